@@ -1,0 +1,186 @@
+"""The copy engine: many copies in flight on one thread, each a generator of requests (`copying`).
+
+Answers come on the runtime's thread, which takes a copy's next step at once; the thread that owns the engine starts
+copies, renews credentials and hands over outcomes.
+"""
+
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from threading import Event
+from time import monotonic
+from typing import TypeAlias
+
+from syncd.copying import Steps
+from syncd.ends import RENEWALS_A_REQUEST, End, is_expired
+from syncd.errors import JobFailed
+from syncd.model import Outcome, Transfer
+from syncd.s3 import Answer, Request, Side
+from syncd.transport import Credentials
+
+_WAIT_SECONDS = 0.1
+_RENEW_EVERY_SECONDS = 1.0
+
+
+class _Task:
+    """One copy under way."""
+
+    __slots__ = ("renewals", "reserved_bytes", "steps")
+
+    def __init__(self, steps: Steps, reserved_bytes: int) -> None:
+        self.steps = steps
+        self.reserved_bytes = reserved_bytes
+        self.renewals = 0
+
+
+_Finished: TypeAlias = tuple[_Task, Outcome]
+_Parked: TypeAlias = tuple[_Task, Request, Credentials]
+
+
+class _Intake:
+    """What one call of `copy_all` has taken in and not yet handed back."""
+
+    def __init__(self, transfers: Iterator[Transfer | None]) -> None:
+        self._transfers = transfers
+        self.active = 0
+        self.reserved_bytes = 0
+        self.held: Transfer | None = None
+        self.is_exhausted = False
+        self.error: JobFailed | None = None
+
+    def take(self) -> Transfer | None:
+        try:
+            return next(self._transfers)
+        except StopIteration:
+            self.is_exhausted = True
+        except JobFailed as raised:
+            self.fail(raised)
+        return None
+
+    def fail(self, error: JobFailed) -> None:
+        self.error = self.error or error
+        self.is_exhausted = True
+
+    def finish(self, task: _Task) -> None:
+        self.active -= 1
+        self.reserved_bytes -= task.reserved_bytes
+
+
+class Engine:
+    """Copies transfers between two ends, with bounds on how many and how many bytes are in flight."""
+
+    def __init__(
+        self,
+        source: End,
+        destination: End,
+        *,
+        begin: Callable[[Transfer], Steps],
+        in_flight: int,
+        memory_bytes: int,
+        largest_read_bytes: int,
+    ) -> None:
+        """`begin` makes the generator of a copy; `largest_read_bytes` bounds what one copy holds at a time."""
+        self._ends = {Side.SOURCE: source, Side.DESTINATION: destination}
+        self._begin = begin
+        self._in_flight = in_flight
+        self._memory_bytes = memory_bytes
+        self._largest_read_bytes = largest_read_bytes
+        self._renew_at = 0.0
+        self._events: SimpleQueue[_Finished | _Parked | BaseException] = SimpleQueue()
+
+    def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
+        """Copy everything, in no order; each transfer ends in exactly one Outcome, unless `stop` is set before it began.
+
+        `transfers` is asked for more as there is room, and says None when it has none to hand over yet. An error that it
+        raises ends the intake; what is in flight is finished before the error goes on.
+
+        Raises:
+            JobFailed: `transfers` raised it, or credentials could not be renewed.
+        """
+        intake = _Intake(transfers)
+        while True:
+            self._renew()
+            while not stop.is_set() and self._has_room(intake) and self._start_next(intake):
+                pass
+            if intake.active:
+                yield from self._settled(intake, wait=stop.is_set() or not self._has_room(intake))
+            elif intake.error is not None:
+                raise intake.error
+            elif intake.is_exhausted or stop.is_set():
+                return
+
+    def _has_room(self, intake: "_Intake") -> bool:
+        if intake.is_exhausted or intake.active >= self._in_flight:
+            return False
+        if intake.held is None or not intake.active:
+            return True
+        return intake.reserved_bytes + self._bytes_for(intake.held) <= self._memory_bytes
+
+    def _bytes_for(self, transfer: Transfer) -> int:
+        return min(transfer.object.size_bytes, self._largest_read_bytes)
+
+    def _start_next(self, intake: "_Intake") -> bool:
+        """Start one copy; False where there is none to start now."""
+        transfer = intake.held or intake.take()
+        if transfer is None:
+            return False
+        intake.held = transfer
+        if not self._has_room(intake):
+            return False
+        intake.held = None
+        task = _Task(self._begin(transfer), self._bytes_for(transfer))
+        intake.active += 1
+        intake.reserved_bytes += task.reserved_bytes
+        self._step(task, None)
+        return True
+
+    def _settled(self, intake: "_Intake", *, wait: bool) -> Iterator[Outcome]:
+        """What has come to its end since the last look; waits a moment for the first where nothing else can be done."""
+        try:
+            event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
+            while True:
+                if isinstance(event, BaseException):
+                    raise event
+                if len(event) == 2:
+                    intake.finish(event[0])
+                    yield event[1]
+                else:
+                    self._resume(intake, *event)
+                event = self._events.get_nowait()
+        except Empty:
+            self._ends[Side.SOURCE].transport.expire()
+
+    def _renew(self) -> None:
+        now = monotonic()
+        if now >= self._renew_at:
+            self._renew_at = now + _RENEW_EVERY_SECONDS
+            for end in self._ends.values():
+                end.principal.refresh()
+
+    def _resume(self, intake: "_Intake", task: _Task, request: Request, rejected: Credentials) -> None:
+        try:
+            self._ends[request.side].principal.refresh(rejected=rejected)
+        except JobFailed as raised:
+            intake.fail(raised)
+            intake.finish(task)
+        else:
+            self._send(task, request)
+
+    def _step(self, task: _Task, answer: Answer | None) -> None:
+        try:
+            request = task.steps.send(answer)  # type: ignore[arg-type]  # None begins a generator
+        except StopIteration as done:
+            self._events.put((task, done.value))
+        except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
+            self._events.put(broken)
+        else:
+            self._send(task, request)
+
+    def _send(self, task: _Task, request: Request) -> None:
+        def on_answer(answer: Answer, credentials: Credentials) -> None:
+            if is_expired(answer) and task.renewals < RENEWALS_A_REQUEST:
+                task.renewals += 1
+                self._events.put((task, request, credentials))
+            else:
+                self._step(task, answer)
+
+        self._ends[request.side].send(request, on_answer)

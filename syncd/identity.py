@@ -1,0 +1,307 @@
+"""Who acts: the consumer's own credentials, and the role that they assume in the source's account."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from syncd import failures
+from syncd.config import Consumer, Job, Role
+from syncd.errors import JobFailed
+from syncd.transport import Credentials
+
+# Credentials are renewed when this much of their life is left, so that no object begins with what is about to end.
+RENEW_AHEAD_SECONDS = 300.0
+_ANSWERS_IN_PLACE_OF_AN_IDENTITY = frozenset({404, 405, 501})
+
+
+class Caller(NamedTuple):
+    """What GetCallerIdentity says of the consumer's credentials."""
+
+    arn: str
+    account: str
+
+
+class ConsumerPrincipal:
+    """The consumer's own credentials: a profile, a credentials file, or the default chain, which renews itself."""
+
+    def __init__(self, consumer: Consumer, *, session: boto3.Session) -> None:
+        self._consumer = consumer
+        self._session = session
+        self._provided = _provided(session, consumer)
+        self._current = self._frozen()
+        self.name = f"the consumer ({consumer.account_id})"
+
+    def current(self) -> Credentials:
+        """The credentials last looked up."""
+        return self._current
+
+    def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
+        """Ask the provider, which renews temporary credentials of its own accord."""
+        if rejected is not None and rejected == self._current:
+            self._provided = _provided(self._session, self._consumer)
+        self._current = self._frozen()
+        return self._current
+
+    def _frozen(self) -> Credentials:
+        try:
+            frozen = self._provided.get_frozen_credentials()
+        except (BotoCoreError, ClientError) as error:
+            raise _no_credentials(self._consumer, str(error)) from error
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
+
+
+class RolePrincipal:
+    """The role in the source's account, assumed by the consumer."""
+
+    def __init__(
+        self,
+        role: Role,
+        consumer: ConsumerPrincipal,
+        *,
+        sts: Callable[[Credentials], Any],
+        session_policy: str,
+        now: Callable[[], float],
+        count: Callable[[str], None],
+        duration_seconds: int | None = None,
+    ) -> None:
+        """`sts` makes an STS client that signs with the given credentials.
+
+        `duration_seconds` is for tests, which have no time to wait for the shortest session that AWS grants.
+        """
+        self._role = role
+        self._consumer = consumer
+        self._sts = sts
+        self._session_policy = session_policy
+        self._now = now
+        self._count = count
+        self._duration_seconds = duration_seconds or int(role.duration.total_seconds())
+        self._current = self._assume()
+
+    @property
+    def name(self) -> str:
+        """The role's ARN."""
+        return self._role.arn
+
+    def current(self) -> Credentials:
+        """The session last assumed."""
+        return self._current
+
+    def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
+        """Assume the role again when the session is near its end or was rejected."""
+        expires_at = self._current.expires_at or 0.0
+        ahead = min(RENEW_AHEAD_SECONDS, self._duration_seconds / 4)
+        if rejected == self._current or expires_at - self._now() < ahead:
+            self._current = self._assume()
+        return self._current
+
+    def _assume(self) -> Credentials:
+        role = self._role
+        parameters: dict[str, Any] = {
+            "RoleArn": role.arn,
+            "RoleSessionName": role.session_name,
+            "DurationSeconds": self._duration_seconds,
+            "Policy": self._session_policy,
+        }
+        if role.external_id is not None:
+            parameters["ExternalId"] = role.external_id
+        self._count("AssumeRole")
+        consumer = self._consumer.refresh()
+        with _told(f"AssumeRole by {self._consumer.name} of {role.arn}", _assume_remedy(role)):
+            answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
+        return Credentials(
+            answer["AccessKeyId"],
+            answer["SecretAccessKey"],
+            answer["SessionToken"],
+            answer["Expiration"].timestamp(),
+        )
+
+
+class Identities:
+    """The sessions and STS clients of a process, shared by all its jobs: each would cost 12 MB and 140 ms."""
+
+    def __init__(self, *, now: Callable[[], float]) -> None:
+        self._now = now
+        self._sessions: dict[tuple[str | None, str | None, int], boto3.Session] = {}
+        self._clients: dict[tuple[str, str | None, Credentials], Any] = {}
+        self._callers: dict[Credentials, Caller | None] = {}
+
+    def session(self, consumer: Consumer) -> boto3.Session:
+        """The boto3 session of this consumer's profile and credentials file; a new one when the file has changed."""
+        path = None if consumer.credentials_file is None else str(consumer.credentials_file)
+        key = (consumer.profile, path, _modified_ns(path or os.environ.get("AWS_SHARED_CREDENTIALS_FILE")))
+        if key not in self._sessions:
+            self._sessions[key] = _session(consumer.profile, path)
+        return self._sessions[key]
+
+    def consumer(self, job: Job, *, count: Callable[[str], None]) -> ConsumerPrincipal:
+        """The consumer of a job, checked: not root, and of the account that the job names.
+
+        Raises:
+            JobFailed: there are no credentials, or they are somebody else's.
+        """
+        with _told(f"looking up the credentials of job {job.name}", failures.REMEDIES[failures.NO_CREDENTIALS]):
+            principal = ConsumerPrincipal(job.consumer, session=self.session(job.consumer))
+        caller = self._caller(job, principal.current(), count=count)
+        if caller is not None:
+            _check_caller(caller, job)
+            principal.name = caller.arn
+        return principal
+
+    def role(
+        self, job: Job, role: Role, consumer: ConsumerPrincipal, *, policy: str, count: Callable[[str], None]
+    ) -> RolePrincipal:
+        """The job's role, assumed.
+
+        Raises:
+            JobFailed: STS refused, with its reason and the remedy.
+        """
+        return RolePrincipal(
+            role,
+            consumer,
+            sts=lambda credentials: self.sts(job, credentials),
+            session_policy=policy,
+            now=self._now,
+            count=count,
+        )
+
+    def sts(self, job: Job, credentials: Credentials) -> Any:
+        """An STS client for the job's regional endpoint that signs with these credentials."""
+        endpoint = job.endpoints.sts
+        key = (job.source.region, endpoint, credentials)
+        client = self._clients.get(key)
+        if client is None:
+            if len(self._clients) > 256:
+                self._clients.clear()
+            client = self.session(job.consumer).client(
+                "sts",
+                region_name=job.source.region,
+                endpoint_url=endpoint,
+                aws_access_key_id=credentials.access_key_id,
+                aws_secret_access_key=credentials.secret_access_key,
+                aws_session_token=credentials.session_token,
+                config=Config(
+                    connect_timeout=10,
+                    read_timeout=20,
+                    retries={"mode": "standard", "max_attempts": 3},
+                ),
+            )
+            self._clients[key] = client
+        return client
+
+    def _caller(self, job: Job, credentials: Credentials, *, count: Callable[[str], None]) -> Caller | None:
+        if credentials in self._callers:
+            return self._callers[credentials]
+        endpoints = job.endpoints
+        if endpoints.s3 and not endpoints.sts:
+            return None
+        count("GetCallerIdentity")
+        try:
+            with _told(
+                f"GetCallerIdentity by the consumer of job {job.name}", failures.REMEDIES[failures.NO_CREDENTIALS]
+            ):
+                answer = self.sts(job, credentials).get_caller_identity()
+        except JobFailed as error:
+            # S3-compatible servers may assume roles without saying who asks.
+            cause = error.__cause__
+            is_missing = isinstance(cause, ClientError) and _status(cause) in _ANSWERS_IN_PLACE_OF_AN_IDENTITY
+            if endpoints.sts is None or not is_missing:
+                raise
+            self._callers[credentials] = None
+            return None
+        self._callers[credentials] = Caller(answer["Arn"], answer["Account"])
+        return self._callers[credentials]
+
+
+def _modified_ns(path: str | None) -> int:
+    try:
+        return Path(path or "~/.aws/credentials").expanduser().stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _session(profile: str | None, credentials_file: str | None) -> boto3.Session:
+    core = botocore.session.Session(profile="default" if profile is None and credentials_file else profile)
+    if credentials_file is not None:
+        core.set_config_variable("credentials_file", credentials_file)
+    core.set_config_variable("sts_regional_endpoints", "regional")
+    return boto3.Session(botocore_session=core)
+
+
+def _provided(session: boto3.Session, consumer: Consumer) -> Any:
+    path = consumer.credentials_file
+    if path is not None and not path.is_file():
+        raise _no_credentials(consumer, f"consumer.credentials_file {path} is not there or is no file")
+    try:
+        found = session.get_credentials()
+    except (BotoCoreError, ClientError) as error:
+        raise _no_credentials(consumer, str(error)) from error
+    if found is None:
+        raise _no_credentials(consumer, "no credentials were found")
+    return found
+
+
+def _no_credentials(consumer: Consumer, why: str) -> JobFailed:
+    where = "the default chain"
+    if consumer.credentials_file is not None:
+        where = f"credentials file {consumer.credentials_file}"
+    if consumer.profile is not None:
+        where = f"profile {consumer.profile}"
+    return JobFailed(
+        failures.NO_CREDENTIALS,
+        f"credentials of account {consumer.account_id} by {where}: {why}",
+        failures.REMEDIES[failures.NO_CREDENTIALS],
+    )
+
+
+def _check_caller(caller: Caller, job: Job) -> None:
+    if caller.arn.endswith(":root"):
+        raise JobFailed(
+            failures.ROOT_CALLER,
+            f"the consumer's credentials are {caller.arn}: roles may not be assumed by root accounts",
+            failures.REMEDIES[failures.ROOT_CALLER],
+        )
+    if caller.account != job.consumer.account_id:
+        raise JobFailed(
+            failures.WRONG_ACCOUNT,
+            f"the consumer's credentials are {caller.arn}, but consumer.account_id is {job.consumer.account_id}",
+            failures.REMEDIES[failures.WRONG_ACCOUNT],
+        )
+
+
+def _assume_remedy(role: Role) -> str:
+    external_id = (
+        "has this external ID in its sts:ExternalId condition" if role.external_id else "asks for no external ID"
+    )
+    return (
+        f"check, since AWS gives one answer for all of these: {role.arn} exists; its trust policy names this principal and "
+        f"{external_id}; and the consumer's own policy allows sts:AssumeRole on it"
+    )
+
+
+@contextmanager
+def _told(call: str, remedy: str) -> Iterator[None]:
+    """Turn what botocore raises into JobFailed, once, with the call, the principal and the resource."""
+    try:
+        yield
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
+        reason = failures.reason_of(_status(error), code, message)
+        raise JobFailed(reason, f"{call}: {code}: {message}", remedy) from error
+    except NoCredentialsError as error:
+        raise JobFailed(
+            failures.NO_CREDENTIALS, f"{call}: {error}", failures.REMEDIES[failures.NO_CREDENTIALS]
+        ) from error
+    except BotoCoreError as error:
+        raise JobFailed(failures.CONNECTION, f"{call}: {error}", failures.REMEDIES[failures.CONNECTION]) from error
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -1,0 +1,69 @@
+"""The ledger: what was copied, what was not, and how far each shard was listed. An index, never the truth."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from syncd.ledger_file import StateFile
+from syncd.ledger_reader import Counts, Reader, RecordedTick
+from syncd.ledger_replica import TICKS_KEPT, Ledger
+from syncd.ledger_schema import SCHEMA, Schema
+from syncd.ledger_view import LedgerView
+from syncd.model import Replica
+
+__all__ = ["SCHEMA", "TICKS_KEPT", "Counts", "Ledger", "LedgerFile", "LedgerView", "Reader", "RecordedTick", "Schema"]
+
+
+class LedgerFile:
+    """The state file of all jobs. One for the process; any thread may call it."""
+
+    def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema = SCHEMA) -> None:
+        self._file = StateFile(state_dir, now=now, schema=schema)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or will be."""
+        return self._file.path
+
+    def open(self, replica: Replica, job: str) -> Ledger:
+        """One replica's ledger, for the calling thread; what has to be made, migrated or moved aside is.
+
+        Raises:
+            LedgerNewer: a newer syncd wrote the file; it was not touched.
+            LedgerFull, LedgerUnwritable: it cannot be used.
+            LedgerCorrupt: it is damaged, and others have it open who do not let go of it.
+        """
+        state = self._file.open()
+        try:
+            return Ledger(state, self.path, replica, job, on_corrupt=lambda: self._file.condemn(state.identity))
+        except BaseException:
+            state.close()
+            raise
+
+    def move_aside(self) -> Path | None:
+        """Give the file another name, after a LedgerCorrupt out of a ledger that is closed by now.
+
+        Returns where it went; None where another thread or process has seen to it already. The next `open` makes
+        an empty one.
+
+        Raises:
+            LedgerCorrupt: others have it open who do not let go of it.
+            LedgerFull, LedgerUnwritable: it cannot be moved.
+        """
+        return self._file.move_aside()
+
+    @contextmanager
+    def open_readonly(self) -> Iterator[Reader]:
+        """All jobs' ledgers, for reading: nothing is made or changed, and where there is no file all is empty.
+
+        Raises:
+            LedgerError: the file cannot be read; it is damaged, or written by an older or a newer syncd.
+        """
+        connection, descriptor = self._file.open_readonly()
+        try:
+            yield Reader(connection, self.path)
+        finally:
+            connection.close()
+            if descriptor is not None:
+                os.close(descriptor)

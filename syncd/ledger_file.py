@@ -1,0 +1,251 @@
+"""The state file among processes: made, checked, migrated and moved aside by one at a time.
+
+Whoever has the file open holds `ledger.lock` shared; whoever makes, migrates or moves it holds that alone, and
+`ledger.gate` before it, so that those who come in the meantime wait and a busy daemon cannot keep it out for ever.
+The file itself is opened by SQLite alone: closing any other descriptor of it would drop SQLite's own locks
+(fcntl(2), "Advisory record locking").
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple
+
+from syncd.errors import LedgerCorrupt, LedgerError
+from syncd.flock import create_private, create_private_directory, lock_now, lock_patiently, open_private
+from syncd.ledger_schema import (
+    ENDINGS,
+    NotReady,
+    Schema,
+    check_pages,
+    connect,
+    connect_readonly,
+    connect_to_nothing,
+    make_ready,
+    require_version,
+    translated,
+)
+
+ALONE_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_LARGEST_CHECKED_BYTES = 64 * 1024 * 1024
+_ATTEMPTS = 4
+
+Identity = tuple[int, int]
+"""Device and inode: what tells a file from one that takes its name later."""
+
+
+class OpenState(NamedTuple):
+    """The state file, open, and held against being moved."""
+
+    connection: sqlite3.Connection
+    descriptor: int
+    """Of the shared lock; closed after the connection."""
+    identity: Identity
+    moved_aside: Path | None
+    """Where a corrupt file went that stood in its place."""
+
+    def close(self) -> None:
+        """Close the file and let go of it, in this order."""
+        try:
+            self.connection.close()
+        finally:
+            os.close(self.descriptor)
+
+
+class StateFile:
+    """`STATE_DIR/ledger.sqlite3`. One for the process; any thread may call it."""
+
+    def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema) -> None:
+        self.path = state_dir / "ledger.sqlite3"
+        self._now = now
+        self._schema = schema
+        self._checked: set[Identity] = set()
+        self._condemned: set[Identity] = set()
+
+    def open(self) -> OpenState:
+        """Open the file; make it, migrate it, or move a corrupt one aside and make another, where that is due.
+
+        Raises:
+            LedgerNewer: a newer syncd wrote it; it was not touched.
+            LedgerFull, LedgerUnwritable: it cannot be used.
+            LedgerCorrupt: it is damaged, and others have it open who do not let go of it.
+        """
+        moved_aside = None
+        for _ in range(_ATTEMPTS):
+            try:
+                with translated(self.path):
+                    create_private_directory(self.path.parent)
+                    return self._open_ready()._replace(moved_aside=moved_aside)
+            except NotReady:
+                with suppress(LedgerCorrupt):  # which the next attempt meets again, and moves aside
+                    self._make_ready()
+            except LedgerCorrupt:
+                moved_aside = self.move_aside() or moved_aside
+        raise LedgerCorrupt(f"{self.path}: it is damaged again as soon as it is made")
+
+    def open_readonly(self) -> tuple[sqlite3.Connection, int | None]:
+        """The file for reading, or nothing in its place, and the descriptor of the shared lock, if it could be had.
+
+        Raises:
+            LedgerError: as `open`, but nothing is mended; also where the file is of an older version.
+        """
+        held = None
+        try:
+            with translated(self.path):
+                if not self.path.exists():
+                    return connect_to_nothing(self._schema), None
+                with suppress(OSError):  # a read-only copy of the state can be looked at as well
+                    held = self._share()
+                connection = connect_readonly(self.path)
+                with _closed_on_error(connection):
+                    require_version(connection, self.path, self._schema)
+                return connection, held
+        except NotReady as state:
+            _close(held)
+            if state.version:
+                raise LedgerError(f"{self.path} has the older schema {state.version}: a tick migrates it") from None
+            return connect_to_nothing(self._schema), None
+        except BaseException:
+            _close(held)
+            raise
+
+    def condemn(self, identity: Identity) -> None:
+        """Note that a file turned out to be corrupt, so that `move_aside` moves that one and no other."""
+        self._condemned.add(identity)
+
+    def move_aside(self) -> Path | None:
+        """Give a file that was found corrupt another name; None where it is not in its place any more.
+
+        Whoever calls it has closed what it had open. Waits for others to do the same, for `ALONE_SECONDS`.
+
+        Raises:
+            LedgerCorrupt: others did not close it.
+            LedgerFull, LedgerUnwritable: it cannot be moved.
+        """
+        with translated(self.path), self._alone():
+            identity = self._identity()
+            if identity not in self._condemned:
+                return None
+            target = self._free_name()
+            for ending in ENDINGS:
+                with suppress(FileNotFoundError):
+                    _sibling(self.path, ending).rename(_sibling(target, ending))
+            self._condemned.discard(identity)
+            return target
+
+    def _open_ready(self) -> OpenState:
+        held = self._share()
+        try:
+            identity = self._filled_identity()
+            try:
+                with translated(self.path):
+                    connection = connect(self.path, mode="rw")
+                    with _closed_on_error(connection):
+                        self._check(connection, identity)
+            except LedgerCorrupt:
+                self.condemn(identity)
+                raise
+        except BaseException:
+            _close(held)
+            raise
+        return OpenState(connection, held, identity, None)
+
+    def _check(self, connection: sqlite3.Connection, identity: Identity) -> None:
+        """Look at the version each time, and at every page once in a process, where that takes a moment.
+
+        Later and larger damage is found by the rows' checksums, and by SQLite on the pages that it reads.
+        """
+        require_version(connection, self.path, self._schema)
+        if identity not in self._checked:
+            if self.path.stat().st_size < _LARGEST_CHECKED_BYTES:
+                check_pages(connection, self.path)
+            self._checked.add(identity)
+
+    def _make_ready(self) -> None:
+        with translated(self.path), self._alone():
+            identity = self._identity()
+            if identity is None or self.path.stat().st_size == 0:
+                for ending in ENDINGS[1:]:
+                    _sibling(self.path, ending).unlink(missing_ok=True)
+            if identity is None:
+                os.close(create_private(self.path))
+            connection = connect(self.path, mode="rw")
+            try:
+                require_version(connection, self.path, self._schema)
+            except NotReady:
+                make_ready(connection, self._schema)
+            finally:
+                connection.close()
+
+    def _identity(self) -> Identity | None:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _filled_identity(self) -> Identity:
+        identity = self._identity()
+        if identity is None or self.path.stat().st_size == 0:
+            raise NotReady(0)
+        return identity
+
+    def _free_name(self) -> Path:
+        stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        first = _sibling(self.path, f".corrupt-{stamp}")
+        target, number = first, 1
+        while target.exists():
+            number += 1
+            target = _sibling(first, f"-{number}")
+        return target
+
+    def _share(self) -> int:
+        gate = open_private(self.path.with_name("ledger.gate"))
+        try:
+            lock_patiently(gate, exclusive=False)
+            held = open_private(self.path.with_name("ledger.lock"))
+            lock_patiently(held, exclusive=False)
+        finally:
+            os.close(gate)
+        return held
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        gate = open_private(self.path.with_name("ledger.gate"))
+        held = None
+        try:
+            lock_patiently(gate, exclusive=True)
+            held = open_private(self.path.with_name("ledger.lock"))
+            for _ in range(int(ALONE_SECONDS / _POLL_SECONDS)):
+                if lock_now(held, exclusive=True):
+                    break
+                Event().wait(_POLL_SECONDS)
+            else:
+                raise LedgerCorrupt(f"{self.path} has to be moved or made, and others did not close it in time")
+            yield
+        finally:
+            _close(held)
+            os.close(gate)
+
+
+def _sibling(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

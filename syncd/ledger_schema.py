@@ -1,0 +1,272 @@
+"""The schema of the state file, how it is opened, checked and migrated, and what SQLite's errors mean.
+
+No table has a second index, so that none can disagree with its table: each is one tree. Every row ends in a checksum
+of the values before it, because SQLite notices damage to a page's structure and not to what is in it.
+"""
+
+import os
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from syncd.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, LedgerUnwritable
+from syncd.flock import NO_ROOM
+
+BUSY_SECONDS = 30.0
+ENDINGS = ("", "-wal", "-shm")
+"""What SQLite puts behind the name of a file for the files that belong to it."""
+
+_LONGEST_VALUE_BYTES = 64 * 1024 * 1024
+_PROBE_BYTES = 64 * 1024
+
+TABLES = {
+    "meta": "name TEXT PRIMARY KEY, value TEXT NOT NULL",
+    # start and mode are NULL until they are known.
+    "replicas": """
+        source_bucket TEXT, source_prefix TEXT,
+        destination_endpoint TEXT, destination_bucket TEXT, destination_prefix TEXT,
+        id INTEGER NOT NULL, job TEXT NOT NULL, start REAL, discovered_at REAL NOT NULL, mode TEXT, mode_why TEXT,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (source_bucket, source_prefix, destination_endpoint, destination_bucket, destination_prefix)""",
+    "shards": """
+        replica INTEGER, prefix TEXT, id INTEGER NOT NULL,
+        account TEXT NOT NULL, kind TEXT NOT NULL, region TEXT NOT NULL, organization TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, prefix)""",
+    "cursors": """
+        shard INTEGER PRIMARY KEY,
+        frontier REAL NOT NULL, listed_at REAL NOT NULL, recent_at REAL NOT NULL,
+        deep_key TEXT NOT NULL, deep_due_at REAL NOT NULL,
+        complete_from REAL NOT NULL, complete_until REAL NOT NULL,
+        newest_arrival REAL NOT NULL, unsealed_day TEXT NOT NULL,
+        checksum INTEGER NOT NULL""",
+    "looked": """
+        replica INTEGER, prefix TEXT, looked_at REAL NOT NULL, children TEXT NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, prefix)""",
+    # tail and etag as in ledger_rows; etag is NULL where only the destination's listing told of the object.
+    "objects": """
+        shard INTEGER, tail TEXT, etag BLOB, size_bytes INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (shard, tail)""",
+    "days": """
+        shard INTEGER, day TEXT, count INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+        digest INTEGER NOT NULL, exact INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (shard, day)""",
+    "quarantine": """
+        replica INTEGER, key TEXT, shard TEXT NOT NULL,
+        etag TEXT NOT NULL, size_bytes INTEGER NOT NULL, last_modified REAL NOT NULL, storage_class TEXT NOT NULL,
+        reason TEXT NOT NULL, detail TEXT NOT NULL, attempts INTEGER NOT NULL,
+        first_at REAL NOT NULL, next_at REAL NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, key)""",
+    "lateness": """
+        replica INTEGER, bucket INTEGER, count INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, bucket)""",
+    "ticks": """
+        job TEXT, number INTEGER, kind TEXT NOT NULL, report TEXT NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (job, number)""",
+}
+
+
+class Schema(NamedTuple):
+    """One version of the state file: how it is made, and how an older one becomes it."""
+
+    version: int
+    tables: Sequence[str]
+    create: Callable[[sqlite3.Connection], None]
+    migrations: Mapping[int, Callable[[sqlite3.Connection], None]]
+    """By the version each begins with; it makes the next one, inside a transaction that is not its own."""
+
+
+class NotReady(Exception):  # noqa: N818 - a state of the file, which its opener mends
+    """The state file has to be made ready under the exclusive lock; `version` is its own, 0 for missing or empty."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of the present version."""
+    for name, columns in TABLES.items():
+        connection.execute(f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID")
+
+
+SCHEMA = Schema(version=1, tables=tuple(TABLES), create=create_tables, migrations={})
+
+
+def connect(path: Path, *, mode: str) -> sqlite3.Connection:
+    """A connection to a file that exists, `mode` being `rw` or `ro`; sqlite3.Error where there can be none."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    return _configured(connection)
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; sqlite3.Error where there can be none."""
+    connection = connect(path, mode="ro")
+    try:
+        connection.execute("PRAGMA user_version")
+    except sqlite3.OperationalError:
+        connection.close()
+        # SQLite wants to write an index of the log even for reading. On a read-only disk without a log it need not.
+        if path.with_name(f"{path.name}-wal").exists() or os.access(path.parent, os.W_OK):
+            raise
+        return connect(path, mode="ro&immutable=1")
+    return connection
+
+
+def connect_to_nothing(schema: Schema) -> sqlite3.Connection:
+    """A connection to an empty ledger in memory."""
+    connection = _configured(sqlite3.connect(":memory:", isolation_level=None))
+    schema.create(connection)
+    return connection
+
+
+def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
+    # A damaged text must reach its checksum rather than fail to decode.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
+    try:
+        for pragma in ("synchronous = NORMAL", "foreign_keys = OFF", "cell_size_check = ON", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def require_version(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Hold a file to the version of the schema.
+
+    Raises:
+        NotReady: it is empty or older.
+        LedgerNewer: `user_version` and the row in `meta` agree on a later version.
+        LedgerCorrupt: they do not agree, or a table is missing.
+    """
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not names and version == 0:
+        raise NotReady(0)
+    if "meta" not in names:
+        raise LedgerCorrupt(f"{path}: it has tables, and no `meta` among them")
+    row = connection.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchone()
+    if row is None or row[0] != str(version):
+        raise LedgerCorrupt(f"{path}: user_version says {version}, meta says {row and row[0]}")
+    if version > schema.version:
+        raise LedgerNewer(f"{path} has schema {version}; this syncd knows schemas up to {schema.version}")
+    if version < schema.version:
+        if any(step not in schema.migrations for step in range(version, schema.version)):
+            raise LedgerCorrupt(f"{path}: there never was a schema {version}")
+        raise NotReady(version)
+    if missing := sorted(set(schema.tables) - names):
+        raise LedgerCorrupt(f"{path}: no table {', '.join(missing)}")
+
+
+def check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite look at the structure of every page; LedgerCorrupt where one is damaged."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise LedgerCorrupt(f"{path}: {verdict}")
+
+
+def make_ready(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Make the tables of an empty file, or migrate an older one: one transaction, all of it or nothing."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            schema.create(connection)
+        for step in range(version, schema.version) if version else ():
+            schema.migrations[step](connection)
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (str(schema.version),))
+        connection.execute(f"PRAGMA user_version = {schema.version:d}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction: committed at the end of the block, rolled back where that or the block fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into the errors of syncd.
+
+    Raises:
+        LedgerFull: there is no room.
+        LedgerCorrupt: the file is damaged, or was moved or removed while it was open.
+        LedgerUnwritable: anything else that keeps the file from being used.
+    """
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # a mistake in this program, which a rebuild would only hide
+    except sqlite3.Error as error:
+        raise _meaning(error, path)(f"{path}: {error}") from error
+    except OSError as error:
+        kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
+        raise kind(f"{path}: {error.strerror}") from error
+
+
+_CORRUPT = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+        # All statements are constant, so one that does not fit meets a schema that is not ours.
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
+_DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
+
+
+def _meaning(error: sqlite3.Error, path: Path) -> type[LedgerError]:
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    primary = extended & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return LedgerFull
+    if primary in _CORRUPT or extended in _DAMAGED_READS or extended == sqlite3.SQLITE_READONLY_DBMOVED:
+        return LedgerCorrupt
+    if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and _has_no_room(path):
+        return LedgerFull
+    # A flipped bit in the header's write version makes SQLite call a file read-only that is not.
+    if extended == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return LedgerCorrupt
+    return LedgerUnwritable
+
+
+def _has_no_room(path: Path) -> bool:
+    """Whether writes fail for want of room: SQLite itself says so only where the disk as a whole is full."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit != resource.RLIM_INFINITY and any(size + _PROBE_BYTES > limit for size in _sizes(path)):
+        return True
+    try:
+        descriptor = os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        return error.errno in NO_ROOM
+    try:
+        os.write(descriptor, bytes(_PROBE_BYTES))
+        os.fsync(descriptor)
+    except OSError as error:
+        return error.errno in NO_ROOM
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _sizes(path: Path) -> Iterator[int]:
+    for end in ENDINGS:
+        with suppress(OSError):
+            yield path.with_name(path.name + end).stat().st_size

@@ -1,0 +1,52 @@
+"""Old days of a shard, folded into one row each."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from syncd.ledger_rows import (
+    day_of,
+    decode_etag,
+    decode_key,
+    first_tail,
+    fold_day,
+    is_whole,
+    last_tail,
+    object_checksum,
+    with_checksum,
+)
+from syncd.ledger_view import sealed_day
+from syncd.model import Shard
+
+
+def oldest_day(connection: sqlite3.Connection, shard_id: int, after_day: str, before_day: str) -> str | None:
+    """The oldest day between two (YYYY-MM-DD, both exclusive; empty for no lower bound) that has objects."""
+    query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
+    lowest = last_tail(after_day) if after_day else ""
+    for (tail,) in connection.execute(query, (shard_id, lowest, first_tail(before_day))):
+        # Anything else is damage, which never was a tail.
+        if isinstance(tail, str) and (day := day_of(tail)):
+            return day
+    return None
+
+
+def fold_away(connection: sqlite3.Connection, shard: Shard, shard_id: int, day: str) -> tuple[int, int]:
+    """Fold a day's objects onto its row, inside the caller's transaction: how many, and how many were damaged."""
+    span = (shard_id, first_tail(day), last_tail(day))
+    damaged = 0
+
+    def whole_objects() -> Iterator[tuple[str, str | None, int]]:
+        nonlocal damaged
+        query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
+        for tail, etag, size, check in connection.execute(query, span):
+            if check == object_checksum(shard_id, tail, etag, size):
+                yield decode_key(shard, tail), decode_etag(etag), size
+            else:
+                damaged += 1
+
+    row = connection.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
+    before = sealed_day(row) if is_whole(row) else None
+    folded = fold_day(whole_objects(), onto=before)
+    values = with_checksum(shard_id, day, folded.count, folded.size_bytes, folded.digest, int(folded.exact))
+    connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
+    return folded.count - (before.count if before else 0), damaged

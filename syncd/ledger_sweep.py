@@ -1,0 +1,64 @@
+"""IDs that were never used, and rows that belong to nobody any more."""
+
+import sqlite3
+
+from syncd.ledger_schema import transaction
+
+_ROWS_AT_ONCE = 20_000
+
+
+def next_replica_id(connection: sqlite3.Connection) -> int:
+    """An ID that no row has: those of a replica whose own row was damaged must not get another owner."""
+    tables = (("replicas", "id"), *((table, "replica") for table in ("shards", "looked", "quarantine", "lateness")))
+    return _next_id(connection, tables)
+
+
+def next_shard_id(connection: sqlite3.Connection) -> int:
+    """An ID that no row has."""
+    return _next_id(connection, (("shards", "id"), *((table, "shard") for table in ("cursors", "objects", "days"))))
+
+
+def _next_id(connection: sqlite3.Connection, columns: tuple[tuple[str, str], ...]) -> int:
+    highest = 0
+    for table, column in columns:
+        (value,) = connection.execute(f"SELECT max({column}) FROM {table}").fetchone()  # noqa: S608 - our own names
+        highest = max(highest, value or 0)
+    return highest + 1
+
+
+def forget_replica(connection: sqlite3.Connection, key: tuple[str, ...], replica_id: int | None) -> None:
+    """Delete a replica's own rows; those of its shards are left to `sweep`."""
+    connection.execute(
+        "DELETE FROM replicas WHERE source_bucket = ? AND source_prefix = ?"
+        " AND destination_endpoint = ? AND destination_bucket = ? AND destination_prefix = ?",
+        key,
+    )
+    for table in ("shards", "looked", "quarantine", "lateness"):
+        connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
+
+
+def sweep(connection: sqlite3.Connection) -> None:
+    """Delete the rows of shards that are not there, some at a time, so that others can write in between."""
+    for table in ("cursors", "days", "objects"):
+        last = 0
+        while (shard_id := _next_shard(connection, table, last)) is not None:
+            while _delete_some(connection, table, shard_id):
+                pass
+            last = shard_id
+
+
+def _next_shard(connection: sqlite3.Connection, table: str, after: int) -> int | None:
+    query = f"SELECT min(shard) FROM {table} WHERE shard > ?"  # noqa: S608 - our own names
+    (shard_id,) = connection.execute(query, (after,)).fetchone()
+    return shard_id if isinstance(shard_id, int) and shard_id > after else None
+
+
+def _delete_some(connection: sqlite3.Connection, table: str, shard_id: int) -> bool:
+    """Whether rows were deleted, and more may be left."""
+    column = {"cursors": "shard", "days": "day", "objects": "tail"}[table]
+    with transaction(connection):
+        if connection.execute("SELECT 1 FROM shards WHERE id = ?", (shard_id,)).fetchone():
+            return False
+        rows = f"SELECT {column} FROM {table} WHERE shard = ? LIMIT {_ROWS_AT_ONCE}"  # noqa: S608 - our own names
+        delete = f"DELETE FROM {table} WHERE shard = ? AND {column} IN ({rows})"  # noqa: S608 - our own names
+        return connection.execute(delete, (shard_id, shard_id)).rowcount > 0

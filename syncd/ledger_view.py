@@ -1,0 +1,274 @@
+"""What the ledger remembers of one replica: the reading half.
+
+A row whose checksum is wrong is treated as forgotten: it is counted, and found again at the destination.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from syncd.errors import LedgerCorrupt
+from syncd.ledger_rows import (
+    NO_DAY,
+    SealedDay,
+    day_of,
+    decode_etag,
+    decode_key,
+    encode_keys,
+    is_whole,
+    object_checksum,
+    tail_form,
+)
+from syncd.ledger_schema import translated
+from syncd.model import Known, LogObject, Quarantined, Replica, Shard, ShardState
+
+_RANGE_SLACK_ROWS = 1000
+
+
+class LedgerView:
+    """One replica's rows, read. Belongs to one thread; every method may raise a LedgerError."""
+
+    damaged_rows: int
+    """How many rows were met whose checksum is wrong, so far."""
+    damaged_shards: list[str]
+    """The prefixes of the shards that the last call of `shards` left out because their rows are damaged."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        replica: Replica,
+        *,
+        on_corrupt: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._db = connection
+        self._path = path
+        self._replica = replica
+        self._on_corrupt = on_corrupt
+        self.damaged_rows = 0
+        self.damaged_shards = []
+
+    def start(self) -> float | None:
+        """The instant from which the job replicates, fixed by its first tick; None before that."""
+        with self._guarded():
+            row = self._replica_row()
+            return row["start"] if row else None
+
+    def mode_verdict(self) -> tuple[str, str] | None:
+        """What `copy = "auto"` came to, and why; None where that was not found out yet."""
+        with self._guarded():
+            row = self._replica_row()
+            return (row["mode"], row["mode_why"]) if row and row["mode"] else None
+
+    def discovered_at(self) -> float:
+        """When the last full discovery of shards began; 0.0 for never."""
+        with self._guarded():
+            row = self._replica_row()
+            return row["discovered_at"] if row else 0.0
+
+    def shards(self) -> dict[str, ShardState]:
+        """What was saved of each shard, by its prefix; `damaged_shards` then names those left out."""
+        self.damaged_shards = []
+        states: dict[str, ShardState] = {}
+        with self._guarded():
+            for prefix, shard_id, shard in self._all_shards():
+                row = None if shard is None else self._row("SELECT * FROM cursors WHERE shard = ?", shard_id)
+                if shard is None or (row is not None and not is_whole(row)):
+                    self.damaged_shards.append(prefix)
+                elif row is not None:
+                    states[prefix] = _shard_state(shard, row)
+        return states
+
+    def looked_at(self) -> dict[str, tuple[float, tuple[str, ...]]]:
+        """When each prefix was last listed for what lies below it, and the child prefixes that were found."""
+        looked = {}
+        with self._guarded():
+            for row in self._owned("SELECT * FROM looked WHERE replica = ?"):
+                _, prefix, at, children, _ = row
+                looked[prefix] = (at, tuple(json.loads(children)))
+        return looked
+
+    def known(self, shard: Shard, keys: Sequence[str]) -> dict[str, Known]:
+        """Those of the keys that are at the destination, as far as the ledger remembers.
+
+        Meant for a page of a listing: up to 1,000 keys of the shard, near each other in key order. Keys far apart
+        are right as well, only slower. ValueError for a key outside the shard.
+        """
+        known = {}
+        by_form: dict[str, dict[str, str]] = {}
+        for tail, key in encode_keys(shard, keys).items():
+            by_form.setdefault(tail_form(tail), {})[tail] = key
+        with self._guarded():
+            shard_id = self._shard_id(shard)
+            if shard_id is None:
+                return {}
+            for key_of in by_form.values():
+                for tail, etag, size in self._objects(shard_id, key_of):
+                    known[key_of[tail]] = Known(decode_etag(etag), size)
+        return known
+
+    def quarantined(self) -> dict[str, Quarantined]:
+        """The objects that are known and not at the destination, by key.
+
+        Raises:
+            LedgerCorrupt: an entry is damaged. The horizon rests on them, so none may be left out silently.
+        """
+        with self._guarded():
+            rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._id(),)).fetchall()
+            if not all(is_whole(row) for row in rows):
+                raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged")
+        return {row[1]: _quarantined(row) for row in rows}
+
+    def sealed(self, shard: Shard, first: str, last: str) -> dict[str, SealedDay]:
+        """The sealed days of a shard between two days (YYYY-MM-DD, both inclusive), by day."""
+        with self._guarded():
+            query = "SELECT * FROM days WHERE shard = ? AND day BETWEEN ? AND ?"
+            rows = self._whole(self._db.execute(query, (self._shard_id(shard), first, last)))
+            return {row[1]: sealed_day(row) for row in rows}
+
+    def has_known_after(self, shard: Shard, start_after: str) -> bool:
+        """Whether any key of the shard is remembered one by one that sorts after this one."""
+        with self._guarded():
+            shard_id = self._shard_id(shard)
+            if shard_id is None:
+                return False
+            query = (
+                "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail {} ORDER BY tail DESC"
+            )
+            for bound in (f">= '{NO_DAY}'", f"< '{NO_DAY}'"):
+                for tail in self._tails(shard_id, query.format(bound)):
+                    key = decode_key(shard, tail)
+                    if key > start_after:
+                        return True
+                    # Tails of one day are in another order than their keys; days, and tails without one, are not.
+                    if not _shares_day_folder(shard, tail, key, start_after):
+                        break
+        return False
+
+    def lateness(self) -> dict[int, int]:
+        """The histogram of how late objects were: count by bucket, the buckets being the caller's own numbers."""
+        with self._guarded():
+            return {row[1]: row[2] for row in self._owned("SELECT * FROM lateness WHERE replica = ?")}
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            with translated(self._path):
+                yield
+        except LedgerCorrupt:
+            self._on_corrupt()
+            raise
+
+    def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+        return row
+
+    def _whole(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            if is_whole(row):
+                yield row
+            else:
+                self.damaged_rows += 1
+
+    def _owned(self, query: str) -> Iterator[tuple[Any, ...]]:
+        return self._whole(self._db.execute(query, (self._id(),)))
+
+    def _replica_row(self) -> dict[str, Any] | None:
+        """The row of this replica by column; None where there is none, or a damaged one, which counts as none."""
+        query = (
+            "SELECT * FROM replicas WHERE source_bucket = ? AND source_prefix = ?"
+            " AND destination_endpoint = ? AND destination_bucket = ? AND destination_prefix = ?"
+        )
+        cursor = self._db.execute(query, replica_key(self._replica))
+        row = cursor.fetchone()
+        if not is_whole(row):
+            return None
+        return dict(zip((column[0] for column in cursor.description), row, strict=True))
+
+    def _id(self) -> int | None:
+        row = self._replica_row()
+        return row["id"] if row else None
+
+    def _all_shards(self) -> Iterator[tuple[str, int, Shard | None]]:
+        """Prefix, ID and Shard of each of the replica's shards; no Shard where the row is damaged."""
+        for row in self._db.execute("SELECT * FROM shards WHERE replica = ?", (self._id(),)).fetchall():
+            _, prefix, shard_id, account, kind, region, organization, _ = row
+            yield str(prefix), shard_id, Shard(prefix, account, kind, region, organization) if is_whole(row) else None
+
+    def _shard_id(self, shard: Shard) -> int | None:
+        """The ID that the shard's rows have; a row that is damaged, or says other parts, counts as none."""
+        row = self._row("SELECT * FROM shards WHERE replica = ? AND prefix = ?", self._id(), shard.prefix)
+        if not is_whole(row) or row[3:7] != (shard.account, shard.kind, shard.region, shard.organization):
+            return None
+        shard_id: int = row[2]
+        return shard_id
+
+    def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes | None, int]]:
+        """Tail, ETag and size of the objects remembered among these tails."""
+        columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
+        limit = 2 * len(wanted) + _RANGE_SLACK_ROWS
+        bounds = (shard_id, min(wanted), max(wanted), limit)
+        rows = self._db.execute(f"{columns} AND tail BETWEEN ? AND ? LIMIT ?", bounds).fetchall()
+        if len(rows) == limit:
+            # Keys far apart, with others between them: ask for each.
+            rows = [row for tail in wanted for row in self._db.execute(f"{columns} AND tail = ?", (shard_id, tail))]
+        for tail, etag, size, check in rows:
+            if tail in wanted:
+                if check == object_checksum(shard_id, tail, etag, size):
+                    yield tail, etag, size
+                else:
+                    self.damaged_rows += 1
+
+    def _tails(self, shard_id: int, query: str) -> Iterator[str]:
+        for tail, etag, size, check in self._db.execute(query, (shard_id,)):
+            if check == object_checksum(shard_id, tail, etag, size):
+                yield tail
+            else:
+                self.damaged_rows += 1
+
+
+def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:
+    """What tells one replica from another, in the order of the table."""
+    return (
+        replica.source_bucket,
+        replica.source_prefix,
+        replica.destination_endpoint,
+        replica.destination_bucket,
+        replica.destination_prefix,
+    )
+
+
+def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
+    folder = len(shard.prefix) + len("2026/11/24/")
+    return day_of(tail) is not None and key[:folder] == other[:folder]
+
+
+def _shard_state(shard: Shard, row: Sequence[Any]) -> ShardState:
+    _, frontier, listed_at, recent_at, deep_key, deep_due_at, complete_from, complete_until, arrival, day, _ = row
+    return ShardState(
+        shard=shard,
+        frontier=frontier,
+        listed_at=listed_at,
+        recent_at=recent_at,
+        deep_key=deep_key,
+        deep_due_at=deep_due_at,
+        complete_from=complete_from,
+        complete_until=complete_until,
+        newest_arrival=arrival,
+        unsealed_day=day,
+    )
+
+
+def sealed_day(row: Sequence[Any]) -> SealedDay:
+    """What a row of the table `days` says."""
+    _, _, count, size_bytes, digest, exact, _ = row
+    return SealedDay(count, size_bytes, digest, bool(exact))
+
+
+def _quarantined(row: Sequence[Any]) -> Quarantined:
+    _, key, shard, etag, size, last_modified, storage_class, reason, detail, attempts, first_at, next_at, _ = row
+    log_object = LogObject(key, etag, size, last_modified, storage_class)
+    return Quarantined(log_object, Shard(*json.loads(shard)), reason, detail, attempts, first_at, next_at)

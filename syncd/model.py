@@ -1,0 +1,254 @@
+"""The words of syncd: what is listed, decided, done and remembered.
+
+Times are seconds since the epoch, UTC (`float`), sizes are bytes. The values on the hot path are NamedTuples,
+since a tick makes one of each for every object it meets.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+
+class LogObject(NamedTuple):
+    """One object as the source listed it."""
+
+    key: str
+    etag: str
+    """Without quotes. An identity of the content in this one bucket only, never compared with another bucket's."""
+    size_bytes: int
+    last_modified: float
+    storage_class: str = "STANDARD"
+
+
+class Shard(NamedTuple):
+    """The unit that has a cursor: one organization, account, kind and region, told by its prefix.
+
+    Loose keys above a region, and layouts without accounts, are shards with the parts they have.
+    """
+
+    prefix: str
+    """The source prefix, ending in a slash (or empty: the whole bucket)."""
+    account: str = ""
+    kind: str = ""
+    region: str = ""
+    organization: str = ""
+
+
+class Range(NamedTuple):
+    """What one listing covers in one shard: the keys after `start_after`, up to and including `until`."""
+
+    shard: Shard
+    start_after: str
+    """The key after which the listing begins; empty for the beginning of the shard."""
+    until: str = ""
+    """The last key that belongs to it; empty for the end of the shard."""
+    whole_pages: bool = False
+    """A page that passes `until` is given whole, since its keys were paid for; otherwise it is cut there."""
+
+
+class Page(NamedTuple):
+    """Up to 1,000 LogObjects of one range in key order."""
+
+    range: Range
+    objects: Sequence[LogObject]
+    is_last: bool
+    """The range is listed to its end."""
+    reached_end: bool = False
+    """The listing met the end of the shard."""
+    requested_at: float = 0.0
+    """When the listing of the range began."""
+
+
+class Folder(NamedTuple):
+    """What a delimiter listing of one prefix found."""
+
+    prefix: str
+    prefixes: Sequence[str]
+    objects: Sequence[LogObject]
+    """Keys directly in it, with no folder of their own."""
+
+
+class Known(NamedTuple):
+    """What the ledger remembers of a key that is at the destination."""
+
+    etag: str | None
+    """The source's ETag when it was copied; None where only the destination's listing told of it."""
+    size_bytes: int
+
+
+class SkipReason(StrEnum):
+    """Why an object that was listed is not copied now."""
+
+    ALREADY_COPIED = "already_copied"
+    ARCHIVED = "archived"
+    BEFORE_START = "before_start"
+    CONFLICT_KNOWN = "conflict_known"
+    BACKING_OFF = "backing_off"
+    IN_PROGRESS = "in_progress"
+    SEALED = "sealed"
+
+
+class Transfer(NamedTuple):
+    """The decision to copy one LogObject to one key of the destination."""
+
+    shard: Shard
+    object: LogObject
+    destination_key: str
+    compare_first: bool = False
+    """The key is known to be at the destination: compare with what is there before writing."""
+
+
+class Copied(NamedTuple):
+    """The object was written to the destination by this tick."""
+
+    transfer: Transfer
+
+
+class AlreadyThere(NamedTuple):
+    """The destination holds the same content, by its checksum."""
+
+    transfer: Transfer
+
+
+class Conflict(NamedTuple):
+    """The destination holds other content under this key; it was left as it is."""
+
+    transfer: Transfer
+    detail: str
+
+
+class Failed(NamedTuple):
+    """The object was not copied."""
+
+    transfer: Transfer
+    reason: str
+    """A short word for machines, one of `syncd.failures`."""
+    detail: str
+    """The call, the principal, the resource and what was answered."""
+
+
+Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
+
+
+class Quarantined(NamedTuple):
+    """An object that is known and not at the destination."""
+
+    object: LogObject
+    shard: Shard
+    reason: str
+    detail: str
+    attempts: int
+    first_at: float
+    next_at: float
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether it is held back by other content at the destination rather than by a failure."""
+        return self.reason == "conflict"
+
+
+class Plan(NamedTuple):
+    """What to do about one page."""
+
+    transfers: Sequence[Transfer]
+    adopted: Sequence[LogObject]
+    """Objects at the destination whose source ETag the ledger did not know yet."""
+    skipped: Mapping[SkipReason, int]
+    known_listed: int
+    """How many of the page's keys the ledger knew."""
+    unparsed: int
+    left_out_stamp: float
+    """The newest stamp among objects left out because they are older than the job's start; 0.0 for none."""
+
+
+class Window(NamedTuple):
+    """A span of UTC days, both inclusive, as `YYYY-MM-DD`; None is open."""
+
+    first: str | None = None
+    last: str | None = None
+
+
+class Mode(StrEnum):
+    """How bytes get from source to destination."""
+
+    STREAM = "stream"
+    SERVER_SIDE = "server-side"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardState:
+    """What the ledger remembers of one shard between ticks; times are seconds since the epoch, 0.0 for never."""
+
+    shard: Shard
+    frontier: float = 0.0
+    """The newest stamp of a listing that came to its end."""
+    listed_at: float = 0.0
+    """When the last listing that came to the end of the shard began."""
+    recent_at: float = 0.0
+    """When the last listing of the recent tier began."""
+    deep_key: str = ""
+    """The key after which the deep tier goes on; empty at the beginning of its cycle."""
+    deep_due_at: float = 0.0
+    """When the deep tier is to go on: it is paid for up to here."""
+    complete_from: float = 0.0
+    complete_until: float = 0.0
+    newest_arrival: float = 0.0
+    """The newest LastModified seen in it."""
+    unsealed_day: str = ""
+    """The oldest UTC day whose keys are still remembered one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One flow of objects from a source prefix to a destination prefix: what rows of the ledger belong to."""
+
+    source_bucket: str
+    source_prefix: str
+    destination_endpoint: str
+    destination_bucket: str
+    destination_prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why a job's tick could not go on."""
+
+    reason: str
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedObject:
+    """One object that was not copied, as it is reported."""
+
+    key: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickReport:
+    """What one tick or catch-up did for one job."""
+
+    job: str
+    outcome: str
+    mode: str | None = None
+    listed: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    already_there: int = 0
+    conflicts: Sequence[tuple[str, str]] = ()
+    conflict_count: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    failed: Sequence[FailedObject] = ()
+    failed_count: int = 0
+    late_beyond_allowance: int = 0
+    worst_lateness_seconds: float = 0.0
+    requests: Mapping[str, int] = field(default_factory=dict)
+    complete_from: float = 0.0
+    complete_until: float = 0.0
+    started_at: float = 0.0
+    duration_seconds: float = 0.0
+    error: JobError | None = None

@@ -1,0 +1,122 @@
+"""Stand-ins with which a tick looks without touching: for `syncd plan`, and for a destination that may not be listed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import TypeVar
+
+from syncd import events, failures
+from syncd.errors import JobFailed
+from syncd.ledger_rows import SealedDay
+from syncd.ledger_view import LedgerView
+from syncd.model import Folder, Known, LogObject, Outcome, Page, Quarantined, Range, Shard, ShardState, Transfer
+from syncd.ports import Lister
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(slots=True)
+class PlannedCopies:
+    """A copier that copies nothing: it counts what would be."""
+
+    objects: int = 0
+    size_bytes: int = 0
+
+    def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
+        """Count the transfers; there are no outcomes."""
+        for transfer in transfers:
+            if stop.is_set():
+                break
+            if transfer is not None:
+                self.objects += 1
+                self.size_bytes += transfer.object.size_bytes
+        return iter(())
+
+
+class PlanLedger:
+    """A ledger that is read and never written; what the destination's listing tells is remembered while it lasts."""
+
+    def __init__(self, view: LedgerView) -> None:
+        self._view = view
+        self._recalled: dict[str, Known] = {}
+        self.start = view.start
+        self.shards = view.shards
+        self.discovered_at = view.discovered_at
+        self.looked_at = view.looked_at
+        self.quarantined: Callable[[], Mapping[str, Quarantined]] = view.quarantined
+        self.has_known_after = view.has_known_after
+
+    def known(self, shard: Shard, keys: Sequence[str]) -> Mapping[str, Known]:
+        """What the ledger remembers, and what was recalled."""
+        recalled = {key: self._recalled[key] for key in keys if key in self._recalled}
+        return recalled | self._view.known(shard, keys)
+
+    def adopt_replicas(self, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
+        """Remember for the length of the plan."""
+        del shard
+        self._recalled.update((key, Known(None, size)) for key, size in replicas)
+
+    def sealed(self, shard: Shard, first: str, last: str) -> Mapping[str, SealedDay]:
+        """The sealed days of a span."""
+        return self._view.sealed(shard, first, last)
+
+    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
+        """Remember for the length of the plan."""
+        del day
+        self.adopt_replicas(shard, replicas)
+
+    def set_start(self, instant: float) -> None:
+        """Nothing: the first tick fixes it."""
+
+    def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
+        """Nothing."""
+
+    def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
+        """Nothing."""
+
+    def record(
+        self,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject]],
+        *,
+        now: float,
+        lateness: Mapping[int, int] | None = None,
+    ) -> None:
+        """Nothing."""
+
+    def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
+        """Nothing."""
+        del shard, before_day, limit
+        return 0
+
+
+class ForgivingLister:
+    """Lists the destination where that is allowed; where it is not, says so once, and finds nothing.
+
+    Without s3:ListBucket at the destination a lost ledger cannot be rebuilt, and every object is written conditionally.
+    """
+
+    def __init__(self, lister: Lister, tell: Callable[..., None]) -> None:
+        self._lister = lister
+        self._tell = tell
+        self._is_denied = False
+
+    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
+        """Pages of the ranges, or none."""
+        wanted = list(ranges)
+        if wanted and not self._is_denied:
+            yield from self._forgiving(self._lister.pages(wanted))
+
+    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
+        """What is below the prefixes, or nothing."""
+        if not self._is_denied:
+            yield from self._forgiving(self._lister.folders(prefixes))
+
+    def _forgiving(self, found: Iterator[_Found]) -> Iterator[_Found]:
+        try:
+            yield from found
+        except JobFailed as error:
+            if error.reason != failures.ACCESS_DENIED:
+                raise
+            self._is_denied = True
+            self._tell(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")

@@ -1,0 +1,126 @@
+"""The world as a tick sees it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import Protocol
+
+from syncd.ledger_rows import SealedDay
+from syncd.model import (
+    Folder,
+    Known,
+    LogObject,
+    Outcome,
+    Page,
+    Quarantined,
+    Range,
+    Shard,
+    ShardState,
+    Transfer,
+)
+
+
+class Lister(Protocol):
+    """Lists one bucket."""
+
+    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
+        """Each range's pages in key order; None while there is nothing yet. Raises JobFailed."""
+        ...
+
+    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
+        """What is directly below each prefix, as one or more Folders. Raises JobFailed."""
+        ...
+
+
+class Copier(Protocol):
+    """Carries objects to the destination."""
+
+    def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
+        """One Outcome for each transfer that was begun. Raises JobFailed after what is in flight has ended."""
+        ...
+
+
+class Ledger(Protocol):
+    """What is remembered of one replica between ticks. All methods raise LedgerError."""
+
+    def start(self) -> float | None:
+        """The job's start, fixed at its first tick."""
+        ...
+
+    def set_start(self, instant: float) -> None:
+        """Fix it."""
+        ...
+
+    def shards(self) -> Mapping[str, ShardState]:
+        """By prefix; those that are damaged are left out, as if lost."""
+        ...
+
+    def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
+        """In one commit."""
+        ...
+
+    def discovered_at(self) -> float:
+        """When the last full discovery was."""
+        ...
+
+    def looked_at(self) -> Mapping[str, tuple[float, tuple[str, ...]]]:
+        """When folders were last listed, and what was in them."""
+        ...
+
+    def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
+        """In one commit."""
+        ...
+
+    def known(self, shard: Shard, keys: Sequence[str]) -> Mapping[str, Known]:
+        """What is remembered of up to 1,000 keys of a page."""
+        ...
+
+    def has_known_after(self, shard: Shard, start_after: str) -> bool:
+        """Whether any key after this one is remembered."""
+        ...
+
+    def record(
+        self,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject]],
+        *,
+        now: float,
+        lateness: Mapping[int, int] = ...,
+    ) -> None:
+        """All of it in one commit."""
+        ...
+
+    def adopt_replicas(self, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
+        """Rows of (source key, size) that the destination's listing told of."""
+        ...
+
+    def quarantined(self) -> Mapping[str, Quarantined]:
+        """Objects that are known and not at the destination, by key."""
+        ...
+
+    def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
+        """Fold keys of days before this one into a row a day; how many rows were folded."""
+        ...
+
+    def sealed(self, shard: Shard, first: str, last: str) -> Mapping[str, SealedDay]:
+        """The sealed days of a span, both ends inclusive."""
+        ...
+
+    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
+        """Replace a sealed day by rows of (source key, size)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What a tick is given to act with."""
+
+    source: Lister
+    source_bucket: str
+    destination: Lister
+    copier: Copier
+    ledger: Ledger
+    now: Callable[[], float]
+    """The process's own clock, seconds since the epoch."""
+    tell: Callable[..., None]
+    """Says an event: a name from `events`, and facts by keyword."""

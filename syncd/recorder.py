@@ -1,0 +1,149 @@
+"""What a tick has done so far: outcomes on their way into the ledger, and the counts of the report."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from syncd import failures
+from syncd.errors import JobFailed
+from syncd.model import (
+    AlreadyThere,
+    Conflict,
+    Copied,
+    Failed,
+    FailedObject,
+    LogObject,
+    Outcome,
+    Plan,
+    Shard,
+    SkipReason,
+    Transfer,
+)
+
+# At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
+RECORD_EVERY_OBJECTS = 64
+RECORD_EVERY_SECONDS = 1.0
+# This many objects refused in a row, with none copied, are the job's misfortune and not each object's own.
+DENIED_IN_A_ROW = 100
+LISTED_IN_REPORT = 100
+LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2678400)
+
+
+class RecordLedger(Protocol):
+    """Where outcomes are recorded."""
+
+    def record(
+        self,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject]],
+        *,
+        now: float,
+        lateness: Mapping[int, int] = ...,
+    ) -> None:
+        """All of it in one commit."""
+        ...
+
+
+def lateness_bound(seconds: float) -> int:
+    """The bucket of the lateness histogram: the smallest bound that holds it, in seconds; 0 for beyond all of them."""
+    return next((bound for bound in LATENESS_BOUNDS if seconds <= bound), 0)
+
+
+class Recorder:
+    """Counts and records; copy, then record."""
+
+    def __init__(self, ledger: RecordLedger, *, now: Callable[[], float], stamp: Callable[[LogObject], float]) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._stamp = stamp
+        self._outcomes: list[Outcome] = []
+        self._adopted: list[tuple[Shard, LogObject]] = []
+        self._lateness: Counter[int] = Counter()
+        self._recorded_at = now()
+        self._denied_in_a_row: list[Failed] = []
+        self.in_progress: set[str] = set()
+        """Keys that are being copied, wait to be recorded, or have failed in this tick."""
+        self.listed = 0
+        self.known_listed = 0
+        self.unparsed = 0
+        self.planned = 0
+        self.planned_bytes = 0
+        self.skipped: Counter[SkipReason] = Counter()
+        self.copied = 0
+        self.copied_bytes = 0
+        self.already_there = 0
+        self.conflicts: list[tuple[str, str]] = []
+        self.conflict_count = 0
+        self.failed: list[FailedObject] = []
+        self.failed_count = 0
+
+    def take_plan(self, plan: Plan, shard: Shard, listed: int) -> None:
+        """Count a page, and note what it tells of replicas that only the destination's listing knew."""
+        self.listed += listed
+        self.known_listed += plan.known_listed
+        self.unparsed += plan.unparsed
+        self.skipped.update(plan.skipped)
+        self._adopted += [(shard, item) for item in plan.adopted]
+
+    def begin(self, transfer: Transfer) -> None:
+        """A transfer is handed to the copier.
+
+        Raises:
+            JobFailed: so many were refused in a row that the next would be too.
+        """
+        if len(self._denied_in_a_row) >= DENIED_IN_A_ROW:
+            first = self._denied_in_a_row[0]
+            raise JobFailed(
+                first.reason,
+                f"{DENIED_IN_A_ROW} objects in a row, of which the first: {first.detail}",
+                failures.remedy_of(first.reason),
+            )
+        self.in_progress.add(transfer.object.key)
+        self.planned += 1
+        self.planned_bytes += transfer.object.size_bytes
+
+    def take(self, outcome: Outcome, *, is_live: bool) -> None:
+        """One transfer has come to its end; `is_live` counts its lateness, which a catch-up's would distort."""
+        item = outcome.transfer.object
+        match outcome:
+            case Copied():
+                self.copied += 1
+                self.copied_bytes += item.size_bytes
+                self._denied_in_a_row.clear()
+                if is_live:
+                    self._lateness[lateness_bound(item.last_modified - self._stamp(item))] += 1
+            case AlreadyThere():
+                self.already_there += 1
+                self._denied_in_a_row.clear()
+            case Conflict(_, detail):
+                self.conflict_count += 1
+                if len(self.conflicts) < LISTED_IN_REPORT:
+                    self.conflicts.append((item.key, detail))
+            case Failed(_, reason, detail):
+                self._take_failure(item, outcome, reason, detail)
+        self._outcomes.append(outcome)
+        self.record_if_due()
+
+    def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str) -> None:
+        self.failed_count += 1
+        if len(self.failed) < LISTED_IN_REPORT:
+            self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
+        if reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:
+            self._denied_in_a_row.append(outcome)
+
+    def record_if_due(self) -> None:
+        """Record what has gathered, when it is enough or has waited long enough."""
+        waiting = len(self._outcomes) + len(self._adopted) // 16
+        if waiting >= RECORD_EVERY_OBJECTS or (waiting and self._now() - self._recorded_at >= RECORD_EVERY_SECONDS):
+            self.flush()
+
+    def flush(self) -> None:
+        """Record everything that has gathered, in one commit."""
+        now = self._now()
+        if self._outcomes or self._adopted:
+            self._ledger.record(self._outcomes, self._adopted, now=now, lateness=self._lateness)
+        for outcome in self._outcomes:
+            if isinstance(outcome, Copied | AlreadyThere):
+                self.in_progress.discard(outcome.transfer.object.key)
+        self._outcomes, self._adopted, self._lateness = [], [], Counter()
+        self._recorded_at = now

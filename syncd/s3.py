@@ -1,0 +1,176 @@
+"""S3's wire format: requests as values, answers taken apart. Nothing here sends anything.
+
+Header and parameter names are those of the Amazon S3 API Reference.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import quote, unquote_plus
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from syncd.model import LogObject
+
+_NOT_ESCAPED = "-._~"
+
+
+class Side(StrEnum):
+    """Which end of a job a request goes to, and so whose credentials sign it."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Request(NamedTuple):
+    """One S3 request, yet to be addressed and signed."""
+
+    operation: str
+    """The API's name of it, such as `PutObject`."""
+    side: Side
+    method: str
+    key: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes = b""
+
+
+class Answer(NamedTuple):
+    """What came back: an HTTP answer, or the error that stood in its way."""
+
+    status: int
+    """0 where there was no HTTP answer."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    code: str = ""
+    """S3's error code, or a word of our own where there was no answer."""
+    message: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the request did what it asked for."""
+        return not self.code and 200 <= self.status < 300
+
+
+def quote_key(key: str) -> str:
+    """A key as a URL path: escaped once, slashes kept, nothing normalised."""
+    return quote(key, safe="/" + _NOT_ESCAPED)
+
+
+def query_string(pairs: Iterable[tuple[str, str]]) -> str:
+    """Parameters as a query, each name and value escaped as SigV4 wants it."""
+    return "&".join(f"{name}={quote(value, safe=_NOT_ESCAPED)}" for name, value in pairs)
+
+
+class Listing(NamedTuple):
+    """One answer of ListObjectsV2."""
+
+    objects: Sequence[LogObject]
+    prefixes: Sequence[str]
+    next_token: str
+    """Empty at the end."""
+
+
+class MalformedAnswer(ValueError):
+    """The server answered 200 with something that is not the document the API promises."""
+
+
+def list_objects(
+    side: Side, prefix: str, *, owner: str, start_after: str = "", token: str = "", delimiter: str = ""
+) -> Request:
+    """A ListObjectsV2 request for up to 1,000 keys."""
+    pairs = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", "1000"), ("prefix", prefix)]
+    if delimiter:
+        pairs.append(("delimiter", delimiter))
+    if token:
+        pairs.append(("continuation-token", token))
+    if start_after:
+        pairs.append(("start-after", start_after))
+    pairs.sort()
+    return Request("ListObjectsV2", side, "GET", "", query_string(pairs), (("x-amz-expected-bucket-owner", owner),))
+
+
+def parse_listing(body: bytes) -> Listing:
+    """Take a ListObjectsV2 answer apart.
+
+    Raises:
+        MalformedAnswer: it is no such document, or says it is truncated without saying where to go on.
+    """
+    root = _document(body, "ListBucketResult")
+    space = root.tag[: -len("ListBucketResult")]
+    is_encoded = root.findtext(f"{space}EncodingType") == "url"
+    objects = [_log_object(item, space, is_encoded=is_encoded) for item in root.iter(f"{space}Contents")]
+    prefixes = [
+        _decode(item.findtext(f"{space}Prefix") or "", is_encoded=is_encoded)
+        for item in root.iter(f"{space}CommonPrefixes")
+    ]
+    token = ""
+    if root.findtext(f"{space}IsTruncated") == "true":
+        token = root.findtext(f"{space}NextContinuationToken") or ""
+        if not token:
+            raise MalformedAnswer("the listing is truncated but names no continuation token")
+    return Listing(objects, prefixes, token)
+
+
+def error_of(body: bytes) -> tuple[str, str]:
+    """Code and message of an S3 error document; empty strings where it is none."""
+    if b"<Error" not in body[:512]:
+        return "", ""
+    try:
+        root = fromstring(body)  # noqa: S314  # expat itself bounds entity expansion
+    except ParseError:
+        return "", ""
+    space = root.tag[: -len("Error")]
+    return root.findtext(f"{space}Code") or "Unknown", root.findtext(f"{space}Message") or ""
+
+
+def text_of(body: bytes, document: str, name: str) -> str:
+    """The text of one element of an answer, such as the UploadId.
+
+    Raises:
+        MalformedAnswer: the document or the element is missing.
+    """
+    root = _document(body, document)
+    found = root.findtext(f"{root.tag[: -len(document)]}{name}")
+    if not found:
+        raise MalformedAnswer(f"{document} without {name}")
+    return found
+
+
+def complete_body(parts: Sequence[tuple[str, str]]) -> bytes:
+    """The body of CompleteMultipartUpload for (ETag, base64 SHA-256) of each part in order."""
+    rows = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>"
+        f"<ChecksumSHA256>{checksum}</ChecksumSHA256></Part>"
+        for number, (etag, checksum) in enumerate(parts, start=1)
+    )
+    return f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</CompleteMultipartUpload>'.encode()
+
+
+def _document(body: bytes, name: str) -> Element:
+    try:
+        root = fromstring(body)  # noqa: S314  # expat itself bounds entity expansion
+    except ParseError as error:
+        raise MalformedAnswer(f"not XML ({error})") from error
+    if root.tag.rpartition("}")[2] != name:
+        raise MalformedAnswer(f"a {root.tag.rpartition('}')[2]} document instead of {name}")
+    return root
+
+
+def _decode(text: str, *, is_encoded: bool) -> str:
+    return unquote_plus(text) if is_encoded else text
+
+
+def _log_object(item: Element, space: str, *, is_encoded: bool) -> LogObject:
+    fields = {child.tag: child.text or "" for child in item}
+    try:
+        return LogObject(
+            _decode(fields[f"{space}Key"], is_encoded=is_encoded),
+            fields.get(f"{space}ETag", "").strip('"'),
+            int(fields[f"{space}Size"]),
+            datetime.fromisoformat(fields[f"{space}LastModified"]).timestamp(),
+            fields.get(f"{space}StorageClass", "STANDARD"),
+        )
+    except (KeyError, ValueError) as error:
+        raise MalformedAnswer(f"a listed object that lacks or garbles {error}") from error

@@ -1,0 +1,166 @@
+"""What a person sees: tables and a progress bar."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from syncd.model import TickReport
+from syncd.planning import PlannedCopies
+from syncd.recorder import Recorder
+from syncd.report import utc
+
+_GOOD, _BAD = "green", "red"
+
+
+def show(table: RenderableType) -> None:
+    """Print to stdout."""
+    Console().print(table)
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def reports_table(reports: Sequence[TickReport]) -> RenderableType:
+    """What ticks did: a row a job, and below it what was wrong."""
+    table = _table(
+        "Job", "Outcome", "Complete until", numbers=("Listed", "Copied", "Bytes", "There", "Failed", "Seconds")
+    )
+    remarks = []
+    for report in reports:
+        style = _GOOD if report.outcome == "ok" else _BAD
+        table.add_row(
+            report.job,
+            f"[{style}]{report.outcome}[/]",
+            _minute(report.complete_until),
+            str(report.listed),
+            str(report.copied),
+            size(report.copied_bytes),
+            str(report.already_there),
+            str(report.failed_count + report.conflict_count),
+            f"{report.duration_seconds:.1f}",
+        )
+        if remark := _remark(report):
+            remarks.append(Text(f"{report.job}: {remark}"))
+    return Group(table, *remarks)
+
+
+def _table(*titles: str, numbers: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _minute(instant: float) -> str:
+    """An instant as people read it, UTC to the minute."""
+    text = utc(instant)
+    return text[:16].replace("T", " ") if text else "-"
+
+
+def _remark(report: TickReport) -> str:
+    if report.error is not None:
+        return f"{report.error.reason}: {report.error.detail}\n→ {report.error.remedy}"
+    if report.failed:
+        first = report.failed[0]
+        return f"{first.reason}: {first.detail}"
+    if report.conflicts:
+        return "conflict: {}: {}".format(*report.conflicts[0])
+    return ""
+
+
+def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
+    """What ticks would do: a row a job, and below it what stands in the way."""
+    table = _table("Job", numbers=("Listed", "To copy", "Bytes"))
+    remarks = []
+    for report, copies in plans:
+        table.add_row(report.job, str(report.listed), str(copies.objects), size(copies.size_bytes))
+        if remark := _remark(report):
+            remarks.append(Text(f"{report.job}: {remark}"))
+    return Group(table, *remarks)
+
+
+def status_table(document: dict[str, Any]) -> RenderableType:
+    """How jobs stand: a row each, and below it why one is not healthy."""
+    table = _table("Job", "Health", "Last tick", "Complete until", numbers=("Lag", "Quarantine"))
+    remarks = []
+    for job in document["jobs"]:
+        last = job["last_tick"]
+        until = job["complete_until"]
+        table.add_row(
+            job["job"],
+            f"[{_GOOD}]healthy[/]" if job["healthy"] else f"[{_BAD}]unhealthy[/]",
+            f"{last['outcome']}, {last['age_seconds']:.0f} s ago" if last else "never",
+            until[:16].replace("T", " ") if until else "-",
+            "-" if job["lag_seconds"] is None else f"{job['lag_seconds']:.0f} s",
+            str(job["quarantine"]["count"]),
+        )
+        remarks += [Text(f"{job['job']}: {sentence}") for sentence in job["why"]]
+    return Group(table, *remarks)
+
+
+class _Rate(ProgressColumn):
+    """Objects a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f}/s")
+
+
+class Bars:
+    """A progress bar a job. How much there is in all is known only as the listing tells of it."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, job: str, recorder: Recorder) -> None:
+        """Move a job's bar to where it is."""
+        if self._progress is None:
+            return
+        if job not in self._tasks:
+            self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
+        done = recorder.copied + recorder.already_there + recorder.failed_count + recorder.conflict_count
+        self._progress.update(
+            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(recorder.copied_bytes)
+        )
+
+
+@contextmanager
+def progress(*, is_shown: bool) -> Iterator[Bars]:
+    """A progress bar on stderr with rate and time left; none where nobody watches."""
+    if not is_shown:
+        yield Bars(None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[bytes]}"),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        yield Bars(shown)

@@ -1,0 +1,158 @@
+"""One run of a verb over several jobs, side by side, with signals: what `tick`, `catch-up` and `plan` have in common."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from threading import Event, Lock
+from typing import Any
+
+from syncd.config import Configuration, Job
+from syncd.errors import ConfigError, Problem
+from syncd.model import TickReport
+from syncd.planning import PlannedCopies
+from syncd.recorder import Recorder
+from syncd.report import exit_code, report_document
+from syncd.wiring import Installation, Request, plan_job, run_job
+
+JOBS_AT_A_TIME = 8
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a run."""
+
+    reports: Sequence[TickReport]
+    exit_code: int
+
+
+def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
+    """The jobs of these names, or all of them.
+
+    Raises:
+        ConfigError: a name is no job's.
+    """
+    by_name = {job.name: job for job in configuration.jobs}
+    unknown = [name for name in names or () if name not in by_name]
+    if unknown:
+        known = ", ".join(sorted(by_name)) or "none"
+        raise ConfigError(
+            [
+                Problem(str(configuration.files[0]), "", f"no job is named {name}: the jobs are {known}")
+                for name in unknown
+            ]
+        )
+    return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
+
+
+def is_day(text: str) -> bool:
+    """Whether this is a day of the calendar, `YYYY-MM-DD`."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def run(
+    configuration: Configuration,
+    jobs: Sequence[Job],
+    request: Request,
+    *,
+    now: Callable[[], float],
+    tell: Callable[..., None],
+    on_progress: Callable[[str, Recorder], None],
+) -> Done:
+    """A tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight."""
+    installation = Installation.of(configuration, now=now, tell=tell)
+    guard = Lock()
+
+    def one(job: Job) -> TickReport:
+        def progress(recorder: Recorder) -> None:
+            with guard:
+                on_progress(job.name, recorder)
+
+        return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+
+    with _interruptible(installation) as interruption:
+        reports = _side_by_side(one, jobs)
+    code = 128 + interruption.signal if interruption.signal else exit_code(reports)
+    return Done(reports, code)
+
+
+def plan(
+    configuration: Configuration,
+    jobs: Sequence[Job],
+    request: Request,
+    *,
+    now: Callable[[], float],
+    tell: Callable[..., None],
+) -> list[tuple[TickReport, PlannedCopies]]:
+    """What a tick or catch-up of each job would do."""
+    installation = Installation.of(configuration, now=now, tell=tell)
+    with _interruptible(installation) as interruption:
+        return _side_by_side(lambda job: plan_job(job, request, installation, stop=interruption.stop), jobs)
+
+
+def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
+    """The JSON of `tick` and `catch-up`."""
+    return {"jobs": [report_document(report) for report in reports]}
+
+
+def plans_document(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> dict[str, Any]:
+    """The JSON of `plan`."""
+    return {
+        "jobs": [
+            {
+                "job": report.job,
+                "outcome": report.outcome,
+                "listed": report.listed,
+                "objects": copies.objects,
+                "bytes": copies.size_bytes,
+                "skipped": dict(report.skipped),
+                "requests": {"GetObject": copies.objects, "PutObject": copies.objects},
+                "requests_made": dict(report.requests),
+                "error": report_document(report)["error"],
+            }
+            for report, copies in plans
+        ]
+    }
+
+
+def plans_exit_code(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> int:
+    """0 when every plan could be made."""
+    return exit_code([report for report, _ in plans])
+
+
+@dataclass(slots=True)
+class _Interruption:
+    stop: Event
+    signal: int = 0
+
+
+@contextmanager
+def _interruptible(installation: Installation) -> Iterator[_Interruption]:
+    """The first signal ends the intake, the second one gives up what is in flight."""
+    interruption = _Interruption(Event())
+
+    def interrupt(number: int, _: Any) -> None:
+        if interruption.stop.is_set():
+            installation.transport.abandon()
+        interruption.signal = number
+        interruption.stop.set()
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _side_by_side(one: Callable[[Job], Any], jobs: Sequence[Job]) -> list[Any]:
+    if not jobs:
+        return []
+    with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="job") as pool:
+        return list(pool.map(one, jobs))

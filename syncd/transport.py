@@ -1,0 +1,202 @@
+"""Requests on the wire, many at a time: AWS's C runtime, one client per endpoint and region, credentials per request.
+
+The runtime retries what may pass (500, 503, broken and stalled connections) up to five times with backoff; nothing
+above it retries a request again. It resolves a client's host once, so two endpoints never share a client.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from time import monotonic
+from typing import Any, NamedTuple
+
+from awscrt import auth, http, io, s3
+
+from syncd import failures
+from syncd.endpoints import Address
+from syncd.s3 import Answer, Request, error_of, quote_key
+
+# A request is given up after this long, retries included, however often the runtime would try again.
+DEADLINE_SECONDS = 60.0
+# Slow links still move a large part: this many bytes a second are allowed for on top.
+SLOWEST_BYTES_PER_SECOND = 256 * 1024
+_THROUGHPUT_GBPS = 10.0
+_RUNTIME_MEMORY_BYTES = 1024**3
+
+_CODES = {
+    "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
+    "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
+    "AWS_ERROR_S3_CANCELED": (0, failures.TIMEOUT),
+}
+
+
+class Credentials(NamedTuple):
+    """What signs a request. Its representation never shows the secret."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+    expires_at: float | None
+    """Seconds since the epoch; None for credentials that do not expire."""
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key_id}, expires_at={self.expires_at})"
+
+
+class Transport:
+    """Sends requests; safe to use from any thread. Answers come on the runtime's own thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str, str], s3.S3Client] = {}
+        self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
+        self._flights: dict[int, _Flight] = {}
+        self._loops = io.EventLoopGroup(1)
+        self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
+
+    def send(
+        self, request: Request, address: Address, credentials: Credentials, on_answer: Callable[[Answer], None]
+    ) -> None:
+        """Send one request; `on_answer` is called exactly once, on another thread."""
+        headers = http.HttpHeaders([("Host", address.host)])
+        for name, value in request.headers:
+            headers.add(name, value)
+        body = None
+        if request.body or request.method in ("PUT", "POST"):
+            headers.add("Content-Length", str(len(request.body)))
+            body = BytesIO(request.body)
+        path = f"{address.base_path}/{quote_key(request.key)}"
+        if request.query:
+            path = f"{path}?{request.query}"
+        deadline = monotonic() + DEADLINE_SECONDS + len(request.body) / SLOWEST_BYTES_PER_SECOND
+        flight = _Flight(self._flights, request.operation, on_answer, deadline)
+        flight.depart(
+            self._client(address).make_request(
+                type=s3.S3RequestType.DEFAULT,
+                operation_name=request.operation,
+                request=http.HttpRequest(request.method, path, headers, body),
+                signing_config=self._signing_config(credentials, address.region),
+                on_headers=flight.on_headers,
+                on_body=flight.on_body,
+                on_done=flight.on_done,
+            )
+        )
+
+    def expire(self) -> None:
+        """Give up the requests that are past their deadline. Whoever waits for answers calls this now and then."""
+        now = monotonic()
+        for flight in list(self._flights.values()):
+            if flight.deadline < now:
+                flight.cancel()
+
+    def abandon(self) -> None:
+        """Give up every request in flight, now."""
+        for flight in list(self._flights.values()):
+            flight.cancel()
+
+    def _client(self, address: Address) -> s3.S3Client:
+        key = (address.scheme, address.host, address.region)
+        with self._lock:
+            client = self._clients.get(key)
+            if client is None:
+                is_tls = address.scheme == "https"
+                client = s3.S3Client(
+                    bootstrap=self._bootstrap,
+                    region=address.region,
+                    tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
+                    throughput_target_gbps=_THROUGHPUT_GBPS,
+                    memory_limit=_RUNTIME_MEMORY_BYTES,
+                )
+                self._clients[key] = client
+            return client
+
+    def _signing_config(self, credentials: Credentials, region: str) -> auth.AwsSigningConfig:
+        config = self._signing.get((credentials, region))
+        if config is None:
+            provider = auth.AwsCredentialsProvider.new_static(
+                credentials.access_key_id, credentials.secret_access_key, credentials.session_token
+            )
+            config = s3.create_default_s3_signing_config(region=region, credential_provider=provider)
+            with self._lock:
+                if len(self._signing) > 4096:
+                    self._signing.clear()
+                self._signing[credentials, region] = config
+        return config
+
+
+class _Flight:
+    """One request under way. It lets go of the runtime's request when done: the two would keep each other alive."""
+
+    __slots__ = (
+        "_answered",
+        "_chunks",
+        "_flights",
+        "_headers",
+        "_on_answer",
+        "_operation",
+        "_request",
+        "_status",
+        "deadline",
+    )
+
+    def __init__(
+        self, flights: dict[int, "_Flight"], operation: str, on_answer: Callable[[Answer], None], deadline: float
+    ) -> None:
+        self.deadline = deadline
+        self._flights = flights
+        self._operation = operation
+        self._on_answer: Callable[[Answer], None] | None = on_answer
+        self._request: s3.S3Request | None = None
+        self._status = 0
+        self._headers: Mapping[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._answered = False
+
+    def depart(self, request: s3.S3Request) -> None:
+        self._request = request
+        self._flights[id(self)] = self
+        if self._answered:
+            self._land()
+
+    def cancel(self) -> None:
+        request = self._request
+        if request is not None:
+            request.cancel()
+
+    def on_headers(self, status_code: int, headers: list[tuple[str, str]], **_: Any) -> None:
+        self._status = status_code
+        self._headers = {name.lower(): value for name, value in headers}
+
+    def on_body(self, chunk: bytes, offset: int, **_: Any) -> None:
+        del offset
+        self._chunks.append(chunk)
+
+    def on_done(
+        self, error: Any, error_headers: Any, error_body: bytes | None, status_code: int | None, **_: Any
+    ) -> None:
+        if error_headers is not None:
+            self._headers = {name.lower(): value for name, value in error_headers}
+        body = error_body if error_body is not None else b"".join(self._chunks)
+        answer = self._answer(error, status_code or self._status, body)
+        on_answer = self._on_answer
+        self._answered = True
+        self._land()
+        if on_answer is not None:
+            on_answer(answer)
+
+    def _answer(self, error: Any, status: int, body: bytes) -> Answer:
+        if error is None and 200 <= status < 300:
+            code, message = ("", "") if self._operation == "GetObject" else error_of(body)
+            return Answer(status, self._headers, body, code, message)
+        code, message = error_of(body)
+        if not code and error is not None:
+            name = getattr(error, "name", type(error).__name__)
+            status, code = _CODES.get(name, (status, "" if status else failures.CONNECTION))
+            message = message or str(getattr(error, "message", error))
+        return Answer(status, self._headers, body, code or str(status), message)
+
+    def _land(self) -> None:
+        self._flights.pop(id(self), None)
+        self._request = None
+        self._on_answer = None
+        self._chunks = []

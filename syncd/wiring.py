@@ -1,0 +1,275 @@
+"""Puts a tick together: the one place where adapters meet."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any
+
+from syncd import copying, events
+from syncd.cloudtrail import EVERY
+from syncd.config import Configuration, Job, Settings
+from syncd.copier import Engine
+from syncd.copying import Terms
+from syncd.endpoints import bucket_address
+from syncd.ends import End, Principal
+from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
+from syncd.identity import Identities
+from syncd.ledger import LedgerFile
+from syncd.lock import Locks
+from syncd.model import JobError, Mode, TickReport, Window
+from syncd.planning import ForgivingLister, PlanLedger, PlannedCopies
+from syncd.ports import Copier, Ports
+from syncd.ports import Ledger as LedgerPort
+from syncd.recorder import Recorder
+from syncd.report import report_document
+from syncd.s3 import Side
+from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
+from syncd.session_policy import session_policy
+from syncd.source import BucketLister
+from syncd.tick import Task, Tick
+from syncd.transport import Transport
+
+TICK = "tick"
+CATCH_UP = "catch-up"
+FAILURES_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody asks of a job: a tick, a catch-up of a window, or a plan of either."""
+
+    kind: str = TICK
+    window: Window | None = None
+    accounts: Sequence[str] = (EVERY,)
+    regions: Sequence[str] = (EVERY,)
+    is_patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What all jobs of a process share."""
+
+    settings: Settings
+    now: Callable[[], float]
+    tell: Callable[..., None]
+    transport: Transport
+    identities: Identities
+    ledger_file: LedgerFile
+    locks: Locks
+
+    @classmethod
+    def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
+        """For a configuration."""
+        settings = configuration.settings
+        return cls(
+            settings,
+            now,
+            tell,
+            Transport(),
+            Identities(now=now),
+            LedgerFile(settings.state_dir, now=now),
+            Locks(settings.state_dir),
+        )
+
+
+def run_job(
+    job: Job,
+    request: Request,
+    installation: Installation,
+    *,
+    stop: Event,
+    on_progress: Callable[[Recorder], None] = lambda _: None,
+) -> TickReport:
+    """One tick or catch-up of one job, under its lock, remembered in the ledger and told in the log.
+
+    Nothing that is wrong with the job or its state is raised: it is in the report.
+    """
+    run = _Run(job, request, installation, stop, on_progress)
+    locks = installation.locks
+    try:
+        with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name):
+            report = run.with_ledger()
+    except AlreadyRunning as error:
+        return run.ended(
+            "already-running", JobError(reason="already_running", detail=error.holder, remedy="wait for it to end")
+        )
+    except LedgerError as error:
+        report = run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+    _tell_report(report, request, installation.tell)
+    return report
+
+
+def plan_job(
+    job: Job, request: Request, installation: Installation, *, stop: Event
+) -> tuple[TickReport, PlannedCopies]:
+    """What a tick or catch-up would do, without doing it; nothing is written anywhere.
+
+    Nothing that is wrong with the job or its state is raised: it is in the report.
+    """
+    copies = PlannedCopies()
+    run = _Run(job, request, installation, stop, lambda _: None)
+    try:
+        with installation.ledger_file.open_readonly() as reader:
+            return run.tick(PlanLedger(reader.view(replica_of(job))), lambda *_: copies), copies
+    except LedgerError as error:
+        return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
+
+
+class _Run:
+    """One request of one job on its way through the adapters."""
+
+    def __init__(
+        self,
+        job: Job,
+        request: Request,
+        installation: Installation,
+        stop: Event,
+        on_progress: Callable[[Recorder], None],
+    ) -> None:
+        self._job = job
+        self._request = request
+        self._installation = installation
+        self._stop = stop
+        self._on_progress = on_progress
+        self._began_at = installation.now()
+        self._requests: Counter[str] = Counter()
+
+    def with_ledger(self) -> TickReport:
+        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once."""
+        try:
+            return self._against_state_file()
+        except LedgerCorrupt as error:
+            aside = self._installation.ledger_file.move_aside()
+            self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error))
+            return self._against_state_file()
+
+    def _against_state_file(self) -> TickReport:
+        with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            report = self.tick(ledger, self._engine)
+            ledger.record_tick(report, kind=self._request.kind)
+            return report
+
+    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
+        """Assume the role, and do it."""
+        job, installation = self._job, self._installation
+        try:
+            source, destination = self._ends()
+        except JobFailed as error:
+            return self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+        ports = Ports(
+            source=BucketLister(source, Side.SOURCE, now=installation.now),
+            source_bucket=job.source.bucket,
+            destination=ForgivingLister(BucketLister(destination, Side.DESTINATION, now=installation.now), self._tell),
+            copier=copier(source, destination),
+            ledger=ledger,
+            now=installation.now,
+            tell=self._tell,
+        )
+        report = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress).run()
+        return replace(report, requests=dict(sorted(self._requests.items())))
+
+    def _task(self) -> Task:
+        job, request = self._job, self._request
+        return Task(
+            job=job.name,
+            scope=scope_of(job),
+            shard=shard_of(job),
+            layout=layout_of(job),
+            destination_prefix=job.destination.prefix,
+            pace=pace_of(job),
+            start=start_of(job),
+            window=request.window,
+            accounts=request.accounts,
+            regions=request.regions,
+            is_patient=request.is_patient,
+            mode=Mode.STREAM,
+        )
+
+    def _ends(self) -> tuple[End, End]:
+        job, installation = self._job, self._installation
+        identities = installation.identities
+        consumer = identities.consumer(job, count=self._count)
+        reader: Principal = consumer
+        if job.source.role is not None:
+            policy = session_policy(job)
+            reader = identities.role(job, job.source.role, consumer, policy=policy, count=self._count)
+        endpoints = job.endpoints
+        ends = [
+            End(
+                bucket,
+                owner,
+                bucket_address(
+                    bucket,
+                    region,
+                    endpoint=endpoint,
+                    path_style=endpoints.path_style,
+                    session=identities.session(job.consumer),
+                ),
+                principal,
+                installation.transport,
+                self._requests,
+            )
+            for bucket, owner, region, endpoint, principal in (
+                (job.source.bucket, job.source.account_id, job.source.region, endpoints.s3, reader),
+                (
+                    job.destination.bucket,
+                    job.consumer.account_id,
+                    job.destination.region,
+                    endpoints.destination,
+                    consumer,
+                ),
+            )
+        ]
+        return ends[0], ends[1]
+
+    def _engine(self, source: End, destination: End) -> Copier:
+        job, limits = self._job, self._installation.settings.engine
+        terms = Terms(
+            source_bucket=job.source.bucket,
+            source_owner=job.source.account_id,
+            source_principal=source.principal.name,
+            destination_bucket=job.destination.bucket,
+            destination_owner=job.consumer.account_id,
+            destination_principal=destination.principal.name,
+            multipart_above=job.destination.multipart_above,
+            part_size=job.destination.part_size,
+        )
+        return Engine(
+            source,
+            destination,
+            begin=lambda transfer: copying.stream(transfer, terms),
+            in_flight=job.engine.in_flight or limits.in_flight,
+            memory_bytes=job.engine.memory or limits.memory,
+            largest_read_bytes=job.destination.multipart_above,
+        )
+
+    def ended(self, outcome: str, error: JobError) -> TickReport:
+        """A report of a run that did not get as far as its tick."""
+        return TickReport(
+            job=self._job.name,
+            outcome=outcome,
+            requests=dict(sorted(self._requests.items())),
+            started_at=self._began_at,
+            duration_seconds=self._installation.now() - self._began_at,
+            error=error,
+        )
+
+    def _count(self, operation: str) -> None:
+        self._requests[operation] += 1
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        self._installation.tell(event, job=self._job.name, **facts)
+
+
+def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:
+    """The one canonical line of a tick, and one for each failure that is listed."""
+    for item in report.failed[:FAILURES_TOLD]:
+        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail)
+    for key, detail in report.conflicts[:FAILURES_TOLD]:
+        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail)
+    name = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
+    facts = report_document(report)
+    for listed in ("failed", "conflicts"):
+        facts.pop(listed)
+    tell(events.TICK_FAILED if report.outcome == "failed" else name, **facts)

@@ -1,0 +1,140 @@
+"""Fixtures of all tests: an environment without anybody's AWS, and servers that start when first asked for."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import boto3
+import hypothesis
+import pytest
+from botocore.config import Config
+from faulty import FaultyS3
+from servers import S3Server, ask, ministack_server, moto_server, seaweed_server
+
+from syncd.world import REGION, World, build_world
+
+_FOREIGN = ("AWS_", "SYNCD_", "MOTO_")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+# How long an example takes says nothing on a machine that others use too.
+hypothesis.settings.register_profile("syncd", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("syncd")
+
+
+class MakeClient(Protocol):
+    """Makes a boto3 client that is closed at the end of the test."""
+
+    def __call__(
+        self,
+        url: str,
+        service: str = "s3",
+        *,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str | None = None,
+        **config: Any,
+    ) -> Any: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _aws_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of the surrounding AWS environment reaches a test."""
+    empty = tmp_path_factory.mktemp("aws")
+    (empty / "config").touch()
+    (empty / "credentials").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_FOREIGN) or name.upper() in _PROXIES:
+                patch.delenv(name)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("AWS_CONFIG_FILE", str(empty / "config"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(empty / "credentials"))
+        yield
+
+
+@pytest.fixture
+def make_client(_aws_environment: None) -> Iterator[MakeClient]:
+    """A boto3 client, path style and without retries of its own unless `config` says otherwise."""
+    with contextlib.ExitStack() as stack:
+
+        def make(
+            url: str,
+            service: str = "s3",
+            *,
+            access_key_id: str,
+            secret_access_key: str,
+            session_token: str | None = None,
+            **config: Any,
+        ) -> Any:
+            settings = {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 1}, **config}
+            client = _session().client(  # type: ignore[call-overload]
+                service,
+                endpoint_url=url,
+                region_name=REGION,
+                aws_access_key_id=access_key_id,
+                aws_secret_access_key=secret_access_key,
+                aws_session_token=session_token,
+                config=Config(**settings),
+            )
+            return stack.enter_context(contextlib.closing(client))
+
+        yield make
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    return boto3.session.Session()
+
+
+@pytest.fixture(scope="session")
+def _ministack_process(_aws_environment: None) -> Iterator[S3Server]:
+    with ministack_server() as server:
+        yield server
+
+
+@pytest.fixture
+def ministack(_ministack_process: S3Server) -> S3Server:
+    """MiniStack, emptied."""
+    assert ask(_port(_ministack_process), "POST", "/_ministack/reset") == 200
+    return _ministack_process
+
+
+@pytest.fixture(scope="session")
+def _moto_process(_aws_environment: None) -> Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture
+def moto(_moto_process: S3Server) -> S3Server:
+    """moto's server, emptied."""
+    assert ask(_port(_moto_process), "POST", "/moto-api/reset") == 200
+    return _moto_process
+
+
+@pytest.fixture(scope="session")
+def seaweed(_aws_environment: None) -> Iterator[S3Server]:
+    """SeaweedFS; nothing empties it between tests: use `fresh_bucket_name`."""
+    with seaweed_server() as server:
+        yield server
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyS3]:
+    """A fake of S3 and STS in this process, whose faults are scripted."""
+    with FaultyS3() as server:
+        yield server
+
+
+@pytest.fixture
+def world(ministack: S3Server) -> World:
+    """The sample world on MiniStack: Account A's empty trail bucket, and the consumers B, C and Z."""
+    return build_world(ministack.url)
+
+
+def _port(server: S3Server) -> int:
+    return int(server.url.rpartition(":")[2])

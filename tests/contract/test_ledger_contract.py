@@ -1,0 +1,652 @@
+"""What a tick relies on in its ledger: one suite over the ledger on disk and the one in memory.
+
+Each test opens the ledger again before it looks, so that what it sees was remembered and not merely held.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from fakes_ledger import MemoryLedger, MemoryLedgerFile
+
+from syncd.ledger import Ledger, LedgerFile
+from syncd.ledger_rows import fold_day
+from syncd.model import (
+    AlreadyThere,
+    Conflict,
+    Copied,
+    Failed,
+    Known,
+    LogObject,
+    Outcome,
+    Replica,
+    Shard,
+    ShardState,
+    TickReport,
+    Transfer,
+)
+
+NOW = 1_795_507_200.0
+REPLICA = Replica(
+    source_bucket="example-trail",
+    source_prefix="",
+    destination_endpoint="",
+    destination_bucket="example-b-logs",
+    destination_prefix="",
+)
+OTHER_REPLICA = Replica(
+    source_bucket="example-trail",
+    source_prefix="",
+    destination_endpoint="",
+    destination_bucket="example-c-logs",
+    destination_prefix="",
+)
+SHARD = Shard("AWSLogs/111111111111/CloudTrail/us-east-1/", "111111111111", "CloudTrail", "us-east-1")
+OTHER_SHARD = Shard("AWSLogs/111111111111/CloudTrail/eu-west-1/", "111111111111", "CloudTrail", "eu-west-1")
+FLAT = Shard("logs/")
+MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+class Files(NamedTuple):
+    """One of the two kinds of ledger."""
+
+    open: Callable[[Replica, str], Ledger | MemoryLedger]
+
+
+@pytest.fixture(params=["disk", "memory"])
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    if request.param == "disk":
+        return Files(LedgerFile(tmp_path, now=lambda: NOW).open)
+    return Files(MemoryLedgerFile().open)
+
+
+@pytest.fixture
+def reopened(files: Files) -> Callable[[], Ledger | MemoryLedger]:
+    return lambda: files.open(REPLICA, "b")
+
+
+Reopened = Callable[[], Ledger | MemoryLedger]
+
+
+def key(day: str, name: str = "x", shard: Shard = SHARD) -> str:
+    stem = f"{shard.account}_{shard.kind}_{shard.region}_"
+    return f"{shard.prefix}{day.replace('-', '/')}/{stem}{day.replace('-', '')}T0815Z_{name}.json.gz"
+
+
+def log_object(name: str, *, etag: str = MD5, size: int = 100) -> LogObject:
+    return LogObject(name, etag, size, NOW - 60)
+
+
+def transfer(item: LogObject, shard: Shard = SHARD) -> Transfer:
+    return Transfer(shard, item, item.key)
+
+
+def copied(name: str, shard: Shard = SHARD, *, etag: str = MD5, size: int = 100) -> Outcome:
+    return Copied(transfer(log_object(name, etag=etag, size=size), shard))
+
+
+def failed(name: str, *, reason: str = "access_denied") -> Outcome:
+    return Failed(transfer(log_object(name)), reason, "GetObject was refused")
+
+
+def conflict(name: str, *, etag: str = MD5) -> Outcome:
+    return Conflict(transfer(log_object(name, etag=etag)), "other content")
+
+
+A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C")
+
+
+# -- the replica -------------------------------------------------------------------------------------------------
+
+
+def test_a_replica_is_new_until_its_start_is_fixed(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        before = ledger.replica_is_new
+        ledger.set_start(NOW)
+
+    with reopened() as ledger:
+        assert (before, ledger.replica_is_new) == (True, False)
+
+
+def test_a_rebuild_that_was_cut_short_leaves_the_replica_new(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.adopt_replicas(SHARD, [(A, 100)])
+
+    with reopened() as ledger:
+        assert ledger.replica_is_new
+
+
+def test_the_start_is_none_until_it_is_fixed(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        assert ledger.start() is None
+
+
+def test_the_start_is_fixed_once(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.set_start(1000)
+        ledger.set_start(2000)
+
+    with reopened() as ledger:
+        assert ledger.start() == 1000
+
+
+def test_the_mode_verdict_is_kept_with_its_reason(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        before = ledger.mode_verdict()
+        ledger.set_mode_verdict("server-side", "the role may write")
+        ledger.set_mode_verdict("stream", "CopyObject answered 403")
+
+    with reopened() as ledger:
+        assert (before, ledger.mode_verdict()) == (None, ("stream", "CopyObject answered 403"))
+
+
+def test_replicas_do_not_see_each_other(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.set_start(1000)
+        ledger.record([copied(A), failed(B)], [], now=NOW, lateness={300: 1})
+        ledger.save_shards([ShardState(shard=SHARD)], discovered_at=NOW)
+        ledger.save_looked_at({"AWSLogs/": (NOW, ())})
+
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        assert ledger.replica_is_new
+        assert (ledger.start(), ledger.discovered_at()) == (None, 0.0)
+        assert (ledger.shards(), ledger.looked_at(), ledger.known(SHARD, [A])) == ({}, {}, {})
+        assert (ledger.quarantined(), ledger.lateness()) == ({}, {})
+
+
+def test_a_replica_keeps_its_rows_when_the_job_is_renamed(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.set_start(1000)
+        ledger.record([copied(A)], [], now=NOW)
+
+    with files.open(REPLICA, "renamed") as ledger:
+        ledger.record([copied(B)], [], now=NOW)
+        assert ledger.start() == 1000
+        assert ledger.known(SHARD, [A, B]).keys() == {A, B}
+
+
+# -- shards ------------------------------------------------------------------------------------------------------
+
+STATE = ShardState(
+    shard=SHARD,
+    frontier=1.5,
+    listed_at=2,
+    recent_at=3.5,
+    deep_key=A,
+    deep_due_at=4.5,
+    complete_from=5.5,
+    complete_until=6.5,
+    newest_arrival=7.5,
+    unsealed_day="2026-11-20",
+)
+
+
+def test_shard_states_come_back_by_prefix(reopened: Reopened) -> None:
+    loose = ShardState(shard=Shard("AWSLogs/", organization="o-exampleorgid"))
+    with reopened() as ledger:
+        ledger.save_shards([STATE, loose])
+
+    with reopened() as ledger:
+        assert ledger.shards() == {SHARD.prefix: STATE, "AWSLogs/": loose}
+        assert list(ledger.damaged_shards) == []
+
+
+def test_a_shard_state_is_replaced_and_others_stay(reopened: Reopened) -> None:
+    other = ShardState(shard=OTHER_SHARD, frontier=9.0)
+    newer = ShardState(shard=SHARD, frontier=8.0)
+    with reopened() as ledger:
+        ledger.save_shards([STATE, other])
+        ledger.save_shards([newer])
+
+    with reopened() as ledger:
+        assert ledger.shards() == {SHARD.prefix: newer, OTHER_SHARD.prefix: other}
+
+
+def test_a_shard_with_objects_and_no_state_is_not_among_the_states(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.shards() == {}
+
+
+def test_saving_shards_keeps_what_is_known_of_their_objects(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.save_shards([STATE])
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+
+
+def test_a_discovery_is_dated_with_the_shards_that_it_found(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.save_shards([STATE], discovered_at=NOW)
+        ledger.save_shards([STATE])
+
+    with reopened() as ledger:
+        assert ledger.discovered_at() == NOW
+
+
+def test_what_was_looked_at_is_kept_prefix_by_prefix(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.save_looked_at({"AWSLogs/": (1.5, ("AWSLogs/1/", "AWSLogs/é/")), "AWSLogs/1/": (2, ())})
+        ledger.save_looked_at({"AWSLogs/1/": (3.5, ("AWSLogs/1/CloudTrail/",))})
+
+    with reopened() as ledger:
+        assert ledger.looked_at() == {
+            "AWSLogs/": (1.5, ("AWSLogs/1/", "AWSLogs/é/")),
+            "AWSLogs/1/": (3.5, ("AWSLogs/1/CloudTrail/",)),
+        }
+
+
+# -- objects -----------------------------------------------------------------------------------------------------
+
+
+def test_copied_and_already_there_are_known_with_the_sources_etag(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A), AlreadyThere(transfer(log_object(B, etag="multi-2", size=7)))], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B, C]) == {A: Known(MD5, 100), B: Known("multi-2", 7)}
+
+
+def test_conflicts_and_failures_are_not_known(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([conflict(A), failed(B)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B]) == {}
+
+
+def test_a_copy_takes_the_new_etag(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.record([copied(A, etag="new", size=1)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A]) == {A: Known("new", 1)}
+
+
+def test_nothing_is_known_of_another_shard(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(OTHER_SHARD, [key("2026-11-24", "A", OTHER_SHARD)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("shard", "name"),
+    [
+        (SHARD, "2026/11/24/111111111111_CloudTrail_us-east-1_trail_20261124.json.gz"),
+        (SHARD, "2026/11/24/111111111111_CloudTrail_us-east-1_20261124T0815Z_x.json"),
+        (SHARD, "2026/11/24/whatever"),
+        (SHARD, "2026/13/45/whatever"),
+        (SHARD, "loose object"),
+        (SHARD, "é\x01'\"%;--"),
+        (FLAT, "2026/11/24/20261124.json.gz"),
+        (FLAT, ""),
+        (Shard(""), "access.log"),
+    ],
+)
+def test_keys_of_any_form_are_known(reopened: Reopened, shard: Shard, name: str) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(shard.prefix + name, shard)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(shard, [shard.prefix + name]) == {shard.prefix + name: Known(MD5, 100)}
+
+
+def test_a_page_of_all_forms_is_known_at_once(reopened: Reopened) -> None:
+    names = [f"2026/11/{day:02}/{name}" for day in range(1, 31) for name in ("a", f"{day}.json.gz", "z")]
+    keys = [SHARD.prefix + name for name in names] + [key(f"2026-11-{day:02}") for day in range(1, 31)]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys[::2]], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, keys).keys() == set(keys[::2])
+
+
+def test_keys_far_apart_are_known_among_many_others(reopened: Reopened) -> None:
+    keys = [key(f"2026-{month:02}-{day:02}", f"{n:02}") for month in (9, 10) for day in range(1, 31) for n in range(50)]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [keys[0], keys[1500], keys[-1], A]).keys() == {keys[0], keys[1500], keys[-1]}
+
+
+def test_replicas_told_by_the_destination_are_known_without_an_etag(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.adopt_replicas(SHARD, [(A, 100), (B, 7)])
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B]) == {A: Known(None, 100), B: Known(None, 7)}
+
+
+def test_what_the_destination_tells_does_not_replace_a_known_etag(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.adopt_replicas(SHARD, [(A, 7), (B, 8)])
+        ledger.adopt_replicas(SHARD, [(B, 9)])
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B]) == {A: Known(MD5, 100), B: Known(None, 9)}
+
+
+def test_adopted_objects_take_the_sources_etag(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.adopt_replicas(SHARD, [(A, 100)])
+        ledger.record(
+            [], [(SHARD, log_object(A)), (OTHER_SHARD, log_object(key("2026-11-24", "A", OTHER_SHARD)))], now=NOW
+        )
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+
+
+# -- has_known_after ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("remembered", "start_after", "expected"),
+    [
+        ([], "", False),
+        ([A], "", True),
+        ([A], A, False),
+        ([A], B, False),
+        ([B], A, True),
+        ([A], SHARD.prefix, True),
+        ([A], f"{SHARD.prefix}2026/11/24/", True),
+        ([A], f"{SHARD.prefix}2026/11/25/", False),
+        ([A], f"{SHARD.prefix}2026/11/24/111111111111_CloudTrail_us-east-1_20261124T0814", True),
+        ([A], f"{SHARD.prefix}2026/11/24/111111111111_CloudTrail_us-east-1_20261124T0816", False),
+        ([A], f"{SHARD.prefix}2026/1", True),
+        ([A], f"{SHARD.prefix}2026/12", False),
+        ([A], "AWSLogs/111111111111/CloudTrail/us-east-0/zzz", True),
+        ([A], "AWSLogs/111111111111/CloudTrail/us-east-2/", False),
+        (
+            [A, f"{SHARD.prefix}2026/11/24/000"],
+            f"{SHARD.prefix}2026/11/24/111111111111_CloudTrail_us-east-1_2026",
+            True,
+        ),
+        ([f"{SHARD.prefix}2026/11/24/000", A], A, False),
+        ([f"{SHARD.prefix}2026/11/24/zzz", A], A, True),
+        ([f"{SHARD.prefix}loose"], C, True),
+        ([f"{SHARD.prefix}0loose", A], A, False),
+        ([f"{SHARD.prefix}0loose", C], A, True),
+    ],
+)
+def test_it_is_told_whether_a_later_key_is_remembered(
+    reopened: Reopened, remembered: list[str], start_after: str, expected: object
+) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in remembered], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.has_known_after(SHARD, start_after) is expected
+
+
+# -- quarantine --------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_quarantined_with_all_that_is_known_of_it(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A)], [], now=NOW)
+
+    with reopened() as ledger:
+        (entry,) = ledger.quarantined().values()
+        assert (entry.object, entry.shard) == (log_object(A), SHARD)
+        assert (entry.reason, entry.detail, entry.is_conflict) == ("access_denied", "GetObject was refused", False)
+        assert (entry.attempts, entry.first_at, entry.next_at) == (1, NOW, NOW + 60)
+
+
+def test_a_second_failure_keeps_the_first_time_and_waits_longer(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A)], [], now=NOW)
+        ledger.record([failed(A, reason="throttled")], [], now=NOW + 100)
+
+    with reopened() as ledger:
+        entry = ledger.quarantined()[A]
+        assert (entry.reason, entry.attempts, entry.first_at) == ("throttled", 2, NOW)
+        assert entry.next_at == NOW + 100 + 120
+
+
+def test_an_object_that_is_there_leaves_the_quarantine(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A), failed(B), failed(C)], [], now=NOW)
+        ledger.record([copied(A), AlreadyThere(transfer(log_object(B)))], [(SHARD, log_object(C))], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.quarantined() == {}
+
+
+def test_a_conflict_is_quarantined_as_such(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([conflict(A)], [], now=NOW)
+
+    with reopened() as ledger:
+        entry = ledger.quarantined()[A]
+        assert (entry.reason, entry.detail, entry.is_conflict) == ("conflict", "other content", True)
+
+
+def test_an_adopted_object_does_not_end_a_conflict(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([conflict(A)], [], now=NOW)
+        ledger.record([], [(SHARD, log_object(A))], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.quarantined().keys() == {A}
+
+
+def test_a_conflict_of_a_known_key_leaves_what_was_known(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.record([conflict(A, etag="changed")], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+        assert ledger.quarantined()[A].object.etag == "changed"
+
+
+def test_an_accepted_conflict_counts_as_copied_with_the_sources_etag(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.record([conflict(A, etag="changed")], [], now=NOW)
+        accepted = ledger.accept(A)
+
+    with reopened() as ledger:
+        assert accepted
+        assert ledger.known(SHARD, [A]) == {A: Known("changed", 100)}
+        assert ledger.quarantined() == {}
+
+
+def test_a_failure_cannot_be_accepted(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A)], [], now=NOW)
+        accepted = [ledger.accept(A), ledger.accept(B)]
+
+    with reopened() as ledger:
+        assert accepted == [False, False]
+        assert ledger.quarantined().keys() == {A}
+        assert ledger.known(SHARD, [A]) == {}
+
+
+def test_released_entries_are_forgotten(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A), conflict(B), failed(C)], [], now=NOW)
+        ledger.release([A, B, "never heard of"])
+
+    with reopened() as ledger:
+        assert ledger.quarantined().keys() == {C}
+        assert ledger.known(SHARD, [A, B]) == {}
+
+
+# -- sealed days -------------------------------------------------------------------------------------------------
+
+
+def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A), copied(B, size=7, etag="multi-2"), copied(C)], [], now=NOW)
+        folded = ledger.seal(SHARD, "2026-11-25", limit=1000)
+
+    with reopened() as ledger:
+        assert folded == 2
+        assert ledger.known(SHARD, [A, B, C]).keys() == {C}
+        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {
+            "2026-11-24": fold_day([(A, MD5, 100), (B, "multi-2", 7)])
+        }
+
+
+def test_an_object_found_later_is_added_to_its_sealed_day(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+        ledger.record([copied(B)], [], now=NOW)
+        folded = ledger.seal(SHARD, "2026-11-25", limit=1000)
+
+    with reopened() as ledger:
+        assert folded == 1
+        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
+            "2026-11-24": fold_day([(A, MD5, 100), (B, MD5, 100)])
+        }
+
+
+def test_a_day_with_an_unknown_etag_is_sealed_as_not_exact(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.adopt_replicas(SHARD, [(B, 7)])
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+
+    with reopened() as ledger:
+        day = ledger.sealed(SHARD, "2026-11-24", "2026-11-24")["2026-11-24"]
+        assert (day.count, day.size_bytes, day.exact) == (2, 107, False)
+
+
+def test_sealing_stops_at_its_limit_with_whole_days(reopened: Reopened) -> None:
+    keys = [key(f"2026-11-{day:02}", name) for day in range(1, 6) for name in "abc"]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys], [], now=NOW)
+        folded = ledger.seal(SHARD, "2026-11-25", limit=4)
+
+    with reopened() as ledger:
+        assert folded == 6
+        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30").keys() == {"2026-11-01", "2026-11-02"}
+        assert ledger.known(SHARD, keys).keys() == set(keys[6:])
+
+
+def test_nothing_to_seal_is_nothing_sealed(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        before = ledger.seal(SHARD, "2026-11-25", limit=1000)
+        ledger.record([copied(C)], [], now=NOW)
+
+        assert (before, ledger.seal(SHARD, "2026-11-25", limit=1000)) == (0, 0)
+
+
+def test_every_form_of_key_in_a_day_folder_is_sealed_with_it(reopened: Reopened) -> None:
+    names = ["a", "111111111111_CloudTrail_us-east-1_trail.json.gz", "111111111111_CloudTrail_us-east-1_20261124"]
+    keys = [f"{SHARD.prefix}2026/11/24/{name}" for name in names]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, keys) == {}
+        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
+            "2026-11-24": fold_day((name, MD5, 100) for name in keys)
+        }
+
+
+def test_keys_without_a_day_are_never_sealed(reopened: Reopened) -> None:
+    loose, flat = f"{SHARD.prefix}2026/13/01/x", f"{FLAT.prefix}2026/01/01/x"
+    with reopened() as ledger:
+        ledger.record([copied(loose), copied(flat, FLAT)], [], now=NOW)
+        ledger.seal(SHARD, "9999-12-31", limit=1000)
+        ledger.seal(FLAT, "9999-12-31", limit=1000)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [loose]).keys() | ledger.known(FLAT, [flat]).keys() == {loose, flat}
+
+
+def test_sealed_days_are_told_by_span_and_shard(reopened: Reopened) -> None:
+    keys = [key(f"2026-11-{day:02}") for day in range(1, 6)]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+
+    with reopened() as ledger:
+        assert ledger.sealed(SHARD, "2026-11-02", "2026-11-04").keys() == {"2026-11-02", "2026-11-03", "2026-11-04"}
+        assert ledger.sealed(OTHER_SHARD, "2026-11-01", "2026-11-30") == {}
+
+
+def test_a_reopened_day_is_remembered_key_by_key_again(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A), copied(B)], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.reopen(SHARD, "2026-11-24", [(A, 100), (B, 100)])
+
+    with reopened() as ledger:
+        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {}
+        assert ledger.known(SHARD, [A, B]) == {A: Known(MD5, 100), B: Known(None, 100)}
+
+
+# -- lateness, forgetting ----------------------------------------------------------------------------------------
+
+
+def test_lateness_adds_up_by_bucket(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([], [], now=NOW, lateness={300: 2, 0: 1})
+        ledger.record([], [], now=NOW, lateness={300: 3})
+
+    with reopened() as ledger:
+        assert ledger.lateness() == {300: 5, 0: 1}
+
+
+def test_a_forgotten_replica_is_new_and_empty(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.set_start(1000)
+        ledger.record([copied(A), failed(B), copied(C)], [], now=NOW, lateness={300: 2})
+        ledger.save_shards([STATE], discovered_at=NOW)
+        ledger.save_looked_at({"AWSLogs/": (NOW, ())})
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+        ledger.forget()
+        is_new = ledger.replica_is_new
+
+    with reopened() as ledger:
+        assert (is_new, ledger.replica_is_new) == (True, True)
+        assert (ledger.start(), ledger.discovered_at(), ledger.shards(), ledger.looked_at()) == (None, 0.0, {}, {})
+        assert (ledger.known(SHARD, [A, C]), ledger.quarantined(), ledger.lateness()) == ({}, {}, {})
+        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {}
+
+
+def test_forgetting_one_replica_leaves_the_others(files: Files) -> None:
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+    with files.open(REPLICA, "b") as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.forget()
+
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+
+
+def test_a_forgotten_replica_is_remembered_afresh(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.forget()
+        ledger.record([copied(B)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B]).keys() == {B}
+
+
+def test_ticks_are_recorded(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
+        ledger.record_tick(TickReport(job="b", outcome="partial"), kind="catch-up")
+
+    with reopened() as ledger:
+        assert ledger.start() is None

@@ -1,0 +1,227 @@
+"""Which files are read, and how their keys come together."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from syncd.configfile import find, load
+from syncd.errors import ConfigError
+
+CONSUMER = '[consumer]\naccount_id = "222222222222"\n'
+SOURCE = '[source]\naccount_id = "111111111111"\nbucket = "example-trail"\nregion = "us-east-1"\n'
+
+
+def job_text(name: str, *, top: str = "", consumer: str = "", source: str = SOURCE) -> str:
+    destination = f'[destination]\nbucket = "example-{name}-logs"\nregion = "us-east-1"\n'
+    return f'name = "{name}"\n{top}\n{CONSUMER}{consumer}\n{source}\n{destination}'
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in ({"syncd.toml": ""} | files).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / "syncd.toml"
+
+
+@pytest.mark.parametrize(
+    ("option", "environ", "found"),
+    [
+        (Path("mine.toml"), {"SYNCD_CONFIG": "/theirs.toml"}, "mine.toml"),
+        (None, {"SYNCD_CONFIG": "/theirs.toml"}, "/theirs.toml"),
+        (None, {"SYNCD_CONFIG": ""}, "/etc/syncd/syncd.toml"),
+        (None, {}, "/etc/syncd/syncd.toml"),
+    ],
+)
+def test_the_option_wins_over_the_variable_and_that_over_the_default(
+    option: Path | None, environ: dict[str, str], found: str
+) -> None:
+    assert find(option, environ) == Path(found)
+
+
+def test_jobs_are_in_the_order_of_their_file_names(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "syncd.toml": 'jobs = ["z/*.toml", "a/*.toml"]',
+            "z/10.toml": job_text("first"),
+            "a/20.toml": job_text("second"),
+            "z/30.toml": job_text("third"),
+        },
+    )
+
+    configuration = load(path, {})
+
+    assert [job.name for job in configuration.jobs] == ["first", "second", "third"]
+    assert configuration.files == (path, *(tmp_path / name for name in ("z/10.toml", "a/20.toml", "z/30.toml")))
+
+
+def test_a_job_file_that_two_patterns_match_is_read_once(tmp_path: Path) -> None:
+    path = write(tmp_path, {"syncd.toml": 'jobs = ["*.toml", "b.*"]', "b.toml": job_text("b")})
+
+    assert [job.name for job in load(path, {}).jobs] == ["b"]
+
+
+def test_a_pattern_may_be_absolute(tmp_path: Path) -> None:
+    path = write(tmp_path / "etc", {"syncd.toml": f'jobs = ["{tmp_path}/jobs/*.toml"]'})
+    write(tmp_path / "jobs", {"syncd.toml": job_text("b")})
+
+    assert [job.name for job in load(path, {}).jobs] == ["b"]
+
+
+def test_the_folders_own_name_is_no_pattern(tmp_path: Path) -> None:
+    path = write(tmp_path / "[b]", {"jobs.d/b.toml": job_text("b")})
+
+    assert [job.name for job in load(path, {}).jobs] == ["b"]
+
+
+def test_an_empty_list_is_no_job_at_all(tmp_path: Path) -> None:
+    path = write(tmp_path, {"syncd.toml": "jobs = []"})
+
+    assert load(path, {}).jobs == ()
+
+
+def test_a_pattern_that_matches_nothing_is_a_problem(tmp_path: Path) -> None:
+    path = write(tmp_path, {})
+
+    with pytest.raises(ConfigError, match="jobs = \\[\\] for none") as caught:
+        load(path, {})
+
+    assert [(each.file, each.key) for each in caught.value.problems] == [(str(path), "jobs")]
+
+
+def test_a_missing_file_is_told_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file; name one with --config"):
+        load(tmp_path / "syncd.toml", {})
+
+
+def test_a_folder_in_place_of_a_file_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, {})
+
+
+def test_a_job_file_that_leads_nowhere_is_a_problem(tmp_path: Path) -> None:
+    path = write(tmp_path, {"jobs.d/a.toml": job_text("a")})
+    (tmp_path / "jobs.d/b.toml").symlink_to("gone.toml")
+
+    with pytest.raises(ConfigError, match=r"b\.toml: there is no such file"):
+        load(path, {})
+
+
+def test_a_file_in_another_encoding_is_a_problem(tmp_path: Path) -> None:
+    path = write(tmp_path, {})
+    path.write_bytes(b"# caf\xe9\n")
+
+    with pytest.raises(ConfigError, match="save it as UTF-8"):
+        load(path, {})
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = write(tmp_path, {"syncd.toml": "\ufeffjobs = []"})
+
+    assert load(path, {}).jobs == ()
+
+
+def test_defaults_hold_where_a_job_says_nothing(tmp_path: Path) -> None:
+    defaults = '[defaults]\nevery = "1h"\n[defaults.source]\naccount_id = "111111111111"\nbucket = "example-trail"\n'
+    own = '[source]\nregion = "eu-west-1"\nbucket = "another-trail"\n'
+    path = write(tmp_path, {"syncd.toml": defaults, "jobs.d/b.toml": job_text("b", source=own)})
+
+    (job,) = load(path, {}).jobs
+
+    assert job.every == timedelta(hours=1)
+    assert (job.source.account_id, job.source.bucket, job.source.region) == (
+        "111111111111",
+        "another-trail",
+        "eu-west-1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("default", "own", "schedule"),
+    [
+        ('every = "1h"', 'cron = "0 3 * * *"', (None, "0 3 * * *")),
+        ('cron = "0 3 * * *"', 'every = "1m"', (timedelta(minutes=1), None)),
+        ('cron = "0 3 * * *"', "", (None, "0 3 * * *")),
+    ],
+)
+def test_a_jobs_own_schedule_replaces_the_default_one(
+    tmp_path: Path, default: str, own: str, schedule: tuple[timedelta | None, str | None]
+) -> None:
+    path = write(tmp_path, {"syncd.toml": f"[defaults]\n{default}", "jobs.d/b.toml": job_text("b", top=own)})
+
+    (job,) = load(path, {}).jobs
+
+    assert (job.every, job.cron) == schedule
+
+
+def test_a_problem_between_a_job_and_a_default_is_reported_where_the_key_stands(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, {"syncd.toml": '[defaults]\njitter = "1h"', "jobs.d/b.toml": job_text("b", top='every = "5m"')}
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+
+    assert [(each.file, each.key) for each in caught.value.problems] == [(str(path), "defaults.jitter")]
+
+
+def test_a_wrong_default_is_reported_once_for_all_jobs(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "syncd.toml": '[defaults.listing]\ntail = "1 hour"',
+            "jobs.d/a.toml": job_text("a"),
+            "jobs.d/b.toml": job_text("b"),
+        },
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+
+    assert [each.key for each in caught.value.problems] == ["defaults.listing.tail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("/etc/syncd/b", "/etc/syncd/b"),
+        ("${CREDENTIALS_DIRECTORY}/b", "/run/credentials/b"),
+        ("~/b", "/home/syncd/b"),
+        ("b.credentials", "{folder}/jobs.d/b.credentials"),
+    ],
+)
+def test_the_path_of_a_credentials_file_is_expanded(tmp_path: Path, text: str, expanded: str) -> None:
+    path = write(tmp_path, {"jobs.d/b.toml": job_text("b", consumer=f'credentials_file = "{text}"')})
+    environ = {"CREDENTIALS_DIRECTORY": "/run/credentials", "HOME": "/home/syncd"}
+
+    (job,) = load(path, environ).jobs
+
+    assert job.consumer.credentials_file == Path(expanded.format(folder=tmp_path))
+
+
+def test_the_state_directory_is_expanded(tmp_path: Path) -> None:
+    path = write(tmp_path, {"syncd.toml": 'state_dir = "${STATE_DIRECTORY}/one"\njobs = []'})
+
+    assert load(path, {"STATE_DIRECTORY": "/var/lib/x"}).settings.state_dir == Path("/var/lib/x/one")
+
+
+def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, {"jobs.d/b.toml": job_text("b", consumer='credentials_file = "${GONE}/b"')})
+
+    with pytest.raises(ConfigError, match=r"\$\{GONE\}, which is not set") as caught:
+        load(path, {})
+
+    assert [each.key for each in caught.value.problems] == ["consumer.credentials_file"]
+
+
+def test_an_unset_variable_in_the_defaults_is_reported_there_alone(tmp_path: Path) -> None:
+    defaults = '[defaults.consumer]\ncredentials_file = "${GONE}/b"'
+    path = write(tmp_path, {"syncd.toml": defaults, "jobs.d/a.toml": job_text("a"), "jobs.d/b.toml": job_text("b")})
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+
+    assert [(each.file, each.key) for each in caught.value.problems] == [
+        (str(path), "defaults.consumer.credentials_file")
+    ]

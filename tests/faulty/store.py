@@ -1,0 +1,133 @@
+"""Buckets and objects in memory, with S3's key order and S3's listing."""
+
+import base64
+import hashlib
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+STANDARD = "STANDARD"
+
+
+def md5_hex(body: bytes) -> str:
+    """The ETag of a plain object, without quotes."""
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object; `system` holds further headers that S3 keeps and gives back, names in lower case."""
+
+    body: bytes = field(repr=False)
+    etag: str
+    last_modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "binary/octet-stream"
+    content_encoding: str = ""
+    storage_class: str = STANDARD
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """{algorithm: base64}; a composite one ends in `-<parts>`."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    system: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether its checksum is one of the parts' checksums rather than of the whole."""
+        return any("-" in value for value in self.checksums.values())
+
+
+@dataclass
+class Upload:
+    """A multipart upload in progress."""
+
+    key: str
+    template: StoredObject
+    """The properties of the object to be, without its body."""
+    algorithm: str
+    is_composite: bool
+    parts: dict[int, "Part"] = field(default_factory=dict)
+
+
+class Part(NamedTuple):
+    """One uploaded part."""
+
+    body: bytes
+    etag: str
+    checksum: str
+
+
+class ListedPage(NamedTuple):
+    """One page of a listing: keys and common prefixes, merged in key order."""
+
+    keys: list[str]
+    prefixes: list[str]
+    last: str
+    """The last of both; a listing goes on after it."""
+    is_truncated: bool
+
+
+class Bucket:
+    """One bucket; keys are kept in the order of their UTF-8 bytes, as general purpose buckets list them."""
+
+    def __init__(self, name: str, account_id: str, region: str) -> None:
+        self.name, self.account_id, self.region = name, account_id, region
+        self.shared_with: frozenset[str] = frozenset()
+        """Further accounts that may do everything with it, as by a bucket policy."""
+        self.objects: dict[str, StoredObject] = {}
+        self.uploads: dict[str, Upload] = {}
+        self._order: list[bytes] = []
+
+    def put(self, key: str, item: StoredObject) -> None:
+        """Puts the object in the place of any other."""
+        if key not in self.objects:
+            insort(self._order, key.encode())
+        self.objects[key] = item
+
+    def delete(self, key: str) -> None:
+        """Removes the object, if it is there."""
+        if self.objects.pop(key, None) is not None:
+            del self._order[bisect_left(self._order, key.encode())]
+
+    def keys(self) -> list[str]:
+        """All keys in order."""
+        return [key.decode() for key in self._order]
+
+    def page(self, *, prefix: str, after: str, delimiter: str, limit: int) -> ListedPage:
+        """Up to `limit` keys and common prefixes that follow `after`."""
+        start, past, until = prefix.encode(), after.encode(), delimiter.encode()
+        order = self._order
+        position = max(bisect_left(order, start), bisect_right(order, past) if past else 0)
+        keys: list[str] = []
+        prefixes: list[str] = []
+        last = b""
+        while position < len(order) and order[position].startswith(start):
+            entry, following = order[position], position + 1
+            found = entry.find(until, len(start)) if until else -1
+            if found >= 0:
+                entry = entry[: found + len(until)]
+                following = bisect_left(order, _successor(entry), position)
+            # A common prefix that a page before has listed, or that is not after StartAfter, is not listed.
+            if entry > past:
+                if len(keys) + len(prefixes) == limit:
+                    return ListedPage(keys, prefixes, last.decode(), is_truncated=limit > 0)
+                (prefixes if found >= 0 else keys).append(entry.decode())
+                last = entry
+            position = following
+        return ListedPage(keys, prefixes, last.decode(), is_truncated=False)
+
+
+def _successor(prefix: bytes) -> bytes:
+    """The first string after everything that begins with `prefix`; UTF-8 never holds 0xFF."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def continuation_token(after: str) -> str:
+    """Opaque to clients."""
+    return base64.urlsafe_b64encode(after.encode()).decode()
+
+
+def continued_after(token: str) -> str:
+    """The key or prefix that a continuation token goes on after; raises ValueError."""
+    return base64.b64decode(token, altchars=b"-_", validate=True).decode()
