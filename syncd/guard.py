@@ -42,8 +42,9 @@ def serving(
 ) -> Iterator[None]:
     """Runs `command` in `directory` while the context lasts.
 
-    `directory` must exist; it becomes the server's working directory and is removed at the end. The server gets SIGTERM at the end and SIGKILL `grace_seconds` later. Raises ServerError where `is_ready` is not
-    true within `start_seconds`.
+    `directory` must exist; it becomes the server's working directory and is removed at the end. The server gets
+    SIGTERM at the end, and SIGKILL `grace_seconds` later. Raises ServerError where `is_ready` is not true within
+    `start_seconds`.
     """
     with tempfile.TemporaryFile() as log:
         guard = subprocess.Popen(  # noqa: S603 the command is the caller's own

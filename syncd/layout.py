@@ -114,7 +114,7 @@ class PatternLayout:
     """A prefix partitioned by date, such as `{prefix}/%Y/%m/%d/` (Config, VPC flow logs, ELB)."""
 
     def __init__(self, date_format: str) -> None:
-        """`date_format` is what follows the shard's prefix, from its first `%` on."""
+        """`date_format` is what follows the shard's prefix, from `%Y` on; `%m` and `%d` come after it, in this order."""
         self._format = date_format
         probe = re.escape(date_format.rstrip("/"))
         for directive, group in (
@@ -126,9 +126,7 @@ class PatternLayout:
             probe = probe.replace(re.escape(directive), group, 1)
         self._pattern = re.compile(probe)
         # Keys are taken apart down to the day, since an hour's folder is never the unit of a listing.
-        self._day_format = (
-            date_format[: date_format.index("%d") + 2] if "%d" in date_format else date_format.rstrip("/")
-        )
+        self._day_format = date_format[: date_format.index("%d") + 2]
 
     def position(self, shard: Shard, instant: float, *, whole_day: bool = False) -> str:
         """The beginning of the instant's day."""
@@ -151,7 +149,7 @@ class PatternLayout:
         """The day that the key names."""
         found = self._pattern.search(key)
         parts = found.groupdict() if found else {}
-        return f"{parts['y']}-{parts['m']}-{parts['d']}" if {"y", "m", "d"} <= parts.keys() else ""
+        return f"{parts['y']}-{parts['m']}-{parts['d']}" if parts else ""
 
 
 class FlatLayout:

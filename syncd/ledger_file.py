@@ -39,6 +39,15 @@ Identity = tuple[int, int]
 """Device and inode: what tells a file from one that takes its name later."""
 
 
+def identity_of(path: Path) -> Identity | None:
+    """The identity of the file of this name; None where there is none. OSError where it cannot be told."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class OpenState(NamedTuple):
     """The state file, open, and held against being moved."""
 
@@ -128,7 +137,7 @@ class StateFile:
             LedgerFull, LedgerUnwritable: it cannot be moved.
         """
         with translated(self.path), self._alone():
-            identity = self._identity()
+            identity = identity_of(self.path)
             if identity not in self._condemned:
                 return None
             target = self._free_name()
@@ -168,7 +177,7 @@ class StateFile:
 
     def _make_ready(self) -> None:
         with translated(self.path), self._alone():
-            identity = self._identity()
+            identity = identity_of(self.path)
             if identity is None or self.path.stat().st_size == 0:
                 for ending in ENDINGS[1:]:
                     _sibling(self.path, ending).unlink(missing_ok=True)
@@ -182,15 +191,8 @@ class StateFile:
             finally:
                 connection.close()
 
-    def _identity(self) -> Identity | None:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
-
     def _filled_identity(self) -> Identity:
-        identity = self._identity()
+        identity = identity_of(self.path)
         if identity is None or self.path.stat().st_size == 0:
             raise NotReady(0)
         return identity

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from syncd.ledger_file import OpenState
+from syncd.errors import LedgerCorrupt
+from syncd.ledger_file import OpenState, identity_of
 from syncd.ledger_rows import (
     backoff_seconds,
     encode_etag,
@@ -204,8 +205,12 @@ class Ledger(LedgerView):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._guarded(), transaction(self._db):
-            yield
+        with self._guarded():
+            # In WAL mode SQLite writes on into a file that has no name any more, and says nothing.
+            if identity_of(self._path) != self._state.identity:
+                raise LedgerCorrupt(f"{self._path} was moved or removed while it was open")
+            with transaction(self._db):
+                yield
 
     def _put(self, table: str, *values: object) -> None:
         row = with_checksum(*values)

@@ -79,7 +79,7 @@ class Schema(NamedTuple):
     """By the version each begins with; it makes the next one, inside a transaction that is not its own."""
 
 
-class NotReady(Exception):  # noqa: N818 - a state of the file, which its opener mends
+class NotReady(Exception):
     """The state file has to be made ready under the exclusive lock; `version` is its own, 0 for missing or empty."""
 
     def __init__(self, version: int) -> None:

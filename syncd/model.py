@@ -128,6 +128,9 @@ class Failed(NamedTuple):
     """The call, the principal, the resource and what was answered."""
 
 
+# Words of `failures`, which says what each means.
+_SETTLED = frozenset({"conflict", "archived", "object_gone"})
+
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
 
@@ -147,6 +150,11 @@ class Quarantined(NamedTuple):
         """Whether it is held back by other content at the destination rather than by a failure."""
         return self.reason == "conflict"
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether trying again would change nothing: it waits for a listing that tells something else, or for a person."""
+        return self.reason in _SETTLED
+
 
 class Plan(NamedTuple):
     """What to do about one page."""
@@ -154,6 +162,8 @@ class Plan(NamedTuple):
     transfers: Sequence[Transfer]
     adopted: Sequence[LogObject]
     """Objects at the destination whose source ETag the ledger did not know yet."""
+    archived: Sequence[Transfer]
+    """Objects that cannot be read until their owner restores them, and that nobody has noted yet."""
     skipped: Mapping[SkipReason, int]
     known_listed: int
     """How many of the page's keys the ledger knew."""

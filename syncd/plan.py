@@ -56,6 +56,7 @@ def make_plan(
     """
     transfers: list[Transfer] = []
     adopted: list[LogObject] = []
+    archived: list[Transfer] = []
     skipped: Counter[SkipReason] = Counter()
     left_out_stamp = 0.0
     for item in page.objects:
@@ -64,18 +65,19 @@ def make_plan(
             skipped[SkipReason.ALREADY_COPIED] += 1
             continue
         decision = _decide(item, remembered, held.get(item.key), in_progress, rules)
+        transfer = Transfer(page.range.shard, item, rules.destination_prefix + item.key, remembered is not None)
         if decision is None:
-            is_there = remembered is not None
-            destination_key = rules.destination_prefix + item.key
-            transfers.append(Transfer(page.range.shard, item, destination_key, compare_first=is_there))
+            transfers.append(transfer)
             continue
         skipped[decision] += 1
         if decision is SkipReason.ALREADY_COPIED:
             adopted.append(item)
         elif decision is SkipReason.BEFORE_START:
             left_out_stamp = max(left_out_stamp, rules.stamp(item))
+        elif decision is SkipReason.ARCHIVED and item.key not in held:
+            archived.append(transfer)
     unparsed = sum(not rules.is_parsed(transfer.object.key) for transfer in transfers)
-    return Plan(transfers, adopted, skipped, len(known), unparsed, left_out_stamp)
+    return Plan(transfers, adopted, archived, skipped, len(known), unparsed, left_out_stamp)
 
 
 def _decide(
@@ -96,8 +98,8 @@ def _decide(
     if remembered is not None:
         is_told_by_destination = remembered.etag is None and remembered.size_bytes == item.size_bytes
         return SkipReason.ALREADY_COPIED if is_told_by_destination else None
-    if item.storage_class in ARCHIVED_CLASSES:
-        return SkipReason.ARCHIVED
     if held is None and item.last_modified < rules.start:
         return SkipReason.BEFORE_START
+    if item.storage_class in ARCHIVED_CLASSES:
+        return SkipReason.ARCHIVED
     return None

@@ -84,6 +84,17 @@ class Recorder:
         self.unparsed += plan.unparsed
         self.skipped.update(plan.skipped)
         self._adopted += [(shard, item) for item in plan.adopted]
+        # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
+        self._outcomes += [
+            Failed(transfer, failures.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
+            for transfer in plan.archived
+        ]
+
+    def skip_sealed(self, objects: int) -> None:
+        """Count objects of sealed days, which were listed and found to be the same."""
+        self.listed += objects
+        if objects:
+            self.skipped[SkipReason.SEALED] += objects
 
     def begin(self, transfer: Transfer) -> None:
         """A transfer is handed to the copier.

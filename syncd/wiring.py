@@ -27,7 +27,8 @@ from syncd.s3 import Side
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.session_policy import session_policy
 from syncd.source import BucketLister
-from syncd.tick import Task, Tick
+from syncd.task import Task
+from syncd.tick import Tick
 from syncd.transport import Transport
 
 TICK = "tick"

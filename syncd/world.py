@@ -25,7 +25,6 @@ from syncd.samples import SampleObject
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sts import STSClient
 
 ACCOUNT_A = "111111111111"
 ACCOUNT_B = "222222222222"
@@ -193,12 +192,8 @@ def root_client(url: str, account_id: str, service: Literal["s3"]) -> contextlib
 def root_client(
     url: str, account_id: str, service: Literal["iam"]
 ) -> contextlib.AbstractContextManager["IAMClient"]: ...
-@overload
-def root_client(
-    url: str, account_id: str, service: Literal["sts"]
-) -> contextlib.AbstractContextManager["STSClient"]: ...
 @contextlib.contextmanager
-def root_client(url: str, account_id: str, service: Literal["s3", "iam", "sts"]) -> Iterator[Any]:
+def root_client(url: str, account_id: str, service: Literal["s3", "iam"]) -> Iterator[Any]:
     """A client of the account's root user, closed at the end; nothing around it is read."""
     client = _session().create_client(
         service,

@@ -4,16 +4,17 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 import hypothesis
 import pytest
 from botocore.config import Config
 from faulty import FaultyS3
-from servers import S3Server, ask, ministack_server, moto_server, seaweed_server
+from place import Place
+from servers import MakeClient, S3Server, ask, ministack_server, moto_server, seaweed_server
 
-from syncd.world import REGION, World, build_world
+from syncd.world import ACCOUNT_A, REGION, World, build_world
 
 _FOREIGN = ("AWS_", "SYNCD_", "MOTO_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -21,21 +22,6 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 # How long an example takes says nothing on a machine that others use too.
 hypothesis.settings.register_profile("syncd", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("syncd")
-
-
-class MakeClient(Protocol):
-    """Makes a boto3 client that is closed at the end of the test."""
-
-    def __call__(
-        self,
-        url: str,
-        service: str = "s3",
-        *,
-        access_key_id: str,
-        secret_access_key: str,
-        session_token: str | None = None,
-        **config: Any,
-    ) -> Any: ...
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -128,6 +114,22 @@ def faulty() -> Iterator[FaultyS3]:
     """A fake of S3 and STS in this process, whose faults are scripted."""
     with FaultyS3() as server:
         yield server
+
+
+@pytest.fixture(params=["faulty", "ministack", "moto", "seaweed"])
+def place(request: pytest.FixtureRequest, make_client: MakeClient) -> Place:
+    """A fresh bucket on each of the servers in turn; `place.server` is its name."""
+    server = request.getfixturevalue(request.param)
+    if isinstance(server, FaultyS3):
+        keys = server.add_user(ACCOUNT_A)
+        server.create_bucket("bucket", account_id=ACCOUNT_A)
+        client = make_client(server.url, access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key)
+        return Place("faulty", client, "bucket")
+    assert isinstance(server, S3Server)
+    client = make_client(server.url, access_key_id=server.access_key_id, secret_access_key=server.secret_access_key)
+    name = server.fresh_bucket_name()
+    client.create_bucket(Bucket=name)
+    return Place(server.name, client, name)
 
 
 @pytest.fixture

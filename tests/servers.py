@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from syncd.embedded import HOST, ROOT_SECRET, embedded_aws, free_port
 from syncd.guard import serving
@@ -39,6 +40,21 @@ class S3Server:
     def fresh_bucket_name(self) -> str:
         """A name that no other test uses."""
         return f"bucket-{uuid.uuid4().hex}"
+
+
+class MakeClient(Protocol):
+    """Makes a boto3 client that is closed at the end of the test."""
+
+    def __call__(
+        self,
+        url: str,
+        service: str = "s3",
+        *,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str | None = None,
+        **config: Any,
+    ) -> Any: ...
 
 
 @contextlib.contextmanager

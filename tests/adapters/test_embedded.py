@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import MakeClient
-from servers import ask
+from servers import MakeClient, ask
 from waiting import wait_until
 
 from syncd.embedded import ROOT_SECRET, EmbeddedError, embedded_aws, free_port

@@ -8,44 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, log_object, replica, shard, transfer
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.ledger import Ledger, LedgerFile
 from syncd.ledger_rows import fold_day
-from syncd.model import (
-    AlreadyThere,
-    Conflict,
-    Copied,
-    Failed,
-    Known,
-    LogObject,
-    Outcome,
-    Replica,
-    Shard,
-    ShardState,
-    TickReport,
-    Transfer,
-)
+from syncd.model import AlreadyThere, Known, Replica, Shard, ShardState
 
-NOW = 1_795_507_200.0
-REPLICA = Replica(
-    source_bucket="example-trail",
-    source_prefix="",
-    destination_endpoint="",
-    destination_bucket="example-b-logs",
-    destination_prefix="",
-)
-OTHER_REPLICA = Replica(
-    source_bucket="example-trail",
-    source_prefix="",
-    destination_endpoint="",
-    destination_bucket="example-c-logs",
-    destination_prefix="",
-)
-SHARD = Shard("AWSLogs/111111111111/CloudTrail/us-east-1/", "111111111111", "CloudTrail", "us-east-1")
-OTHER_SHARD = Shard("AWSLogs/111111111111/CloudTrail/eu-west-1/", "111111111111", "CloudTrail", "eu-west-1")
+REPLICA, OTHER_REPLICA = replica("example-b-logs"), replica("example-c-logs")
+OTHER_SHARD = shard("eu-west-1")
 FLAT = Shard("logs/")
-MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Files(NamedTuple):
@@ -69,35 +41,7 @@ def reopened(files: Files) -> Callable[[], Ledger | MemoryLedger]:
 Reopened = Callable[[], Ledger | MemoryLedger]
 
 
-def key(day: str, name: str = "x", shard: Shard = SHARD) -> str:
-    stem = f"{shard.account}_{shard.kind}_{shard.region}_"
-    return f"{shard.prefix}{day.replace('-', '/')}/{stem}{day.replace('-', '')}T0815Z_{name}.json.gz"
-
-
-def log_object(name: str, *, etag: str = MD5, size: int = 100) -> LogObject:
-    return LogObject(name, etag, size, NOW - 60)
-
-
-def transfer(item: LogObject, shard: Shard = SHARD) -> Transfer:
-    return Transfer(shard, item, item.key)
-
-
-def copied(name: str, shard: Shard = SHARD, *, etag: str = MD5, size: int = 100) -> Outcome:
-    return Copied(transfer(log_object(name, etag=etag, size=size), shard))
-
-
-def failed(name: str, *, reason: str = "access_denied") -> Outcome:
-    return Failed(transfer(log_object(name)), reason, "GetObject was refused")
-
-
-def conflict(name: str, *, etag: str = MD5) -> Outcome:
-    return Conflict(transfer(log_object(name, etag=etag)), "other content")
-
-
 A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C")
-
-
-# -- the replica -------------------------------------------------------------------------------------------------
 
 
 def test_a_replica_is_new_until_its_start_is_fixed(reopened: Reopened) -> None:
@@ -165,8 +109,6 @@ def test_a_replica_keeps_its_rows_when_the_job_is_renamed(files: Files) -> None:
         assert ledger.start() == 1000
         assert ledger.known(SHARD, [A, B]).keys() == {A, B}
 
-
-# -- shards ------------------------------------------------------------------------------------------------------
 
 STATE = ShardState(
     shard=SHARD,
@@ -241,9 +183,6 @@ def test_what_was_looked_at_is_kept_prefix_by_prefix(reopened: Reopened) -> None
         }
 
 
-# -- objects -----------------------------------------------------------------------------------------------------
-
-
 def test_copied_and_already_there_are_known_with_the_sources_etag(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([copied(A), AlreadyThere(transfer(log_object(B, etag="multi-2", size=7)))], [], now=NOW)
@@ -278,7 +217,7 @@ def test_nothing_is_known_of_another_shard(reopened: Reopened) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shard", "name"),
+    ("of", "name"),
     [
         (SHARD, "2026/11/24/111111111111_CloudTrail_us-east-1_trail_20261124.json.gz"),
         (SHARD, "2026/11/24/111111111111_CloudTrail_us-east-1_20261124T0815Z_x.json"),
@@ -291,12 +230,12 @@ def test_nothing_is_known_of_another_shard(reopened: Reopened) -> None:
         (Shard(""), "access.log"),
     ],
 )
-def test_keys_of_any_form_are_known(reopened: Reopened, shard: Shard, name: str) -> None:
+def test_keys_of_any_form_are_known(reopened: Reopened, of: Shard, name: str) -> None:
     with reopened() as ledger:
-        ledger.record([copied(shard.prefix + name, shard)], [], now=NOW)
+        ledger.record([copied(of.prefix + name, of)], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(shard, [shard.prefix + name]) == {shard.prefix + name: Known(MD5, 100)}
+        assert ledger.known(of, [of.prefix + name]) == {of.prefix + name: Known(MD5, 100)}
 
 
 def test_a_page_of_all_forms_is_known_at_once(reopened: Reopened) -> None:
@@ -347,9 +286,6 @@ def test_adopted_objects_take_the_sources_etag(reopened: Reopened) -> None:
         assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
 
 
-# -- has_known_after ---------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("remembered", "start_after", "expected"),
     [
@@ -387,9 +323,6 @@ def test_it_is_told_whether_a_later_key_is_remembered(
 
     with reopened() as ledger:
         assert ledger.has_known_after(SHARD, start_after) is expected
-
-
-# -- quarantine --------------------------------------------------------------------------------------------------
 
 
 def test_a_failure_is_quarantined_with_all_that_is_known_of_it(reopened: Reopened) -> None:
@@ -482,9 +415,6 @@ def test_released_entries_are_forgotten(reopened: Reopened) -> None:
     with reopened() as ledger:
         assert ledger.quarantined().keys() == {C}
         assert ledger.known(SHARD, [A, B]) == {}
-
-
-# -- sealed days -------------------------------------------------------------------------------------------------
 
 
 def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reopened) -> None:
@@ -593,9 +523,6 @@ def test_a_reopened_day_is_remembered_key_by_key_again(reopened: Reopened) -> No
         assert ledger.known(SHARD, [A, B]) == {A: Known(MD5, 100), B: Known(None, 100)}
 
 
-# -- lateness, forgetting ----------------------------------------------------------------------------------------
-
-
 def test_lateness_adds_up_by_bucket(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([], [], now=NOW, lateness={300: 2, 0: 1})
@@ -641,12 +568,3 @@ def test_a_forgotten_replica_is_remembered_afresh(reopened: Reopened) -> None:
 
     with reopened() as ledger:
         assert ledger.known(SHARD, [A, B]).keys() == {B}
-
-
-def test_ticks_are_recorded(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
-        ledger.record_tick(TickReport(job="b", outcome="partial"), kind="catch-up")
-
-    with reopened() as ledger:
-        assert ledger.start() is None

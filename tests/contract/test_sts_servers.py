@@ -1,21 +1,21 @@
 """The sample world on MiniStack, which enforces trust and policies, and on the fake: the same answers from both."""
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
-from conftest import MakeClient
 from faulty import FaultyS3
+from place import refusal
+from servers import MakeClient
 
 from syncd.embedded import ROOT_SECRET
 from syncd.world import ACCOUNT_B, ACCOUNT_C, Consumer, World
 
 
 @pytest.fixture(params=["faulty", "ministack"])
-def place(request: pytest.FixtureRequest) -> World:
+def shared_world(request: pytest.FixtureRequest) -> World:
     """The sample world on either server."""
     if request.param == "faulty":
         server: FaultyS3 = request.getfixturevalue("faulty")
@@ -51,76 +51,67 @@ def session(world: World, credentials: Any, make_client: MakeClient) -> Any:
     )
 
 
-def refusal(call: Callable[[], object]) -> str | None:
-    """The error code that the call is refused with; None where it is not."""
-    try:
-        call()
-    except ClientError as error:
-        return str(error.response.get("Error", {}).get("Code"))
-    return None
+def test_the_identity_of_a_user_is_told(shared_world: World, make_client: MakeClient) -> None:
+    consumer = shared_world.consumer("account-b")
 
-
-def test_the_identity_of_a_user_is_told(place: World, make_client: MakeClient) -> None:
-    consumer = place.consumer("account-b")
-
-    identity = user(place, consumer, make_client, "sts").get_caller_identity()
+    identity = user(shared_world, consumer, make_client, "sts").get_caller_identity()
 
     assert (identity["Account"], identity["Arn"]) == (ACCOUNT_B, f"arn:aws:iam::{ACCOUNT_B}:user/syncd")
 
 
-def test_a_consumer_lists_its_own_logs_through_its_role(place: World, make_client: MakeClient) -> None:
-    consumer = place.consumer("account-b")
-    reader = session(place, assume(place, consumer, make_client), make_client)
+def test_a_consumer_lists_its_own_logs_through_its_role(shared_world: World, make_client: MakeClient) -> None:
+    consumer = shared_world.consumer("account-b")
+    reader = session(shared_world, assume(shared_world, consumer, make_client), make_client)
 
-    listed = reader.list_objects_v2(Bucket=place.bucket, Prefix=f"AWSLogs/{ACCOUNT_B}/")
+    listed = reader.list_objects_v2(Bucket=shared_world.bucket, Prefix=f"AWSLogs/{ACCOUNT_B}/")
 
     assert listed["KeyCount"] == 0
 
 
-def test_the_right_external_id_opens_the_role(place: World, make_client: MakeClient) -> None:
-    consumer = place.consumer("account-z")
-    reader = session(place, assume(place, consumer, make_client), make_client)
+def test_the_right_external_id_opens_the_role(shared_world: World, make_client: MakeClient) -> None:
+    consumer = shared_world.consumer("account-z")
+    reader = session(shared_world, assume(shared_world, consumer, make_client), make_client)
 
-    assert reader.list_objects_v2(Bucket=place.bucket)["KeyCount"] == 0
+    assert reader.list_objects_v2(Bucket=shared_world.bucket)["KeyCount"] == 0
 
 
 @pytest.mark.parametrize("external_id", [None, "another-external-id"])
 def test_a_missing_or_wrong_external_id_is_denied(
-    place: World, make_client: MakeClient, external_id: str | None
+    shared_world: World, make_client: MakeClient, external_id: str | None
 ) -> None:
-    consumer = replace(place.consumer("account-z"), external_id=external_id)
+    consumer = replace(shared_world.consumer("account-z"), external_id=external_id)
 
-    assert refusal(lambda: assume(place, consumer, make_client)) == "AccessDenied"
-
-
-def test_the_role_of_another_consumer_is_denied(place: World, make_client: MakeClient) -> None:
-    consumer = replace(place.consumer("account-b"), role_arn=place.consumer("account-c").role_arn)
-
-    assert refusal(lambda: assume(place, consumer, make_client)) == "AccessDenied"
+    assert refusal(lambda: assume(shared_world, consumer, make_client)) == "AccessDenied"
 
 
-def test_a_role_that_does_not_exist_is_denied(place: World, make_client: MakeClient) -> None:
-    consumer = replace(place.consumer("account-b"), role_arn="arn:aws:iam::111111111111:role/nobody")
+def test_the_role_of_another_consumer_is_denied(shared_world: World, make_client: MakeClient) -> None:
+    consumer = replace(shared_world.consumer("account-b"), role_arn=shared_world.consumer("account-c").role_arn)
 
-    assert refusal(lambda: assume(place, consumer, make_client)) == "AccessDenied"
-
-
-def test_a_user_reads_nothing_of_account_a_without_the_role(place: World, make_client: MakeClient) -> None:
-    reader = user(place, place.consumer("account-b"), make_client, "s3")
-
-    assert refusal(lambda: reader.list_objects_v2(Bucket=place.bucket)) == "AccessDenied"
+    assert refusal(lambda: assume(shared_world, consumer, make_client)) == "AccessDenied"
 
 
-def test_a_role_writes_nothing_into_the_consumers_bucket(place: World, make_client: MakeClient) -> None:
-    consumer = place.consumer("account-b")
-    reader = session(place, assume(place, consumer, make_client), make_client)
+def test_a_role_that_does_not_exist_is_denied(shared_world: World, make_client: MakeClient) -> None:
+    consumer = replace(shared_world.consumer("account-b"), role_arn="arn:aws:iam::111111111111:role/nobody")
+
+    assert refusal(lambda: assume(shared_world, consumer, make_client)) == "AccessDenied"
+
+
+def test_a_user_reads_nothing_of_account_a_without_the_role(shared_world: World, make_client: MakeClient) -> None:
+    reader = user(shared_world, shared_world.consumer("account-b"), make_client, "s3")
+
+    assert refusal(lambda: reader.list_objects_v2(Bucket=shared_world.bucket)) == "AccessDenied"
+
+
+def test_a_role_writes_nothing_into_the_consumers_bucket(shared_world: World, make_client: MakeClient) -> None:
+    consumer = shared_world.consumer("account-b")
+    reader = session(shared_world, assume(shared_world, consumer, make_client), make_client)
 
     assert refusal(lambda: reader.put_object(Bucket=consumer.bucket, Key="k", Body=b"")) == "AccessDenied"
 
 
-def test_a_user_writes_reads_and_lists_its_own_bucket(place: World, make_client: MakeClient) -> None:
-    consumer = place.consumer("account-b")
-    writer = user(place, consumer, make_client, "s3")
+def test_a_user_writes_reads_and_lists_its_own_bucket(shared_world: World, make_client: MakeClient) -> None:
+    consumer = shared_world.consumer("account-b")
+    writer = user(shared_world, consumer, make_client, "s3")
 
     writer.put_object(Bucket=consumer.bucket, Key="k", Body=b"body", IfNoneMatch="*")
 
@@ -129,25 +120,25 @@ def test_a_user_writes_reads_and_lists_its_own_bucket(place: World, make_client:
     assert writer.list_objects_v2(Bucket=consumer.bucket)["KeyCount"] == 1
 
 
-def test_an_unknown_access_key_is_refused_by_sts(place: World, make_client: MakeClient) -> None:
-    consumer = replace(place.consumer("account-b"), access_key_id="AKIA0000000000000000")
+def test_an_unknown_access_key_is_refused_by_sts(shared_world: World, make_client: MakeClient) -> None:
+    consumer = replace(shared_world.consumer("account-b"), access_key_id="AKIA0000000000000000")
 
-    assert refusal(lambda: assume(place, consumer, make_client)) == "InvalidClientTokenId"
+    assert refusal(lambda: assume(shared_world, consumer, make_client)) == "InvalidClientTokenId"
 
 
-def test_an_unknown_access_key_is_refused_by_s3(place: World, make_client: MakeClient) -> None:
-    consumer = replace(place.consumer("account-b"), access_key_id="AKIA0000000000000000")
-    reader = user(place, consumer, make_client, "s3")
+def test_an_unknown_access_key_is_refused_by_s3(shared_world: World, make_client: MakeClient) -> None:
+    consumer = replace(shared_world.consumer("account-b"), access_key_id="AKIA0000000000000000")
+    reader = user(shared_world, consumer, make_client, "s3")
 
     assert refusal(lambda: reader.list_objects_v2(Bucket=consumer.bucket)) == "InvalidAccessKeyId"
 
 
-def test_a_session_with_another_token_is_refused(place: World, make_client: MakeClient) -> None:
-    consumer = place.consumer("account-b")
-    credentials = {**assume(place, consumer, make_client), "SessionToken": "another"}
-    reader = session(place, credentials, make_client)
+def test_a_session_with_another_token_is_refused(shared_world: World, make_client: MakeClient) -> None:
+    consumer = shared_world.consumer("account-b")
+    credentials = {**assume(shared_world, consumer, make_client), "SessionToken": "another"}
+    reader = session(shared_world, credentials, make_client)
 
-    assert refusal(lambda: reader.list_objects_v2(Bucket=place.bucket)) is not None
+    assert refusal(lambda: reader.list_objects_v2(Bucket=shared_world.bucket)) is not None
 
 
 def test_a_root_user_may_not_assume_a_role(faulty: FaultyS3, make_client: MakeClient) -> None:
@@ -171,7 +162,7 @@ def test_ministack_lets_a_role_list_its_own_prefix_only(world: World, make_clien
     reader = session(world, assume(world, world.consumer("account-b"), make_client), make_client)
 
     codes = [
-        refusal(lambda prefix=prefix: reader.list_objects_v2(Bucket=world.bucket, Prefix=prefix))
+        refusal(partial(reader.list_objects_v2, Bucket=world.bucket, Prefix=prefix))
         for prefix in (f"AWSLogs/{ACCOUNT_B}/CloudTrail/", f"AWSLogs/{ACCOUNT_C}/", "AWSLogs/", "")
     ]
 

@@ -15,7 +15,6 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
-from conftest import MakeClient
 from faulty import (
     Call,
     CorruptBody,
@@ -31,6 +30,7 @@ from faulty import (
     WrongChecksum,
     on,
 )
+from servers import MakeClient
 from waiting import wait_until
 
 BUCKET = "bucket"

@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 
 _S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
+_QUOTES = {'"': "&quot;"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def error_document(code: str, message: str, more: Mapping[str, str]) -> bytes:
 
 def elements(**values: object) -> str:
     """One element a value, in order; None leaves the element out."""
-    return "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in values.items() if value is not None)
+    return "".join(
+        f"<{name}>{escape(str(value), _QUOTES)}</{name}>" for name, value in values.items() if value is not None
+    )
 
 
 def s3_document(name: str, content: str, **headers: str) -> Answer:

@@ -1,0 +1,355 @@
+"""A damaged state file: what is returned is true, or the damage is said and the file can be moved aside."""
+
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from builders_ledger import NOW, SHARD, conflict, copied, failed, key, replica, shard
+
+from syncd.errors import LedgerCorrupt
+from syncd.ledger import Ledger, LedgerFile
+from syncd.ledger_rows import fold_day
+from syncd.model import Known, ShardState
+
+SHARDS = [shard(f"us-east-{number}") for number in range(4)]
+DAYS = [f"2026-11-{day:02}" for day in range(1, 21)]
+KEYS = [key(day, f"{number:016}", of) for of in SHARDS for day in DAYS for number in range(10)]
+HELD = [key("2026-11-24", f"held-{number}") for number in range(20)]
+KNOWN = {name: Known(f"{number:032x}", 1000 + number) for number, name in enumerate(KEYS)}
+SHARD_OF = {name: of for of in SHARDS for name in KEYS if name.startswith(of.prefix)}
+STATES = {of.prefix: ShardState(shard=of, frontier=NOW + n, deep_key=KEYS[n]) for n, of in enumerate(SHARDS)}
+LOOKED = {of.prefix: (NOW, (f"{of.prefix}2026/",)) for of in SHARDS}
+SEALED_BEFORE = "2026-11-06"
+
+
+class Remembered(NamedTuple):
+    """Everything that a ledger says."""
+
+    start: float | None
+    known: dict[str, Known]
+    states: dict[str, ShardState]
+    looked: dict[str, tuple[float, tuple[str, ...]]]
+    held: dict[str, tuple[str, int]]
+    days: dict[tuple[str, str], object]
+    lateness: dict[int, int]
+
+
+def write(file: LedgerFile) -> None:
+    with file.open(replica(), "b") as ledger:
+        ledger.set_start(NOW)
+        ledger.save_shards(STATES.values(), discovered_at=NOW)
+        ledger.save_looked_at(LOOKED)
+        outcomes = [copied(n, SHARD_OF[n], etag=str(KNOWN[n].etag), size=KNOWN[n].size_bytes) for n in KEYS]
+        ledger.record(outcomes, [], now=NOW, lateness={300: 4})
+        ledger.record([*map(failed, HELD[:10]), *map(conflict, HELD[10:])], [], now=NOW)
+        for of in SHARDS:
+            ledger.seal(of, SEALED_BEFORE, limit=10**6)
+
+
+def read(ledger: Ledger) -> Remembered:
+    known: dict[str, Known] = {}
+    days: dict[tuple[str, str], object] = {}
+    for of in SHARDS:
+        known |= ledger.known(of, [name for name in KEYS if SHARD_OF[name] == of])
+        days |= {(of.prefix, day): sealed for day, sealed in ledger.sealed(of, "", "9").items()}
+        ledger.has_known_after(of, "")
+    held = {name: (entry.reason, entry.attempts) for name, entry in ledger.quarantined().items()}
+    return Remembered(ledger.start(), known, ledger.shards(), ledger.looked_at(), held, days, ledger.lateness())
+
+
+def truth_of(path: Path) -> Remembered:
+    """What a whole ledger says; every part of it is held to what was written."""
+    file = LedgerFile(path, now=lambda: NOW)
+    write(file)
+    with file.open(replica(), "b") as ledger:
+        truth = read(ledger)
+    assert truth.known == {name: KNOWN[name] for name in KEYS if not _is_sealed(name)}
+    assert truth.states == STATES
+    assert truth.looked == LOOKED
+    assert truth.held.keys() == set(HELD)
+    assert truth.days == {(of.prefix, day): _fold(of.prefix, day) for of in SHARDS for day in DAYS[:5]}
+    return truth
+
+
+def _is_sealed(name: str) -> bool:
+    return name[len(SHARD.prefix) :][:10] < SEALED_BEFORE.replace("-", "/")
+
+
+def _fold(prefix: str, day: str) -> object:
+    names = [name for name in KEYS if name.startswith(prefix + day.replace("-", "/"))]
+    return fold_day((name, *KNOWN[name]) for name in names)
+
+
+def is_true(said: Remembered, truth: Remembered) -> bool:
+    """Whether all that is said is so; much of it may have been forgotten."""
+    earlier = {name: Known(*KNOWN[name]) for name in KEYS}
+    return (
+        said.start in (None, truth.start)
+        and said.known.items() <= earlier.items()
+        and said.states.items() <= truth.states.items()
+        and said.looked.items() <= truth.looked.items()
+        and said.held.items() <= truth.held.items()
+        and said.days.items() <= truth.days.items()
+        and said.lateness.items() <= truth.lateness.items()
+    )
+
+
+@pytest.fixture(scope="session")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Remembered:
+    return truth_of(tmp_path_factory.mktemp("truth"))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    file = LedgerFile(tmp_path_factory.mktemp("whole"), now=lambda: NOW)
+    write(file)
+    return file.path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def whole_and_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """File and log as a killed process leaves them."""
+    file = LedgerFile(tmp_path_factory.mktemp("killed"), now=lambda: NOW)
+    with file.open(replica(), "b"):
+        write(file)
+        log = file.path.with_name(f"{file.path.name}-wal")
+        return file.path.read_bytes(), log.read_bytes()
+
+
+def flip(content: bytes, chance: random.Random) -> bytes:
+    damaged = bytearray(content)
+    for _ in range(chance.choice([1, 1, 1, 2, 10, 100])):
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def flip_header(content: bytes, chance: random.Random) -> bytes:
+    damaged = bytearray(content)
+    damaged[chance.randrange(100)] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def truncate(content: bytes, chance: random.Random) -> bytes:
+    return content[: chance.randrange(len(content))]
+
+
+def blank(content: bytes, chance: random.Random) -> bytes:
+    start = chance.randrange(len(content))
+    length = chance.choice([1, 16, 512, 4096, 9000])
+    return content[:start] + bytes(min(length, len(content) - start)) + content[start + length :]
+
+
+def swap_pages(content: bytes, chance: random.Random) -> bytes:
+    one, other = sorted(chance.sample(range(1, len(content) // 4096), 2))
+    pages = [content[at : at + 4096] for at in range(0, len(content), 4096)]
+    pages[one], pages[other] = pages[other], pages[one]
+    return b"".join(pages)
+
+
+Damage = Callable[[bytes, random.Random], bytes]
+SEEDS = range(25)
+
+
+def check(file: LedgerFile, truth: Remembered) -> None:
+    """Open, read and write; where the damage is found on the way, move the file aside and do it all again."""
+    try:
+        _use(file, truth)
+    except LedgerCorrupt:
+        assert file.move_aside() is not None
+        _use(file, truth)
+
+
+def _use(file: LedgerFile, truth: Remembered) -> None:
+    with file.open(replica(), "b") as ledger:
+        assert is_true(read(ledger), truth)
+        fresh = [key("2026-11-24", f"fresh-{number}") for number in range(30)]
+        ledger.record([copied(name) for name in fresh], [], now=NOW)
+        ledger.save_shards(STATES.values())
+        ledger.seal(SHARDS[0], "2026-11-10", limit=10**6)
+        assert set(ledger.known(SHARD, fresh).values()) <= {Known("d41d8cd98f00b204e9800998ecf8427e", 100)}
+    with file.open_readonly() as reader:
+        reader.last_tick("b")
+        reader.counts("b")
+        exported = {row["key"]: (row["etag"], row["size_bytes"]) for row in reader.export() if row["type"] == "object"}
+    assert exported.keys() - set(fresh) <= set(KEYS)
+    assert all(exported[name] == KNOWN[name] for name in exported.keys() & set(KEYS))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("damage", [flip, flip_header, truncate, blank, swap_pages])
+def test_a_file_damaged_between_two_processes_tells_the_truth_or_is_moved_aside(
+    tmp_path: Path, truth: Remembered, whole: bytes, damage: Damage, seed: int
+) -> None:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    file.path.write_bytes(damage(whole, random.Random(seed)))
+
+    check(file, truth)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("damage", [flip, flip_header, truncate, blank, swap_pages])
+def test_a_file_damaged_after_it_was_checked_tells_the_truth_or_is_moved_aside(
+    tmp_path: Path, truth: Remembered, whole: bytes, damage: Damage, seed: int
+) -> None:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    file.path.write_bytes(whole)
+    with file.open(replica(), "b") as ledger:
+        assert read(ledger) == truth
+    with file.path.open("r+b") as content:
+        content.write(damaged := damage(whole, random.Random(seed)))
+        content.truncate(len(damaged))
+
+    check(file, truth)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("damage", [flip, truncate, blank])
+def test_a_damaged_log_tells_the_truth_or_the_file_is_moved_aside(
+    tmp_path: Path, truth: Remembered, whole_and_log: tuple[bytes, bytes], damage: Damage, seed: int
+) -> None:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    file.path.write_bytes(whole_and_log[0])
+    log = file.path.with_name(f"{file.path.name}-wal")
+    log.write_bytes(damage(whole_and_log[1], random.Random(seed)))
+
+    check(file, truth)
+
+
+@pytest.mark.parametrize("missing", ["", "-wal"])
+def test_a_file_that_is_missing_is_made_again(
+    tmp_path: Path, truth: Remembered, whole_and_log: tuple[bytes, bytes], missing: str
+) -> None:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    file.path.write_bytes(whole_and_log[0])
+    file.path.with_name(f"{file.path.name}-wal").write_bytes(whole_and_log[1])
+    file.path.with_name(file.path.name + missing).unlink()
+
+    check(file, truth)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> LedgerFile:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    write(file)
+    return file
+
+
+def tamper(file: LedgerFile, statement: str) -> None:
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        assert connection.execute(statement).rowcount
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE objects SET size_bytes = size_bytes + 1",
+        "UPDATE objects SET etag = zeroblob(16)",
+        "UPDATE objects SET etag = NULL",
+        "UPDATE objects SET checksum = checksum + 1",
+        "UPDATE objects SET shard = 5 - shard",
+    ],
+)
+def test_a_damaged_object_is_forgotten_and_counted(file: LedgerFile, statement: str) -> None:
+    tamper(file, statement)
+
+    with file.open(replica(), "b") as ledger:
+        said = ledger.known(SHARDS[0], [KEYS[100], KEYS[101]])
+
+        assert (said, ledger.damaged_rows) == ({}, 2)
+        assert not ledger.has_known_after(SHARDS[0], "")
+
+
+def test_a_damaged_object_is_remembered_again_when_it_is_recorded_again(file: LedgerFile) -> None:
+    tamper(file, "UPDATE objects SET size_bytes = 0")
+
+    with file.open(replica(), "b") as ledger:
+        ledger.record([copied(KEYS[100], SHARDS[0], size=5)], [], now=NOW)
+
+        assert ledger.known(SHARDS[0], [KEYS[100]])[KEYS[100]].size_bytes == 5
+
+
+def test_a_damaged_object_is_not_sealed(file: LedgerFile) -> None:
+    tamper(file, f"UPDATE objects SET size_bytes = 0 WHERE shard = 1 AND tail < '{20261106}T0815Z_{3:016}'")
+
+    with file.open(replica(), "b") as ledger:
+        folded = ledger.seal(SHARDS[0], "2026-11-07", limit=10**6)
+
+        assert (folded, ledger.damaged_rows) == (7, 3)
+
+
+@pytest.mark.parametrize("column", ["frontier", "listed_at", "deep_key", "complete_until", "checksum"])
+def test_a_damaged_cursor_is_left_out_and_named_and_its_objects_stay(file: LedgerFile, column: str) -> None:
+    tamper(file, f"UPDATE cursors SET {column} = 7 WHERE shard = 1")
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.shards().keys() == {of.prefix for of in SHARDS[1:]}
+        assert ledger.damaged_shards == [SHARDS[0].prefix]
+        assert ledger.known(SHARDS[0], [KEYS[100]]) == {KEYS[100]: KNOWN[KEYS[100]]}
+
+
+def test_a_damaged_shard_is_left_out_and_begins_afresh(file: LedgerFile) -> None:
+    tamper(file, "UPDATE shards SET region = 'us-east-9' WHERE id = 1")
+
+    with file.open(replica(), "b") as ledger:
+        left = ledger.shards().keys()
+        damaged = ledger.damaged_shards
+        ledger.save_shards([STATES[SHARDS[0].prefix]])
+
+        assert (left, damaged) == ({of.prefix for of in SHARDS[1:]}, [SHARDS[0].prefix])
+        assert ledger.shards() == STATES
+        assert ledger.known(SHARDS[0], [KEYS[100]]) == {}
+
+
+def test_a_damaged_replica_is_new(file: LedgerFile) -> None:
+    tamper(file, "UPDATE replicas SET start = 1.0")
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.replica_is_new
+        assert (ledger.start(), ledger.shards(), ledger.known(SHARDS[0], [KEYS[100]])) == (None, {}, {})
+
+
+def test_a_replica_after_a_damaged_one_does_not_inherit_its_rows(file: LedgerFile) -> None:
+    tamper(file, "UPDATE replicas SET start = 1.0")
+
+    with file.open(replica(), "b") as ledger:
+        ledger.set_start(NOW)
+        ledger.save_shards(STATES.values())
+
+        assert ledger.known(SHARDS[0], [KEYS[100]]) == {}
+        assert ledger.quarantined() == {}
+
+
+def test_forgetting_sweeps_out_what_damage_left_without_an_owner(file: LedgerFile) -> None:
+    tamper(file, "DELETE FROM shards")
+
+    with file.open(replica(), "b") as ledger:
+        ledger.forget()
+
+    with closing(sqlite3.connect(file.path)) as connection:
+        tables = ("replicas", "shards", "cursors", "looked", "objects", "days", "quarantine", "lateness")
+        counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    assert counts == [0] * len(tables)
+
+
+@pytest.mark.parametrize("column", ["etag", "attempts", "shard", "next_at"])
+def test_a_damaged_entry_of_the_quarantine_condemns_the_file(file: LedgerFile, column: str) -> None:
+    tamper(file, f"UPDATE quarantine SET {column} = '7' WHERE key = '{HELD[0]}'")
+
+    with file.open(replica(), "b") as ledger, pytest.raises(LedgerCorrupt, match="quarantine is damaged"):
+        ledger.quarantined()
+
+    assert file.move_aside() is not None
+
+
+def test_damaged_days_looks_and_buckets_are_forgotten(file: LedgerFile) -> None:
+    tamper(file, "UPDATE days SET count = count + 1")
+    tamper(file, "UPDATE looked SET looked_at = 1.0")
+    tamper(file, "UPDATE lateness SET count = 9")
+
+    with file.open(replica(), "b") as ledger:
+        assert (ledger.sealed(SHARDS[0], "", "9"), ledger.looked_at(), ledger.lateness()) == ({}, {}, {})
+        assert ledger.damaged_rows == 5 + 4 + 1
