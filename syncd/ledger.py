@@ -1,6 +1,5 @@
 """The ledger: what was copied, what was not, and how far each shard was listed. An index, never the truth."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,10 +59,8 @@ class LedgerFile:
         Raises:
             LedgerError: the file cannot be read; it is damaged, or written by an older or a newer syncd.
         """
-        connection, descriptor = self._file.open_readonly()
+        state = self._file.open_readonly()
         try:
-            yield Reader(connection, self.path)
+            yield Reader(state.connection, self.path, on_corrupt=lambda: self._file.condemn(state.identity))
         finally:
-            connection.close()
-            if descriptor is not None:
-                os.close(descriptor)
+            state.close()

@@ -9,8 +9,9 @@ The file itself is opened by SQLite alone: closing any other descriptor of it wo
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
@@ -52,10 +53,11 @@ class OpenState(NamedTuple):
     """The state file, open, and held against being moved."""
 
     connection: sqlite3.Connection
-    descriptor: int
-    """Of the shared lock; closed after the connection."""
-    identity: Identity
-    moved_aside: Path | None
+    descriptor: int | None
+    """Of the shared lock, closed after the connection; None where it could not be had, and it is only read."""
+    identity: Identity | None
+    """None for nothing, in the place of a file that is missing, and is only read."""
+    moved_aside: Path | None = None
     """Where a corrupt file went that stood in its place."""
 
     def close(self) -> None:
@@ -63,7 +65,7 @@ class OpenState(NamedTuple):
         try:
             self.connection.close()
         finally:
-            os.close(self.descriptor)
+            _close(self.descriptor)
 
 
 class StateFile:
@@ -91,41 +93,40 @@ class StateFile:
                     create_private_directory(self.path.parent)
                     return self._open_ready()._replace(moved_aside=moved_aside)
             except NotReady:
-                with suppress(LedgerCorrupt):  # which the next attempt meets again, and moves aside
-                    self._make_ready()
+                moved_aside = self._make_ready() or moved_aside
             except LedgerCorrupt:
                 moved_aside = self.move_aside() or moved_aside
         raise LedgerCorrupt(f"{self.path}: it is damaged again as soon as it is made")
 
-    def open_readonly(self) -> tuple[sqlite3.Connection, int | None]:
-        """The file for reading, or nothing in its place, and the descriptor of the shared lock, if it could be had.
+    def open_readonly(self) -> OpenState:
+        """Open the file for reading, or nothing in its place.
 
         Raises:
             LedgerError: as `open`, but nothing is mended; also where the file is of an older version.
         """
+        with translated(self.path):
+            identity = identity_of(self.path)
+        if identity is None:
+            return OpenState(connect_to_nothing(self._schema), None, None)
         held = None
+        with suppress(OSError):  # a read-only copy of the state can be looked at as well
+            held = self._share()
         try:
-            with translated(self.path):
-                if not self.path.exists():
-                    return connect_to_nothing(self._schema), None
-                with suppress(OSError):  # a read-only copy of the state can be looked at as well
-                    held = self._share()
-                connection = connect_readonly(self.path)
-                with _closed_on_error(connection):
-                    require_version(connection, self.path, self._schema)
-                return connection, held
-        except NotReady as state:
+            connection = self._connected(connect_readonly, self._require_version, identity)
+        except NotReady as unready:
             _close(held)
-            if state.version:
-                raise LedgerError(f"{self.path} has the older schema {state.version}: a tick migrates it") from None
-            return connect_to_nothing(self._schema), None
+            if unready.version:
+                raise LedgerError(f"{self.path} has the older schema {unready.version}: a tick migrates it") from None
+            return OpenState(connect_to_nothing(self._schema), None, None)
         except BaseException:
             _close(held)
             raise
+        return OpenState(connection, held, identity)
 
-    def condemn(self, identity: Identity) -> None:
+    def condemn(self, identity: Identity | None) -> None:
         """Note that a file turned out to be corrupt, so that `move_aside` moves that one and no other."""
-        self._condemned.add(identity)
+        if identity is not None:
+            self._condemned.add(identity)
 
     def move_aside(self) -> Path | None:
         """Give a file that was found corrupt another name; None where it is not in its place any more.
@@ -138,44 +139,61 @@ class StateFile:
         """
         with translated(self.path), self._alone():
             identity = identity_of(self.path)
-            if identity not in self._condemned:
-                return None
-            target = self._free_name()
-            for ending in ENDINGS:
-                with suppress(FileNotFoundError):
-                    _sibling(self.path, ending).rename(_sibling(target, ending))
+            return self._moved(identity) if identity in self._condemned else None
+
+    def _moved(self, identity: Identity | None) -> Path:
+        target = self._free_name()
+        for ending in ENDINGS:
+            with suppress(FileNotFoundError):
+                _sibling(self.path, ending).rename(_sibling(target, ending))
+        if identity is not None:
             self._condemned.discard(identity)
-            return target
+        return target
 
     def _open_ready(self) -> OpenState:
         held = self._share()
         try:
             identity = self._filled_identity()
-            try:
-                with translated(self.path):
-                    connection = connect(self.path, mode="rw")
-                    with _closed_on_error(connection):
-                        self._check(connection, identity)
-            except LedgerCorrupt:
-                self.condemn(identity)
-                raise
+            connection = self._connected(
+                partial(connect, mode="rw"), lambda opened: self._check(opened, identity), identity
+            )
         except BaseException:
             _close(held)
             raise
-        return OpenState(connection, held, identity, None)
+        return OpenState(connection, held, identity)
+
+    def _connected(
+        self,
+        make: Callable[[Path], sqlite3.Connection],
+        check: Callable[[sqlite3.Connection], None],
+        identity: Identity,
+    ) -> sqlite3.Connection:
+        try:
+            with translated(self.path):
+                connection = make(self.path)
+                with _closed_on_error(connection):
+                    check(connection)
+        except LedgerCorrupt:
+            self.condemn(identity)
+            raise
+        return connection
 
     def _check(self, connection: sqlite3.Connection, identity: Identity) -> None:
         """Look at the version each time, and at every page once in a process, where that takes a moment.
 
         Later and larger damage is found by the rows' checksums, and by SQLite on the pages that it reads.
         """
-        require_version(connection, self.path, self._schema)
+        self._require_version(connection)
         if identity not in self._checked:
             if self.path.stat().st_size < _LARGEST_CHECKED_BYTES:
                 check_pages(connection, self.path)
             self._checked.add(identity)
 
-    def _make_ready(self) -> None:
+    def _require_version(self, connection: sqlite3.Connection) -> None:
+        require_version(connection, self.path, self._schema)
+
+    def _make_ready(self) -> Path | None:
+        """Make or migrate the file; where that shows it to be corrupt, where it was moved to."""
         with translated(self.path), self._alone():
             identity = identity_of(self.path)
             if identity is None or self.path.stat().st_size == 0:
@@ -183,13 +201,12 @@ class StateFile:
                     _sibling(self.path, ending).unlink(missing_ok=True)
             if identity is None:
                 os.close(create_private(self.path))
-            connection = connect(self.path, mode="rw")
             try:
-                require_version(connection, self.path, self._schema)
-            except NotReady:
-                make_ready(connection, self._schema)
-            finally:
-                connection.close()
+                with translated(self.path), closing(connect(self.path, mode="rw")) as connection:
+                    make_ready(connection, self.path, self._schema)
+            except LedgerCorrupt:
+                return self._moved(identity)
+            return None
 
     def _filled_identity(self) -> Identity:
         identity = identity_of(self.path)

@@ -1,7 +1,8 @@
 """What the ledger remembers of all jobs, for those who only look: `status`, `plan` and `export`."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,23 +35,24 @@ class Reader:
     A job's rows are those of the replica that it wrote last.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, on_corrupt: Callable[[], None]) -> None:
         self._db = connection
         self._path = path
+        self._on_corrupt = on_corrupt
 
     def jobs(self) -> list[str]:
         """The names of the jobs that have ticked, sorted."""
-        with translated(self._path):
+        with self._guarded():
             names = {str(job) for (job,) in self._db.execute("SELECT DISTINCT job FROM ticks")}
             return sorted(names | {job for job, _, _ in self._replicas()})
 
     def view(self, replica: Replica) -> LedgerView:
         """What is remembered of one replica; all empty for one that is not known."""
-        return LedgerView(self._db, self._path, replica)
+        return LedgerView(self._db, self._path, replica, on_corrupt=self._on_corrupt)
 
     def view_of(self, job: str) -> LedgerView | None:
         """What is remembered of the replica that a job wrote last."""
-        with translated(self._path):
+        with self._guarded():
             return next((self.view(replica) for name, _, replica in self._replicas() if name == job), None)
 
     def last_tick(self, job: str) -> RecordedTick | None:
@@ -74,7 +76,7 @@ class Reader:
     def counts(self, job: str) -> Counts:
         """How much is remembered of a job; reads every object's row, which takes a second for ten million."""
         counts = Counts(0, 0, 0)
-        with translated(self._path):
+        with self._guarded():
             for _, replica_id, _ in self._replicas(job):
                 shards = [shard_id for shard_id, _ in self._shards(replica_id)]
                 counts = Counts(
@@ -86,13 +88,13 @@ class Reader:
 
     def file_bytes(self) -> int:
         """The size of the state file and of what SQLite keeps beside it."""
-        with translated(self._path):
+        with self._guarded():
             files = (self._path.with_name(self._path.name + ending) for ending in ENDINGS)
             return sum(file.stat().st_size for file in files if file.exists())
 
     def export(self, job: str | None = None) -> Iterator[dict[str, object]]:
         """Every row of one job or of all, as it comes: a mapping whose `type` says what it is. Damaged rows are not."""
-        with translated(self._path):
+        with self._guarded():
             for name, replica_id, replica in self._replicas(job):
                 view = self.view(replica)
                 yield {"type": "replica", "job": name} | _replica_row(replica, view)
@@ -103,6 +105,9 @@ class Reader:
                         yield {"type": row.pop("type"), "job": name, "prefix": shard.prefix} | row
                 for entry in view.quarantined().values():
                     yield {"type": "quarantined", "job": name, "prefix": entry.shard.prefix} | _quarantined_row(entry)
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return translated(self._path, on_corrupt=self._on_corrupt)
 
     def _replicas(self, job: str | None = None) -> list[tuple[str, int, Replica]]:
         """Job, ID and Replica of those that belong to a job."""
@@ -138,7 +143,7 @@ class Reader:
                 yield {"type": "object", "key": key, "etag": decode_etag(etag), "size_bytes": size}
 
     def _ticks(self, job: str) -> Iterator[RecordedTick]:
-        with translated(self._path):
+        with self._guarded():
             for row in self._db.execute("SELECT * FROM ticks WHERE job = ? ORDER BY number DESC", (job,)):
                 if is_whole(row):
                     yield RecordedTick(row[2], report_from_json(row[3]))

@@ -22,7 +22,7 @@ from syncd.ledger_rows import (
 )
 from syncd.ledger_schema import transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
-from syncd.ledger_sweep import forget_replica, next_replica_id, next_shard_id, sweep
+from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
 from syncd.ledger_view import LedgerView, replica_key
 from syncd.model import (
     AlreadyThere,
@@ -188,7 +188,7 @@ class Ledger(LedgerView):
         with self._writing():
             self._own_row()
             (last,) = self._db.execute("SELECT max(number) FROM ticks WHERE job = ?", (self._job,)).fetchone()
-            number = (last or 0) + 1
+            number = next_number(last)
             self._put("ticks", self._job, number, kind, report_to_json(report))
             self._db.execute("DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
 

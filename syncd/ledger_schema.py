@@ -131,7 +131,7 @@ def _configured(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         for pragma in ("synchronous = NORMAL", "foreign_keys = OFF", "cell_size_check = ON", "trusted_schema = OFF"):
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -171,17 +171,24 @@ def check_pages(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerCorrupt(f"{path}: {verdict}")
 
 
-def make_ready(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Make the tables of an empty file, or migrate an older one: one transaction, all of it or nothing."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    with transaction(connection):
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            schema.create(connection)
-        for step in range(version, schema.version) if version else ():
-            schema.migrations[step](connection)
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (str(schema.version),))
-        connection.execute(f"PRAGMA user_version = {schema.version:d}")
+def make_ready(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Make the tables of an empty file, or migrate an older one: one transaction, all of it or nothing.
+
+    Raises:
+        LedgerNewer, LedgerCorrupt: as `require_version`.
+    """
+    try:
+        require_version(connection, path, schema)
+    except NotReady as unready:
+        connection.execute("PRAGMA journal_mode = WAL")
+        with transaction(connection):
+            if unready.version == 0:
+                schema.create(connection)
+            else:
+                for step in range(unready.version, schema.version):
+                    schema.migrations[step](connection)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (str(schema.version),))
+            connection.execute(f"PRAGMA user_version = {schema.version:d}")
 
 
 @contextmanager
@@ -199,8 +206,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system say into the errors of syncd.
+def translated(path: Path, *, on_corrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Turn what SQLite and the file system say into the errors of syncd; `on_corrupt` is called before a LedgerCorrupt.
 
     Raises:
         LedgerFull: there is no room.
@@ -208,11 +215,24 @@ def translated(path: Path) -> Iterator[None]:
         LedgerUnwritable: anything else that keeps the file from being used.
     """
     try:
+        with _translated(path):
+            yield
+    except LedgerCorrupt:
+        on_corrupt()
+        raise
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
         yield
     except sqlite3.ProgrammingError:
         raise  # a mistake in this program, which a rebuild would only hide
     except sqlite3.Error as error:
         raise _meaning(error, path)(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        # All text in rows is decoded whatever it is; this is SQLite quoting a damaged schema in its message.
+        raise LedgerCorrupt(f"{path}: its schema is damaged") from error
     except OSError as error:
         kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
         raise kind(f"{path}: {error.strerror}") from error

@@ -2,28 +2,40 @@
 
 import sqlite3
 
+from syncd.errors import LedgerCorrupt
 from syncd.ledger_schema import transaction
 
 _ROWS_AT_ONCE = 20_000
+_HIGHEST = 2**48
 
 
 def next_replica_id(connection: sqlite3.Connection) -> int:
-    """An ID that no row has: those of a replica whose own row was damaged must not get another owner."""
+    """An ID that no row has: those of a replica whose own row was damaged must not get another owner.
+
+    Raises:
+        LedgerCorrupt: the IDs in use are damaged.
+    """
     tables = (("replicas", "id"), *((table, "replica") for table in ("shards", "looked", "quarantine", "lateness")))
     return _next_id(connection, tables)
 
 
 def next_shard_id(connection: sqlite3.Connection) -> int:
-    """An ID that no row has."""
+    """An ID that no row has; LedgerCorrupt where those in use are damaged."""
     return _next_id(connection, (("shards", "id"), *((table, "shard") for table in ("cursors", "objects", "days"))))
 
 
+def next_number(value: object) -> int:
+    """The number after the highest one in use, None for none; LedgerCorrupt for what never was one."""
+    if value is None:
+        return 1
+    if not isinstance(value, int) or not 0 <= value < _HIGHEST:
+        raise LedgerCorrupt(f"{value!r} stands where a number should")
+    return value + 1
+
+
 def _next_id(connection: sqlite3.Connection, columns: tuple[tuple[str, str], ...]) -> int:
-    highest = 0
-    for table, column in columns:
-        (value,) = connection.execute(f"SELECT max({column}) FROM {table}").fetchone()  # noqa: S608 - our own names
-        highest = max(highest, value or 0)
-    return highest + 1
+    highest = (connection.execute(f"SELECT max({column}) FROM {table}").fetchone() for table, column in columns)  # noqa: S608 - our own names
+    return max(next_number(value) for (value,) in highest)
 
 
 def forget_replica(connection: sqlite3.Connection, key: tuple[str, ...], replica_id: int | None) -> None:

@@ -6,7 +6,7 @@ A row whose checksum is wrong is treated as forgotten: it is counted, and found 
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class LedgerView:
         path: Path,
         replica: Replica,
         *,
-        on_corrupt: Callable[[], None] = lambda: None,
+        on_corrupt: Callable[[], None],
     ) -> None:
         self._db = connection
         self._path = path
@@ -153,14 +153,8 @@ class LedgerView:
         with self._guarded():
             return {row[1]: row[2] for row in self._owned("SELECT * FROM lateness WHERE replica = ?")}
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            with translated(self._path):
-                yield
-        except LedgerCorrupt:
-            self._on_corrupt()
-            raise
+    def _guarded(self) -> AbstractContextManager[None]:
+        return translated(self._path, on_corrupt=self._on_corrupt)
 
     def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
@@ -195,8 +189,7 @@ class LedgerView:
     def _all_shards(self) -> Iterator[tuple[str, int, Shard | None]]:
         """Prefix, ID and Shard of each of the replica's shards; no Shard where the row is damaged."""
         for row in self._db.execute("SELECT * FROM shards WHERE replica = ?", (self._id(),)).fetchall():
-            _, prefix, shard_id, account, kind, region, organization, _ = row
-            yield str(prefix), shard_id, Shard(prefix, account, kind, region, organization) if is_whole(row) else None
+            yield str(row[1]), row[2], Shard(row[1], *row[3:7]) if is_whole(row) else None
 
     def _shard_id(self, shard: Shard) -> int | None:
         """The ID that the shard's rows have; a row that is damaged, or says other parts, counts as none."""

@@ -13,7 +13,7 @@ from builders_ledger import NOW, SHARD, conflict, copied, failed, key, replica, 
 from syncd.errors import LedgerCorrupt
 from syncd.ledger import Ledger, LedgerFile
 from syncd.ledger_rows import fold_day
-from syncd.model import Known, ShardState
+from syncd.model import Known, ShardState, TickReport
 
 SHARDS = [shard(f"us-east-{number}") for number in range(4)]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 21)]
@@ -48,6 +48,7 @@ def write(file: LedgerFile) -> None:
         ledger.record([*map(failed, HELD[:10]), *map(conflict, HELD[10:])], [], now=NOW)
         for of in SHARDS:
             ledger.seal(of, SEALED_BEFORE, limit=10**6)
+        ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
 
 
 def read(ledger: Ledger) -> Remembered:
@@ -170,6 +171,7 @@ def _use(file: LedgerFile, truth: Remembered) -> None:
         ledger.record([copied(name) for name in fresh], [], now=NOW)
         ledger.save_shards(STATES.values())
         ledger.seal(SHARDS[0], "2026-11-10", limit=10**6)
+        ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
         assert set(ledger.known(SHARD, fresh).values()) <= {Known("d41d8cd98f00b204e9800998ecf8427e", 100)}
     with file.open_readonly() as reader:
         reader.last_tick("b")
@@ -250,7 +252,7 @@ def tamper(file: LedgerFile, statement: str) -> None:
         "UPDATE objects SET etag = zeroblob(16)",
         "UPDATE objects SET etag = NULL",
         "UPDATE objects SET checksum = checksum + 1",
-        "UPDATE objects SET shard = 5 - shard",
+        "UPDATE OR REPLACE objects SET shard = 1 WHERE shard = 2",
     ],
 )
 def test_a_damaged_object_is_forgotten_and_counted(file: LedgerFile, statement: str) -> None:

@@ -321,16 +321,35 @@ def test_versions_are_passed_one_after_the_other(file: LedgerFile, state_dir: Pa
         assert connection.execute("SELECT text FROM notes").fetchall() == [("third",)]
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(file: LedgerFile, state_dir: Path) -> None:
+def test_a_migration_that_is_cut_short_leaves_the_file_as_it_was(file: LedgerFile, state_dir: Path) -> None:
     remember(file)
-    broken = LedgerFile(state_dir, now=lambda: NOW, schema=next_schema(NOTES, "INSERT INTO nowhere VALUES (1)"))
 
-    with pytest.raises(LedgerError):
-        broken.open(replica(), "b")
+    def cut_short(connection: sqlite3.Connection) -> None:
+        connection.execute(NOTES)
+        raise KeyboardInterrupt
+
+    schema = next_schema(NOTES)._replace(migrations={SCHEMA.version: cut_short})
+
+    with pytest.raises(KeyboardInterrupt):
+        LedgerFile(state_dir, now=lambda: NOW, schema=schema).open(replica(), "b")
 
     assert known(file) == {A}
     with closing(sqlite3.connect(file.path)) as connection:
         assert not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'notes'").fetchall()
+
+
+def test_an_older_file_that_cannot_be_migrated_is_moved_aside(file: LedgerFile, state_dir: Path) -> None:
+    remember(file)
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    newer = LedgerFile(
+        state_dir, now=lambda: NOW, schema=next_schema(NOTES)._replace(migrations={SCHEMA.version: fail})
+    )
+
+    with newer.open(replica(), "b") as ledger:
+        assert ledger.moved_aside == state_dir / ASIDE
 
 
 def test_a_version_that_no_migration_begins_with_is_corrupt(file: LedgerFile, state_dir: Path) -> None:

@@ -1,0 +1,56 @@
+"""Compares what two buckets hold, to the last byte: for the demo, and for tests."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_READS_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object and what S3 keeps with it, as far as a replica has to have the same."""
+
+    body: bytes
+    content_type: str
+    content_encoding: str
+    metadata: Mapping[str, str]
+    """User metadata, without `x-amz-meta-`."""
+
+
+def stored(client: "S3Client", bucket: str, prefixes: Sequence[str] = ("",)) -> dict[str, Stored]:
+    """Everything below the prefixes, by key; the bodies are in memory, so this is for small buckets."""
+
+    def read(key: str) -> tuple[str, Stored]:
+        answer = client.get_object(Bucket=bucket, Key=key)
+        with answer["Body"] as body:
+            content = body.read()
+        return key, Stored(
+            content, answer.get("ContentType", ""), answer.get("ContentEncoding", ""), answer.get("Metadata", {})
+        )
+
+    pages = (
+        page
+        for prefix in prefixes
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    )
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    with ThreadPoolExecutor(_READS_IN_FLIGHT, thread_name_prefix="compare") as threads:
+        return dict(threads.map(read, keys))
+
+
+def differences(source: Mapping[str, Stored], replica: Mapping[str, Stored]) -> Iterator[str]:
+    """A sentence for each key that is not the same on both sides; none where the replica is one."""
+    for key in sorted(source.keys() | replica.keys()):
+        if key not in replica:
+            yield f"{key} is missing in the replica"
+        elif key not in source:
+            yield f"{key} is in the replica only"
+        elif source[key].body != replica[key].body:
+            yield f"{key} has other bytes in the replica"
+        elif source[key] != replica[key]:
+            yield f"{key} has other metadata in the replica"
