@@ -1,21 +1,22 @@
 """The command line: parses, calls, prints. What is done is done elsewhere."""
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from syncd import __version__, configfile, daemon, logs, screen, session, status
+from syncd import __version__, aws_names, cli_setup, daemon, demo, logs, screen, session, status, upkeep
+from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
 from syncd.cloudtrail import EVERY
-from syncd.config import Configuration, Log
+from syncd.config import Configuration
 from syncd.errors import ConfigError, SyncdError
+from syncd.ledger import LedgerFile
 from syncd.model import Window
-from syncd.report import USAGE
-from syncd.wiring import CATCH_UP, TICK, Request
+from syncd.report import DONE, FAILED, USAGE
+from syncd.wiring import CATCH_UP, TICK, Installation, Request
 
 app = typer.Typer(
     help="Replicates CloudTrail logs into each consumer account, without gaps and with proof.",
@@ -25,15 +26,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="The configuration file [default: $SYNCD_CONFIG or /etc/syncd/syncd.toml]."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; logs go to stderr.")]
-JobsArgument = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help="The jobs; none named means all.")]
+app.add_typer(cli_setup.app)
+
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive [default: now].")
+    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive; now where it is left out.")
 ]
 AccountOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
@@ -71,13 +68,13 @@ def _version(
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """The daemon: every job on its own schedule, until SIGTERM."""
-    sys.exit(daemon.run(_load(config), now=time.time, tell=logs.teller()))
+    sys.exit(daemon.run(load(config), now=time.time, tell=logs.teller()))
 
 
 @app.command()
 def tick(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """One pass now over each job."""
-    configuration = _load(config)
+    configuration = load(config)
     _do(configuration, jobs, Request(kind=TICK), as_json=as_json)
 
 
@@ -93,12 +90,12 @@ def catch_up(
     as_json: JsonOption = False,
 ) -> None:
     """A wider window: copies what is missing of it. Start it again after an interruption, it goes on."""
-    configuration = _load(config)
+    configuration = load(config)
     request = Request(
         kind=CATCH_UP,
         window=_window(first, last),
-        accounts=tuple(account or [EVERY]),
-        regions=tuple(region or [EVERY]),
+        accounts=_names(account, aws_names.check_account_id, "--account"),
+        regions=_names(region, aws_names.check_region, "--region"),
     )
     _do(configuration, jobs, request, as_json=as_json)
 
@@ -113,20 +110,99 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """What a tick, or with --from a catch-up, would do; changes nothing."""
-    configuration = _load(config)
+    if last and not first:
+        raise typer.BadParameter("goes with --from", param_hint="--to")
+    configuration = load(config)
     request = Request(kind=CATCH_UP, window=_window(first, last)) if first else Request(kind=TICK)
     plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
     _print(session.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(session.plans_exit_code(plans))
 
 
+ledger_app = typer.Typer(no_args_is_help=True, help="The state: rebuild it, read it out, deal with single objects.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Objects that are known and not at the destination.")
+app.add_typer(ledger_app, name="ledger")
+ledger_app.add_typer(quarantine_app, name="quarantine")
+JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The object's key in the source.")]
+
+
+@ledger_app.command("rebuild")
+def ledger_rebuild(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Forget what is remembered, and read it again from the destination's listing."""
+    configuration = load(config)
+    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
+    document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
+    _print(document, screen.rebuild_table(document), as_json=as_json)
+    sys.exit(FAILED if any(job["error"] for job in document["jobs"]) else DONE)
+
+
+@ledger_app.command("export")
+def ledger_export(jobs: JobsArgument = None, *, config: ConfigOption = None) -> None:
+    """Every row as JSON, one a line."""
+    configuration = load(config)
+    for row in upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration)):
+        sys.stdout.write(json.dumps(row) + "\n")
+
+
+@quarantine_app.command("list")
+def quarantine_list(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What failed or is in conflict, why, how often, and when it is tried again."""
+    configuration = load(config)
+    document = upkeep.quarantined(session.chosen(configuration, jobs), _ledger_file(configuration))
+    _print(document, screen.quarantine_table(document), as_json=as_json)
+
+
+@quarantine_app.command("retry")
+def quarantine_retry(
+    key: KeyArgument, *, job: JobOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Have the next tick try this object again."""
+    configuration = load(config)
+    document = upkeep.retry(session.chosen(configuration, job), _ledger_file(configuration), key)
+    _end_with(document, "will be tried again by the next tick of", as_json=as_json)
+
+
+@quarantine_app.command("accept")
+def quarantine_accept(
+    key: KeyArgument, *, job: JobOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Keep the replica of a conflict as it is, or give up an object that the source has no more."""
+    configuration = load(config)
+    document = upkeep.accept(session.chosen(configuration, job), _ledger_file(configuration), key)
+    _end_with(document, "is accepted for", as_json=as_json)
+
+
+def _ledger_file(configuration: Configuration) -> LedgerFile:
+    return LedgerFile(configuration.settings.state_dir, now=time.time)
+
+
+def _end_with(document: dict[str, Any], done: str, *, as_json: bool) -> NoReturn:
+    jobs = ", ".join(document["jobs"])
+    words = f"{document['key']} {done} {jobs}" if jobs else f"{document['key']} is in no job's quarantine"
+    _print(document, words, as_json=as_json)
+    sys.exit(DONE if jobs else FAILED)
+
+
 @app.command("status")
 def show_status(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Last tick, lag, horizon and quarantine of each job; exit code 4 when one is stale."""
-    configuration = _load(config)
+    configuration = load(config)
     document = status.status_document(configuration, session.chosen(configuration, jobs), now=time.time())
     _print(document, screen.status_table(document), as_json=as_json)
     sys.exit(status.exit_code(document))
+
+
+@app.command("demo")
+def show_demo(
+    *,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave it running afterwards, to play with, until Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole of it against an embedded AWS: nothing to configure, nothing left behind."""
+    sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
 def _do(configuration: Configuration, jobs: list[str] | None, request: Request, *, as_json: bool) -> NoReturn:
@@ -144,11 +220,11 @@ def _print(document: dict[str, Any], for_people: Any, *, as_json: bool) -> None:
         screen.show(for_people)
 
 
-def _load(option: Path | None) -> Configuration:
-    logs.configure(Log())
-    configuration = configfile.load(configfile.find(option, os.environ))
-    logs.configure(configuration.settings.log)
-    return configuration
+def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:
+    try:
+        return tuple(check(name) for name in given or ()) or (EVERY,)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _window(first: str | None, last: str | None) -> Window:

@@ -105,5 +105,7 @@ def _seal(task: Task, ports: Ports, survey: Survey, began_at: float) -> None:
     before = sealing.first_unsealed_day(began_at, task.pace.deep)
     room = SEAL_ROWS_A_TICK
     for visit in survey.visits.values():
-        if room > 0 and visit.slices:
+        # What is listed whole each time must be remembered whole.
+        is_dated = bool(task.layout.day_end(visit.state.shard, before))
+        if room > 0 and visit.slices and is_dated:
             room -= ports.ledger.seal(visit.state.shard, before, limit=room)

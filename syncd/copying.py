@@ -161,9 +161,15 @@ def _upload_parts(transfer: Transfer, terms: Terms, part: Answer, upload: str) -
     answer = yield from _write(request)
     if answer.is_ok:
         return Copied(transfer)
+    content = _Content(whole.digest(), size, digests)
     if answer.status == 412:
         yield _upload_request(transfer, terms, "AbortMultipartUpload", "DELETE", [("uploadId", upload)])
-        return (yield from _compare_existing(transfer, terms, _Content(whole.digest(), size, digests)))
+        return (yield from _compare_existing(transfer, terms, content))
+    if answer.status == 404:
+        # The runtime sends a request again whose answer was lost: the first one may have completed the upload.
+        known = yield from _compare(transfer, terms, content)
+        if known is not None:
+            return known
     raise _failure(answer, request, terms)
 
 
@@ -245,23 +251,24 @@ def _check_read(answer: Answer, item: LogObject, request: Request, terms: Terms,
         detail = f"{_named(request, terms)}: listed with ETag {item.etag}, read with {etag}"
         raise _CopyFailedError(failures.OBJECT_CHANGED, detail)
     if len(answer.body) != expected_bytes:
-        detail = f"{_named(request, terms)}: {len(answer.body)} bytes came of {expected_bytes}"
-        raise _CopyFailedError(failures.SHORT_BODY, detail)
+        raise _short_body(answer, request, terms, expected_bytes=expected_bytes)
     wrong = wrong_checksum(answer.headers, answer.body)
     if wrong and "range" not in dict(request.headers):
         raise _CopyFailedError(failures.CHECKSUM, f"{_named(request, terms)}: the body does not match its {wrong}")
 
 
 def wrong_checksum(headers: Mapping[str, str], body: bytes) -> str:
-    """The name of the first full-object checksum header that the body does not match; empty where all match.
-
-    Composite checksums (`…-N`) are of parts, and say nothing of the body as a whole.
-    """
+    """The name of the first full-object checksum header that the body does not match; empty where all match."""
     for name, compute in _CHECKSUMS.items():
         value = headers.get(name)
-        if value and "-" not in value and compute(body) != b64decode(value):
+        if value and _is_whole(value, headers) and compute(body) != b64decode(value):
             return name
     return ""
+
+
+def _is_whole(checksum: str, headers: Mapping[str, str]) -> bool:
+    """Whether a checksum is of the object's bytes; a composite one (`…-N`) is of its parts' checksums."""
+    return "-" not in checksum and headers.get("x-amz-checksum-type", "").upper() != "COMPOSITE"
 
 
 def _read_through(item: LogObject, terms: Terms) -> Generator[Request, Answer, _Content]:
@@ -279,7 +286,7 @@ def _compare_existing(transfer: Transfer, terms: Terms, content: _Content) -> St
     outcome = yield from _compare(transfer, terms, content)
     if outcome is None:
         detail = f"s3://{terms.destination_bucket}/{transfer.destination_key} was there and is gone: deleted while it was copied"
-        raise _CopyFailedError(failures.OBJECT_CHANGED, detail)
+        raise _CopyFailedError(failures.UNEXPECTED, detail)
     return outcome
 
 
@@ -295,7 +302,7 @@ def _compare(transfer: Transfer, terms: Terms, content: _Content) -> Generator[R
     if size not in (-1, content.size_bytes):
         return Conflict(transfer, f"the replica has {size} bytes, the source {content.size_bytes}")
     stored = there.headers.get("x-amz-checksum-sha256", "")
-    if stored and "-" not in stored:
+    if stored and _is_whole(stored, there.headers):
         same = b64decode(stored) == content.sha256
     elif stored and stored == _composite(content):
         same = True
@@ -307,14 +314,14 @@ def _compare(transfer: Transfer, terms: Terms, content: _Content) -> Generator[R
 def _hash_replica(transfer: Transfer, terms: Terms, size: int) -> Generator[Request, Answer, bytes]:
     whole = hashlib.sha256()
     for start in range(0, size, terms.part_size):
-        headers = (
-            ("range", f"bytes={start}-{min(start + terms.part_size, size) - 1}"),
-            ("x-amz-expected-bucket-owner", terms.destination_owner),
-        )
+        end = min(start + terms.part_size, size)
+        headers = (("range", f"bytes={start}-{end - 1}"), ("x-amz-expected-bucket-owner", terms.destination_owner))
         request = Request("GetObject", Side.DESTINATION, "GET", transfer.destination_key, "", headers)
         answer = yield request
         if not answer.is_ok:
             raise _not_comparable(answer, request, terms)
+        if len(answer.body) != end - start:
+            raise _short_body(answer, request, terms, expected_bytes=end - start)
         whole.update(answer.body)
     return whole.digest()
 
@@ -355,6 +362,11 @@ def _failure(answer: Answer, request: Request, terms: Terms) -> _CopyFailedError
     told = ": ".join(part for part in (answer.code, answer.message) if part) or "no reason given"
     status = f"{answer.status} " if answer.status else ""
     return _CopyFailedError(reason, f"{_named(request, terms)}: {status}{told}")
+
+
+def _short_body(answer: Answer, request: Request, terms: Terms, *, expected_bytes: int) -> _CopyFailedError:
+    detail = f"{_named(request, terms)}: {len(answer.body)} bytes came of {expected_bytes}"
+    return _CopyFailedError(failures.SHORT_BODY, detail)
 
 
 def _not_comparable(answer: Answer, request: Request, terms: Terms) -> _CopyFailedError:

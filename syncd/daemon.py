@@ -1,119 +1,297 @@
-"""The daemon: each job on its own schedule, one tick of a job at a time, until a signal says otherwise."""
+"""The daemon: each job on its own schedule, one tick of a job at a time, until a signal says otherwise.
 
+The main thread only waits, for one message at a time; signal handlers and ticks only leave messages.
+"""
+
+import os
 import signal
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from threading import Event
-from typing import Any
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from queue import Empty, SimpleQueue
 
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
-
-from syncd import events, failures
-from syncd.config import Configuration, Job
-from syncd.model import TickReport
+from syncd import events, logs, systemd
+from syncd.board import Board, stuck_reason
+from syncd.complaints import Complaints
+from syncd.config import Configuration
+from syncd.errors import ConfigError
+from syncd.flights import Flights
+from syncd.gauges import Gauges
+from syncd.heartbeat import Heartbeat
+from syncd.metrics import Metrics
+from syncd.pauses import Pauses
+from syncd.reload import Watch, difference, reread
 from syncd.report import DONE, STATE_UNWRITABLE
-from syncd.wiring import TICK, Installation, Request, run_job
+from syncd.roster import Roster
+from syncd.schedule import Schedule
+from syncd.site import Site
+from syncd.ticker import Parts, Ticker
+from syncd.vigil import Vigil
+from syncd.webserver import WebServer
+from syncd.wiring import Installation
 
-TICKS_AT_A_TIME = 8
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LOOK_SECONDS = 1.0
+POLL_SECONDS = 0.1
+RECORDING_SECONDS = 1.0
+"""So long before the drain limit objects in flight are given up, for what is done to be recorded."""
+STOP_MARGIN_SECONDS = 10.0
+NAMES_TOLD = 20
+
+
+class Message(Enum):
+    """What the main thread is asked to do."""
+
+    STOP = "stop"
+    RELOAD = "reload"
+    STATE_UNWRITABLE = "state unwritable"
+
+
+_SIGNALS = {signal.SIGTERM: Message.STOP, signal.SIGINT: Message.STOP, signal.SIGHUP: Message.RELOAD}
 
 
 def run(configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> int:
-    """Tick every job on its schedule until SIGTERM or SIGINT; the exit code."""
-    return Daemon(configuration, now=now, tell=tell).run()
+    """Tick every job on its schedule until SIGTERM or SIGINT; the exit code: 0, or 5 where the state cannot be written.
+
+    Does not return where a tick outlives the drain limit and all attempts to end it: the process then ends at once.
+    """
+    daemon = Daemon(configuration, now=now, tell=tell, environ=os.environ)
+    with _signals(daemon.ask):
+        code = daemon.run()
+    if daemon.leaves_ticks_behind:
+        # Their threads would keep the interpreter waiting. Whatever they did is recorded, or found again.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+@contextmanager
+def _signals(ask: Callable[[Message], None]) -> Iterator[None]:
+    before = {
+        number: signal.signal(number, lambda _number, _frame, message=message: ask(message))  # type: ignore[misc]
+        for number, message in _SIGNALS.items()
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Daemon:
-    """The scheduler and what it runs. The main thread only waits; a signal handler only sets an event."""
+    """The schedule, what it runs, and what is known of it."""
 
-    def __init__(self, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        now: Callable[[], float],
+        tell: Callable[..., None],
+        environ: Mapping[str, str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.leaves_ticks_behind = False
         self._configuration = configuration
-        self._installation = Installation.of(configuration, now=now, tell=tell)
-        self._tell = tell
-        self._stop = Event()
-        self._exit_code = DONE
+        self._now = now
+        self._monotonic = monotonic
+        self._inbox: SimpleQueue[Message] = SimpleQueue()  # its put may interrupt itself, as a signal handler does
+        self._is_stale = False
+        self._server: WebServer | None = None
+        self._watch = Watch(configuration)
+        complaints = Complaints(tell, now=now, monotonic=monotonic)
+        flights, pauses = Flights(monotonic=monotonic), Pauses(monotonic=monotonic)
+        board = Board(now=now, flights=flights, pauses=pauses)
+        self._parts = Parts(
+            flights=flights, pauses=pauses, board=board, metrics=Metrics(self._gauges), complaints=complaints
+        )
+        self._tell = complaints.tell
+        self._roster = Roster(self._parts)
+        self._ticker = Ticker(
+            Installation.of(configuration, now=now, tell=complaints.tell),
+            self._parts,
+            find_job=self._roster.find,
+            on_unwritable=lambda: self.ask(Message.STATE_UNWRITABLE),
+        )
+        self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
+        self._heartbeat = Heartbeat(self._is_well, complaints)
+        self._vigil = Vigil(
+            self._parts,
+            self._schedule,
+            environ=environ,
+            now=now,
+            monotonic=monotonic,
+            stuck_reason=self._stuck_reason,
+        )
+        self._site = Site(
+            board,
+            self._parts.metrics,
+            self._ticker.installation.ledger_file,
+            find_job=self._roster.find,
+            stuck_reason=self._stuck_reason,
+            now=now,
+        )
+
+    @property
+    def address(self) -> str | None:
+        """Where it answers over HTTP."""
+        return self._server.address if self._server else None
+
+    def ask(self, message: Message) -> None:
+        """Leave a message for the main thread; a signal handler may."""
+        self._inbox.put(message)
 
     def run(self) -> int:
-        """Until a signal; 5 where the state cannot be written."""
-        before = {number: signal.signal(number, self._interrupt) for number in _SIGNALS}
-        scheduler = self._scheduler()
+        """Until a message says to stop; the exit code."""
+        code = DONE
         try:
-            self._tell(events.DAEMON_STARTED, jobs=len(self._configuration.jobs))
-            scheduler.start()
-            self._stop.wait()
-            self._tell(events.DAEMON_STOPPING)
-            scheduler.shutdown(wait=True)
-            self._tell(events.DAEMON_STOPPED, exit_code=self._exit_code)
+            self._start()
+            while (message := self._next(LOOK_SECONDS)) not in (Message.STOP, Message.STATE_UNWRITABLE):
+                if message is Message.RELOAD:
+                    self._reload()
+                    self._try_again()
+                else:
+                    self._look()
+            code = STATE_UNWRITABLE if message is Message.STATE_UNWRITABLE else DONE
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        return self._exit_code
+            self._stop(code)
+        return code
 
-    def _scheduler(self) -> BackgroundScheduler:
-        # Every option is written down: the defaults drop a tick that is due more than a second ago.
-        scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={"default": ThreadPoolExecutor(TICKS_AT_A_TIME)},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
+    def _start(self) -> None:
         jobs = self._configuration.jobs
-        for index, job in enumerate(jobs):
-            scheduler.add_job(
-                self._tick,
-                trigger=trigger_of(job),
-                args=(job,),
-                id=job.name,
-                name=job.name,
-                next_run_time=_first_run(job, index, len(jobs)),
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
-                replace_existing=False,
-            )
-        return scheduler
+        self._vigil.notify(systemd.status("starting"))
+        self._listen()
+        self._ticker.read_standings(jobs)
+        self._roster.begin(jobs, self._schedule)
+        self._schedule.start()
+        self._heartbeat.follow(self._configuration.settings.heartbeat_url)
+        self._tell(events.DAEMON_STARTED, jobs=len(jobs))
+        self._vigil.notify_state(systemd.READY)
 
-    def _interrupt(self, _number: int, _frame: Any) -> None:
-        if self._stop.is_set():
-            self._installation.transport.abandon()
-        self._stop.set()
+    def _next(self, seconds: float) -> Message | None:
+        try:
+            return self._inbox.get(timeout=seconds)
+        except Empty:
+            return None
 
-    def _tick(self, job: Job) -> None:
-        if self._stop.is_set():
+    def _look(self) -> None:
+        self._vigil.look()
+        if self._server is None:
+            self._listen()
+        if self._watch.is_due(self._configuration):
+            self._reload()
+
+    def _is_well(self) -> bool:
+        return not self._is_stale and self._stuck_reason() is None and not self._parts.board.late()
+
+    def _stuck_reason(self) -> str | None:
+        return stuck_reason(self._parts.flights, silent_seconds=self._schedule.silent_seconds())
+
+    def _gauges(self) -> Gauges:
+        pauses = self._parts.pauses
+        return Gauges(
+            now=self._now(),
+            standings=self._parts.board.standings(),
+            paused={name: pauses.seconds_left(name) for name in self._roster.names()},
+            running=self._parts.flights.jobs(),
+            ledger_bytes=self._ticker.ledger_bytes(),
+            is_configuration_stale=self._is_stale,
+        )
+
+    def _listen(self) -> None:
+        """Answer over HTTP; copying goes on where that cannot be, and the next look tries again."""
+        http = self._configuration.settings.http
+        if http.address is None:
             return
         try:
-            report = run_job(job, Request(kind=TICK, is_patient=True), self._installation, stop=self._stop)
-        except Exception as error:  # noqa: BLE001
-            # APScheduler swallows what leaves a job: this is the one place where everything is caught, and told.
-            self._tell(events.TICK_CRASHED, job=job.name, detail=repr(error), exc_info=error)
-            return
-        self._judge(report)
+            self._server = WebServer(http.address, self._site.answer)
+        except OSError as error:
+            self._tell(events.HTTP_UNAVAILABLE, listen=http.listen, reason=error.strerror or type(error).__name__)
+        else:
+            self._parts.complaints.settle(events.HTTP_UNAVAILABLE)
+            self._tell(events.HTTP_LISTENING, address=self._server.address)
 
-    def _judge(self, report: TickReport) -> None:
-        if report.outcome == "already-running":
-            self._tell(events.TICK_SKIPPED, job=report.job, detail=report.error.detail if report.error else "")
-        if report.error is not None and report.error.reason == failures.LEDGER_UNWRITABLE:
-            self._exit_code = STATE_UNWRITABLE
-            self._stop.set()
+    def _reload(self) -> None:
+        """Read the files again. A broken edit is refused, and what was read before stays."""
+        self._vigil.notify(*systemd.reloading())
+        before = self._configuration
+        self._watch.begin(before)
+        try:
+            after = reread(before)
+        except ConfigError as error:
+            self._is_stale = True
+            self._parts.metrics.take_reload("refused")
+            problems = [str(problem) for problem in error.problems]
+            self._tell(events.CONFIGURATION_REFUSED, problems=problems[:NAMES_TOLD], problem_count=len(problems))
+        else:
+            self._is_stale = False
+            self._parts.metrics.take_reload("done")
+            self._apply(before, after)
+        self._watch.note(self._configuration)
+        self._vigil.notify_state(systemd.READY)
 
+    def _apply(self, before: Configuration, after: Configuration) -> None:
+        self._configuration = after
+        settings = after.settings
+        logs.configure(settings.log)
+        self._ticker.installation = replace(self._ticker.installation, settings=settings)
+        self._heartbeat.follow(settings.heartbeat_url)
+        if settings.http != before.settings.http:
+            self._close_server()
+            self._listen()
+        found = difference(before.jobs, after.jobs)
+        self._roster.apply(found, self._schedule)
+        self._ticker.read_standings([*found.added, *found.changed])
+        self._tell(
+            events.CONFIGURATION_RELOADED,
+            added=[job.name for job in found.added[:NAMES_TOLD]],
+            changed=[job.name for job in found.changed[:NAMES_TOLD]],
+            removed=list(found.removed[:NAMES_TOLD]),
+            jobs=len(after.jobs),
+        )
 
-def trigger_of(job: Job) -> BaseTrigger:
-    """The schedule of a job, in UTC."""
-    jitter = int(job.jitter.total_seconds()) or None
-    if job.cron is not None:
-        trigger = CronTrigger.from_crontab(job.cron, timezone=UTC)
-        trigger.jitter = jitter
-        return trigger
-    return IntervalTrigger(seconds=int(job.period.total_seconds()), timezone=UTC, jitter=jitter)
+    def _try_again(self) -> None:
+        """Somebody asks: jobs that are paused need not wait."""
+        for name in self._parts.pauses.cut_short():
+            self._schedule.hasten(name)
 
+    def _stop(self, code: int) -> None:
+        """Let what is in flight come to its end, for as long as the drain limit says."""
+        flights, limit = self._parts.flights, self._configuration.settings.drain.total_seconds()
+        running = flights.jobs()
+        self._tell(events.DAEMON_STOPPING, running=running[:NAMES_TOLD], running_count=len(running))
+        waiting = f"stopping; objects in flight of {len(running)} ticks are finished first" if running else "stopping"
+        self._vigil.notify(
+            systemd.STOPPING, systemd.status(waiting), systemd.extend_timeout(limit + STOP_MARGIN_SECONDS)
+        )
+        self._schedule.close()
+        self._heartbeat.close()
+        flights.close()
+        self.leaves_ticks_behind = not self._drain(limit)
+        self._close_server()
+        self._tell(events.DAEMON_STOPPED, exit_code=code, left_behind=flights.jobs())
 
-def _first_run(job: Job, index: int, jobs: int) -> datetime:
-    """Jobs by interval begin spread over it, the first at once; jobs by cron begin when their line says."""
-    now = datetime.now(UTC)
-    if job.cron is not None:
-        first: datetime | None = trigger_of(job).get_next_fire_time(None, now)
-        return first or now
-    return now + timedelta(seconds=min(job.period.total_seconds(), 60.0) * index / max(jobs, 1))
+    def _drain(self, limit: float) -> bool:
+        """Whether all ticks have ended; a second signal, and the limit, give up what is in flight."""
+        flights, ends_at = self._parts.flights, self._monotonic() + limit
+        while self._monotonic() < ends_at - RECORDING_SECONDS and not flights.wait(POLL_SECONDS):
+            self._vigil.feed()
+            if self._next(0) is Message.STOP:
+                break
+        if flights.wait(0):
+            return True
+        self._tell(events.DAEMON_ABANDONED, jobs=flights.jobs()[:NAMES_TOLD])
+        gives_up_at = self._monotonic() + RECORDING_SECONDS
+        while self._monotonic() < gives_up_at:
+            # Again and again, since a copy that is given up may still have a request to send.
+            self._ticker.installation.transport.abandon()
+            if flights.wait(POLL_SECONDS):
+                return True
+        return False
+
+    def _close_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None

@@ -24,6 +24,7 @@ WRONG_REGION = "wrong_region"
 UNSUPPORTED = "unsupported"
 UNEXPECTED = "unexpected_answer"
 CONFLICT = "conflict"
+RETRY_REQUESTED = "retry_requested"
 
 # Jobs only.
 ROOT_CALLER = "root_caller"
@@ -51,6 +52,7 @@ REMEDIES: dict[str, str] = {
     UNSUPPORTED: "use a server that supports this call, or another copy mode",
     UNEXPECTED: "look at the answer quoted here",
     CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY` keeps the replica and ends the matter",
+    RETRY_REQUESTED: "nothing to do: the next tick tries the object again, as was asked for",
     ROOT_CALLER: "use an IAM user or role of the consumer's account: AWS lets no root user assume a role",
     WRONG_ACCOUNT: "correct consumer.account_id, or point the job at credentials of that account",
     NO_CREDENTIALS: "set consumer.profile or consumer.credentials_file, or provide credentials by the default chain",
@@ -94,6 +96,9 @@ _BY_CODE = {
     "TokenRefreshRequired": CREDENTIALS,
     "InvalidToken": CREDENTIALS,
     "NotImplemented": UNSUPPORTED,
+    # The transport's own words, where no answer came.
+    CONNECTION: CONNECTION,
+    TIMEOUT: TIMEOUT,
 }
 
 _BY_STATUS = {

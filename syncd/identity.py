@@ -146,8 +146,10 @@ class Identities:
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.
         """
-        with _told(f"looking up the credentials of job {job.name}", failures.REMEDIES[failures.NO_CREDENTIALS]):
+        try:
             principal = ConsumerPrincipal(job.consumer, session=self.session(job.consumer))
+        except BotoCoreError as error:
+            raise _no_credentials(job.consumer, str(error)) from error
         caller = self._caller(job, principal.current(), count=count)
         if caller is not None:
             _check_caller(caller, job)
@@ -248,11 +250,9 @@ def _provided(session: boto3.Session, consumer: Consumer) -> Any:
 
 
 def _no_credentials(consumer: Consumer, why: str) -> JobFailed:
-    where = "the default chain"
-    if consumer.credentials_file is not None:
-        where = f"credentials file {consumer.credentials_file}"
-    if consumer.profile is not None:
-        where = f"profile {consumer.profile}"
+    named = [f"profile {consumer.profile}"] if consumer.profile is not None else []
+    named += [f"credentials file {consumer.credentials_file}"] if consumer.credentials_file is not None else []
+    where = " of ".join(named) or "the default chain"
     return JobFailed(
         failures.NO_CREDENTIALS,
         f"credentials of account {consumer.account_id} by {where}: {why}",

@@ -9,11 +9,11 @@ The file itself is opened by SQLite alone: closing any other descriptor of it wo
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import NamedTuple
 
 from syncd.errors import LedgerCorrupt, LedgerError
@@ -57,6 +57,8 @@ class OpenState(NamedTuple):
     """Of the shared lock, closed after the connection; None where it could not be had, and it is only read."""
     identity: Identity | None
     """None for nothing, in the place of a file that is missing, and is only read."""
+    turn: AbstractContextManager[bool]
+    """Held while writing: threads of one process wait in a queue here, where SQLite would let each ask and sleep."""
     moved_aside: Path | None = None
     """Where a corrupt file went that stood in its place."""
 
@@ -77,6 +79,7 @@ class StateFile:
         self._schema = schema
         self._checked: set[Identity] = set()
         self._condemned: set[Identity] = set()
+        self._turn = Lock()
 
     def open(self) -> OpenState:
         """Open the file; make it, migrate it, or move a corrupt one aside and make another, where that is due.
@@ -107,7 +110,7 @@ class StateFile:
         with translated(self.path):
             identity = identity_of(self.path)
         if identity is None:
-            return OpenState(connect_to_nothing(self._schema), None, None)
+            return OpenState(connect_to_nothing(self._schema), None, None, self._turn)
         held = None
         with suppress(OSError):  # a read-only copy of the state can be looked at as well
             held = self._share()
@@ -117,11 +120,11 @@ class StateFile:
             _close(held)
             if unready.version:
                 raise LedgerError(f"{self.path} has the older schema {unready.version}: a tick migrates it") from None
-            return OpenState(connect_to_nothing(self._schema), None, None)
+            return OpenState(connect_to_nothing(self._schema), None, None, self._turn)
         except BaseException:
             _close(held)
             raise
-        return OpenState(connection, held, identity)
+        return OpenState(connection, held, identity, self._turn)
 
     def condemn(self, identity: Identity | None) -> None:
         """Note that a file turned out to be corrupt, so that `move_aside` moves that one and no other."""
@@ -160,7 +163,7 @@ class StateFile:
         except BaseException:
             _close(held)
             raise
-        return OpenState(connection, held, identity)
+        return OpenState(connection, held, identity, self._turn)
 
     def _connected(
         self,

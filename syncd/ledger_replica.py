@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from syncd import failures
 from syncd.errors import LedgerCorrupt
 from syncd.ledger_file import OpenState, identity_of
 from syncd.ledger_rows import (
@@ -31,6 +32,7 @@ from syncd.model import (
     Failed,
     LogObject,
     Outcome,
+    Quarantined,
     Replica,
     Shard,
     ShardState,
@@ -95,11 +97,11 @@ class Ledger(LedgerView):
             for state in states:
                 self._put("cursors", self._own_shard(row["id"], state.shard), *_cursor_values(state))
 
-    def save_looked_at(self, looked: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
+    def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
         """Remember when these prefixes were listed for what lies below them, and the child prefixes found."""
         with self._writing():
             replica_id = self._own_row()["id"]
-            for prefix, (at, children) in looked.items():
+            for prefix, (at, children) in looks.items():
                 self._put("looked", replica_id, prefix, float(at), json.dumps(children))
 
     def record(
@@ -143,17 +145,28 @@ class Ledger(LedgerView):
             self._release(self._id(), keys)
 
     def accept(self, key: str) -> bool:
-        """Take the destination's content of a conflict for good: the key counts as copied, with the source's ETag.
+        """Be done with an object that is held: nothing waits for it any more.
 
-        Returns whether there was a conflict of this key.
+        The replica of a conflict is taken for good, under the source's ETag; anything else is only let go of, since
+        there is no replica to claim. Returns whether the key was held.
         """
         found = self.quarantined().get(key)
-        if found is None or not found.is_conflict:
+        if found is None:
             return False
         with self._writing():
             replica_id = self._own_row()["id"]
-            self._put_objects(replica_id, [(found.shard, found.object)])
+            if found.is_conflict:
+                self._put_objects(replica_id, [(found.shard, found.object)])
             self._release(replica_id, [key])
+        return True
+
+    def retry(self, key: str) -> bool:
+        """Have the next tick try an object that is held, whatever the matter was; whether the key was held."""
+        found = self.quarantined().get(key)
+        if found is None:
+            return False
+        with self._writing():
+            self._hold(self._own_row()["id"], found._replace(reason=failures.RETRY_REQUESTED, next_at=0.0))
         return True
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
@@ -209,7 +222,7 @@ class Ledger(LedgerView):
             # In WAL mode SQLite writes on into a file that has no name any more, and says nothing.
             if identity_of(self._path) != self._state.identity:
                 raise LedgerCorrupt(f"{self._path} was moved or removed while it was open")
-            with transaction(self._db):
+            with self._state.turn, transaction(self._db):
                 yield
 
     def _put(self, table: str, *values: object) -> None:
@@ -278,20 +291,35 @@ class Ledger(LedgerView):
         item = outcome.transfer.object
         row = self._row("SELECT * FROM quarantine WHERE replica = ? AND key = ?", replica_id, item.key)
         attempts, first_at = (row[9] + 1, row[10]) if is_whole(row) else (1, float(now))
+        self._hold(
+            replica_id,
+            Quarantined(
+                object=item,
+                shard=outcome.transfer.shard,
+                reason=failures.CONFLICT if isinstance(outcome, Conflict) else outcome.reason,
+                detail=outcome.detail,
+                attempts=attempts,
+                first_at=first_at,
+                next_at=float(now) + backoff_seconds(attempts),
+            ),
+        )
+
+    def _hold(self, replica_id: int, held: Quarantined) -> None:
+        item = held.object
         self._put(
             "quarantine",
             replica_id,
             item.key,
-            json.dumps(outcome.transfer.shard),
+            json.dumps(held.shard),
             item.etag,
             item.size_bytes,
             float(item.last_modified),
             item.storage_class,
-            "conflict" if isinstance(outcome, Conflict) else outcome.reason,
-            outcome.detail,
-            attempts,
-            first_at,
-            float(now) + backoff_seconds(attempts),
+            held.reason,
+            held.detail,
+            held.attempts,
+            held.first_at,
+            held.next_at,
         )
 
 

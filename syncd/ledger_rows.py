@@ -73,7 +73,7 @@ def encode_keys(shard: Shard, keys: Iterable[str]) -> dict[str, str]:
 
 
 def _dated_tail(day: str, name: str, stem: str) -> str:
-    if not name.startswith(stem):
+    if not stem or not name.startswith(stem):
         return f"{day}<{name}"
     if not name.endswith(SUFFIX, len(stem)):
         return f"{day};{name[len(stem) :]}"

@@ -105,16 +105,13 @@ def connect(path: Path, *, mode: str) -> sqlite3.Connection:
 
 def connect_readonly(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; sqlite3.Error where there can be none."""
-    connection = connect(path, mode="ro")
     try:
-        connection.execute("PRAGMA user_version")
+        return connect(path, mode="ro")
     except sqlite3.OperationalError:
-        connection.close()
         # SQLite wants to write an index of the log even for reading. On a read-only disk without a log it need not.
         if path.with_name(f"{path.name}-wal").exists() or os.access(path.parent, os.W_OK):
             raise
         return connect(path, mode="ro&immutable=1")
-    return connection
 
 
 def connect_to_nothing(schema: Schema) -> sqlite3.Connection:

@@ -23,6 +23,18 @@ _SEVERITY = {
     events.REBUILD_BLIND: "warning",
     events.TICK_CRASHED: "error",
     events.TICK_SKIPPED: "warning",
+    events.TICK_OVERRAN: "warning",
+    events.TICK_STALLED: "error",
+    events.JOB_PAUSED: "error",
+    events.OBJECTS_COPIED_LATE: "warning",
+    events.OBJECTIVE_MISSED: "error",
+    events.CONFIGURATION_REFUSED: "error",
+    events.CLOCK_JUMPED: "warning",
+    events.DAEMON_ABANDONED: "warning",
+    events.HTTP_UNAVAILABLE: "error",
+    events.HEARTBEAT_FAILED: "warning",
+    events.LEDGER_UNREADABLE: "error",
+    events.WATCHDOG_WITHHELD: "error",
 }
 
 

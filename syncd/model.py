@@ -254,8 +254,18 @@ class TickReport:
     skipped: Mapping[str, int] = field(default_factory=dict)
     failed: Sequence[FailedObject] = ()
     failed_count: int = 0
+    failed_by_reason: Mapping[str, int] = field(default_factory=dict)
+    retried: int = 0
+    """Objects that had failed in an earlier tick and were tried again."""
     late_beyond_allowance: int = 0
     worst_lateness_seconds: float = 0.0
+    lags: Mapping[str, int] = field(default_factory=dict)
+    """How long live objects took from LastModified to their copy: counts by bucket of `freshness.lag_bucket`."""
+    lag_seconds: float = 0.0
+    """The sum of these lags."""
+    worst_lag_seconds: float = 0.0
+    copied_late: int = 0
+    """Live objects that took longer than the job's objective."""
     requests: Mapping[str, int] = field(default_factory=dict)
     complete_from: float = 0.0
     complete_until: float = 0.0

@@ -97,7 +97,8 @@ def _decide(
             return SkipReason.BACKING_OFF
     if remembered is not None:
         is_told_by_destination = remembered.etag is None and remembered.size_bytes == item.size_bytes
-        return SkipReason.ALREADY_COPIED if is_told_by_destination else None
+        is_in_conflict = held is not None and held.is_conflict
+        return SkipReason.ALREADY_COPIED if is_told_by_destination and not is_in_conflict else None
     if held is None and item.last_modified < rules.start:
         return SkipReason.BEFORE_START
     if item.storage_class in ARCHIVED_CLASSES:

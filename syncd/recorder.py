@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Protocol
 
 from syncd import failures
 from syncd.errors import JobFailed
+from syncd.freshness import lag_bucket
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -52,10 +54,19 @@ def lateness_bound(seconds: float) -> int:
 class Recorder:
     """Counts and records; copy, then record."""
 
-    def __init__(self, ledger: RecordLedger, *, now: Callable[[], float], stamp: Callable[[LogObject], float]) -> None:
+    def __init__(
+        self,
+        ledger: RecordLedger,
+        *,
+        now: Callable[[], float],
+        stamp: Callable[[LogObject], float],
+        objective: float = inf,
+    ) -> None:
+        """`objective` is how many seconds a live object may take from LastModified to its copy."""
         self._ledger = ledger
         self._now = now
         self._stamp = stamp
+        self._objective = objective
         self._outcomes: list[Outcome] = []
         self._adopted: list[tuple[Shard, LogObject]] = []
         self._lateness: Counter[int] = Counter()
@@ -76,6 +87,12 @@ class Recorder:
         self.conflict_count = 0
         self.failed: list[FailedObject] = []
         self.failed_count = 0
+        self.failed_by_reason: Counter[str] = Counter()
+        self.retried = 0
+        self.lags: Counter[str] = Counter()
+        self.lag_seconds = 0.0
+        self.worst_lag_seconds = 0.0
+        self.copied_late = 0
 
     def take_plan(self, plan: Plan, shard: Shard, listed: int) -> None:
         """Count a page, and note what it tells of replicas that only the destination's listing knew."""
@@ -113,8 +130,12 @@ class Recorder:
         self.planned += 1
         self.planned_bytes += transfer.object.size_bytes
 
-    def take(self, outcome: Outcome, *, is_live: bool) -> None:
-        """One transfer has come to its end; `is_live` counts its lateness, which a catch-up's would distort."""
+    def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False) -> None:
+        """One transfer has come to its end.
+
+        `is_live` counts its lateness, which a catch-up's would distort; `counts_lag` how long it took, which would be
+        no measure for what was there before the job was.
+        """
         item = outcome.transfer.object
         match outcome:
             case Copied():
@@ -123,6 +144,8 @@ class Recorder:
                 self._denied_in_a_row.clear()
                 if is_live:
                     self._lateness[lateness_bound(item.last_modified - self._stamp(item))] += 1
+                if counts_lag:
+                    self._take_lag(max(0.0, self._now() - item.last_modified))
             case AlreadyThere():
                 self.already_there += 1
                 self._denied_in_a_row.clear()
@@ -135,8 +158,15 @@ class Recorder:
         self._outcomes.append(outcome)
         self.record_if_due()
 
+    def _take_lag(self, seconds: float) -> None:
+        self.lags[lag_bucket(seconds)] += 1
+        self.lag_seconds += seconds
+        self.worst_lag_seconds = max(self.worst_lag_seconds, seconds)
+        self.copied_late += seconds > self._objective
+
     def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str) -> None:
         self.failed_count += 1
+        self.failed_by_reason[reason] += 1
         if len(self.failed) < LISTED_IN_REPORT:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
         if reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:

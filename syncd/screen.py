@@ -66,7 +66,7 @@ def reports_table(reports: Sequence[TickReport]) -> RenderableType:
 
 
 def _table(*titles: str, numbers: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for title in titles:
         table.add_column(title, no_wrap=True)
     for title in numbers:
@@ -119,6 +119,30 @@ def status_table(document: dict[str, Any]) -> RenderableType:
         )
         remarks += [Text(f"{job['job']}: {sentence}") for sentence in job["why"]]
     return Group(table, *remarks)
+
+
+def rebuild_table(document: dict[str, Any]) -> RenderableType:
+    """What the destination told, a row a job."""
+    table = _table("Job", numbers=("Shards", "Replicas"))
+    remarks = []
+    for job in document["jobs"]:
+        table.add_row(job["job"], str(job["shards"]), str(job["replicas"]))
+        if job["error"]:
+            remarks.append(Text(f"{job['job']}: {job['error']['reason']}: {job['error']['detail']}"))
+    return Group(table, *remarks)
+
+
+def quarantine_table(document: dict[str, Any]) -> RenderableType:
+    """What is held, an entry an object."""
+    entries: list[RenderableType] = [
+        Text(
+            f"{job['job']}: {item['key']}\n  {item['reason']}, tried {item['attempts']} times since {item['first_at']}\n"
+            f"  {item['detail']}"
+        )
+        for job in document["jobs"]
+        for item in job["objects"]
+    ]
+    return Group(*entries) if entries else Text("nothing is held")
 
 
 class _Rate(ProgressColumn):

@@ -4,11 +4,12 @@ Its effect is the intersection with the role's own policy (IAM User Guide, "Sess
 too wide is harmless in our hands.
 """
 
-import json
-from typing import Any
+from collections.abc import Sequence
 
+from syncd import statements
 from syncd.config import Job
-from syncd.scope import flat_prefix, source_prefixes
+from syncd.scope import source_prefixes
+from syncd.statements import allow, listing, objects
 
 # AssumeRole takes no more than this as plain text, `Policy` and `PolicyArns` together.
 LONGEST_POLICY = 2048
@@ -30,19 +31,15 @@ def _common_prefix(prefixes: list[str]) -> str:
     return first[: first.rfind("/", 0, same) + 1]
 
 
-def _rendered(job: Job, prefixes: list[str]) -> str:
-    bucket = f"arn:{job.partition}:s3:::{job.source.bucket}"
-    listing: dict[str, Any] = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket}
-    if all(prefixes) or flat_prefix(job):
-        listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
-    statements: list[dict[str, Any]] = [
-        listing,
-        {
-            "Effect": "Allow",
-            "Action": ["s3:GetObject", "s3:GetObjectTagging"],
-            "Resource": [f"{bucket}/{prefix}*" for prefix in prefixes],
-        },
-        {"Effect": "Allow", "Action": "s3:GetBucketLocation", "Resource": bucket},
-        {"Effect": "Allow", "Action": ["kms:Decrypt", "cloudtrail:ListPublicKeys"], "Resource": "*"},
+def _rendered(job: Job, prefixes: Sequence[str]) -> str:
+    bucket = statements.bucket_arn(job, job.source.bucket)
+    narrowed = [
+        listing("", bucket, prefixes),
+        allow("", ["s3:GetObject", "s3:GetObjectTagging"], objects(bucket, prefixes)),
+        allow("", "s3:GetBucketLocation", bucket),
+        allow("", "kms:Decrypt", statements.source_keys(job)),
+        allow("", "cloudtrail:ListPublicKeys", "*"),
     ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    # Without Sids, of which a session has no use, there is room for more prefixes.
+    unnamed = [{key: value for key, value in statement.items() if key != "Sid"} for statement in narrowed]
+    return statements.compact({"Version": "2012-10-17", "Statement": unnamed})

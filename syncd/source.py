@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from syncd import failures, s3
 from syncd.ends import RENEWALS_A_REQUEST, End, is_expired
@@ -10,6 +11,8 @@ from syncd.errors import JobFailed
 from syncd.model import Folder, Page, Range
 from syncd.s3 import Answer, Listing, Request, Side
 from syncd.transport import Credentials
+
+_Answers: TypeAlias = "SimpleQueue[tuple[_Cursor, Answer, Credentials]]"
 
 LISTINGS_AT_A_TIME = 8
 _WAIT_SECONDS = 0.1
@@ -34,7 +37,6 @@ class BucketLister:
         self._end = end
         self._side = side
         self._now = now
-        self._answers: SimpleQueue[tuple[_Cursor, Answer, Credentials]] = SimpleQueue()
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
         """The pages of the ranges, each range's in key order, those of different ranges as they come.
@@ -79,6 +81,8 @@ class BucketLister:
         )
 
     def _listings(self, cursors: Iterator[_Cursor]) -> Iterator[tuple[_Cursor, Listing] | None]:
+        # Of this listing alone: one that failed or was given up leaves answers behind that are nobody's.
+        answers: _Answers = SimpleQueue()
         active = 0
         is_exhausted = False
         while True:
@@ -89,10 +93,10 @@ class BucketLister:
                     break
                 active += 1
                 cursor.requested_at = self._now()
-                self._request(cursor, "")
+                self._request(cursor, "", answers)
             if not active:
                 return
-            answered = self._answered()
+            answered = self._answered(answers)
             if answered is None:
                 yield None
                 continue
@@ -100,12 +104,12 @@ class BucketLister:
             if listing is None:
                 continue
             if listing.next_token and not _is_past(cursor, listing):
-                self._request(cursor, listing.next_token)
+                self._request(cursor, listing.next_token, answers)
             else:
                 active -= 1
             yield cursor, listing
 
-    def _request(self, cursor: _Cursor, token: str) -> None:
+    def _request(self, cursor: _Cursor, token: str, answers: _Answers) -> None:
         cursor.request = s3.list_objects(
             self._side,
             cursor.prefix,
@@ -116,22 +120,22 @@ class BucketLister:
         )
         cursor.renewals = 0
         self._end.principal.refresh()
-        self._send(cursor)
+        self._send(cursor, answers)
 
-    def _send(self, cursor: _Cursor) -> None:
+    def _send(self, cursor: _Cursor, answers: _Answers) -> None:
         assert cursor.request is not None
-        self._end.send(cursor.request, lambda answer, credentials: self._answers.put((cursor, answer, credentials)))
+        self._end.send(cursor.request, lambda answer, credentials: answers.put((cursor, answer, credentials)))
 
-    def _answered(self) -> tuple[_Cursor, Listing | None] | None:
+    def _answered(self, answers: _Answers) -> tuple[_Cursor, Listing | None] | None:
         try:
-            cursor, answer, credentials = self._answers.get(timeout=_WAIT_SECONDS)
+            cursor, answer, credentials = answers.get(timeout=_WAIT_SECONDS)
         except Empty:
             self._end.transport.expire()
             return None
         if is_expired(answer) and cursor.renewals < RENEWALS_A_REQUEST:
             cursor.renewals += 1
             self._end.principal.refresh(rejected=credentials)
-            self._send(cursor)
+            self._send(cursor, answers)
             return cursor, None
         if not answer.is_ok:
             raise self._refused(cursor, answer)

@@ -9,6 +9,7 @@ from syncd.discovery import discover
 from syncd.layout import day_start
 from syncd.model import Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
+from syncd.recall import Recalled
 from syncd.recorder import Recorder
 from syncd.task import Task
 from syncd.tiers import Listed, Slice, Tier
@@ -43,6 +44,8 @@ class Survey:
     """Everything that existed then has been found; None where discovery was not of the whole job."""
     start: float = 0.0
     """The job's start."""
+    recalled: dict[str, Recalled] = field(default_factory=dict)
+    """What the destination told of shards that the ledger knew nothing of, by prefix."""
 
 
 def survey(task: Task, ports: Ports, *, began_at: float, recorder: Recorder) -> Survey:
@@ -111,13 +114,13 @@ def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: flo
             visit.state = replace(visit.state, frontier=day_start(newest) if newest else 0.0)
             first = tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=start)
             ranges.append(first[0].range)
-    recalled = recall.recall(
+    found.recalled = recall.recall(
         ranges, ports.destination, ports.ledger, destination_prefix=task.destination_prefix, layout=task.layout
     )
-    if recalled:
-        replicas = sum(item.total for item in recalled.values())
-        ports.tell(events.LEDGER_REBUILT, shards=len(recalled), replicas=replicas)
-    return min((item.oldest_stamp for item in recalled.values()), default=None)
+    if found.recalled:
+        replicas = sum(item.total for item in found.recalled.values())
+        ports.tell(events.LEDGER_REBUILT, shards=len(found.recalled), replicas=replicas)
+    return min((item.oldest_stamp for item in found.recalled.values()), default=None)
 
 
 def _choose_slices(found: Survey, task: Task, began_at: float) -> None:

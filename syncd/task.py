@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from syncd.cloudtrail import EVERY, Scope
 from syncd.layout import Layout
@@ -31,5 +32,7 @@ class Task:
     """Of these regions only (a catch-up's)."""
     is_patient: bool = False
     """Failed objects wait for their time (the daemon); otherwise somebody asked for everything now."""
+    objective: float = inf
+    """Seconds that a new object may take from its LastModified to its copy."""
     mode: str = ""
     """How bytes are copied, for the report."""

@@ -32,7 +32,8 @@ class Tick:
         self._survey = Survey()
         self._held: Mapping[str, Quarantined] = {}
         self._late: list[float] = []
-        self._recorder = Recorder(ports.ledger, now=ports.now, stamp=task.layout.stamp)
+        self._watched_since = 0.0
+        self._recorder = Recorder(ports.ledger, now=ports.now, stamp=task.layout.stamp, objective=task.objective)
 
     def run(self) -> TickReport:
         """Do it.
@@ -45,6 +46,7 @@ class Tick:
         error: JobFailed | None = None
         try:
             self._held = self._ports.ledger.quarantined()
+            self._watched_since = self._ports.ledger.discovered_at()
             self._survey = survey(self._task, self._ports, began_at=self._began_at, recorder=self._recorder)
             self._copy()
             self._guard_against_an_empty_source()
@@ -64,8 +66,14 @@ class Tick:
             visit = self._survey.visits.get(outcome.transfer.shard.prefix)
             if visit is not None:
                 visit.unresolved -= 1
-            self._recorder.take(outcome, is_live=is_live)
+            counts_lag = is_live and self._arrived_under_watch(outcome.transfer, visit)
+            self._recorder.take(outcome, is_live=is_live, counts_lag=counts_lag)
             self._on_progress(self._recorder)
+
+    def _arrived_under_watch(self, transfer: Transfer, visit: Visit | None) -> bool:
+        """Whether an object is new, rather than part of what was there before the job was."""
+        is_known_shard = visit is not None and bool(visit.state.listed_at)
+        return self._watched_since > 0 and (is_known_shard or transfer.object.last_modified >= self._watched_since)
 
     def _transfers(self) -> Iterator[Transfer | None]:
         """Everything to copy, as the listing tells of it; None while it tells of nothing."""
@@ -117,6 +125,7 @@ class Tick:
 
     def _handed_over(self, transfer: Transfer) -> Transfer:
         self._recorder.begin(transfer)
+        self._recorder.retried += transfer.object.key in self._held
         visit = self._survey.visits.get(transfer.shard.prefix)
         if visit is not None:
             visit.unresolved += 1
@@ -173,8 +182,14 @@ class Tick:
             skipped={reason.value: count for reason, count in sorted(recorder.skipped.items())},
             failed=tuple(recorder.failed),
             failed_count=recorder.failed_count,
+            failed_by_reason=dict(recorder.failed_by_reason),
+            retried=recorder.retried,
             late_beyond_allowance=len(self._late),
             worst_lateness_seconds=max(self._late, default=0.0),
+            lags=dict(recorder.lags),
+            lag_seconds=recorder.lag_seconds,
+            worst_lag_seconds=recorder.worst_lag_seconds,
+            copied_late=recorder.copied_late,
             started_at=self._began_at,
             duration_seconds=self._ports.now() - self._began_at,
             error=JobError(reason=error.reason, detail=error.detail, remedy=error.remedy) if error else None,

@@ -12,6 +12,7 @@ All of it is arithmetic on what the ledger remembers; nothing here does any I/O.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 from typing import NamedTuple
 
 from syncd.layout import DAY_SECONDS, Layout, day_start, utc_day
@@ -212,10 +213,15 @@ def window_range(shard: Shard, window: Window, *, layout: Layout) -> Slice:
 
 
 def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least: int = LOOKS_A_TICK) -> set[str]:
-    """Which of these were last looked at too long ago: all past `every`, and the stalest up to `at_least` in all."""
+    """Which of these are looked at now, the stalest first, so that each comes round within `every` seconds.
+
+    As many as the time since the last look asks for, that they be spread over `every`; never fewer than `at_least`.
+    """
     stalest = sorted(last_looked, key=last_looked.__getitem__)
     overdue = sum(1 for name in stalest if now - last_looked[name] >= every)
-    return set(stalest[: max(overdue, at_least)])
+    since_last = now - max(last_looked.values(), default=now)
+    share = ceil(len(stalest) * min(1.0, max(0.0, since_last) / every))
+    return set(stalest[: max(overdue, share, at_least)])
 
 
 def shards_to_visit(states: Sequence[ShardState], *, pace: Pace, now: float) -> list[ShardState]:

@@ -46,7 +46,8 @@ class Credentials(NamedTuple):
 class Transport:
     """Sends requests; safe to use from any thread. Answers come on the runtime's own thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self._deadline_seconds = deadline_seconds
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str, str], s3.S3Client] = {}
         self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
@@ -68,7 +69,7 @@ class Transport:
         path = f"{address.base_path}/{quote_key(request.key)}"
         if request.query:
             path = f"{path}?{request.query}"
-        deadline = monotonic() + DEADLINE_SECONDS + len(request.body) / SLOWEST_BYTES_PER_SECOND
+        deadline = monotonic() + self._deadline_seconds + len(request.body) / SLOWEST_BYTES_PER_SECOND
         flight = _Flight(self._flights, request.operation, on_answer, deadline)
         flight.depart(
             self._client(address).make_request(

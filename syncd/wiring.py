@@ -27,6 +27,7 @@ from syncd.s3 import Side
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.session_policy import session_policy
 from syncd.source import BucketLister
+from syncd.survey import Survey, survey
 from syncd.task import Task
 from syncd.tick import Tick
 from syncd.transport import Transport
@@ -117,6 +118,31 @@ def plan_job(
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
 
 
+def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> End:
+    """One end of a job, as this principal reaches it; what it sends is counted in `requests`."""
+    endpoints, source, destination = job.endpoints, job.source, job.destination
+    bucket, owner, region, endpoint = {
+        Side.SOURCE: (source.bucket, source.account_id, source.region, endpoints.s3),
+        Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
+    }[side]
+    session = installation.identities.session(job.consumer)
+    address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
+    return End(bucket, owner, address, principal, installation.transport, requests)
+
+
+def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> Survey:
+    """Forget what is remembered of a job, and read from the destination what a tick needs.
+
+    Raises:
+        AlreadyRunning: the job is ticking or catching up.
+        JobFailed: a listing was refused or cannot be had; the next tick goes on with it.
+        LedgerError: the state cannot be used.
+    """
+    run = _Run(job, Request(kind=TICK), installation, stop, lambda _: None)
+    with installation.locks.tick(job.name), installation.locks.catch_up(job.name):
+        return run.rebuild()
+
+
 class _Run:
     """One request of one job on its way through the adapters."""
 
@@ -151,14 +177,27 @@ class _Run:
             ledger.record_tick(report, kind=self._request.kind)
             return report
 
+    def rebuild(self) -> Survey:
+        """Forget, and ask the destination."""
+        with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            ledger.forget()
+            ports = self._ports(ledger, lambda *_: PlannedCopies())
+            recorder = Recorder(ledger, now=self._installation.now, stamp=layout_of(self._job).stamp)
+            return survey(self._task(), ports, began_at=self._began_at, recorder=recorder)
+
     def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
         """Assume the role, and do it."""
-        job, installation = self._job, self._installation
         try:
-            source, destination = self._ends()
+            ports = self._ports(ledger, copier)
         except JobFailed as error:
             return self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
-        ports = Ports(
+        report = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress).run()
+        return replace(report, requests=dict(sorted(self._requests.items())))
+
+    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
+        job, installation = self._job, self._installation
+        source, destination = self._ends()
+        return Ports(
             source=BucketLister(source, Side.SOURCE, now=installation.now),
             source_bucket=job.source.bucket,
             destination=ForgivingLister(BucketLister(destination, Side.DESTINATION, now=installation.now), self._tell),
@@ -167,8 +206,6 @@ class _Run:
             now=installation.now,
             tell=self._tell,
         )
-        report = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress).run()
-        return replace(report, requests=dict(sorted(self._requests.items())))
 
     def _task(self) -> Task:
         job, request = self._job, self._request
@@ -184,6 +221,7 @@ class _Run:
             accounts=request.accounts,
             regions=request.regions,
             is_patient=request.is_patient,
+            objective=job.objective_effective.total_seconds(),
             mode=Mode.STREAM,
         )
 
@@ -195,34 +233,8 @@ class _Run:
         if job.source.role is not None:
             policy = session_policy(job)
             reader = identities.role(job, job.source.role, consumer, policy=policy, count=self._count)
-        endpoints = job.endpoints
-        ends = [
-            End(
-                bucket,
-                owner,
-                bucket_address(
-                    bucket,
-                    region,
-                    endpoint=endpoint,
-                    path_style=endpoints.path_style,
-                    session=identities.session(job.consumer),
-                ),
-                principal,
-                installation.transport,
-                self._requests,
-            )
-            for bucket, owner, region, endpoint, principal in (
-                (job.source.bucket, job.source.account_id, job.source.region, endpoints.s3, reader),
-                (
-                    job.destination.bucket,
-                    job.consumer.account_id,
-                    job.destination.region,
-                    endpoints.destination,
-                    consumer,
-                ),
-            )
-        ]
-        return ends[0], ends[1]
+        source = end_of(job, Side.SOURCE, reader, installation, self._requests)
+        return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
     def _engine(self, source: End, destination: End) -> Copier:
         job, limits = self._job, self._installation.settings.engine

@@ -73,7 +73,9 @@ class Trail:
                     for number in range(logs):
                         yield self.log(account, region, midnight + number * 288 // logs * _MARK, number)
                     for number in range(digests):
-                        yield self.digest(account, region, midnight + timedelta(hours=number * 24 // digests, minutes=1))
+                        yield self.digest(
+                            account, region, midnight + timedelta(hours=number * 24 // digests, minutes=1)
+                        )
 
 
 def days_before(now: datetime, count: int) -> list[date]:
@@ -81,22 +83,24 @@ def days_before(now: datetime, count: int) -> list[date]:
     return [now.date() - timedelta(days=back) for back in range(count, 0, -1)]
 
 
-def deliver(server: FaultyS3, bucket: str, deliveries: Iterable[Delivery]) -> list[str]:
+def deliver(
+    server: FaultyS3, bucket: str, deliveries: Iterable[Delivery], *, checksum_algorithm: str | None = None
+) -> list[str]:
     """Puts them into the bucket, without a request; their keys."""
-    return [_delivered(server, bucket, each) for each in deliveries]
-
-
-def _delivered(server: FaultyS3, bucket: str, delivery: Delivery) -> str:
-    server.put(
-        bucket,
-        delivery.key,
-        delivery.body,
-        last_modified=delivery.arrives.replace(microsecond=0),
-        metadata=delivery.metadata,
-        content_type=delivery.content_type,
-        content_encoding=delivery.content_encoding,
-    )
-    return delivery.key
+    keys = []
+    for delivery in deliveries:
+        server.put(
+            bucket,
+            delivery.key,
+            delivery.body,
+            last_modified=delivery.arrives.replace(microsecond=0),
+            metadata=delivery.metadata,
+            content_type=delivery.content_type,
+            content_encoding=delivery.content_encoding,
+            checksum_algorithm=checksum_algorithm,
+        )
+        keys.append(delivery.key)
+    return keys
 
 
 def content(objects: Mapping[str, StoredObject], *, strip: str = "") -> dict[str, tuple[object, ...]]:

@@ -102,8 +102,8 @@ class MemoryLedger:
     def looked_at(self) -> dict[str, tuple[float, tuple[str, ...]]]:
         return dict(self._all.looked)
 
-    def save_looked_at(self, looked: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        self._all.looked.update(looked)
+    def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
+        self._all.looked.update(looks)
 
     def known(self, shard: Shard, keys: Sequence[str]) -> dict[str, Known]:
         objects = self._all.objects.get(shard, {})
@@ -146,10 +146,18 @@ class MemoryLedger:
 
     def accept(self, key: str) -> bool:
         held = self._all.quarantine.get(key)
-        if held is None or not held.is_conflict:
+        if held is None:
             return False
-        self._remember(held.shard, held.object)
+        if held.is_conflict:
+            self._remember(held.shard, held.object)
         del self._all.quarantine[key]
+        return True
+
+    def retry(self, key: str) -> bool:
+        held = self._all.quarantine.get(key)
+        if held is None:
+            return False
+        self._all.quarantine[key] = held._replace(reason="retry_requested", next_at=0.0)
         return True
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
@@ -210,5 +218,5 @@ class MemoryLedger:
 
 
 def _day(shard: Shard, key: str) -> str:
-    match = _DAY.match(key.removeprefix(shard.prefix)) if shard.account and shard.kind and shard.region else None
+    match = _DAY.match(key.removeprefix(shard.prefix))
     return "-".join(match.groups()) if match else ""

@@ -152,7 +152,7 @@ def swap_pages(content: bytes, chance: random.Random) -> bytes:
 
 
 Damage = Callable[[bytes, random.Random], bytes]
-SEEDS = range(25)
+SEEDS = range(20)
 
 
 def check(file: LedgerFile, truth: Remembered) -> None:
@@ -231,6 +231,34 @@ def test_a_file_that_is_missing_is_made_again(
     file.path.with_name(file.path.name + missing).unlink()
 
     check(file, truth)
+
+
+def in_schema(content: bytes) -> bytes:
+    return content.replace(b"CREATE TABLE looked", b"CREATE \xc9ABLE looked")
+
+
+def in_write_version(content: bytes) -> bytes:
+    return content[:18] + b"\x07" + content[19:]
+
+
+def in_text_encoding(content: bytes) -> bytes:
+    return content[:59] + b"\x03" + content[60:]
+
+
+def in_page_size(content: bytes) -> bytes:
+    return content[:16] + b"\x08\x00" + content[18:]
+
+
+@pytest.mark.parametrize("damage", [in_schema, in_write_version, in_text_encoding, in_page_size])
+def test_damage_that_sqlite_tells_in_a_way_of_its_own_is_known_as_such(
+    tmp_path: Path, truth: Remembered, whole: bytes, damage: Callable[[bytes], bytes]
+) -> None:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    file.path.write_bytes(damage(whole))
+
+    check(file, truth)
+
+    assert list(tmp_path.glob("*corrupt*"))
 
 
 @pytest.fixture

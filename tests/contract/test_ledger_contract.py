@@ -396,15 +396,26 @@ def test_an_accepted_conflict_counts_as_copied_with_the_sources_etag(reopened: R
         assert ledger.quarantined() == {}
 
 
-def test_a_failure_cannot_be_accepted(reopened: Reopened) -> None:
+def test_a_failure_that_is_accepted_is_let_go_of_and_claims_no_replica(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([failed(A)], [], now=NOW)
         accepted = [ledger.accept(A), ledger.accept(B)]
 
     with reopened() as ledger:
-        assert accepted == [False, False]
-        assert ledger.quarantined().keys() == {A}
+        assert accepted == [True, False]
+        assert ledger.quarantined() == {}
         assert ledger.known(SHARD, [A]) == {}
+
+
+def test_an_object_whose_retry_is_asked_for_is_settled_no_more_and_due_at_once(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([conflict(A)], [], now=NOW)
+        asked = [ledger.retry(A), ledger.retry(B)]
+
+    with reopened() as ledger:
+        held = ledger.quarantined()[A]
+        assert asked == [True, False]
+        assert (held.is_settled, held.next_at, held.attempts) == (False, 0.0, 1)
 
 
 def test_released_entries_are_forgotten(reopened: Reopened) -> None:
@@ -490,7 +501,7 @@ def test_every_form_of_key_in_a_day_folder_is_sealed_with_it(reopened: Reopened)
 
 
 def test_keys_without_a_day_are_never_sealed(reopened: Reopened) -> None:
-    loose, flat = f"{SHARD.prefix}2026/13/01/x", f"{FLAT.prefix}2026/01/01/x"
+    loose, flat = f"{SHARD.prefix}2026/13/01/x", f"{FLAT.prefix}2026-01-01-x"
     with reopened() as ledger:
         ledger.record([copied(loose), copied(flat, FLAT)], [], now=NOW)
         ledger.seal(SHARD, "9999-12-31", limit=1000)

@@ -91,9 +91,9 @@ class Stage:
             "endpoints": {"s3": self.server.url, "sts": self.server.url},
         }
 
-    def deliver(self, deliveries: Iterable[Delivery]) -> list[str]:
+    def deliver(self, deliveries: Iterable[Delivery], *, checksum_algorithm: str | None = None) -> list[str]:
         """New objects in the trail's bucket; their keys."""
-        return deliver(self.server, self.world.bucket, deliveries)
+        return deliver(self.server, self.world.bucket, deliveries, checksum_algorithm=checksum_algorithm)
 
     def source(self) -> dict[str, tuple[object, ...]]:
         """What the trail's bucket holds."""

@@ -7,9 +7,13 @@ from builders import ACCOUNTS, REGIONS, Delivery, Trail
 from stage import Stage
 
 
-def hour_by_hour(now: datetime, *, hours: int = 6) -> list[Delivery]:
-    trail, begin = Trail(), now.replace(second=0) - timedelta(hours=hours)
-    return [trail.log(ACCOUNTS[0], REGIONS[0], begin + timedelta(hours=hour), hour) for hour in range(hours)]
+def within_the_tail(now: datetime) -> list[Delivery]:
+    """Six logs, 55 to 5 minutes old: each tick lists them all."""
+    return [Trail().log(ACCOUNTS[0], REGIONS[0], stamp_of(now, number), number) for number in range(6)]
+
+
+def stamp_of(now: datetime, number: int) -> datetime:
+    return now.replace(second=0) - timedelta(minutes=55 - 10 * number)
 
 
 def z(moment: datetime) -> str:
@@ -28,7 +32,7 @@ def reads(stage: Stage, key: str) -> int:
 def test_other_content_at_the_destination_is_a_conflict_in_the_tick_that_finds_it_only(
     stage: Stage, now: datetime, other: bytes
 ) -> None:
-    first, second, *_ = stage.deliver(hour_by_hour(now))
+    first, second, *_ = stage.deliver(within_the_tail(now))
     stage.server.put(stage.watched().name, second, other)
     stage.job()
 
@@ -49,7 +53,7 @@ def test_other_content_at_the_destination_is_a_conflict_in_the_tick_that_finds_i
 
 
 def test_other_content_of_the_same_length_is_a_conflict_too(stage: Stage, now: datetime) -> None:
-    deliveries = hour_by_hour(now)
+    deliveries = within_the_tail(now)
     stage.deliver(deliveries)
     other = bytes(reversed(deliveries[1].body))
     stage.job()
@@ -64,10 +68,10 @@ def test_other_content_of_the_same_length_is_a_conflict_too(stage: Stage, now: d
 
 
 def test_a_conflict_holds_the_horizon_and_later_ticks_do_not_pass_it(stage: Stage, now: datetime) -> None:
-    deliveries = hour_by_hour(now)
+    deliveries = within_the_tail(now)
     stage.deliver(deliveries)
-    held_at = z(now.replace(second=0) - timedelta(hours=4))
-    stage.server.put(stage.watched().name, deliveries[2].key, b"other content")
+    held_at = z(stamp_of(now, 1))
+    stage.server.put(stage.watched().name, deliveries[1].key, b"other content")
     stage.job()
 
     ticks = [stage.syncd("tick", "--json") for _ in range(3)]
@@ -75,13 +79,13 @@ def test_a_conflict_holds_the_horizon_and_later_ticks_do_not_pass_it(stage: Stag
 
     assert all(tick.job["complete_until"] < held_at for tick in ticks)
     assert (status.code, status.job["quarantine"]["conflicts"]) == (4, 1)
-    assert deliveries[2].key in str(status.job["why"])
+    assert deliveries[1].key in str(status.job["why"])
 
 
 def test_a_conflict_is_read_again_once_the_source_changes_again(stage: Stage, now: datetime) -> None:
-    deliveries = hour_by_hour(now)
+    deliveries = within_the_tail(now)
     stage.deliver(deliveries)
-    key = deliveries[2].key
+    key = deliveries[1].key
     stage.server.put(stage.watched().name, key, b"first content")
     stage.job()
     stage.syncd("tick", "--json")
@@ -92,11 +96,11 @@ def test_a_conflict_is_read_again_once_the_source_changes_again(stage: Stage, no
     assert (ran.code, ran.job["conflicts"]) == (0, [])
     assert ran.job["already_there"] == 1
     assert stage.server.get(stage.watched().name, key).body == b"first content"
-    assert ran.job["complete_until"] > z(now - timedelta(hours=1))
+    assert ran.job["complete_until"] > z(stamp_of(now, 1))
 
 
 def test_re_encryption_that_changes_only_the_etag_is_read_once_and_is_no_conflict(stage: Stage, now: datetime) -> None:
-    deliveries = hour_by_hour(now)
+    deliveries = within_the_tail(now)
     stage.deliver(deliveries)
     stage.job()
     stage.syncd("tick", "--json")
@@ -118,7 +122,7 @@ def test_re_encryption_that_changes_only_the_etag_is_read_once_and_is_no_conflic
 
 
 def test_the_same_content_put_there_by_others_is_already_there(stage: Stage, now: datetime) -> None:
-    deliveries = hour_by_hour(now)
+    deliveries = within_the_tail(now)
     stage.deliver(deliveries)
     for delivery in deliveries[:3]:
         stage.server.put(stage.watched().name, delivery.key, delivery.body)
@@ -133,7 +137,7 @@ def test_the_same_content_put_there_by_others_is_already_there(stage: Stage, now
 
 
 def test_an_object_that_the_source_deletes_stays_at_the_destination(stage: Stage, now: datetime) -> None:
-    keys = stage.deliver(hour_by_hour(now))
+    keys = stage.deliver(within_the_tail(now))
     stage.job()
     stage.syncd("tick", "--json")
     stage.server.delete(stage.world.bucket, keys[0])

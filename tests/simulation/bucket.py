@@ -21,8 +21,9 @@ class CrashError(Exception):
 class Bucket:
     """Keys in order, as they arrive, listed in pages as S3 lists them."""
 
-    def __init__(self, coming: Sequence[Delivery]) -> None:
+    def __init__(self, coming: Sequence[Delivery], *, page_keys: int = PAGE_KEYS) -> None:
         self._coming = coming
+        self._page_keys = page_keys
         self._arrived = 0
         self._keys: list[str] = []
         self._objects: dict[str, LogObject] = {}
@@ -48,11 +49,11 @@ class Bucket:
             self.lists += 1
             if self.chance.random() < self.page_error:
                 raise JobFailed("server_error", "ListObjectsV2", "")
-            keys = self._keys[position : position + PAGE_KEYS]
+            keys = self._keys[position : position + self._page_keys]
             page = [self._objects[key] for key in keys if key.startswith(prefix)]
             yield page
-            position += PAGE_KEYS
-            if len(page) < PAGE_KEYS or (until and page[-1].key > until):
+            position += self._page_keys
+            if len(page) < self._page_keys or (until and page[-1].key > until):
                 return
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
@@ -62,7 +63,7 @@ class Bucket:
             for found in self.objects(wanted.shard.prefix, wanted.start_after, wanted.until):
                 is_past = bool(wanted.until and found and found[-1].key > wanted.until)
                 kept = found if wanted.whole_pages or not is_past else [x for x in found if x.key <= wanted.until]
-                is_end = len(found) < PAGE_KEYS
+                is_end = len(found) < self._page_keys
                 yield Page(wanted, kept, is_past or is_end, is_end, began_at)
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
@@ -132,7 +133,5 @@ class Destination:
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
         """What `ports.Lister` promises."""
         for prefix in prefixes:
-            below = sorted(
-                {key[: key.index("/", len(prefix)) + 1] for key in self.objects if key.startswith(prefix)}
-            )
+            below = sorted({key[: key.index("/", len(prefix)) + 1] for key in self.objects if key.startswith(prefix)})
             yield Folder(prefix, below, [])

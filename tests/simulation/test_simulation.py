@@ -13,7 +13,7 @@ from .run import calm, rough
 
 SHARDS = (("222222222222", "us-east-1"), ("333333333333", "eu-west-1"))
 HOURLY = Weather(slot_minutes=60.0, files_a_slot=1.2, out_of_order=0.1, hours_late=0.02, weeks_late=0.01)
-BUSY_DAYS = Weather(days=6, slot_minutes=10.0, files_a_slot=2.0, outages=0)
+BUSY_DAYS = Weather(days=6, slot_minutes=10.0, files_a_slot=2.0, out_of_order=0.3, outages=0)
 
 
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -23,6 +23,17 @@ def test_sixty_rough_days_lose_nothing_repeat_nothing_and_the_horizon_never_lies
     syncd = Syncd(Bucket(coming), chance=random.Random(seed))
 
     verdict = rough(syncd, coming, seed=seed, days=HOURLY.days)
+
+    assert (verdict.lost, verdict.copied_twice) == (0, 0)
+
+
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_six_busy_days_whose_slots_arrive_out_of_order_do_not_make_the_horizon_lie(seed: int) -> None:
+    coming = deliveries(seed, SHARDS, BUSY_DAYS)
+    syncd = Syncd(Bucket(coming), chance=random.Random(seed))
+
+    verdict = rough(syncd, coming, seed=seed, days=BUSY_DAYS.days)
 
     assert (verdict.lost, verdict.copied_twice) == (0, 0)
 

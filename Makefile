@@ -1,0 +1,73 @@
+# `make demo` and `make test` are all that is needed: each target sets up what it needs in .venv, from the lock files
+# in requirements/, the first time and whenever a lock file changes.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := --require-hashes --only-binary :all: --requirement
+# Where to look for a Python, the first that will do; `make PYTHON=/path/to/python3.12 demo` names one.
+PYTHON := python3.11 python3 python3.12 python3.13 python3.14
+# Further arguments for pytest: `make test ARGS="-k plan"`.
+ARGS :=
+
+help:  ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.demo  ## the whole of syncd against an embedded AWS, in half a minute
+	@$(BIN)/syncd demo
+
+test: check  ## everything that is checked, and all tests
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(VENV)/.test  ## style, types, architecture, and whether the generated reference is up to date
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m syncd.reference --check
+
+docs: $(VENV)/.test  ## writes docs/reference.md from the code
+	$(BIN)/python -m syncd.reference
+
+format: $(VENV)/.test  ## lets ruff mend what it can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.bench  ## syncd beside its peers, on the same server in the same run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what listings of several kinds lose
+	$(BIN)/python -m benchmarks.simulate $(ARGS)
+
+scale: $(VENV)/.test  ## state files of a million and ten million objects
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+lock:  ## resolves the lock files anew; needs uv
+	@command -v uv >/dev/null || { echo "make lock needs uv" >&2; exit 1; }
+	$(LOCK) --extra test --extra bench pyproject.toml --output-file requirements/bench.txt
+	$(LOCK) --constraint requirements/bench.txt --extra test pyproject.toml --output-file requirements/test.txt
+	$(LOCK) --constraint requirements/bench.txt --extra demo pyproject.toml --output-file requirements/demo.txt
+	$(LOCK) --constraint requirements/bench.txt pyproject.toml --output-file requirements/runtime.txt
+	$(LOCK) --constraint requirements/bench.txt --group build --output-file requirements/build.txt
+
+# No index addresses: where packages come from is the business of the machine that installs them.
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+# What is installed for one target serves the targets that need less.
+$(VENV)/.demo $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what is in $< into $(VENV): about a minute the first time ..."
+	@$(PIP_INSTALL) $(LOCKED) $< $(LOCKED) requirements/build.txt
+	@$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(PYTHON); do \
+		if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version) ..."; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
+
+.PHONY: help demo test check docs format bench simulate scale lock

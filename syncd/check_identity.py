@@ -1,0 +1,198 @@
+"""Who acts: clock, credentials, role, external ID. Nothing is changed by any of it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from syncd import failures
+from syncd.checks import Check, Status, not_tried
+from syncd.config import Job, Role
+from syncd.ends import Principal
+from syncd.errors import JobFailed
+from syncd.identity import ConsumerPrincipal
+from syncd.probing import FixedPrincipal, ask, bucket_request
+from syncd.remedies import Remedies
+from syncd.s3 import Side
+from syncd.session_policy import session_policy
+from syncd.transport import Credentials
+from syncd.wiring import Installation, end_of
+
+CLOCK, IDENTITY, ASSUME_ROLE, EXTERNAL_ID = "clock", "identity", "assume-role", "external-id"
+# AWS refuses what is signed 15 minutes off at S3 and 5 minutes off elsewhere (SigV4, "Handling dates").
+_SKEW_REFUSED_SECONDS = 300.0
+_SKEW_NOTICED_SECONDS = 30.0
+_PROBE_SESSION_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """Who signs what."""
+
+    consumer: Principal
+    reader: Principal
+    """The role's session as a tick has it, or the consumer itself."""
+    wide: Principal | None
+    """The role as its own policies leave it: only for looking what it may do beyond the job's needs."""
+
+
+def clock_check(job: Job, installation: Installation) -> Check:
+    """This machine's clock beside the server's, by the Date of an answer; even a refusal has one."""
+    identities = installation.identities
+    try:
+        principal = ConsumerPrincipal(job.consumer, session=identities.session(job.consumer))
+    except (JobFailed, BotoCoreError) as error:
+        return not_tried(CLOCK, f"there are no credentials to ask with ({error})")
+    end = end_of(job, Side.DESTINATION, principal, installation, Counter())
+    before = installation.now()
+    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, "", end.owner))
+    after = installation.now()
+    date = answer.headers.get("date")
+    if date is None:
+        return not_tried(CLOCK, f"{end.address.host} answered without a Date ({answer.code} {answer.message})")
+    theirs = parsedate_to_datetime(date).timestamp()
+    # The Date is cut to the second and was made between sending and receiving.
+    skew = max(before - (theirs + 1), theirs - after, 0.0)
+    here = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    detail = f"this machine's clock says {here}, {skew:.0f} s from that of {end.address.host}"
+    remedy = "set this machine's clock by NTP (such as chrony or systemd-timesyncd)"
+    if skew >= _SKEW_REFUSED_SECONDS:
+        return Check(CLOCK, Status.FAILED, f"{detail}; AWS refuses requests signed so far off", remedy)
+    if skew >= _SKEW_NOTICED_SECONDS:
+        return Check(CLOCK, Status.WARNING, detail, remedy)
+    return Check(CLOCK, Status.OK, detail)
+
+
+def identity_check(job: Job, installation: Installation, requests: Counter[str]) -> tuple[Check, Principal | None]:
+    """The consumer's credentials: they are there, valid, not root's, and of the account that the job names."""
+    try:
+        consumer = installation.identities.consumer(job, count=lambda operation: requests.update([operation]))
+    except JobFailed as error:
+        return Check(IDENTITY, Status.FAILED, error.detail, _identity_remedy(job, error)), None
+    return Check(IDENTITY, Status.OK, f"the consumer is {consumer.name}"), consumer
+
+
+def role_checks(
+    job: Job, consumer: Principal, installation: Installation, remedies: Remedies, requests: Counter[str]
+) -> tuple[list[Check], Actors | None]:
+    """AssumeRole as a tick does it, then whether the external ID is asked for, then without a session policy."""
+    role = job.source.role
+    if role is None:
+        detail = f"no role: {consumer.name} reads the source itself"
+        return [Check(ASSUME_ROLE, Status.INFORMATION, detail)], Actors(consumer, consumer, consumer)
+    assert isinstance(consumer, ConsumerPrincipal)
+    identities = installation.identities
+    policy = session_policy(job)
+    try:
+        reader = identities.role(
+            job, role, consumer, policy=policy, count=lambda operation: requests.update([operation])
+        )
+    except JobFailed as error:
+        return [Check(ASSUME_ROLE, Status.FAILED, error.detail, _assume_remedy(error, remedies, role))], None
+    checks = [
+        Check(ASSUME_ROLE, Status.OK, f"AssumeRole by {consumer.name} of {role.arn}, as session {role.session_name}")
+    ]
+    if role.external_id is not None:
+        checks.append(_external_id_check(job, role, consumer, installation, remedies, requests))
+    wide = _assumed(job, role, consumer, installation, requests, external_id=role.external_id)
+    return checks, Actors(consumer, reader, wide if isinstance(wide, FixedPrincipal) else None)
+
+
+def _external_id_check(
+    job: Job,
+    role: Role,
+    consumer: Principal,
+    installation: Installation,
+    remedies: Remedies,
+    requests: Counter[str],
+) -> Check:
+    """An external ID protects only if the role is refused without it."""
+    without = _assumed(job, role, consumer, installation, requests, external_id=None)
+    if isinstance(without, FixedPrincipal):
+        return Check(
+            EXTERNAL_ID,
+            Status.WARNING,
+            f"AssumeRole by {consumer.name} of {role.arn} without an external ID: allowed, so the ID protects nobody",
+            remedies.trusting(),
+        )
+    return Check(EXTERNAL_ID, Status.OK, f"{role.arn} is refused to {consumer.name} without the external ID")
+
+
+def _assumed(
+    job: Job,
+    role: Role,
+    consumer: Principal,
+    installation: Installation,
+    requests: Counter[str],
+    *,
+    external_id: str | None,
+) -> FixedPrincipal | str:
+    """A session of the role as its own policies leave it, or why there is none."""
+    requests["AssumeRole"] += 1
+    more = {} if external_id is None else {"ExternalId": external_id}
+    sts = installation.identities.sts(job, consumer.current())
+    try:
+        answer = sts.assume_role(
+            RoleArn=role.arn,
+            RoleSessionName=role.session_name,
+            DurationSeconds=_PROBE_SESSION_SECONDS,
+            **more,
+        )["Credentials"]
+    except (ClientError, BotoCoreError) as error:
+        return str(error)
+    return FixedPrincipal(
+        f"{role.arn} (without session policy)",
+        Credentials(
+            answer["AccessKeyId"],
+            answer["SecretAccessKey"],
+            answer["SessionToken"],
+            answer["Expiration"].timestamp(),
+        ),
+    )
+
+
+def _assume_remedy(error: JobFailed, remedies: Remedies, role: Role) -> str:
+    code, message = _answered(error)
+    if code in ("AccessDenied", "AccessDeniedException"):
+        return remedies.assuming(message)
+    if code == "ValidationError" and "DurationSeconds" in message:
+        if "chaining" in message:
+            return 'set source.role.duration = "1h": a role that another role assumes lasts no longer'
+        name = role.arn.rpartition("/")[2]
+        return (
+            f"lower source.role.duration, or in account {role.account_id} raise the role's maximum: aws iam update-role"
+            f" --role-name {name} --max-session-duration {int(role.duration.total_seconds())}"
+        )
+    if code == "RegionDisabledException":
+        return f"activate the STS endpoint of this region in account {role.account_id} (IAM, account settings)"
+    if code in ("MalformedPolicyDocument", "PackedPolicyTooLarge"):
+        return "name fewer accounts in source.accounts, so that the session policy stays small"
+    return error.remedy
+
+
+def _identity_remedy(job: Job, error: JobFailed) -> str:
+    code, message = _answered(error)
+    account_id = job.consumer.account_id
+    if "xpired" in message and code == "SignatureDoesNotMatch":
+        return "set this machine's clock"
+    if code == "SignatureDoesNotMatch":
+        return "correct the secret access key: it is not the one that belongs to this access key ID"
+    if code in ("InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException"):
+        return (
+            f"give the user in account {account_id} a new access key, or activate this one:"
+            " it was deleted, made inactive, mistyped, or is of another partition"
+        )
+    if error.reason == failures.ROOT_CALLER:
+        return f"{error.remedy}; make one in account {account_id}: aws iam create-user --user-name syncd"
+    return error.remedy
+
+
+def _answered(error: JobFailed) -> tuple[str, str]:
+    """AWS's code and message behind a failure; empty where AWS was not reached."""
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return "", ""
+    answer = cause.response.get("Error", {})
+    return str(answer.get("Code", "")), str(answer.get("Message", ""))

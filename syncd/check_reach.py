@@ -1,0 +1,123 @@
+"""How far the credentials reach: copy modes, buckets in sight, and whatever is allowed beyond the job's needs."""
+
+import re
+from dataclasses import replace
+
+from syncd import s3
+from syncd.check_identity import Actors
+from syncd.checks import Check, Status, not_tried
+from syncd.config import Job
+from syncd.ends import End
+from syncd.probing import (
+    ask,
+    bucket_request,
+    cleared,
+    copy_probe,
+    delete_request,
+    is_allowed_write,
+    is_denied,
+    probe_key,
+    write_probe,
+)
+from syncd.remedies import Remedies
+from syncd.s3 import Answer, Request, Side
+from syncd.scope import source_prefixes
+from syncd.statements import replica_prefixes
+
+COPY_MODES, BUCKETS, SURPLUS = "copy-modes", "buckets", "surplus"
+_BUCKETS_TOLD = 5
+
+
+def copy_modes_check(
+    job: Job, actors: Actors, source: End, destination: End, newest: str | None, remedies: Remedies
+) -> Check:
+    """Who could copy server-side, by a CopyObject whose condition no object meets."""
+    del remedies
+    wanted = job.destination.copy_mode
+    if job.endpoints.is_given:
+        return Check(COPY_MODES, Status.INFORMATION, "stream: servers beside S3 may overwrite on CopyObject")
+    if newest is None:
+        return not_tried(COPY_MODES, "there is no log to copy")
+    signers = {"consumer": actors.consumer}
+    if actors.wide is not None and job.source.role is not None:
+        signers["role"] = actors.wide
+    works = {}
+    for name, principal in signers.items():
+        key = probe_key(replica_prefixes(job)[0])
+        end = replace(destination, principal=principal)
+        answer = ask(end, copy_probe(source, newest, key, destination.owner))
+        works[name] = answer.status == 412
+        if answer.is_ok:
+            return Check(
+                COPY_MODES, Status.WARNING, cleared(end, Side.DESTINATION, key), 'set destination.copy = "stream"'
+            )
+    able = [name for name, is_able in works.items() if is_able]
+    found = f"server-side by the {' or the '.join(able)}, and stream" if able else "stream; server-side is denied to"
+    detail = found if able else f"{found} {' and '.join(f'the {name}' for name in works)}"
+    signer = job.destination.signer
+    if wanted == "server-side" and not (able if signer == "auto" else works.get(signer)):
+        remedy = 'set destination.copy = "auto" or "stream", or put the documents of `syncd policies` in place:'
+        return Check(COPY_MODES, Status.FAILED, detail, f"{remedy} {_copy_documents(job)}")
+    return Check(COPY_MODES, Status.INFORMATION, detail)
+
+
+def _copy_documents(job: Job) -> str:
+    if job.destination.signer == "consumer" or job.source.role is None:
+        return "source-bucket-policy and consumer-read-policy"
+    return "destination-bucket-policy and role-access-policy"
+
+
+def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:
+    """What the role's own policies let it see and do, in a session that no policy narrows; nothing is changed.
+
+    `source` is signed for by that session. `refuses_wrong_digests` says that the server is known to keep nothing of
+    a write whose digest is wrong.
+    """
+    seen = ask(
+        replace(source, bucket="", address=source.address._replace(base_path=_service_path(source))), _LIST_BUCKETS
+    )
+    buckets = Check(BUCKETS, Status.INFORMATION, _buckets_sentence(source, seen))
+    found = ["list the names of all buckets (ListAllMyBuckets)"] if seen.is_ok else []
+    prefixes = source_prefixes(job)
+    if all(prefixes) and ask(source, s3.list_objects(Side.SOURCE, "", owner=source.owner)).is_ok:
+        found.append(f"list every key of s3://{source.bucket}, not only below {prefixes[0]}")
+    key = probe_key(prefixes[0])
+    if refuses_wrong_digests and is_allowed_write(ask(source, write_probe(Side.SOURCE, key, source.owner))):
+        found.append("write at the source (PutObject)")
+    if _may_delete(source, key):
+        found.append("delete at the source (DeleteObject)")
+    who = source.principal.name.removesuffix(" (without session policy)")
+    if not found:
+        return [buckets, Check(SURPLUS, Status.OK, f"nothing was found that {who} may do beyond what the job needs")]
+    narrowed = "; syncd takes a session narrowed to the job's needs, others need not" if job.source.role else ""
+    return [
+        buckets,
+        Check(SURPLUS, Status.WARNING, f"{who} may also {', '.join(found)}{narrowed}", remedies.narrowing()),
+    ]
+
+
+_LIST_BUCKETS = Request("ListBuckets", Side.SOURCE, "GET", "", "", ())
+
+
+def _service_path(source: End) -> str:
+    """The path of the service itself, where the bucket stands in the path."""
+    return source.address.base_path.removesuffix(f"/{source.bucket}")
+
+
+def _buckets_sentence(source: End, answer: Answer) -> str:
+    if not answer.is_ok:
+        return "none: ListAllMyBuckets is not allowed, and no tick needs it"
+    names = [name.decode() for name in re.findall(rb"<Name>([^<]+)</Name>", answer.body)]
+    more = f" and {len(names) - _BUCKETS_TOLD} more" if len(names) > _BUCKETS_TOLD else ""
+    return f"{source.principal.name} sees {len(names)}: {', '.join(names[:_BUCKETS_TOLD])}{more}"
+
+
+def _may_delete(source: End, key: str) -> bool:
+    """A delete of what nobody has. Only where it could leave no delete marker: on the condition of an ETag, or unversioned."""
+    answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning=", source.owner))
+    is_unversioned = answer.is_ok and b"<Status>" not in answer.body
+    if not is_unversioned and not source.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return False
+    request = delete_request(Side.SOURCE, key, source.owner, if_match='"syncd-check"')
+    answer = ask(source, request)
+    return not is_denied(answer) and answer.status in (204, 404, 412)

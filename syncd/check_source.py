@@ -1,0 +1,198 @@
+"""The source: the bucket and its region, each prefix listed, the newest and the oldest object read."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from syncd import recall, s3
+from syncd.checks import Check, Status, not_tried
+from syncd.cloudtrail import Node, children, roots
+from syncd.config import Job
+from syncd.ends import End
+from syncd.errors import JobFailed
+from syncd.layout import Layout, day_start
+from syncd.model import LogObject, Range, Shard
+from syncd.probing import ask, is_denied, is_elsewhere, region_told, told, without_owner
+from syncd.remedies import Remedies
+from syncd.s3 import Answer, Request, Side
+from syncd.scope import layout_of, scope_of, shard_of, source_prefixes
+from syncd.source import BucketLister
+
+BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"
+_STEPS = (BUCKET, REGION, LIST, READ, KMS)
+# Of a large organization a few folders at each end stand for the rest.
+_FOLDERS_AT_EACH_END = 2
+_RECENT_SECONDS = 2 * 3600.0
+
+T = TypeVar("T")
+
+
+class SourceFound(NamedTuple):
+    """What came of looking at the source."""
+
+    checks: Sequence[Check]
+    newest: LogObject | None = None
+    is_readable: bool = False
+
+
+def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> SourceFound:
+    """Every step of the source, as a tick's reader does it."""
+    prefixes = source_prefixes(job)
+    requests = [s3.list_objects(Side.SOURCE, prefix, owner=end.owner) for prefix in prefixes]
+    answers = [ask(end, request) for request in requests]
+    place, is_there = place_checks(end, requests[0], answers, job_key="source", names=(BUCKET, REGION))
+    if not is_there:
+        return SourceFound([*place, *(not_tried(name, f"see {place[-1].name}") for name in (LIST, READ, KMS))])
+    listed = _list_check(end, prefixes, answers, remedies)
+    if listed.status is Status.FAILED:
+        return SourceFound([*place, listed, *(not_tried(name, f"see {LIST}") for name in (READ, KMS))])
+    try:
+        samples = _samples(job, end, now)
+    except JobFailed as error:
+        failed = Check(LIST, Status.FAILED, error.detail, remedies.listing(error.detail))
+        return SourceFound([*place, failed, *(not_tried(name, f"see {LIST}") for name in (READ, KMS))])
+    if not samples:
+        empty = Check(LIST, Status.WARNING, f"{listed.detail}, and found no log there", _empty_remedy(job))
+        return SourceFound([*place, empty, *(not_tried(name, "there is no log to read") for name in (READ, KMS))])
+    checks, is_readable = _read_checks(end, samples, remedies)
+    return SourceFound([*place, listed, *checks], samples[-1], is_readable)
+
+
+def place_checks(
+    end: End, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
+) -> tuple[list[Check], bool]:
+    """Whether the bucket is there, its owner's and in its region, by the answers to its listings."""
+    bucket, region = names
+    call, key = request.operation, ""
+    first = answers[0]
+    if first.status == 404:
+        remedy = f"correct {job_key}.bucket in the job, or create the bucket"
+        failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
+        return [failed, not_tried(region, f"see {bucket}")], False
+    if first.status == 0:
+        remedy = "check the network, DNS, proxy and endpoint between here and S3"
+        failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
+        return [failed, not_tried(region, f"see {bucket}")], False
+    if all(map(is_denied, answers)) and ask(end, without_owner(request)).is_ok:
+        owner = f"{end.bucket} does not belong to account {end.owner}"
+        account_key = "source.account_id" if job_key == "source" else "consumer.account_id"
+        remedy = f"correct {account_key} or {job_key}.bucket in the job: another account owns this bucket"
+        failed = Check(bucket, Status.FAILED, f"{told(end, call, key, first)}; {owner}", remedy)
+        return [failed, not_tried(region, f"see {bucket}")], False
+    is_known = any(answer.is_ok for answer in answers)
+    detail = f"s3://{end.bucket} is there" + (f", and account {end.owner} owns it" if is_known else "")
+    there = Check(bucket, Status.OK, detail)
+    says = next((found for answer in answers if (found := region_told(answer))), None)
+    wanted = end.address.region
+    if is_elsewhere(first) or says not in (None, wanted):
+        remedy = f'set {job_key}.region = "{says}" in the job' if says else f"correct {job_key}.region in the job"
+        elsewhere = f"s3://{end.bucket} is in {says or 'another region'}, and {job_key}.region is {wanted}"
+        return [there, Check(region, Status.FAILED, elsewhere, remedy)], not is_elsewhere(first)
+    detail = f"{wanted}, as S3 says" if says else f"requests signed for {wanted} are answered"
+    return [there, Check(region, Status.OK, detail)], True
+
+
+def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+    refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
+    if refused:
+        prefix, answer = refused[0]
+        more = f" (and {len(refused) - 1} more prefixes)" if len(refused) > 1 else ""
+        remedy = remedies.listing(answer.message) if is_denied(answer) else ""
+        return Check(LIST, Status.FAILED, told(end, "ListObjectsV2", prefix, answer) + more, remedy)
+    where = prefixes[0] if len(prefixes) == 1 else f"{len(prefixes)} prefixes, such as {prefixes[0]}"
+    return Check(LIST, Status.OK, f"ListObjectsV2 by {end.principal.name} of s3://{end.bucket}/{where}")
+
+
+def _empty_remedy(job: Job) -> str:
+    if not job.source.is_cloudtrail:
+        return "check source.prefix in the job"
+    named = "source.prefix (the trail's S3KeyPrefix), source.organization_id and source.accounts"
+    return f"check {named} in the job against the keys in the bucket; of a new trail, wait for its first delivery"
+
+
+def _samples(job: Job, end: End, now: float) -> list[LogObject]:
+    """The oldest and the newest object found, one of them where there is one; none where nothing was found."""
+    lister = BucketLister(end, Side.SOURCE, now=lambda: now)
+    layout = layout_of(job)
+    found: list[LogObject] = []
+    for shard in _shards(job, lister):
+        found += _ends_of(shard, lister, layout, now)
+    found.sort(key=layout.stamp)
+    return found[:1] + found[-1:] if len(found) > 1 else found
+
+
+def _shards(job: Job, lister: BucketLister) -> list[Shard]:
+    scope = scope_of(job)
+    if scope is None:
+        shard = shard_of(job)
+        assert shard is not None
+        return [shard]
+    nodes, shards = roots(scope)
+    while nodes:
+        by_prefix: dict[str, Node] = {node.prefix: node for node in _edges(nodes)}
+        nodes = []
+        for folder in lister.folders(by_prefix):
+            deeper, reached = children(by_prefix[folder.prefix], _edges(folder.prefixes), scope)
+            nodes += deeper
+            shards += reached
+    return _edges(shards)
+
+
+def _edges(items: Sequence[T]) -> list[T]:
+    """A few of the first and of the last."""
+    if len(items) <= 2 * _FOLDERS_AT_EACH_END:
+        return list(items)
+    return [*items[:_FOLDERS_AT_EACH_END], *items[-_FOLDERS_AT_EACH_END:]]
+
+
+def _ends_of(shard: Shard, lister: BucketLister, layout: Layout, now: float) -> list[LogObject]:
+    """The first object of a shard, and one of the newest."""
+    first = _page(shard, "", lister)
+    if not first:
+        return []
+    last = _page(shard, layout.position(shard, now - _RECENT_SECONDS), lister) if shard.region else first
+    if not last:
+        day = recall.newest_day(shard, lister, destination_prefix="")
+        last = _page(shard, layout.position(shard, day_start(day), whole_day=True), lister) if day else first
+    return [min(first, key=layout.stamp), max(last or first, key=layout.stamp)]
+
+
+def _page(shard: Shard, start_after: str, lister: BucketLister) -> Sequence[LogObject]:
+    """The first page from a key on."""
+    for page in lister.pages([Range(shard, start_after, until=f"{shard.prefix}\U0010ffff")]):
+        if page is not None:
+            return page.objects
+    return ()
+
+
+def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
+    answers = [(item, ask(end, _get(end, item.key))) for item in samples]
+    key_ids = {
+        answer.headers.get("x-amz-server-side-encryption-aws-kms-key-id", "of the account's own")
+        for _, answer in answers
+        if answer.headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
+    }
+    refused = [(item, answer) for item, answer in answers if not answer.is_ok and answer.status != 416]
+    if not refused:
+        ages = " and the oldest" if len(samples) > 1 else ""
+        read = Check(
+            READ, Status.OK, f"GetObject by {end.principal.name} of the newest{ages} object, {samples[-1].key}"
+        )
+        kms = f"encrypted with KMS key {', '.join(sorted(key_ids))}, and decrypted" if key_ids else "no KMS key in use"
+        return [read, Check(KMS, Status.OK, kms)], True
+    item, answer = refused[0]
+    detail, remedy = told(end, "GetObject", item.key, answer), remedies.reading(answer.message)
+    if is_denied(answer) and "kms:" in answer.message.lower():
+        allowed = Check(READ, Status.OK, f"S3 lets {end.principal.name} read {item.key}")
+        return [allowed, Check(KMS, Status.FAILED, detail, remedy)], False
+    if is_denied(answer):
+        return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
+    if answer.code == "InvalidObjectState":
+        remedy = "ask the owner of the source to restore what was archived; ticks leave it out and count it"
+        return [Check(READ, Status.WARNING, detail, remedy), not_tried(KMS, f"see {READ}")], len(refused) < len(answers)
+    remedy = "look at the answer quoted here, and check again"
+    return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
+
+
+def _get(end: End, key: str) -> Request:
+    headers = (("range", "bytes=0-0"), ("x-amz-expected-bucket-owner", end.owner))
+    return Request("GetObject", Side.SOURCE, "GET", key, "", headers)

@@ -1,0 +1,62 @@
+"""What `syncd policies` does: finds out who the consumer is, and writes or prints the documents."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from syncd.config import Job
+from syncd.errors import JobFailed
+from syncd.identity import Identities
+from syncd.policy_files import PolicyFile
+
+_PRINCIPAL = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/.+")
+
+
+def principal_problem(job: Job, arn: str) -> str | None:
+    """What is wrong with an ARN that is to be the consumer's; None where nothing is."""
+    found = _PRINCIPAL.fullmatch(arn)
+    if found is None:
+        return f"{arn!r} is no ARN of a user or role, such as arn:aws:iam::{job.consumer.account_id}:user/syncd"
+    if found[1] != job.consumer.account_id:
+        return f"{arn} is of account {found[1]}, and consumer.account_id is {job.consumer.account_id}"
+    return None
+
+
+def who_runs(job: Job, say: Callable[[str], None]) -> str | None:
+    """The ARN of whoever the job's credentials are; None, and said, where that cannot be found out here."""
+    try:
+        arn = Identities(now=time.time).consumer(job, count=lambda _: None).name
+    except JobFailed as error:
+        say(
+            f"The documents trust account {job.consumer.account_id} as a whole, since its user or role is not known here"
+            f" ({error.detail}): name it with --principal ARN."
+        )
+        return None
+    return arn if principal_problem(job, arn) is None else None
+
+
+def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None]) -> None:
+    """Write the files into a folder an account, and say of each where it goes, why, and how.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for file in files:
+        path = directory / file.account_id / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text, encoding="utf-8")
+        say(f"{path}")
+        for sentence in file.about:
+            say(f"  {sentence}")
+        if file.command is not None:
+            say(f"  {file.command.format(file=path)}")
+
+
+def show(files: Sequence[PolicyFile], say: Callable[[str], None], write_out: Callable[[str], object]) -> None:
+    """The documents on stdout, and what is said of them beside."""
+    for file in files:
+        say(f"Account {file.account_id}: {file.name}")
+        for sentence in file.about:
+            say(f"  {sentence}")
+        write_out(file.text)

@@ -1,0 +1,100 @@
+"""What the generated reference says of things whose code holds no sentence about them."""
+
+from collections.abc import Mapping
+
+from syncd.model import SkipReason
+
+EXIT_CODES: Mapping[int | str, str] = {
+    0: "Done, or nothing to do. `run`: ended cleanly on SIGTERM or SIGINT.",
+    1: "Failed: the whole run, or every job.",
+    2: "The configuration or the command line is wrong; nothing was run.",
+    3: "Some jobs or some objects failed, or a conflict was found.",
+    4: "`status`: a job is stale or unhealthy. `check`: a permission is missing.",
+    5: "`run`: the state cannot be written.",
+    11: "Every named job is already running elsewhere.",
+    "130, 143": "`tick`, `catch-up` or `demo` was interrupted by SIGINT or SIGTERM.",
+}
+
+_SKIPPED = ", ".join(f"`{reason}`" for reason in SkipReason)
+_ERROR = "Why the job could not go on: `reason`, `detail` and `remedy`; null where it could."
+
+TICK_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "outcome": "`ok`, `partial` (some objects failed, or a conflict), `failed`, `interrupted` or `already-running`.",
+    "mode": "How objects are copied: `stream` or `server-side`; null where it did not come to that.",
+    "listed": "Objects that the source listed; one that two listings of a tick name counts twice.",
+    "copied": "Objects written to the destination.",
+    "copied_bytes": "Their size in bytes.",
+    "already_there": "Objects that were found at the destination with the same content.",
+    "conflicts": "Objects that are at the destination with other content, which was kept: `key` and `detail`.",
+    "conflict_count": "How many there are.",
+    "skipped": f"Objects that needed no copy, by reason: {_SKIPPED}.",
+    "failed": "Objects that were not copied: `key`, `reason` and `detail`.",
+    "failed_count": "How many there are.",
+    "is_capped": "Whether `failed` or `conflicts` was cut to its first hundred.",
+    "late_beyond_allowance": "Objects that came later than `lateness` allows, after the horizon had passed them.",
+    "lateness_suggested_seconds": "Where there were any: the `lateness` that would have waited for them.",
+    "requests": "Requests made, by name of the operation.",
+    "complete_from": "Every object with a stamp from here ...",
+    "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "duration_seconds": "How long it took.",
+    "error": _ERROR,
+}
+
+PLAN_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "outcome": "`ok`, or `failed` where no plan could be made.",
+    "listed": "Objects that the source listed.",
+    "objects": "Objects that would be copied.",
+    "bytes": "Their size in bytes.",
+    "skipped": "Objects that would need no copy, by reason.",
+    "requests": "Requests that copying would make, by name of the operation.",
+    "requests_made": "Requests that were made for this plan.",
+    "error": _ERROR,
+}
+
+STATUS_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "healthy": "Whether nothing is wrong with it.",
+    "why": "What is, in sentences.",
+    "mode": "How objects were copied in the last tick.",
+    "last_tick": "The last tick: outcome, when it ended, what it did, and its `error`; null where there was none.",
+    "lag_seconds": "How old `complete_until` is; null where that is not known.",
+    "objective_seconds": "How old it may be, beyond `lateness`.",
+    "lateness_seconds": "The job's `lateness`.",
+    "complete_from": "Every object with a stamp from here ...",
+    "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
+    "shards": "How far each account, kind and region is; the first hundred.",
+    "shard_count": "How many there are.",
+}
+
+DEMO: Mapping[str, str] = {
+    "holds": "Whether all of it came out as it should; exit code 0 if so, else 1.",
+    "seconds": "How long it took, without waiting for Ctrl-C.",
+    "delivered": "What the trail delivered, in order: `what` and `objects`.",
+    "ticks": "The ticks: `what`, `holds`, and `jobs` as in `tick`.",
+    "compared": "The comparisons: `job`, `source`, `destination`, `objects`, `bytes`, `differences` and `holds`.",
+    "refused": "What had to be refused: `what`, `at` which operation, `holds`, and `job` as in `tick`.",
+    "kept": "With --keep: `url` of the embedded AWS and `config`, the configuration file; else null.",
+}
+
+DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "tick": ('`{"jobs": [...]}`, an entry a job:', TICK_JOB),
+    "catch-up": ("As `tick`.", {}),
+    "plan": ('`{"jobs": [...]}`, an entry a job:', PLAN_JOB),
+    "status": ('`{"jobs": [...]}`, an entry a job:', STATUS_JOB),
+    "demo": ("One object:", DEMO),
+}
+"""By verb: the shape of its `--json`, and the fields."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "SYNCD_CONFIG": "The configuration file, where `--config` names none.",
+    "CREDENTIALS_DIRECTORY": "Set by systemd; `credentials_file` may name it, as any variable: `${CREDENTIALS_DIRECTORY}/aws`.",
+    "AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID and the like": (
+        "The consumer's default chain of credentials, where the job names no profile and no file."
+    ),
+    "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, where the job has no `[endpoints]`.",
+    "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE": "As in every AWS tool, for the copies too.",
+}

@@ -1,0 +1,87 @@
+"""Noticing that the configuration was edited, and what an edit means for the jobs."""
+
+import glob
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from syncd import configfile
+from syncd.config import Configuration, Job
+from syncd.errors import ConfigError, Problem
+
+Fingerprint = Mapping[Path, tuple[int, int, int] | None]
+"""Modification time, size and inode of each file; None for one that cannot be looked at."""
+
+
+class Difference(NamedTuple):
+    """What an edit did to the jobs."""
+
+    added: Sequence[Job]
+    changed: Sequence[Job]
+    """As they are now."""
+    removed: Sequence[str]
+
+
+class Watch:
+    """Looks at the configuration's files now and then."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._loaded = fingerprint(configuration)
+        self._seen = self._loaded
+
+    def is_due(self, configuration: Configuration) -> bool:
+        """Whether the files are other than those that were read, and have come to rest since the last call."""
+        before, self._seen = self._seen, fingerprint(configuration)
+        return self._seen not in (self._loaded, {}) and self._seen == before
+
+    def begin(self, configuration: Configuration) -> None:
+        """The files are about to be read."""
+        self._seen = fingerprint(configuration)
+
+    def note(self, configuration: Configuration) -> None:
+        """They were read, whatever came of it; an edit in the meantime still counts as one."""
+        now = fingerprint(configuration)
+        self._loaded = {path: self._seen.get(path, identity) for path, identity in now.items()}
+        self._seen = now
+
+
+def fingerprint(configuration: Configuration) -> Fingerprint:
+    """What tells an edited configuration from the one that was read."""
+    top = configuration.files[0]
+    paths = {top}
+    for pattern in configuration.settings.jobs:
+        paths |= {top.parent / name for name in glob.glob(pattern, root_dir=top.parent, recursive=True)}  # noqa: PTH207 - absolute patterns too
+    return {path: _identity(path) for path in paths}
+
+
+def reread(configuration: Configuration) -> Configuration:
+    """The configuration as its files now have it.
+
+    Raises:
+        ConfigError: it cannot be used, or not without a restart.
+    """
+    top = configuration.files[0]
+    found = configfile.load(top)
+    if found.settings.state_dir != configuration.settings.state_dir:
+        old = configuration.settings.state_dir
+        raise ConfigError([Problem(str(top), "state_dir", f"was {old} when the daemon started: restart it to move it")])
+    return found
+
+
+def difference(before: Sequence[Job], after: Sequence[Job]) -> Difference:
+    """What has to be done to come from some jobs to others; what is in neither list is not to be touched."""
+    old = {job.name: job for job in before}
+    names = {job.name for job in after}
+    return Difference(
+        added=[job for job in after if job.name not in old],
+        changed=[job for job in after if job.name in old and job != old[job.name]],
+        removed=[name for name in old if name not in names],
+    )
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,198 @@
+"""How each job stands, as the ledger tells it: read once a tick, and judged whenever somebody asks.
+
+What is read holds instants rather than ages, so that it stays true while nothing happens and grows old by itself.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from syncd import tiers
+from syncd.cloudtrail import in_scope
+from syncd.config import Job
+from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
+from syncd.ledger import Reader, RecordedTick
+from syncd.model import JobError, Quarantined, ShardState, TickReport
+from syncd.report import utc
+from syncd.scope import pace_of, replica_of, scope_of
+
+TICKS_READ = 60
+_TICK = "tick"
+_OTHER_KINDS = "other"
+_MOST_KINDS = 12
+_NEVER = Deadline(0.0, None)
+_NOT_LOOKED = Look(0.0, 0.0, 0)
+
+
+class Pulse(NamedTuple):
+    """One tick, as far as a sparkline shows it."""
+
+    began_at: float
+    seconds: float
+    copied: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a job stood when it was last read."""
+
+    job: str
+    promise: Promise
+    last: TickReport | None = None
+    """The last tick, catch-ups left aside; None where there was none."""
+    pulses: Sequence[Pulse] = ()
+    """The last ticks, oldest first."""
+    complete_from: float = 0.0
+    complete_until: float = 0.0
+    deadline: Deadline = _NEVER
+    look: Look = _NOT_LOOKED
+    lags: Lags = field(default_factory=Lags)
+    shards: int = 0
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    """`complete_until` by kind of log."""
+    held: int = 0
+    """Objects that are known and not at the destination."""
+    held_reasons: Mapping[str, int] = field(default_factory=dict)
+    oldest_held: Quarantined | None = None
+
+    @property
+    def finished_at(self) -> float:
+        """When the last tick ended; 0.0 for never."""
+        return self.last.started_at + self.last.duration_seconds if self.last else 0.0
+
+    @property
+    def error(self) -> JobError | None:
+        """Why the last tick could not go on."""
+        return self.last.error if self.last else None
+
+
+def promise_of(job: Job) -> Promise:
+    """What the job is held to."""
+    return Promise(
+        objective=job.objective_effective.total_seconds(),
+        lateness=job.lateness.total_seconds(),
+        period=job.period.total_seconds(),
+        idle_every=job.listing.idle_every.total_seconds(),
+        discovery_every=job.listing.discovery_every.total_seconds(),
+    )
+
+
+def read_standing(job: Job, reader: Reader) -> Standing:
+    """How a job stands.
+
+    Raises:
+        LedgerError: the state cannot be read.
+    """
+    view = reader.view(replica_of(job))
+    states = shards_of(job, view.shards())
+    held = view.quarantined().values()
+    ticks = [tick for tick in reader.ticks(job.name, TICKS_READ) if tick.kind == _TICK]
+    promise = promise_of(job)
+    complete_from, complete_until = tiers.horizon(states, discovered_at=view.discovered_at(), pace=pace_of(job))
+    return Standing(
+        job=job.name,
+        promise=promise,
+        last=ticks[0].report if ticks else None,
+        pulses=[_pulse(tick) for tick in reversed(ticks)],
+        complete_from=complete_from,
+        complete_until=complete_until,
+        deadline=deadline(states, discovered_at=view.discovered_at(), promise=promise),
+        look=last_look(states, promise),
+        lags=lags_of(_lags(tick.report) for tick in ticks),
+        shards=len(states),
+        kinds=_by_kind(states),
+        held=len(held),
+        held_reasons=Counter(item.reason for item in held),
+        oldest_held=min(held, key=lambda item: item.first_at, default=None),
+    )
+
+
+def shards_of(job: Job, shards: Mapping[str, ShardState]) -> list[ShardState]:
+    """Those of the remembered shards that the job wants now, in the order of their prefixes."""
+    scope = scope_of(job)
+    return [state for _, state in sorted(shards.items()) if scope is None or in_scope(state.shard, scope)]
+
+
+def is_fresh(standing: Standing, now: float) -> bool:
+    """Whether the job keeps its objective: it ticked lately, and its horizon is where it should be."""
+    return _has_ticked(standing, now) and bool(standing.complete_until) and now <= standing.deadline.at
+
+
+def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -> list[str]:
+    """Why a job is not as fresh as it is held to be, in sentences; none where it is.
+
+    `with_failure` adds why its last tick failed, and what to do about it.
+    """
+    promise, last = standing.promise, standing.last
+    if last is None:
+        return ["it has not ticked yet"]
+    why = []
+    if not _has_ticked(standing, now):
+        why.append(
+            f"its last tick ended {span(now - standing.finished_at)} ago, and one is due every {span(promise.period)}"
+        )
+    if not standing.complete_until:
+        why.append("no listing of it has come to its end yet")
+    elif now > standing.deadline.at:
+        shard = standing.deadline.shard
+        where = f", held by {shard.prefix}" if shard else ""
+        allowed = f"{span(promise.objective)} beyond {span(promise.lateness)}"
+        why.append(
+            f"it is complete up to {utc(standing.complete_until)}, {span(now - standing.complete_until)} ago,"
+            f" and its objective is {allowed}{where}"
+        )
+    if why and with_failure and last.error is not None:
+        why += [failure_words(last.error), f"what to do: {last.error.remedy}"]
+    return why
+
+
+def _has_ticked(standing: Standing, now: float) -> bool:
+    longest = max(standing.promise.objective, 2 * standing.promise.period)
+    return standing.last is not None and now - standing.finished_at <= longest
+
+
+def failure_words(error: JobError) -> str:
+    """A failed tick in a sentence."""
+    return f"its last tick failed: {error.reason}: {error.detail}"
+
+
+def objective_document(standing: Standing, now: float) -> dict[str, Any]:
+    """Whether the objective is met, and how long the objects of the last ticks took, as JSON has it."""
+    lags = standing.lags
+    share = lags.within_objective
+    return {
+        "objective": "met" if is_fresh(standing, now) else "missed",
+        "objective_seconds": standing.promise.objective,
+        "within_objective": None if share is None else round(share, 6),
+        "objects": lags.objects,
+        "objects_since": utc(lags.since),
+        "lag_seconds_p50": lags.p50,
+        "lag_seconds_p95": lags.p95,
+        "lag_seconds_p99": lags.p99,
+        "lag_seconds_worst": round(lags.worst, 1) if lags.objects else None,
+        "newest_object": utc(standing.look.newest_arrival),
+        "oldest_listing": utc(standing.look.listed_at),
+        "quiet_shards": standing.look.quiet_shards,
+    }
+
+
+def _lags(report: TickReport) -> tuple[float, Mapping[str, int], int, float]:
+    return report.started_at, report.lags, report.copied_late, report.worst_lag_seconds
+
+
+def _pulse(tick: RecordedTick) -> Pulse:
+    report = tick.report
+    return Pulse(report.started_at, report.duration_seconds, report.copied, report.outcome)
+
+
+def _by_kind(states: Sequence[ShardState]) -> dict[str, float]:
+    """The horizon of each kind; an unusual number of kinds is lumped together, since each is a series of metrics."""
+    kinds: dict[str, float] = {}
+    for state in states:
+        kind = state.shard.kind or _OTHER_KINDS
+        if kind not in kinds and len(kinds) >= _MOST_KINDS:
+            kind = _OTHER_KINDS
+        kinds[kind] = min(kinds.get(kind, state.complete_until), state.complete_until)
+    return kinds

@@ -1,0 +1,171 @@
+"""One tick of one job in the daemon, and everything that follows from its report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from syncd import events, failures
+from syncd.board import Board
+from syncd.complaints import Complaints
+from syncd.config import Job
+from syncd.errors import LedgerError
+from syncd.flights import Flight, Flights
+from syncd.metrics import Metrics
+from syncd.model import TickReport
+from syncd.pauses import Pauses, is_role_refusal
+from syncd.report import utc
+from syncd.standing import read_standing
+from syncd.wiring import TICK, Installation, Request, run_job
+
+_TICK = Request(kind=TICK, is_patient=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a tick touches in the daemon."""
+
+    flights: Flights
+    pauses: Pauses
+    board: Board
+    metrics: Metrics
+    complaints: Complaints
+
+
+class Ticker:
+    """Runs the ticks. `tick` is called on the threads of the schedule, for one job by one thread at a time."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        parts: Parts,
+        *,
+        find_job: Callable[[str], Job | None],
+        on_unwritable: Callable[[], None],
+    ) -> None:
+        """`find_job` knows the jobs as they are now; `on_unwritable` is called where the state cannot be written."""
+        self.installation = installation
+        self._parts = parts
+        self._find_job = find_job
+        self._on_unwritable = on_unwritable
+
+    def tick(self, name: str) -> None:
+        """Tick a job, and again at once where its definition changed under the tick."""
+        while self._tick_once(name):
+            pass
+
+    def overrun(self, name: str) -> None:
+        """A tick was due while the last one was still running, or waiting for a thread."""
+        flight = self._parts.flights.of(name)
+        self._parts.metrics.take_overrun(name)
+        self._parts.complaints.tell(
+            events.TICK_OVERRAN,
+            job=name,
+            reason="running" if flight else "waiting",
+            running_seconds=int(flight.seconds(self._parts.flights.now())) if flight else 0,
+        )
+
+    def read_standings(self, jobs: Sequence[Job]) -> None:
+        """Read how jobs stand; what is known of them stays where the state cannot be read."""
+        try:
+            with self.installation.ledger_file.open_readonly() as reader:
+                for job in jobs:
+                    standing = read_standing(job, reader)
+                    if self._find_job(job.name) == job:
+                        self._parts.board.put(standing)
+        except LedgerError as error:
+            # A tick meets the same, and does about it what is to be done.
+            self._parts.complaints.tell(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
+
+    def ledger_bytes(self) -> int:
+        """The size of the state file and of what belongs to it."""
+        try:
+            with self.installation.ledger_file.open_readonly() as reader:
+                return reader.file_bytes()
+        except LedgerError:
+            return 0
+
+    def _tick_once(self, name: str) -> bool:
+        job = self._find_job(name)
+        if job is None or self._parts.pauses.holds(name):
+            return False
+        with self._parts.flights.flying(name) as flight:
+            if flight is None:
+                return False
+            report = self._run(job, flight)
+            self.read_standings([job])
+            if report is not None:
+                self._judge(job, report)
+            return flight.is_replaced
+
+    def _run(self, job: Job, flight: Flight) -> TickReport | None:
+        parts = self._parts
+        progress = parts.flights.progress(flight, lambda recorder: parts.metrics.take_progress(job.name, recorder))
+        try:
+            return run_job(job, _TICK, self.installation, stop=flight.stop, on_progress=progress)
+        except Exception as error:  # noqa: BLE001
+            # APScheduler swallows what leaves a job: this is the one place where everything is caught, and told.
+            parts.metrics.take_crash(job.name)
+            self._tell(events.TICK_CRASHED, job, reason=type(error).__name__, detail=repr(error), exc_info=error)
+            return None
+
+    def _judge(self, job: Job, report: TickReport) -> None:
+        parts, error = self._parts, report.error
+        parts.metrics.take_report(report)
+        if report.outcome == "already-running":
+            self._tell(events.TICK_SKIPPED, job, detail=error.detail if error else "")
+            return
+        if error is not None and error.reason == failures.LEDGER_UNWRITABLE:
+            self._on_unwritable()
+        if error is not None and is_role_refusal(error):
+            self._pause(job, report)
+        elif (pause := parts.pauses.lift(job.name)) is not None:
+            self._tell(events.JOB_RESUMED, job, attempts=pause.attempts)
+            parts.complaints.settle(events.JOB_PAUSED, job.name)
+        if error is None:
+            self._settle(job)
+        if report.copied_late:
+            self._tell(
+                events.OBJECTS_COPIED_LATE,
+                job,
+                count=report.copied_late,
+                worst_lag_seconds=int(report.worst_lag_seconds),
+                objective_seconds=int(job.objective_effective.total_seconds()),
+            )
+
+    def _pause(self, job: Job, report: TickReport) -> None:
+        error = report.error
+        assert error is not None
+        pause = self._parts.pauses.pause(job.name, error, period=job.period.total_seconds())
+        self._tell(
+            events.JOB_PAUSED,
+            job,
+            reason=error.reason,
+            detail=error.detail,
+            remedy=error.remedy,
+            attempts=pause.attempts,
+            again_at=utc(self.installation.now() + self._parts.pauses.seconds_left(job.name)),
+        )
+
+    def _settle(self, job: Job) -> None:
+        """The tick went through: what was complained of before is over."""
+        complaints = self._parts.complaints
+        for event in (events.TICK_SKIPPED, events.TICK_OVERRAN, events.TICK_STALLED):
+            complaints.settle(event, job.name)
+        failed = [complaints.settle(event, job.name) for event in (events.TICK_FAILED, events.TICK_CRASHED)]
+        over = [item for item in failed if item is not None]
+        if over:
+            self._tell(
+                events.TICK_RECOVERED,
+                job,
+                failures=sum(item.times for item in over),
+                failing_seconds=int(max(item.seconds for item in over)),
+            )
+        standing = self._parts.board.of(job.name)
+        if standing is not None and not standing.held:
+            held = [complaints.settle(event, job.name) for event in (events.OBJECT_FAILED, events.OBJECT_CONFLICTED)]
+            complaints.settle(events.HORIZON_HELD, job.name)
+            if any(item is not None for item in held):
+                self._tell(events.OBJECTS_RECOVERED, job)
+
+    def _tell(self, event: str, job: Job, **facts: Any) -> None:
+        self._parts.complaints.tell(event, job=job.name, **facts)

@@ -1,0 +1,85 @@
+"""What an operator does to the state by hand: rebuild it, read it out, deal with single objects."""
+
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event
+from typing import Any
+
+from syncd.config import Job
+from syncd.errors import AlreadyRunning, JobFailed, LedgerError
+from syncd.ledger import LedgerFile
+from syncd.model import Quarantined
+from syncd.report import utc
+from syncd.scope import replica_of
+from syncd.wiring import Installation, rebuild_job
+
+
+def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:
+    """Forget what is remembered of these jobs, and read it again from the destination; the JSON of `ledger rebuild`."""
+    return {"jobs": [_rebuilt(job, installation) for job in jobs]}
+
+
+def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
+    document: dict[str, Any] = {"job": job.name, "shards": 0, "replicas": 0, "error": None}
+    try:
+        survey = rebuild_job(job, installation, stop=Event())
+    except JobFailed as error:
+        document["error"] = {"reason": error.reason, "detail": error.detail, "remedy": error.remedy}
+    except AlreadyRunning as error:
+        document["error"] = {"reason": "already_running", "detail": error.holder, "remedy": "wait for it to end"}
+    except LedgerError as error:
+        document["error"] = {"reason": error.reason, "detail": str(error), "remedy": error.remedy}
+    else:
+        document["shards"] = len(survey.visits)
+        document["replicas"] = sum(item.total for item in survey.recalled.values())
+    return document
+
+
+def export(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[dict[str, object]]:
+    """Every row of these jobs, one document each."""
+    with ledger_file.open_readonly() as reader:
+        for job in jobs:
+            yield from reader.export(job.name)
+
+
+def quarantined(jobs: Sequence[Job], ledger_file: LedgerFile) -> dict[str, Any]:
+    """The JSON of `ledger quarantine list`: all of it, whatever its length."""
+    with ledger_file.open_readonly() as reader:
+        return {
+            "jobs": [
+                {
+                    "job": job.name,
+                    "objects": [held_document(item) for item in reader.view(replica_of(job)).quarantined().values()],
+                }
+                for job in jobs
+            ]
+        }
+
+
+def held_document(item: Quarantined) -> dict[str, Any]:
+    """One object that is known and not at the destination."""
+    return {
+        "key": item.object.key,
+        "reason": item.reason,
+        "detail": item.detail,
+        "attempts": item.attempts,
+        "first_at": utc(item.first_at),
+        "next_at": utc(item.next_at),
+    }
+
+
+def accept(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:
+    """Keep the replica of a conflict, and let go of an object that the source has no more."""
+    return _for_each(jobs, ledger_file, key, lambda ledger: ledger.accept(key))
+
+
+def retry(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:
+    """Have the next tick try an object again, whatever was the matter with it."""
+    return _for_each(jobs, ledger_file, key, lambda ledger: ledger.retry(key))
+
+
+def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callable[[Any], bool]) -> dict[str, Any]:
+    done = []
+    for job in jobs:
+        with ledger_file.open(replica_of(job), job.name) as ledger:
+            done += [job.name] if do(ledger) else []
+    return {"key": key, "jobs": done}

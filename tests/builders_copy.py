@@ -1,0 +1,193 @@
+"""What tests of listing and copying are made of: ends on a server, terms of a copy, and jobs."""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from builders import changed
+from fakes import MemoryPrincipal
+from faulty import FaultyS3
+
+from syncd.config import Job
+from syncd.copier import Engine
+from syncd.copying import Terms, stream
+from syncd.endpoints import Address
+from syncd.ends import End, Principal
+from syncd.model import Conflict, Failed, LogObject, Outcome, Shard, Transfer
+from syncd.s3 import Answer, Request, Side
+from syncd.source import BucketLister
+from syncd.transport import Credentials, Transport
+
+READER, WRITER = "arn:aws:iam::111111111111:role/reader", "arn:aws:iam::222222222222:user/syncd"
+A, B = "111111111111", "222222222222"
+SOURCE, DESTINATION = "example-trail", "example-b-logs"
+SHARD = Shard("logs/")
+MIB = 1024 * 1024
+
+
+def sha256_of(body: bytes) -> str:
+    """As S3's checksum headers have it."""
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def md5_of(body: bytes) -> str:
+    """The ETag of a plain object."""
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def listed(key: str, body: bytes = b"body", *, etag: str | None = None, size: int | None = None) -> LogObject:
+    """The object as a listing tells of it."""
+    return LogObject(key, md5_of(body) if etag is None else etag, len(body) if size is None else size, 0.0)
+
+
+def transfer_of(item: LogObject, *, prefix: str = "", compare_first: bool = False) -> Transfer:
+    return Transfer(SHARD, item, prefix + item.key, compare_first=compare_first)
+
+
+def terms(
+    *, multipart_above: int = 64 * MIB, part_size: int = 16 * MIB, landing: tuple[tuple[str, str], ...] = ()
+) -> Terms:
+    return Terms(
+        source_bucket=SOURCE,
+        source_owner=A,
+        source_principal=READER,
+        destination_bucket=DESTINATION,
+        destination_owner=B,
+        destination_principal=WRITER,
+        multipart_above=multipart_above,
+        part_size=part_size,
+        landing=landing,
+    )
+
+
+def address_of(url: str, bucket: str, region: str = "us-east-1") -> Address:
+    scheme, _, host = url.partition("://")
+    return Address(scheme, host, f"/{bucket}", region)
+
+
+def user_of(server: FaultyS3, account_id: str) -> MemoryPrincipal:
+    """A new user of the account."""
+    keys = server.add_user(account_id)
+    return MemoryPrincipal(keys.arn, [Credentials(keys.access_key_id, keys.secret_access_key, None, None)])
+
+
+class Ends:
+    """A source of Account A's and a destination of B's on a FaultyS3, each with a user of its own account."""
+
+    def __init__(
+        self,
+        server: FaultyS3,
+        *,
+        deadline_seconds: float = 60.0,
+        reader: Principal | None = None,
+        writer: Principal | None = None,
+    ) -> None:
+        for bucket, owner in ((SOURCE, A), (DESTINATION, B)):
+            server.create_bucket(bucket, account_id=owner)
+        self.server = server
+        self.requests: Counter[str] = Counter()
+        self.transport = Transport(deadline_seconds=deadline_seconds)
+        self.source = self._end(SOURCE, A, reader or user_of(server, A))
+        self.destination = self._end(DESTINATION, B, writer or user_of(server, B))
+
+    def _end(self, bucket: str, owner: str, principal: Principal) -> End:
+        address = address_of(self.server.url, bucket)
+        return End(bucket, owner, address, principal, self.transport, self.requests)
+
+    def lister(self, *, now: Callable[[], float] = lambda: 0.0) -> BucketLister:
+        """Lists the source."""
+        return BucketLister(self.source, Side.SOURCE, now=now)
+
+    def engine(self, *, in_flight: int = 16, memory_bytes: int = 64 * MIB, copy_terms: Terms | None = None) -> Engine:
+        """Streams from the source to the destination."""
+        agreed = copy_terms or terms()
+        return Engine(
+            self.source,
+            self.destination,
+            begin=lambda transfer: stream(transfer, agreed),
+            in_flight=in_flight,
+            memory_bytes=memory_bytes,
+            largest_read_bytes=agreed.multipart_above,
+        )
+
+    def put(self, key: str, body: bytes = b"body", **more: Any) -> Transfer:
+        """Puts an object into the source, and gives the decision to copy it."""
+        item = self.server.put(SOURCE, key, body, **more)
+        return transfer_of(LogObject(key, item.etag, len(body), item.last_modified.timestamp(), item.storage_class))
+
+    def replica(self, key: str) -> bytes:
+        """What the destination has under the key."""
+        return self.server.get(DESTINATION, key).body
+
+
+_JOB: dict[str, Any] = {
+    "name": "account-b",
+    "every": "5m",
+    "start": "31d",
+    "consumer": {"account_id": B},
+    "source": {"account_id": A, "bucket": SOURCE, "region": "us-east-1", "prefix": "", "accounts": [B]},
+    "destination": {"bucket": DESTINATION, "region": "us-east-1"},
+}
+
+
+def job_of(**changes: Any) -> Job:
+    """A job; of the changes, `__` in a name stands for the dot of a dotted key, and None removes a key."""
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    if "source.layout" in dotted:
+        dotted["source.accounts"] = None
+    return Job.model_validate(changed(_JOB, dotted))
+
+
+class Walk(NamedTuple):
+    """What a copy asked for, and what came of it."""
+
+    requests: list[Request]
+    outcome: Outcome
+
+    @property
+    def operations(self) -> list[str]:
+        return [f"{request.operation} {request.side}" for request in self.requests]
+
+
+def walk(transfer: Transfer, *answers: Answer, copy_terms: Terms | None = None) -> Walk:
+    """Gives a copy these answers, one a request; they must be as many as it asks for."""
+    steps = stream(transfer, copy_terms or terms())
+    requests = [next(steps)]
+    for number, answer in enumerate(answers, start=1):
+        try:
+            requests.append(steps.send(answer))
+        except StopIteration as done:
+            assert number == len(answers), f"the copy ended before {answers[number:]}"
+            return Walk(requests, done.value)
+    raise AssertionError(f"the copy goes on with {requests[-1]}")
+
+
+def ok(body: bytes = b"", status: int = 200, **headers: str) -> Answer:
+    """An answer; `_` in a header's name stands for `-`."""
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+def head_of(body: bytes, **headers: str) -> Answer:
+    """What HeadObject says of these bytes."""
+    return ok(content_length=str(len(body)), **headers)
+
+
+def refused(status: int, code: str = "", message: str = "Access Denied") -> Answer:
+    return Answer(status, {}, b"", code or str(status), message)
+
+
+def reason(outcome: Outcome) -> str:
+    assert isinstance(outcome, Failed)
+    return outcome.reason
+
+
+def detail(outcome: Outcome) -> str:
+    assert isinstance(outcome, Failed | Conflict)
+    return outcome.detail
+
+
+THERE = refused(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+MISSING = refused(404)
+CONCURRENT = refused(409, "ConditionalRequestConflict")

@@ -1,0 +1,111 @@
+"""A copy under every sequence of answers: it ends, claims only what was said, and leaves no upload behind."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+from builders_copy import (
+    CONCURRENT,
+    MISSING,
+    THERE,
+    head_of,
+    listed,
+    md5_of,
+    ok,
+    refused,
+    sha256_of,
+    terms,
+    transfer_of,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd import copying
+from syncd.model import AlreadyThere, Conflict, Copied, Outcome, Transfer
+from syncd.s3 import Answer, Request, Side
+
+BODY, OTHER = b"0123456789", b"abcdefghij"
+PART = 4
+LISTED = listed("logs/a", BODY)
+REFUSALS = [refused(403, "AccessDenied"), refused(503, "SlowDown"), refused(0, "timeout"), MISSING]
+BEGUN = ok(b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+COMPOSITE = sha256_of(b"".join(hashlib.sha256(BODY[at : at + PART]).digest() for at in range(0, 10, PART))) + "-3"
+
+
+def span_of(request: Request, body: bytes) -> bytes:
+    wanted = dict(request.headers).get("range")
+    if wanted is None:
+        return body
+    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    return body[int(first) : int(last) + 1]
+
+
+def of_a_read(request: Request) -> list[Answer]:
+    right = span_of(request, BODY)
+    if request.side is Side.DESTINATION:
+        return [ok(right, 206), ok(span_of(request, OTHER), 206), ok(right[1:], 206)]
+    etag = f'"{md5_of(BODY)}"'
+    return [ok(right, etag=etag)] * 6 + [
+        ok(right[1:], etag=etag),
+        ok(right, etag='"another"'),
+        refused(412, "PreconditionFailed"),
+    ]
+
+
+def of_a_look(_: Request) -> list[Answer]:
+    return [
+        MISSING,
+        head_of(BODY),
+        head_of(b"another size"),
+        *(head_of(BODY, x_amz_checksum_sha256=value) for value in (sha256_of(BODY), sha256_of(OTHER), COMPOSITE)),
+    ]
+
+
+PLAUSIBLE: dict[str, Callable[[Request], list[Answer]]] = {
+    "GetObject": of_a_read,
+    "HeadObject": of_a_look,
+    "PutObject": lambda _: [ok(), ok(), THERE, CONCURRENT],
+    "CreateMultipartUpload": lambda _: [BEGUN] * 4 + [ok(b"<html/>")],
+    "UploadPart": lambda _: [ok(etag='"1"')] * 6,
+    "CompleteMultipartUpload": lambda _: [ok(), ok(), THERE, CONCURRENT, refused(404, "NoSuchUpload")],
+    "AbortMultipartUpload": lambda _: [ok(status=204)],
+}
+
+
+def walked(steps: copying.Steps, answer: Callable[[Request], Answer]) -> Iterator[tuple[Request, Answer] | Outcome]:
+    """Each request with the answer that it gets, and at last the outcome."""
+    request = next(steps)
+    for _ in range(100):
+        given_answer = answer(request)
+        yield request, given_answer
+        try:
+            request = steps.send(given_answer)
+        except StopIteration as done:
+            yield done.value
+            return
+    raise AssertionError("the copy does not end")
+
+
+@settings(max_examples=500)
+@given(
+    data=st.data(), transfer=st.builds(transfer_of, st.just(LISTED), compare_first=st.booleans()), large=st.booleans()
+)
+def test_whatever_is_answered_a_copy_ends_and_claims_only_what_was_said(
+    data: st.DataObject, transfer: Transfer, *, large: bool
+) -> None:
+    agreed = terms(multipart_above=8 if large else 64, part_size=PART)
+
+    *asked, outcome = walked(
+        copying.stream(transfer, agreed),
+        lambda request: data.draw(st.sampled_from(PLAUSIBLE[request.operation](request) + REFUSALS)),
+    )
+
+    answers = [(request.operation, answer) for request, answer in asked]
+    writes = [answer for operation, answer in answers if operation in ("PutObject", "CompleteMultipartUpload")]
+    looks = [answer for operation, answer in answers if operation == "HeadObject"]
+    assert outcome.transfer == transfer
+    assert isinstance(outcome, Copied) == bool(writes and writes[-1].is_ok)
+    assert isinstance(outcome, AlreadyThere | Conflict) <= any(look.is_ok for look in looks)
+    assert all(("if-none-match", "*") in request.headers for request, _ in asked if request.operation == "PutObject")
+    if ("CreateMultipartUpload", BEGUN) in answers and not isinstance(outcome, Copied):
+        is_completed_before = bool(writes) and writes[-1].status == 404
+        assert is_completed_before or "AbortMultipartUpload" in dict(answers)

@@ -1,0 +1,264 @@
+"""A large object, copied in parts: request by request, through the answers that S3 may give."""
+
+import hashlib
+
+import pytest
+from builders_copy import (
+    MISSING,
+    THERE,
+    A,
+    B,
+    Walk,
+    detail,
+    head_of,
+    listed,
+    ok,
+    reason,
+    refused,
+    sha256_of,
+    terms,
+    transfer_of,
+    walk,
+)
+
+from syncd.model import AlreadyThere, Conflict, Copied
+from syncd.s3 import Answer
+
+LARGE_BODY = b"0123456789"
+LARGE = transfer_of(listed("logs/large", LARGE_BODY))
+IN_PARTS = terms(multipart_above=8, part_size=4, landing=(("x-amz-storage-class", "STANDARD_IA"),))
+SPANS = [LARGE_BODY[0:4], LARGE_BODY[4:8], LARGE_BODY[8:10]]
+BEGUN = ok(b"<InitiateMultipartUploadResult><UploadId>an id+/=</UploadId></InitiateMultipartUploadResult>")
+COMPLETED = ok(b"<CompleteMultipartUploadResult><ETag>&quot;x-3&quot;</ETag></CompleteMultipartUploadResult>")
+COMPOSITE = f"{sha256_of(b''.join(hashlib.sha256(span).digest() for span in SPANS))}-3"
+
+
+def part_read(number: int, **headers: str) -> Answer:
+    return ok(SPANS[number], 206, etag=f'"{LARGE.object.etag}"', **headers)
+
+
+def part_written(number: int) -> Answer:
+    return ok(etag=f'"part-{number}"')
+
+
+UPLOADED = (
+    part_read(0, content_type="application/json", x_amz_meta_signature="00ff"),
+    BEGUN,
+    part_written(1),
+    part_read(1),
+    part_written(2),
+    part_read(2),
+    part_written(3),
+)
+DONE_IN_PARTS = [
+    "HeadObject destination",
+    "GetObject source",
+    "CreateMultipartUpload destination",
+    "UploadPart destination",
+    "GetObject source",
+    "UploadPart destination",
+    "GetObject source",
+    "UploadPart destination",
+    "CompleteMultipartUpload destination",
+]
+
+
+def walk_in_parts(*answers: Answer) -> Walk:
+    return walk(LARGE, *answers, copy_terms=IN_PARTS)
+
+
+def test_a_large_object_is_copied_in_parts() -> None:
+    walked = walk_in_parts(MISSING, *UPLOADED, COMPLETED)
+
+    assert walked.operations == DONE_IN_PARTS
+    assert [request.body for request in walked.requests if request.operation == "UploadPart"] == SPANS
+    assert walked.outcome == Copied(LARGE)
+
+
+def test_each_part_is_read_by_its_range_and_the_listed_etag() -> None:
+    reads = [request for request in walk_in_parts(MISSING, *UPLOADED, COMPLETED).requests if request.method == "GET"]
+
+    assert [dict(request.headers)["range"] for request in reads] == ["bytes=0-3", "bytes=4-7", "bytes=8-9"]
+    assert {dict(request.headers)["if-match"] for request in reads} == {f'"{LARGE.object.etag}"'}
+    assert {dict(request.headers)["x-amz-expected-bucket-owner"] for request in reads} == {A}
+
+
+def test_metadata_and_what_lands_are_said_when_the_upload_begins() -> None:
+    begin = walk_in_parts(MISSING, *UPLOADED, COMPLETED).requests[2]
+
+    assert (begin.method, begin.query) == ("POST", "uploads=")
+    assert dict(begin.headers) == {
+        "content-type": "application/json",
+        "x-amz-meta-signature": "00ff",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-checksum-algorithm": "SHA256",
+        "x-amz-expected-bucket-owner": B,
+    }
+
+
+def test_each_part_is_written_with_its_number_its_checksum_and_the_owner() -> None:
+    walked = walk_in_parts(MISSING, *UPLOADED, COMPLETED)
+
+    parts = [request for request in walked.requests if request.operation == "UploadPart"]
+    assert [part.query for part in parts] == [f"partNumber={n}&uploadId=an%20id%2B%2F%3D" for n in (1, 2, 3)]
+    assert [dict(part.headers)["x-amz-checksum-sha256"] for part in parts] == [sha256_of(span) for span in SPANS]
+    assert {dict(part.headers)["x-amz-expected-bucket-owner"] for part in parts} == {B}
+
+
+def test_an_upload_is_completed_with_every_part_and_never_overwrites() -> None:
+    complete = walk_in_parts(MISSING, *UPLOADED, COMPLETED).requests[-1]
+
+    assert dict(complete.headers)["if-none-match"] == "*"
+    assert dict(complete.headers)["x-amz-expected-bucket-owner"] == B
+    for number, span in enumerate(SPANS, start=1):
+        row = (
+            f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;part-{number}&quot;</ETag>"
+            f"<ChecksumSHA256>{sha256_of(span)}</ChecksumSHA256></Part>"
+        )
+        assert row.encode() in complete.body
+
+
+def test_an_object_at_the_bound_is_copied_whole() -> None:
+    transfer = transfer_of(listed("logs/a", b"12345678"))
+
+    walked = walk(transfer, ok(b"12345678"), ok(), copy_terms=IN_PARTS)
+
+    assert walked.operations == ["GetObject source", "PutObject destination"]
+
+
+def test_a_destination_that_does_not_tell_whether_a_key_is_there_is_written_to() -> None:
+    walked = walk_in_parts(refused(403), *UPLOADED, COMPLETED)
+
+    assert walked.outcome == Copied(LARGE)
+
+
+def test_a_destination_that_cannot_be_asked_is_not_written_to() -> None:
+    walked = walk_in_parts(refused(503, "SlowDown"))
+
+    assert reason(walked.outcome) == "slow_down"
+
+
+ABORT = ok(status=204)
+FAILURES_IN_PARTS = {
+    "a part that is not written": ([*UPLOADED[:2], refused(503, "SlowDown")], "slow_down", "UploadPart"),
+    "a part that is not read": ([*UPLOADED[:3], refused(403, "AccessDenied")], "access_denied", "GetObject"),
+    "an object that changed between its parts": (
+        [*UPLOADED[:3], refused(412, "PreconditionFailed")],
+        "object_changed",
+        "GetObject",
+    ),
+    "a part of which too little comes": (
+        [*UPLOADED[:3], ok(b"45", 206, etag=f'"{LARGE.object.etag}"')],
+        "short_body",
+        "GetObject",
+    ),
+    "a part that is broken on its way": ([*UPLOADED[:2], refused(400, "BadDigest")], "checksum_mismatch", "UploadPart"),
+    "an upload that is not completed": (
+        [*UPLOADED, refused(403, "AccessDenied", "kms:Decrypt")],
+        "kms_access_denied",
+        "CompleteMultipartUpload",
+    ),
+    "an upload that is completed with an error in a 200": (
+        [*UPLOADED, Answer(200, {}, b"", "InternalError", "")],
+        "server_error",
+        "CompleteMultipartUpload",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FAILURES_IN_PARTS)
+def test_an_upload_that_fails_is_aborted(what: str) -> None:
+    answers, expected, operation = FAILURES_IN_PARTS[what]
+
+    walked = walk_in_parts(MISSING, *answers, ABORT)
+
+    assert reason(walked.outcome) == expected
+    assert operation in detail(walked.outcome)
+    assert walked.operations[-1] == "AbortMultipartUpload destination"
+    assert (walked.requests[-1].method, walked.requests[-1].query) == ("DELETE", "uploadId=an%20id%2B%2F%3D")
+
+
+def test_an_abort_that_fails_changes_nothing() -> None:
+    answers, expected, _ = FAILURES_IN_PARTS["a part that is not written"]
+
+    assert reason(walk_in_parts(MISSING, *answers, refused(403, "AccessDenied")).outcome) == expected
+
+
+def test_an_upload_that_does_not_begin_has_nothing_to_abort() -> None:
+    walked = walk_in_parts(MISSING, part_read(0), refused(403, "AccessDenied"))
+
+    assert reason(walked.outcome) == "access_denied"
+    assert walked.operations[-1] == "CreateMultipartUpload destination"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html/>", b"<InitiateMultipartUploadResult/>", b"not xml"])
+def test_an_upload_that_begins_without_an_id_is_an_unexpected_answer(body: bytes) -> None:
+    outcome = walk_in_parts(MISSING, part_read(0), ok(body)).outcome
+
+    assert reason(outcome) == "unexpected_answer"
+    assert "CreateMultipartUpload" in detail(outcome)
+
+
+def test_an_upload_that_lost_against_the_same_content_is_already_there() -> None:
+    walked = walk_in_parts(MISSING, *UPLOADED, THERE, ABORT, head_of(LARGE_BODY, x_amz_checksum_sha256=COMPOSITE))
+
+    assert walked.operations[-2:] == ["AbortMultipartUpload destination", "HeadObject destination"]
+    assert walked.outcome == AlreadyThere(LARGE)
+
+
+def test_an_upload_that_lost_against_the_same_content_in_one_piece_is_already_there() -> None:
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=sha256_of(LARGE_BODY))
+
+    assert walk_in_parts(MISSING, *UPLOADED, THERE, ABORT, there).outcome == AlreadyThere(LARGE)
+
+
+def test_an_upload_that_lost_against_other_content_is_a_conflict() -> None:
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=sha256_of(b"another"))
+
+    assert isinstance(walk_in_parts(MISSING, *UPLOADED, THERE, ABORT, there).outcome, Conflict)
+
+
+def test_an_upload_that_lost_against_other_parts_is_read_and_hashed() -> None:
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=f"{sha256_of(b'other parts')}-2")
+    spans = [ok(span, 206) for span in SPANS]
+
+    assert walk_in_parts(MISSING, *UPLOADED, THERE, ABORT, there, *spans).outcome == AlreadyThere(LARGE)
+
+
+def test_an_upload_that_was_completed_by_a_request_whose_answer_was_lost_is_found_there() -> None:
+    lost = refused(404, "NoSuchUpload", "The specified upload does not exist.")
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=COMPOSITE)
+
+    assert walk_in_parts(MISSING, *UPLOADED, lost, there).outcome == AlreadyThere(LARGE)
+
+
+def test_an_upload_that_somebody_aborted_fails() -> None:
+    lost = refused(404, "NoSuchUpload", "The specified upload does not exist.")
+
+    outcome = walk_in_parts(MISSING, *UPLOADED, lost, MISSING, ABORT).outcome
+
+    assert "NoSuchUpload" in detail(outcome)
+
+
+def test_a_large_replica_is_compared_before_anything_is_uploaded() -> None:
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=COMPOSITE)
+
+    walked = walk_in_parts(there, part_read(0), part_read(1), part_read(2), there)
+
+    assert walked.operations == ["HeadObject destination", *["GetObject source"] * 3, "HeadObject destination"]
+    assert walked.outcome == AlreadyThere(LARGE)
+
+
+def test_a_large_replica_of_other_content_is_a_conflict_before_anything_is_uploaded() -> None:
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=sha256_of(b"another"))
+
+    walked = walk_in_parts(there, part_read(0), part_read(1), part_read(2), there)
+
+    assert isinstance(walked.outcome, Conflict)
+    assert "CreateMultipartUpload destination" not in walked.operations
+
+
+def test_a_large_object_whose_source_cannot_be_read_to_its_end_is_not_compared() -> None:
+    outcome = walk_in_parts(head_of(LARGE_BODY), part_read(0), refused(403, "AccessDenied")).outcome
+
+    assert reason(outcome) == "access_denied"

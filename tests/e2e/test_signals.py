@@ -1,0 +1,106 @@
+"""A run that is interrupted ends after what is in flight, says so, and goes on from there when started again."""
+
+import signal
+import threading
+from datetime import datetime
+
+import pytest
+from builders import ACCOUNTS, REGIONS, Trail, days_before
+from faulty import Slow, Stall
+from program import Running
+from stage import Stage
+from waiting import wait_until
+
+SIGNALS = {"SIGTERM": (signal.SIGTERM, 143), "SIGINT": (signal.SIGINT, 130)}
+OBJECTS = 600
+
+
+def begun(stage: Stage, now: datetime) -> tuple[str, ...]:
+    days = days_before(now, 5)
+    stage.deliver(Trail().span(ACCOUNTS[:3], REGIONS[:2], days, logs=20))
+    stage.job()
+    return ("catch-up", "--json", "--from", f"{days[0]}")
+
+
+def is_over(process: Running) -> bool:
+    """Sends one SIGTERM more; whether that was in vain."""
+    process.signal(signal.SIGTERM)
+    return not process.is_alive
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_an_interrupted_catch_up_records_what_was_in_flight_and_is_resumed(
+    stage: Stage, now: datetime, name: str
+) -> None:
+    number, code = SIGNALS[name]
+    command = begun(stage, now)
+    slow = stage.server.faults.add("GetObject", Slow(0.1))
+
+    with stage.start(*command) as process:
+        wait_until(lambda: stage.requests("PutObject") >= 40, what="forty writes")
+        process.signal(number)
+        interrupted = process.ended(seconds=30)
+    stage.server.faults.remove(slow)
+    there = len(stage.replica())
+    resumed = stage.syncd(*command)
+
+    assert (interrupted.code, interrupted.job["outcome"]) == (code, "interrupted")
+    assert interrupted.job["copied"] == there < OBJECTS
+    assert (resumed.code, resumed.job["copied"], resumed.job["already_there"]) == (0, OBJECTS - there, 0)
+    assert stage.requests("PutObject") == OBJECTS
+    assert stage.replica() == stage.source()
+
+
+def test_an_interrupted_tick_claims_no_horizon(stage: Stage, now: datetime) -> None:
+    begun(stage, now)
+    stage.server.faults.add("GetObject", Slow(0.1))
+
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: stage.requests("PutObject") >= 20, what="twenty writes")
+        process.signal(signal.SIGTERM)
+        ran = process.ended(seconds=30)
+
+    assert (ran.code, ran.job["outcome"], ran.job["complete_until"]) == (143, "interrupted", None)
+
+
+def test_a_second_signal_gives_up_what_is_in_flight(stage: Stage, now: datetime) -> None:
+    command = begun(stage, now)
+    stalled = stage.server.faults.add("GetObject", Stall())
+
+    with stage.start(*command) as process:
+        wait_until(lambda: stalled.hits >= 20, what="reads in flight")
+        wait_until(lambda: is_over(process), seconds=20, what="the end, signal by signal")
+        ran = process.ended()
+
+    assert (ran.code, ran.job["outcome"]) == (143, "interrupted")
+    assert stage.replica() == {}
+
+
+def test_a_signal_while_the_source_is_listed_ends_the_run(stage: Stage, now: datetime) -> None:
+    command = begun(stage, now)
+    go_on = threading.Event()
+    stalled = stage.server.faults.add(lambda request: bool(request.query.get("start-after")), Stall(go_on))
+
+    with stage.start(*command) as process:
+        wait_until(lambda: stalled.hits > 0, what="a listing in flight")
+        process.signal(signal.SIGTERM)
+        go_on.set()
+        ran = process.ended(seconds=30)
+
+    assert (ran.code, ran.job["outcome"], ran.job["copied"]) == (143, "interrupted", 0)
+
+
+def test_a_signal_before_any_request_is_answered_ends_the_run(stage: Stage, now: datetime) -> None:
+    command = begun(stage, now)
+    go_on = threading.Event()
+    stalled = stage.server.faults.add("AssumeRole", Stall(go_on))
+
+    with stage.start(*command) as process:
+        wait_until(lambda: stalled.hits > 0, what="the role being asked for")
+        process.signal(signal.SIGTERM)
+        go_on.set()
+        ran = process.ended(seconds=30)
+
+    assert ran.code == 143
+    assert "Traceback" not in ran.stderr
+    assert stage.replica() == {}

@@ -1,0 +1,94 @@
+"""What a day of ticks asks of S3 when nothing is new: it follows the shards and what is recent, not the history."""
+
+import random
+from math import ceil
+
+import pytest
+
+from .bucket import Bucket
+from .deliveries import BEGIN, DAY, HOUR, MINUTE, Delivery, Weather, deliveries
+from .pullers import Syncd
+
+SHARDS = tuple((account, region) for account in ("222222222222", "333333333333") for region in ("eu-west-1", "us-east-1"))
+HISTORY_DAYS = 33
+QUIET_AT = BEGIN + HISTORY_DAYS * DAY
+TICKS_A_DAY = 288
+FOLDERS = 1 + 2
+"""What discovery lists each tick here: the top, and the regions of each account."""
+
+
+def history(files_a_day: int) -> list[Delivery]:
+    weather = Weather(
+        days=HISTORY_DAYS, slot_minutes=24 * 60 / files_a_day, out_of_order=0, hours_late=0, weeks_late=0, outages=0
+    )
+    return deliveries(1, SHARDS, weather)
+
+
+def day_of_ticks(syncd: Syncd) -> int:
+    """How many LISTs a day of ticks takes when nothing is new, once everything has been copied."""
+    bucket = syncd.bucket
+    for now in (QUIET_AT + HOUR, QUIET_AT + HOUR + DAY):
+        bucket.advance(now)
+        syncd.tick()
+    before = bucket.lists
+    for tick in range(TICKS_A_DAY):
+        bucket.advance(QUIET_AT + HOUR + DAY + (tick + 1) * 5 * MINUTE)
+        syncd.tick()
+    return bucket.lists - before
+
+
+@pytest.mark.parametrize("files_a_day", [30, 450])
+def test_a_day_without_news_takes_a_list_a_shard_and_tick_and_one_per_thousand_recent_and_deep_keys(
+    files_a_day: int,
+) -> None:
+    syncd = Syncd(Bucket(history(files_a_day), page_keys=1000), chance=random.Random(1))
+
+    lists = day_of_ticks(syncd)
+
+    shards = len(SHARDS)
+    recent_pages = 24 * ceil(2 * files_a_day / 1000 + 1) * shards
+    deep_pages = ceil(HISTORY_DAYS * files_a_day / 1000 + 1) * shards
+    assert lists <= TICKS_A_DAY * (shards + FOLDERS) + recent_pages + deep_pages
+
+
+def test_the_deep_tier_looks_at_every_key_of_its_day_folders_once_a_day() -> None:
+    syncd = Syncd(Bucket(history(100), page_keys=1000), chance=random.Random(1))
+    bucket = syncd.bucket
+    for now in (QUIET_AT + HOUR, QUIET_AT + HOUR + DAY):
+        bucket.advance(now)
+        syncd.tick()
+    begin = bucket.now
+
+    ledger = syncd.ledger()
+    rounds = 0
+    last = {state.shard.prefix: state.deep_key for state in ledger.shards().values()}
+    for tick in range(2 * TICKS_A_DAY):
+        bucket.advance(begin + (tick + 1) * 5 * MINUTE)
+        syncd.tick()
+        for prefix, state in syncd.ledger().shards().items():
+            rounds += last[prefix] != "" and state.deep_key == ""
+            last[prefix] = state.deep_key
+
+    assert 2 * len(SHARDS) - len(SHARDS) <= rounds <= 2 * len(SHARDS) + len(SHARDS)
+
+
+def test_a_large_organization_is_not_listed_whole_in_each_tick() -> None:
+    shards = [(f"{account:012}", "us-east-1") for account in range(1, 401)]
+    weather = Weather(days=3, slot_minutes=12 * 60, out_of_order=0, hours_late=0, weeks_late=0, outages=0)
+    syncd = Syncd(Bucket(deliveries(1, shards, weather), page_keys=1000), chance=random.Random(1))
+    bucket = syncd.bucket
+    for minute in (0, 5, 10):
+        bucket.advance(BEGIN + 5 * DAY + minute * MINUTE)
+        syncd.tick()
+
+    lists = []
+    for tick in range(12):
+        before = bucket.lists
+        bucket.advance(BEGIN + 5 * DAY + (15 + 5 * tick) * MINUTE)
+        syncd.tick()
+        lists.append(bucket.lists - before)
+
+    assert max(lists) < (400 + 401) / 2
+    assert sum(lists) / len(lists) < (400 + 401) / 3
+    assert syncd.report is not None
+    assert syncd.report.complete_until >= bucket.now - syncd.pace.lateness - syncd.pace.discovery_every - 10 * MINUTE
