@@ -23,7 +23,7 @@ check: $(VENV)/.test  ## style, types, architecture, and whether the generated r
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m syncd.reference --check
 
 docs: $(VENV)/.test  ## writes docs/reference.md from the code

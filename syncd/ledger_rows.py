@@ -67,7 +67,7 @@ def encode_keys(shard: Shard, keys: Iterable[str]) -> dict[str, str]:
     for key in keys:
         if not key.startswith(prefix):
             raise ValueError(f"{key!r} is not under {prefix!r}")
-        day = _compact_day(key[len(prefix) : folder_end]) if stem else ""
+        day = _compact_day(key[len(prefix) : folder_end])
         tails[_dated_tail(day, key[folder_end:], stem) if day else NO_DAY + key[len(prefix) :]] = key
     return tails
 

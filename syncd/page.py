@@ -194,7 +194,7 @@ def _job_rows(board: Board, standing: Standing, now: float) -> list[Markup]:
             "tr",
             element("td", badge(standing, now)),
             element("th", element("a", standing.job, href=f"/jobs/{quote(standing.job)}"), scope="row"),
-            element("td", (last.mode if last else None) or "-"),
+            element("td", (last.mode if last else None) or "-", class_="word"),
             element("td", span(now - standing.complete_until) if standing.complete_until else "-", class_="number"),
             element("td", minute(standing.complete_until), class_="time"),
             element(

@@ -30,6 +30,7 @@ a:focus-visible, input:focus-visible, button:focus-visible, .scroll:focus-visibl
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; }
 caption { text-align: left; padding: .55rem .8rem; color: var(--soft); }
+td.word { white-space: nowrap; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .8rem; border-top: 1px solid var(--line); }
 thead th { background: var(--panel); color: var(--soft); font-weight: 600; white-space: nowrap; border-top: 0; }
 tbody th { font-weight: 600; }
@@ -40,7 +41,7 @@ td small { display: block; color: var(--soft); font-size: .85rem; }
 tr.why td { border-top: 0; padding-top: 0; padding-bottom: .7rem; }
 .badge { display: inline-block; white-space: nowrap; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .6rem; font-size: .85rem; font-weight: 600; }
 .badge.good { color: var(--good); } .badge.bad { color: var(--bad); } .badge.warn { color: var(--warn); } .badge.none { color: var(--soft); }
-ul.why { margin: 0; padding-left: 1.1rem; overflow-wrap: anywhere; }
+ul.why { margin: 0; padding-left: 1.1rem; overflow-wrap: anywhere; max-width: calc(100vw - 12rem); }
 ul.why li { margin: .15rem 0; }
 .remedy { color: var(--soft); }
 td small { overflow-wrap: anywhere; }

@@ -93,7 +93,7 @@ def usual_keys(draw: st.DrawFn) -> str:
             "2026/11/24/111111111111_CloudTrail-Digest_us-east-1_my_trail_us-east-1_20261124T081500Z.json.gz",
             "20261124:my_trail_us-east-1_20261124T081500Z",
         ),
-        (FLAT, "2026/11/24/x", "=2026/11/24/x"),
+        (FLAT, "2026/11/24/x", "20261124<x"),
     ],
 )
 def test_a_key_is_written_as_what_its_shard_and_day_do_not_say(shard: Shard, name: str, tail: str) -> None:

@@ -1,0 +1,278 @@
+"""`syncd init`: a first configuration, from a few answers; nothing that is there already is touched."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from syncd.config import Job, completed
+from syncd.configfile import DEFAULT_PATH
+from syncd.diagnosis import examine
+from syncd.rules import JOB_RULES
+
+# Which flag an answer that cannot be used came from, by the key of the job that it became.
+_FLAGS = {
+    "name": "--name",
+    "consumer.account_id": "--consumer-account",
+    "consumer.profile": "--profile",
+    "consumer.credentials_file": "--credentials-file",
+    "source.account_id": "--source-account",
+    "source.bucket": "--bucket",
+    "source.region": "--region",
+    "source.prefix": "--prefix",
+    "source.organization_id": "--organization-id",
+    "source.accounts": "--account",
+    "source.role.arn": "--role",
+    "source.role.external_id": "--external-id",
+    "destination.bucket": "--destination",
+    "destination.region": "--destination-region",
+    "destination.prefix": "--destination-prefix",
+    "endpoints.s3": "--endpoint",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What was given, asked or found out; None is still to be known, or left out where that is allowed."""
+
+    name: str | None = None
+    consumer_account: str | None = None
+    profile: str | None = None
+    credentials_file: str | None = None
+    source_account: str | None = None
+    bucket: str | None = None
+    region: str | None = None
+    prefix: str | None = None
+    organization_id: str | None = None
+    accounts: Sequence[str] = ()
+    role: str | None = None
+    external_id: str | None = None
+    destination: str | None = None
+    destination_region: str | None = None
+    destination_prefix: str | None = None
+    endpoint: str | None = None
+
+    def filled(self, **found: Any) -> "Answers":
+        """With what was found out where nothing was given."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Answers(**{name: own[name] or found.get(name) or own[name] for name in own})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `init` did, and what comes next."""
+
+    wrote: Sequence[Path]
+    kept: Sequence[Path]
+    next: Sequence[tuple[str, str]]
+    """What for, and the command."""
+
+
+class Refused(Exception):
+    """Nothing was written; `problems` say why, each with its flag."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def derived(answers: Answers) -> Answers:
+    """What follows from other answers: the source's account from the role, names and regions from what is known."""
+    role_account = (answers.role or "").split(":")[4:5]
+    answers = answers.filled(source_account=role_account[0] if role_account else None)
+    # A third party reads the logs of all accounts (scenario 2), others their own (scenario 1).
+    is_for_all = bool(answers.external_id or answers.organization_id)
+    own = ("*",) if is_for_all or answers.consumer_account is None else (answers.consumer_account,)
+    return answers.filled(
+        name=answers.consumer_account and f"account-{answers.consumer_account}",
+        accounts=own,
+        destination_region=answers.region,
+    )
+
+
+def found_out(answers: Answers) -> Answers:
+    """With what AWS tells of it: whose the credentials are, and where the buckets lie. Nothing where it tells nothing."""
+    answers = derived(answers)
+    try:
+        session = boto3.Session(profile_name=None if answers.credentials_file else answers.profile)
+    except BotoCoreError:
+        return answers
+    if answers.credentials_file is None and answers.consumer_account is None:
+        answers = answers.filled(consumer_account=_account(session, answers.endpoint))
+    region = answers.bucket and _region(session, answers.bucket, answers.endpoint)
+    answers = answers.filled(region=region or (None if answers.region else session.region_name))
+    if answers.destination is not None and answers.destination_region is None:
+        answers = answers.filled(destination_region=_region(session, answers.destination, answers.endpoint))
+    return derived(answers)
+
+
+def _account(session: boto3.Session, endpoint: str | None) -> str | None:
+    region = session.region_name or "us-east-1"
+    try:
+        client = session.client("sts", region_name=region, endpoint_url=endpoint)
+        try:
+            return str(client.get_caller_identity()["Account"])
+        finally:
+            client.close()
+    except (BotoCoreError, ClientError):
+        return None
+
+
+def _region(session: boto3.Session, bucket: str, endpoint: str | None) -> str | None:
+    """S3 names a bucket's region even in a refusal."""
+    try:
+        client = session.client("s3", region_name=session.region_name or "us-east-1", endpoint_url=endpoint)
+        try:
+            headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+        except ClientError as error:
+            headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+        finally:
+            client.close()
+    except BotoCoreError:
+        return None
+    found = headers.get("x-amz-bucket-region")
+    return None if found is None else str(found)
+
+
+def write(answers: Answers, directory: Path, *, state_dir: Path | None = None) -> Written:
+    """Write syncd.toml, where there is none, and the job's file.
+
+    Raises:
+        Refused: an answer cannot be used, or the job's file is there already; nothing was written.
+        OSError: a file cannot be written.
+    """
+    raw = job_table(answers)
+    findings = examine(Job, completed(raw), JOB_RULES)[1]
+    if findings:
+        raise Refused([f"{_FLAGS.get(key, key)}: {message}" for key, message in findings])
+    top, job = directory / "syncd.toml", directory / "jobs.d" / f"{raw['name']}.toml"
+    if job.exists():
+        raise Refused([f"--name: {job} is there already, and is left as it is; give the new job another name"])
+    job.parent.mkdir(parents=True, exist_ok=True)
+    wrote, kept = [], []
+    try:
+        _write_new(top, _top_text(state_dir or _state_dir(directory)))
+        wrote.append(top)
+    except FileExistsError:
+        kept.append(top)
+    _write_new(job, _job_text(raw))
+    wrote.append(job)
+    option = "" if top == DEFAULT_PATH else f" --config {top}"
+    name = raw["name"]
+    steps = [
+        ("print what both accounts must allow", f"syncd policies {name}{option}"),
+        ("see whether they do", f"syncd check {name}{option}"),
+        ("copy for the first time", f"syncd tick {name}{option}"),
+        ("and from then on", f"syncd run{option}"),
+    ]
+    return Written(wrote, kept, steps)
+
+
+def job_table(answers: Answers) -> dict[str, Any]:
+    """The job as a table of its file."""
+    accounts: Any = "*" if "*" in answers.accounts else list(answers.accounts)
+    role = {"arn": answers.role, "external_id": answers.external_id, "third_party": bool(answers.external_id) or None}
+    table: dict[str, Any] = {
+        "name": answers.name,
+        "consumer": {
+            "account_id": answers.consumer_account,
+            "profile": answers.profile,
+            "credentials_file": answers.credentials_file,
+        },
+        "source": {
+            "account_id": answers.source_account,
+            "bucket": answers.bucket,
+            "region": answers.region,
+            "prefix": answers.prefix,
+            "organization_id": answers.organization_id,
+            "accounts": accounts or None,
+            "role": _given(role) if answers.role else None,
+        },
+        "destination": {
+            "bucket": answers.destination,
+            "region": answers.destination_region,
+            "prefix": answers.destination_prefix,
+        },
+        "endpoints": {"s3": answers.endpoint} if answers.endpoint else None,
+    }
+    return {name: _given(item) if isinstance(item, Mapping) else item for name, item in _given(table).items()}
+
+
+def _given(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _state_dir(directory: Path) -> Path:
+    return Path("/var/lib/syncd") if directory == DEFAULT_PATH.parent else directory.absolute() / "state"
+
+
+def _write_new(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _top_text(state_dir: Path) -> str:
+    return f"""\
+# syncd.toml: what holds for all jobs. The jobs themselves are one file each, in jobs.d.
+# No secret stands in these files, only where to find one.
+
+state_dir = {_toml(str(state_dir))}    # where the state is kept
+jobs = ["jobs.d/*.toml"]    # relative to this file
+
+[http]
+listen = "127.0.0.1:9464"    # /metrics, /healthz and /readyz of `syncd run`; "" turns them off
+
+[defaults]    # any keys of a job, for all jobs; a job's own keys win
+every = "5m"
+"""
+
+
+_ABOUT = {
+    "name": "in logs, metrics and verbs",
+    "consumer": "who reads the source, and owns the destination",
+    "consumer.account_id": "credentials of another account are refused",
+    "consumer.profile": "of the AWS configuration",
+    "consumer.credentials_file": "an AWS credentials file",
+    "source": "the bucket that CloudTrail delivers to",
+    "source.account_id": "a bucket of another account is refused",
+    "source.prefix": "the trail's S3KeyPrefix, before AWSLogs/",
+    "source.organization_id": "of an organization's trail",
+    "source.accounts": 'whose logs; "*" discovers them',
+    "source.role": "the role in the source's account that is assumed",
+    "source.role.external_id": "that the role's trust policy asks for",
+    "source.role.third_party": "the source belongs to another party: external_id is required",
+    "destination": "the consumer's own bucket",
+    "destination.prefix": "put in front of the source's key, literally",
+    "endpoints": "an S3-compatible server instead of AWS",
+}
+
+
+def _job_text(raw: Mapping[str, Any]) -> str:
+    """The file: a comment at each key whose meaning its name does not tell."""
+    lines = [f"name = {_toml(raw['name'])}    # {_ABOUT['name']}"]
+    lines += ['start = "31d"    # how far back it begins: "now", a duration, a day ("2026-11-01"), or "beginning"']
+    for name, table in raw.items():
+        if isinstance(table, Mapping):
+            lines += ["", *_table_lines(name, table)]
+    return "\n".join(lines) + "\n"
+
+
+def _table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
+    lines = [f"[{name}]    # {_ABOUT[name]}"]
+    for key, value in table.items():
+        if not isinstance(value, Mapping):
+            about = _ABOUT.get(f"{name}.{key}")
+            lines.append(f"{key} = {_toml(value)}" + (f"    # {about}" if about else ""))
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", *_table_lines(f"{name}.{key}", value)]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    """JSON's strings, lists of them, and booleans are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)

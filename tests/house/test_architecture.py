@@ -1,0 +1,116 @@
+"""The house rules that a machine can hold."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+PACKAGE = sorted((PROJECT / "syncd").glob("*.py"))
+TESTS = sorted((PROJECT / "tests").rglob("*.py"))
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 50
+BANNED_WORDS = re.compile("TO" + "DO|FIX" + "ME|X" + "XX|NotImplemented" + "Error")
+BANNED_IN_TESTS = re.compile(
+    "pytest" + r"\.(skip|xfail|importorskip)|mark\.(skip|xfail)|unittest" + r"\.mock|Magic" + "Mock"
+)
+NAMELESS = re.compile("manager|helper|util|common|base|misc")
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def test_imports_go_one_way_and_the_core_does_no_io() -> None:
+    program = Path(sys.executable).parent / "lint-imports"
+
+    run = subprocess.run([program, "--no-logo", "--no-cache"], cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = grimp.build_graph("syncd", cache_dir=None)
+
+    tangled = {
+        module
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+        if graph.chain_exists(importer=imported, imported=module)
+    }
+
+    assert tangled == set()
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=label)
+def test_a_module_has_a_name_and_a_docstring_and_an_end(path: Path) -> None:
+    text = path.read_text()
+
+    assert not NAMELESS.search(path.stem)
+    assert ast.get_docstring(ast.parse(text)) or not text
+    assert len(text.splitlines()) <= LONGEST_MODULE
+
+
+@pytest.mark.parametrize("path", [*PACKAGE, *TESTS], ids=label)
+def test_nothing_is_left_for_later(path: Path) -> None:
+    assert BANNED_WORDS.findall(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", [*PACKAGE, *TESTS], ids=label)
+def test_nothing_waits_by_sleeping(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+    assert [call.lineno for call in calls if name_of(call.func) == "sleep"] == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=label)
+def test_no_test_is_skipped_and_nothing_is_mocked(path: Path) -> None:
+    assert BANNED_IN_TESTS.findall(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=label)
+def test_a_function_fits_on_a_screen(path: Path) -> None:
+    too_long = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= LONGEST_FUNCTION
+    ]
+
+    assert too_long == []
+
+
+def test_everything_is_caught_in_two_places_only() -> None:
+    """In the daemon, where APScheduler would swallow it; in the engine, which raises it again on its own thread."""
+    swallowing = {path.name for path in PACKAGE for handler in handlers(path) if is_broad(handler)}
+
+    assert swallowing <= {"copier.py", "ticker.py"}
+
+
+def test_the_version_is_written_once() -> None:
+    assert [path.name for path in PACKAGE if "__version__ =" in path.read_text()] == ["__init__.py"]
+    assert 'dynamic = ["version"]' in (PROJECT / "pyproject.toml").read_text()
+
+
+def handlers(path: Path) -> Iterator[ast.ExceptHandler]:
+    """The except clauses of a module."""
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler))
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches everything and does not raise it again."""
+    is_everything = handler.type is None or name_of(handler.type) in {"Exception", "BaseException"}
+    return is_everything and not any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+
+
+def name_of(node: ast.expr | None) -> str:
+    """The last part of a dotted name; empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
