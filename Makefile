@@ -34,13 +34,13 @@ format: $(VENV)/.test  ## lets ruff mend what it can
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.bench  ## syncd beside its peers, on the same server in the same run
-	$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
-simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what listings of several kinds lose
-	$(BIN)/python -m benchmarks.simulate $(ARGS)
+simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what cursors of other kinds lose
+	@cd tests && ../$(BIN)/python -m simulation $(ARGS)
 
 scale: $(VENV)/.test  ## state files of a million and ten million objects
-	$(BIN)/python -m benchmarks.scale $(ARGS)
+	@$(BIN)/python benchmarks/scale.py $(ARGS)
 
 lock:  ## resolves the lock files anew; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv" >&2; exit 1; }

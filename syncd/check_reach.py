@@ -32,7 +32,6 @@ def copy_modes_check(
     job: Job, actors: Actors, source: End, destination: End, newest: str | None, remedies: Remedies
 ) -> Check:
     """Who could copy server-side, by a CopyObject whose condition no object meets."""
-    del remedies
     wanted = job.destination.copy_mode
     if job.endpoints.is_given:
         return Check(COPY_MODES, Status.INFORMATION, "stream: servers beside S3 may overwrite on CopyObject")
@@ -56,15 +55,8 @@ def copy_modes_check(
     detail = found if able else f"{found} {' and '.join(f'the {name}' for name in works)}"
     signer = job.destination.signer
     if wanted == "server-side" and not (able if signer == "auto" else works.get(signer)):
-        remedy = 'set destination.copy = "auto" or "stream", or put the documents of `syncd policies` in place:'
-        return Check(COPY_MODES, Status.FAILED, detail, f"{remedy} {_copy_documents(job)}")
+        return Check(COPY_MODES, Status.FAILED, detail, remedies.copying())
     return Check(COPY_MODES, Status.INFORMATION, detail)
-
-
-def _copy_documents(job: Job) -> str:
-    if job.destination.signer == "consumer" or job.source.role is None:
-        return "source-bucket-policy and consumer-read-policy"
-    return "destination-bucket-policy and role-access-policy"
 
 
 def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:

@@ -8,11 +8,135 @@ from typing import Annotated
 
 import typer
 
-from syncd import check, check_screen, checks, granting, logs, policies, policy_files, session
+from syncd import (
+    check,
+    check_screen,
+    checks,
+    configfile,
+    granting,
+    init,
+    logs,
+    policies,
+    policy_files,
+    questions,
+    session,
+)
 from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
+from syncd.report import FAILED, USAGE
 from syncd.wiring import Installation
 
 app = typer.Typer()
+
+_DIRECTORY = configfile.DEFAULT_PATH.parent
+
+DirectoryOption = Annotated[Path, typer.Option("--directory", metavar="DIR", help="Where to write it.")]
+NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The job's name; else account-ID.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The consumer's AWS profile.")]
+CredentialsFileOption = Annotated[
+    Path | None, typer.Option("--credentials-file", metavar="PATH", help="The consumer's AWS credentials file.")
+]
+ConsumerAccountOption = Annotated[
+    str | None, typer.Option("--consumer-account", metavar="ID", help="The consumer's account; else asked of AWS.")
+]
+BucketOption = Annotated[
+    str | None, typer.Option("--bucket", metavar="BUCKET", help="The bucket that CloudTrail delivers to.")
+]
+SourceAccountOption = Annotated[
+    str | None, typer.Option("--source-account", metavar="ID", help="The account that owns it; else the role's.")
+]
+RegionOption = Annotated[str | None, typer.Option("--region", metavar="REGION", help="Its region; else asked of S3.")]
+PrefixOption = Annotated[
+    str | None, typer.Option("--prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/.")
+]
+OrganizationIdOption = Annotated[
+    str | None, typer.Option("--organization-id", metavar="ID", help="The organization, of an organization's trail.")
+]
+AccountOption = Annotated[
+    list[str] | None,
+    typer.Option("--account", metavar="ID", help="Whose logs; repeatable, * for all; else the consumer's own."),
+]
+RoleOption = Annotated[
+    str | None, typer.Option("--role", metavar="ARN", help="The role to assume; left out: read without one.")
+]
+ExternalIdOption = Annotated[
+    str | None,
+    typer.Option("--external-id", metavar="ID", help="The external ID, where the source is another party's."),
+]
+DestinationOption = Annotated[
+    str | None, typer.Option("--destination", metavar="BUCKET", help="The consumer's own bucket.")
+]
+DestinationRegionOption = Annotated[
+    str | None, typer.Option("--destination-region", metavar="REGION", help="Its region; else asked of S3.")
+]
+DestinationPrefixOption = Annotated[
+    str | None, typer.Option("--destination-prefix", metavar="PREFIX", help="Put in front of each key.")
+]
+EndpointOption = Annotated[
+    str | None, typer.Option("--endpoint", metavar="URL", help="An S3-compatible server instead of AWS.")
+]
+StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the state goes.")]
+
+
+@app.command("init")
+def show_init(
+    *,
+    directory: DirectoryOption = _DIRECTORY,
+    name: NameOption = None,
+    profile: ProfileOption = None,
+    credentials_file: CredentialsFileOption = None,
+    consumer_account: ConsumerAccountOption = None,
+    bucket: BucketOption = None,
+    source_account: SourceAccountOption = None,
+    region: RegionOption = None,
+    prefix: PrefixOption = None,
+    organization_id: OrganizationIdOption = None,
+    account: AccountOption = None,
+    role: RoleOption = None,
+    external_id: ExternalIdOption = None,
+    destination: DestinationOption = None,
+    destination_region: DestinationRegionOption = None,
+    destination_prefix: DestinationPrefixOption = None,
+    endpoint: EndpointOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes a first configuration, asking what it cannot find out, and says what to do next; overwrites nothing."""
+    answers = init.Answers(
+        name=name,
+        profile=profile,
+        consumer_account=consumer_account,
+        bucket=bucket,
+        source_account=source_account,
+        region=region,
+        prefix=prefix,
+        organization_id=organization_id,
+        role=role,
+        external_id=external_id,
+        destination=destination,
+        destination_region=destination_region,
+        destination_prefix=destination_prefix,
+        endpoint=endpoint,
+        credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
+        accounts=tuple(account or ()),
+    )
+    _begin(answers, directory, state_dir, as_json=as_json)
+
+
+def _begin(answers: init.Answers, directory: Path, state_dir: Path | None, *, as_json: bool) -> None:
+    answers = questions.answered(answers) if sys.stdin.isatty() else init.found_out(answers)
+    try:
+        written = init.write(answers, directory, state_dir=state_dir)
+    except init.Refused as refusal:
+        for problem in refusal.problems:
+            _say(problem)
+        sys.exit(USAGE)
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}")
+        sys.exit(FAILED)
+    if as_json:
+        sys.stdout.write(json.dumps(init.written_document(written)) + "\n")
+    else:
+        sys.stdout.write(init.written_text(written))
 
 
 @app.command("check")

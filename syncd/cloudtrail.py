@@ -111,6 +111,9 @@ def in_scope(shard: Shard, scope: Scope) -> bool:
         return False
     if scope.organizations and shard.organization not in scope.organizations:
         return False
+    if shard.organization and not scope.organizations and EVERY not in scope.accounts:
+        # Of an organization that the job named before: named accounts now lie beside it, and no session may list it.
+        return False
     return all(
         EVERY in wanted or part in wanted
         for part, wanted in ((shard.account, scope.accounts), (shard.kind, scope.kinds), (shard.region, scope.regions))

@@ -4,17 +4,17 @@ Answers come on the runtime's thread, which takes a copy's next step at once; th
 copies, renews credentials and hands over outcomes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 from threading import Event
 from time import monotonic
 from typing import TypeAlias
 
-from syncd.copying import Steps
 from syncd.ends import RENEWALS_A_REQUEST, End, is_expired
 from syncd.errors import JobFailed
 from syncd.model import Outcome, Transfer
 from syncd.s3 import Answer, Request, Side
+from syncd.terms import Steps
 from syncd.transport import Credentials
 
 _WAIT_SECONDS = 0.1
@@ -70,22 +70,27 @@ class Engine:
 
     def __init__(
         self,
-        source: End,
-        destination: End,
+        ends: Mapping[Side, End],
         *,
         begin: Callable[[Transfer], Steps],
-        in_flight: int,
+        in_flight: Callable[[], int],
         memory_bytes: int,
         largest_read_bytes: int,
+        is_woken: bool = False,
     ) -> None:
-        """`begin` makes the generator of a copy; `largest_read_bytes` bounds what one copy holds at a time."""
-        self._ends = {Side.SOURCE: source, Side.DESTINATION: destination}
+        """`begin` makes the generator of a copy; `largest_read_bytes` bounds what one copy holds at a time.
+
+        `in_flight` says how many copies there may be at once, and may say something else at another time. Where
+        `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`.
+        """
+        self._is_woken = is_woken
+        self._ends = ends
         self._begin = begin
         self._in_flight = in_flight
         self._memory_bytes = memory_bytes
         self._largest_read_bytes = largest_read_bytes
         self._renew_at = 0.0
-        self._events: SimpleQueue[_Finished | _Parked | BaseException] = SimpleQueue()
+        self._events: SimpleQueue[_Finished | _Parked | BaseException | None] = SimpleQueue()
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """Copy everything, in no order; each transfer ends in exactly one Outcome, unless `stop` is set before it began.
@@ -98,18 +103,25 @@ class Engine:
         """
         intake = _Intake(transfers)
         while True:
-            self._renew()
+            self._renew(intake)
             while not stop.is_set() and self._has_room(intake) and self._start_next(intake):
                 pass
             if intake.active:
-                yield from self._settled(intake, wait=stop.is_set() or not self._has_room(intake))
+                can_only_wait = self._is_woken or stop.is_set() or not self._has_room(intake)
+                yield from self._settled(intake, wait=can_only_wait)
             elif intake.error is not None:
                 raise intake.error
             elif intake.is_exhausted or stop.is_set():
                 return
+            elif self._is_woken:
+                yield from self._settled(intake, wait=True)
+
+    def wake(self) -> None:
+        """There may be transfers now. Safe to call from any thread."""
+        self._events.put(None)
 
     def _has_room(self, intake: "_Intake") -> bool:
-        if intake.is_exhausted or intake.active >= self._in_flight:
+        if intake.is_exhausted or intake.active >= self._in_flight():
             return False
         if intake.held is None or not intake.active:
             return True
@@ -138,6 +150,8 @@ class Engine:
         try:
             event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
             while True:
+                if event is None:
+                    return
                 if isinstance(event, BaseException):
                     raise event
                 if len(event) == 2:
@@ -149,12 +163,15 @@ class Engine:
         except Empty:
             self._ends[Side.SOURCE].transport.expire()
 
-    def _renew(self) -> None:
+    def _renew(self, intake: "_Intake") -> None:
         now = monotonic()
-        if now >= self._renew_at:
+        if now >= self._renew_at and intake.error is None:
             self._renew_at = now + _RENEW_EVERY_SECONDS
-            for end in self._ends.values():
-                end.principal.refresh()
+            try:
+                for end in self._ends.values():
+                    end.principal.refresh()
+            except JobFailed as raised:
+                intake.fail(raised)
 
     def _resume(self, intake: "_Intake", task: _Task, request: Request, rejected: Credentials) -> None:
         try:
@@ -167,20 +184,19 @@ class Engine:
 
     def _step(self, task: _Task, answer: Answer | None) -> None:
         try:
-            request = task.steps.send(answer)  # type: ignore[arg-type]  # None begins a generator
+            self._send(task, task.steps.send(answer))  # type: ignore[arg-type]  # None begins a generator
         except StopIteration as done:
             self._events.put((task, done.value))
         except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
             self._events.put(broken)
-        else:
-            self._send(task, request)
 
     def _send(self, task: _Task, request: Request) -> None:
         def on_answer(answer: Answer, credentials: Credentials) -> None:
-            if is_expired(answer) and task.renewals < RENEWALS_A_REQUEST:
+            if is_expired(answer, request) and task.renewals < RENEWALS_A_REQUEST:
                 task.renewals += 1
                 self._events.put((task, request, credentials))
             else:
+                task.renewals = 0
                 self._step(task, answer)
 
         self._ends[request.side].send(request, on_answer)

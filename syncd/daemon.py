@@ -286,7 +286,7 @@ class Daemon:
         gives_up_at = self._monotonic() + RECORDING_SECONDS
         while self._monotonic() < gives_up_at:
             # Again and again, since a copy that is given up may still have a request to send.
-            self._ticker.installation.transport.abandon()
+            self._ticker.installation.abandon()
             if flights.wait(POLL_SECONDS):
                 return True
         return False

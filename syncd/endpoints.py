@@ -1,24 +1,13 @@
 """Where a bucket is reached: scheme, host and path, as botocore would choose them, or as an explicit endpoint says."""
 
 import ipaddress
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
-
-class Address(NamedTuple):
-    """A bucket's address on the wire."""
-
-    scheme: str
-    host: str
-    """With its port where it is not the scheme's own; sent as the Host header."""
-    base_path: str
-    """What stands before the key: empty for a virtual-hosted bucket, `/bucket` for path style. No slash at its end."""
-    region: str
-    """The region that requests are signed for."""
+from syncd.s3 import Address
 
 
 def bucket_address(

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from syncd.endpoints import Address
-from syncd.s3 import Answer, Request
+from syncd.s3 import Address, Answer, Request
 from syncd.transport import Credentials, Transport
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"})
@@ -50,6 +49,9 @@ class End:
         self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials))
 
 
-def is_expired(answer: Answer) -> bool:
-    """Whether S3 refused the request because the credentials' time is over."""
-    return answer.code in EXPIRED_CODES
+def is_expired(answer: Answer, request: Request) -> bool:
+    """Whether S3 refused the request because the credentials' time is over.
+
+    The answer to a HEAD has no body to say so in: there a 400 may mean just this.
+    """
+    return answer.code in EXPIRED_CODES or (request.method == "HEAD" and answer.status == 400)

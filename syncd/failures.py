@@ -19,6 +19,7 @@ SHORT_BODY = "short_body"
 CHECKSUM = "checksum_mismatch"
 CANNOT_COMPARE = "cannot_compare"
 CREDENTIALS = "credentials_expired"
+WORKER_DIED = "worker_died"
 NO_BUCKET = "no_such_bucket"
 WRONG_REGION = "wrong_region"
 UNSUPPORTED = "unsupported"
@@ -47,6 +48,7 @@ REMEDIES: dict[str, str] = {
     CHECKSUM: "nothing to do if it passes; otherwise suspect memory or the network of this machine",
     CANNOT_COMPARE: "allow the consumer s3:GetObject at the destination, so that a replica can be compared",
     CREDENTIALS: "give the consumer fresh credentials",
+    WORKER_DIED: "nothing to do if it passes: the next tick starts another; otherwise look for the out-of-memory killer",
     NO_BUCKET: "correct the bucket's name in the job, or create the bucket",
     WRONG_REGION: "correct the region of this bucket in the job",
     UNSUPPORTED: "use a server that supports this call, or another copy mode",

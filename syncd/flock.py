@@ -36,7 +36,8 @@ def create_private_directory(path: Path) -> None:
     """Make a directory with mode 0700, and those above it, where they are missing; OSError where that cannot be."""
     if path.is_dir():
         return
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    create_private_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,6 +1,8 @@
 """`syncd init`: a first configuration, from a few answers; nothing that is there already is touched."""
 
 import json
+import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd.config import Job, completed
+from syncd.config import Consumer, Job, completed
 from syncd.configfile import DEFAULT_PATH
 from syncd.diagnosis import examine
+from syncd.identity import Identities
 from syncd.rules import JOB_RULES
 
 # Which flag an answer that cannot be used came from, by the key of the job that it became.
@@ -86,10 +89,10 @@ def derived(answers: Answers) -> Answers:
     answers = answers.filled(source_account=role_account[0] if role_account else None)
     # A third party reads the logs of all accounts (scenario 2), others their own (scenario 1).
     is_for_all = bool(answers.external_id or answers.organization_id)
-    own = ("*",) if is_for_all or answers.consumer_account is None else (answers.consumer_account,)
+    own = (answers.consumer_account,) if answers.consumer_account else ()
     return answers.filled(
         name=answers.consumer_account and f"account-{answers.consumer_account}",
-        accounts=own,
+        accounts=("*",) if is_for_all else own,
         destination_region=answers.region,
     )
 
@@ -97,11 +100,14 @@ def derived(answers: Answers) -> Answers:
 def found_out(answers: Answers) -> Answers:
     """With what AWS tells of it: whose the credentials are, and where the buckets lie. Nothing where it tells nothing."""
     answers = derived(answers)
+    file = None if answers.credentials_file is None else Path(answers.credentials_file)
+    # Which account it is shall be found out; until then any will do.
+    consumer = Consumer.model_construct(account_id="", profile=answers.profile, credentials_file=file)
     try:
-        session = boto3.Session(profile_name=None if answers.credentials_file else answers.profile)
+        session = Identities(now=time.time).session(consumer)
     except BotoCoreError:
         return answers
-    if answers.credentials_file is None and answers.consumer_account is None:
+    if answers.consumer_account is None:
         answers = answers.filled(consumer_account=_account(session, answers.endpoint))
     region = answers.bucket and _region(session, answers.bucket, answers.endpoint)
     answers = answers.filled(region=region or (None if answers.region else session.region_name))
@@ -161,7 +167,7 @@ def write(answers: Answers, directory: Path, *, state_dir: Path | None = None) -
         kept.append(top)
     _write_new(job, _job_text(raw))
     wrote.append(job)
-    option = "" if top == DEFAULT_PATH else f" --config {top}"
+    option = "" if top == DEFAULT_PATH else f" --config {shlex.quote(str(top))}"
     name = raw["name"]
     steps = [
         ("print what both accounts must allow", f"syncd policies {name}{option}"),
@@ -170,6 +176,24 @@ def write(answers: Answers, directory: Path, *, state_dir: Path | None = None) -
         ("and from then on", f"syncd run{option}"),
     ]
     return Written(wrote, kept, steps)
+
+
+def written_document(written: Written) -> dict[str, Any]:
+    """The JSON of `init`."""
+    return {
+        "wrote": [str(path) for path in written.wrote],
+        "kept": [str(path) for path in written.kept],
+        "next": [command for _, command in written.next],
+    }
+
+
+def written_text(written: Written) -> str:
+    """What was done, and what to do next."""
+    lines = [f"wrote {path}" for path in written.wrote]
+    lines += [f"kept  {path}, which was there already" for path in written.kept]
+    width = max(len(why) for why, _ in written.next)
+    lines += ["", "Next:", *(f"  {why:<{width}}    {command}" for why, command in written.next)]
+    return "\n".join(lines) + "\n"
 
 
 def job_table(answers: Answers) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from syncd.model import LogObject, Shard
 
 DAY_SECONDS = 86400
 
-_STAMP = re.compile(r"_(\d{8})T(\d{2})(\d{2})(\d{2})?Z[^/]*$")
-_DAY_FOLDER = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/")
+# The last of its kind each time: a trail's own name and prefix may look like a stamp and like a day.
+_STAMP = re.compile(r"(?s:.*)_(\d{8})T(\d{2})(\d{2})(\d{2})?Z[^/]*$")
+_DAY_FOLDER = re.compile(r"(?s:.*)/(\d{4})/(\d{2})/(\d{2})/")
 # Only these put the stamp right after the stem, so that a listing can begin inside a day (digests name the trail first).
 _STAMP_FIRST_KINDS = frozenset({"CloudTrail"})
 
@@ -68,7 +69,7 @@ def _compact_day_start(day: str) -> float | None:
 
 def stamp_of(key: str) -> float | None:
     """The stamp in a CloudTrail file name (`…_20261124T0005Z_…`), in seconds since the epoch; None where there is none."""
-    found = _STAMP.search(key)
+    found = _STAMP.match(key)
     if found is None:
         return None
     day, hours, minutes, seconds = found.groups()
@@ -106,7 +107,7 @@ class CloudTrailLayout:
 
     def day(self, key: str) -> str:
         """The day folder."""
-        found = _DAY_FOLDER.search(key)
+        found = _DAY_FOLDER.match(key)
         return "-".join(found.groups()) if found else ""
 
 

@@ -21,11 +21,11 @@ class Locks:
     def __init__(self, state_dir: Path) -> None:
         self._directory = state_dir / "locks"
 
-    def tick(self, job: str) -> AbstractContextManager[None]:
+    def tick(self, job: str) -> AbstractContextManager[int]:
         """Held while a job ticks; see `hold`."""
         return hold(self._path(job, "tick"), what=f"the tick of {job}")
 
-    def catch_up(self, job: str) -> AbstractContextManager[None]:
+    def catch_up(self, job: str) -> AbstractContextManager[int]:
         """Held while a job catches up; see `hold`."""
         return hold(self._path(job, "catch-up"), what=f"the catch-up of {job}")
 
@@ -34,8 +34,10 @@ class Locks:
 
 
 @contextmanager
-def hold(path: Path, *, what: str) -> Iterator[None]:
+def hold(path: Path, *, what: str) -> Iterator[int]:
     """Hold a lock file, alone among processes and threads, until the end of the block or of the process.
+
+    Yields its descriptor: whoever is given a copy of it holds the lock too.
 
     The file says who holds it: `{"pid": 123, "host": "x", "since": "2026-11-24T08:15:00Z"}`. It stays where it is.
 
@@ -49,7 +51,7 @@ def hold(path: Path, *, what: str) -> Iterator[None]:
         if not lock_now(descriptor, exclusive=True):
             raise AlreadyRunning(_holder(descriptor))
         _sign(descriptor, path, what)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

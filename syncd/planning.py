@@ -21,6 +21,7 @@ class PlannedCopies:
 
     objects: int = 0
     size_bytes: int = 0
+    mode: str | None = None
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """Count the transfers; there are no outcomes."""

@@ -116,4 +116,5 @@ def _stack(name: str) -> str:
 
 
 def _pretty(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    # IAM takes no character beyond \u00FF, so what is beyond ASCII is escaped.
+    return json.dumps(document, indent=2) + "\n"

@@ -35,6 +35,11 @@ class Lister(Protocol):
 class Copier(Protocol):
     """Carries objects to the destination."""
 
+    @property
+    def mode(self) -> str | None:
+        """The copy mode in use, as far as it is known."""
+        ...
+
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """One Outcome for each transfer that was begun. Raises JobFailed after what is in flight has ended."""
         ...

@@ -18,6 +18,10 @@ _WRONG_DIGEST = b64encode(hashlib.sha256(b"another content").digest()).decode()
 # S3 answers the first; the others are what servers beside it say of a body that is not what its digest says.
 _DIGEST_CODES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"})
 _REGION_CODES = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"})
+# Refusals with status 403 that no policy is behind.
+_NOT_PERMISSIONS = frozenset(
+    {"InvalidObjectState", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def told(end: End, call: str, key: str, answer: Answer) -> str:
 
 def is_denied(answer: Answer) -> bool:
     """Whether permissions are what stood in the way."""
-    return answer.status == 403 and answer.code not in _REGION_CODES
+    return answer.status == 403 and answer.code not in _REGION_CODES | _NOT_PERMISSIONS
 
 
 def is_elsewhere(answer: Answer) -> bool:

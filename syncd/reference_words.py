@@ -62,11 +62,55 @@ STATUS_JOB: Mapping[str, str] = {
     "lag_seconds": "How old `complete_until` is; null where that is not known.",
     "objective_seconds": "How old it may be, beyond `lateness`.",
     "lateness_seconds": "The job's `lateness`.",
+    "freshness": (
+        "`objective` (`met` or `missed`), how many new `objects` the last ticks copied and the share of them "
+        "`within_objective`, percentiles of their lag from LastModified to the copy, the `newest_object` at the source, and "
+        "when the shard that was listed longest ago was (`oldest_listing`): no news is not the same as not looking."
+    ),
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
     "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
     "shards": "How far each account, kind and region is; the first hundred.",
     "shard_count": "How many there are.",
+}
+
+CHECK_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "ok": "Whether nothing failed.",
+    "checks": "The steps in order: `check`, `status` (`ok`, `failed`, `warning`, `information`), `detail` and `remedy`.",
+}
+
+INIT: Mapping[str, str] = {
+    "wrote": "The files that were written.",
+    "kept": "The files that were there already, and are as they were.",
+    "next": "The commands to run next, in their order.",
+}
+
+POLICIES: Mapping[str, str] = {
+    "job": "The job's name.",
+    "principal": "Whom the documents let in: the consumer's user or role; null where that is not known.",
+    "format": "How `files` are written.",
+    "documents": (
+        "One object a document: `name`, `account_id`, `kind`, `target`, `why`, `added_by_hand` and the `document` itself."
+    ),
+    "files": "The same as files: `account_id`, `name`, `command` that puts it in force, and `text`.",
+}
+
+REBUILD_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "shards": "Accounts, kinds and regions that were looked at.",
+    "replicas": "Objects that were found at the destination.",
+    "error": _ERROR,
+}
+
+QUARANTINE_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "objects": "All of them: `key`, `reason`, `detail`, `attempts`, `first_at` and `next_at`.",
+}
+
+QUARANTINE_DONE: Mapping[str, str] = {
+    "key": "The object's key.",
+    "jobs": "The jobs that had it in quarantine.",
 }
 
 DEMO: Mapping[str, str] = {
@@ -84,6 +128,13 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "catch-up": ("As `tick`.", {}),
     "plan": ('`{"jobs": [...]}`, an entry a job:', PLAN_JOB),
     "status": ('`{"jobs": [...]}`, an entry a job:', STATUS_JOB),
+    "check": ('`{"jobs": [...]}`, an entry a job:', CHECK_JOB),
+    "init": ("One object:", INIT),
+    "policies": ("One object:", POLICIES),
+    "ledger rebuild": ('`{"jobs": [...]}`, an entry a job:', REBUILD_JOB),
+    "ledger quarantine list": ('`{"jobs": [...]}`, an entry a job:', QUARANTINE_JOB),
+    "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
+    "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
     "demo": ("One object:", DEMO),
 }
 """By verb: the shape of its `--json`, and the fields."""

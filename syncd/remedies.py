@@ -93,7 +93,8 @@ class Remedies:
         assert role is not None
         match denier_of(message):
             case Denier.IDENTITY:
-                return _drop_deny(consumer) if is_explicit(message) else consumer
+                mistyped = f"; or correct source.role.arn in the job, if {role.arn} is not the role's ARN"
+                return _drop_deny(consumer) if is_explicit(message) else consumer + mistyped
             case Denier.TRUST | Denier.RESOURCE:
                 return _drop_deny(trust) if is_explicit(message) else trust
             case None:
@@ -106,6 +107,17 @@ class Remedies:
                 )
             case denier:
                 return _ELSEWHERE[denier]
+
+    def copying(self) -> str:
+        """A server-side copy was denied to whoever is to sign it."""
+        if policies.copies_by_role(self._job):
+            places = [
+                (policies.DESTINATION_BUCKET, statements.WRITE_REPLICAS),
+                (policies.ROLE_ACCESS, statements.WRITE_REPLICAS),
+            ]
+        else:
+            places = [(policies.SOURCE_BUCKET, statements.READ_LOGS), (policies.CONSUMER_READ, statements.READ_LOGS)]
+        return f'set destination.copy = "auto"; or {"; and ".join(self.add(*place) for place in places)}'
 
     def narrowing(self) -> str:
         """The role, or the consumer at the source's bucket, may do more than the job needs."""

@@ -20,6 +20,20 @@ class Side(StrEnum):
 
     SOURCE = "source"
     DESTINATION = "destination"
+    COPY = "copy"
+    """The destination's bucket, by whoever may read the source and write there: the signer of server-side copies."""
+
+
+class Address(NamedTuple):
+    """A bucket's address on the wire."""
+
+    scheme: str
+    host: str
+    """With its port where it is not the scheme's own; sent as the Host header."""
+    base_path: str
+    """What stands before the key: empty for a virtual-hosted bucket, `/bucket` for path style. No slash at its end."""
+    region: str
+    """The region that requests are signed for."""
 
 
 class Request(NamedTuple):
@@ -33,6 +47,8 @@ class Request(NamedTuple):
     query: str
     headers: Sequence[tuple[str, str]]
     body: bytes = b""
+    expected_bytes: int = 0
+    """How large a body is to come back, where it is known and may be large."""
 
 
 class Answer(NamedTuple):
@@ -136,6 +152,20 @@ def text_of(body: bytes, document: str, name: str) -> str:
     if not found:
         raise MalformedAnswer(f"{document} without {name}")
     return found
+
+
+def tagging_header(body: bytes) -> str:
+    """A Tagging document as the value of the x-amz-tagging header.
+
+    Raises:
+        MalformedAnswer: it is no such document.
+    """
+    root = _document(body, "Tagging")
+    space = root.tag[: -len("Tagging")]
+    pairs = [
+        (item.findtext(f"{space}Key") or "", item.findtext(f"{space}Value") or "") for item in root.iter(f"{space}Tag")
+    ]
+    return "&".join(f"{quote(key, safe=_NOT_ESCAPED)}={quote(value, safe=_NOT_ESCAPED)}" for key, value in pairs)
 
 
 def complete_body(parts: Sequence[tuple[str, str]]) -> bytes:

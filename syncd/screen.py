@@ -104,7 +104,7 @@ def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> Renderable
 
 def status_table(document: dict[str, Any]) -> RenderableType:
     """How jobs stand: a row each, and below it why one is not healthy."""
-    table = _table("Job", "Health", "Last tick", "Complete until", numbers=("Lag", "Quarantine"))
+    table = _table("Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Quarantine"))
     remarks = []
     for job in document["jobs"]:
         last = job["last_tick"]
@@ -112,6 +112,7 @@ def status_table(document: dict[str, Any]) -> RenderableType:
         table.add_row(
             job["job"],
             f"[{_GOOD}]healthy[/]" if job["healthy"] else f"[{_BAD}]unhealthy[/]",
+            _objective(job["freshness"]),
             f"{last['outcome']}, {last['age_seconds']:.0f} s ago" if last else "never",
             until[:16].replace("T", " ") if until else "-",
             "-" if job["lag_seconds"] is None else f"{job['lag_seconds']:.0f} s",
@@ -119,6 +120,13 @@ def status_table(document: dict[str, Any]) -> RenderableType:
         )
         remarks += [Text(f"{job['job']}: {sentence}") for sentence in job["why"]]
     return Group(table, *remarks)
+
+
+def _objective(freshness: dict[str, Any]) -> str:
+    """Whether it is met, and by which share of the new objects."""
+    share = freshness["within_objective"]
+    # Rounded down: 100 % is said of all and nothing less.
+    return freshness["objective"] if share is None else f"{freshness['objective']}, {int(share * 1000) / 10:g} %"
 
 
 def rebuild_table(document: dict[str, Any]) -> RenderableType:

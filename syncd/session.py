@@ -77,7 +77,10 @@ def run(
         return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
 
     with _interruptible(installation) as interruption:
-        reports = _side_by_side(one, jobs)
+        try:
+            reports = _side_by_side(one, jobs)
+        finally:
+            installation.close()
     code = 128 + interruption.signal if interruption.signal else exit_code(reports)
     return Done(reports, code)
 
@@ -139,7 +142,7 @@ def _interruptible(installation: Installation) -> Iterator[_Interruption]:
 
     def interrupt(number: int, _: Any) -> None:
         if interruption.stop.is_set():
-            installation.transport.abandon()
+            installation.abandon()
         interruption.signal = number
         interruption.stop.set()
 
@@ -147,8 +150,9 @@ def _interruptible(installation: Installation) -> Iterator[_Interruption]:
     try:
         yield interruption
     finally:
+        # One signal more, while the report of an interrupted run is printed, must not cut it off.
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if interruption.signal else handler)
 
 
 def _side_by_side(one: Callable[[Job], Any], jobs: Sequence[Job]) -> list[Any]:

@@ -27,6 +27,7 @@ class _Cursor:
     range: Range | None = None
     requested_at: float = 0.0
     request: Request | None = None
+    token: str = ""
     renewals: int = 0
 
 
@@ -118,6 +119,7 @@ class BucketLister:
             token=token,
             delimiter=cursor.delimiter,
         )
+        cursor.token = token
         cursor.renewals = 0
         self._end.principal.refresh()
         self._send(cursor, answers)
@@ -132,19 +134,27 @@ class BucketLister:
         except Empty:
             self._end.transport.expire()
             return None
-        if is_expired(answer) and cursor.renewals < RENEWALS_A_REQUEST:
+        assert cursor.request is not None
+        if is_expired(answer, cursor.request) and cursor.renewals < RENEWALS_A_REQUEST:
             cursor.renewals += 1
             self._end.principal.refresh(rejected=credentials)
             self._send(cursor, answers)
             return cursor, None
         if not answer.is_ok:
             raise self._refused(cursor, answer)
+        return cursor, self._parsed(cursor, answer)
+
+    def _parsed(self, cursor: _Cursor, answer: Answer) -> Listing:
         try:
-            return cursor, s3.parse_listing(answer.body)
+            listing = s3.parse_listing(answer.body)
         except s3.MalformedAnswer as error:
-            raise JobFailed(
-                failures.UNEXPECTED, f"{self._named(cursor)}: {error}", failures.remedy_of(failures.UNEXPECTED)
-            ) from error
+            raise self._unexpected(cursor, str(error)) from error
+        if listing.next_token and listing.next_token == cursor.token:
+            raise self._unexpected(cursor, "the continuation token leads back to where it was given")
+        return listing
+
+    def _unexpected(self, cursor: _Cursor, why: str) -> JobFailed:
+        return JobFailed(failures.UNEXPECTED, f"{self._named(cursor)}: {why}", failures.remedy_of(failures.UNEXPECTED))
 
     def _refused(self, cursor: _Cursor, answer: Answer) -> JobFailed:
         reason = failures.reason_of(answer.status, answer.code, answer.message)

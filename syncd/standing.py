@@ -86,11 +86,27 @@ def read_standing(job: Job, reader: Reader) -> Standing:
         LedgerError: the state cannot be read.
     """
     view = reader.view(replica_of(job))
-    states = shards_of(job, view.shards())
-    held = view.quarantined().values()
-    ticks = [tick for tick in reader.ticks(job.name, TICKS_READ) if tick.kind == _TICK]
+    return standing_of(
+        job,
+        shards_of(job, view.shards()),
+        list(view.quarantined().values()),
+        reader.ticks(job.name, TICKS_READ),
+        discovered_at=view.discovered_at(),
+    )
+
+
+def standing_of(
+    job: Job,
+    states: Sequence[ShardState],
+    held: Sequence[Quarantined],
+    recorded: Sequence[RecordedTick],
+    *,
+    discovered_at: float,
+) -> Standing:
+    """The same from what was read; `recorded` has the newest first."""
+    ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
-    complete_from, complete_until = tiers.horizon(states, discovered_at=view.discovered_at(), pace=pace_of(job))
+    complete_from, complete_until = tiers.horizon(states, discovered_at=discovered_at, pace=pace_of(job))
     return Standing(
         job=job.name,
         promise=promise,
@@ -98,7 +114,7 @@ def read_standing(job: Job, reader: Reader) -> Standing:
         pulses=[_pulse(tick) for tick in reversed(ticks)],
         complete_from=complete_from,
         complete_until=complete_until,
-        deadline=deadline(states, discovered_at=view.discovered_at(), promise=promise),
+        deadline=deadline(states, discovered_at=discovered_at, promise=promise),
         look=last_look(states, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
         shards=len(states),
@@ -127,7 +143,7 @@ def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -
     """
     promise, last = standing.promise, standing.last
     if last is None:
-        return ["it has not ticked yet"]
+        return ["it has never ticked"]
     why = []
     if not _has_ticked(standing, now):
         why.append(

@@ -168,8 +168,8 @@ def _via_s3(job: Job, region: str) -> dict[str, Mapping[str, Any]]:
 
 
 def compact(document: object) -> str:
-    """JSON without spaces, on one line."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    """JSON without spaces, on one line, and in ASCII: IAM takes no character beyond \\u00FF."""
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _short(items: str | Sequence[str]) -> str | list[str]:

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from syncd import tiers
-from syncd.cloudtrail import in_scope
 from syncd.config import Configuration, Job
-from syncd.ledger import LedgerFile, Reader, RecordedTick
-from syncd.model import Quarantined, ShardState
+from syncd.ledger import LedgerFile, Reader
+from syncd.model import Quarantined, ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, utc
-from syncd.scope import pace_of, replica_of, scope_of
-
-_TICK = "tick"
+from syncd.scope import replica_of
+from syncd.standing import (
+    TICKS_READ,
+    Standing,
+    failure_words,
+    late_reasons,
+    objective_document,
+    shards_of,
+    standing_of,
+)
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
@@ -28,23 +33,23 @@ def exit_code(document: dict[str, Any]) -> int:
 
 def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
     view = reader.view(replica_of(job))
-    scope = scope_of(job)
-    states = [state for state in view.shards().values() if scope is None or in_scope(state.shard, scope)]
-    complete_from, complete_until = tiers.horizon(states, discovered_at=view.discovered_at(), pace=pace_of(job))
+    states = shards_of(job, view.shards())
     held = sorted(view.quarantined().values(), key=lambda item: item.first_at)
-    last = next((tick for tick in reader.ticks(job.name, 50) if tick.kind == _TICK), None)
-    allowed = job.objective_effective.total_seconds() + job.lateness.total_seconds()
-    why = _complaints(last, complete_until, held, now=now, allowed_seconds=allowed)
+    ticks = reader.ticks(job.name, TICKS_READ)
+    standing = standing_of(job, states, held, ticks, discovered_at=view.discovered_at())
+    why = _complaints(standing, now)
+    complete_until = standing.complete_until
     return {
         "job": job.name,
         "healthy": not why,
         "why": why,
-        "mode": last.report.mode if last else None,
-        "last_tick": None if last is None else _last_tick(last, now),
+        "mode": standing.last.mode if standing.last else None,
+        "last_tick": None if standing.last is None else _last_tick(standing.last, now),
         "lag_seconds": round(now - complete_until, 1) if complete_until else None,
-        "objective_seconds": job.objective_effective.total_seconds(),
-        "lateness_seconds": job.lateness.total_seconds(),
-        "complete_from": utc(complete_from),
+        "objective_seconds": standing.promise.objective,
+        "lateness_seconds": standing.promise.lateness,
+        "freshness": objective_document(standing, now),
+        "complete_from": utc(standing.complete_from),
         "complete_until": utc(complete_until),
         "quarantine": {
             "count": len(held),
@@ -56,38 +61,21 @@ def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
     }
 
 
-def _complaints(
-    last: RecordedTick | None,
-    complete_until: float,
-    held: Sequence[Quarantined],
-    *,
-    now: float,
-    allowed_seconds: float,
-) -> list[str]:
+def _complaints(standing: Standing, now: float) -> list[str]:
     """Why a job is not healthy, in sentences; none for a healthy one."""
-    if last is None:
-        return ["it has never ticked"]
-    why = []
-    report = last.report
-    finished_at = report.started_at + report.duration_seconds
-    if report.error is not None:
-        why.append(f"its last tick failed: {report.error.reason}: {report.error.detail}")
-    if now - finished_at > allowed_seconds:
-        why.append(f"its last tick ended {int(now - finished_at)} s ago")
-    if not complete_until:
-        why.append("no listing of it has come to its end yet")
-    elif now - complete_until > allowed_seconds:
-        why.append(f"it is complete up to {utc(complete_until)} only, {int(now - complete_until)} s ago")
-    if held:
-        oldest = held[0]
+    why = late_reasons(standing, now, with_failure=False)
+    if standing.error is not None:
+        why.append(failure_words(standing.error))
+    oldest = standing.oldest_held
+    if oldest is not None:
         why.append(
-            f"{len(held)} objects are known and not at the destination, the first {oldest.object.key} ({oldest.reason})"
+            f"{standing.held} objects are known and not at the destination, the first {oldest.object.key}"
+            f" ({oldest.reason})"
         )
     return why
 
 
-def _last_tick(last: RecordedTick, now: float) -> dict[str, Any]:
-    report = last.report
+def _last_tick(report: TickReport, now: float) -> dict[str, Any]:
     finished_at = report.started_at + report.duration_seconds
     return {
         "outcome": report.outcome,

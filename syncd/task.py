@@ -34,5 +34,3 @@ class Task:
     """Failed objects wait for their time (the daemon); otherwise somebody asked for everything now."""
     objective: float = inf
     """Seconds that a new object may take from its LastModified to its copy."""
-    mode: str = ""
-    """How bytes are copied, for the report."""

@@ -165,14 +165,14 @@ class Tick:
     def _report(self, error: JobFailed | None) -> TickReport:
         recorder = self._recorder
         outcome = "partial" if recorder.failed_count or recorder.conflict_count else "ok"
-        if self._stop.is_set():
-            outcome = "interrupted"
         if error is not None:
             outcome = "failed"
+        if self._stop.is_set():
+            outcome = "interrupted"
         return TickReport(
             job=self._task.job,
             outcome=outcome,
-            mode=self._task.mode or None,
+            mode=self._ports.copier.mode,
             listed=recorder.listed,
             copied=recorder.copied,
             copied_bytes=recorder.copied_bytes,

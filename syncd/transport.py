@@ -13,20 +13,21 @@ from typing import Any, NamedTuple
 from awscrt import auth, http, io, s3
 
 from syncd import failures
-from syncd.endpoints import Address
-from syncd.s3 import Answer, Request, error_of, quote_key
+from syncd.s3 import Address, Answer, Request, error_of, quote_key
 
 # A request is given up after this long, retries included, however often the runtime would try again.
 DEADLINE_SECONDS = 60.0
 # Slow links still move a large part: this many bytes a second are allowed for on top.
 SLOWEST_BYTES_PER_SECOND = 256 * 1024
-_THROUGHPUT_GBPS = 10.0
+# The runtime opens 2.5 connections for each of these: fewer than `engine.in_flight`, and they would be the bound.
+_THROUGHPUT_GBPS = 100.0
 _RUNTIME_MEMORY_BYTES = 1024**3
 
 _CODES = {
     "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
     "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
     "AWS_ERROR_S3_CANCELED": (0, failures.TIMEOUT),
+    "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, failures.TIMEOUT),
 }
 
 
@@ -69,7 +70,8 @@ class Transport:
         path = f"{address.base_path}/{quote_key(request.key)}"
         if request.query:
             path = f"{path}?{request.query}"
-        deadline = monotonic() + self._deadline_seconds + len(request.body) / SLOWEST_BYTES_PER_SECOND
+        moved_bytes = len(request.body) + request.expected_bytes
+        deadline = monotonic() + self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
         flight = _Flight(self._flights, request.operation, on_answer, deadline)
         flight.depart(
             self._client(address).make_request(

@@ -6,26 +6,27 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
-from syncd import copying, events
+from syncd import events
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job, Settings
-from syncd.copier import Engine
-from syncd.copying import Terms
+from syncd.copies import Copies, ways_of
 from syncd.endpoints import bucket_address
 from syncd.ends import End, Principal
 from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
 from syncd.identity import Identities
-from syncd.ledger import LedgerFile
+from syncd.ledger import Ledger, LedgerFile
 from syncd.lock import Locks
-from syncd.model import JobError, Mode, TickReport, Window
+from syncd.model import JobError, TickReport, Window
+from syncd.modes import ModalCopier
 from syncd.planning import ForgivingLister, PlanLedger, PlannedCopies
+from syncd.pool import WorkerPool
 from syncd.ports import Copier, Ports
 from syncd.ports import Ledger as LedgerPort
 from syncd.recorder import Recorder
 from syncd.report import report_document
 from syncd.s3 import Side
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
-from syncd.session_policy import session_policy
+from syncd.session_policy import copy_policy, session_policy
 from syncd.source import BucketLister
 from syncd.survey import Survey, survey
 from syncd.task import Task
@@ -59,11 +60,13 @@ class Installation:
     identities: Identities
     ledger_file: LedgerFile
     locks: Locks
+    pool: WorkerPool
 
     @classmethod
     def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
         """For a configuration."""
         settings = configuration.settings
+        engine = settings.engine
         return cls(
             settings,
             now,
@@ -72,7 +75,17 @@ class Installation:
             Identities(now=now),
             LedgerFile(settings.state_dir, now=now),
             Locks(settings.state_dir),
+            WorkerPool(workers=engine.workers, confine=engine.confine, in_flight=engine.in_flight),
         )
+
+    def abandon(self) -> None:
+        """Give up everything that is in flight, now."""
+        self.transport.abandon()
+        self.pool.close()
+
+    def close(self) -> None:
+        """End the workers, which are idle by now."""
+        self.pool.close()
 
 
 def run_job(
@@ -90,8 +103,8 @@ def run_job(
     run = _Run(job, request, installation, stop, on_progress)
     locks = installation.locks
     try:
-        with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name):
-            report = run.with_ledger()
+        with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name) as lock:
+            report = run.with_ledger(lock)
     except AlreadyRunning as error:
         return run.ended(
             "already-running", JobError(reason="already_running", detail=error.holder, remedy="wait for it to end")
@@ -161,9 +174,14 @@ class _Run:
         self._on_progress = on_progress
         self._began_at = installation.now()
         self._requests: Counter[str] = Counter()
+        self._locks: tuple[int, ...] = ()
 
-    def with_ledger(self) -> TickReport:
-        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once."""
+    def with_ledger(self, lock: int) -> TickReport:
+        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once.
+
+        `lock` is the descriptor of the job's lock, which the workers hold too.
+        """
+        self._locks = (lock,)
         try:
             return self._against_state_file()
         except LedgerCorrupt as error:
@@ -173,7 +191,9 @@ class _Run:
 
     def _against_state_file(self) -> TickReport:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            report = self.tick(ledger, self._engine)
+            if ledger.moved_aside is not None:
+                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside))
+            report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             ledger.record_tick(report, kind=self._request.kind)
             return report
 
@@ -222,7 +242,6 @@ class _Run:
             regions=request.regions,
             is_patient=request.is_patient,
             objective=job.objective_effective.total_seconds(),
-            mode=Mode.STREAM,
         )
 
     def _ends(self) -> tuple[End, End]:
@@ -236,26 +255,24 @@ class _Run:
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
-    def _engine(self, source: End, destination: End) -> Copier:
-        job, limits = self._job, self._installation.settings.engine
-        terms = Terms(
-            source_bucket=job.source.bucket,
-            source_owner=job.source.account_id,
-            source_principal=source.principal.name,
-            destination_bucket=job.destination.bucket,
-            destination_owner=job.consumer.account_id,
-            destination_principal=destination.principal.name,
-            multipart_above=job.destination.multipart_above,
-            part_size=job.destination.part_size,
+    def _copier(self, source: End, destination: End, ledger: Ledger) -> Copier:
+        copies = Copies(
+            job=self._job,
+            limits=self._installation.settings.engine,
+            pool=self._installation.pool,
+            source=source,
+            destination=destination,
+            locks=self._locks,
+            requests=self._requests,
+            role_writer=self._role_writer,
         )
-        return Engine(
-            source,
-            destination,
-            begin=lambda transfer: copying.stream(transfer, terms),
-            in_flight=job.engine.in_flight or limits.in_flight,
-            memory_bytes=job.engine.memory or limits.memory,
-            largest_read_bytes=job.destination.multipart_above,
-        )
+        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._tell)
+
+    def _role_writer(self) -> Principal:
+        job, identities = self._job, self._installation.identities
+        assert job.source.role is not None
+        consumer = identities.consumer(job, count=self._count)
+        return identities.role(job, job.source.role, consumer, policy=copy_policy(job), count=self._count)
 
     def ended(self, outcome: str, error: JobError) -> TickReport:
         """A report of a run that did not get as far as its tick."""

@@ -12,12 +12,12 @@ from faulty import FaultyS3
 
 from syncd.config import Job
 from syncd.copier import Engine
-from syncd.copying import Terms, stream
-from syncd.endpoints import Address
+from syncd.copying import stream
 from syncd.ends import End, Principal
 from syncd.model import Conflict, Failed, LogObject, Outcome, Shard, Transfer
-from syncd.s3 import Answer, Request, Side
+from syncd.s3 import Address, Answer, Request, Side
 from syncd.source import BucketLister
+from syncd.terms import Steps, Terms
 from syncd.transport import Credentials, Transport
 
 READER, WRITER = "arn:aws:iam::111111111111:role/reader", "arn:aws:iam::222222222222:user/syncd"
@@ -100,14 +100,20 @@ class Ends:
         """Lists the source."""
         return BucketLister(self.source, Side.SOURCE, now=now)
 
-    def engine(self, *, in_flight: int = 16, memory_bytes: int = 64 * MIB, copy_terms: Terms | None = None) -> Engine:
-        """Streams from the source to the destination."""
+    def engine(
+        self,
+        *,
+        in_flight: int | Callable[[], int] = 16,
+        memory_bytes: int = 64 * MIB,
+        copy_terms: Terms | None = None,
+        begin: Callable[[Transfer], Steps] | None = None,
+    ) -> Engine:
+        """Streams from the source to the destination, or copies as `begin` says."""
         agreed = copy_terms or terms()
         return Engine(
-            self.source,
-            self.destination,
-            begin=lambda transfer: stream(transfer, agreed),
-            in_flight=in_flight,
+            {Side.SOURCE: self.source, Side.DESTINATION: self.destination},
+            begin=begin or (lambda transfer: stream(transfer, agreed)),
+            in_flight=in_flight if callable(in_flight) else lambda: in_flight,
             memory_bytes=memory_bytes,
             largest_read_bytes=agreed.multipart_above,
         )

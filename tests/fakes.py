@@ -121,6 +121,8 @@ class MemorySource:
 
 
 class MemoryCopier:
+    mode: str | None = "stream"
+
     """Copies from one MemoryBucket to another, `in_flight` at a time, and what began first ends last."""
 
     def __init__(

@@ -103,7 +103,6 @@ LEFT = {
     "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:us-east-1:111111111111:key/1",
     "x-amz-storage-class": "GLACIER_IR",
     "x-amz-version-id": "1",
-    "x-amz-tagging-count": "1",
 }
 
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from syncd import copying
 from syncd.model import AlreadyThere, Conflict, Copied, Outcome, Transfer
 from syncd.s3 import Answer, Request, Side
+from syncd.terms import Steps
 
 BODY, OTHER = b"0123456789", b"abcdefghij"
 PART = 4
@@ -71,7 +72,7 @@ PLAUSIBLE: dict[str, Callable[[Request], list[Answer]]] = {
 }
 
 
-def walked(steps: copying.Steps, answer: Callable[[Request], Answer]) -> Iterator[tuple[Request, Answer] | Outcome]:
+def walked(steps: Steps, answer: Callable[[Request], Answer]) -> Iterator[tuple[Request, Answer] | Outcome]:
     """Each request with the answer that it gets, and at last the outcome."""
     request = next(steps)
     for _ in range(100):

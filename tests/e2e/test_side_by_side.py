@@ -106,4 +106,3 @@ def test_plan_and_status_go_on_while_a_job_runs(stage: Stage, now: datetime) -> 
 
     assert plan.code == 0
     assert status.code == 4
-

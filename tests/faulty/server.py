@@ -184,7 +184,8 @@ class FaultyS3:
                 return self._answer(request)
             case Status(status, code, message, is_applied):
                 self._apply(request, is_applied=is_applied)
-                return S3Error(status, code, message).answer()
+                is_sts = not request.bucket and request.form
+                return (StsError if is_sts else S3Error)(status, code, message).answer()
             case DropConnection(is_applied):
                 self._apply(request, is_applied=is_applied)
                 raise UnansweredError

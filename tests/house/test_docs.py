@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from syncd import configfile, reference, session, status
+from syncd import checks, configfile, policy_files, reference, session, status
+from syncd.checks import JobChecks
 from syncd.configfile import load
 from syncd.demo import document
 from syncd.model import JobError, TickReport
@@ -76,6 +77,18 @@ def test_the_document_of_a_status_has_the_fields_that_the_reference_names(tmp_pa
     (job,) = status.status_document(configuration, configuration.jobs, now=1.0)["jobs"]
 
     assert set(job) == fields("status")
+
+
+def test_the_document_of_a_check_has_the_fields_that_the_reference_names() -> None:
+    (job,) = checks.checks_document([JobChecks("a", [])])["jobs"]
+
+    assert set(job) == fields("check")
+
+
+def test_the_document_of_the_policies_has_the_fields_that_the_reference_names(tmp_path: Path) -> None:
+    (job,) = load(written(tmp_path, readme_block("toml"))).jobs
+
+    assert set(policy_files.policies_document(job, [], None, policy_files.Format.JSON)) == fields("policies")
 
 
 def test_the_document_of_the_demo_has_the_fields_that_the_reference_names() -> None:

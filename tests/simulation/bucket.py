@@ -82,6 +82,8 @@ class Bucket:
 class Destination:
     """A copier and what it has written; also its listing."""
 
+    mode: str | None = "stream"
+
     def __init__(self, chance: random.Random) -> None:
         self.objects: dict[str, LogObject] = {}
         self.writes: Counter[str] = Counter()

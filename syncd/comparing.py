@@ -1,0 +1,69 @@
+"""Telling AlreadyThere from Conflict: the replica's content against the source's, never their ETags."""
+
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Generator
+
+from syncd import failures
+from syncd.model import AlreadyThere, Conflict, Outcome, Transfer
+from syncd.reading import Content, is_whole
+from syncd.s3 import Answer, Request, Side
+from syncd.terms import CopyFailed, Steps, Terms, not_comparable, short_body
+
+
+def compare_existing(transfer: Transfer, terms: Terms, content: Content) -> Steps:
+    """Compare with a replica that S3 has just said is there."""
+    outcome = yield from compare(transfer, terms, content)
+    if outcome is None:
+        detail = f"s3://{terms.destination_bucket}/{transfer.destination_key} was there and is gone: deleted while it was copied"
+        raise CopyFailed(failures.UNEXPECTED, detail)
+    return outcome
+
+
+def compare(transfer: Transfer, terms: Terms, content: Content) -> Generator[Request, Answer, Outcome | None]:
+    """AlreadyThere or Conflict by the replica's content; None where there is no replica."""
+    request = head(transfer, terms)
+    there = yield request
+    if there.status == 404:
+        return None
+    if not there.is_ok:
+        raise not_comparable(there, request, terms)
+    size = int(there.headers.get("content-length", "-1"))
+    if size not in (-1, content.size_bytes):
+        return Conflict(transfer, f"the replica has {size} bytes, the source {content.size_bytes}")
+    stored = there.headers.get("x-amz-checksum-sha256", "")
+    if stored and is_whole(stored, there.headers):
+        same = b64decode(stored) == content.sha256
+    elif stored and stored == _composite(content):
+        same = True
+    else:
+        same = (yield from _hash_replica(transfer, terms, content.size_bytes)) == content.sha256
+    return AlreadyThere(transfer) if same else Conflict(transfer, "the replica has other bytes under the same length")
+
+
+def _hash_replica(transfer: Transfer, terms: Terms, size: int) -> Generator[Request, Answer, bytes]:
+    whole = hashlib.sha256()
+    for start in range(0, size, terms.part_size):
+        end = min(start + terms.part_size, size)
+        headers = (("range", f"bytes={start}-{end - 1}"), ("x-amz-expected-bucket-owner", terms.destination_owner))
+        key = transfer.destination_key
+        request = Request("GetObject", Side.DESTINATION, "GET", key, "", headers, expected_bytes=end - start)
+        answer = yield request
+        if not answer.is_ok:
+            raise not_comparable(answer, request, terms)
+        if len(answer.body) != request.expected_bytes:
+            raise short_body(answer, request, terms)
+        whole.update(answer.body)
+    return whole.digest()
+
+
+def head(transfer: Transfer, terms: Terms) -> Request:
+    """HeadObject of the replica, asking for its checksum."""
+    headers = (("x-amz-checksum-mode", "ENABLED"), ("x-amz-expected-bucket-owner", terms.destination_owner))
+    return Request("HeadObject", Side.DESTINATION, "HEAD", transfer.destination_key, "", headers)
+
+
+def _composite(content: Content) -> str:
+    """S3's composite SHA-256: the hash of the parts' hashes, and how many they were."""
+    digest = hashlib.sha256(b"".join(content.part_digests)).digest()
+    return f"{b64encode(digest).decode()}-{len(content.part_digests)}"

@@ -1,0 +1,114 @@
+"""What the parent and a copy worker say to each other, and what a job's copies need that can be sent.
+
+Messages are tuples whose first element is one of the words below. Transfers travel as plain tuples, since taking
+apart and putting together a thousand objects a second costs more than sending them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from syncd.copying import stream
+from syncd.model import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
+from syncd.s3 import Address, Side
+from syncd.server_side import server_side
+from syncd.terms import Steps, Terms
+from syncd.transport import Credentials
+
+OPEN, COPY, CREDENTIALS, END, STOP = "open", "copy", "credentials", "end", "stop"
+"""From the parent: (OPEN, channel, order, credentials by side, whether a lock follows), (COPY, channel, parcels),
+(CREDENTIALS, channel, side, credentials), (END, channel): there is no more, (STOP, channel): begin nothing more."""
+OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
+"""From the worker: (OUTCOMES, channel, results, requests), (RENEW, channel, side, rejected), (CLOSED, channel, error)."""
+
+Parcel: TypeAlias = tuple[int, str, str, int, str, bool]
+"""A transfer: its number, source key, ETag, size in bytes, destination key, and whether to compare first."""
+Result: TypeAlias = tuple[int, str, str, str]
+"""An outcome: the transfer's number, a letter of `_LETTERS`, reason and detail."""
+
+_NOWHERE = Shard("")
+
+
+class EndSpec(NamedTuple):
+    """One end, without whoever acts on it."""
+
+    bucket: str
+    owner: str
+    address: Address
+    principal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Everything that a worker needs to know of a job."""
+
+    job: str
+    mode: Mode
+    terms: Terms
+    ends: Mapping[Side, EndSpec]
+    in_flight: int
+    memory_bytes: int
+    requests_per_second: float | None = None
+    bytes_per_second: float | None = None
+
+    @property
+    def begin(self) -> Callable[[Transfer], Steps]:
+        """What makes the generator of one copy."""
+        copy, terms = (server_side if self.mode is Mode.SERVER_SIDE else stream), self.terms
+        return lambda transfer: copy(transfer, terms)
+
+    @property
+    def requests_a_copy(self) -> int:
+        """How many requests a copy takes at the least, for the rate limit."""
+        return 1 if self.mode is Mode.SERVER_SIDE else 2
+
+
+def parcel_of(number: int, transfer: Transfer) -> Parcel:
+    """A transfer, ready to be sent."""
+    item = transfer.object
+    return number, item.key, item.etag, item.size_bytes, transfer.destination_key, transfer.compare_first
+
+
+def transfer_of(parcel: Parcel) -> Transfer:
+    """What a copy needs of a transfer; its shard and times stay with the parent."""
+    _, key, etag, size, destination_key, compare_first = parcel
+    return Transfer(_NOWHERE, LogObject(key, etag, size, 0.0), destination_key, compare_first)
+
+
+def result_of(number: int, outcome: Outcome) -> Result:
+    """An outcome, ready to be sent."""
+    match outcome:
+        case Copied():
+            return number, "c", "", ""
+        case AlreadyThere():
+            return number, "a", "", ""
+        case Conflict(_, detail):
+            return number, "x", "", detail
+        case Failed(_, reason, detail):
+            return number, "f", reason, detail
+
+
+def outcome_of(result: Result, transfer: Transfer) -> Outcome:
+    """The outcome of the parent's transfer."""
+    _, letter, reason, detail = result
+    match letter:
+        case "c":
+            return Copied(transfer)
+        case "a":
+            return AlreadyThere(transfer)
+        case "x":
+            return Conflict(transfer, detail)
+        case _:
+            return Failed(transfer, reason, detail)
+
+
+class Opening(NamedTuple):
+    """The payload of OPEN."""
+
+    order: Order
+    credentials: Mapping[Side, Credentials]
+    locks: int
+    """How many lock descriptors follow."""
+
+
+Parcels: TypeAlias = Sequence[Parcel]

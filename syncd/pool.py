@@ -1,0 +1,305 @@
+"""The parent's side of the copy workers: starts them, hands out transfers, and brings back outcomes.
+
+One pool serves all jobs of a process. A batch of transfers goes to the worker that has least of this job to do.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any
+
+from syncd import failures, orders
+from syncd.ends import Principal
+from syncd.errors import JobFailed
+from syncd.model import Outcome, Transfer
+from syncd.orders import Opening, Order, Parcel, outcome_of, parcel_of
+from syncd.s3 import Side
+from syncd.transport import Credentials
+
+# At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
+OBJECTS_OUT = 192
+PARCELS_A_MESSAGE = 32
+_WAIT_SECONDS = 0.1
+_RENEW_EVERY_SECONDS = 1.0
+_DIED = "a copy worker ended unexpectedly"
+
+
+class _Process:
+    """One worker process, and the thread that reads what it says."""
+
+    def __init__(self, *, in_flight: int, core: int) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "syncd.worker", str(theirs.fileno()), str(in_flight), str(core)]
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+        self._connection = Connection(ours.detach())
+        self._sending = Lock()
+        self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
+        self.is_alive = True
+        Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
+
+    def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
+        self._inboxes[channel] = inbox
+        with self._sending, suppress(OSError):
+            self._connection.send((orders.OPEN, channel, opening))
+            for descriptor in locks:
+                send_handle(self._connection, descriptor, self.process.pid)
+
+    def send(self, *message: Any) -> None:
+        # A worker that cannot be reached has ended, and the thread that reads has told everybody.
+        with self._sending, suppress(OSError):
+            self._connection.send(message)
+
+    def forget(self, channel: int) -> None:
+        self._inboxes.pop(channel, None)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _read(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                message = self._connection.recv()
+                inbox = self._inboxes.get(message[1])
+                if inbox is not None:
+                    inbox.put((self, *message))
+        self.is_alive = False
+        for channel, inbox in list(self._inboxes.items()):
+            inbox.put((self, orders.CLOSED, channel, None, _DIED))
+        self._connection.close()
+
+
+class WorkerPool:
+    """The workers of a process; they are started when there is something to copy."""
+
+    def __init__(self, *, workers: int, confine: bool, in_flight: int) -> None:
+        self._workers = workers
+        self._confine = confine
+        self._in_flight = max(1, in_flight // workers)
+        self._processes: list[_Process] = []
+        self._guard = Lock()
+        self._channels = count(1)
+
+    def copier(
+        self, order: Order, principals: Mapping[Side, Principal], requests: Counter[str], *, locks: Sequence[int] = ()
+    ) -> "PooledCopier":
+        """What copies one job's transfers. `locks` are descriptors that must not be free while a worker lives."""
+        return PooledCopier(self, order, principals, requests, locks)
+
+    def processes(self) -> list[_Process]:
+        """All workers, those that have ended replaced."""
+        cores = sorted(os.sched_getaffinity(0))
+        with self._guard:
+            self._processes = [process for process in self._processes if process.is_alive]
+            while len(self._processes) < self._workers:
+                # The last core first: the first one is where most else of a machine runs.
+                core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
+                self._processes.append(_Process(in_flight=self._in_flight, core=core))
+            return list(self._processes)
+
+    def next_channel(self) -> int:
+        """A number for one job's conversation with the workers."""
+        with self._guard:
+            return next(self._channels)
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing."""
+        with self._guard:
+            for process in self._processes:
+                process.close()
+            self._processes = []
+
+
+class _Conversation:
+    """What is under way with the workers for one call of `copy_all`."""
+
+    def __init__(self, processes: list[_Process], channel: int) -> None:
+        self.channel = channel
+        self.inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self.out: dict[int, tuple[Transfer, _Process]] = {}
+        self.load: dict[_Process, int] = dict.fromkeys(processes, 0)
+        self.numbers = count()
+        self.is_exhausted = False
+        self.is_stopped = False
+        self.error: JobFailed | None = None
+
+    def fail(self, error: JobFailed) -> None:
+        self.error = self.error or error
+        self.is_exhausted = True
+
+
+class PooledCopier:
+    """A `ports.Copier` whose copies are made by the workers."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        order: Order,
+        principals: Mapping[Side, Principal],
+        requests: Counter[str],
+        locks: Sequence[int],
+    ) -> None:
+        self._pool = pool
+        self._order = order
+        self._principals = principals
+        self._requests = requests
+        self._locks = locks
+        self._sent: dict[Side, Credentials] = {}
+        self._renew_at = 0.0
+        self.mode: str | None = order.mode.value
+
+    def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
+        """One Outcome for each transfer that was begun.
+
+        Raises:
+            JobFailed: `transfers` raised it, credentials could not be renewed, or a worker died.
+        """
+        first = self._first(transfers, stop)
+        if first is None:
+            return
+        talk = self._begin()
+        try:
+            held: Transfer | None = first
+            while True:
+                self._renew(talk)
+                if stop.is_set() and not talk.is_stopped:
+                    self._stop(talk)
+                if not talk.is_exhausted and len(talk.out) < OBJECTS_OUT:
+                    self._hand_out(talk, transfers, held)
+                    held = None
+                if not talk.load:
+                    break
+                can_only_wait = talk.is_exhausted or len(talk.out) >= OBJECTS_OUT
+                yield from self._outcomes(talk, wait=can_only_wait)
+        finally:
+            for process in talk.load:
+                process.send(orders.STOP, talk.channel)
+                process.send(orders.END, talk.channel)
+        if talk.error is not None:
+            raise talk.error
+
+    def _first(self, transfers: Iterator[Transfer | None], stop: Event) -> Transfer | None:
+        """No worker is started, and nothing sent to one, before there is something to copy."""
+        for transfer in transfers:
+            if transfer is not None or stop.is_set():
+                return transfer
+        return None
+
+    def _begin(self) -> _Conversation:
+        talk = _Conversation(self._pool.processes(), self._pool.next_channel())
+        self._sent = {side: principal.current() for side, principal in self._principals.items()}
+        for process in talk.load:
+            process.open(talk.channel, talk.inbox, Opening(self._order, self._sent, len(self._locks)), self._locks)
+        return talk
+
+    def _hand_out(self, talk: _Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:
+        """Send one message of transfers to the worker that has least to do, or say that there are no more."""
+        process = min(talk.load, key=talk.load.__getitem__)
+        parcels: list[Parcel] = []
+        while len(parcels) < PARCELS_A_MESSAGE:
+            transfer = held
+            if transfer is None:
+                try:
+                    transfer = next(transfers)
+                except StopIteration:
+                    talk.is_exhausted = True
+                    break
+                except JobFailed as raised:
+                    talk.fail(raised)
+                    break
+            held = None
+            if transfer is None:
+                break
+            number = next(talk.numbers)
+            talk.out[number] = (transfer, process)
+            parcels.append(parcel_of(number, transfer))
+        if parcels:
+            talk.load[process] += len(parcels)
+            process.send(orders.COPY, talk.channel, parcels)
+        if talk.is_exhausted:
+            self._end(talk)
+
+    def _stop(self, talk: _Conversation) -> None:
+        talk.is_stopped = talk.is_exhausted = True
+        for process in talk.load:
+            process.send(orders.STOP, talk.channel)
+            process.send(orders.END, talk.channel)
+
+    def _end(self, talk: _Conversation) -> None:
+        for process in talk.load:
+            process.send(orders.END, talk.channel)
+
+    def _outcomes(self, talk: _Conversation, *, wait: bool) -> Iterator[Outcome]:
+        try:
+            message = talk.inbox.get(timeout=_WAIT_SECONDS) if wait else talk.inbox.get_nowait()
+            while True:
+                yield from self._heard(talk, *message)
+                message = talk.inbox.get_nowait()
+        except Empty:
+            return
+
+    def _heard(self, talk: _Conversation, process: _Process, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
+        match word:
+            case orders.OUTCOMES:
+                results, requests = facts
+                self._requests.update(requests)
+                for result in results:
+                    transfer = talk.out.pop(result[0])[0]
+                    talk.load[process] -= 1
+                    yield outcome_of(result, transfer)
+            case orders.RENEW:
+                self._renew_rejected(talk, *facts)
+            case orders.CLOSED:
+                self._closed(talk, process, *facts)
+
+    def _closed(self, talk: _Conversation, process: _Process, facts: tuple[str, str, str] | None, broken: str) -> None:
+        process.forget(talk.channel)
+        talk.load.pop(process, None)
+        talk.out = {number: entry for number, entry in talk.out.items() if entry[1] is not process}
+        if facts is not None:
+            talk.fail(JobFailed(*facts))
+        elif broken:
+            talk.fail(JobFailed(failures.WORKER_DIED, broken, failures.remedy_of(failures.WORKER_DIED)))
+        if talk.error is not None:
+            self._end(talk)
+
+    def _renew(self, talk: _Conversation) -> None:
+        now = monotonic()
+        if now < self._renew_at:
+            return
+        self._renew_at = now + _RENEW_EVERY_SECONDS
+        for side, principal in self._principals.items():
+            try:
+                fresh = principal.refresh()
+            except JobFailed as raised:
+                talk.fail(raised)
+                self._end(talk)
+                return
+            self._send_credentials(talk, side, fresh)
+
+    def _renew_rejected(self, talk: _Conversation, side: Side, rejected: Credentials) -> None:
+        try:
+            fresh = self._principals[side].refresh(rejected=rejected)
+        except JobFailed as raised:
+            talk.fail(raised)
+            self._stop(talk)
+            fresh = rejected
+        self._sent[side] = rejected
+        self._send_credentials(talk, side, fresh)
+
+    def _send_credentials(self, talk: _Conversation, side: Side, fresh: Credentials) -> None:
+        if self._sent.get(side) != fresh:
+            self._sent[side] = fresh
+            for process in talk.load:
+                process.send(orders.CREDENTIALS, talk.channel, side, fresh)

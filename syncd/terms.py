@@ -1,0 +1,77 @@
+"""What all ways of copying an object share: the terms of a job, and how a copy fails."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from syncd import failures
+from syncd.model import Outcome
+from syncd.s3 import Answer, Request, Side
+
+Steps: TypeAlias = Generator[Request, Answer, Outcome]
+"""One copy: yields Requests, is sent their Answers, returns an Outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds for every copy of a job."""
+
+    source_bucket: str
+    source_owner: str
+    """Account ID, sent as the expected owner of the source."""
+    source_principal: str
+    """Who reads, for failure reports."""
+    destination_bucket: str
+    destination_owner: str
+    destination_principal: str
+    multipart_above: int
+    """Objects of more bytes than this are copied in parts."""
+    part_size: int
+    copy_principal: str = ""
+    """Who signs server-side copies."""
+    copies_tags: bool = True
+    """Source tags go along where that is permitted; not where the job gives replicas tags of its own."""
+    landing: tuple[tuple[str, str], ...] = ()
+    """Headers of every write that say what lands: storage class, encryption, tags, ACL."""
+
+
+class CopyFailed(Exception):
+    """Ends a copy; caught where the copy began, and never seen outside of it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def named(request: Request, terms: Terms) -> str:
+    """Call, principal and resource, as every failure names them."""
+    if request.side is Side.SOURCE:
+        principal, bucket = terms.source_principal, terms.source_bucket
+    elif request.side is Side.COPY:
+        principal, bucket = terms.copy_principal, terms.destination_bucket
+    else:
+        principal, bucket = terms.destination_principal, terms.destination_bucket
+    return f"{request.operation} by {principal} of s3://{bucket}/{request.key}"
+
+
+def failure_of(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
+    """The failure that an answer is: call, principal, resource, and what was answered."""
+    reason = failures.reason_of(answer.status, answer.code, answer.message)
+    told = ": ".join(part for part in (answer.code, answer.message) if part) or "no reason given"
+    status = f"{answer.status} " if answer.status else ""
+    return CopyFailed(reason, f"{named(request, terms)}: {status}{told}")
+
+
+def short_body(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
+    """The failure of a body that came short, or long."""
+    detail = f"{named(request, terms)}: {len(answer.body)} bytes came of {request.expected_bytes}"
+    return CopyFailed(failures.SHORT_BODY, detail)
+
+
+def not_comparable(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
+    """The failure of a replica that is there and cannot be read."""
+    failure = failure_of(answer, request, terms)
+    if failure.reason != failures.ACCESS_DENIED:
+        return failure
+    return CopyFailed(failures.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")

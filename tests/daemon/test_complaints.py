@@ -1,0 +1,124 @@
+"""What repeats itself is said loudly once, then once an hour with a count, and once more when it is over."""
+
+from typing import Any
+
+import pytest
+
+from syncd import events
+from syncd.complaints import AGAIN_AFTER_SECONDS, Complaints
+
+
+class Log:
+    """What was said, and a clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.at = 1000.0
+        self.complaints = Complaints(self.tell, now=lambda: self.at, monotonic=lambda: self.at)
+
+    def tell(self, event: str, **facts: Any) -> None:
+        self.told.append((event, facts))
+
+    def fail(self, job: str = "a", reason: str = "timeout") -> None:
+        self.complaints.tell(events.TICK_FAILED, job=job, error={"reason": reason})
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def test_the_same_failure_is_said_once(log: Log) -> None:
+    for _ in range(50):
+        log.fail()
+
+    assert len(log.told) == 1
+
+
+def test_after_an_hour_it_is_said_again_with_how_often_it_happened(log: Log) -> None:
+    for _ in range(5):
+        log.fail()
+    log.at += AGAIN_AFTER_SECONDS
+
+    log.fail()
+    log.fail()
+
+    (_, again) = log.told[1]
+    assert len(log.told) == 2
+    assert (again["repeated"], again["since"]) == (5, "1970-01-01T00:16:40Z")
+
+
+def test_another_reason_is_another_matter_and_two_that_alternate_are_said_once_each(log: Log) -> None:
+    for _ in range(5):
+        log.fail(reason="timeout")
+        log.fail(reason="connection_failed")
+
+    assert len(log.told) == 2
+
+
+def test_another_job_is_another_matter(log: Log) -> None:
+    log.fail("a")
+    log.fail("b")
+
+    assert [facts["job"] for _, facts in log.told] == ["a", "b"]
+
+
+def test_each_object_is_a_matter_of_its_own(log: Log) -> None:
+    for key in ("one", "two", "one"):
+        log.complaints.tell(events.OBJECT_FAILED, job="a", key=key, reason="access_denied")
+
+    assert [facts["key"] for _, facts in log.told] == ["one", "two"]
+
+
+def test_what_is_no_complaint_is_said_each_time(log: Log) -> None:
+    for _ in range(3):
+        log.complaints.tell(events.TICK_FINISHED, job="a")
+
+    assert len(log.told) == 3
+
+
+def test_a_matter_that_is_settled_tells_how_often_and_how_long_and_is_loud_the_next_time(log: Log) -> None:
+    log.fail()
+    log.at += 60
+    log.fail()
+
+    settled = log.complaints.settle(events.TICK_FAILED, "a")
+    log.fail()
+
+    assert settled == (2, 60.0)
+    assert len(log.told) == 2
+
+
+def test_what_was_never_wrong_has_nothing_to_be_settled(log: Log) -> None:
+    assert log.complaints.settle(events.TICK_FAILED, "a") is None
+
+
+def test_a_job_that_is_gone_is_forgotten(log: Log) -> None:
+    log.fail("a")
+    log.complaints.tell(events.OBJECT_FAILED, job="a", key="k")
+    log.fail("b")
+
+    log.complaints.forget("a")
+
+    assert log.complaints.settle(events.OBJECT_FAILED, "a") is None
+    assert log.complaints.settle(events.TICK_FAILED, "b") is not None
+
+
+def test_what_is_remembered_has_a_limit(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncd.complaints._MOST_REMEMBERED", 10)
+
+    for number in range(100):
+        log.fail(f"job-{number}")
+
+    assert sum(log.complaints.settle(events.TICK_FAILED, f"job-{number}") is not None for number in range(100)) == 10
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    def refuse(_event: str, **_facts: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    complaints = Complaints(refuse, now=lambda: 0.0, monotonic=lambda: 0.0)
+
+    complaints.tell(events.TICK_FINISHED, job="a")
+
+    assert complaints.settle(events.TICK_FINISHED, "a") is None

@@ -1,0 +1,100 @@
+"""A ping while all is well, and silence otherwise."""
+
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from waiting import wait_until
+
+from syncd import events
+from syncd.complaints import Complaints
+from syncd.heartbeat import Heartbeat
+from syncd.webserver import Reply, WebServer
+
+
+class Receiver:
+    """Somebody who waits for the pings, and what was said of them."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.status = HTTPStatus.OK
+        self.is_well = True
+        self.asked = threading.Event()
+        self.complaints = Complaints(
+            lambda event, **facts: self.told.append((event, facts)), now=lambda: 0.0, monotonic=lambda: 0.0
+        )
+        self.server = WebServer(("127.0.0.1", 0), self.answer)
+        self.heartbeat = Heartbeat(self.ask, self.complaints, every_seconds=0.02)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.server.address}/ping/secret-token"
+
+    def answer(self, path: str, _query: object) -> Reply:
+        self.paths.append(path)
+        return Reply(b"", "text/plain", self.status)
+
+    def ask(self) -> bool:
+        self.asked.set()
+        return self.is_well
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.heartbeat.close()
+    receiver.server.close()
+
+
+def test_while_all_is_well_the_url_is_called_again_and_again(receiver: Receiver) -> None:
+    receiver.heartbeat.follow(receiver.url)
+
+    wait_until(lambda: len(receiver.paths) >= 3, what="three pings")
+
+    assert set(receiver.paths) == {"/ping/secret-token"}
+    assert receiver.told == []
+
+
+def test_where_all_is_not_well_there_is_silence(receiver: Receiver) -> None:
+    receiver.is_well = False
+    receiver.heartbeat.follow(receiver.url)
+    receiver.asked.wait(30)
+    receiver.asked.clear()
+    receiver.asked.wait(30)
+
+    assert receiver.paths == []
+
+
+def test_a_ping_that_fails_is_told_once_without_the_url_and_its_recovery_too(receiver: Receiver) -> None:
+    receiver.status = HTTPStatus.NOT_FOUND
+    receiver.heartbeat.follow(receiver.url)
+    wait_until(lambda: len(receiver.paths) >= 3, what="three pings")
+    receiver.status = HTTPStatus.OK
+    wait_until(lambda: len(receiver.told) >= 2, what="the recovery")
+
+    (failed, facts), (recovered, _) = receiver.told
+    assert (failed, facts["reason"]) == (events.HEARTBEAT_FAILED, "HTTP 404")
+    assert recovered == events.HEARTBEAT_RECOVERED
+    assert "secret-token" not in str(receiver.told)
+
+
+def test_a_url_that_leads_nowhere_is_told_without_the_url(receiver: Receiver) -> None:
+    receiver.heartbeat.follow("http://127.0.0.1:9/secret-token")
+
+    wait_until(lambda: receiver.told, what="the complaint")
+
+    assert receiver.told[0] == (events.HEARTBEAT_FAILED, {"reason": "URLError"})
+
+
+def test_no_url_is_no_ping_and_another_url_is_followed_at_once(receiver: Receiver) -> None:
+    receiver.heartbeat.follow(None)
+    receiver.heartbeat.follow(receiver.url.replace("secret", "first"))
+    wait_until(lambda: receiver.paths, what="a ping")
+
+    receiver.heartbeat.follow(receiver.url.replace("secret", "second"))
+
+    wait_until(lambda: "/ping/second-token" in receiver.paths, what="a ping of the other")

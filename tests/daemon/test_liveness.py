@@ -1,0 +1,187 @@
+"""When the daemon is alive, and what it says of itself; and when a job misses its objective."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from standings import NOW, board, late, standing
+from waiting import wait_until
+
+from syncd import events
+from syncd.board import sentence, stuck_reason
+from syncd.flights import STALLED_SECONDS, Flight, Flights
+from syncd.schedule import TICKS_AT_A_TIME
+from syncd.vigil import Objectives
+
+
+class Clock:
+    at = 1000.0
+
+    def now(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def flights(clock: Clock) -> Flights:
+    return Flights(monotonic=clock.now)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def fly(flights: Flights, stack: ExitStack, count: int) -> list[Flight]:
+    found = [stack.enter_context(flights.flying(f"job-{number}")) for number in range(count)]
+    return [flight for flight in found if flight is not None]
+
+
+def test_a_daemon_whose_scheduler_pulses_is_alive(flights: Flights) -> None:
+    assert stuck_reason(flights, silent_seconds=3.0) is None
+
+
+def test_a_silent_scheduler_is_not_alive(flights: Flights) -> None:
+    assert stuck_reason(flights, silent_seconds=90.0) == "the scheduler has shown no sign of life for 90 s"
+
+
+def test_one_tick_that_hangs_for_ever_is_that_jobs_matter(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+    fly(flights, stack, TICKS_AT_A_TIME - 1)
+
+    clock.at += 10 * STALLED_SECONDS
+
+    assert stuck_reason(flights, silent_seconds=0.0) is None
+    assert len(flights.stalled()) == TICKS_AT_A_TIME - 1
+
+
+def test_when_every_thread_hangs_the_daemon_is_not_alive(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+    fly(flights, stack, TICKS_AT_A_TIME)
+
+    clock.at += STALLED_SECONDS + 1
+
+    assert stuck_reason(flights, silent_seconds=0.0) is not None
+
+
+def test_a_long_tick_that_makes_progress_does_not_hang(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+    counted: list[Any] = []
+    (flight,) = fly(flights, stack, 1)
+    on_progress = flights.progress(flight, counted.append)
+
+    for _ in range(10):
+        clock.at += STALLED_SECONDS / 2
+        on_progress("recorder")  # type: ignore[arg-type]
+
+    assert flights.stalled() == []
+    assert len(counted) == 10
+
+
+def test_progress_is_counted_once_a_second_at_most(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+    counted: list[Any] = []
+    (flight,) = fly(flights, stack, 1)
+    on_progress = flights.progress(flight, counted.append)
+
+    for _ in range(1000):
+        clock.at += 0.01
+        on_progress("recorder")  # type: ignore[arg-type]
+
+    assert 9 <= len(counted) <= 11
+
+
+def test_after_the_end_was_announced_no_tick_begins_and_those_that_run_are_asked_to_end(
+    flights: Flights, stack: ExitStack
+) -> None:
+    (flight,) = fly(flights, stack, 1)
+
+    flights.close()
+
+    assert flight.stop.is_set()
+    with flights.flying("late") as refused:
+        assert refused is None
+    assert not flights.wait(0)
+
+
+def test_the_end_of_the_last_tick_ends_the_waiting(flights: Flights) -> None:
+    began, over = Event(), Event()
+
+    def fly_once() -> None:
+        with flights.flying("a"):
+            began.set()
+            over.wait(30)
+
+    thread = Thread(target=fly_once)
+    thread.start()
+    began.wait(30)
+    running = flights.jobs()
+    over.set()
+
+    assert flights.wait(30)
+    assert running == ["a"]
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("standings", "running", "expected"),
+    [
+        ([], 0, "no jobs"),
+        ([standing()], 0, "1 job on time"),
+        ([standing("a"), standing("b")], 1, "2 jobs on time; a tick is running"),
+        ([standing("a"), late("b")], 3, "1 of 2 jobs not on time: b; 3 ticks are running"),
+        ([late(name) for name in "abcd"], 0, "4 of 4 jobs not on time: a, b, c and others"),
+    ],
+)
+def test_how_things_are_is_a_sentence(standings: list[Any], running: int, expected: str) -> None:
+    assert sentence(board(*standings), running=running) == expected
+
+
+def test_a_missed_objective_and_the_late_success_are_told_once_each() -> None:
+    told: list[tuple[str, dict[str, Any]]] = []
+    at = [NOW]
+    jobs = board(standing(), now=lambda: at[0])
+    objectives = Objectives(jobs, lambda event, **facts: told.append((event, facts)), now=lambda: at[0])
+
+    objectives.look()
+    at[0] = NOW + 2000
+    objectives.look()
+    objectives.look()
+    jobs.put(standing(last=None))
+    at[0] = NOW + 2600
+    jobs.put(standing())
+    at[0] = NOW
+    objectives.look()
+    objectives.look()
+
+    assert [(event, facts["job"]) for event, facts in told] == [
+        (events.OBJECTIVE_MISSED, "account-b"),
+        (events.OBJECTIVE_REGAINED, "account-b"),
+    ]
+    assert "its objective is 15m beyond 30m" in " ".join(told[0][1]["why"])
+
+
+def test_a_job_that_is_new_has_its_objective_s_time_for_its_first_listing() -> None:
+    told: list[str] = []
+    at = [NOW]
+    jobs = board(standing(last=None, complete_until=0.0), now=lambda: at[0])
+    objectives = Objectives(jobs, lambda event, **_: told.append(event), now=lambda: at[0])
+
+    objectives.look()
+    early = list(told)
+    at[0] = NOW + 901
+    objectives.look()
+
+    assert (early, told) == ([], [events.OBJECTIVE_MISSED])
+
+
+def test_a_stalled_tick_waits_for_nobody_to_be_told_apart(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+    slow, _ = fly(flights, stack, 2)
+    clock.at += STALLED_SECONDS + 1
+    flights.progress(slow, lambda _: None)("recorder")  # type: ignore[arg-type]
+
+    assert [flight.job for flight in flights.stalled()] == ["job-1"]
+    wait_until(lambda: flights.of("job-0") is slow, what="the flight")

@@ -1,0 +1,114 @@
+"""Noticing an edit, and what it means."""
+
+import os
+from pathlib import Path
+
+import pytest
+from builders import toml
+from jobs import job
+
+from syncd import configfile
+from syncd.config import Configuration
+from syncd.errors import ConfigError
+from syncd.reload import Watch, difference, reread
+
+JOB = {
+    "name": "account-b",
+    "consumer": {"account_id": "222222222222"},
+    "source": {"account_id": "111111111111", "bucket": "example-trail", "region": "us-east-1"},
+    "destination": {"bucket": "example-b-logs", "region": "us-east-1"},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "jobs.d").mkdir()
+    (tmp_path / "syncd.toml").write_text('state_dir = "state"\n')
+    (tmp_path / "jobs.d" / "b.toml").write_text(toml(JOB))
+    return tmp_path
+
+
+@pytest.fixture
+def loaded(folder: Path) -> Configuration:
+    return configfile.load(folder / "syncd.toml")
+
+
+@pytest.fixture
+def watch(loaded: Configuration) -> Watch:
+    return Watch(loaded)
+
+
+def test_files_that_stay_as_they_are_are_no_edit(watch: Watch, loaded: Configuration) -> None:
+    assert [watch.is_due(loaded) for _ in range(3)] == [False, False, False]
+
+
+def test_an_edit_is_due_when_it_has_come_to_rest(watch: Watch, loaded: Configuration, folder: Path) -> None:
+    (folder / "jobs.d" / "b.toml").write_text(toml(JOB) + "# one\n")
+    first = watch.is_due(loaded)
+    (folder / "jobs.d" / "b.toml").write_text(toml(JOB) + "# one, two\n")
+    second = watch.is_due(loaded)
+
+    assert (first, second, watch.is_due(loaded)) == (False, False, True)
+
+
+@pytest.mark.parametrize("edit", ["add", "remove", "touch", "replace", "top"])
+def test_every_kind_of_edit_is_noticed(watch: Watch, loaded: Configuration, folder: Path, edit: str) -> None:
+    path = folder / "jobs.d" / "b.toml"
+    match edit:
+        case "add":
+            (folder / "jobs.d" / "c.toml").write_text(toml(JOB))
+        case "remove":
+            path.unlink()
+        case "touch":
+            os.utime(path, ns=(1, 1))
+        case "replace":
+            status = path.stat()
+            (folder / "new").write_text(path.read_text())
+            os.utime(folder / "new", ns=(status.st_atime_ns, status.st_mtime_ns))
+            (folder / "new").rename(path)
+        case "top":
+            (folder / "syncd.toml").unlink()
+
+    assert [watch.is_due(loaded), watch.is_due(loaded)] == [False, True]
+
+
+def test_what_was_read_is_no_edit_any_more_even_if_it_was_refused(
+    watch: Watch, loaded: Configuration, folder: Path
+) -> None:
+    (folder / "jobs.d" / "b.toml").write_text("broken = ")
+    watch.begin(loaded)
+
+    watch.note(loaded)
+
+    assert [watch.is_due(loaded), watch.is_due(loaded)] == [False, False]
+
+
+def test_an_edit_while_the_files_were_read_still_counts(watch: Watch, loaded: Configuration, folder: Path) -> None:
+    watch.begin(loaded)
+    (folder / "jobs.d" / "b.toml").write_text(toml(JOB) + "# late\n")
+
+    watch.note(loaded)
+
+    assert watch.is_due(loaded)
+
+
+def test_jobs_are_added_changed_and_removed_and_the_others_are_in_no_list() -> None:
+    before = [job("same"), job("changed"), job("removed")]
+    after = [job("changed", every="7m"), job("same"), job("added")]
+
+    found = difference(before, after)
+
+    assert [item.name for item in found.added] == ["added"]
+    assert [item.name for item in found.changed] == ["changed"]
+    assert found.changed[0].period.total_seconds() == 420
+    assert list(found.removed) == ["removed"]
+
+
+def test_what_a_daemon_cannot_change_while_it_runs_is_refused(loaded: Configuration, folder: Path) -> None:
+    (folder / "syncd.toml").write_text('state_dir = "elsewhere"\n')
+
+    with pytest.raises(ConfigError) as caught:
+        reread(loaded)
+
+    (problem,) = caught.value.problems
+    assert (problem.key, "restart" in problem.message) == ("state_dir", True)

@@ -1,0 +1,312 @@
+"""What is answered over HTTP: health, readiness, and pages that anybody can read."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from jobs import job
+from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
+
+from syncd.board import Board
+from syncd.gauges import Gauges
+from syncd.ledger import LedgerFile
+from syncd.metrics import Metrics
+from syncd.model import Failed, LogObject, ShardState, Transfer
+from syncd.scope import replica_of
+from syncd.site import Site
+from syncd.webserver import ANSWERS_AT_A_TIME, Reply, WebServer
+
+JOB = job("account-b", source__accounts=["222222222222"])
+
+
+class Page(HTMLParser):
+    """A page's text, and what a person who does not see it needs to know."""
+
+    VOID = frozenset({"meta", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.unbalanced: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.unbalanced.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def ledger_file(tmp_path: Path) -> LedgerFile:
+    return LedgerFile(tmp_path, now=lambda: NOW)
+
+
+def site(jobs: Board, ledger_file: LedgerFile, *, stuck: str | None = None) -> Site:
+    return Site(
+        jobs,
+        Metrics(lambda: Gauges(now=NOW, standings=jobs.standings())),
+        ledger_file,
+        find_job={JOB.name: JOB}.get,
+        stuck_reason=lambda: stuck,
+        now=lambda: NOW,
+    )
+
+
+def page(reply: Reply | None) -> Page:
+    assert reply is not None
+    assert reply.content_type == "text/html; charset=utf-8"
+    return Page(reply.body.decode())
+
+
+def remember(ledger_file: LedgerFile) -> None:
+    """A job with a shard on time, a quiet one, one that is behind, a tick, and an object that is missing."""
+    quiet, behind = (SHARD._replace(prefix=f"AWSLogs/222222222222/CloudTrail/{name}/", region=name) for name in "qz")
+    with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
+        ledger.set_start(1.0)
+        listed = {"listed_at": NOW - 60, "complete_until": NOW - 1860}
+        ledger.save_shards(
+            [
+                ShardState(shard=SHARD, newest_arrival=NOW - 90, **listed),  # type: ignore[arg-type]
+                ShardState(shard=quiet, newest_arrival=NOW - 90_000, **listed),  # type: ignore[arg-type]
+                ShardState(shard=behind, listed_at=NOW - 9000, complete_until=NOW - 10_800, newest_arrival=NOW - 9100),
+            ],
+            discovered_at=NOW - 60,
+        )
+        item = LogObject(SHARD.prefix + "2026/11/24/<x>.json.gz", "etag", 10, NOW - 500)
+        ledger.record([Failed(Transfer(SHARD, item, item.key), "kms_access_denied", "GetObject: 403")], [], now=NOW)
+        ledger.record_tick(report(copied=4), kind="tick")
+
+
+def test_health_is_the_daemons_and_not_its_jobs(ledger_file: LedgerFile) -> None:
+    reply = site(board(late()), ledger_file).answer("/healthz", {})
+
+    assert reply is not None
+    assert (reply.status, json.loads(reply.body)) == (HTTPStatus.OK, {"alive": True, "why": None})
+
+
+def test_a_daemon_that_is_stuck_says_why(ledger_file: LedgerFile) -> None:
+    reply = site(board(), ledger_file, stuck="the scheduler is silent").answer("/healthz", {})
+
+    assert reply is not None
+    assert (reply.status, json.loads(reply.body)["why"]) == (503, "the scheduler is silent")
+
+
+def test_jobs_that_are_all_on_time_are_ready(ledger_file: LedgerFile) -> None:
+    reply = site(board(standing("a"), standing("b")), ledger_file).answer("/readyz", {})
+
+    assert reply is not None
+    document = json.loads(reply.body)
+    assert (reply.status, document["ready"], document["job_count"]) == (HTTPStatus.OK, True, 2)
+    assert [item["objective"] for item in document["jobs"]] == ["met", "met"]
+
+
+def test_a_late_job_is_named_first_with_its_reasons(ledger_file: LedgerFile) -> None:
+    reply = site(board(standing("a"), late("z", last=report(error=REFUSED))), ledger_file).answer("/readyz", {})
+
+    assert reply is not None
+    document = json.loads(reply.body)
+    assert (reply.status, document["not_ready"], document["not_ready_count"]) == (503, ["z"], 1)
+    assert [item["job"] for item in document["jobs"]] == ["z", "a"]
+    assert document["jobs"][0]["why"][-1] == "what to do: mend <the> policy"
+
+
+def test_the_overview_has_the_troubled_jobs_first_with_what_to_do(ledger_file: LedgerFile) -> None:
+    jobs = board(
+        standing("fine"),
+        standing("incomplete", held=2, oldest_held=held(), held_reasons={"kms_access_denied": 2}),
+        late("stale", last=report(outcome="failed", error=REFUSED)),
+    )
+
+    found = page(site(jobs, ledger_file).answer("/", {}))
+
+    assert "1 of 3 jobs is not on time" in found.text
+    assert [link["href"] for link in found.all("a") if "/jobs/" in str(link["href"])] == [
+        "/jobs/incomplete",
+        "/jobs/stale",
+        "/jobs/fine",
+    ]
+    assert "What to do:  mend <the> policy" in found.text
+    assert "let the principal named here use the key" in found.text
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs/account-b"])
+def test_a_page_is_whole_and_can_be_read_without_seeing_it(path: str, ledger_file: LedgerFile) -> None:
+    remember(ledger_file)
+
+    found = page(site(board(standing("account-b"), late("b")), ledger_file).answer(path, {}))
+
+    assert (found.unbalanced, found.open) == ([], [])
+    assert found.all("html")[0]["lang"] == "en"
+    assert len(found.all("h1")) == len(found.all("main")) == 1
+    assert all("scope" in cell for cell in found.all("th"))
+    assert len(found.all("table")) == len(found.all("caption"))
+    assert len(found.all("svg")) == len(found.all("title")) - 1
+    assert all(image["role"] == "img" for image in found.all("svg"))
+    assert found.all("a")[0] == {"href": "#content", "class": "skip"}
+    assert not found.all("script")
+    assert not any("style" in attributes for _, attributes in found.elements)
+
+
+def test_a_job_page_tells_the_shard_that_is_behind_from_the_one_that_is_quiet(ledger_file: LedgerFile) -> None:
+    remember(ledger_file)
+
+    found = page(site(board(), ledger_file).answer("/jobs/account-b", {}))
+
+    states = [word for word in found.words if word in ("behind", "quiet", "on time", "not listed yet")]
+    assert states == ["behind", "on time", "quiet"]
+    assert "From s3://example-trail/ of account 111111111111 by arn:aws:iam::111111111111:role/Test" in found.text
+    assert "AWSLogs/222222222222/CloudTrail/eu-west-1/2026/11/24/<x>.json.gz" in found.text
+    assert "GetObject: 403" in found.text
+
+
+def test_a_job_page_of_a_job_that_never_ticked_is_a_page(ledger_file: LedgerFile) -> None:
+    found = page(site(board(), ledger_file).answer("/jobs/account-b", {}))
+
+    assert "It has never ticked" in found.text
+
+
+def test_a_state_that_cannot_be_read_is_said(ledger_file: LedgerFile, tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_bytes(b"no database" * 1000)
+
+    reply = site(board(), ledger_file).answer("/jobs/account-b", {})
+
+    assert reply is not None
+    assert reply.status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("path", ["/jobs/nobody", "/jobs/", "/favicon.ico", "/etc/passwd", ""])
+def test_there_is_nothing_else(path: str, ledger_file: LedgerFile) -> None:
+    assert site(board(), ledger_file).answer(path, {}) is None
+
+
+def test_a_thousand_jobs_are_paged_and_searched(ledger_file: LedgerFile) -> None:
+    jobs = board(*(standing(f"customer-{number:04d}") for number in range(1000)), late("zebra"))
+    answers = site(jobs, ledger_file)
+
+    first, last = page(answers.answer("/", {})), page(answers.answer("/", {"page": "11"}))
+    found = page(answers.answer("/", {"q": "customer-05"}))
+
+    assert "Page 1 of 11" in first.text
+    assert first.text.index("zebra") < first.text.index("customer-0000")
+    assert "customer-0999" in last.text
+    assert "100 jobs" in found.text
+
+
+@pytest.mark.parametrize(
+    "query", [{"page": "0"}, {"page": "x"}, {"page": "9" * 50}, {"q": '"><script>'}, {"refresh": "1"}]
+)
+def test_whatever_is_asked_for_is_answered_with_a_page(query: dict[str, str], ledger_file: LedgerFile) -> None:
+    found = page(site(board(*(standing(f"a{number}") for number in range(12))), ledger_file).answer("/", query))
+
+    assert found.unbalanced == []
+    assert found.all("script") == []
+
+
+def test_refreshing_is_offered_and_not_forced(ledger_file: LedgerFile) -> None:
+    answers = site(board(standing()), ledger_file)
+
+    still = page(answers.answer("/", {}))
+    moving = page(answers.answer("/", {"refresh": "1"}))
+
+    assert not any("http-equiv" in item for item in still.all("meta"))
+    assert any(item.get("http-equiv") == "refresh" for item in moving.all("meta"))
+
+
+@pytest.fixture
+def server(ledger_file: LedgerFile) -> Iterator[WebServer]:
+    web_server = WebServer(("127.0.0.1", 0), site(board(standing()), ledger_file).answer)
+    yield web_server
+    web_server.close()
+
+
+def ask(server: WebServer, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(server.address, timeout=30)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_answers_forbid_what_the_pages_do_not_need(server: WebServer) -> None:
+    status, headers, _ = ask(server, "GET", "/?q=a%20b")
+
+    assert status == 200
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert headers["server"].strip() == "syncd"
+
+
+def test_head_is_answered_without_a_body(server: WebServer) -> None:
+    status, headers, body = ask(server, "HEAD", "/metrics")
+
+    assert (status, body) == (200, b"")
+    assert int(headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(("method", "expected"), [("POST", 501), ("DELETE", 501)])
+def test_nothing_can_be_changed(server: WebServer, method: str, expected: int) -> None:
+    assert ask(server, method, "/")[0] == expected
+
+
+def test_whoever_says_nothing_holds_up_nobody(server: WebServer) -> None:
+    host, _, port = server.address.rpartition(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(ANSWERS_AT_A_TIME - 1)]
+
+    status, _, _ = ask(server, "GET", "/healthz")
+
+    assert status == 200
+    for connection in silent:
+        connection.close()
+
+
+def test_an_address_that_is_taken_is_refused(server: WebServer) -> None:
+    host, _, port = server.address.rpartition(":")
+
+    with pytest.raises(OSError, match="in use"):
+        WebServer((host, int(port)), lambda _path, _query: None)
+
+
+def test_an_ipv6_address_is_listened_on() -> None:
+    web_server = WebServer(("::1", 0), lambda _path, _query: Reply(b"hello", "text/plain"))
+    try:
+        assert ask(web_server, "GET", "/")[2] == b"hello"
+    finally:
+        web_server.close()
+
+
+def test_times_are_shown_in_utc(ledger_file: LedgerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+
+    found = page(site(board(standing()), ledger_file).answer("/", {}))
+    monkeypatch.undo()
+    time.tzset()
+
+    assert f"{datetime.fromtimestamp(NOW - 1862, UTC):%Y-%m-%d %H:%M}" in found.text

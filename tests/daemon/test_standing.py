@@ -1,0 +1,138 @@
+"""How a job stands, in sentences and in JSON."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from jobs import job
+from standings import NOW, REFUSED, SHARD, board, late, report, standing
+
+from syncd.freshness import Deadline, Lags
+from syncd.ledger import Ledger, LedgerFile
+from syncd.model import Copied, Failed, LogObject, ShardState, Transfer
+from syncd.pauses import Pauses
+from syncd.scope import replica_of
+from syncd.standing import Standing, is_fresh, late_reasons, objective_document, read_standing
+
+JOB = job(source__accounts=["222222222222"])
+
+
+@pytest.fixture
+def ledger_file(tmp_path: Path) -> LedgerFile:
+    return LedgerFile(tmp_path, now=lambda: NOW)
+
+
+@pytest.fixture
+def ledger(ledger_file: LedgerFile) -> Iterator[Ledger]:
+    with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
+        ledger.set_start(1.0)
+        yield ledger
+
+
+def read(ledger_file: LedgerFile) -> Standing:
+    with ledger_file.open_readonly() as reader:
+        return read_standing(JOB, reader)
+
+
+def test_a_job_that_never_ticked_has_nothing_to_show(ledger_file: LedgerFile) -> None:
+    found = read(ledger_file)
+
+    assert (found.last, found.shards, found.complete_until) == (None, 0, 0.0)
+    assert late_reasons(found, NOW) == ["it has never ticked"]
+
+
+def test_a_job_is_read_from_its_shards_its_ticks_and_its_quarantine(ledger_file: LedgerFile, ledger: Ledger) -> None:
+    other = SHARD._replace(prefix=SHARD.prefix.replace("222222222222", "333333333333"), account="333333333333")
+    mine = ShardState(shard=SHARD, listed_at=NOW - 60, complete_until=NOW - 1860, newest_arrival=NOW - 90)
+    ledger.save_shards([mine, ShardState(shard=other)], discovered_at=NOW - 60)
+    item = LogObject(SHARD.prefix + "2026/11/24/x.json.gz", "etag", 10, NOW - 500)
+    ledger.record([Failed(Transfer(SHARD, item, item.key), "access_denied", "no")], [], now=NOW)
+    ledger.record_tick(report(copied=4, lags={"60": 4}, worst_lag_seconds=50.0), kind="tick")
+    ledger.record_tick(report(copied=9), kind="catch-up")
+
+    found = read(ledger_file)
+
+    assert found.last == report(copied=4, lags={"60": 4}, worst_lag_seconds=50.0)
+    assert [pulse.copied for pulse in found.pulses] == [4]
+    assert (found.shards, found.complete_until, found.kinds) == (1, NOW - 1860, {"CloudTrail": NOW - 1860})
+    assert (found.held, found.held_reasons) == (1, {"access_denied": 1})
+    assert found.deadline == Deadline(NOW - 60 + 900, SHARD)
+    assert (found.lags.objects, found.lags.p99) == (4, 50.0)
+
+
+def test_what_was_copied_since_is_no_longer_held(ledger_file: LedgerFile, ledger: Ledger) -> None:
+    item = LogObject(SHARD.prefix + "2026/11/24/x.json.gz", "etag", 10, NOW - 500)
+    transfer = Transfer(SHARD, item, item.key)
+    ledger.record([Failed(transfer, "access_denied", "no")], [], now=NOW)
+    ledger.record([Copied(transfer)], [], now=NOW)
+
+    assert read(ledger_file).oldest_held is None
+
+
+def test_an_unusual_number_of_kinds_is_lumped_together(ledger_file: LedgerFile, ledger: Ledger) -> None:
+    every = job(source__accounts=["222222222222"], source__kinds="*")
+    states = [
+        ShardState(
+            shard=SHARD._replace(prefix=SHARD.prefix.replace("CloudTrail", f"Kind{number}"), kind=f"Kind{number}")
+        )
+        for number in range(40)
+    ]
+    ledger.save_shards(states, discovered_at=NOW)
+
+    with ledger_file.open_readonly() as reader:
+        found = read_standing(every, reader)
+
+    assert found.shards == 40
+    assert len(found.kinds) == 13
+
+
+def test_a_job_grows_late_by_itself() -> None:
+    at = standing().deadline.at
+
+    assert is_fresh(standing(), NOW)
+    assert late_reasons(standing(), NOW) == []
+    assert not is_fresh(standing(), at + 1)
+
+
+def test_a_late_job_names_its_horizon_its_objective_and_the_shard() -> None:
+    (reason,) = late_reasons(late(), NOW)
+
+    assert "2h30m ago" in reason
+    assert "15m beyond 30m" in reason
+    assert SHARD.prefix in reason
+
+
+def test_a_late_job_whose_tick_failed_says_why_and_what_to_do() -> None:
+    why = late_reasons(late(last=report(outcome="failed", error=REFUSED)), NOW)
+
+    assert why[1:] == [
+        "its last tick failed: access_denied: AssumeRole by x of y: AccessDenied: no",
+        "what to do: mend <the> policy",
+    ]
+
+
+def test_a_job_that_has_not_ticked_for_long_says_so_though_its_horizon_is_young() -> None:
+    why = late_reasons(standing(last=report(started_at=NOW - 2000)), NOW)
+
+    assert why == ["its last tick ended 33m18s ago, and one is due every 5m"]
+
+
+def test_a_job_that_is_paused_says_so() -> None:
+    pauses = Pauses(monotonic=monotonic)
+    pauses.pause("account-b", REFUSED, period=300.0)
+
+    (found,) = board(late(), standing("account-c"), pauses=pauses).late()
+
+    assert found.job == "account-b"
+    assert "it is paused, since its role was refused 1 times" in found.why[-1]
+
+
+def test_the_objective_is_told_with_its_percentiles() -> None:
+    lags = Lags(since=NOW - 3600, objects=1000, copied_late=3, worst=1000.0, p50=30.0, p95=60.0, p99=300.0)
+
+    document = objective_document(standing(lags=lags), NOW)
+
+    assert (document["objective"], document["within_objective"]) == ("met", 0.997)
+    assert (document["lag_seconds_p99"], document["lag_seconds_worst"]) == (300.0, 1000.0)
+    assert objective_document(late(), NOW)["objective"] == "missed"

@@ -1,0 +1,124 @@
+"""`syncd ledger`: the state rebuilt, read out, and single objects dealt with by hand."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from builders import ACCOUNTS, REGIONS, Trail
+from faulty import Status, on
+from stage import Stage
+
+
+def delivered(stage: Stage, now: datetime) -> list[str]:
+    """Six logs, 55 to 5 minutes old."""
+    begin = now.replace(second=0) - timedelta(minutes=55)
+    return stage.deliver(
+        Trail().log(ACCOUNTS[0], REGIONS[0], begin + timedelta(minutes=10 * number), number) for number in range(6)
+    )
+
+
+def in_conflict(stage: Stage, now: datetime) -> str:
+    """A job with one conflict, found; its key."""
+    keys = delivered(stage, now)
+    stage.server.put(stage.watched().name, keys[1], b"other content")
+    stage.job()
+    stage.syncd("tick")
+    return keys[1]
+
+
+def held(stage: Stage) -> Any:
+    """What the quarantine lists of the only job."""
+    return stage.syncd("ledger", "quarantine", "list", "--json").job["objects"]
+
+
+def z(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_the_quarantine_lists_what_failed_and_why(stage: Stage, now: datetime) -> None:
+    keys = delivered(stage, now)
+    stage.server.faults.add(on("GetObject", key=keys[2]), Status(403, "AccessDenied"))
+    stage.job()
+    stage.syncd("tick")
+
+    ran = stage.syncd("ledger", "quarantine", "list", "--json")
+
+    (listed,) = ran.job["objects"]
+    assert (ran.code, listed["key"], listed["reason"], listed["attempts"]) == (0, keys[2], "access_denied", 1)
+    assert listed["first_at"] <= listed["next_at"]
+
+
+def test_an_accepted_conflict_keeps_the_replica_and_lets_the_horizon_go_on(stage: Stage, now: datetime) -> None:
+    key = in_conflict(stage, now)
+    before = stage.syncd("tick", "--json")
+
+    accepted = stage.syncd("ledger", "quarantine", "accept", key)
+    stage.server.forget_requests()
+    after = stage.syncd("tick", "--json")
+
+    assert (accepted.code, held(stage)) == (0, [])
+    assert before.job["complete_until"] < z(now - timedelta(minutes=45))
+    assert after.job["complete_until"] > z(now - timedelta(minutes=35))
+    assert (after.code, after.job["copied"], stage.requests("GetObject", "PutObject")) == (0, 0, 0)
+    assert stage.server.get(stage.watched().name, key).body == b"other content"
+
+
+def test_a_conflict_that_is_retried_is_found_again(stage: Stage, now: datetime) -> None:
+    key = in_conflict(stage, now)
+
+    retried = stage.syncd("ledger", "quarantine", "retry", key)
+    ticked = stage.syncd("tick", "--json")
+
+    assert (retried.code, ticked.code) == (0, 3)
+    assert [conflict["key"] for conflict in ticked.job["conflicts"]] == [key]
+    assert stage.watched().destroyed == [] or stage.server.get(stage.watched().name, key).body == b"other content"
+
+
+def test_a_key_that_is_not_in_the_quarantine_is_told(stage: Stage, now: datetime) -> None:
+    in_conflict(stage, now)
+
+    ran = stage.syncd("ledger", "quarantine", "accept", "no/such/key")
+
+    assert ran.code != 0
+    assert "no/such/key" in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert len(held(stage)) == 1
+
+
+def test_a_rebuilt_ledger_copies_nothing_twice(stage: Stage, now: datetime) -> None:
+    keys = delivered(stage, now)
+    stage.job()
+    stage.syncd("tick")
+    stage.server.forget_requests()
+
+    rebuilt = stage.syncd("ledger", "rebuild", "--json")
+    ticked = stage.syncd("tick", "--json")
+
+    assert (rebuilt.code, rebuilt.job["replicas"]) == (0, len(keys))
+    assert (ticked.code, ticked.job["copied"]) == (0, 0)
+    assert stage.requests("PutObject", "GetObject") == 0
+
+
+def test_the_export_names_every_copied_object(stage: Stage, now: datetime) -> None:
+    keys = delivered(stage, now)
+    stage.job()
+    stage.syncd("tick")
+
+    ran = stage.syncd("ledger", "export")
+
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert ran.code == 0
+    assert all(any(key in json.dumps(row) for row in rows) for key in keys)
+
+
+def test_the_export_claims_nothing_that_the_destination_lacks(stage: Stage, now: datetime) -> None:
+    keys = delivered(stage, now)
+    stage.server.faults.add(on("PutObject", key=keys[2]), Status(403, "AccessDenied"))
+    stage.job()
+    stage.syncd("tick")
+
+    ran = stage.syncd("ledger", "export")
+
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    copied = [row["key"] for row in rows if row["type"] == "object"]
+    assert sorted(copied) == sorted(set(keys) - {keys[2]})
