@@ -42,7 +42,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
     """This machine's clock beside the server's, by the Date of an answer; even a refusal has one."""
     identities = installation.identities
     try:
-        principal = ConsumerPrincipal(job.consumer, session=identities.session(job.consumer))
+        principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))
     except (JobFailed, BotoCoreError) as error:
         return not_tried(CLOCK, f"there are no credentials to ask with ({error})")
     end = end_of(job, Side.DESTINATION, principal, installation, Counter())

@@ -168,7 +168,9 @@ def show_policies(
     ] = None,
     principal: Annotated[
         str | None,
-        typer.Option("--principal", metavar="ARN", help="The consumer's user or role; else whoever runs this."),
+        typer.Option(
+            "--principal", metavar="ARN", help='The consumer\'s user or role, or "account"; else whoever runs this.'
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -177,7 +179,7 @@ def show_policies(
     (chosen,) = session.chosen(load(config), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
-    who = principal or granting.who_runs(chosen, _say)
+    who = granting.named(principal) if principal is not None else granting.who_runs(chosen, _say)
     found = [item for item in policies.documents(chosen, who) if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)

@@ -40,7 +40,9 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
             finished += [state] if state is not None else []
     ledger.save_shards(finished, discovered_at=survey.discovered_at if is_whole else None)
     _tell_held(finished, missing, task, ports)
-    _seal(task, ports, survey, began_at)
+    if task.window is None:
+        # What a catch-up brought in from days beyond deep is sealed by the ticks that follow, a portion at a time.
+        _seal(task, ports, survey, began_at)
     scope = task.scope
     states = [state for state in ledger.shards().values() if scope is None or in_scope(state.shard, scope)]
     return tiers.horizon(states, discovered_at=ledger.discovered_at(), pace=task.pace)

@@ -10,7 +10,7 @@ from syncd import events
 from syncd.report import utc
 
 AGAIN_AFTER_SECONDS = 3600.0
-_MOST_REMEMBERED = 10_000
+MOST_REMEMBERED = 10_000
 
 _DAMPED = frozenset(
     {
@@ -58,10 +58,19 @@ class Complaints:
     again settles it.
     """
 
-    def __init__(self, tell: Callable[..., None], *, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tell: Callable[..., None],
+        *,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        most: int = MOST_REMEMBERED,
+    ) -> None:
+        """`most` is how many complaints are remembered."""
         self._tell = tell
         self._now = now
         self._monotonic = monotonic
+        self._most = most
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], dict[tuple[str, str], _Complaint]] = {}
         self._remembered = 0
@@ -115,7 +124,7 @@ class Complaints:
             return {"repeated": repeated, "since": complaint.first_told}
 
     def _make_room(self) -> None:
-        if self._remembered >= _MOST_REMEMBERED:
+        if self._remembered >= self._most:
             # The oldest subject goes whole: at worst something is said once more than it had to be.
             oldest = next(iter(self._open))
             self._remembered -= len(self._open.pop(oldest))

@@ -14,15 +14,11 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 
 from syncd import events, logs, systemd
-from syncd.board import Board, stuck_reason
-from syncd.complaints import Complaints
+from syncd.board import stuck_reason
 from syncd.config import Configuration
 from syncd.errors import ConfigError
-from syncd.flights import Flights
 from syncd.gauges import Gauges
 from syncd.heartbeat import Heartbeat
-from syncd.metrics import Metrics
-from syncd.pauses import Pauses
 from syncd.reload import Watch, difference, reread
 from syncd.report import DONE, STATE_UNWRITABLE
 from syncd.roster import Roster
@@ -101,32 +97,22 @@ class Daemon:
         self._is_stale = False
         self._server: WebServer | None = None
         self._watch = Watch(configuration)
-        complaints = Complaints(tell, now=now, monotonic=monotonic)
-        flights, pauses = Flights(monotonic=monotonic), Pauses(monotonic=monotonic)
-        board = Board(now=now, flights=flights, pauses=pauses)
-        self._parts = Parts(
-            flights=flights, pauses=pauses, board=board, metrics=Metrics(self._gauges), complaints=complaints
-        )
-        self._tell = complaints.tell
+        self._parts = Parts.of(now=now, monotonic=monotonic, tell=tell, gauges=self._gauges)
+        self._tell = self._parts.complaints.tell
         self._roster = Roster(self._parts)
         self._ticker = Ticker(
-            Installation.of(configuration, now=now, tell=complaints.tell),
+            Installation.of(configuration, now=now, tell=self._tell),
             self._parts,
             find_job=self._roster.find,
             on_unwritable=lambda: self.ask(Message.STATE_UNWRITABLE),
         )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
-        self._heartbeat = Heartbeat(self._is_well, complaints)
+        self._heartbeat = Heartbeat(self._is_well, self._parts.complaints)
         self._vigil = Vigil(
-            self._parts,
-            self._schedule,
-            environ=environ,
-            now=now,
-            monotonic=monotonic,
-            stuck_reason=self._stuck_reason,
+            self._parts, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
         self._site = Site(
-            board,
+            self._parts.board,
             self._parts.metrics,
             self._ticker.installation.ledger_file,
             find_job=self._roster.find,
@@ -196,6 +182,7 @@ class Daemon:
             standings=self._parts.board.standings(),
             paused={name: pauses.seconds_left(name) for name in self._roster.names()},
             running=self._parts.flights.jobs(),
+            stalled=len(self._parts.flights.stalled()),
             ledger_bytes=self._ticker.ledger_bytes(),
             is_configuration_stale=self._is_stale,
         )

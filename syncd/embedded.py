@@ -63,8 +63,8 @@ class EmbeddedAws:
 
 
 @contextlib.contextmanager
-def embedded_aws() -> Iterator[EmbeddedAws]:
-    """Runs MiniStack while the context lasts.
+def embedded_aws(*, services: str = _SERVICES) -> Iterator[EmbeddedAws]:
+    """Runs MiniStack while the context lasts, with these of its services.
 
     Raises EmbeddedError where MiniStack is not installed or does not start.
     """
@@ -73,7 +73,7 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
         for attempt in range(1, _ATTEMPTS + 1):
             server = EmbeddedAws(free_port())
             directory = Path(tempfile.mkdtemp(prefix="syncd-embedded-"))
-            environment = _environment(os.environ, server.port, directory)
+            environment = _environment(os.environ, server.port, directory, services)
             running = serving(
                 [program], directory=directory, environment=environment, is_ready=server.is_healthy, grace_seconds=3
             )
@@ -103,14 +103,14 @@ def _program() -> str:
     return program
 
 
-def _environment(surrounding: Mapping[str, str], port: int, directory: Path) -> dict[str, str]:
+def _environment(surrounding: Mapping[str, str], port: int, directory: Path, services: str) -> dict[str, str]:
     kept = {name: value for name, value in surrounding.items() if not name.startswith(_OTHERS_PREFIXES)}
     return kept | {
         "AUTH": "true",
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": HOST,
-        "SERVICES": _SERVICES,
+        "SERVICES": services,
         "S3_PERSIST": "0",
         "PERSIST_STATE": "0",
         "S3_DATA_DIR": str(directory / "s3"),

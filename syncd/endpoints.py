@@ -1,10 +1,14 @@
 """Where a bucket is reached: scheme, host and path, as botocore would choose them, or as an explicit endpoint says."""
 
 import ipaddress
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from syncd.s3 import Address
@@ -30,14 +34,29 @@ def bucket_address(
         config=Config(signature_version=UNSIGNED, s3={"us_east_1_regional_endpoint": "regional"}),
     )
     try:
-        # Presigning without a signature is botocore's public way to say which URL it would use.
-        parts = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+        parts = urlsplit(_url_of_a_request(client, bucket))
     finally:
         client.close()
     base_path = parts.path.removesuffix("/k")
     if _is_ip_address(parts.hostname or "") and not base_path.endswith(f"/{bucket}"):
         base_path = f"{base_path}/{bucket}"
     return Address(parts.scheme, parts.netloc, base_path, region)
+
+
+def _url_of_a_request(client: Any, bucket: str) -> str:
+    """The URL that botocore would send a request for the key `k` to; nothing is sent.
+
+    A presigned URL is another: its host is that of us-east-1 for many buckets of other regions.
+    """
+    found: list[str] = []
+
+    def answer(params: Mapping[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        found.append(params["url"])
+        return AWSResponse(found[0], 200, HTTPHeaders(), None), {}
+
+    client.meta.events.register("before-call.s3.HeadObject", answer)
+    client.head_object(Bucket=bucket, Key="k")
+    return found[0]
 
 
 def _is_ip_address(host: str) -> bool:

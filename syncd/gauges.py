@@ -18,6 +18,8 @@ class Gauges:
     """Seconds that each paused job's pause still lasts."""
     running: Sequence[str] = ()
     """The jobs whose ticks are running."""
+    stalled: int = 0
+    """How many of them have made no progress for long."""
     ledger_bytes: int = 0
     is_configuration_stale: bool = False
     """The files were edited, and the edit was refused."""
@@ -60,6 +62,7 @@ class Gauges:
 _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     ("syncd_jobs", "Jobs that are scheduled.", lambda it: len(it.standings)),
     ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
+    ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
     ("syncd_ledger_bytes", "Size of the state file and what belongs to it.", lambda it: it.ledger_bytes),
     (
         "syncd_configuration_stale",

@@ -13,8 +13,18 @@ from syncd.policy_files import PolicyFile
 _PRINCIPAL = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/.+")
 
 
+_WHOLE_ACCOUNT = "account"
+
+
+def named(principal: str) -> str | None:
+    """The ARN that was given; None for the account as a whole, which decides by itself who of it may act."""
+    return None if principal == _WHOLE_ACCOUNT else principal
+
+
 def principal_problem(job: Job, arn: str) -> str | None:
     """What is wrong with an ARN that is to be the consumer's; None where nothing is."""
+    if arn == _WHOLE_ACCOUNT:
+        return None
     found = _PRINCIPAL.fullmatch(arn)
     if found is None:
         return f"{arn!r} is no ARN of a user or role, such as arn:aws:iam::{job.consumer.account_id}:user/syncd"

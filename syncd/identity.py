@@ -31,10 +31,10 @@ class Caller(NamedTuple):
 class ConsumerPrincipal:
     """The consumer's own credentials: a profile, a credentials file, or the default chain, which renews itself."""
 
-    def __init__(self, consumer: Consumer, *, session: boto3.Session) -> None:
+    def __init__(self, consumer: Consumer, *, session: Callable[[], boto3.Session]) -> None:
+        """`session` gives the consumer's session, a new one where its files have changed since the last."""
         self._consumer = consumer
         self._session = session
-        self._provided = _provided(session, consumer)
         self._current = self._frozen()
         self.name = f"the consumer ({consumer.account_id})"
 
@@ -43,15 +43,18 @@ class ConsumerPrincipal:
         return self._current
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Ask the provider, which renews temporary credentials of its own accord."""
-        if rejected is not None and rejected == self._current:
-            self._provided = _provided(self._session, self._consumer)
-        self._current = self._frozen()
+        """Ask the provider, which renews temporary credentials of its own accord and reads a changed file again."""
+        try:
+            self._current = self._frozen()
+        except JobFailed:
+            # A file may be about to be written: what was read before holds until it is rejected.
+            if rejected == self._current:
+                raise
         return self._current
 
     def _frozen(self) -> Credentials:
         try:
-            frozen = self._provided.get_frozen_credentials()
+            frozen = _provided(self._session, self._consumer).get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
             raise _no_credentials(self._consumer, str(error)) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
@@ -146,10 +149,7 @@ class Identities:
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.
         """
-        try:
-            principal = ConsumerPrincipal(job.consumer, session=self.session(job.consumer))
-        except BotoCoreError as error:
-            raise _no_credentials(job.consumer, str(error)) from error
+        principal = ConsumerPrincipal(job.consumer, session=lambda: self.session(job.consumer))
         caller = self._caller(job, principal.current(), count=count)
         if caller is not None:
             _check_caller(caller, job)
@@ -236,12 +236,12 @@ def _session(profile: str | None, credentials_file: str | None) -> boto3.Session
     return boto3.Session(botocore_session=core)
 
 
-def _provided(session: boto3.Session, consumer: Consumer) -> Any:
+def _provided(session: Callable[[], boto3.Session], consumer: Consumer) -> Any:
     path = consumer.credentials_file
     if path is not None and not path.is_file():
         raise _no_credentials(consumer, f"consumer.credentials_file {path} is not there or is no file")
     try:
-        found = session.get_credentials()
+        found = session().get_credentials()
     except (BotoCoreError, ClientError) as error:
         raise _no_credentials(consumer, str(error)) from error
     if found is None:
@@ -294,7 +294,10 @@ def _told(call: str, remedy: str) -> Iterator[None]:
         told = error.response.get("Error", {})
         code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
         reason = failures.reason_of(_status(error), code, message)
-        raise JobFailed(reason, f"{call}: {code}: {message}", remedy) from error
+        is_denied = reason == failures.ACCESS_DENIED
+        raise JobFailed(
+            reason, f"{call}: {code}: {message}", remedy if is_denied else failures.remedy_of(reason)
+        ) from error
     except NoCredentialsError as error:
         raise JobFailed(
             failures.NO_CREDENTIALS, f"{call}: {error}", failures.REMEDIES[failures.NO_CREDENTIALS]

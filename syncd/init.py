@@ -247,7 +247,7 @@ def _top_text(state_dir: Path) -> str:
 state_dir = {_toml(str(state_dir))}    # where the state is kept
 jobs = ["jobs.d/*.toml"]    # relative to this file
 
-[http]
+[http]    # for monitoring
 listen = "127.0.0.1:9464"    # /metrics, /healthz and /readyz of `syncd run`; "" turns them off
 
 [defaults]    # any keys of a job, for all jobs; a job's own keys win

@@ -67,6 +67,7 @@ def _compact_day_start(day: str) -> float | None:
         return None
 
 
+@lru_cache(maxsize=8192)
 def stamp_of(key: str) -> float | None:
     """The stamp in a CloudTrail file name (`…_20261124T0005Z_…`), in seconds since the epoch; None where there is none."""
     found = _STAMP.match(key)

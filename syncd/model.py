@@ -129,7 +129,7 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "object_gone"})
+_SETTLED = frozenset({"conflict", "archived", "object_gone", "object_changed"})
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 

@@ -161,6 +161,9 @@ def _direct_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDoc
         return []
     reads = "lists and reads" if job.source.role is None else "reads, to copy server-side,"
     granted = [granted_to(statement, consumer) for statement in statements.reading(job)]
+    if job.source.account_id == job.consumer.account_id:
+        # Within one account the consumer's own policy is enough, and so is a key policy that leaves it to IAM.
+        return []
     found = [
         PolicyDocument(
             name=SOURCE_BUCKET,
@@ -199,7 +202,8 @@ def _consumer_documents(job: Job, principal: str | None, who: str) -> list[Polic
         )
     if job.source.role is None or _copies_by_consumer(job):
         reading = [*statements.reading(job), statements.decrypting(job, statements.source_keys(job))]
-        why = f"Lets {who} read the source; across accounts both sides must allow it."
+        both = "" if job.source.account_id == job.consumer.account_id else "; across accounts both sides must allow it"
+        why = f"Lets {who} read the source{both}."
         found.append(_consumer_document(job, principal, CONSUMER_READ, why, reading))
     why = f"Lets {who} write, compare and list replicas in {_replicas(job)}; it deletes nothing."
     found.append(

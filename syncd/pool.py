@@ -24,7 +24,7 @@ from syncd.errors import JobFailed
 from syncd.model import Outcome, Transfer
 from syncd.orders import Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.s3 import Side
-from syncd.transport import Credentials
+from syncd.transport import DEADLINE_SECONDS, Credentials
 
 # At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
@@ -37,10 +37,11 @@ _DIED = "a copy worker ended unexpectedly"
 class _Process:
     """One worker process, and the thread that reads what it says."""
 
-    def __init__(self, *, in_flight: int, core: int) -> None:
+    def __init__(self, *, in_flight: int, core: int, deadline_seconds: float) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "syncd.worker", str(theirs.fileno()), str(in_flight), str(core)]
+            numbers = (theirs.fileno(), in_flight, core, deadline_seconds)
+            command = [sys.executable, "-m", "syncd.worker", *map(str, numbers)]
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
         self._connection = Connection(ours.detach())
         self._sending = Lock()
@@ -83,8 +84,12 @@ class _Process:
 class WorkerPool:
     """The workers of a process; they are started when there is something to copy."""
 
-    def __init__(self, *, workers: int, confine: bool, in_flight: int) -> None:
+    def __init__(
+        self, *, workers: int, confine: bool, in_flight: int, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
+        """`in_flight` is of all workers together; a request is given up after `deadline_seconds`."""
         self._workers = workers
+        self._deadline_seconds = deadline_seconds
         self._confine = confine
         self._in_flight = max(1, in_flight // workers)
         self._processes: list[_Process] = []
@@ -105,7 +110,9 @@ class WorkerPool:
             while len(self._processes) < self._workers:
                 # The last core first: the first one is where most else of a machine runs.
                 core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
-                self._processes.append(_Process(in_flight=self._in_flight, core=core))
+                self._processes.append(
+                    _Process(in_flight=self._in_flight, core=core, deadline_seconds=self._deadline_seconds)
+                )
             return list(self._processes)
 
     def next_channel(self) -> int:

@@ -130,8 +130,8 @@ class Recorder:
         self.planned += 1
         self.planned_bytes += transfer.object.size_bytes
 
-    def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False) -> None:
-        """One transfer has come to its end.
+    def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False) -> bool:
+        """One transfer has come to its end; whether that made it time to record.
 
         `is_live` counts its lateness, which a catch-up's would distort; `counts_lag` how long it took, which would be
         no measure for what was there before the job was.
@@ -156,7 +156,7 @@ class Recorder:
             case Failed(_, reason, detail):
                 self._take_failure(item, outcome, reason, detail)
         self._outcomes.append(outcome)
-        self.record_if_due()
+        return self.record_if_due()
 
     def _take_lag(self, seconds: float) -> None:
         self.lags[lag_bucket(seconds)] += 1
@@ -172,11 +172,13 @@ class Recorder:
         if reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:
             self._denied_in_a_row.append(outcome)
 
-    def record_if_due(self) -> None:
-        """Record what has gathered, when it is enough or has waited long enough."""
+    def record_if_due(self) -> bool:
+        """Record what has gathered, when it is enough or has waited long enough; whether it was."""
         waiting = len(self._outcomes) + len(self._adopted) // 16
-        if waiting >= RECORD_EVERY_OBJECTS or (waiting and self._now() - self._recorded_at >= RECORD_EVERY_SECONDS):
-            self.flush()
+        if waiting < RECORD_EVERY_OBJECTS and not (waiting and self._now() - self._recorded_at >= RECORD_EVERY_SECONDS):
+            return False
+        self.flush()
+        return True
 
     def flush(self) -> None:
         """Record everything that has gathered, in one commit."""

@@ -116,7 +116,8 @@ class Remedies:
                 (policies.ROLE_ACCESS, statements.WRITE_REPLICAS),
             ]
         else:
-            places = [(policies.SOURCE_BUCKET, statements.READ_LOGS), (policies.CONSUMER_READ, statements.READ_LOGS)]
+            sides = (policies.SOURCE_BUCKET, policies.CONSUMER_READ)
+            places = self._needed([(name, statements.READ_LOGS) for name in sides])
         return f'set destination.copy = "auto"; or {"; and ".join(self.add(*place) for place in places)}'
 
     def narrowing(self) -> str:
@@ -133,7 +134,7 @@ class Remedies:
     def _source(self, message: str, sid: str) -> str:
         if self._job.source.role is not None:
             return self._decided(message, [(policies.ROLE_ACCESS, sid)], self._job.source.bucket)
-        sides = [(policies.CONSUMER_READ, sid), (policies.SOURCE_BUCKET, sid)]
+        sides = self._needed([(policies.CONSUMER_READ, sid), (policies.SOURCE_BUCKET, sid)])
         return self._decided(message, sides, self._job.source.bucket)
 
     def _destination(self, message: str, sid: str) -> str:
@@ -151,6 +152,11 @@ class Remedies:
             chosen = [places[1] if denier is Denier.RESOURCE else places[0]]
         return "; and ".join(self.add(*place) for place in chosen)
 
+    def _needed(self, places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those whose document the job needs."""
+        names = {document.name for document in self._documents}
+        return [place for place in places if place[0] in names]
+
     def _at(self, place: tuple[str, str]) -> PolicyDocument:
         return statement_of(self._documents, *place)[0]
 
@@ -158,6 +164,7 @@ class Remedies:
         places = [(policies.SOURCE_KEY, statements.DECRYPT_LOGS)]
         if self._job.source.role is None:
             places.append((policies.CONSUMER_READ, statements.DECRYPT_LOGS))
+        places = self._needed(places)
         denier = denier_of(message)
         return _ELSEWHERE[denier] if denier in _ELSEWHERE else "; and ".join(self.add(*place) for place in places)
 

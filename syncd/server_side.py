@@ -6,7 +6,6 @@ from a source that has changed only by words, so either is looked into by readin
 
 from collections.abc import Generator
 from dataclasses import replace
-from urllib.parse import quote
 
 from syncd import failures, s3
 from syncd.copying import stream
@@ -61,7 +60,7 @@ def copy_request(transfer: Transfer, terms: Terms) -> Request:
 
 def _source_of(transfer: Transfer, terms: Terms) -> list[tuple[str, str]]:
     source = [
-        ("x-amz-copy-source", f"/{terms.source_bucket}/{quote(transfer.object.key)}"),
+        ("x-amz-copy-source", f"/{terms.source_bucket}/{s3.quote_key(transfer.object.key)}"),
         ("x-amz-source-expected-bucket-owner", terms.source_owner),
     ]
     if transfer.object.etag:

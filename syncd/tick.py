@@ -67,8 +67,8 @@ class Tick:
             if visit is not None:
                 visit.unresolved -= 1
             counts_lag = is_live and self._arrived_under_watch(outcome.transfer, visit)
-            self._recorder.take(outcome, is_live=is_live, counts_lag=counts_lag)
-            self._on_progress(self._recorder)
+            if self._recorder.take(outcome, is_live=is_live, counts_lag=counts_lag):
+                self._on_progress(self._recorder)
 
     def _arrived_under_watch(self, transfer: Transfer, visit: Visit | None) -> bool:
         """Whether an object is new, rather than part of what was there before the job was."""

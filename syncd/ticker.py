@@ -10,6 +10,7 @@ from syncd.complaints import Complaints
 from syncd.config import Job
 from syncd.errors import LedgerError
 from syncd.flights import Flight, Flights
+from syncd.gauges import Gauges
 from syncd.metrics import Metrics
 from syncd.model import TickReport
 from syncd.pauses import Pauses, is_role_refusal
@@ -29,6 +30,25 @@ class Parts:
     board: Board
     metrics: Metrics
     complaints: Complaints
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        tell: Callable[..., None],
+        gauges: Callable[[], Gauges],
+    ) -> "Parts":
+        """All of them, as they are at the start; `gauges` is asked for how things stand."""
+        flights, pauses = Flights(monotonic=monotonic), Pauses(monotonic=monotonic)
+        return cls(
+            flights=flights,
+            pauses=pauses,
+            board=Board(now=now, flights=flights, pauses=pauses),
+            metrics=Metrics(gauges),
+            complaints=Complaints(tell, now=now, monotonic=monotonic),
+        )
 
 
 class Ticker:
@@ -50,8 +70,15 @@ class Ticker:
 
     def tick(self, name: str) -> None:
         """Tick a job, and again at once where its definition changed under the tick."""
-        while self._tick_once(name):
-            pass
+        try:
+            while self._tick_once(name):
+                pass
+        except BaseException as error:  # noqa: BLE001
+            # APScheduler swallows what leaves a job: this is the one place where everything is caught, and told.
+            self._parts.metrics.take_crash(name)
+            self._parts.complaints.tell(
+                events.TICK_CRASHED, job=name, reason=type(error).__name__, detail=repr(error), exc_info=error
+            )
 
     def overrun(self, name: str) -> None:
         """A tick was due while the last one was still running, or waiting for a thread."""
@@ -69,9 +96,7 @@ class Ticker:
         try:
             with self.installation.ledger_file.open_readonly() as reader:
                 for job in jobs:
-                    standing = read_standing(job, reader)
-                    if self._find_job(job.name) == job:
-                        self._parts.board.put(standing)
+                    self._parts.board.put(read_standing(job, reader))
         except LedgerError as error:
             # A tick meets the same, and does about it what is to be done.
             self._parts.complaints.tell(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
@@ -92,21 +117,15 @@ class Ticker:
             if flight is None:
                 return False
             report = self._run(job, flight)
-            self.read_standings([job])
-            if report is not None:
+            if self._find_job(name) is job:
+                self.read_standings([job])
                 self._judge(job, report)
             return flight.is_replaced
 
-    def _run(self, job: Job, flight: Flight) -> TickReport | None:
+    def _run(self, job: Job, flight: Flight) -> TickReport:
         parts = self._parts
         progress = parts.flights.progress(flight, lambda recorder: parts.metrics.take_progress(job.name, recorder))
-        try:
-            return run_job(job, _TICK, self.installation, stop=flight.stop, on_progress=progress)
-        except Exception as error:  # noqa: BLE001
-            # APScheduler swallows what leaves a job: this is the one place where everything is caught, and told.
-            parts.metrics.take_crash(job.name)
-            self._tell(events.TICK_CRASHED, job, reason=type(error).__name__, detail=repr(error), exc_info=error)
-            return None
+        return run_job(job, _TICK, self.installation, stop=flight.stop, on_progress=progress)
 
     def _judge(self, job: Job, report: TickReport) -> None:
         parts, error = self._parts, report.error
@@ -149,8 +168,7 @@ class Ticker:
     def _settle(self, job: Job) -> None:
         """The tick went through: what was complained of before is over."""
         complaints = self._parts.complaints
-        for event in (events.TICK_SKIPPED, events.TICK_OVERRAN, events.TICK_STALLED):
-            complaints.settle(event, job.name)
+        complaints.settle(events.TICK_STALLED, job.name)
         failed = [complaints.settle(event, job.name) for event in (events.TICK_FAILED, events.TICK_CRASHED)]
         over = [item for item in failed if item is not None]
         if over:

@@ -23,6 +23,10 @@ SLOWEST_BYTES_PER_SECOND = 256 * 1024
 _THROUGHPUT_GBPS = 100.0
 _RUNTIME_MEMORY_BYTES = 1024**3
 
+_WITH_BODY = frozenset({"PUT", "POST"})
+# Of these only status and body tell something; handing over headers costs as much as any other part of a request.
+_HEADERS_UNREAD = frozenset({"CopyObject", "PutObject", "ListObjectsV2"})
+
 _CODES = {
     "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
     "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
@@ -60,13 +64,12 @@ class Transport:
         self, request: Request, address: Address, credentials: Credentials, on_answer: Callable[[Answer], None]
     ) -> None:
         """Send one request; `on_answer` is called exactly once, on another thread."""
-        headers = http.HttpHeaders([("Host", address.host)])
-        for name, value in request.headers:
-            headers.add(name, value)
+        headers = [("Host", address.host), *request.headers]
         body = None
-        if request.body or request.method in ("PUT", "POST"):
-            headers.add("Content-Length", str(len(request.body)))
+        if request.body:
             body = BytesIO(request.body)
+        if request.method in _WITH_BODY:
+            headers.append(("Content-Length", str(len(request.body))))
         path = f"{address.base_path}/{quote_key(request.key)}"
         if request.query:
             path = f"{path}?{request.query}"
@@ -77,9 +80,9 @@ class Transport:
             self._client(address).make_request(
                 type=s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
-                request=http.HttpRequest(request.method, path, headers, body),
+                request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
                 signing_config=self._signing_config(credentials, address.region),
-                on_headers=flight.on_headers,
+                on_headers=None if request.operation in _HEADERS_UNREAD else flight.on_headers,
                 on_body=flight.on_body,
                 on_done=flight.on_done,
             )
@@ -99,6 +102,9 @@ class Transport:
 
     def _client(self, address: Address) -> s3.S3Client:
         key = (address.scheme, address.host, address.region)
+        client = self._clients.get(key)
+        if client is not None:
+            return client
         with self._lock:
             client = self._clients.get(key)
             if client is None:

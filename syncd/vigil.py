@@ -9,7 +9,7 @@ from syncd.schedule import ClockWatch, Schedule
 from syncd.standing import is_fresh
 from syncd.ticker import Parts
 
-_EVERY_LOOKS = 5
+_EVERY_LOOKS = 2
 _WATCHDOG_SHARE = 1 / 3
 """systemd recommends half of its limit; a third leaves room for one look that comes late."""
 
@@ -25,27 +25,32 @@ class Vigil:
         environ: Mapping[str, str],
         now: Callable[[], float],
         monotonic: Callable[[], float],
-        stuck_reason: Callable[[], str | None],
+        is_stuck: Callable[[], str | None],
     ) -> None:
+        """`is_stuck` says why the daemon is not alive; None for alive."""
         self._parts = parts
         self._schedule = schedule
         self._monotonic = monotonic
-        self._stuck_reason = stuck_reason
+        self._is_stuck = is_stuck
         self._clock = ClockWatch(now=now, monotonic=monotonic)
         self._objectives = Objectives(parts.board, parts.complaints.tell, now=now)
         self._notifier = systemd.Notifier(environ)
         self._watchdog_seconds = systemd.watchdog_seconds(environ)
         self._fed_at: float | None = None
         self._looks = 0
+        self._state = ""
 
     def notify(self, *assignments: str) -> None:
         """Tell systemd."""
         self._notifier.send(*assignments)
 
     def notify_state(self, *assignments: str) -> None:
-        """Tell systemd, with a sentence on how things are."""
+        """Tell systemd, with a sentence on how things are; nothing where it would be told what it was told last."""
         running = len(self._parts.flights.jobs())
-        self._notifier.send(*assignments, systemd.status(sentence(self._parts.board, running=running)))
+        state = systemd.status(sentence(self._parts.board, running=running))
+        if assignments or state != self._state:
+            self._state = state
+            self._notifier.send(*assignments, state)
 
     def look(self) -> None:
         """Look at everything."""
@@ -66,7 +71,7 @@ class Vigil:
         limit, now = self._watchdog_seconds, self._monotonic()
         if limit is None or (self._fed_at is not None and now - self._fed_at < limit * _WATCHDOG_SHARE):
             return
-        stuck = self._stuck_reason()
+        stuck = self._is_stuck()
         if stuck is None:
             self._fed_at = now
             self._notifier.send(systemd.WATCHDOG)
@@ -84,21 +89,22 @@ class Objectives:
         self._board = board
         self._tell = tell
         self._now = now
-        self._since: dict[str, float] = {}
-        self._began_at = now()
+        self._missed_at: dict[str, float] = {}
+        self._seen_at: dict[str, float] = {}
 
     def look(self) -> None:
         """Judge every job anew."""
         now = self._now()
         standings = {standing.job: standing for standing in self._board.standings()}
         for job, standing in standings.items():
+            seen_at = self._seen_at.setdefault(job, now)
             if is_fresh(standing, now):
-                if (since := self._since.pop(job, None)) is not None:
-                    self._tell(events.OBJECTIVE_REGAINED, job=job, missed_seconds=int(now - since))
-                continue
-            is_new = not standing.complete_until
-            if job not in self._since and (not is_new or now - self._began_at > standing.promise.objective):
-                self._since[job] = now
+                if (missed_at := self._missed_at.pop(job, None)) is not None:
+                    self._tell(events.OBJECTIVE_REGAINED, job=job, missed_seconds=int(now - missed_at))
+            # A job that is new has the objective's time for its first listing.
+            elif job not in self._missed_at and (standing.complete_until or now - seen_at > standing.promise.objective):
+                self._missed_at[job] = now
                 self._tell(events.OBJECTIVE_MISSED, job=job, why=self._board.why_late(standing, now))
-        for gone in self._since.keys() - standings.keys():
-            del self._since[gone]
+        for remembered in (self._missed_at, self._seen_at):
+            for gone in remembered.keys() - standings.keys():
+                del remembered[gone]

@@ -172,12 +172,12 @@ class _Channel:
 class Worker:
     """The process: reads what the parent says, until it says nothing more."""
 
-    def __init__(self, connection: Connection, *, in_flight: int) -> None:
+    def __init__(self, connection: Connection, *, in_flight: int, deadline_seconds: float) -> None:
         self._connection = connection
         self._sending = Lock()
         self._in_flight = in_flight
         self._channels: dict[int, _Channel] = {}
-        self.transport = Transport()
+        self.transport = Transport(deadline_seconds=deadline_seconds)
 
     def share(self, wanted: int) -> int:
         """How many objects one job may have in flight now: an even share of what the process may."""
@@ -222,14 +222,14 @@ class Worker:
 
 
 def main() -> None:
-    """`python -m syncd.worker DESCRIPTOR IN_FLIGHT CORE`: core -1 leaves the process where it may run."""
+    """`python -m syncd.worker DESCRIPTOR IN_FLIGHT CORE DEADLINE`: core -1 leaves the process where it may run."""
     descriptor, in_flight, core = (int(text) for text in sys.argv[1:4])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Those are the parent's, which ends the worker when it is done with it.
         signal.signal(number, signal.SIG_IGN)
     if core >= 0:
         os.sched_setaffinity(0, {core})
-    Worker(Connection(descriptor), in_flight=in_flight).serve()
+    Worker(Connection(descriptor), in_flight=in_flight, deadline_seconds=float(sys.argv[4])).serve()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from syncd.config import Job
 from syncd.copier import Engine
 from syncd.copying import stream
 from syncd.ends import End, Principal
-from syncd.model import Conflict, Failed, LogObject, Outcome, Shard, Transfer
+from syncd.model import Conflict, Failed, LogObject, Mode, Outcome, Shard, Transfer
+from syncd.orders import EndSpec, Order
+from syncd.pool import PooledCopier, WorkerPool
 from syncd.s3 import Address, Answer, Request, Side
 from syncd.source import BucketLister
 from syncd.terms import Steps, Terms
@@ -117,6 +119,20 @@ class Ends:
             memory_bytes=memory_bytes,
             largest_read_bytes=agreed.multipart_above,
         )
+
+    def pooled(self, pool: WorkerPool, *, in_flight: int = 16, copy_terms: Terms | None = None) -> PooledCopier:
+        """Streams from the source to the destination in the workers."""
+        principals = {Side.SOURCE: self.source.principal, Side.DESTINATION: self.destination.principal}
+        ends = {Side.SOURCE: self.source, Side.DESTINATION: self.destination}
+        order = Order(
+            job="account-b",
+            mode=Mode.STREAM,
+            terms=copy_terms or terms(),
+            ends={side: EndSpec(end.bucket, end.owner, end.address, end.principal.name) for side, end in ends.items()},
+            in_flight=in_flight,
+            memory_bytes=64 * MIB,
+        )
+        return pool.copier(order, principals, self.requests)
 
     def put(self, key: str, body: bytes = b"body", **more: Any) -> Transfer:
         """Puts an object into the source, and gives the decision to copy it."""

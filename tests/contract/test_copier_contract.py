@@ -1,4 +1,4 @@
-"""What a tick relies on in a copier: one suite over the fake in memory and the engine that speaks S3."""
+"""What a tick relies on in a copier: one suite over the fake in memory, the engine that speaks S3, and the workers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event
@@ -11,6 +11,7 @@ from faulty import FaultyS3, Status, on
 
 from syncd.errors import JobFailed
 from syncd.model import Copied, Failed, Outcome, Transfer
+from syncd.pool import WorkerPool
 from syncd.ports import Copier
 
 
@@ -28,12 +29,20 @@ class Copying(NamedTuple):
     copier: Copier
 
 
-@pytest.fixture(params=["memory", "http"])
-def copying(request: pytest.FixtureRequest) -> Copying:
+@pytest.fixture(scope="module")
+def pool(_aws_environment: None) -> Iterator[WorkerPool]:
+    workers = WorkerPool(workers=2, confine=False, in_flight=8)
+    yield workers
+    workers.close()
+
+
+@pytest.fixture(params=["memory", "engine", "workers"])
+def copying(request: pytest.FixtureRequest, pool: WorkerPool) -> Copying:
     if request.param == "memory":
         return in_memory()
     server: FaultyS3 = request.getfixturevalue("faulty")
-    return over_http(server)
+    ends = Ends(server)
+    return over_http(ends, ends.engine(in_flight=4) if request.param == "engine" else ends.pooled(pool))
 
 
 def in_memory() -> Copying:
@@ -50,8 +59,8 @@ def in_memory() -> Copying:
     )
 
 
-def over_http(server: FaultyS3) -> Copying:
-    ends = Ends(server)
+def over_http(ends: Ends, copier: Copier) -> Copying:
+    server = ends.server
     return Copying(
         put=ends.put,
         replace=ends.put,
@@ -59,7 +68,7 @@ def over_http(server: FaultyS3) -> Copying:
         deny=lambda key: server.faults.add(on("GetObject", key=key), Status(403, "AccessDenied")),
         put_replica=lambda key, body: server.put(DESTINATION, key, body),
         replicas=lambda: {key: item.body for key, item in server.objects(DESTINATION).items()},
-        copier=ends.engine(in_flight=4),
+        copier=copier,
     )
 
 

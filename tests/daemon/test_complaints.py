@@ -14,7 +14,7 @@ class Log:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.at = 1000.0
-        self.complaints = Complaints(self.tell, now=lambda: self.at, monotonic=lambda: self.at)
+        self.complaints = Complaints(self.tell, now=lambda: self.at, monotonic=lambda: self.at, most=50)
 
     def tell(self, event: str, **facts: Any) -> None:
         self.told.append((event, facts))
@@ -104,13 +104,12 @@ def test_a_job_that_is_gone_is_forgotten(log: Log) -> None:
     assert log.complaints.settle(events.TICK_FAILED, "b") is not None
 
 
-def test_what_is_remembered_has_a_limit(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncd.complaints._MOST_REMEMBERED", 10)
-
-    for number in range(100):
+def test_what_is_remembered_has_a_limit(log: Log) -> None:
+    for number in range(500):
         log.fail(f"job-{number}")
 
-    assert sum(log.complaints.settle(events.TICK_FAILED, f"job-{number}") is not None for number in range(100)) == 10
+    settled = [log.complaints.settle(events.TICK_FAILED, f"job-{number}") for number in range(500)]
+    assert sum(item is not None for item in settled) == 50
 
 
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:

@@ -12,6 +12,7 @@ policies are not evaluated (an account may do everything with its own buckets an
 """
 
 from faulty.faults import (
+    Body,
     Call,
     CorruptBody,
     DropConnection,
@@ -32,6 +33,7 @@ from faulty.store import StoredObject
 from faulty.sts import Principal
 
 __all__ = [
+    "Body",
     "Call",
     "CorruptBody",
     "DropConnection",

@@ -74,6 +74,13 @@ class ErrorIn200:
 
 
 @dataclass(frozen=True)
+class Body:
+    """Answers 200 with this body, whatever was asked; nothing is done."""
+
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Call:
     """Calls the hook before the request is looked at any further, then goes on to the next fault that matches."""
 
@@ -90,6 +97,7 @@ Action: TypeAlias = (
     | WrongChecksum
     | WithoutHeaders
     | ErrorIn200
+    | Body
     | Call
 )
 

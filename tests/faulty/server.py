@@ -12,6 +12,7 @@ from faulty import checksums
 from faulty.answer import Answer, S3Error, StsError, error_document
 from faulty.faults import (
     Action,
+    Body,
     Call,
     CorruptBody,
     DropConnection,
@@ -196,6 +197,8 @@ class FaultyS3:
                 return self._answer(request)
             case ErrorIn200(code, message):
                 return Answer(200, {"content-type": "application/xml"}, error_document(code, message, {}))
+            case Body(body):
+                return Answer(200, {"content-type": "application/xml"}, body)
             case ShortBody(sent_bytes):
                 raise TruncatedError(self._answer(request), sent_bytes)
             case CorruptBody() | WrongChecksum() | WithoutHeaders():

@@ -1,0 +1,96 @@
+"""Where a bucket is reached: AWS's own addresses, the environment's, and those of other servers."""
+
+from collections.abc import Mapping
+
+import boto3
+import botocore.session
+import pytest
+
+from syncd.endpoints import bucket_address
+
+BUCKET = "example-trail"
+
+
+def address(
+    bucket: str = BUCKET, region: str = "us-east-1", *, endpoint: str | None = None, path_style: bool = False
+) -> str:
+    """The whole of it as a URL."""
+    session = boto3.Session(botocore_session=botocore.session.Session())
+    found = bucket_address(bucket, region, endpoint=endpoint, path_style=path_style, session=session)
+    assert found.region == region
+    return f"{found.scheme}://{found.host}{found.base_path}"
+
+
+@pytest.mark.parametrize(
+    ("region", "url"),
+    [
+        ("us-east-1", "https://example-trail.s3.us-east-1.amazonaws.com"),
+        ("eu-west-3", "https://example-trail.s3.eu-west-3.amazonaws.com"),
+        ("us-gov-west-1", "https://example-trail.s3.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", "https://example-trail.s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_a_bucket_has_a_host_of_its_own_in_its_region_and_partition(region: str, url: str) -> None:
+    assert address(region=region) == url
+
+
+def test_a_bucket_with_dots_is_in_the_path_since_no_certificate_covers_its_host() -> None:
+    assert address("logs.example.com", "eu-west-1") == "https://s3.eu-west-1.amazonaws.com/logs.example.com"
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, "https://example-trail.s3-fips.us-east-1.amazonaws.com"),
+        ({"AWS_ENDPOINT_URL": "http://minio:9000"}, "http://minio:9000/example-trail"),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "https://example-trail.s3.dualstack.us-east-1.amazonaws.com"),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:5000"}, "http://127.0.0.1:5000/example-trail"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:5000/"}, "http://127.0.0.1:5000/example-trail"),
+        (
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_S3": "https://127.0.0.1:5000"},
+            "https://127.0.0.1:5000/example-trail",
+        ),
+    ],
+)
+def test_the_standard_variables_hold(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str], url: str) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert address() == url
+
+
+def test_a_region_has_its_own_fips_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+
+    assert address(region="us-east-2") == "https://example-trail.s3-fips.us-east-2.amazonaws.com"
+
+
+def test_an_explicit_endpoint_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:5000")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+
+    assert address(endpoint="http://127.0.0.1:6000") == "http://127.0.0.1:6000/example-trail"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000/example-trail"),
+        ("http://[::1]:9000", "http://[::1]:9000/example-trail"),
+        ("https://10.0.0.1", "https://10.0.0.1/example-trail"),
+        ("http://127.0.0.1:9000/", "http://127.0.0.1:9000/example-trail"),
+        ("http://127.0.0.1:9000/s3/", "http://127.0.0.1:9000/s3/example-trail"),
+        ("https://s3.example.com", "https://example-trail.s3.example.com"),
+        ("https://s3.example.com:8443/store", "https://example-trail.s3.example.com:8443/store"),
+    ],
+)
+def test_an_address_of_numbers_has_its_buckets_in_the_path_and_a_name_in_the_host(endpoint: str, url: str) -> None:
+    assert address(endpoint=endpoint) == url
+
+
+def test_a_named_server_may_have_its_buckets_in_the_path() -> None:
+    assert address(endpoint="http://minio:9000", path_style=True) == "http://minio:9000/example-trail"
+
+
+def test_a_bucket_with_dots_is_in_the_path_of_a_named_server_too() -> None:
+    assert address("a.b", endpoint="https://s3.example.com") == "https://s3.example.com/a.b"

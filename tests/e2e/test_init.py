@@ -1,0 +1,229 @@
+"""`syncd init`: a first configuration that can be used, from as few answers as can be; nothing is overwritten."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accounts import EXTERNAL_ID, REPLICAS, ROLE, Accounts, admin
+from program import PROGRAM, Ran, running
+from servers import S3Server
+
+from syncd import configfile
+from syncd.config import Job
+from syncd.report import FAILED, USAGE
+from syncd.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+
+GIVEN = {
+    "--consumer-account": ACCOUNT_B,
+    "--bucket": TRAIL_BUCKET,
+    "--region": "us-east-1",
+    "--role": ROLE,
+    "--destination": REPLICAS,
+    "--destination-region": "eu-west-1",
+}
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing of AWS can be reached, and nobody has credentials."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+
+
+@pytest.fixture
+def accounts(ministack: S3Server, tmp_path: Path, nowhere: dict[str, str]) -> Accounts:
+    """B's user and its buckets on a server that stands for AWS."""
+    made = Accounts(ministack.url, tmp_path, environment={**nowhere, "AWS_ENDPOINT_URL": ministack.url})
+    made.build()
+    return made
+
+
+def init(folder: Path, environment: dict[str, str], changes: dict[str, str | None] | None = None, *more: str) -> Ran:
+    given: dict[str, str | None] = {**GIVEN, **(changes or {})}
+    options = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+    arguments = ("init", "--directory", "etc", *options, *more)
+    with running(arguments, folder=folder, environment=environment) as process:
+        return process.ended()
+
+
+def written_job(folder: Path) -> Job:
+    (job,) = configfile.load(folder / "etc" / "syncd.toml", {}).jobs
+    return job
+
+
+def test_what_it_writes_is_a_configuration(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    ran = init(tmp_path, nowhere)
+
+    assert ran.code == 0, ran
+    job = written_job(tmp_path)
+    assert (job.name, job.consumer.account_id, job.source.account_id) == (f"account-{ACCOUNT_B}", ACCOUNT_B, ACCOUNT_A)
+    assert (job.source.accounts, job.destination.region) == ((ACCOUNT_B,), "eu-west-1")
+    assert job.source.role is not None
+    assert (job.source.role.arn, job.source.role.external_id) == (ROLE, None)
+
+
+def test_a_third_party_reads_the_logs_of_all_accounts(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    init(tmp_path, nowhere, {"--external-id": EXTERNAL_ID})
+
+    job = written_job(tmp_path)
+    assert job.source.role is not None
+    assert (job.source.accounts, job.source.role.external_id, job.source.role.third_party) == ("*", EXTERNAL_ID, True)
+
+
+def test_everything_that_can_be_said_is_written(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    more = {
+        "--name": "trail",
+        "--profile": "b",
+        "--prefix": "trails",
+        "--organization-id": "o-exampleorgid",
+        "--account": "333333333333",
+        "--destination-prefix": "replica/",
+        "--endpoint": "http://127.0.0.1:9000",
+        "--state-dir": "state-of-it",
+    }
+
+    init(tmp_path, nowhere, more)
+
+    job = written_job(tmp_path)
+    assert (job.name, job.consumer.profile, job.source.prefix) == ("trail", "b", "trails")
+    assert (job.source.organization_id, job.source.accounts) == (("o-exampleorgid",), ("333333333333",))
+    assert (job.destination.prefix, job.endpoints.s3) == ("replica/", "http://127.0.0.1:9000")
+
+
+def test_every_table_has_a_comment(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    init(tmp_path, nowhere)
+
+    lines = [line for file in (tmp_path / "etc").rglob("*.toml") for line in file.read_text().splitlines()]
+    assert [line for line in lines if line.startswith("[") and "#" not in line] == []
+
+
+def test_account_and_regions_are_found_out(accounts: Accounts) -> None:
+    with admin(accounts.url, ACCOUNT_B, "s3") as s3:
+        s3.delete_bucket(Bucket=REPLICAS)
+        s3.create_bucket(Bucket=REPLICAS, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        s3.put_bucket_policy(Bucket=REPLICAS, Policy=_open_to_b())
+
+    ran = accounts.init()
+
+    assert ran.code == 0, ran
+    job = accounts.job
+    assert (job.consumer.account_id, job.destination.region) == (ACCOUNT_B, "eu-west-1")
+
+
+def _open_to_b() -> str:
+    # MiniStack tells a bucket's region to whoever may list it only; S3 tells it in its refusals too.
+    return (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":'
+        f'"arn:aws:iam::{ACCOUNT_B}:user/syncd"}},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::{REPLICAS}"}}]}}'
+    )
+
+
+def test_everything_that_is_missing_is_told_at_once_by_its_flag(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    ran = init(tmp_path, nowhere, {"--bucket": None, "--destination": None, "--consumer-account": None})
+
+    assert ran.code == USAGE
+    told = [line.partition(":")[0] for line in ran.stderr.splitlines()]
+    assert {"--bucket", "--destination", "--consumer-account"} <= set(told)
+    assert not (tmp_path / "etc").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--role", "arn:aws:iam::111111111111:user/Test"), ("--bucket", "No_Bucket"), ("--external-id", "!")],
+)
+def test_an_answer_that_cannot_be_used_is_told_by_its_flag(
+    tmp_path: Path, nowhere: dict[str, str], flag: str, value: str
+) -> None:
+    ran = init(tmp_path, nowhere, {flag: value})
+
+    assert ran.code == USAGE
+    assert f"{flag}: " in ran.stderr
+    assert not (tmp_path / "etc").exists()
+
+
+def test_a_job_file_that_is_there_is_left_as_it_is(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    init(tmp_path, nowhere)
+    before = {file: file.read_text() for file in (tmp_path / "etc").rglob("*.toml")}
+
+    ran = init(tmp_path, nowhere, {"--destination": "another"})
+
+    assert ran.code == USAGE
+    assert "is there already" in ran.stderr
+    assert {file: file.read_text() for file in (tmp_path / "etc").rglob("*.toml")} == before
+
+
+def test_a_second_job_goes_beside_the_first(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    init(tmp_path, nowhere)
+    top = tmp_path / "etc" / "syncd.toml"
+    before = top.read_text()
+
+    ran = init(tmp_path, nowhere, {"--name": "second", "--destination": "another"}, "--json")
+
+    assert ran.code == 0
+    assert top.read_text() == before
+    assert ran.document["kept"] == ["etc/syncd.toml"]
+    assert ran.document["wrote"] == ["etc/jobs.d/second.toml"]
+    assert {job.name for job in configfile.load(top, {}).jobs} == {f"account-{ACCOUNT_B}", "second"}
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    (tmp_path / "etc").touch()
+
+    ran = init(tmp_path, nowhere)
+
+    assert ran.code == FAILED
+    assert "etc" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_commands_that_come_next_are_told_and_can_be_run(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    ran = init(tmp_path, nowhere, None, "--json")
+
+    verbs = [command.split()[1] for command in ran.document["next"]]
+    assert verbs == ["policies", "check", "tick", "run"]
+    policies = ran.document["next"][0].split()[1:]
+    with running(tuple(policies), folder=tmp_path, environment=nowhere) as process:
+        assert process.ended().code == 0
+
+
+def test_on_a_terminal_it_asks_what_it_cannot_find_out(accounts: Accounts) -> None:
+    typed = ["account-b", TRAIL_BUCKET, ROLE, EXTERNAL_ID, "", "", REPLICAS, "us-east-1", "us-east-1"]
+
+    code, shown = on_a_terminal(accounts, typed, "--credentials-file", str(accounts.credentials))
+
+    assert code == 0, shown
+    assert "Bucket that CloudTrail delivers to" in shown
+    assert "Account ID" not in shown
+    assert accounts.job.consumer.account_id == ACCOUNT_B
+    assert accounts.job.source.role is not None
+    assert accounts.job.source.role.external_id == EXTERNAL_ID
+
+
+def on_a_terminal(accounts: Accounts, typed: list[str], *options: str) -> tuple[int, str]:
+    """Exit code and output of `init` for somebody who types these lines."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+        ended: Any = subprocess.run(
+            [PROGRAM, "init", "--directory", str(accounts.config.parent), *options],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=accounts.environment,
+            cwd=accounts.folder,
+            timeout=60,
+            check=False,
+            text=True,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return ended.returncode, ended.stdout

@@ -1,0 +1,297 @@
+"""Whatever happens to source, destination, process and ledger: nothing is lost, nothing overwritten, no claim is false.
+
+A state machine delivers logs on time, late and under odd keys, lets objects and listings fail, kills the process in the
+middle, loses the ledger, and ticks and catches up in between. Its end is an hour-by-hour day without troubles.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from threading import Event
+
+from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
+from fakes_ledger import MemoryLedger, MemoryLedgerFile
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from syncd.cloudtrail import EVERY, Scope
+from syncd.errors import JobFailed
+from syncd.layout import CloudTrailLayout, stamp_of, utc_day
+from syncd.model import LogObject, Replica, Shard, TickReport, Window
+from syncd.ports import Ports
+from syncd.task import Task
+from syncd.tick import Tick
+from syncd.tiers import Pace
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+BEGIN = datetime(2026, 11, 2, 22, 40, tzinfo=UTC).timestamp()
+ACCOUNTS, REGIONS = ("222222222222", "333333333333"), ("eu-west-1", "us-east-1")
+REPLICA = Replica(
+    source_bucket="trail",
+    source_prefix="",
+    destination_endpoint="",
+    destination_bucket="replica",
+    destination_prefix="copy/",
+)
+PREFIX = "copy/"
+START = 31 * DAY
+PACE = Pace(
+    tail=HOUR,
+    recent=48 * HOUR,
+    recent_every=HOUR,
+    deep=9 * DAY,
+    deep_every=DAY,
+    discovery_every=HOUR,
+    idle_every=15 * MINUTE,
+    lateness=30 * MINUTE,
+)
+# How long after its stamp a log arrives: ahead of it, in order, in a tail, in a recent and in a deep listing.
+DELAYS = (-5 * MINUTE, 2 * MINUTE, 10 * MINUTE, 50 * MINUTE, 5 * HOUR, 30 * HOUR, 4 * DAY)
+LONGEST_PAUSES = 2 * DAY
+
+
+class Convergence(RuleBasedStateMachine):
+    """One trail of two accounts and two regions, one job, one ledger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = BEGIN
+        self.source, self.destination = MemoryBucket(), MemoryBucket()
+        self.ledgers = MemoryLedgerFile()
+        self.failing: dict[str, str] = {}
+        self.foreign: set[str] = set()
+        self.changed: set[str] = set()
+        self.first_bodies: dict[str, bytes] = {}
+        self.is_listing_refused = False
+        self.paused = 0.0
+        self.number = 0
+
+    # What the trail does.
+
+    @initialize(account=st.sampled_from(ACCOUNTS))
+    def begin(self, account: str) -> None:
+        self.deliver(account, REGIONS[1], 10 * MINUTE, 2)
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        region=st.sampled_from(REGIONS),
+        delay=st.sampled_from(DELAYS),
+        count=st.integers(1, 6),
+    )
+    def deliver(self, account: str, region: str, delay: float, count: int) -> None:
+        moment = datetime.fromtimestamp(self.now - delay, UTC)
+        for _ in range(count):
+            self.number += 1
+            suffix = f"{self.number * 7919 % 9973:04}"
+            name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{suffix}.json.gz"
+            self._put(f"AWSLogs/{account}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}", suffix.encode())
+
+    @rule(account=st.sampled_from(ACCOUNTS), name=st.sampled_from(["no stamp", "ü/+%20", "zz", "0_20261399T9999Z_.gz"]))
+    def deliver_an_odd_key(self, account: str, name: str) -> None:
+        day = utc_day(self.now).replace("-", "/")
+        self._put(f"AWSLogs/{account}/CloudTrail/{REGIONS[0]}/{day}/{name}", f"odd {name}".encode())
+
+    @rule(account=st.sampled_from(ACCOUNTS))
+    def deliver_ahead_of_its_time(self, account: str) -> None:
+        self.deliver(account, REGIONS[1], -3 * DAY, 1)
+
+    @precondition(lambda self: self.source.objects)
+    @rule(data=st.data())
+    def encrypt_anew(self, data: st.DataObject) -> None:
+        key = self._some_key(data)
+        before = self.source.objects[key]
+        self.changed.add(key)
+        self.source.put(key, self.source.bodies[key], etag=f"{before.etag}x", last_modified=self.now)
+
+    @precondition(lambda self: self.source.objects)
+    @rule(data=st.data())
+    def change_the_content(self, data: st.DataObject) -> None:
+        key = self._some_key(data)
+        if key in self.first_bodies:
+            self.foreign.add(key)
+        self.changed.add(key)
+        self.source.put(key, b"changed " + self.source.bodies[key], last_modified=self.now)
+
+    # What goes wrong.
+
+    @precondition(lambda self: self.source.objects)
+    @rule(data=st.data(), reason=st.sampled_from(["access_denied", "slow_down", "checksum_mismatch"]))
+    def let_an_object_fail(self, data: st.DataObject, reason: str) -> None:
+        self.failing[self._some_key(data)] = reason
+
+    @rule()
+    def heal(self) -> None:
+        self.failing.clear()
+
+    @precondition(lambda self: self.source.objects)
+    @rule(data=st.data(), is_same=st.booleans())
+    def let_others_write_the_replica(self, data: st.DataObject, is_same: bool) -> None:  # noqa: FBT001
+        key = self._some_key(data)
+        if PREFIX + key not in self.destination.objects:
+            body = self.source.bodies[key]
+            self.destination.put(PREFIX + key, body if is_same else b"?" * (len(body) + 1), last_modified=self.now)
+            if not is_same:
+                self.foreign.add(key)
+
+    @rule()
+    def lose_the_ledger(self) -> None:
+        self.ledgers = MemoryLedgerFile()
+
+    @rule()
+    def let_the_next_listing_break(self) -> None:
+        self.is_listing_refused = True
+
+    @precondition(lambda self: self.paused < LONGEST_PAUSES)
+    @rule(hours=st.sampled_from([0.1, 1, 7, 13]))
+    def be_switched_off(self, hours: float) -> None:
+        self.now += hours * HOUR
+        self.paused += hours * HOUR
+
+    # What the job does.
+
+    @rule()
+    def tick(self) -> None:
+        self._run()
+
+    @rule(hours=st.integers(1, 6))
+    def tick_by_the_hour(self, hours: int) -> None:
+        for _ in range(hours):
+            self._run(is_patient=True)
+            self.now += HOUR
+
+    @rule(writes=st.integers(0, 9))
+    def tick_and_die(self, writes: int) -> None:
+        self._run(crash_after=writes)
+
+    @rule(back=st.integers(0, 6), length=st.integers(0, 7), writes=st.sampled_from([None, None, 3]))
+    def catch_up(self, back: int, length: int, writes: int | None) -> None:
+        first = self.now - back * DAY
+        window = Window(utc_day(first), utc_day(first + length * DAY) if length < 7 else None)
+        self._run(window=window, crash_after=writes)
+
+    # What must hold after each of these.
+
+    @invariant()
+    def nothing_at_the_destination_was_overwritten_or_deleted(self) -> None:
+        for key, body in self.first_bodies.items():
+            assert self.destination.bodies[PREFIX + key] == body
+        self.first_bodies |= {key.removeprefix(PREFIX): body for key, body in self.destination.bodies.items()}
+
+    @invariant()
+    def the_ledger_claims_nothing_that_the_destination_lacks(self) -> None:
+        ledger = self._ledger()
+        for key in self.source.objects:
+            is_claimed = bool(ledger.known(_shard(key), [key]))
+            assert not is_claimed or PREFIX + key in self.destination.objects, key
+
+    def teardown(self) -> None:
+        """The end: troubles are over, and a day goes by."""
+        self.failing.clear()
+        self.is_listing_refused = False
+        held = set(self._ledger().quarantined())
+        healed = self._run()
+        assert healed is not None
+        assert {failed.key for failed in healed.failed} <= self.changed
+        assert all(PREFIX + key in self.destination.objects for key in held - self.changed)
+        for _ in range(26):
+            self.now += HOUR
+            self._run(is_patient=True)
+        missing = [key for key in self.source.objects if PREFIX + key not in self.destination.objects]
+        assert missing == []
+        differing = {key for key, body in self.source.bodies.items() if self.destination.bodies[PREFIX + key] != body}
+        assert differing <= self.foreign
+        last = self._run()
+        assert last is not None
+        assert (last.copied, last.already_there, last.conflict_count, last.failed_count) == (0, 0, 0, 0)
+
+    # How.
+
+    def _put(self, key: str, body: bytes) -> None:
+        if key not in self.source.objects:
+            self.source.put(key, body, last_modified=self.now)
+
+    def _some_key(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.source.objects)))
+
+    def _ledger(self) -> MemoryLedger:
+        return self.ledgers.open(REPLICA, "job")
+
+    def _clock(self) -> float:
+        # Time goes on while a tick runs, so that outcomes are recorded now and then.
+        self.now += 0.25
+        return self.now
+
+    def _refuse(self, prefix: str, page: int) -> JobFailed | None:
+        if self.is_listing_refused and (page or prefix.endswith(f"{REGIONS[1]}/")):
+            self.is_listing_refused = False
+            return JobFailed("server_error", "ListObjectsV2", "")
+        return None
+
+    def _run(
+        self, *, window: Window | None = None, is_patient: bool = False, crash_after: int | None = None
+    ) -> TickReport | None:
+        copier = MemoryCopier(self.source, self.destination, fail=self.failing, crash_after=crash_after)
+        before = dict(self.source.objects)
+        ports = Ports(
+            source=MemorySource(self.source, page_keys=5, now=self._clock, refuse=self._refuse),
+            source_bucket="trail",
+            destination=MemorySource(self.destination, page_keys=5, now=self._clock),
+            copier=copier,
+            ledger=self._ledger(),
+            now=self._clock,
+            tell=lambda *_, **__: None,
+        )
+        try:
+            report = Tick(_task(window, is_patient=is_patient), ports, stop=Event(), on_progress=lambda _: None).run()
+        except CrashError:
+            return None
+        self._hold_to_its_horizon(report, before)
+        return report
+
+    def _hold_to_its_horizon(self, report: TickReport, listed: Mapping[str, LogObject]) -> None:
+        """What was listed by its stamp + lateness and has a stamp in the horizon is at the destination."""
+        for key, item in listed.items():
+            stamp = stamp_of(key)
+            if stamp is None or item.last_modified > stamp + PACE.lateness or key in self.foreign:
+                continue
+            if report.complete_from <= stamp <= report.complete_until:
+                assert PREFIX + key in self.destination.objects, (key, report.complete_from, report.complete_until)
+
+
+def _task(window: Window | None, *, is_patient: bool) -> Task:
+    return Task(
+        job="job",
+        scope=Scope("", (), (EVERY,), ("CloudTrail",), (EVERY,)),
+        shard=None,
+        layout=CloudTrailLayout(),
+        destination_prefix=PREFIX,
+        pace=PACE,
+        start=lambda now: now - START,
+        window=window,
+        is_patient=is_patient,
+    )
+
+
+def _shard(key: str) -> Shard:
+    _, account, kind, region, _ = key.split("/", 4)
+    return Shard(f"AWSLogs/{account}/{kind}/{region}/", account, kind, region)
+
+
+def test_source_and_destination_converge_whatever_happens() -> None:
+    run_state_machine_as_test(
+        Convergence,
+        settings=settings(
+            derandomize=False, database=None,
+            max_examples=4000,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
