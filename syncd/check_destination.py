@@ -7,8 +7,8 @@ from syncd import s3
 from syncd.check_source import place_checks
 from syncd.checks import Check, Status, not_tried
 from syncd.config import Job
+from syncd.copies import landing_headers
 from syncd.ends import End
-from syncd.landing import landing_of
 from syncd.probing import (
     ask,
     bucket_request,
@@ -63,7 +63,7 @@ def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], re
 def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
     for prefix in prefixes[:_PREFIXES_WRITTEN]:
         key = probe_key(prefix)
-        request = write_probe(_SIDE, key, end.owner, landing_of(job))
+        request = write_probe(_SIDE, key, end.owner, landing_headers(job.destination))
         answer = ask(end, request)
         if is_allowed_write(answer):
             continue

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from syncd import s3
+from syncd import policies, s3
 from syncd.check_identity import Actors
 from syncd.checks import Check, Status, not_tried
 from syncd.config import Job
@@ -20,7 +20,7 @@ from syncd.probing import (
     write_probe,
 )
 from syncd.remedies import Remedies
-from syncd.s3 import Answer, Request, Side
+from syncd.s3 import Address, Answer, Request, Side
 from syncd.scope import source_prefixes
 from syncd.statements import replica_prefixes
 
@@ -53,8 +53,8 @@ def copy_modes_check(
     able = [name for name, is_able in works.items() if is_able]
     found = f"server-side by the {' or the '.join(able)}, and stream" if able else "stream; server-side is denied to"
     detail = found if able else f"{found} {' and '.join(f'the {name}' for name in works)}"
-    signer = job.destination.signer
-    if wanted == "server-side" and not (able if signer == "auto" else works.get(signer)):
+    signer = "role" if policies.copies_by_role(job) else "consumer"
+    if wanted == "server-side" and not works.get(signer):
         return Check(COPY_MODES, Status.FAILED, detail, remedies.copying())
     return Check(COPY_MODES, Status.INFORMATION, detail)
 
@@ -65,9 +65,7 @@ def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_dig
     `source` is signed for by that session. `refuses_wrong_digests` says that the server is known to keep nothing of
     a write whose digest is wrong.
     """
-    seen = ask(
-        replace(source, bucket="", address=source.address._replace(base_path=_service_path(source))), _LIST_BUCKETS
-    )
+    seen = ask(replace(source, bucket="", address=_service_address(source)), _LIST_BUCKETS)
     buckets = Check(BUCKETS, Status.INFORMATION, _buckets_sentence(source, seen))
     found = ["list the names of all buckets (ListAllMyBuckets)"] if seen.is_ok else []
     prefixes = source_prefixes(job)
@@ -91,9 +89,13 @@ def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_dig
 _LIST_BUCKETS = Request("ListBuckets", Side.SOURCE, "GET", "", "", ())
 
 
-def _service_path(source: End) -> str:
-    """The path of the service itself, where the bucket stands in the path."""
-    return source.address.base_path.removesuffix(f"/{source.bucket}")
+def _service_address(source: End) -> Address:
+    """Of the service itself, whether the bucket stands in the path or in front of the host."""
+    address = source.address
+    return address._replace(
+        host=address.host.removeprefix(f"{source.bucket}."),
+        base_path=address.base_path.removesuffix(f"/{source.bucket}"),
+    )
 
 
 def _buckets_sentence(source: End, answer: Answer) -> str:

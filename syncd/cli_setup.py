@@ -21,7 +21,7 @@ from syncd import (
     questions,
     session,
 )
-from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
+from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, job_names, load
 from syncd.report import FAILED, USAGE
 from syncd.wiring import Installation
 
@@ -154,7 +154,7 @@ def show_check(jobs: JobsArgument = None, *, config: ConfigOption = None, as_jso
 
 @app.command("policies")
 def show_policies(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
     *,
     style: Annotated[
         policy_files.Format, typer.Option("--format", help="How the documents are written.")

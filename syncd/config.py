@@ -22,6 +22,7 @@ from syncd.tables import (
     JobEngine,
     Listing,
     Log,
+    Prices,
     Role,
     Source,
     Table,
@@ -38,6 +39,7 @@ __all__ = [
     "JobEngine",
     "Listing",
     "Log",
+    "Prices",
     "Role",
     "Settings",
     "Source",
@@ -145,6 +147,7 @@ class Settings(Table):
     log: Log = Log()
     http: Http = Http()
     engine: Engine = Engine()
+    prices: Prices = Prices()
     defaults: fields.RawTable = Field(
         default_factory=dict, description="keys that hold for every job; a job's own keys win"
     )

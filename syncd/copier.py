@@ -15,6 +15,7 @@ from syncd.errors import JobFailed
 from syncd.model import Outcome, Transfer
 from syncd.s3 import Answer, Request, Side
 from syncd.terms import Steps
+from syncd.throttle import Throttle
 from syncd.transport import Credentials
 
 _WAIT_SECONDS = 0.1
@@ -74,16 +75,18 @@ class Engine:
         *,
         begin: Callable[[Transfer], Steps],
         in_flight: Callable[[], int],
-        memory_bytes: int,
+        memory_bytes: Callable[[], int],
         largest_read_bytes: int,
+        throttle: Throttle | None = None,
         is_woken: bool = False,
     ) -> None:
         """`begin` makes the generator of a copy; `largest_read_bytes` bounds what one copy holds at a time.
 
-        `in_flight` says how many copies there may be at once, and may say something else at another time. Where
+        `in_flight` and `memory_bytes` say how much there may be at once, and may say something else at another time. Where
         `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`.
         """
         self._is_woken = is_woken
+        self._throttle = throttle or Throttle((), (), requests_a_copy=1)
         self._ends = ends
         self._begin = begin
         self._in_flight = in_flight
@@ -113,7 +116,7 @@ class Engine:
                 raise intake.error
             elif intake.is_exhausted or stop.is_set():
                 return
-            elif self._is_woken:
+            elif self._is_woken or intake.held is not None:
                 yield from self._settled(intake, wait=True)
 
     def wake(self) -> None:
@@ -121,11 +124,11 @@ class Engine:
         self._events.put(None)
 
     def _has_room(self, intake: "_Intake") -> bool:
-        if intake.is_exhausted or intake.active >= self._in_flight():
+        if intake.is_exhausted or intake.active >= self._throttle.window(self._in_flight()):
             return False
         if intake.held is None or not intake.active:
             return True
-        return intake.reserved_bytes + self._bytes_for(intake.held) <= self._memory_bytes
+        return intake.reserved_bytes + self._bytes_for(intake.held) <= self._memory_bytes()
 
     def _bytes_for(self, transfer: Transfer) -> int:
         return min(transfer.object.size_bytes, self._largest_read_bytes)
@@ -136,7 +139,7 @@ class Engine:
         if transfer is None:
             return False
         intake.held = transfer
-        if not self._has_room(intake):
+        if not self._has_room(intake) or not self._throttle.admits(transfer.object.size_bytes):
             return False
         intake.held = None
         task = _Task(self._begin(transfer), self._bytes_for(transfer))
@@ -156,6 +159,7 @@ class Engine:
                     raise event
                 if len(event) == 2:
                     intake.finish(event[0])
+                    self._throttle.learn(event[1], in_flight=self._in_flight())
                     yield event[1]
                 else:
                     self._resume(intake, *event)

@@ -257,6 +257,7 @@ class Daemon:
         self._heartbeat.close()
         flights.close()
         self.leaves_ticks_behind = not self._drain(limit)
+        self._ticker.installation.close()
         self._close_server()
         self._tell(events.DAEMON_STOPPED, exit_code=code, left_behind=flights.jobs())
 

@@ -4,6 +4,7 @@ The words are part of the contract: they stand in `failed[].reason` and `error.r
 and in the labels of metrics. Codes in capitals are AWS's own.
 """
 
+import re
 from typing import NamedTuple
 
 ACCESS_DENIED = "access_denied"
@@ -35,7 +36,7 @@ SOURCE_EMPTY = "source_empty"
 LEDGER_UNWRITABLE = "ledger_unwritable"
 
 REMEDIES: dict[str, str] = {
-    ACCESS_DENIED: "add the missing permission to the policy of the principal named here; `syncd policies JOB` prints what is needed",
+    ACCESS_DENIED: "add the missing permission to the policy of the principal named here: `syncd check JOB` names the statement",
     KMS_DENIED: "let the principal named here use the key: kms:Decrypt at the source, kms:GenerateDataKey at the destination",
     OBJECT_GONE: "nothing to do if the owner of the source deletes or expires logs; otherwise ask who deleted it",
     OBJECT_CHANGED: "nothing to do: the next tick lists the object again",
@@ -60,6 +61,12 @@ REMEDIES: dict[str, str] = {
     NO_CREDENTIALS: "set consumer.profile or consumer.credentials_file, or provide credentials by the default chain",
     SOURCE_EMPTY: "ask the owner of the source whether logs were deleted or the trail moved; check bucket and prefix in the job",
 }
+
+
+# "Troubleshoot access denied error messages", IAM user guide.
+_DENIAL = re.compile(
+    r"User: *(?P<user>\S*) is not authorized to perform: (?P<action>\S+)(?: on resource: (?P<resource>\"[^\"]*\"|\S+))?"
+)
 
 
 class Answer(NamedTuple):
@@ -126,6 +133,17 @@ def reason_of(status: int, code: str, message: str = "") -> str:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return SERVER_ERROR if status >= 500 else UNEXPECTED
+
+
+def said(code: str, message: str) -> str:
+    """Code and message of a refusal, without the principal, the action and the resource that a denial repeats.
+
+    KMS's are kept, since they tell of another call and of another resource: the key.
+    """
+    found = _DENIAL.match(message)
+    if found is not None and not found["action"].startswith("kms:"):
+        message = message[found.end() :].strip()
+    return ": ".join(part for part in (code, message) if part)
 
 
 def remedy_of(reason: str) -> str:

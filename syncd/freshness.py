@@ -17,6 +17,8 @@ BEYOND = "inf"
 
 # A shard that was quiet for eight times as long as a span may be left alone for that span (`tiers.shards_to_visit`).
 _QUIET_TIMES = 8
+# What may be left alone for a span is looked at in the first tick after it, and known to be when that tick has ended.
+_TICKS_MORE = 2
 
 
 class Promise(NamedTuple):
@@ -63,7 +65,7 @@ def fresh_until(state: ShardState, promise: Promise) -> float:
     allowed = promise.objective
     is_held = state.complete_until + promise.lateness < state.listed_at - 1
     if not is_held and is_quiet(state, promise.period):
-        allowed = max(allowed, promise.idle_every + promise.period)
+        allowed = max(allowed, promise.idle_every + _TICKS_MORE * promise.period)
     return state.complete_until + promise.lateness + allowed
 
 
@@ -71,7 +73,8 @@ def deadline(states: Iterable[ShardState], *, discovered_at: float, promise: Pro
     """Until when a job keeps its objective, and which shard decides."""
     if not discovered_at:
         return Deadline(0.0, None)
-    found = Deadline(discovered_at + max(promise.objective, promise.discovery_every + promise.period), None)
+    longest = promise.discovery_every + _TICKS_MORE * promise.period
+    found = Deadline(discovered_at + max(promise.objective, longest), None)
     for state in states:
         found = min(found, Deadline(fresh_until(state, promise), state.shard), key=lambda item: item.at)
     return found

@@ -280,8 +280,8 @@ def _assume_remedy(role: Role) -> str:
         "has this external ID in its sts:ExternalId condition" if role.external_id else "asks for no external ID"
     )
     return (
-        f"check, since AWS gives one answer for all of these: {role.arn} exists; its trust policy names this principal and "
-        f"{external_id}; and the consumer's own policy allows sts:AssumeRole on it"
+        "check, since AWS gives one answer for all of these: the role exists; its trust policy names this principal and "
+        f"{external_id}; and the consumer's own policy allows sts:AssumeRole on it: `syncd check JOB` names the statements"
     )
 
 
@@ -296,7 +296,7 @@ def _told(call: str, remedy: str) -> Iterator[None]:
         reason = failures.reason_of(_status(error), code, message)
         is_denied = reason == failures.ACCESS_DENIED
         raise JobFailed(
-            reason, f"{call}: {code}: {message}", remedy if is_denied else failures.remedy_of(reason)
+            reason, f"{call}: {failures.said(code, message)}", remedy if is_denied else failures.remedy_of(reason)
         ) from error
     except NoCredentialsError as error:
         raise JobFailed(

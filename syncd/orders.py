@@ -29,6 +29,18 @@ Result: TypeAlias = tuple[int, str, str, str]
 _NOWHERE = Shard("")
 
 
+class Limits(NamedTuple):
+    """What one worker may do of what the whole process may; None is no limit."""
+
+    in_flight: int
+    memory_bytes: int
+    requests_per_second: float | None
+    bytes_per_second: float | None
+    deadline_seconds: float
+    workers: int
+    """Among how many workers a job's own limits are divided."""
+
+
 class EndSpec(NamedTuple):
     """One end, without whoever acts on it."""
 

@@ -11,6 +11,7 @@ from syncd.ledger_rows import SealedDay
 from syncd.ledger_view import LedgerView
 from syncd.model import Folder, Known, LogObject, Outcome, Page, Quarantined, Range, Shard, ShardState, Transfer
 from syncd.ports import Lister
+from syncd.pricing import Estimate
 
 _Found = TypeVar("_Found")
 
@@ -22,6 +23,8 @@ class PlannedCopies:
     objects: int = 0
     size_bytes: int = 0
     mode: str | None = None
+    estimate: Estimate | None = None
+    """What it comes to; None where the plan could not be made."""
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """Count the transfers; there are no outcomes."""

@@ -25,6 +25,7 @@ CONSUMER_READ = "consumer-read-policy"
 CONSUMER_WRITE = "consumer-write-policy"
 DESTINATION_BUCKET = "destination-bucket-policy"
 DESTINATION_KEY = "destination-key-policy"
+DECRYPT_AS_CONSUMER = "DecryptLogsAsConsumer"
 _ACCOUNTS_TOLD = 5
 
 
@@ -72,7 +73,7 @@ def documents(job: Job, principal: str | None = None) -> tuple[PolicyDocument, .
     consumer = principal_of(job.partition, job.consumer.account_id, principal)
     who = _who(job, principal)
     found = [*_role_documents(job, consumer, who)] if job.source.role else []
-    found += _direct_documents(job, consumer, who)
+    found += [*_direct_documents(job, consumer, who), *_key_documents(job, consumer, who)]
     found += _consumer_documents(job, principal, who)
     found += _destination_documents(job)
     return tuple(found)
@@ -104,11 +105,14 @@ def role_path(arn: str) -> str:
 
 def copies_by_role(job: Job) -> bool:
     """Whether the role signs server-side copies, and so writes at the destination."""
-    return job.destination.copy_mode == "server-side" and job.source.role is not None and not _copies_by_consumer(job)
+    return (
+        job.destination.copy_mode == "server-side" and job.destination.signer == "role" and job.source.role is not None
+    )
 
 
-def _copies_by_consumer(job: Job) -> bool:
-    return job.destination.copy_mode == "server-side" and job.destination.signer == "consumer"
+def copies_by_consumer(job: Job) -> bool:
+    """Whether the consumer signs server-side copies, and so reads the source itself."""
+    return job.destination.copy_mode == "server-side" and not copies_by_role(job)
 
 
 def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
@@ -141,51 +145,55 @@ def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocum
             statements=[*statements.reading(job), *(statements.writing(job) if copies_by_role(job) else [])],
             command=f"aws iam put-role-policy --role-name {name} --policy-name syncd-{job.name} --policy-document file://{{file}}",
         ),
-        PolicyDocument(
-            name=SOURCE_KEY,
-            account_id=account_id,
-            kind=Kind.KEY,
-            target="the KMS key of the logs",
-            why="Only where the logs are encrypted with a KMS key: lets the role decrypt them, through S3.",
-            statements=[
-                # The role itself as principal: the account's would only let the account's own policies decide.
-                granted_to(statements.decrypting(job, "*"), {"Principal": {"AWS": role.arn}}),
-            ],
-        ),
     ]
 
 
 def _direct_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
-    """The source's side where the consumer reads as itself: without a role, or to sign server-side copies."""
-    if job.source.role is not None and not _copies_by_consumer(job):
-        return []
-    reads = "lists and reads" if job.source.role is None else "reads, to copy server-side,"
-    granted = [granted_to(statement, consumer) for statement in statements.reading(job)]
+    """The source's bucket where the consumer reads as itself: without a role, or to sign server-side copies."""
     if job.source.account_id == job.consumer.account_id:
-        # Within one account the consumer's own policy is enough, and so is a key policy that leaves it to IAM.
+        # Within one account the consumer's own policy is enough.
         return []
-    found = [
+    if job.source.role is None:
+        granted, does = statements.reading(job), "lists and reads"
+    elif copies_by_consumer(job):
+        granted, does = statements.reading(job)[1:], "reads, to copy server-side,"
+    else:
+        return []
+    return [
         PolicyDocument(
             name=SOURCE_BUCKET,
             account_id=job.source.account_id,
             kind=Kind.BUCKET,
             target=f"bucket {job.source.bucket}",
-            why=f"By it {who} {reads} {_what(job)} without a role; keep CloudTrail's own statements beside it.",
+            why=f"By it {who} {does} {_what(job)} without a role; keep CloudTrail's own statements beside it.",
+            statements=[granted_to(statement, consumer) for statement in granted],
+        )
+    ]
+
+
+def _key_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
+    """Who decrypts the logs, where they are encrypted: whoever reads them."""
+    role = job.source.role
+    granted, readers = [], []
+    if role is not None:
+        # The role itself as principal: the account's would only let the account's own policies decide.
+        decrypting = statements.decrypting(job, "*")
+        granted.append(granted_to(decrypting, {"Principal": {"AWS": role.arn}}))
+        readers.append("the role")
+    if role is None or copies_by_consumer(job):
+        decrypting = statements.decrypting(job, "*", sid=DECRYPT_AS_CONSUMER)
+        granted.append(granted_to(decrypting, consumer))
+        readers.append(who)
+    return [
+        PolicyDocument(
+            name=SOURCE_KEY,
+            account_id=job.source.account_id,
+            kind=Kind.KEY,
+            target="the KMS key of the logs",
+            why=f"Only where the logs are encrypted with a KMS key: lets {' and '.join(readers)} decrypt them, through S3.",
             statements=granted,
         )
     ]
-    if job.source.role is None:
-        found.append(
-            PolicyDocument(
-                name=SOURCE_KEY,
-                account_id=job.source.account_id,
-                kind=Kind.KEY,
-                target="the KMS key of the logs",
-                why=f"Only where the logs are encrypted with a KMS key: lets {who} decrypt them, through S3.",
-                statements=[granted_to(statements.decrypting(job, "*"), consumer)],
-            )
-        )
-    return found
 
 
 def _consumer_documents(job: Job, principal: str | None, who: str) -> list[PolicyDocument]:
@@ -200,8 +208,9 @@ def _consumer_documents(job: Job, principal: str | None, who: str) -> list[Polic
                 [allow(statements.ASSUME_ROLE, "sts:AssumeRole", job.source.role.arn)],
             )
         )
-    if job.source.role is None or _copies_by_consumer(job):
-        reading = [*statements.reading(job), statements.decrypting(job, statements.source_keys(job))]
+    if job.source.role is None or copies_by_consumer(job):
+        itself = statements.reading(job) if job.source.role is None else statements.reading(job)[1:]
+        reading = [*itself, statements.decrypting(job, statements.source_keys(job))]
         both = "" if job.source.account_id == job.consumer.account_id else "; across accounts both sides must allow it"
         why = f"Lets {who} read the source{both}."
         found.append(_consumer_document(job, principal, CONSUMER_READ, why, reading))

@@ -3,6 +3,7 @@
 One pool serves all jobs of a process. A batch of transfers goes to the worker that has least of this job to do.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from syncd import failures, orders
 from syncd.ends import Principal
 from syncd.errors import JobFailed
 from syncd.model import Outcome, Transfer
-from syncd.orders import Opening, Order, Parcel, outcome_of, parcel_of
+from syncd.orders import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.s3 import Side
 from syncd.transport import DEADLINE_SECONDS, Credentials
 
@@ -37,11 +38,10 @@ _DIED = "a copy worker ended unexpectedly"
 class _Process:
     """One worker process, and the thread that reads what it says."""
 
-    def __init__(self, *, in_flight: int, core: int, deadline_seconds: float) -> None:
+    def __init__(self, core: int, limits: Limits) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            numbers = (theirs.fileno(), in_flight, core, deadline_seconds)
-            command = [sys.executable, "-m", "syncd.worker", *map(str, numbers)]
+            command = [sys.executable, "-m", "syncd.worker", str(theirs.fileno()), str(core), json.dumps(limits)]
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
         self._connection = Connection(ours.detach())
         self._sending = Lock()
@@ -85,13 +85,27 @@ class WorkerPool:
     """The workers of a process; they are started when there is something to copy."""
 
     def __init__(
-        self, *, workers: int, confine: bool, in_flight: int, deadline_seconds: float = DEADLINE_SECONDS
+        self,
+        *,
+        workers: int,
+        confine: bool,
+        in_flight: int,
+        memory_bytes: int = 128 * 1024**2,
+        requests_per_second: float | None = None,
+        bytes_per_second: float | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        """`in_flight` is of all workers together; a request is given up after `deadline_seconds`."""
+        """The limits are of all workers together; a request is given up after `deadline_seconds`."""
         self._workers = workers
-        self._deadline_seconds = deadline_seconds
         self._confine = confine
-        self._in_flight = max(1, in_flight // workers)
+        self._limits = Limits(
+            max(1, in_flight // workers),
+            memory_bytes // workers,
+            None if requests_per_second is None else requests_per_second / workers,
+            None if bytes_per_second is None else bytes_per_second / workers,
+            deadline_seconds,
+            workers,
+        )
         self._processes: list[_Process] = []
         self._guard = Lock()
         self._channels = count(1)
@@ -110,9 +124,7 @@ class WorkerPool:
             while len(self._processes) < self._workers:
                 # The last core first: the first one is where most else of a machine runs.
                 core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
-                self._processes.append(
-                    _Process(in_flight=self._in_flight, core=core, deadline_seconds=self._deadline_seconds)
-                )
+                self._processes.append(_Process(core, self._limits))
             return list(self._processes)
 
     def next_channel(self) -> int:

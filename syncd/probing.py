@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from syncd import failures
 from syncd.ends import End
 from syncd.s3 import Answer, Request, Side, quote_key
 from syncd.transport import Credentials
@@ -54,7 +55,7 @@ def ask(end: End, request: Request) -> Answer:
 
 def told(end: End, call: str, key: str, answer: Answer) -> str:
     """The call, the principal, the resource, and what was answered."""
-    what = ": ".join(part for part in (answer.code or str(answer.status), answer.message) if part)
+    what = failures.said(answer.code or str(answer.status), answer.message)
     return f"{call} by {end.principal.name} of s3://{end.bucket}/{key}: {what}"
 
 

@@ -166,6 +166,13 @@ def globs(value: object) -> tuple[str, ...]:
     return () if value in ([], ()) else texts(lambda pattern: pattern, "file patterns")(value)
 
 
+def price(value: object) -> float:
+    """A price: a number that is not below zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+        raise RefusedError(f"{shown(value)} is no price; write a number of US dollars, such as 0.005")
+    return float(value)
+
+
 def start(value: object) -> StartValue:
     """How far back a job begins."""
     shape = '"now", a span such as "31d", a day such as "2026-11-01", or "beginning"'

@@ -1,7 +1,7 @@
 """Noticing that the configuration was edited, and what an edit means for the jobs."""
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,16 @@ from syncd.errors import ConfigError, Problem
 
 Fingerprint = Mapping[Path, tuple[int, int, int] | None]
 """Modification time, size and inode of each file; None for one that cannot be looked at."""
+
+
+_RESTART = "cannot be changed while the daemon runs: restart it, or put back what was there"
+_FIXED: Sequence[tuple[str, Callable[[Configuration], object]]] = (
+    ("state_dir", lambda it: it.settings.state_dir),
+    ("engine.workers", lambda it: it.settings.engine.workers),
+    ("engine.confine", lambda it: it.settings.engine.confine),
+    ("engine.in_flight", lambda it: it.settings.engine.in_flight),
+)
+"""What the running state and copy workers rest on."""
 
 
 class Difference(NamedTuple):
@@ -62,9 +72,9 @@ def reread(configuration: Configuration) -> Configuration:
     """
     top = configuration.files[0]
     found = configfile.load(top)
-    if found.settings.state_dir != configuration.settings.state_dir:
-        old = configuration.settings.state_dir
-        raise ConfigError([Problem(str(top), "state_dir", f"was {old} when the daemon started: restart it to move it")])
+    fixed = [Problem(str(top), key, _RESTART) for key, ask in _FIXED if ask(found) != ask(configuration)]
+    if fixed:
+        raise ConfigError(fixed)
     return found
 
 

@@ -163,8 +163,10 @@ class Remedies:
     def _decrypting(self, message: str) -> str:
         places = [(policies.SOURCE_KEY, statements.DECRYPT_LOGS)]
         if self._job.source.role is None:
-            places.append((policies.CONSUMER_READ, statements.DECRYPT_LOGS))
-        places = self._needed(places)
+            places = [
+                (policies.SOURCE_KEY, policies.DECRYPT_AS_CONSUMER),
+                (policies.CONSUMER_READ, statements.DECRYPT_LOGS),
+            ]
         denier = denier_of(message)
         return _ELSEWHERE[denier] if denier in _ELSEWHERE else "; and ".join(self.add(*place) for place in places)
 

@@ -19,8 +19,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from syncd.failures import CONFLICT, remedy_of
 from syncd.model import TickReport
 from syncd.planning import PlannedCopies
+from syncd.pricing import PRICED_ON
 from syncd.recorder import Recorder
 from syncd.report import utc
 
@@ -85,21 +87,34 @@ def _remark(report: TickReport) -> str:
         return f"{report.error.reason}: {report.error.detail}\n→ {report.error.remedy}"
     if report.failed:
         first = report.failed[0]
-        return f"{first.reason}: {first.detail}"
+        return f"{first.reason}: {first.detail}\n→ {remedy_of(first.reason)}"
     if report.conflicts:
-        return "conflict: {}: {}".format(*report.conflicts[0])
+        return "conflict: {}: {}\n→ {}".format(*report.conflicts[0], remedy_of(CONFLICT))
     return ""
 
 
 def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
     """What ticks would do: a row a job, and below it what stands in the way."""
-    table = _table("Job", numbers=("Listed", "To copy", "Bytes"))
-    remarks = []
+    table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Requests", "Cost", "Time"))
+    remarks: list[RenderableType] = []
     for report, copies in plans:
-        table.add_row(report.job, str(report.listed), str(copies.objects), size(copies.size_bytes))
+        made = copies.estimate
+        table.add_row(
+            report.job,
+            copies.mode or "-",
+            str(report.listed),
+            str(copies.objects),
+            size(copies.size_bytes),
+            str(sum(made.requests.values())) if made else "-",
+            f"${made.cost_usd:.4f}" if made else "-",
+            f"{made.seconds:.0f} s" if made else "-",
+        )
         if remark := _remark(report):
             remarks.append(Text(f"{report.job}: {remark}"))
-    return Group(table, *remarks)
+    prices = (
+        f"Prices of {PRICED_ON}, us-east-1, unless [prices] says otherwise; time at the best rate of the last runs."
+    )
+    return Group(table, *remarks, Text(prices, style="dim"))
 
 
 def status_table(document: dict[str, Any]) -> RenderableType:

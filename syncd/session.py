@@ -106,21 +106,25 @@ def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
 
 def plans_document(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> dict[str, Any]:
     """The JSON of `plan`."""
+    return {"jobs": [_plan_document(report, copies) for report, copies in plans]}
+
+
+def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
+    estimate = copies.estimate
     return {
-        "jobs": [
-            {
-                "job": report.job,
-                "outcome": report.outcome,
-                "listed": report.listed,
-                "objects": copies.objects,
-                "bytes": copies.size_bytes,
-                "skipped": dict(report.skipped),
-                "requests": {"GetObject": copies.objects, "PutObject": copies.objects},
-                "requests_made": dict(report.requests),
-                "error": report_document(report)["error"],
-            }
-            for report, copies in plans
-        ]
+        "job": report.job,
+        "outcome": report.outcome,
+        "mode": copies.mode,
+        "listed": report.listed,
+        "objects": copies.objects,
+        "bytes": copies.size_bytes,
+        "skipped": dict(report.skipped),
+        "requests": dict(estimate.requests) if estimate else {},
+        "cost_usd": round(estimate.cost_usd, 6) if estimate else None,
+        "seconds": round(estimate.seconds, 1) if estimate else None,
+        "objects_per_second": round(estimate.objects_per_second, 1) if estimate else None,
+        "requests_made": dict(report.requests),
+        "error": report_document(report)["error"],
     }
 
 

@@ -160,7 +160,7 @@ class BucketLister:
         reason = failures.reason_of(answer.status, answer.code, answer.message)
         if answer.status == 404:
             reason = failures.NO_BUCKET
-        told = ": ".join(part for part in (answer.code, answer.message) if part)
+        told = failures.said(answer.code, answer.message)
         return JobFailed(reason, f"{self._named(cursor)}: {told}", failures.remedy_of(reason))
 
     def _named(self, cursor: _Cursor) -> str:

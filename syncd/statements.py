@@ -85,13 +85,13 @@ def objects(bucket: str, prefixes: Sequence[str]) -> list[str]:
     return [f"{bucket}/{prefix}*" for prefix in prefixes]
 
 
-def decrypting(job: Job, key: str) -> dict[str, Any]:
+def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]:
     """Reading what CloudTrail encrypted, through S3 and of trails only; in a key's own policy `key` is `*`.
 
     The condition on the encryption context is that of "Granting decrypt permissions" in the CloudTrail user guide.
     """
     trails = {"Null": {"kms:EncryptionContext:aws:cloudtrail:arn": "false"}} if job.source.is_cloudtrail else {}
-    statement = allow(DECRYPT_LOGS, "kms:Decrypt", key)
+    statement = allow(sid, "kms:Decrypt", key)
     return with_condition(statement, {**trails, **_via_s3(job, job.source.region)})
 
 
@@ -168,7 +168,7 @@ def _via_s3(job: Job, region: str) -> dict[str, Mapping[str, Any]]:
 
 
 def compact(document: object) -> str:
-    """JSON without spaces, on one line, and in ASCII: IAM takes no character beyond \\u00FF."""
+    """JSON without spaces, on one line, and in ASCII: IAM takes no character beyond U+00FF."""
     return json.dumps(document, separators=(",", ":"))
 
 

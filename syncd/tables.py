@@ -82,6 +82,14 @@ class Listing(Table):
     )
 
 
+class Prices(Table):
+    """`[prices]` of syncd.toml: what `syncd plan` reckons with; the defaults are us-east-1's of January 2026."""
+
+    writes: fields.Price = Field(0.005, description="1,000 PUT, COPY, POST or LIST requests")
+    reads: fields.Price = Field(0.0004, description="1,000 GET requests")
+    transfer_gb: fields.Price = Field(0.02, description="a gigabyte from one region to another")
+
+
 class Consumer(Table):
     """`[consumer]`: who calls AssumeRole and owns the destination."""
 

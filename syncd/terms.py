@@ -58,7 +58,7 @@ def named(request: Request, terms: Terms) -> str:
 def failure_of(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
     """The failure that an answer is: call, principal, resource, and what was answered."""
     reason = failures.reason_of(answer.status, answer.code, answer.message)
-    told = ": ".join(part for part in (answer.code, answer.message) if part) or "no reason given"
+    told = failures.said(answer.code, answer.message) or "no reason given"
     status = f"{answer.status} " if answer.status else ""
     return CopyFailed(reason, f"{named(request, terms)}: {status}{told}")
 

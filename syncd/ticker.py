@@ -134,6 +134,7 @@ class Ticker:
             self._tell(events.TICK_SKIPPED, job, detail=error.detail if error else "")
             return
         if error is not None and error.reason == failures.LEDGER_UNWRITABLE:
+            self._tell(events.LEDGER_UNWRITABLE, job, detail=error.detail, remedy=error.remedy)
             self._on_unwritable()
         if error is not None and is_role_refusal(error):
             self._pause(job, report)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
-from syncd import events
+from syncd import events, failures
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job, Settings
 from syncd.copies import Copies, ways_of
@@ -14,14 +14,15 @@ from syncd.endpoints import bucket_address
 from syncd.ends import End, Principal
 from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
 from syncd.identity import Identities
-from syncd.ledger import Ledger, LedgerFile
+from syncd.ledger import Ledger, LedgerFile, Reader
 from syncd.lock import Locks
-from syncd.model import JobError, TickReport, Window
+from syncd.model import JobError, Mode, TickReport, Window
 from syncd.modes import ModalCopier
 from syncd.planning import ForgivingLister, PlanLedger, PlannedCopies
 from syncd.pool import WorkerPool
 from syncd.ports import Copier, Ports
 from syncd.ports import Ledger as LedgerPort
+from syncd.pricing import estimate
 from syncd.recorder import Recorder
 from syncd.report import report_document
 from syncd.s3 import Side
@@ -36,6 +37,7 @@ from syncd.transport import Transport
 TICK = "tick"
 CATCH_UP = "catch-up"
 FAILURES_TOLD = 20
+OBJECTS_THAT_TELL = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,14 @@ class Installation:
             Identities(now=now),
             LedgerFile(settings.state_dir, now=now),
             Locks(settings.state_dir),
-            WorkerPool(workers=engine.workers, confine=engine.confine, in_flight=engine.in_flight),
+            WorkerPool(
+                workers=engine.workers,
+                confine=engine.confine,
+                in_flight=engine.in_flight,
+                memory_bytes=engine.memory,
+                requests_per_second=engine.requests_per_second,
+                bytes_per_second=engine.bytes_per_second,
+            ),
         )
 
     def abandon(self) -> None:
@@ -126,7 +135,20 @@ def plan_job(
     run = _Run(job, request, installation, stop, lambda _: None)
     try:
         with installation.ledger_file.open_readonly() as reader:
-            return run.tick(PlanLedger(reader.view(replica_of(job))), lambda *_: copies), copies
+            view = reader.view(replica_of(job))
+            verdict = view.mode_verdict()
+            copies.mode = verdict[0].partition(":")[0] if verdict else ways_of(job)[-1].mode.value
+            report = run.tick(PlanLedger(view), lambda *_: copies)
+            copies.estimate = estimate(
+                objects=copies.objects,
+                size_bytes=copies.size_bytes,
+                lists=report.requests.get("ListObjectsV2", 0),
+                is_server_side=copies.mode == Mode.SERVER_SIDE,
+                crosses_regions=job.source.region != job.destination.region,
+                prices=installation.settings.prices,
+                objects_per_second=_measured_rate(reader, job.name),
+            )
+            return report, copies
     except LedgerError as error:
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
 
@@ -154,6 +176,13 @@ def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> Survey:
     run = _Run(job, Request(kind=TICK), installation, stop, lambda _: None)
     with installation.locks.tick(job.name), installation.locks.catch_up(job.name):
         return run.rebuild()
+
+
+def _measured_rate(reader: Reader, job: str) -> float | None:
+    """Objects a second of the best of the job's last runs that copied enough to tell."""
+    reports = [tick.report for tick in reader.ticks(job, 50)]
+    rates = [report.copied / report.duration_seconds for report in reports if report.copied >= OBJECTS_THAT_TELL]
+    return max(rates, default=None)
 
 
 class _Run:
@@ -295,9 +324,11 @@ class _Run:
 def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:
     """The one canonical line of a tick, and one for each failure that is listed."""
     for item in report.failed[:FAILURES_TOLD]:
-        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail)
+        remedy = failures.remedy_of(item.reason)
+        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
     for key, detail in report.conflicts[:FAILURES_TOLD]:
-        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail)
+        remedy = failures.remedy_of(failures.CONFLICT)
+        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
     name = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
     facts = report_document(report)
     for listed in ("failed", "conflicts"):

@@ -5,6 +5,7 @@ the engine keeps to one core (`docs/adr/`). A worker does what its parent says a
 job that it works for can be free: it holds that lock too.
 """
 
+import json
 import os
 import signal
 import sys
@@ -23,8 +24,9 @@ from syncd.copier import Engine
 from syncd.ends import End
 from syncd.errors import JobFailed
 from syncd.model import Outcome, Transfer
-from syncd.orders import Opening, Order, Parcel, Result, result_of, transfer_of
+from syncd.orders import Limits, Opening, Order, Parcel, Result, result_of, transfer_of
 from syncd.s3 import Side
+from syncd.throttle import Bucket, Throttle
 from syncd.transport import Credentials, Transport
 
 RESULTS_A_MESSAGE = 32
@@ -128,17 +130,20 @@ class _Channel:
             ends,
             begin=self._order.begin,
             in_flight=lambda: self._office.share(self._order.in_flight),
-            memory_bytes=self._order.memory_bytes,
+            memory_bytes=lambda: self._office.share_memory(self._order.memory_bytes),
             largest_read_bytes=self._order.terms.multipart_above,
+            throttle=self._office.throttle(self._order),
             is_woken=True,
         )
         self._engine = engine
         results: list[Result] = []
-        for outcome in engine.copy_all(self._transfers(results), self._stop):
-            results.append(self._result(outcome))
-            if len(results) >= RESULTS_A_MESSAGE:
-                self._hand_in(results)
-        self._hand_in(results)
+        try:
+            for outcome in engine.copy_all(self._transfers(results), self._stop):
+                results.append(self._result(outcome))
+                if len(results) >= RESULTS_A_MESSAGE:
+                    self._hand_in(results)
+        finally:
+            self._hand_in(results)
 
     def _result(self, outcome: Outcome) -> Result:
         return result_of(self._numbers.pop(outcome.transfer.destination_key), outcome)
@@ -172,16 +177,30 @@ class _Channel:
 class Worker:
     """The process: reads what the parent says, until it says nothing more."""
 
-    def __init__(self, connection: Connection, *, in_flight: int, deadline_seconds: float) -> None:
+    def __init__(self, connection: Connection, limits: Limits) -> None:
         self._connection = connection
         self._sending = Lock()
-        self._in_flight = in_flight
+        self._limits = limits
         self._channels: dict[int, _Channel] = {}
-        self.transport = Transport(deadline_seconds=deadline_seconds)
+        self._requests = _bucket(limits.requests_per_second)
+        self._bytes = _bucket(limits.bytes_per_second)
+        self.transport = Transport(deadline_seconds=limits.deadline_seconds)
 
     def share(self, wanted: int) -> int:
         """How many objects one job may have in flight now: an even share of what the process may."""
-        return max(1, min(wanted, self._in_flight // max(1, len(self._channels))))
+        return max(1, min(wanted, self._limits.in_flight // max(1, len(self._channels))))
+
+    def share_memory(self, wanted: int) -> int:
+        """How many bytes one job may hold now."""
+        return min(wanted, self._limits.memory_bytes // max(1, len(self._channels)))
+
+    def throttle(self, order: Order) -> Throttle:
+        """The limits of one job, and below them those of all."""
+        return Throttle(
+            [*self._requests, *_bucket(order.requests_per_second, self._limits.workers)],
+            [*self._bytes, *_bucket(order.bytes_per_second, self._limits.workers)],
+            requests_a_copy=order.requests_a_copy,
+        )
 
     def send(self, message: tuple[Any, ...]) -> None:
         """To the parent; what cannot be sent has nobody to read it."""
@@ -221,15 +240,19 @@ class Worker:
                 channel.principals[facts[0]].replace(facts[1])
 
 
+def _bucket(per_second: float | None, workers: int = 1) -> list[Bucket]:
+    return [] if per_second is None else [Bucket(per_second / workers, monotonic=monotonic)]
+
+
 def main() -> None:
-    """`python -m syncd.worker DESCRIPTOR IN_FLIGHT CORE DEADLINE`: core -1 leaves the process where it may run."""
-    descriptor, in_flight, core = (int(text) for text in sys.argv[1:4])
+    """`python -m syncd.worker DESCRIPTOR CORE LIMITS`: core -1 leaves the process where it may run."""
+    descriptor, core = int(sys.argv[1]), int(sys.argv[2])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Those are the parent's, which ends the worker when it is done with it.
         signal.signal(number, signal.SIG_IGN)
     if core >= 0:
         os.sched_setaffinity(0, {core})
-    Worker(Connection(descriptor), in_flight=in_flight, deadline_seconds=float(sys.argv[4])).serve()
+    Worker(Connection(descriptor), Limits(*json.loads(sys.argv[3]))).serve()
 
 
 if __name__ == "__main__":

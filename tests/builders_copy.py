@@ -116,7 +116,7 @@ class Ends:
             {Side.SOURCE: self.source, Side.DESTINATION: self.destination},
             begin=begin or (lambda transfer: stream(transfer, agreed)),
             in_flight=in_flight if callable(in_flight) else lambda: in_flight,
-            memory_bytes=memory_bytes,
+            memory_bytes=lambda: memory_bytes,
             largest_read_bytes=agreed.multipart_above,
         )
 

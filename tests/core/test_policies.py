@@ -16,7 +16,7 @@ from syncd.policy_files import Format, files, policies_document
 from syncd.session_policy import LONGEST_POLICY, session_policy
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ResourceWarning)  # it leaves two files of its own open
+    warnings.simplefilter("ignore")  # it leaves two files of its own open, and uses pkg_resources
     import parliament
 
 OWN = "AWSLogs/222222222222/"
@@ -34,8 +34,8 @@ SCENARIOS = {
     "flat": job(source={"layout": "flat", "prefix": "logs", "accounts": "*"}),
     "whole bucket": job(source={"layout": "%Y/%m/%d/", "accounts": "*"}),
     "direct": job(role=None),
-    "server-side by the role": job(destination={"copy": "server-side", "kms_key_id": KEY}),
-    "server-side by the consumer": job(destination={"copy": "server-side", "signer": "consumer"}),
+    "server-side by the role": job(destination={"copy": "server-side", "signer": "role", "kms_key_id": KEY}),
+    "server-side by the consumer": job(destination={"copy": "server-side"}),
     "everything at the destination": job(
         destination={
             "prefix": "replica/",

@@ -45,7 +45,7 @@ def test_an_object_that_is_missing_counts_by_its_own_stamp() -> None:
 def test_a_quiet_shard_counts_by_its_last_listing_which_may_be_as_old_as_the_job_lets_it_be() -> None:
     quiet = replace(LISTED, newest_arrival=NOW - 86400)
 
-    assert fresh_until(quiet, PROMISE) == NOW + 900 + 300
+    assert fresh_until(quiet, PROMISE) == NOW + 900 + 2 * 300
 
 
 def test_a_quiet_shard_that_misses_an_object_is_held_to_the_objective_itself() -> None:
@@ -65,7 +65,7 @@ def test_the_shard_that_is_furthest_behind_decides() -> None:
 def test_discovery_that_is_too_old_decides_where_the_shards_are_fresh() -> None:
     found = deadline([LISTED], discovered_at=NOW - 7200, promise=PROMISE)
 
-    assert found == Deadline(NOW - 7200 + 3900, None)
+    assert found == Deadline(NOW - 7200 + 4200, None)
 
 
 def test_a_job_whose_shards_were_never_discovered_is_not_fresh() -> None:

@@ -104,11 +104,22 @@ def test_jobs_are_added_changed_and_removed_and_the_others_are_in_no_list() -> N
     assert list(found.removed) == ["removed"]
 
 
-def test_what_a_daemon_cannot_change_while_it_runs_is_refused(loaded: Configuration, folder: Path) -> None:
-    (folder / "syncd.toml").write_text('state_dir = "elsewhere"\n')
+@pytest.mark.parametrize(
+    ("edit", "key"),
+    [
+        ('state_dir = "elsewhere"\n', "state_dir"),
+        ('state_dir = "state"\n[engine]\nworkers = 2\n', "engine.workers"),
+        ('state_dir = "state"\n[engine]\nconfine = false\n', "engine.confine"),
+        ('state_dir = "state"\n[engine]\nin_flight = 7\n', "engine.in_flight"),
+    ],
+)
+def test_what_a_daemon_cannot_change_while_it_runs_is_refused(
+    loaded: Configuration, folder: Path, edit: str, key: str
+) -> None:
+    (folder / "syncd.toml").write_text(edit)
 
     with pytest.raises(ConfigError) as caught:
         reread(loaded)
 
     (problem,) = caught.value.problems
-    assert (problem.key, "restart" in problem.message) == ("state_dir", True)
+    assert (problem.key, "restart" in problem.message) == (key, True)

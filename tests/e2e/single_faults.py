@@ -330,10 +330,16 @@ FAULTS = (
         edits={"consumer_write_policy": without("CompareReplicas")},
     ),
     Fault(
-        "server-side copies are wanted, and the documents for them are not in place",
+        "the consumer is to copy server-side, and may not read the source",
         "copy-modes",
-        ('destination.copy = "auto"', "to the bucket policy of bucket example-b-logs, add: "),
+        ('destination.copy = "auto"', "to the bucket policy of bucket example-trail, add: "),
         after=in_job(f'bucket = "{REPLICAS}"', f'bucket = "{REPLICAS}"\ncopy = "server-side"'),
+    ),
+    Fault(
+        "the role is to copy server-side, and may not write at the destination",
+        "copy-modes",
+        ('destination.copy = "auto"', "to the bucket policy of bucket example-b-logs, add: ", f"{_OF_ROLE}, add: "),
+        after=in_job(f'bucket = "{REPLICAS}"', f'bucket = "{REPLICAS}"\ncopy = "server-side"\nsigner = "role"'),
     ),
     Fault(
         "the role may list the names of other accounts' logs",
