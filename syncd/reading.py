@@ -66,8 +66,12 @@ def wrong_checksum(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def is_whole(checksum: str, headers: Mapping[str, str]) -> bool:
-    """Whether a checksum is of the object's bytes; a composite one (`…-N`) is of its parts' checksums."""
-    return "-" not in checksum and headers.get("x-amz-checksum-type", "").upper() != "COMPOSITE"
+    """Whether a checksum is of the object's bytes; a composite one (`…-N`) is of its parts' checksums.
+
+    Some servers tell neither the number of parts nor the type; the ETag of an object in parts then tells.
+    """
+    kind = headers.get("x-amz-checksum-type") or ("COMPOSITE" if "-" in headers.get("etag", "") else "FULL_OBJECT")
+    return "-" not in checksum and kind.upper() == "FULL_OBJECT"
 
 
 def read_through(item: LogObject, terms: Terms) -> Generator[Request, Answer, Content]:

@@ -160,10 +160,11 @@ def _rest() -> Iterator[str]:
         "",
         "## Log events",
         "",
-        "One line each on stderr, JSON or console. The canonical line of a tick has the fields of its document.",
+        "One line each on stderr, JSON or console. The canonical line of a tick has the fields of its document. Each leads",
+        "to what it means and what to do.",
         "",
     )
-    yield from (f"- `{name}`" for name in event_names())
+    yield from (f"- [`{name}`](operations.md#{name.replace('.', '')})" for name in event_names())
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

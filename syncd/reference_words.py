@@ -44,11 +44,15 @@ TICK_JOB: Mapping[str, str] = {
 PLAN_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "outcome": "`ok`, or `failed` where no plan could be made.",
+    "mode": "How they would be copied, as far as is known; `stream` or `server-side`.",
     "listed": "Objects that the source listed.",
     "objects": "Objects that would be copied.",
     "bytes": "Their size in bytes.",
     "skipped": "Objects that would need no copy, by reason.",
     "requests": "Requests that copying would make, by name of the operation.",
+    "cost_usd": "What these would cost by the prices in `[prices]`, in US dollars; null where there is no plan.",
+    "seconds": "How long copying would take at `objects_per_second`; null where there is no plan.",
+    "objects_per_second": "The rate that `seconds` assumes.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }

@@ -16,9 +16,7 @@ Fingerprint = Mapping[Path, tuple[int, int, int] | None]
 _RESTART = "cannot be changed while the daemon runs: restart it, or put back what was there"
 _FIXED: Sequence[tuple[str, Callable[[Configuration], object]]] = (
     ("state_dir", lambda it: it.settings.state_dir),
-    ("engine.workers", lambda it: it.settings.engine.workers),
-    ("engine.confine", lambda it: it.settings.engine.confine),
-    ("engine.in_flight", lambda it: it.settings.engine.in_flight),
+    ("engine", lambda it: it.settings.engine),
 )
 """What the running state and copy workers rest on."""
 

@@ -117,8 +117,11 @@ class Ticker:
             if flight is None:
                 return False
             report = self._run(job, flight)
-            if self._find_job(name) is job:
-                self.read_standings([job])
+            present = self._find_job(name)
+            if present is not None:
+                self._parts.metrics.take_report(report)
+                self.read_standings([present])
+            if present is job:
                 self._judge(job, report)
             return flight.is_replaced
 
@@ -129,7 +132,6 @@ class Ticker:
 
     def _judge(self, job: Job, report: TickReport) -> None:
         parts, error = self._parts, report.error
-        parts.metrics.take_report(report)
         if report.outcome == "already-running":
             self._tell(events.TICK_SKIPPED, job, detail=error.detail if error else "")
             return

@@ -108,9 +108,8 @@ def test_jobs_are_added_changed_and_removed_and_the_others_are_in_no_list() -> N
     ("edit", "key"),
     [
         ('state_dir = "elsewhere"\n', "state_dir"),
-        ('state_dir = "state"\n[engine]\nworkers = 2\n', "engine.workers"),
-        ('state_dir = "state"\n[engine]\nconfine = false\n', "engine.confine"),
-        ('state_dir = "state"\n[engine]\nin_flight = 7\n', "engine.in_flight"),
+        ('state_dir = "state"\n[engine]\nworkers = 2\n', "engine"),
+        ('state_dir = "state"\n[engine]\nrequests_per_second = 100\n', "engine"),
     ],
 )
 def test_what_a_daemon_cannot_change_while_it_runs_is_refused(

@@ -22,7 +22,8 @@ from faulty import (
     on,
 )
 from faulty.faults import Action
-from installed import MIB, Installed, installed, reasons
+from installed import reasons
+from scripted import MIB, Scripted, scripted
 
 from syncd.model import TickReport
 from syncd.report import PARTIAL, exit_code
@@ -171,7 +172,7 @@ CASES: dict[str, Case] = {
 class Happened(NamedTuple):
     """What three ticks came to: one with everything that goes wrong, one after all is healed, and an idle one."""
 
-    stage: Installed
+    stage: Scripted
     keys: dict[str, str]
     """The key of each case."""
     first: TickReport
@@ -189,12 +190,12 @@ class Happened(NamedTuple):
 
 @pytest.fixture(scope="module")
 def happened(tmp_path_factory: pytest.TempPathFactory, _aws_environment: None) -> Iterator[Happened]:
-    with installed(tmp_path_factory.mktemp("faults")) as stage:
+    with scripted(tmp_path_factory.mktemp("faults")) as stage:
         keys = {what: prepared(stage, what, number) for number, what in enumerate(CASES)}
         stage.put_many(100)
         first = stage.tick()
         first_requests, left_behind = list(stage.server.requests), stage.uploads()
-        held = {key: item.reason for key, item in stage.quarantined().items()}
+        held = {key: item.reason for key, item in stage.installed.quarantined(stage.job).items()}
         replica = set(stage.replica())
         stage.server.faults.clear()
         for what, case in CASES.items():
@@ -207,7 +208,7 @@ def happened(tmp_path_factory: pytest.TempPathFactory, _aws_environment: None) -
         yield Happened(stage, keys, first, first_requests, left_behind, held, replica, second, third, third_requests)
 
 
-def prepared(stage: Installed, what: str, number: int) -> str:
+def prepared(stage: Scripted, what: str, number: int) -> str:
     """Puts the object of a case, and sees to it that it goes wrong; its key."""
     case = CASES[what]
     key = stage.put(f"case{number:03}", case.body, **case.put)
@@ -243,7 +244,7 @@ def test_a_failure_is_told_with_its_reason_and_what_it_was_about(happened: Happe
 
     is_source = case.operation == "GetObject"
     principal = "arn:aws:iam::111111111111:role/account-z" if is_source else "arn:aws:iam::999999999999:user/syncd"
-    bucket = stage.world.bucket if is_source else stage.consumer.bucket
+    bucket = stage.world.bucket if is_source else stage.destination.name
     assert failed.reason == case.expected
     assert f"{case.operation} by {principal} of s3://{bucket}/{key}: " in failed.detail
     assert case.detail in failed.detail
@@ -301,7 +302,7 @@ def test_the_next_tick_tries_each_again_and_heals_it(happened: Happened) -> None
 
     assert (second.outcome, reasons(second), second.conflicts) == ("ok", {}, ())
     assert (second.copied, second.already_there) == (healed.count("copied"), healed.count("already_there"))
-    assert happened.stage.quarantined() == {}
+    assert happened.stage.installed.quarantined(happened.stage.job) == {}
 
 
 def test_both_sides_are_equal_in_the_end(happened: Happened) -> None:
@@ -316,8 +317,8 @@ def test_the_tick_after_has_nothing_to_do(happened: Happened) -> None:
 
 
 def test_failures_are_told_in_the_log_and_no_secret_is(happened: Happened) -> None:
-    told = [facts for event, facts in happened.stage.told if event == "object.failed"]
+    told = [facts for event, facts in happened.stage.installed.told if event == "object.failed"]
     secrets = [consumer.secret_access_key for consumer in happened.stage.world.consumers]
 
     assert len(told) == min(len(FAILURES), 20)
-    assert not [secret for secret in secrets if secret in str(happened.stage.told)]
+    assert not [secret for secret in secrets if secret in str(happened.stage.installed.told)]

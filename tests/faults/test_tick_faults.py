@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 from faulty import Body, Call, Request, Stall, Status, on
 from faulty.faults import Predicate
-from installed import MIB, Installed, installed, reasons
+from installed import reasons
+from scripted import MIB, Scripted, scripted
 from waiting import wait_until
 
 LARGE = bytes(range(256)) * (11 * MIB // 256)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Installed]:
-    with installed(tmp_path) as found:
+def stage(tmp_path: Path) -> Iterator[Scripted]:
+    with scripted(tmp_path) as found:
         yield found
 
 
-def is_whole(stage: Installed) -> bool:
+def is_whole(stage: Scripted) -> bool:
     return stage.replica() == stage.source()
 
 
@@ -56,7 +57,7 @@ MOMENTS: dict[str, Predicate] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_session_that_ends_is_renewed_and_nothing_fails_or_is_done_twice(stage: Installed, moment: str) -> None:
+def test_a_session_that_ends_is_renewed_and_nothing_fails_or_is_done_twice(stage: Scripted, moment: str) -> None:
     stage.put_many(2500)
     stage.put("large", LARGE)
     expire = Call(lambda _: stage.server.identities.expire_sessions())
@@ -72,7 +73,7 @@ def test_a_session_that_ends_is_renewed_and_nothing_fails_or_is_done_twice(stage
     assert is_whole(stage)
 
 
-def test_a_session_that_ends_again_and_again_is_renewed_each_time(stage: Installed) -> None:
+def test_a_session_that_ends_again_and_again_is_renewed_each_time(stage: Scripted) -> None:
     stage.put_many(600)
     expire = Call(lambda _: stage.server.identities.expire_sessions())
     for number in (150, 450):
@@ -85,7 +86,7 @@ def test_a_session_that_ends_again_and_again_is_renewed_each_time(stage: Install
     assert is_whole(stage)
 
 
-def test_a_session_that_cannot_be_renewed_fails_the_job_and_what_was_copied_is_kept(stage: Installed) -> None:
+def test_a_session_that_cannot_be_renewed_fails_the_job_and_what_was_copied_is_kept(stage: Scripted) -> None:
     stage.put_many(300)
     expire = Call(lambda _: stage.server.identities.expire_sessions())
     stage.server.faults.add(nth("GetObject", 150), expire, times=1)
@@ -121,7 +122,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("what", BREAKS)
 def test_a_listing_that_breaks_in_the_middle_moves_no_cursor_and_the_next_tick_lists_it_again(
-    stage: Installed, what: str
+    stage: Scripted, what: str
 ) -> None:
     action, reason = BREAKS[what]
     stage.put_many(2500)
@@ -137,7 +138,7 @@ def test_a_listing_that_breaks_in_the_middle_moves_no_cursor_and_the_next_tick_l
     assert is_whole(stage)
 
 
-def test_a_listing_that_is_slowed_down_for_a_moment_is_not_noticed(stage: Installed) -> None:
+def test_a_listing_that_is_slowed_down_for_a_moment_is_not_noticed(stage: Scripted) -> None:
     stage.put_many(1500)
     stage.server.faults.add("ListObjectsV2", Status(503, "SlowDown"), times=2)
 
@@ -150,7 +151,7 @@ def test_a_listing_that_is_slowed_down_for_a_moment_is_not_noticed(stage: Instal
 
 
 def test_requests_that_stall_are_given_up_the_others_copied_and_the_next_tick_heals(tmp_path: Path) -> None:
-    with installed(tmp_path, deadline_seconds=3.0) as stage:
+    with scripted(tmp_path, deadline_seconds=3.0) as stage:
         keys = stage.put_many(50)
         stage.server.faults.add(on("GetObject", key=keys[3]), Stall())
         stage.server.faults.add(on("PutObject", key=keys[7]), Stall())
@@ -169,19 +170,19 @@ def test_requests_that_stall_are_given_up_the_others_copied_and_the_next_tick_he
 
 
 @pytest.mark.parametrize("writes", [1, 63, 64, 65, 200])
-def test_what_was_copied_and_not_recorded_is_found_again_and_never_written_twice(stage: Installed, writes: int) -> None:
+def test_what_was_copied_and_not_recorded_is_found_again_and_never_written_twice(stage: Scripted, writes: int) -> None:
     keys = stage.put_many(300)
-    clock = stage.clock
+    clock = stage.installed.clock
 
     def dying() -> float:
         if stage.server.count("PutObject") >= writes:
             raise CrashError
         return clock()
 
-    stage.clock = dying
+    stage.installed.clock = dying
     with pytest.raises(CrashError):
         stage.tick()
-    stage.clock = clock
+    stage.installed.clock = clock
     again = next(report for report in iter(stage.tick, None) if report.outcome != "already-running")
 
     assert (again.outcome, reasons(again), again.conflicts) == ("ok", {}, ())
@@ -189,7 +190,7 @@ def test_what_was_copied_and_not_recorded_is_found_again_and_never_written_twice
     assert is_whole(stage)
 
 
-def test_a_stop_lets_what_is_in_flight_end_and_the_next_tick_goes_on(stage: Installed) -> None:
+def test_a_stop_lets_what_is_in_flight_end_and_the_next_tick_goes_on(stage: Scripted) -> None:
     stage.put_many(400)
     go_on = threading.Event()
     fault = stage.server.faults.add("PutObject", Stall(go_on))
@@ -197,10 +198,10 @@ def test_a_stop_lets_what_is_in_flight_end_and_the_next_tick_goes_on(stage: Inst
     with ThreadPoolExecutor(1) as threads:
         ticking = threads.submit(stage.tick)
         wait_until(lambda: fault.hits >= 64, what="writes in flight")
-        stage.stop.set()
+        stage.installed.stop.set()
         go_on.set()
         stopped = ticking.result()
-    stage.stop.clear()
+    stage.installed.stop.clear()
     rest = stage.tick()
 
     assert stopped.outcome == "interrupted"

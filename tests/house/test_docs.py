@@ -20,6 +20,7 @@ PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
 README = (PROJECT / "README.md").read_text()
 REFERENCE = (DOCS / "reference.md").read_text()
+OPERATIONS = (DOCS / "operations.md").read_text()
 PAGES = sorted(
     [*DOCS.rglob("*.md"), PROJECT / "README.md", PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md"],
 )
@@ -102,9 +103,10 @@ def test_a_key_of_the_configuration_is_in_the_reference_and_says_what_it_is(row:
 
 
 @pytest.mark.parametrize("name", reference.event_names())
-def test_a_log_event_is_in_the_reference(name: str) -> None:
-    assert f"- `{name}`\n" in REFERENCE
+def test_a_log_event_is_in_the_reference_which_leads_to_what_it_means(name: str) -> None:
     assert re.fullmatch(r"[a-z_]+\.[a-z_]+", name)
+    assert f"- [`{name}`](operations.md#{name.replace('.', '')})\n" in REFERENCE
+    assert re.search(rf"^#+ `?{re.escape(name)}`?$", OPERATIONS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("reason", reference.reasons())

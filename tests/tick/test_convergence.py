@@ -53,7 +53,7 @@ PACE = Pace(
     lateness=30 * MINUTE,
 )
 # How long after its stamp a log arrives: ahead of it, in order, in a tail, in a recent and in a deep listing.
-DELAYS = (-5 * MINUTE, 2 * MINUTE, 10 * MINUTE, 50 * MINUTE, 5 * HOUR, 30 * HOUR, 4 * DAY)
+DELAYS = (-5 * MINUTE, 2 * MINUTE, 10 * MINUTE, 25 * MINUTE, 50 * MINUTE, 5 * HOUR, 30 * HOUR, 4 * DAY)
 LONGEST_PAUSES = 2 * DAY
 
 
@@ -160,11 +160,11 @@ class Convergence(RuleBasedStateMachine):
     def tick(self) -> None:
         self._run()
 
-    @rule(hours=st.integers(1, 6))
-    def tick_by_the_hour(self, hours: int) -> None:
-        for _ in range(hours):
+    @rule(minutes=st.sampled_from([5, 15, 60, 180]), times=st.integers(1, 4))
+    def tick_now_and_then(self, minutes: int, times: int) -> None:
+        for _ in range(times):
             self._run(is_patient=True)
-            self.now += HOUR
+            self.now += minutes * MINUTE
 
     @rule(writes=st.integers(0, 9))
     def tick_and_die(self, writes: int) -> None:
@@ -201,13 +201,15 @@ class Convergence(RuleBasedStateMachine):
         assert {failed.key for failed in healed.failed} <= self.changed
         assert all(PREFIX + key in self.destination.objects for key in held - self.changed)
         # The deep listing comes by each day folder once in each of its days, at any hour of it.
-        for _ in range(27):
-            self.now += 2 * HOUR
+        for _ in range(18):
+            self.now += 3 * HOUR
             self._run(is_patient=True)
         missing = [key for key in self.source.objects if PREFIX + key not in self.destination.objects]
         assert missing == []
         differing = {key for key, body in self.source.bodies.items() if self.destination.bodies[PREFIX + key] != body}
         assert differing <= self.foreign
+        conflicts = {key for key, item in self._ledger().quarantined().items() if item.is_conflict}
+        assert {key for key in differing if (stamp_of(key) or 0.0) > self.now - PACE.deep + DAY} <= conflicts
         last = self._run()
         assert last is not None
         assert (last.copied, last.already_there, last.conflict_count, last.failed_count) == (0, 0, 0, 0)
