@@ -55,9 +55,8 @@ class Board:
         pause = self._pauses.of(standing.job)
         if why and pause is not None:
             minutes = int(self._pauses.seconds_left(standing.job) // 60) + 1
-            why.append(
-                f"it is paused, since its role was refused {pause.attempts} times; it tries again in {minutes} min"
-            )
+            times = "once" if pause.attempts == 1 else f"{pause.attempts} times"
+            why.append(f"it is paused, since its role was refused {times}; it tries again in {minutes} min")
         return why
 
 

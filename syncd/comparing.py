@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from syncd import failures
 from syncd.model import AlreadyThere, Conflict, Outcome, Transfer
-from syncd.reading import Content, is_whole
+from syncd.reading import Content, is_whole, read_through
 from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Steps, Terms, not_comparable, short_body
 
@@ -32,10 +32,12 @@ def compare(transfer: Transfer, terms: Terms, content: Content) -> Generator[Req
     if size not in (-1, content.size_bytes):
         return Conflict(transfer, f"the replica has {size} bytes, the source {content.size_bytes}")
     stored = there.headers.get("x-amz-checksum-sha256", "")
+    if content.part_digests and stored == _composite(content):
+        return AlreadyThere(transfer)
+    if content.sha256 is None:
+        content = yield from read_through(transfer.object, terms)
     if stored and is_whole(stored, there.headers):
         same = b64decode(stored) == content.sha256
-    elif stored and stored == _composite(content):
-        same = True
     else:
         same = (yield from _hash_replica(transfer, terms, content.size_bytes)) == content.sha256
     return AlreadyThere(transfer) if same else Conflict(transfer, "the replica has other bytes under the same length")

@@ -76,11 +76,11 @@ class Engine:
         begin: Callable[[Transfer], Steps],
         in_flight: Callable[[], int],
         memory_bytes: Callable[[], int],
-        largest_read_bytes: int,
+        held_bytes: Callable[[int], int],
         throttle: Throttle | None = None,
         is_woken: bool = False,
     ) -> None:
-        """`begin` makes the generator of a copy; `largest_read_bytes` bounds what one copy holds at a time.
+        """`begin` makes the generator of a copy; `held_bytes` is what one of an object of so many bytes holds at a time.
 
         `in_flight` and `memory_bytes` say how much there may be at once, and may say something else at another time. Where
         `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`.
@@ -91,7 +91,7 @@ class Engine:
         self._begin = begin
         self._in_flight = in_flight
         self._memory_bytes = memory_bytes
-        self._largest_read_bytes = largest_read_bytes
+        self._held_bytes = held_bytes
         self._renew_at = 0.0
         self._events: SimpleQueue[_Finished | _Parked | BaseException | None] = SimpleQueue()
 
@@ -131,7 +131,7 @@ class Engine:
         return intake.reserved_bytes + self._bytes_for(intake.held) <= self._memory_bytes()
 
     def _bytes_for(self, transfer: Transfer) -> int:
-        return min(transfer.object.size_bytes, self._largest_read_bytes)
+        return self._held_bytes(transfer.object.size_bytes)
 
     def _start_next(self, intake: "_Intake") -> bool:
         """Start one copy; False where there is none to start now."""

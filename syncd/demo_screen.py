@@ -70,7 +70,7 @@ class DemoScreen:
     def ended(self, *, holds: bool, seconds: float, is_kept: bool) -> None:
         """The last word."""
         verdict = "[bold green]All of it held.[/]" if holds else "[bold red]Not all of it held: see ✗ above.[/]"
-        rest = "" if is_kept else " Nothing is left behind."
+        rest = "" if is_kept else " Nothing is left behind; --keep leaves it running, to play with."
         self._console.print(f"\n{verdict} {seconds:.0f} s.{rest}")
 
     def interrupted(self) -> None:

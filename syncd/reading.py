@@ -21,7 +21,8 @@ _KEPT_HEADERS = ("content-type", "cache-control", "content-disposition", "conten
 class Content:
     """What was read of the source: enough to recognise a replica without keeping the bytes."""
 
-    sha256: bytes
+    sha256: bytes | None
+    """Of the whole; None where only its parts were hashed, since each byte is hashed once."""
     size_bytes: int
     part_digests: list[bytes]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from syncd import events, recall, sealing, tiers
 from syncd.cloudtrail import EVERY, in_scope
 from syncd.discovery import discover
-from syncd.layout import day_start
+from syncd.layout import day_start, utc_day
 from syncd.model import Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
 from syncd.recall import Recalled
@@ -111,7 +111,9 @@ def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: flo
             continue
         newest = recall.newest_day(shard, ports.destination, destination_prefix=task.destination_prefix)
         if newest or task.scope is None:
-            visit.state = replace(visit.state, frontier=day_start(newest) if newest else 0.0)
+            # A replica's folder may lie in the future, and a frontier must not: behind it everything would look listed.
+            today = day_start(utc_day(began_at))
+            visit.state = replace(visit.state, frontier=min(day_start(newest), today) if newest else 0.0)
             first = tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=start)
             ranges.append(first[0].range)
     found.recalled = recall.recall(

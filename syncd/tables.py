@@ -186,8 +186,8 @@ class Destination(Table):
     acl: Annotated[Literal["bucket-owner-full-control"], *fields.words("bucket-owner-full-control")] | None = Field(
         None, description="canned ACL of the replicas; else none"
     )
-    multipart_above: fields.PartSize = Field(64 * MIB, description="larger objects are written in parts")
-    part_size: fields.PartSize = Field(16 * MIB, description="size of a part; at most multipart_above")
+    multipart_above: fields.PartSize = Field(16 * MIB, description="larger objects are written in parts")
+    part_size: fields.PartSize = Field(8 * MIB, description="size of a part; at most multipart_above")
 
 
 class Endpoints(Table):

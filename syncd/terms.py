@@ -12,6 +12,10 @@ Steps: TypeAlias = Generator[Request, Answer, Outcome]
 """One copy: yields Requests, is sent their Answers, returns an Outcome."""
 
 
+# A body is there once as the runtime has read it, once as we have, and once as the runtime sends it.
+_COPIES_IN_MEMORY = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What holds for every copy of a job."""
@@ -33,6 +37,10 @@ class Terms:
     """Source tags go along where that is permitted; not where the job gives replicas tags of its own."""
     landing: tuple[tuple[str, str], ...] = ()
     """Headers of every write that say what lands: storage class, encryption, tags, ACL."""
+
+    def held_bytes(self, size_bytes: int) -> int:
+        """What a copy of an object of this size holds in memory at the most."""
+        return _COPIES_IN_MEMORY * (size_bytes if size_bytes <= self.multipart_above else self.part_size)
 
 
 class CopyFailed(Exception):

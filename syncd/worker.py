@@ -131,7 +131,7 @@ class _Channel:
             begin=self._order.begin,
             in_flight=lambda: self._office.share(self._order.in_flight),
             memory_bytes=lambda: self._office.share_memory(self._order.memory_bytes),
-            largest_read_bytes=self._order.terms.multipart_above,
+            held_bytes=self._order.terms.held_bytes,
             throttle=self._office.throttle(self._order),
             is_woken=True,
         )

@@ -75,6 +75,26 @@ def user_of(server: FaultyS3, account_id: str) -> MemoryPrincipal:
     return MemoryPrincipal(keys.arn, [Credentials(keys.access_key_id, keys.secret_access_key, None, None)])
 
 
+def engine_between(
+    source: End,
+    destination: End,
+    agreed: Terms,
+    *,
+    in_flight: int | Callable[[], int] = 16,
+    memory_bytes: int = 64 * MIB,
+    begin: Callable[[Transfer], Steps] | None = None,
+) -> Engine:
+    """Streams from one end to the other, or copies as `begin` says."""
+    return Engine(
+        {Side.SOURCE: source, Side.DESTINATION: destination},
+        begin=begin or (lambda transfer: stream(transfer, agreed)),
+        in_flight=in_flight if callable(in_flight) else lambda: in_flight,
+        # A body is held up to three times, and what is tested is how many bodies there may be.
+        memory_bytes=lambda: 3 * memory_bytes,
+        held_bytes=agreed.held_bytes,
+    )
+
+
 class Ends:
     """A source of Account A's and a destination of B's on a FaultyS3, each with a user of its own account."""
 
@@ -111,13 +131,13 @@ class Ends:
         begin: Callable[[Transfer], Steps] | None = None,
     ) -> Engine:
         """Streams from the source to the destination, or copies as `begin` says."""
-        agreed = copy_terms or terms()
-        return Engine(
-            {Side.SOURCE: self.source, Side.DESTINATION: self.destination},
-            begin=begin or (lambda transfer: stream(transfer, agreed)),
-            in_flight=in_flight if callable(in_flight) else lambda: in_flight,
-            memory_bytes=lambda: memory_bytes,
-            largest_read_bytes=agreed.multipart_above,
+        return engine_between(
+            self.source,
+            self.destination,
+            copy_terms or terms(),
+            in_flight=in_flight,
+            memory_bytes=memory_bytes,
+            begin=begin,
         )
 
     def pooled(self, pool: WorkerPool, *, in_flight: int = 16, copy_terms: Terms | None = None) -> PooledCopier:

@@ -24,8 +24,10 @@ EXPIRED = Status(400, "ExpiredToken", "The provided token has expired.")
 
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
+    pool = ThreadPoolExecutor(2)
+    yield pool
+    # Not waited for: in a test that failed they may wait for the server, which is closed after this.
+    pool.shutdown(wait=False)
 
 
 def ends_with(server: FaultyS3, count: int, **more: Any) -> Ends:

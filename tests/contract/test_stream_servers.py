@@ -10,14 +10,12 @@ from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
-from builders_copy import MIB, A, Ends, address_of, md5_of, sha256_of, terms
+from builders_copy import MIB, A, Ends, address_of, engine_between, md5_of, sha256_of, terms
 from fakes import MemoryPrincipal, words
 from faulty import FaultyS3
 from place import Place
 from servers import MakeClient, S3Server
 
-from syncd.copier import Engine
-from syncd.copying import stream
 from syncd.ends import End
 from syncd.model import Page, Range, Shard, Transfer
 from syncd.s3 import Side
@@ -52,13 +50,7 @@ class Server(NamedTuple):
     ) -> dict[str, str]:
         """Streams them, from here if from nowhere else; by key what came of it."""
         agreed = replace(terms(multipart_above=multipart_above, part_size=5 * MIB), destination_owner=A)
-        engine = Engine(
-            {Side.SOURCE: source or self.end, Side.DESTINATION: self.end},
-            begin=lambda transfer: stream(transfer, agreed),
-            in_flight=lambda: 8,
-            memory_bytes=lambda: 64 * MIB,
-            largest_read_bytes=5 * MIB,
-        )
+        engine = engine_between(source or self.end, self.end, agreed, in_flight=8)
         wanted = self.transfers() if transfers is None else transfers
         return words(engine.copy_all(iter(wanted), Event()))
 

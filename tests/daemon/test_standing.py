@@ -125,7 +125,7 @@ def test_a_job_that_is_paused_says_so() -> None:
     (found,) = board(late(), standing("account-c"), pauses=pauses).late()
 
     assert found.job == "account-b"
-    assert "it is paused, since its role was refused 1 times" in found.why[-1]
+    assert "it is paused, since its role was refused once" in found.why[-1]
 
 
 def test_the_objective_is_told_with_its_percentiles() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail, days_before
-from faulty import Stall
+from faulty import Stall, on
 from stage import Stage
 from waiting import wait_until
 
@@ -115,3 +115,22 @@ def test_writes_that_land_after_the_death_of_their_run_are_recognised(stage: Sta
     assert (last.code, last.job["copied"]) == (0, OBJECTS - landed)
     assert stage.replica() == stage.source()
     assert stage.watched().destroyed == []
+
+
+def test_a_first_tick_killed_while_an_old_object_lags_behind_the_others_comes_back_to_it(
+    stage: Stage, now: datetime
+) -> None:
+    days = days_before(now, 120)
+    lagging, *_ = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days, logs=1))
+    stage.job(changes={"start": "beginning"})
+    stalled = stage.server.faults.add(on("GetObject", key=lagging), Stall())
+
+    with stage.start("tick") as process:
+        wait_until(lambda: len(stage.replica()) >= 30, what="thirty copies")
+        process.signal(signal.SIGKILL)
+        process.ended()
+    stage.server.faults.remove(stalled)
+    ran = stage.syncd("tick", "--json")
+
+    assert ran.code == 0
+    assert stage.replica() == stage.source()

@@ -52,8 +52,10 @@ def deliveries(seed: int, shards: Sequence[tuple[str, str]], weather: Weather) -
         ]
         for slot in range(int(weather.days * DAY / (weather.slot_minutes * MINUTE))):
             stamp = BEGIN + slot * weather.slot_minutes * MINUTE
-            for _ in range(_files(chance, weather.files_a_slot)):
-                found.append(_delivery(chance, account, region, stamp, silences, weather))
+            found += [
+                _delivery(chance, account, region, stamp, silences, weather)
+                for _ in range(_files(chance, weather.files_a_slot))
+            ]
     return sorted(found)
 
 

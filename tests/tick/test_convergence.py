@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event
 
+import pytest
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 from hypothesis import HealthCheck, settings
@@ -26,6 +27,7 @@ from syncd.errors import JobFailed
 from syncd.layout import CloudTrailLayout, stamp_of, utc_day
 from syncd.model import LogObject, Replica, Shard, TickReport, Window
 from syncd.ports import Ports
+from syncd.recorder import Recorder
 from syncd.task import Task
 from syncd.tick import Tick
 from syncd.tiers import Pace
@@ -46,14 +48,14 @@ PACE = Pace(
     tail=HOUR,
     recent=48 * HOUR,
     recent_every=HOUR,
-    deep=9 * DAY,
+    deep=11 * DAY,
     deep_every=DAY,
     discovery_every=HOUR,
     idle_every=15 * MINUTE,
     lateness=30 * MINUTE,
 )
-# How long after its stamp a log arrives: ahead of it, in order, in a tail, in a recent and in a deep listing.
-DELAYS = (-5 * MINUTE, 2 * MINUTE, 10 * MINUTE, 25 * MINUTE, 50 * MINUTE, 5 * HOUR, 30 * HOUR, 4 * DAY)
+# How long after its stamp a log arrives: far and a little ahead of it, in order, for a tail, a recent, a deep listing.
+DELAYS = (-3 * DAY, -5 * MINUTE, 2 * MINUTE, 10 * MINUTE, 25 * MINUTE, 50 * MINUTE, 5 * HOUR, 30 * HOUR, 4 * DAY)
 LONGEST_PAUSES = 2 * DAY
 
 
@@ -70,6 +72,7 @@ class Convergence(RuleBasedStateMachine):
         self.changed: set[str] = set()
         self.first_bodies: dict[str, bytes] = {}
         self.is_listing_refused = False
+        self.claimed = (0.0, 0.0)
         self.paused = 0.0
         self.number = 0
 
@@ -87,20 +90,31 @@ class Convergence(RuleBasedStateMachine):
     )
     def deliver(self, account: str, region: str, delay: float, count: int) -> None:
         moment = datetime.fromtimestamp(self.now - delay, UTC)
+        is_claimed = self.claimed[0] <= moment.replace(second=0, microsecond=0).timestamp() <= self.claimed[1]
+        assert delay > PACE.lateness - MINUTE or not is_claimed
         for _ in range(count):
             self.number += 1
             suffix = f"{self.number * 7919 % 9973:04}"
             name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{suffix}.json.gz"
             self._put(f"AWSLogs/{account}/CloudTrail/{region}/{moment:%Y/%m/%d}/{name}", suffix.encode())
 
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        region=st.sampled_from(REGIONS),
+        delay=st.sampled_from([10 * MINUTE, 25 * MINUTE, 50 * MINUTE]),
+        wait=st.sampled_from([MINUTE, 6 * MINUTE, 40 * MINUTE]),
+    )
+    def deliver_behind_the_frontier(self, account: str, region: str, delay: float, wait: float) -> None:
+        self.deliver(account, region, 2 * MINUTE, 1)
+        self._run()
+        self.deliver(account, region, delay, 1)
+        self.now += wait
+        self._run()
+
     @rule(account=st.sampled_from(ACCOUNTS), name=st.sampled_from(["no stamp", "ü/+%20", "zz", "0_20261399T9999Z_.gz"]))
     def deliver_an_odd_key(self, account: str, name: str) -> None:
         day = utc_day(self.now).replace("-", "/")
         self._put(f"AWSLogs/{account}/CloudTrail/{REGIONS[0]}/{day}/{name}", f"odd {name}".encode())
-
-    @rule(account=st.sampled_from(ACCOUNTS))
-    def deliver_ahead_of_its_time(self, account: str) -> None:
-        self.deliver(account, REGIONS[1], -3 * DAY, 1)
 
     @precondition(lambda self: self.source.objects)
     @rule(data=st.data())
@@ -149,7 +163,7 @@ class Convergence(RuleBasedStateMachine):
         self.is_listing_refused = True
 
     @precondition(lambda self: self.paused < LONGEST_PAUSES)
-    @rule(hours=st.sampled_from([0.1, 1, 7, 13]))
+    @rule(hours=st.sampled_from([0.1, 1, 13, 50]))
     def be_switched_off(self, hours: float) -> None:
         self.now += hours * HOUR
         self.paused += hours * HOUR
@@ -169,6 +183,10 @@ class Convergence(RuleBasedStateMachine):
     @rule(writes=st.integers(0, 9))
     def tick_and_die(self, writes: int) -> None:
         self._run(crash_after=writes)
+
+    @rule(copies=st.integers(1, 4))
+    def tick_and_be_interrupted(self, copies: int) -> None:
+        self._run(stop_after=copies)
 
     @rule(back=st.integers(0, 6), length=st.integers(0, 7), writes=st.sampled_from([None, None, 3]))
     def catch_up(self, back: int, length: int, writes: int | None) -> None:
@@ -200,6 +218,9 @@ class Convergence(RuleBasedStateMachine):
         assert healed is not None
         assert {failed.key for failed in healed.failed} <= self.changed
         assert all(PREFIX + key in self.destination.objects for key in held - self.changed)
+        self.now += HOUR
+        self._run(is_patient=True)
+        assert all(PREFIX + key in self.destination.objects for key in self._stamped_after(self.now - 47 * HOUR))
         # The deep listing comes by each day folder once in each of its days, at any hour of it.
         for _ in range(18):
             self.now += 3 * HOUR
@@ -209,7 +230,7 @@ class Convergence(RuleBasedStateMachine):
         differing = {key for key, body in self.source.bodies.items() if self.destination.bodies[PREFIX + key] != body}
         assert differing <= self.foreign
         conflicts = {key for key, item in self._ledger().quarantined().items() if item.is_conflict}
-        assert {key for key in differing if (stamp_of(key) or 0.0) > self.now - PACE.deep + DAY} <= conflicts
+        assert differing & self._stamped_after(self.now - PACE.deep + DAY) <= conflicts
         last = self._run()
         assert last is not None
         assert (last.copied, last.already_there, last.conflict_count, last.failed_count) == (0, 0, 0, 0)
@@ -222,6 +243,9 @@ class Convergence(RuleBasedStateMachine):
 
     def _some_key(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.source.objects)))
+
+    def _stamped_after(self, instant: float) -> set[str]:
+        return {key for key in self.source.objects if (stamp_of(key) or 0.0) > instant}
 
     def _ledger(self) -> MemoryLedger:
         return self.ledgers.open(REPLICA, "job")
@@ -238,7 +262,12 @@ class Convergence(RuleBasedStateMachine):
         return None
 
     def _run(
-        self, *, window: Window | None = None, is_patient: bool = False, crash_after: int | None = None
+        self,
+        *,
+        window: Window | None = None,
+        is_patient: bool = False,
+        crash_after: int | None = None,
+        stop_after: int | None = None,
     ) -> TickReport | None:
         copier = MemoryCopier(self.source, self.destination, fail=self.failing, crash_after=crash_after)
         before = dict(self.source.objects)
@@ -251,10 +280,17 @@ class Convergence(RuleBasedStateMachine):
             now=self._clock,
             tell=lambda *_, **__: None,
         )
+        stop = Event()
+
+        def progress(recorder: Recorder) -> None:
+            if recorder.copied == stop_after:
+                stop.set()
+
         try:
-            report = Tick(_task(window, is_patient=is_patient), ports, stop=Event(), on_progress=lambda _: None).run()
+            report = Tick(_task(window, is_patient=is_patient), ports, stop=stop, on_progress=progress).run()
         except CrashError:
             return None
+        self.claimed = (report.complete_from, report.complete_until)
         self._hold_to_its_horizon(report, before)
         return report
 
@@ -292,9 +328,53 @@ def test_source_and_destination_converge_whatever_happens() -> None:
         Convergence,
         settings=settings(
             derandomize=True,
-            max_examples=300,
+            max_examples=500,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("is_ledger_lost", [False, True])
+def test_a_log_from_the_future_hides_no_late_one(is_ledger_lost: bool) -> None:  # noqa: FBT001
+    world = Convergence()
+    world.begin(ACCOUNTS[0])
+    world.deliver(ACCOUNTS[0], REGIONS[1], -3 * DAY, 1)
+    world.tick()
+    world.ledgers = MemoryLedgerFile() if is_ledger_lost else world.ledgers
+
+    world.deliver_behind_the_frontier(ACCOUNTS[0], REGIONS[1], 25 * MINUTE, 40 * MINUTE)
+
+    world.teardown()
+
+
+def test_an_object_that_failed_and_was_encrypted_anew_is_copied() -> None:
+    world = Convergence()
+    world.begin(ACCOUNTS[0])
+    key = min(world.source.objects)
+    world.failing[key] = "kms_access_denied"
+    world.tick()
+    world.source.put(key, world.source.bodies[key], etag="another", last_modified=world.now)
+    world.heal()
+
+    reports = [world._run() for _ in range(2)]
+
+    assert [report.copied for report in reports if report] == [0, 1]
+    assert reports[-1] is not None
+    assert reports[-1].outcome == "ok"
+
+
+def test_a_conflict_ends_once_the_source_is_what_the_replica_is() -> None:
+    world = Convergence()
+    world.begin(ACCOUNTS[0])
+    key = min(world.source.objects)
+    world.destination.put(PREFIX + key, b"of others", last_modified=world.now)
+    world.tick()
+    world.source.put(key, b"of others", last_modified=world.now)
+
+    report = world._run()
+
+    assert report is not None
+    assert (report.outcome, report.already_there) == ("ok", 1)
+    assert world._ledger().quarantined() == {}
