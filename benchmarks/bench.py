@@ -84,7 +84,9 @@ def responder(folder: Path, objects: int, size: int) -> Iterator[str]:
     """The responder with so many objects of one size; its URL."""
     program = folder / "responder"
     subprocess.run(["cc", "-O2", "-w", "-o", program, HERE / "responder.c"], check=True)
-    etag = hashlib.md5(bytes((index * 7 + 13) & 255 for index in range(min(size, 256))) * (size // 256) or b"").hexdigest()
+    etag = hashlib.md5(
+        bytes((index * 7 + 13) & 255 for index in range(min(size, 256))) * (size // 256) or b""
+    ).hexdigest()
     port = free_port()
     process = subprocess.Popen([program, str(port), str(objects), str(size), etag])
     try:
@@ -155,7 +157,16 @@ def peers(url: str) -> dict[str, Contender]:
         }.items()
     } | {"RCLONE_CONFIG": "/nonexistent"}
     s5cmd = [str(BIN / "s5cmd"), "--endpoint-url", url, "--numworkers", "64"]
-    rclone = [str(BIN / "rclone"), "copy", "--transfers", "16", "--checkers", "16", "--s3-no-check-bucket", "--s3-no-head"]
+    rclone = [
+        str(BIN / "rclone"),
+        "copy",
+        "--transfers",
+        "16",
+        "--checkers",
+        "16",
+        "--s3-no-check-bucket",
+        "--s3-no-head",
+    ]
     rclone += ["--s3-no-head-object", "--no-traverse"]
     return {
         "s5cmd cp": Contender("s5cmd cp", [*s5cmd, "cp", "s3://src/*", "s3://dst/"], keys),
@@ -202,7 +213,9 @@ def small_objects(folder: Path, *, objects: int, rounds: int, with_slow: bool) -
         if with_slow:
             alternate([theirs["s5cmd sync"]], 1)
             fast.append(theirs["s5cmd sync"])
-        table(f"Server-side, {objects:,} objects of 2 KB, the process's start included", fast, theirs["s5cmd cp"], objects)
+        table(
+            f"Server-side, {objects:,} objects of 2 KB, the process's start included", fast, theirs["s5cmd cp"], objects
+        )
         counted(url)
         ours[0].run()
         print(f"requests of one run: {counted(url)}")

@@ -9,7 +9,9 @@ from .bucket import Bucket
 from .deliveries import BEGIN, DAY, HOUR, MINUTE, Delivery, Weather, deliveries
 from .pullers import Syncd
 
-SHARDS = tuple((account, region) for account in ("222222222222", "333333333333") for region in ("eu-west-1", "us-east-1"))
+SHARDS = tuple(
+    (account, region) for account in ("222222222222", "333333333333") for region in ("eu-west-1", "us-east-1")
+)
 HISTORY_DAYS = 33
 QUIET_AT = BEGIN + HISTORY_DAYS * DAY
 TICKS_A_DAY = 288
