@@ -62,6 +62,8 @@ STATUS_JOB: Mapping[str, str] = {
     "healthy": "Whether nothing is wrong with it.",
     "why": "What is, in sentences.",
     "mode": "How objects were copied in the last tick.",
+    "mode_why": 'What `copy = "auto"` came to, and why; null where that was not found out.',
+    "lateness_histogram": "How late logs were, LastModified against the name's stamp: counts by bound in seconds, 0 beyond.",
     "last_tick": "The last tick: outcome, when it ended, what it did, and its `error`; null where there was none.",
     "lag_seconds": "How old `complete_until` is; null where that is not known.",
     "objective_seconds": "How old it may be, beyond `lateness`.",

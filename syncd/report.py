@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.model import TickReport
+from syncd.model import Quarantined, TickReport
 
 DONE = 0
 FAILED = 1
@@ -54,6 +54,18 @@ def report_document(report: TickReport) -> dict[str, Any]:
             "remedy": report.error.remedy,
         }
     return document
+
+
+def held_document(item: Quarantined) -> dict[str, Any]:
+    """One object that is known and not at the destination."""
+    return {
+        "key": item.object.key,
+        "reason": item.reason,
+        "detail": item.detail,
+        "attempts": item.attempts,
+        "first_at": utc(item.first_at),
+        "next_at": utc(item.next_at),
+    }
 
 
 def exit_code(reports: Sequence[TickReport]) -> int:

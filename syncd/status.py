@@ -5,8 +5,8 @@ from typing import Any
 
 from syncd.config import Configuration, Job
 from syncd.ledger import LedgerFile, Reader
-from syncd.model import Quarantined, ShardState, TickReport
-from syncd.report import DONE, LISTED, UNHEALTHY, utc
+from syncd.model import ShardState, TickReport
+from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
 from syncd.scope import replica_of
 from syncd.standing import (
     TICKS_READ,
@@ -34,6 +34,7 @@ def exit_code(document: dict[str, Any]) -> int:
 def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
     view = reader.view(replica_of(job))
     states = shards_of(job, view.shards())
+    verdict = view.mode_verdict()
     held = sorted(view.quarantined().values(), key=lambda item: item.first_at)
     ticks = reader.ticks(job.name, TICKS_READ)
     standing = standing_of(job, states, held, ticks, discovered_at=view.discovered_at())
@@ -44,17 +45,19 @@ def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
         "healthy": not why,
         "why": why,
         "mode": standing.last.mode if standing.last else None,
+        "mode_why": verdict[1] if verdict else None,
         "last_tick": None if standing.last is None else _last_tick(standing.last, now),
         "lag_seconds": round(now - complete_until, 1) if complete_until else None,
         "objective_seconds": standing.promise.objective,
         "lateness_seconds": standing.promise.lateness,
+        "lateness_histogram": {str(bound): count for bound, count in sorted(view.lateness().items())},
         "freshness": objective_document(standing, now),
         "complete_from": utc(standing.complete_from),
         "complete_until": utc(complete_until),
         "quarantine": {
             "count": len(held),
             "conflicts": sum(item.is_conflict for item in held),
-            "objects": [_held(item) for item in held[:LISTED]],
+            "objects": [held_document(item) for item in held[:LISTED]],
         },
         "shards": [_shard(state) for state in states[:LISTED]],
         "shard_count": len(states),
@@ -88,17 +91,6 @@ def _last_tick(report: TickReport, now: float) -> dict[str, Any]:
         "error": None
         if report.error is None
         else {"reason": report.error.reason, "detail": report.error.detail, "remedy": report.error.remedy},
-    }
-
-
-def _held(item: Quarantined) -> dict[str, Any]:
-    return {
-        "key": item.object.key,
-        "reason": item.reason,
-        "detail": item.detail,
-        "attempts": item.attempts,
-        "first_at": utc(item.first_at),
-        "next_at": utc(item.next_at),
     }
 
 

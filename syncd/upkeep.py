@@ -7,8 +7,7 @@ from typing import Any
 from syncd.config import Job
 from syncd.errors import AlreadyRunning, JobFailed, LedgerError
 from syncd.ledger import LedgerFile
-from syncd.model import Quarantined
-from syncd.report import utc
+from syncd.report import held_document
 from syncd.scope import replica_of
 from syncd.wiring import Installation, rebuild_job
 
@@ -53,18 +52,6 @@ def quarantined(jobs: Sequence[Job], ledger_file: LedgerFile) -> dict[str, Any]:
                 for job in jobs
             ]
         }
-
-
-def held_document(item: Quarantined) -> dict[str, Any]:
-    """One object that is known and not at the destination."""
-    return {
-        "key": item.object.key,
-        "reason": item.reason,
-        "detail": item.detail,
-        "attempts": item.attempts,
-        "first_at": utc(item.first_at),
-        "next_at": utc(item.next_at),
-    }
 
 
 def accept(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:

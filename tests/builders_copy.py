@@ -90,7 +90,7 @@ def engine_between(
         begin=begin or (lambda transfer: stream(transfer, agreed)),
         in_flight=in_flight if callable(in_flight) else lambda: in_flight,
         # A body is held up to three times, and what is tested is how many bodies there may be.
-        memory_bytes=lambda: 3 * memory_bytes,
+        memory_bytes=lambda: memory_bytes,
         held_bytes=agreed.held_bytes,
     )
 
