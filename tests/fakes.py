@@ -121,9 +121,9 @@ class MemorySource:
 
 
 class MemoryCopier:
-    mode: str | None = "stream"
-
     """Copies from one MemoryBucket to another, `in_flight` at a time, and what began first ends last."""
+
+    mode: str | None = "stream"
 
     def __init__(
         self,

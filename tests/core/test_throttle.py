@@ -1,0 +1,74 @@
+"""Limits a second, and fewer copies at once while S3 says SlowDown."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncd import failures
+from syncd.model import Copied, Failed, LogObject, Shard, Transfer
+from syncd.throttle import LEAST_IN_FLIGHT, Bucket, Throttle
+
+TRANSFER = Transfer(Shard(""), LogObject("k", "e", 1, 0.0), "k")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(
+    per_second=st.floats(1, 1000),
+    asks=st.lists(st.tuples(st.floats(0, 2), st.floats(0.1, 50)), min_size=1, max_size=60),
+)
+def test_no_span_of_time_gets_more_than_its_share_and_one_second_s_worth(
+    per_second: float, asks: list[tuple[float, float]]
+) -> None:
+    clock = Clock()
+    bucket = Bucket(per_second, monotonic=clock)
+    taken = []
+
+    for pause, amount in asks:
+        clock.now += pause
+        taken.append(amount if bucket.take(amount) else 0.0)
+
+    largest = max(amount for _, amount in asks)
+    assert sum(taken) <= per_second * (clock.now + 1) + largest + 1e-6
+
+
+def test_an_amount_beyond_a_second_s_worth_is_lent_once_and_waited_for() -> None:
+    clock = Clock()
+    bucket = Bucket(10.0, monotonic=clock)
+
+    first, second = bucket.take(50.0), bucket.take(1.0)
+    clock.now = 4.2
+
+    assert (first, second) == (True, False)
+    assert bucket.take(1.0)
+
+
+def test_a_copy_takes_from_every_bucket_or_from_none() -> None:
+    clock = Clock()
+    requests, narrow = Bucket(100.0, monotonic=clock), Bucket(1.0, monotonic=clock)
+    throttle = Throttle([requests], [narrow], requests_a_copy=2)
+
+    admitted = [throttle.admits(1), throttle.admits(1)]
+
+    assert admitted == [True, False]
+    assert [requests.take(98.0), requests.take(1.0)] == [True, False]
+
+
+def test_slow_down_halves_what_is_in_flight_and_success_brings_it_back() -> None:
+    throttle = Throttle((), (), requests_a_copy=1)
+    slow = Failed(TRANSFER, failures.SLOW_DOWN, "")
+
+    widths = [throttle.window(64)]
+    for _ in range(6):
+        throttle.learn(slow, in_flight=64)
+        widths.append(throttle.window(64))
+    for _ in range(4000):
+        throttle.learn(Copied(TRANSFER), in_flight=64)
+
+    assert widths == [64, 32, 16, 8, LEAST_IN_FLIGHT, LEAST_IN_FLIGHT, LEAST_IN_FLIGHT]
+    assert throttle.window(64) == 64
