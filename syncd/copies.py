@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from syncd.config import Destination, Engine, Job
 from syncd.ends import End, Principal
@@ -39,7 +39,7 @@ def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
         headers.append(("x-amz-server-side-encryption", "aws:kms"))
         headers.append(("x-amz-server-side-encryption-aws-kms-key-id", destination.kms_key_id))
     if destination.tags:
-        headers.append(("x-amz-tagging", urlencode(destination.tags)))
+        headers.append(("x-amz-tagging", urlencode(destination.tags, quote_via=quote)))
     if destination.acl is not None:
         headers.append(("x-amz-acl", destination.acl))
     return tuple(headers)

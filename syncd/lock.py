@@ -29,6 +29,10 @@ class Locks:
         """Held while a job catches up; see `hold`."""
         return hold(self._path(job, "catch-up"), what=f"the catch-up of {job}")
 
+    def has_been(self, job: str) -> bool:
+        """Whether the job has ever held one of its locks here."""
+        return self._path(job, "tick").exists() or self._path(job, "catch-up").exists()
+
     def _path(self, job: str, kind: str) -> Path:
         return self._directory / f"{quote(job, safe='')}.{kind}.lock"
 

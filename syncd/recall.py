@@ -28,6 +28,10 @@ class ReplicaLedger(Protocol):
         ...
 
 
+UNKNOWN_SIZE = -1
+"""The size of a replica that no object has, so that it is compared."""
+
+
 class Recalled(NamedTuple):
     """What the destination holds of one shard."""
 
@@ -43,9 +47,18 @@ def at_destination(shard: Shard, destination_prefix: str) -> Shard:
 
 
 def recall(
-    ranges: Sequence[Range], lister: ReplicaLister, ledger: ReplicaLedger, *, destination_prefix: str, layout: Layout
+    ranges: Sequence[Range],
+    lister: ReplicaLister,
+    ledger: ReplicaLedger,
+    *,
+    destination_prefix: str,
+    layout: Layout,
+    trusts_sizes: bool = True,
 ) -> dict[str, Recalled]:
     """Write down the replicas of these source ranges, page by page; by the shard's prefix, what was found.
+
+    Where `trusts_sizes`, a replica of the source's size is taken for the source's object. Where not, since nothing says
+    that it was we who wrote them, the few of a shard with no more than a page are each to be compared.
 
     Raises:
         JobFailed: the destination's listing was refused or cannot be had.
@@ -65,7 +78,9 @@ def recall(
             continue
         shard = shards[page.range.shard.prefix]
         replicas = [item._replace(key=item.key[len(destination_prefix) :]) for item in page.objects]
-        ledger.adopt_replicas(shard, [(item.key, item.size_bytes) for item in replicas])
+        is_to_be_compared = not trusts_sizes and page.is_last and shard.prefix not in found
+        sizes = [UNKNOWN_SIZE if is_to_be_compared else item.size_bytes for item in replicas]
+        ledger.adopt_replicas(shard, [(item.key, size) for item, size in zip(replicas, sizes, strict=True)])
         found[shard.prefix] = _merged(found.get(shard.prefix), [layout.stamp(item) for item in replicas])
     return found
 

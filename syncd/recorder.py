@@ -101,6 +101,9 @@ class Recorder:
         self.unparsed += plan.unparsed
         self.skipped.update(plan.skipped)
         self._adopted += [(shard, item) for item in plan.adopted]
+        # The plan skips them as known; what is known of them is that the destination has them.
+        self.already_there += len(plan.adopted)
+        self.skipped -= Counter({SkipReason.ALREADY_COPIED: len(plan.adopted)})
         # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
         self._outcomes += [
             Failed(transfer, failures.ARCHIVED, f"its storage class is {transfer.object.storage_class}")

@@ -117,7 +117,12 @@ def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: flo
             first = tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=start)
             ranges.append(first[0].range)
     found.recalled = recall.recall(
-        ranges, ports.destination, ports.ledger, destination_prefix=task.destination_prefix, layout=task.layout
+        ranges,
+        ports.destination,
+        ports.ledger,
+        destination_prefix=task.destination_prefix,
+        layout=task.layout,
+        trusts_sizes=task.was_here,
     )
     if found.recalled:
         replicas = sum(item.total for item in found.recalled.values())

@@ -30,6 +30,8 @@ class Task:
     """Of these accounts only (a catch-up's)."""
     regions: Sequence[str] = (EVERY,)
     """Of these regions only (a catch-up's)."""
+    was_here: bool = True
+    """This job has run on this state directory before: what the ledger does not know it has lost."""
     is_patient: bool = False
     """Failed objects wait for their time (the daemon); otherwise somebody asked for everything now."""
     objective: float = inf

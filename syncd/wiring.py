@@ -202,6 +202,7 @@ class _Run:
         self._stop = stop
         self._on_progress = on_progress
         self._began_at = installation.now()
+        self._was_here = installation.locks.has_been(job.name)
         self._requests: Counter[str] = Counter()
         self._locks: tuple[int, ...] = ()
 
@@ -269,6 +270,7 @@ class _Run:
             window=request.window,
             accounts=request.accounts,
             regions=request.regions,
+            was_here=self._was_here,
             is_patient=request.is_patient,
             objective=job.objective_effective.total_seconds(),
         )

@@ -163,7 +163,7 @@ def test_what_was_there_before_the_job_was_is_not_late(service: Service, within:
 
 
 def test_a_job_that_can_be_listed_at_last_keeps_its_objective(service: Service, within: Any) -> None:
-    service.job("account-b", {"objective": "2s"})
+    service.job("account-b", {"objective": "1s"})
     refusal = service.server.faults.add("ListObjectsV2", Status(403, "AccessDenied"))
     daemon = within()
     missed = daemon.wait_for("objective.missed")

@@ -1,7 +1,7 @@
 """A whole tick goes wrong: sessions that end, listings that break, a process that dies between copying and recording."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,12 +47,12 @@ def nth(operation: str, number: int, *, query: str = "", span: str = "") -> Pred
     return is_meant
 
 
-MOMENTS: dict[str, Predicate] = {
-    "before the first listing": nth("ListObjectsV2", 1),
-    "in the middle of a listing": nth("ListObjectsV2", 1, query="continuation-token"),
-    "in the middle of the copies": nth("GetObject", 700),
-    "at the first copy": nth("GetObject", 1),
-    "in the middle of a large object": nth("GetObject", 1, span=f"bytes={5 * MIB}-"),
+MOMENTS: dict[str, Callable[[], Predicate]] = {
+    "before the first listing": lambda: nth("ListObjectsV2", 1),
+    "in the middle of a listing": lambda: nth("ListObjectsV2", 1, query="continuation-token"),
+    "in the middle of the copies": lambda: nth("GetObject", 700),
+    "at the first copy": lambda: nth("GetObject", 1),
+    "in the middle of a large object": lambda: nth("GetObject", 1, span=f"bytes={5 * MIB}-"),
 }
 
 
@@ -61,7 +61,7 @@ def test_a_session_that_ends_is_renewed_and_nothing_fails_or_is_done_twice(stage
     stage.put_many(1100)
     stage.put("large", LARGE)
     expire = Call(lambda _: stage.server.identities.expire_sessions())
-    fault = stage.server.faults.add(MOMENTS[moment], expire, times=1)
+    fault = stage.server.faults.add(MOMENTS[moment](), expire, times=1)
 
     report = stage.tick()
 
