@@ -92,9 +92,10 @@ def test_a_killed_first_tick_goes_on_where_it_was(stage: Stage, now: datetime) -
     ticked = stage.syncd("tick", "--json")
 
     assert 0 < there < OBJECTS
-    assert (ticked.code, ticked.job["copied"]) == (0, OBJECTS - there)
+    assert ticked.code == 0
+    assert ticked.job["copied"] <= OBJECTS - there
     assert stage.replica() == stage.source()
-    assert stage.watched().destroyed == []
+    assert set(stage.watched().writes.values()) == {1}
 
 
 def test_writes_that_land_after_the_death_of_their_run_are_recognised(stage: Stage, now: datetime) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail, days_before
 from faulty import Call, Request, Slow, Status
+from program import Running
 from stage import Stage
 from waiting import wait_until
 
@@ -124,3 +125,15 @@ def test_a_state_that_cannot_be_written_ends_the_daemon_with_5(stage: Stage) -> 
 
     assert ran.code == 5
     assert "Traceback" not in ran.stderr
+
+
+def test_a_job_ticks_when_its_cron_line_says(by_cron: tuple[Stage, Running]) -> None:
+    stage, process = by_cron
+
+    wait_until(lambda: stage.replica("account-b"), seconds=70, what="the beginning of a minute")
+    process.signal(signal.SIGTERM)
+    ran = process.ended(seconds=20)
+
+    assert ran.code == 0
+    assert ticks(stage, "account-b") >= 1
+    assert ticks(stage, "account-c") == 0
