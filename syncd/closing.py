@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from syncd import events, sealing, tiers
-from syncd.cloudtrail import in_scope
+from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.layout import Layout, day_start
 from syncd.model import Quarantined, ShardState, Window
 from syncd.ports import Ports
@@ -29,7 +29,7 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         LedgerError: the state cannot be read or written.
     """
     ledger = ports.ledger
-    missing = _missing(ledger.quarantined(), task.layout)
+    missing = _missing(held_in_scope(ledger.quarantined(), task.scope), task.layout)
     current = ledger.shards()
     finished = []
     for prefix, visit in survey.visits.items():
@@ -45,7 +45,8 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         _seal(task, ports, survey, began_at)
     scope = task.scope
     states = [state for state in ledger.shards().values() if scope is None or in_scope(state.shard, scope)]
-    return tiers.horizon(states, discovered_at=ledger.discovered_at(), pace=task.pace)
+    since = min((task.layout.stamp(item.object) for item in missing.values()), default=None)
+    return tiers.horizon(states, discovered_at=ledger.discovered_at(), pace=task.pace, missing_since=since)
 
 
 def _advanced(

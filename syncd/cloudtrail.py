@@ -7,10 +7,10 @@ taken from the path, never from the file name, since the two have been seen to d
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from syncd.model import Shard
+from syncd.model import Quarantined, Shard
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
@@ -105,7 +105,7 @@ def _shard(node: Node, region: str) -> Shard:
 
 
 def in_scope(shard: Shard, scope: Scope) -> bool:
-    """Whether a shard that the ledger remembers is still wanted by the job."""
+    """Whether a shard that the ledger remembers is still wanted by the job; parts that it lacks are anybody's."""
     above = top(scope)
     if not shard.prefix.startswith(above):
         return False
@@ -115,6 +115,11 @@ def in_scope(shard: Shard, scope: Scope) -> bool:
         # Of an organization that the job named before: named accounts now lie beside it, and no session may list it.
         return False
     return all(
-        EVERY in wanted or part in wanted
+        not part or EVERY in wanted or part in wanted
         for part, wanted in ((shard.account, scope.accounts), (shard.kind, scope.kinds), (shard.region, scope.regions))
     )
+
+
+def held_in_scope(held: Mapping[str, Quarantined], scope: Scope | None) -> dict[str, Quarantined]:
+    """Those of the objects that are known and not at the destination that the job still wants."""
+    return {key: item for key, item in held.items() if scope is None or in_scope(item.shard, scope)}

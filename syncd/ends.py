@@ -8,7 +8,10 @@ from typing import Protocol
 from syncd.s3 import Address, Answer, Request
 from syncd.transport import Credentials, Transport
 
-EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"})
+# Keys that S3 does not know (any more) are among them: those of a session may have ended before their time.
+EXPIRED_CODES = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId"}
+)
 # AWS answers this for a session that its owner has revoked; assuming the role again is the cure, once.
 RENEWALS_A_REQUEST = 2
 

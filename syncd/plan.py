@@ -17,7 +17,7 @@ any                                       unknown                       copy
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from syncd.model import Known, LogObject, Page, Plan, Quarantined, SkipReason, Transfer
 
@@ -35,6 +35,8 @@ class Rules:
     """The time of this tick where failed objects wait for theirs; None where somebody asked for everything now."""
     stamp: Callable[[LogObject], float]
     is_parsed: Callable[[str], bool]
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    """ETags of replicas that somebody else may have written: where one differs from the source's, they are compared."""
 
 
 def make_plan(
@@ -97,6 +99,7 @@ def _decide(
             return SkipReason.BACKING_OFF
     if remembered is not None:
         is_told_by_destination = remembered.etag is None and remembered.size_bytes == item.size_bytes
+        is_told_by_destination &= rules.doubtful.get(item.key, item.etag) == item.etag
         is_in_conflict = held is not None and held.is_conflict
         return SkipReason.ALREADY_COPIED if is_told_by_destination and not is_in_conflict else None
     if held is None and item.last_modified < rules.start:

@@ -28,10 +28,6 @@ class ReplicaLedger(Protocol):
         ...
 
 
-UNKNOWN_SIZE = -1
-"""The size of a replica that no object has, so that it is compared."""
-
-
 class Recalled(NamedTuple):
     """What the destination holds of one shard."""
 
@@ -53,12 +49,13 @@ def recall(
     *,
     destination_prefix: str,
     layout: Layout,
-    trusts_sizes: bool = True,
+    doubtful: dict[str, str] | None = None,
 ) -> dict[str, Recalled]:
     """Write down the replicas of these source ranges, page by page; by the shard's prefix, what was found.
 
-    Where `trusts_sizes`, a replica of the source's size is taken for the source's object. Where not, since nothing says
-    that it was we who wrote them, the few of a shard with no more than a page are each to be compared.
+    A replica of the source's size is taken for the source's object. Where nothing says that it was we who wrote it, the
+    ETags of the few replicas of a shard with no more than a page are put into `doubtful`: one that differs from the
+    source's proves nothing, but is reason enough to compare.
 
     Raises:
         JobFailed: the destination's listing was refused or cannot be had.
@@ -78,9 +75,9 @@ def recall(
             continue
         shard = shards[page.range.shard.prefix]
         replicas = [item._replace(key=item.key[len(destination_prefix) :]) for item in page.objects]
-        is_to_be_compared = not trusts_sizes and page.is_last and shard.prefix not in found
-        sizes = [UNKNOWN_SIZE if is_to_be_compared else item.size_bytes for item in replicas]
-        ledger.adopt_replicas(shard, [(item.key, size) for item, size in zip(replicas, sizes, strict=True)])
+        if doubtful is not None and page.is_last and shard.prefix not in found:
+            doubtful.update((item.key, item.etag) for item in replicas)
+        ledger.adopt_replicas(shard, [(item.key, item.size_bytes) for item in replicas])
         found[shard.prefix] = _merged(found.get(shard.prefix), [layout.stamp(item) for item in replicas])
     return found
 

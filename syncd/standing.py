@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from syncd import tiers
-from syncd.cloudtrail import in_scope
+from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.config import Job
 from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
 from syncd.ledger import Reader, RecordedTick
 from syncd.model import JobError, Quarantined, ShardState, TickReport
 from syncd.report import utc
-from syncd.scope import pace_of, replica_of, scope_of
+from syncd.scope import layout_of, pace_of, replica_of, scope_of
 
 TICKS_READ = 60
 _TICK = "tick"
@@ -89,7 +89,7 @@ def read_standing(job: Job, reader: Reader) -> Standing:
     return standing_of(
         job,
         shards_of(job, view.shards()),
-        list(view.quarantined().values()),
+        list(held_in_scope(view.quarantined(), scope_of(job)).values()),
         reader.ticks(job.name, TICKS_READ),
         discovered_at=view.discovered_at(),
     )
@@ -106,7 +106,11 @@ def standing_of(
     """The same from what was read; `recorded` has the newest first."""
     ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
-    complete_from, complete_until = tiers.horizon(states, discovered_at=discovered_at, pace=pace_of(job))
+    stamp = layout_of(job).stamp
+    since = min((stamp(item.object) for item in held), default=None)
+    complete_from, complete_until = tiers.horizon(
+        states, discovered_at=discovered_at, pace=pace_of(job), missing_since=since
+    )
     return Standing(
         job=job.name,
         promise=promise,

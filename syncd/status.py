@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from syncd.cloudtrail import held_in_scope
 from syncd.config import Configuration, Job
 from syncd.ledger import LedgerFile, Reader
 from syncd.model import ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
-from syncd.scope import replica_of
+from syncd.scope import replica_of, scope_of
 from syncd.standing import (
     TICKS_READ,
     Standing,
@@ -35,7 +36,7 @@ def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
     view = reader.view(replica_of(job))
     states = shards_of(job, view.shards())
     verdict = view.mode_verdict()
-    held = sorted(view.quarantined().values(), key=lambda item: item.first_at)
+    held = sorted(held_in_scope(view.quarantined(), scope_of(job)).values(), key=lambda item: item.first_at)
     ticks = reader.ticks(job.name, TICKS_READ)
     standing = standing_of(job, states, held, ticks, discovered_at=view.discovered_at())
     why = _complaints(standing, now)

@@ -44,6 +44,8 @@ class Survey:
     """Everything that existed then has been found; None where discovery was not of the whole job."""
     start: float = 0.0
     """The job's start."""
+    doubtful: dict[str, str] = field(default_factory=dict)
+    """ETags of replicas of which nothing says that it was we who wrote them, by the source's key."""
     recalled: dict[str, Recalled] = field(default_factory=dict)
     """What the destination told of shards that the ledger knew nothing of, by prefix."""
 
@@ -60,9 +62,9 @@ def survey(task: Task, ports: Ports, *, began_at: float, recorder: Recorder) -> 
     _find_shards(found, task, ports, states, began_at)
     start = ports.ledger.start()
     configured = task.start(began_at) if start is None else start
-    oldest_replica = _recall(found, task, ports, configured, began_at)
+    oldest_replica = _recall(found, task, ports, configured, began_at, is_lost=start is None)
     found.start = configured if start is not None or oldest_replica is None else min(configured, oldest_replica)
-    if start is None:
+    if start is None and task.window is None:
         ports.ledger.set_start(found.start)
     if task.window is not None:
         for visit in found.visits.values():
@@ -99,21 +101,28 @@ def _is_asked_for(shard: Shard, task: Task) -> bool:
     )
 
 
-def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: float) -> float | None:
-    """Ask the destination about shards that the ledger knows nothing of; the oldest stamp found, if any."""
+def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: float, *, is_lost: bool) -> float | None:
+    """Ask the destination about shards that were never listed to their end; the oldest stamp found, if any.
+
+    Only where the ledger `is_lost` (or new) does a shard resume at its newest replica: a first tick that was interrupted
+    is gone through again from the job's start.
+    """
     ranges = []
     for visit in found.visits.values():
         shard = visit.state.shard
-        if visit.state.listed_at or ports.ledger.has_known_after(shard, ""):
+        if visit.state.listed_at:
             continue
         if task.window is not None:
+            if ports.ledger.has_known_after(shard, ""):
+                continue
             ranges.append(tiers.window_range(shard, task.window, layout=task.layout).range)
             continue
         newest = recall.newest_day(shard, ports.destination, destination_prefix=task.destination_prefix)
         if newest or task.scope is None:
             # A replica's folder may lie in the future, and a frontier must not: behind it everything would look listed.
             today = day_start(utc_day(began_at))
-            visit.state = replace(visit.state, frontier=min(day_start(newest), today) if newest else 0.0)
+            if is_lost and newest:
+                visit.state = replace(visit.state, frontier=min(day_start(newest), today))
             first = tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=start)
             ranges.append(first[0].range)
     found.recalled = recall.recall(
@@ -122,7 +131,7 @@ def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: flo
         ports.ledger,
         destination_prefix=task.destination_prefix,
         layout=task.layout,
-        trusts_sizes=task.was_here,
+        doubtful=None if task.was_here else found.doubtful,
     )
     if found.recalled:
         replicas = sum(item.total for item in found.recalled.values())

@@ -10,6 +10,7 @@ from threading import Event
 
 from syncd import events, failures
 from syncd.closing import close
+from syncd.cloudtrail import held_in_scope
 from syncd.errors import JobFailed
 from syncd.model import JobError, Page, Quarantined, TickReport, Transfer
 from syncd.plan import Rules, make_plan
@@ -45,7 +46,7 @@ class Tick:
         """
         error: JobFailed | None = None
         try:
-            self._held = self._ports.ledger.quarantined()
+            self._held = held_in_scope(self._ports.ledger.quarantined(), self._task.scope)
             self._watched_since = self._ports.ledger.discovered_at()
             self._survey = survey(self._task, self._ports, began_at=self._began_at, recorder=self._recorder)
             self._copy()
@@ -83,6 +84,7 @@ class Tick:
             backs_off_at=self._began_at if self._task.is_patient else None,
             stamp=self._task.layout.stamp,
             is_parsed=self._task.layout.is_parsed,
+            doubtful=self._survey.doubtful,
         )
         yield from self._retries(rules)
         for loose in self._survey.loose:

@@ -192,6 +192,8 @@ def _advance_one(state: ShardState, listed: Listed, *, layout: Layout, pace: Pac
         due_at = max(state.deep_due_at + paid_for, listed.began_at - pace.deep_every)
         return replace(state, deep_key=key, deep_due_at=due_at, complete_from=complete_from)
     is_first = tier is Tier.FIRST
+    # After a loss a shard resumes at its newest replica: what the destination lacks before that is not claimed.
+    begin = max(start, _first_instant(state, pace=pace, now=listed.began_at, start=start))
     return replace(
         state,
         frontier=max(state.frontier, listed.newest_stamp),
@@ -200,7 +202,7 @@ def _advance_one(state: ShardState, listed: Listed, *, layout: Layout, pace: Pac
         deep_key="" if is_first else state.deep_key,
         # The first listing has just covered what the deep tier's first day folder would.
         deep_due_at=listed.began_at + pace.deep_every * DAY_SECONDS / pace.deep if is_first else state.deep_due_at,
-        complete_from=max(start, complete_from) if is_first else complete_from,
+        complete_from=max(begin, complete_from) if is_first else complete_from,
         newest_arrival=max(state.newest_arrival, listed.newest_arrival),
     )
 
@@ -247,9 +249,18 @@ def day_after(day: str) -> str:
     return utc_day(day_start(day) + DAY_SECONDS)
 
 
-def horizon(states: Sequence[ShardState], *, discovered_at: float, pace: Pace) -> tuple[float, float]:
-    """A job's `complete_from` and `complete_until`: what holds for all of its shards; 0.0 where nothing is complete."""
+def horizon(
+    states: Sequence[ShardState], *, discovered_at: float, pace: Pace, missing_since: float | None = None
+) -> tuple[float, float]:
+    """A job's `complete_from` and `complete_until`: what holds for all of its shards; 0.0 where nothing is complete.
+
+    `missing_since` is the oldest stamp among the job's objects that are known and not at the destination, those above
+    any shard included.
+    """
     if not discovered_at or any(not state.listed_at for state in states):
         return 0.0, 0.0
     until = min((state.complete_until for state in states), default=discovered_at)
-    return max((state.complete_from for state in states), default=0.0), min(until, discovered_at - pace.lateness)
+    until = min(until, discovered_at - pace.lateness)
+    if missing_since is not None:
+        until = min(until, missing_since - 1)
+    return max((state.complete_from for state in states), default=0.0), max(0.0, until)

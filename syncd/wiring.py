@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
@@ -25,7 +25,7 @@ from syncd.ports import Ledger as LedgerPort
 from syncd.pricing import estimate
 from syncd.recorder import Recorder
 from syncd.report import report_document
-from syncd.s3 import Side
+from syncd.s3 import Address, Side
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.session_policy import copy_policy, session_policy
 from syncd.source import BucketLister
@@ -63,6 +63,7 @@ class Installation:
     ledger_file: LedgerFile
     locks: Locks
     pool: WorkerPool
+    addresses: dict[tuple[object, ...], Address] = field(default_factory=dict)
 
     @classmethod
     def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
@@ -161,7 +162,12 @@ def end_of(job: Job, side: Side, principal: Principal, installation: Installatio
         Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
     }[side]
     session = installation.identities.session(job.consumer)
-    address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
+    # To ask botocore costs a client, which is half of what an idle tick costs.
+    key = (bucket, region, endpoint, endpoints.path_style, session)
+    address = installation.addresses.get(key)
+    if address is None:
+        address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
+        installation.addresses[key] = address
     return End(bucket, owner, address, principal, installation.transport, requests)
 
 

@@ -102,6 +102,26 @@ def test_no_more_bytes_are_in_flight_than_allowed(faulty: FaultyS3, ends: Ends, 
     assert faulty.peak_in_flight == 3
 
 
+def test_what_has_ended_makes_room_for_as_much_again(faulty: FaultyS3, ends: Ends, threads: ThreadPoolExecutor) -> None:
+    transfers = put_many(ends, 6, bytes(MIB))
+    gates = [threading.Event(), threading.Event()]
+    waves = [
+        faulty.faults.add(lambda request, keys=keys: request.key in keys and request.bucket == SOURCE, Stall(gate))
+        for keys, gate in zip((keys_of(transfers[:3]), keys_of(transfers[3:])), gates, strict=True)
+    ]
+    copying = threads.submit(copy, ends.engine(memory_bytes=3 * terms().held_bytes(MIB)), transfers)
+
+    for wave, gate in zip(waves, gates, strict=True):
+        wait_until(lambda wave=wave: wave.hits == 3, what="three reads")
+        gate.set()
+
+    assert set(words(copying.result()).values()) == {"Copied"}
+
+
+def keys_of(transfers: Sequence[Transfer]) -> set[str]:
+    return {transfer.object.key for transfer in transfers}
+
+
 def test_an_object_larger_than_all_memory_is_copied_alone(faulty: FaultyS3, ends: Ends) -> None:
     transfers = [
         ends.put("logs/large", bytes(2 * MIB)),

@@ -137,7 +137,7 @@ WRONG_VALUES = [
     ("destination.tags", '{ a="", b="", c="", d="", e="", f="", g="", h="", i="", j="", k="" }', "at most 10 tags"),
     ("destination.tags", '"a=b"', 'write { key = "value" }'),
     ("destination.part_size", '"4MiB"', "from 5MiB to 5GiB"),
-    ("destination.part_size", '"65MiB"', "at most multipart_above (64MiB)"),
+    ("destination.part_size", '"65MiB"', "at most multipart_above (16MiB)"),
     ("destination.multipart_above", '"6GiB"', "from 5MiB to 5GiB"),
     ("destination.multipart_above", "67108864", 'write "67108864B"'),
     ("endpoints.s3", '"127.0.0.1:5000"', '"http://127.0.0.1:5000"'),
@@ -146,7 +146,7 @@ WRONG_VALUES = [
     ("endpoints.s3", '"http://127.0.0.1:5000/?a=b"', "without ? and #"),
     ("endpoints.path_style", "1", "true nor false"),
     ("engine.in_flight", "193", "whole number from 1 to 192"),
-    ("engine.memory", '"8MiB"', "must hold one part"),
+    ("engine.memory", '"5MiB"', "must hold one part"),
     ("engine.requests_per_second", "0", "a number above 0"),
     ("engine.bytes_per_second", '"fast"', "is no size"),
     ("consumer", '"account-b"', "write [consumer] and its keys below"),
@@ -294,12 +294,12 @@ def test_one_server_by_two_names_is_one_destination(tmp_path: Path) -> None:
 
 
 def test_one_part_must_fit_into_the_memory_of_all_jobs(tmp_path: Path) -> None:
-    files = {"syncd.toml": 'engine.memory = "8MiB"', "jobs.d/a.toml": job_text()}
+    files = {"syncd.toml": 'engine.memory = "5MiB"', "jobs.d/a.toml": job_text()}
 
     problem = only(problems_of(tmp_path, files))
 
     assert (problem.file, problem.key) == ("jobs.d/a.toml", "destination.part_size")
-    assert "engine.memory of syncd.toml (8MiB)" in problem.message
+    assert "engine.memory of syncd.toml (5MiB)" in problem.message
 
 
 @pytest.mark.parametrize(
