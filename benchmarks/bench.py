@@ -26,7 +26,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import boto3
+
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+from servers import seaweed_server  # noqa: E402
+
 BIN = Path(os.environ.get("BENCH_BIN", Path(sys.executable).parent))
 ACCOUNT, CONSUMER = "111122223333", "222222222222"
 
@@ -117,11 +122,25 @@ def counted(url: str) -> dict[str, int]:
         return found
 
 
-def syncd(folder: Path, url: str, name: str, *, copy: str, workers: int, verb: Sequence[str]) -> Contender:
-    """Ours, with a state of its own."""
+def syncd(
+    folder: Path,
+    url: str,
+    name: str,
+    *,
+    copy: str,
+    workers: int,
+    verb: Sequence[str],
+    keys: tuple[str, str] | None = None,
+) -> Contender:
+    """Ours, with a state of its own; with `keys` it reads by the consumer's own identity, else by a role."""
     home = folder / name.replace(" ", "-").replace(",", "")
     (home / "jobs.d").mkdir(parents=True)
-    (home / "credentials").write_text("[default]\naws_access_key_id = AKX\naws_secret_access_key = s\n")
+    access_key, secret = keys or ("AKX", "s")
+    (home / "credentials").write_text(
+        f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret}\n"
+    )
+    role = "" if keys else f'[source.role]\narn = "arn:aws:iam::{ACCOUNT}:role/Test"\n'
+    sts = "" if keys else f'sts = "{url}"\n'
     (home / "syncd.toml").write_text(
         f'state_dir = "{home}/state"\njobs = ["jobs.d/*.toml"]\n[log]\nlevel = "error"\n[http]\nlisten = ""\n'
         f"[engine]\nworkers = {workers}\n"
@@ -130,26 +149,27 @@ def syncd(folder: Path, url: str, name: str, *, copy: str, workers: int, verb: S
         f'name = "bench"\nstart = "beginning"\n[consumer]\naccount_id = "{CONSUMER}"\n'
         f'credentials_file = "{home}/credentials"\n[source]\naccount_id = "{ACCOUNT}"\nbucket = "src"\n'
         f'region = "us-east-1"\naccounts = ["{ACCOUNT}"]\nregions = ["us-east-1"]\nkinds = ["CloudTrail"]\n'
-        f'[source.role]\narn = "arn:aws:iam::{ACCOUNT}:role/Test"\n[destination]\nbucket = "dst"\n'
-        f'region = "us-east-1"\ncopy = "{copy}"\n[endpoints]\ns3 = "{url}"\nsts = "{url}"\n'
+        f'{role}[destination]\nbucket = "dst"\nregion = "us-east-1"\ncopy = "{copy}"\n'
+        f'[endpoints]\ns3 = "{url}"\n{sts}'
     )
     command = [str(BIN / "syncd"), *verb, "--json", "--config", str(home / "syncd.toml")]
     fresh = home / "state" if verb[0] == "catch-up" else None
     return Contender(name, command, fresh=fresh)
 
 
-def peers(url: str) -> dict[str, Contender]:
+def peers(url: str, *, destination: str = "dst", keys: tuple[str, str] = ("AKX", "s")) -> dict[str, Contender]:
     """The tools that people come from."""
-    keys = {"AWS_ACCESS_KEY_ID": "AKX", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}
-    keys["AWS_DEFAULT_REGION"] = "us-east-1"
+    access_key, secret = keys
+    environment = {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
+    environment |= {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
     remote = {
         f"RCLONE_CONFIG_{name}_{key}": value
         for name in ("SRC", "DST")
         for key, value in {
             "TYPE": "s3",
             "PROVIDER": "Other",
-            "ACCESS_KEY_ID": name,
-            "SECRET_ACCESS_KEY": "s",
+            "ACCESS_KEY_ID": access_key,
+            "SECRET_ACCESS_KEY": secret,
             "REGION": "us-east-1",
             "ENDPOINT": url,
             "FORCE_PATH_STYLE": "true",
@@ -169,13 +189,22 @@ def peers(url: str) -> dict[str, Contender]:
     ]
     rclone += ["--s3-no-head-object", "--no-traverse"]
     return {
-        "s5cmd cp": Contender("s5cmd cp", [*s5cmd, "cp", "s3://src/*", "s3://dst/"], keys),
-        "s5cmd sync": Contender("s5cmd sync", [*s5cmd, "sync", "s3://src/*", "s3://dst/"], keys),
-        "rclone, two remotes": Contender("rclone, two remotes", [*rclone, "src:src", "dst:dst"], remote),
+        "s5cmd cp": Contender("s5cmd cp", [*s5cmd, "cp", "s3://src/*", f"s3://{destination}/"], environment),
+        "s5cmd sync": Contender("s5cmd sync", [*s5cmd, "sync", "s3://src/*", f"s3://{destination}/"], environment),
+        "rclone, two remotes": Contender("rclone, two remotes", [*rclone, "src:src", f"dst:{destination}"], remote),
         "aws s3 sync": Contender(
             "aws s3 sync",
-            [str(BIN / "aws"), "--endpoint-url", url, "s3", "sync", "s3://src", "s3://dst", "--only-show-errors"],
-            keys,
+            [
+                str(BIN / "aws"),
+                "--endpoint-url",
+                url,
+                "s3",
+                "sync",
+                "s3://src",
+                f"s3://{destination}",
+                "--only-show-errors",
+            ],
+            environment,
         ),
     }
 
@@ -249,17 +278,50 @@ def large_objects(folder: Path, *, objects: int, rounds: int) -> None:
 def idle_tick(folder: Path, *, objects: int, rounds: int) -> None:
     """What a tick costs when nothing is new, beside what the peers do to find that out."""
     with responder(folder, objects, 2048) as url:
-        first = syncd(folder, url, "syncd tick, nothing new", copy="server-side", workers=1, verb=["tick"])
-        first.run()
-        first.runs.clear()
-        counted(url)
-        theirs = peers(url)["s5cmd sync"]
-        alternate([first], rounds)
-        lists = counted(url)["list"] / rounds
-        print(f"\nAn idle tick with {objects:,} objects of history")
-        print(f"{'syncd tick':34}{first.median('cpu_seconds'):>8.2f} s CPU {lists:>8.0f} LISTs")
-        theirs.run()
-        print(f"{'s5cmd sync':34}{theirs.median('cpu_seconds'):>8.2f} s CPU {counted(url)['list']:>8.0f} LISTs")
+        ours = syncd(folder, url, "syncd tick", copy="server-side", workers=1, verb=["tick"])
+        ours.run()
+        ours.runs.clear()
+        # A bucket of another name than `dst` holds what the source holds, so that the peers find nothing to copy.
+        theirs = list(peers(url, destination="mirror").values())
+        print(f"\nNothing new, {objects:,} objects of history")
+        print(f"{'':34}{'s CPU':>8}{'LISTs':>8}{'other requests':>16}")
+        for contender in (ours, *(peer for peer in theirs if peer.name in ("s5cmd sync", "aws s3 sync"))):
+            counted(url)
+            alternate([contender], rounds)
+            found = {name: count // rounds for name, count in counted(url).items()}
+            others = sum(found.values()) - found["list"]
+            print(f"{contender.name:34}{contender.median('cpu_seconds'):>8.2f}{found['list']:>8}{others:>16}")
+
+
+def real_store(folder: Path, *, objects: int, rounds: int) -> None:
+    """The same against SeaweedFS, which stores what it is given: it is the bottleneck, and the figures say so."""
+    with seaweed_server() as server:
+        keys = {"aws_access_key_id": server.access_key_id, "aws_secret_access_key": server.secret_access_key}
+        client = boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **keys)
+        for bucket in ("src", "dst"):
+            client.create_bucket(Bucket=bucket)
+        shard = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2026/01/01"
+        for number in range(objects):
+            name = f"{ACCOUNT}_CloudTrail_us-east-1_20260101T{number % 24:02}00Z_{number:016}.json.gz"
+            client.put_object(Bucket="src", Key=f"{shard}/{name}", Body=bytes(2048))
+        ours = syncd(
+            folder,
+            server.url,
+            "syncd stream, SeaweedFS",
+            copy="stream",
+            workers=1,
+            verb=["catch-up", "--from", "2026-01-01"],
+            keys=(server.access_key_id, server.secret_access_key),
+        )
+        theirs = peers(server.url, keys=(server.access_key_id, server.secret_access_key))["rclone, two remotes"]
+        for _ in range(rounds):
+            for contender in (ours, theirs):
+                for page in client.get_paginator("list_objects_v2").paginate(Bucket="dst"):
+                    for item in page.get("Contents", []):
+                        client.delete_object(Bucket="dst", Key=item["Key"])
+                contender.run()
+        client.close()
+        table(f"Streaming {objects:,} objects of 2 KB on a real store, SeaweedFS", [ours, theirs], theirs, objects)
 
 
 def main() -> None:
@@ -271,7 +333,9 @@ def main() -> None:
         small_objects(folder, objects=8_000 if quick else 40_000, rounds=2 if quick else 5, with_slow=not quick)
         large_objects(folder, objects=20, rounds=1 if quick else 3)
         (folder / "idle").mkdir()
-        idle_tick(folder / "idle", objects=8_000 if quick else 40_000, rounds=3)
+        idle_tick(folder / "idle", objects=8_000 if quick else 40_000, rounds=1 if quick else 3)
+        (folder / "store").mkdir()
+        real_store(folder / "store", objects=1_000, rounds=1 if quick else 3)
 
 
 if __name__ == "__main__":

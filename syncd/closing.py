@@ -105,10 +105,11 @@ def _tell_held(states: Sequence[ShardState], missing: Mapping[str, Quarantined],
 
 
 def _seal(task: Task, ports: Ports, survey: Survey, began_at: float) -> None:
-    before = sealing.first_unsealed_day(began_at, task.pace.deep)
     room = SEAL_ROWS_A_TICK
-    for visit in survey.visits.values():
+    for prefix, state in ports.ledger.shards().items():
+        visit = survey.visits.get(prefix)
+        before = sealing.first_unsealed_day(began_at, state.frontier, task.pace)
         # What is listed whole each time must be remembered whole.
-        is_dated = bool(task.layout.day_end(visit.state.shard, before))
-        if room > 0 and visit.slices and is_dated:
-            room -= ports.ledger.seal(visit.state.shard, before, limit=room)
+        is_dated = bool(task.layout.day_end(state.shard, before))
+        if room > 0 and visit is not None and visit.slices and is_dated:
+            room -= ports.ledger.seal(state.shard, before, limit=room)

@@ -12,6 +12,7 @@ from syncd.layout import DAY_SECONDS, Layout, day_start, utc_day
 from syncd.ledger_rows import SealedDay, object_digest
 from syncd.model import LogObject, Page, Range, Shard
 from syncd.recall import ReplicaLister, at_destination, replicas_of
+from syncd.tiers import Pace
 
 _MODULUS = 2**63
 
@@ -123,6 +124,9 @@ def unsealed_ranges(shard: Shard, whole: Range, same: Sequence[str], layout: Lay
     return [item for item in ranges if not item.until or item.start_after < item.until]
 
 
-def first_unsealed_day(now: float, deep_seconds: float) -> str:
-    """The oldest UTC day whose keys are remembered one by one: nothing older is ever listed by a tick."""
-    return utc_day(now - deep_seconds - DAY_SECONDS)
+def first_unsealed_day(now: float, frontier: float, pace: Pace) -> str:
+    """The oldest UTC day whose keys are remembered one by one: nothing older is ever listed by a tick.
+
+    The deep tier looks back from now, the others from the frontier, which in a shard that has fallen silent is long ago.
+    """
+    return utc_day(max(0.0, min(now - pace.deep, frontier - pace.recent) - DAY_SECONDS))

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +19,7 @@ from syncd.wiring import Installation, Request, plan_job, run_job
 
 JOBS_AT_A_TIME = 8
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,9 @@ def run(
 
         return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
 
-    with _interruptible(installation) as interruption:
+    with _interruptible() as interruption:
         try:
-            reports = _side_by_side(one, jobs)
+            reports = _side_by_side(one, jobs, interruption, installation)
         finally:
             installation.close()
     code = 128 + interruption.signal if interruption.signal else exit_code(reports)
@@ -95,8 +96,12 @@ def plan(
 ) -> list[tuple[TickReport, PlannedCopies]]:
     """What a tick or catch-up of each job would do."""
     installation = Installation.of(configuration, now=now, tell=tell)
-    with _interruptible(installation) as interruption:
-        return _side_by_side(lambda job: plan_job(job, request, installation, stop=interruption.stop), jobs)
+    with _interruptible() as interruption:
+
+        def one(job: Job) -> tuple[TickReport, PlannedCopies]:
+            return plan_job(job, request, installation, stop=interruption.stop)
+
+        return _side_by_side(one, jobs, interruption, installation)
 
 
 def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
@@ -137,16 +142,17 @@ def plans_exit_code(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> int:
 class _Interruption:
     stop: Event
     signal: int = 0
+    is_impatient: bool = False
 
 
 @contextmanager
-def _interruptible(installation: Installation) -> Iterator[_Interruption]:
+def _interruptible() -> Iterator[_Interruption]:
     """The first signal ends the intake, the second one gives up what is in flight."""
     interruption = _Interruption(Event())
 
     def interrupt(number: int, _: Any) -> None:
-        if interruption.stop.is_set():
-            installation.abandon()
+        # Nothing here may take a lock: the thread that it interrupts may hold it.
+        interruption.is_impatient = interruption.signal != 0
         interruption.signal = number
         interruption.stop.set()
 
@@ -159,8 +165,15 @@ def _interruptible(installation: Installation) -> Iterator[_Interruption]:
             signal.signal(number, signal.SIG_IGN if interruption.signal else handler)
 
 
-def _side_by_side(one: Callable[[Job], Any], jobs: Sequence[Job]) -> list[Any]:
+def _side_by_side(
+    one: Callable[[Job], Any], jobs: Sequence[Job], interruption: _Interruption, installation: Installation
+) -> list[Any]:
     if not jobs:
         return []
     with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="job") as pool:
-        return list(pool.map(one, jobs))
+        futures = [pool.submit(one, job) for job in jobs]
+        # The kernel may give a signal to any thread, and its handler runs in this one as soon as it wakes.
+        while wait(futures, timeout=_LOOK_SECONDS).not_done:
+            if interruption.is_impatient:
+                installation.abandon()
+        return [future.result() for future in futures]

@@ -94,3 +94,21 @@ def test_a_large_organization_is_not_listed_whole_in_each_tick() -> None:
     assert sum(lists) / len(lists) < (400 + 401) / 3
     assert syncd.report is not None
     assert syncd.report.complete_until >= bucket.now - syncd.pace.lateness - syncd.pace.discovery_every - 10 * MINUTE
+
+
+def test_a_shard_that_fell_silent_long_ago_is_still_known_where_it_is_still_listed() -> None:
+    weather = Weather(days=6, slot_minutes=60, outages=0)
+    syncd = Syncd(Bucket(deliveries(1, SHARDS, weather), page_keys=1000), chance=random.Random(1))
+    bucket = syncd.bucket
+    bucket.advance(BEGIN + 7 * DAY)
+    syncd.tick()
+
+    reports = []
+    for day in range(1, 80):
+        bucket.advance(BEGIN + (7 + day) * DAY)
+        syncd.tick()
+        assert syncd.report is not None
+        reports.append(syncd.report)
+
+    assert {(report.copied, report.already_there) for report in reports} == {(0, 0)}
+    assert {report.outcome for report in reports} == {"ok"}
