@@ -97,7 +97,7 @@ def test_a_large_organization_is_not_listed_whole_in_each_tick() -> None:
 
 
 def test_a_shard_that_fell_silent_long_ago_is_still_known_where_it_is_still_listed() -> None:
-    weather = Weather(days=6, slot_minutes=60, outages=0)
+    weather = Weather(days=6, slot_minutes=60, hours_late=0, weeks_late=0, outages=0)
     syncd = Syncd(Bucket(deliveries(1, SHARDS, weather), page_keys=1000), chance=random.Random(1))
     bucket = syncd.bucket
     bucket.advance(BEGIN + 7 * DAY)
