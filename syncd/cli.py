@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from syncd import __version__, aws_names, cli_setup, daemon, demo, logs, screen, session, status, upkeep
+from syncd import __version__, aws_names, cli_setup, logs, screen, session, status, upkeep
 from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration
@@ -68,6 +68,8 @@ def _version(
 @app.command()
 def run(config: ConfigOption = None) -> None:
     """The daemon: every job on its own schedule, until SIGTERM."""
+    from syncd import daemon
+
     sys.exit(daemon.run(load(config), now=time.time, tell=logs.teller()))
 
 
@@ -202,6 +204,8 @@ def show_demo(
     as_json: JsonOption = False,
 ) -> None:
     """The whole of it against an embedded AWS: nothing to configure, nothing left behind."""
+    from syncd import demo
+
     sys.exit(demo.run(keep=keep, as_json=as_json))
 
 

@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from syncd import (
-    check,
-    check_screen,
     checks,
     configfile,
     granting,
@@ -142,6 +140,8 @@ def _begin(answers: init.Answers, directory: Path, state_dir: Path | None, *, as
 @app.command("check")
 def show_check(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Tries each permission for real and changes nothing; says the remedy where one fails. Exit code 4 then."""
+    from syncd import check, check_screen
+
     configuration = load(config)
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
     found = check.check_jobs(configuration, session.chosen(configuration, jobs), installation)
