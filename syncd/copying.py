@@ -13,7 +13,7 @@ from syncd.comparing import compare, compare_existing
 from syncd.model import Copied, Failed, Transfer
 from syncd.parts import stream_in_parts
 from syncd.reading import Content, described, read, tags
-from syncd.s3 import Request, Side
+from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Steps, Terms, failure_of
 from syncd.writing import write
 
@@ -39,7 +39,23 @@ def _stream_whole(transfer: Transfer, terms: Terms) -> Steps:
         if known is not None:
             return known
     source_tags = yield from tags(transfer.object, source.headers, terms)
-    request = Request(
+    request = _put(transfer, terms, source, digest, source_tags)
+    answer = yield from write(request)
+    if answer.status == 403 and source_tags:
+        # To write tags is a permission of its own; the object matters more than they do.
+        request = _put(transfer, terms, source, digest, [])
+        answer = yield from write(request)
+    if answer.is_ok:
+        return Copied(transfer)
+    if answer.status == 412:
+        return (yield from compare_existing(transfer, terms, content))
+    raise failure_of(answer, request, terms)
+
+
+def _put(
+    transfer: Transfer, terms: Terms, source: Answer, digest: bytes, source_tags: list[tuple[str, str]]
+) -> Request:
+    return Request(
         "PutObject",
         Side.DESTINATION,
         "PUT",
@@ -56,9 +72,3 @@ def _stream_whole(transfer: Transfer, terms: Terms) -> Steps:
         ),
         source.body,
     )
-    answer = yield from write(request)
-    if answer.is_ok:
-        return Copied(transfer)
-    if answer.status == 412:
-        return (yield from compare_existing(transfer, terms, content))
-    raise failure_of(answer, request, terms)

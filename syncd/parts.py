@@ -2,15 +2,13 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Generator, Sequence
 
-from syncd import failures, s3
 from syncd.comparing import compare, compare_existing, head
 from syncd.model import Copied, Transfer
 from syncd.reading import Content, described, read, read_through, tags
-from syncd.s3 import Answer, Request, Side
-from syncd.terms import CopyFailed, Steps, Terms, failure_of, named
-from syncd.writing import write
+from syncd.s3 import Answer, Side
+from syncd.terms import CopyFailed, Steps, Terms, failure_of
+from syncd.uploads import Upload, begin_upload
 
 
 def stream_in_parts(transfer: Transfer, terms: Terms) -> Steps:
@@ -24,54 +22,38 @@ def stream_in_parts(transfer: Transfer, terms: Terms) -> Steps:
         raise failure_of(there, looked, terms)
     first = yield from read(transfer.object, terms, (0, terms.part_size))
     source_tags = yield from tags(transfer.object, first.headers, terms)
-    upload = yield from _begin_upload(transfer, terms, (*described(first.headers), *source_tags))
+    description = (*described(first.headers), *source_tags)
+    upload = yield from begin_upload(transfer, terms, Side.DESTINATION, description)
     try:
-        return (yield from _upload_parts(transfer, terms, first, upload))
+        return (yield from _upload_parts(upload, first))
     except CopyFailed:
-        yield _upload_request(transfer, terms, "AbortMultipartUpload", "DELETE", [("uploadId", upload)])
+        yield upload.abort()
         raise
 
 
-def _upload_parts(transfer: Transfer, terms: Terms, part: Answer, upload: str) -> Steps:
+def _upload_parts(upload: Upload, part: Answer) -> Steps:
+    transfer, terms = upload.transfer, upload.terms
     size = transfer.object.size_bytes
     done: list[tuple[str, str]] = []
     digests: list[bytes] = []
     start = 0
     while True:
         digest = hashlib.sha256(part.body).digest()
-        request = _upload_request(
-            transfer,
-            terms,
-            "UploadPart",
-            "PUT",
-            [("partNumber", str(len(done) + 1)), ("uploadId", upload)],
-            (("x-amz-sdk-checksum-algorithm", "SHA256"), ("x-amz-checksum-sha256", b64encode(digest).decode())),
-            part.body,
-        )
-        answer = yield request
-        if not answer.is_ok:
-            raise failure_of(answer, request, terms)
-        done.append((answer.headers.get("etag", "").strip('"'), b64encode(digest).decode()))
+        checksum = b64encode(digest).decode()
+        headers = (("x-amz-sdk-checksum-algorithm", "SHA256"), ("x-amz-checksum-sha256", checksum))
+        _, written = yield from upload.part("UploadPart", len(done) + 1, headers, part.body)
+        done.append((written.headers.get("etag", "").strip('"'), checksum))
         digests.append(digest)
         start += len(part.body)
         if start >= size:
             break
         part = yield from read(transfer.object, terms, (start, min(terms.part_size, size - start)))
-    request = _upload_request(
-        transfer,
-        terms,
-        "CompleteMultipartUpload",
-        "POST",
-        [("uploadId", upload)],
-        (("if-none-match", "*"), ("content-type", "application/xml")),
-        s3.complete_body(done),
-    )
-    answer = yield from write(request)
+    request, answer = yield from upload.complete(done)
     if answer.is_ok:
         return Copied(transfer)
     content = Content(None, size, digests)
     if answer.status == 412:
-        yield _upload_request(transfer, terms, "AbortMultipartUpload", "DELETE", [("uploadId", upload)])
+        yield upload.abort()
         return (yield from compare_existing(transfer, terms, content))
     if answer.status == 404:
         # The runtime sends a request again whose answer was lost: the first one may have completed the upload.
@@ -79,49 +61,3 @@ def _upload_parts(transfer: Transfer, terms: Terms, part: Answer, upload: str) -
         if known is not None:
             return known
     raise failure_of(answer, request, terms)
-
-
-def _begin_upload(
-    transfer: Transfer, terms: Terms, description: Sequence[tuple[str, str]]
-) -> Generator[Request, Answer, str]:
-    request = Request(
-        "CreateMultipartUpload",
-        Side.DESTINATION,
-        "POST",
-        transfer.destination_key,
-        "uploads=",
-        (
-            *description,
-            *terms.landing,
-            ("x-amz-checksum-algorithm", "SHA256"),
-            ("x-amz-expected-bucket-owner", terms.destination_owner),
-        ),
-    )
-    answer = yield request
-    if not answer.is_ok:
-        raise failure_of(answer, request, terms)
-    try:
-        return s3.text_of(answer.body, "InitiateMultipartUploadResult", "UploadId")
-    except s3.MalformedAnswer as error:
-        raise CopyFailed(failures.UNEXPECTED, f"{named(request, terms)}: {error}") from error
-
-
-def _upload_request(
-    transfer: Transfer,
-    terms: Terms,
-    operation: str,
-    method: str,
-    query: list[tuple[str, str]],
-    headers: tuple[tuple[str, str], ...] = (),
-    body: bytes = b"",
-) -> Request:
-    owner = ("x-amz-expected-bucket-owner", terms.destination_owner)
-    return Request(
-        operation,
-        Side.DESTINATION,
-        method,
-        transfer.destination_key,
-        s3.query_string(query),
-        (*headers, owner),
-        body,
-    )

@@ -10,8 +10,8 @@ any                                       being copied or tried         skip: in
                                           in this tick
 any                                       conflict, same ETag           skip: conflict_known
 any                                       failed, its time not come     skip: backing_off
-archived storage class                    unknown                       skip: archived
 LastModified before the start of the job  unknown                       skip: before_start
+archived storage class                    unknown                       skip: archived
 any                                       unknown                       copy
 """
 

@@ -4,15 +4,15 @@ Above 5 GB an object is copied in parts (UploadPartCopy). What S3 answers here t
 from a source that has changed only by words, so either is looked into by reading (`copying.stream`).
 """
 
-from collections.abc import Generator
 from dataclasses import replace
 
 from syncd import failures, s3
 from syncd.copying import stream
 from syncd.model import Copied, Failed, Transfer
 from syncd.reading import described
-from syncd.s3 import Answer, Request, Side
-from syncd.terms import CopyFailed, Steps, Terms, failure_of
+from syncd.s3 import Request, Side
+from syncd.terms import CopyFailed, Steps, Terms, failure_of, named
+from syncd.uploads import Upload, begin_upload
 from syncd.writing import write
 
 # "CopyObject: … you can create a copy of an object up to 5 GB in a single atomic action" (S3 API Reference).
@@ -69,15 +69,6 @@ def _source_of(transfer: Transfer, terms: Terms) -> list[tuple[str, str]]:
 
 
 def _copy_in_parts(transfer: Transfer, terms: Terms) -> Steps:
-    upload = yield from _begin(transfer, terms)
-    try:
-        return (yield from _copy_parts(transfer, terms, upload))
-    except CopyFailed:
-        yield _upload_request(transfer, terms, "AbortMultipartUpload", "DELETE", [("uploadId", upload)])
-        raise
-
-
-def _begin(transfer: Transfer, terms: Terms) -> Generator[Request, Answer, str]:
     # UploadPartCopy carries no metadata: what the object is described by goes into the beginning of the upload.
     look = Request(
         "HeadObject",
@@ -90,65 +81,31 @@ def _begin(transfer: Transfer, terms: Terms) -> Generator[Request, Answer, str]:
     source = yield look
     if not source.is_ok:
         raise failure_of(source, look, terms)
-    headers = (*described(source.headers), *terms.landing, ("x-amz-checksum-algorithm", "SHA256"))
-    request = _upload_request(transfer, terms, "CreateMultipartUpload", "POST", [("uploads", "")], headers)
-    answer = yield request
-    if not answer.is_ok:
-        raise failure_of(answer, request, terms)
+    upload = yield from begin_upload(transfer, terms, Side.COPY, described(source.headers))
     try:
-        return s3.text_of(answer.body, "InitiateMultipartUploadResult", "UploadId")
-    except s3.MalformedAnswer as error:
-        raise CopyFailed(failures.UNEXPECTED, f"CreateMultipartUpload: {error}") from error
+        return (yield from _copy_parts(upload))
+    except CopyFailed:
+        yield upload.abort()
+        raise
 
 
-def _copy_parts(transfer: Transfer, terms: Terms, upload: str) -> Steps:
+def _copy_parts(upload: Upload) -> Steps:
+    transfer, terms = upload.transfer, upload.terms
     size = transfer.object.size_bytes
     done: list[tuple[str, str]] = []
     for start in range(0, size, COPY_PART_BYTES):
         span = f"bytes={start}-{min(start + COPY_PART_BYTES, size) - 1}"
-        request = _upload_request(
-            transfer,
-            terms,
-            "UploadPartCopy",
-            "PUT",
-            [("partNumber", str(len(done) + 1)), ("uploadId", upload)],
-            (*_source_of(transfer, terms), ("x-amz-copy-source-range", span)),
-        )
-        answer = yield request
-        if not answer.is_ok:
-            raise failure_of(answer, request, terms)
+        headers = (*_source_of(transfer, terms), ("x-amz-copy-source-range", span))
+        request, answer = yield from upload.part("UploadPartCopy", len(done) + 1, headers)
         try:
             etag = s3.text_of(answer.body, "CopyPartResult", "ETag").strip('"')
             done.append((etag, s3.text_of(answer.body, "CopyPartResult", "ChecksumSHA256")))
         except s3.MalformedAnswer as error:
-            raise CopyFailed(failures.UNEXPECTED, f"UploadPartCopy: {error}") from error
-    request = _upload_request(
-        transfer,
-        terms,
-        "CompleteMultipartUpload",
-        "POST",
-        [("uploadId", upload)],
-        (("if-none-match", "*"), ("content-type", "application/xml")),
-        s3.complete_body(done),
-    )
-    answer = yield from write(request)
+            raise CopyFailed(failures.UNEXPECTED, f"{named(request, terms)}: {error}") from error
+    request, answer = yield from upload.complete(done)
     if answer.is_ok:
         return Copied(transfer)
     if answer.status == 412:
-        yield _upload_request(transfer, terms, "AbortMultipartUpload", "DELETE", [("uploadId", upload)])
+        yield upload.abort()
         return (yield from stream(transfer._replace(compare_first=True), terms))
     raise failure_of(answer, request, terms)
-
-
-def _upload_request(
-    transfer: Transfer,
-    terms: Terms,
-    operation: str,
-    method: str,
-    query: list[tuple[str, str]],
-    headers: tuple[tuple[str, str], ...] = (),
-    body: bytes = b"",
-) -> Request:
-    owner = ("x-amz-expected-bucket-owner", terms.destination_owner)
-    key = transfer.destination_key
-    return Request(operation, Side.COPY, method, key, s3.query_string(query), (*headers, owner), body)

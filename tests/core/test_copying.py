@@ -309,3 +309,31 @@ def test_a_write_that_meets_others_three_times_is_given_up() -> None:
     outcome = walk(WHOLE, read(), CONCURRENT, CONCURRENT, CONCURRENT).outcome
 
     assert "409 ConditionalRequestConflict" in detail(outcome)
+
+
+def test_tags_go_along_where_they_may_be_read_and_written() -> None:
+    tagged = read(x_amz_tagging_count="1")
+    document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a b</Value></Tag></TagSet></Tagging>")
+
+    walked = walk(transfer_of(ITEM), tagged, document, ok(b""))
+
+    assert [request.operation for request in walked.requests] == ["GetObject", "GetObjectTagging", "PutObject"]
+    assert dict(walked.requests[2].headers)["x-amz-tagging"] == "team=a%20b"
+
+
+def test_an_object_whose_tags_may_not_be_written_is_written_without_them() -> None:
+    tagged = read(x_amz_tagging_count="1")
+    document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>")
+
+    walked = walk(transfer_of(ITEM), tagged, document, refused(403, "AccessDenied"), ok(b""))
+
+    assert isinstance(walked.outcome, Copied)
+    assert "x-amz-tagging" not in dict(walked.requests[3].headers)
+
+
+def test_tags_that_may_not_be_read_are_left_behind() -> None:
+    tagged = read(x_amz_tagging_count="1")
+
+    walked = walk(transfer_of(ITEM), tagged, refused(403, "AccessDenied"), ok(b""))
+
+    assert isinstance(walked.outcome, Copied)
