@@ -151,7 +151,9 @@ class Tick:
             JobFailed: nothing that the ledger knows was listed, though some of it should have been.
         """
         task = self._task
-        if task.window is not None or self._recorder.known_listed or self._stop.is_set():
+        # What was found at the destination already was listed before, even where a damaged ledger has forgotten it.
+        listed_before = self._recorder.known_listed + self._recorder.already_there
+        if task.window is not None or listed_before or self._stop.is_set():
             return
         since = self._began_at - task.pace.recent
         for visit in self._survey.visits.values():

@@ -118,9 +118,10 @@ class Stage:
         return Counter(request.operation for request in self.server.requests)
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether the server is answering nothing."""
-        return self.server._in_flight == 0
+    def is_deserted(self) -> bool:
+        """Whether no client is connected any more: what those that died had sent has been dealt with."""
+        assert self.server._http is not None
+        return not self.server._http._connections
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the surrounding environment but where programs are; on AWS's side only what a test adds."""

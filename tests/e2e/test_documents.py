@@ -176,12 +176,18 @@ def test_the_version_is_printed(stage: Stage) -> None:
     assert ran.stdout.split()[1][0].isdigit()
 
 
-VERBS = ("run", "tick", "catch-up", "plan", "status", "policies", "demo")
+VERBS = {"run", "tick", "catch-up", "plan", "check", "status", "policies", "ledger", "init", "demo"}
 
 
-@pytest.mark.parametrize("verb", ["", *VERBS])
-def test_every_verb_of_the_contract_has_a_help(stage: Stage, verb: str) -> None:
-    ran = stage.syncd(*([verb] if verb else []), "--help", with_config=False)
+def test_the_help_names_every_verb_of_the_contract(stage: Stage) -> None:
+    ran = stage.syncd("--help", with_config=False)
 
     assert ran.code == 0
-    assert "Usage" in ran.stdout
+    assert set(ran.stdout.split()) >= VERBS
+
+
+def test_a_verb_has_a_help_of_its_own(stage: Stage) -> None:
+    ran = stage.syncd("catch-up", "--help", with_config=False)
+
+    assert ran.code == 0
+    assert {"--from", "--to", "--account", "--region", "--config", "--json"} <= set(ran.stdout.split())

@@ -24,17 +24,17 @@ def begun(stage: Stage, now: datetime) -> tuple[str, ...]:
 
 
 def kill_at(stage: Stage, command: tuple[str, ...], request: int) -> int:
-    """Kills the command with SIGKILL at its request of this number, and waits until the server is quiet."""
+    """Kills the command with SIGKILL at its request of this number, and waits until the server has dealt with it."""
     stage.server.forget_requests()
     with stage.start(*command) as process:
         wait_until(lambda: len(stage.server.requests) >= request or not process.is_alive, what="the moment to kill")
         process.signal(signal.SIGKILL)
         code = process.ended().code
-    wait_until(lambda: stage.is_quiet, what="the end of what was in flight")
+    wait_until(lambda: stage.is_deserted, what="the end of what was in flight")
     return code
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_after_any_kills_the_same_command_completes_the_replica_and_overwrites_nothing(
     stage: Stage, now: datetime, seed: int
 ) -> None:
@@ -106,7 +106,7 @@ def test_writes_that_land_after_the_death_of_their_run_are_recognised(stage: Sta
         process.signal(signal.SIGKILL)
         process.ended()
     dead.set()
-    wait_until(lambda: stage.is_quiet, what="the end of what was in flight")
+    wait_until(lambda: stage.is_deserted, what="the end of what was in flight")
     landed = len(stage.replica())
     last = stage.syncd(*command)
 

@@ -55,8 +55,6 @@ def test_ten_thousand_objects_are_copied_once_and_then_only_what_is_new(stage: S
 
 VARIANTS = {
     "named accounts": ({"source.accounts": list(ACCOUNTS[:3])}, Trail()),
-    "a trail prefix": ({"source.prefix": "audit/trails"}, Trail(prefix="audit/trails")),
-    "an organization": ({"source.organization_id": "o-exampleorgid"}, Trail(organization_id="o-exampleorgid")),
     "an organization and a trail prefix": (
         {"source.organization_id": "o-exampleorgid", "source.prefix": "org"},
         Trail(prefix="org", organization_id="o-exampleorgid"),

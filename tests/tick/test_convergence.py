@@ -328,7 +328,7 @@ def test_source_and_destination_converge_whatever_happens() -> None:
         Convergence,
         settings=settings(
             derandomize=True,
-            max_examples=500,
+            max_examples=300,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
