@@ -10,6 +10,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from syncd import failures
 from syncd.config import Consumer, Job, Role
@@ -304,6 +305,10 @@ def _told(call: str, remedy: str) -> Iterator[None]:
         ) from error
     except BotoCoreError as error:
         raise JobFailed(failures.CONNECTION, f"{call}: {error}", failures.REMEDIES[failures.CONNECTION]) from error
+    except (ResponseParserError, KeyError):
+        # botocore quotes the answer, which may hold credentials, in what it raises: nothing of it may go on.
+        detail = f"{call}: the answer is not one of STS"
+        raise JobFailed(failures.UNEXPECTED, detail, "check endpoints.sts, and that no proxy answers for it") from None
 
 
 def _status(error: ClientError) -> int:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
-from faulty import Call, Request, Status
+from faulty import Call, CorruptBody, ErrorIn200, Request, Status
+from faulty.faults import Action
 from program import Ran
 from stage import Stage
 
@@ -173,6 +174,18 @@ def test_a_destination_that_may_not_be_listed_is_written_to_all_the_same(stage: 
 
     assert (ran.code, ran.job["copied"]) == (0, 1)
     assert "s3:ListBucket" in ran.stderr
+
+
+@pytest.mark.parametrize("fault", [CorruptBody(), ErrorIn200()], ids=["garbled", "another document"])
+def test_an_answer_that_is_not_one_of_sts_is_told_and_nothing_of_it_is_shown(stage: Stage, fault: Action) -> None:
+    stage.job()
+    stage.server.faults.add("AssumeRole", fault)
+
+    ran = stage.syncd("tick", "--json")
+
+    error = assert_failed(ran, "unexpected_answer")
+    assert "AssumeRole" in error["detail"]
+    assert "AccessKey" not in ran.stdout + ran.stderr
 
 
 def test_a_wrong_region_is_told(stage: Stage) -> None:
