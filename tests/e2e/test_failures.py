@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from builders import ACCOUNTS, REGIONS, Trail, days_before
-from faulty import CorruptBody, DropConnection, ShortBody, Status, WrongChecksum, on
+from faulty import Call, CorruptBody, DropConnection, Request, ShortBody, Status, WrongChecksum, on
 from faulty.faults import Action
 from stage import Stage
 
@@ -86,6 +86,41 @@ def test_an_object_that_vanishes_between_listing_and_reading_is_reported_once(st
 
     assert (finding.code, reasons(finding.job), finding.job["copied"]) == (3, {gone: "object_gone"}, len(others))
     assert (later.code, later.job["failed_count"]) == (0, 0)
+
+
+def test_an_object_that_changes_between_listing_and_reading_is_copied_as_the_next_tick_lists_it(
+    stage: Stage, now: datetime
+) -> None:
+    (key,) = stage.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=20))])
+    stage.job()
+
+    def change(_: Request) -> None:
+        stage.server.put(stage.world.bucket, key, b"changed", last_modified=now)
+
+    stage.server.faults.add(on("GetObject", key=key), Call(change), times=1)
+
+    first = stage.syncd("tick", "--json")
+    second = stage.syncd("tick", "--json")
+
+    assert (first.code, reasons(first.job)) == (3, {key: "object_changed"})
+    assert (second.code, second.job["copied"]) == (0, 1)
+    assert stage.replica() == stage.source()
+
+
+def test_a_page_that_cannot_be_had_fails_the_job_and_moves_no_cursor(stage: Stage, now: datetime) -> None:
+    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days_before(now, 5), logs=250))
+    stage.job()
+    fault = stage.server.faults.add(lambda request: "continuation-token" in request.query, Status(403, "AccessDenied"))
+
+    failed = stage.syncd("tick", "--json")
+    stage.server.faults.remove(fault)
+    healed = stage.syncd("tick", "--json")
+
+    assert (failed.code, failed.job["error"]["reason"]) == (1, "access_denied")
+    assert failed.job["complete_until"] is None
+    assert (healed.code, failed.job["copied"] + healed.job["copied"]) == (0, len(keys))
+    assert stage.replica() == stage.source()
+    assert set(stage.watched().writes.values()) == {1}
 
 
 def test_a_refused_write_is_reported_and_names_the_destination(stage: Stage, now: datetime) -> None:
