@@ -66,11 +66,14 @@ def _version(
 
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """The daemon: every job on its own schedule, until SIGTERM."""
     from syncd import daemon
 
-    sys.exit(daemon.run(load(config), now=time.time, tell=logs.teller()))
+    code = daemon.run(load(config), now=time.time, tell=logs.teller())
+    if as_json:
+        sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
+    sys.exit(code)
 
 
 @app.command()
@@ -140,11 +143,16 @@ def ledger_rebuild(jobs: JobsArgument = None, *, config: ConfigOption = None, as
 
 
 @ledger_app.command("export")
-def ledger_export(jobs: JobsArgument = None, *, config: ConfigOption = None) -> None:
-    """Every row as JSON, one a line."""
+def ledger_export(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Every row as JSON, one a line; with --json all of them in one document."""
     configuration = load(config)
-    for row in upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration)):
-        sys.stdout.write(json.dumps(row) + "\n")
+    rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
+    separator = ""
+    sys.stdout.write('{"rows": [' if as_json else "")
+    for row in rows:
+        sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
+        separator = ", " if as_json else ""
+    sys.stdout.write("]}\n" if as_json else "")
 
 
 @quarantine_app.command("list")

@@ -122,3 +122,15 @@ def test_the_export_claims_nothing_that_the_destination_lacks(stage: Stage, now:
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     copied = [row["key"] for row in rows if row["type"] == "object"]
     assert sorted(copied) == sorted(set(keys) - {keys[2]})
+
+
+def test_the_export_in_one_document_holds_the_rows_of_the_lines(stage: Stage, now: datetime) -> None:
+    delivered(stage, now)
+    stage.job()
+    stage.syncd("tick")
+
+    lines = stage.syncd("ledger", "export")
+    document = stage.syncd("ledger", "export", "--json")
+
+    assert (lines.code, document.code) == (0, 0)
+    assert json.loads(document.stdout) == {"rows": [json.loads(line) for line in lines.stdout.splitlines()]}
