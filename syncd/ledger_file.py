@@ -140,9 +140,11 @@ class StateFile:
             LedgerCorrupt: others did not close it.
             LedgerFull, LedgerUnwritable: it cannot be moved.
         """
-        with translated(self.path), self._alone():
-            identity = identity_of(self.path)
-            return self._moved(identity) if identity in self._condemned else None
+        with translated(self.path), self._gate():
+            if identity_of(self.path) not in self._condemned:
+                return None
+            with self._alone():
+                return self._moved(identity_of(self.path))
 
     def _moved(self, identity: Identity | None) -> Path:
         target = self._free_name()
@@ -197,19 +199,35 @@ class StateFile:
 
     def _make_ready(self) -> Path | None:
         """Make or migrate the file; where that shows it to be corrupt, where it was moved to."""
-        with translated(self.path), self._alone():
-            identity = identity_of(self.path)
-            if identity is None or self.path.stat().st_size == 0:
-                for ending in ENDINGS[1:]:
-                    _sibling(self.path, ending).unlink(missing_ok=True)
-            if identity is None:
-                os.close(create_private(self.path))
-            try:
-                with translated(self.path), closing(connect(self.path, mode="rw")) as connection:
-                    make_ready(connection, self.path, self._schema)
-            except LedgerCorrupt:
-                return self._moved(identity)
-            return None
+        with translated(self.path), self._gate():
+            if self._is_ready():
+                # Somebody made it while this one waited, and may have it open for the length of a tick.
+                return None
+            with self._alone():
+                return self._made_ready()
+
+    def _is_ready(self) -> bool:
+        try:
+            self._filled_identity()
+            with closing(connect_readonly(self.path)) as connection:
+                self._require_version(connection)
+        except (NotReady, LedgerError, sqlite3.Error):
+            return False
+        return True
+
+    def _made_ready(self) -> Path | None:
+        identity = identity_of(self.path)
+        if identity is None or self.path.stat().st_size == 0:
+            for ending in ENDINGS[1:]:
+                _sibling(self.path, ending).unlink(missing_ok=True)
+        if identity is None:
+            os.close(create_private(self.path))
+        try:
+            with translated(self.path), closing(connect(self.path, mode="rw")) as connection:
+                make_ready(connection, self.path, self._schema)
+        except LedgerCorrupt:
+            return self._moved(identity)
+        return None
 
     def _filled_identity(self) -> Identity:
         identity = identity_of(self.path)
@@ -237,12 +255,20 @@ class StateFile:
         return held
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _gate(self) -> Iterator[None]:
+        """While nobody else can open the file, nor make or move it; those who have it open keep it."""
         gate = open_private(self.path.with_name("ledger.gate"))
-        held = None
         try:
             lock_patiently(gate, exclusive=True)
-            held = open_private(self.path.with_name("ledger.lock"))
+            yield
+        finally:
+            os.close(gate)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While nobody else has the file open. Needs the gate."""
+        held = open_private(self.path.with_name("ledger.lock"))
+        try:
             for _ in range(int(ALONE_SECONDS / _POLL_SECONDS)):
                 if lock_now(held, exclusive=True):
                     break
@@ -251,8 +277,7 @@ class StateFile:
                 raise LedgerCorrupt(f"{self.path} has to be moved or made, and others did not close it in time")
             yield
         finally:
-            _close(held)
-            os.close(gate)
+            os.close(held)
 
 
 def _sibling(path: Path, ending: str) -> Path:

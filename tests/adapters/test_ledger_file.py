@@ -5,7 +5,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 from builders_ledger import NOW, SHARD, copied, key, replica
@@ -387,3 +387,17 @@ def test_many_threads_make_one_file(file: LedgerFile) -> None:
 
     with file.open(replica(), "b") as ledger:
         assert len(ledger.known(SHARD, [key("2026-11-24", f"{number}") for number in range(64)])) == 64
+
+
+def test_those_who_come_while_it_is_made_need_not_wait_until_its_maker_has_closed_it(file: LedgerFile) -> None:
+    all_open = Barrier(16)
+
+    def tick(_: int) -> bool:
+        with file.open(replica(), "b"):
+            all_open.wait(20)
+            return True
+
+    with ThreadPoolExecutor(16) as pool:
+        opened = list(pool.map(tick, range(16)))
+
+    assert opened == [True] * 16
