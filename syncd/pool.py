@@ -32,6 +32,14 @@ OBJECTS_OUT = 192
 PARCELS_A_MESSAGE = 32
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
+# Bodies of megabytes come and go: memory that the C library gave back to the system each time would be mapped, faulted in
+# page by page and cleared each time, an eighth of what a copy in parts takes. One arena is enough for one core.
+_MALLOC = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
+    "MALLOC_TOP_PAD_": str(16 * 1024**2),
+}
 _DIED = "a copy worker ended unexpectedly"
 
 
@@ -42,7 +50,9 @@ class _Process:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "syncd.worker", str(theirs.fileno()), str(core), json.dumps(limits)]
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**_MALLOC, **os.environ}
+            )
         self._connection = Connection(ours.detach())
         self._sending = Lock()
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}

@@ -5,6 +5,7 @@ the engine keeps to one core (`docs/adr/`). A worker does what its parent says a
 job that it works for can be free: it holds that lock too.
 """
 
+import gc
 import json
 import os
 import signal
@@ -252,6 +253,9 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     if core >= 0:
         os.sched_setaffinity(0, {core})
+    # Copies make no cycles, and looking for some among a thousand requests in flight takes a tenth of a copy's time.
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
     Worker(Connection(descriptor), Limits(*json.loads(sys.argv[3]))).serve()
 
 

@@ -11,8 +11,10 @@ from faulty import FaultyS3, Status, on
 
 from syncd.errors import JobFailed
 from syncd.model import Copied, Failed, Outcome, Transfer
-from syncd.pool import WorkerPool
+from syncd.pool import OBJECTS_OUT, WorkerPool
 from syncd.ports import Copier
+
+MORE_THAN_ARE_OUT = OBJECTS_OUT + 64
 
 
 class Copying(NamedTuple):
@@ -167,7 +169,7 @@ def test_an_object_that_is_gone_or_changed_since_it_was_listed_fails_as_such(cop
 
 
 def test_nothing_is_begun_after_stop_and_what_was_begun_is_finished(copying: Copying) -> None:
-    transfers = put_many(copying, 50)
+    transfers = put_many(copying, MORE_THAN_ARE_OUT)
     stop = Event()
     taken: list[Transfer] = []
 
@@ -181,7 +183,7 @@ def test_nothing_is_begun_after_stop_and_what_was_begun_is_finished(copying: Cop
         outcomes.append(outcome)
         stop.set()
 
-    assert len(outcomes) < 50
+    assert len(outcomes) < MORE_THAN_ARE_OUT
     assert set(words(outcomes).values()) == {"Copied"}
     assert sorted(copying.replicas()) == sorted(words(outcomes))
     assert {outcome.transfer for outcome in outcomes} <= set(taken)
