@@ -39,8 +39,9 @@ bench: $(VENV)/.bench  ## syncd beside its peers, on the same server in the same
 simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what cursors of other kinds lose
 	@cd tests && ../$(BIN)/python -m simulation $(ARGS)
 
-scale: $(VENV)/.test  ## state files of a million and ten million objects
+scale: $(VENV)/.test  ## state files of a million and ten million objects, and a day of ticks over a million
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
+	@$(BIN)/python benchmarks/idle_day.py $(ARGS)
 
 lock:  ## resolves the lock files anew; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv" >&2; exit 1; }
