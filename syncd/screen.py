@@ -26,12 +26,16 @@ from syncd.pricing import PRICED_ON
 from syncd.recorder import Recorder
 from syncd.report import utc
 
+_UNBOUNDED = 10_000
 _GOOD, _BAD = "green", "red"
 
 
 def show(table: RenderableType) -> None:
-    """Print to stdout."""
-    Console().print(table)
+    """Print to stdout. In a pipe nothing is cut off or folded to the width of a screen that is not there."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    console.print(table)
 
 
 def size(count: float) -> str:

@@ -155,6 +155,15 @@ def test_one_unhealthy_job_of_two_is_enough(stage: Stage) -> None:
     assert (both.code, one.code) == (4, 0)
 
 
+def test_nothing_is_cut_off_in_a_pipe(stage: Stage) -> None:
+    name = "a-customers-long-name-and-that-of-the-region-that-it-lives-in"
+    stage.job("account-b", {"name": name})
+
+    status = stage.syncd("status")
+
+    assert name in status.stdout
+
+
 def test_status_for_people_names_the_job_and_what_is_wrong(stage: Stage) -> None:
     stage.job()
 
