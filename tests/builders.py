@@ -13,6 +13,8 @@ from typing import Any
 
 from faulty import FaultyS3, StoredObject
 
+from syncd.world import Consumer, World
+
 ACCOUNTS = ("222222222222", "333333333333", "444444444444", "555555555555", "666666666666", "012345678901")
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1", "us-gov-west-1")
 LOG, DIGEST = "CloudTrail", "CloudTrail-Digest"
@@ -108,6 +110,40 @@ def content(objects: Mapping[str, StoredObject], *, strip: str = "") -> dict[str
     return {
         key.removeprefix(strip): (item.body, dict(item.metadata), item.content_type, item.content_encoding)
         for key, item in objects.items()
+    }
+
+
+def profiles(world: World) -> str:
+    """A credentials file with a profile for each consumer."""
+    return "".join(
+        f"[{consumer.name}]\n"
+        f"aws_access_key_id = {consumer.access_key_id}\n"
+        f"aws_secret_access_key = {consumer.secret_access_key}\n"
+        for consumer in world.consumers
+    )
+
+
+def job_table(world: World, consumer: Consumer, credentials: Path, url: str) -> dict[str, Any]:
+    """The shortest job of a consumer of the world, which an S3 and STS at `url` serves."""
+    role: dict[str, Any] = {"arn": consumer.role_arn}
+    if consumer.external_id is not None:
+        role |= {"third_party": True, "external_id": consumer.external_id}
+    return {
+        "name": consumer.name,
+        "consumer": {
+            "account_id": consumer.account_id,
+            "profile": consumer.name,
+            "credentials_file": str(credentials),
+        },
+        "source": {
+            "account_id": world.account_id,
+            "bucket": world.bucket,
+            "region": world.region,
+            "accounts": list(consumer.accounts) or "*",
+            "role": role,
+        },
+        "destination": {"bucket": consumer.bucket, "region": world.region},
+        "endpoints": {"s3": url, "sts": url},
     }
 
 

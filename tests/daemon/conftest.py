@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from clocks import HandClock
 from faulty import FaultyS3
 from service import Service, ServiceManager
 
@@ -21,6 +22,12 @@ def manager() -> Iterator[ServiceManager]:
     """Somebody who listens as systemd does."""
     with contextlib.closing(ServiceManager()) as listening:
         yield listening
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """What tells the time to a test's own part of the daemon."""
+    return HandClock()
 
 
 @pytest.fixture

@@ -16,11 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builders import Delivery, changed, deliver, toml
+from builders import Delivery, changed, deliver, job_table, profiles, toml
 from faulty import FaultyS3
 from waiting import wait_until
-
-from syncd.world import Consumer
 
 PROGRAM = str(Path(sys.executable).parent / "syncd")
 LONGEST_SECONDS = 40.0
@@ -37,7 +35,7 @@ class Service:
         self.state = folder / "state"
         self.credentials = folder / "credentials"
         (folder / "jobs.d").mkdir()
-        self.credentials.write_text("".join(_profile(consumer) for consumer in self.world.consumers))
+        self.credentials.write_text(profiles(self.world))
         self.configure({})
 
     def configure(self, changes: Mapping[str, Any]) -> None:
@@ -47,34 +45,12 @@ class Service:
 
     def job(self, name: str, changes: Mapping[str, Any] | None = None) -> Path:
         """Writes the job file of a consumer of the world, which ticks each second unless it is changed."""
+        table = job_table(self.world, self.world.consumer(name), self.credentials, self.server.url)
         path = self.folder / "jobs.d" / f"{name}.toml"
         ahead = path.with_suffix(".new")
-        ahead.write_text(toml(changed(self._job(self.world.consumer(name)), changes or {})))
+        ahead.write_text(toml(changed(table, {"every": "1s", **(changes or {})})))
         ahead.rename(path)
         return path
-
-    def _job(self, consumer: Consumer) -> dict[str, Any]:
-        role: dict[str, Any] = {"arn": consumer.role_arn}
-        if consumer.external_id is not None:
-            role |= {"third_party": True, "external_id": consumer.external_id}
-        return {
-            "name": consumer.name,
-            "every": "1s",
-            "consumer": {
-                "account_id": consumer.account_id,
-                "profile": consumer.name,
-                "credentials_file": self.credentials,
-            },
-            "source": {
-                "account_id": self.world.account_id,
-                "bucket": self.world.bucket,
-                "region": self.world.region,
-                "accounts": list(consumer.accounts) or "*",
-                "role": role,
-            },
-            "destination": {"bucket": consumer.bucket, "region": self.world.region},
-            "endpoints": {"s3": self.server.url, "sts": self.server.url},
-        }
 
     def deliver(self, *deliveries: Delivery) -> list[str]:
         """New objects in the trail's bucket; their keys."""
@@ -226,11 +202,3 @@ class ServiceManager:
     def _read(self) -> None:
         while message := self._socket.recv(65536):
             self.messages.append(message.decode().split("\n"))
-
-
-def _profile(consumer: Consumer) -> str:
-    return (
-        f"[{consumer.name}]\n"
-        f"aws_access_key_id = {consumer.access_key_id}\n"
-        f"aws_secret_access_key = {consumer.secret_access_key}\n"
-    )

@@ -6,6 +6,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from clocks import HandClock
 from standings import NOW, board, late, standing
 from waiting import wait_until
 
@@ -16,20 +17,8 @@ from syncd.schedule import TICKS_AT_A_TIME
 from syncd.vigil import Objectives
 
 
-class Clock:
-    at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def flights(clock: Clock) -> Flights:
+def flights(clock: HandClock) -> Flights:
     return Flights(monotonic=clock.now)
 
 
@@ -52,7 +41,7 @@ def test_a_silent_scheduler_is_not_alive(flights: Flights) -> None:
     assert stuck_reason(flights, silent_seconds=90.0) == "the scheduler has shown no sign of life for 90 s"
 
 
-def test_one_tick_that_hangs_for_ever_is_that_jobs_matter(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+def test_one_tick_that_hangs_for_ever_is_that_jobs_matter(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
     fly(flights, stack, TICKS_AT_A_TIME - 1)
 
     clock.at += 10 * STALLED_SECONDS
@@ -61,7 +50,7 @@ def test_one_tick_that_hangs_for_ever_is_that_jobs_matter(flights: Flights, stac
     assert len(flights.stalled()) == TICKS_AT_A_TIME - 1
 
 
-def test_when_every_thread_hangs_the_daemon_is_not_alive(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+def test_when_every_thread_hangs_the_daemon_is_not_alive(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
     fly(flights, stack, TICKS_AT_A_TIME)
 
     clock.at += STALLED_SECONDS + 1
@@ -69,7 +58,7 @@ def test_when_every_thread_hangs_the_daemon_is_not_alive(flights: Flights, stack
     assert stuck_reason(flights, silent_seconds=0.0) is not None
 
 
-def test_a_long_tick_that_makes_progress_does_not_hang(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+def test_a_long_tick_that_makes_progress_does_not_hang(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
     counted: list[Any] = []
     (flight,) = fly(flights, stack, 1)
     on_progress = flights.progress(flight, counted.append)
@@ -82,7 +71,7 @@ def test_a_long_tick_that_makes_progress_does_not_hang(flights: Flights, stack: 
     assert len(counted) == 10
 
 
-def test_progress_is_counted_once_a_second_at_most(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+def test_progress_is_counted_once_a_second_at_most(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
     counted: list[Any] = []
     (flight,) = fly(flights, stack, 1)
     on_progress = flights.progress(flight, counted.append)
@@ -178,7 +167,7 @@ def test_a_job_that_is_new_has_its_objective_s_time_for_its_first_listing() -> N
     assert (early, told) == ([], [events.OBJECTIVE_MISSED])
 
 
-def test_a_stalled_tick_waits_for_nobody_to_be_told_apart(flights: Flights, stack: ExitStack, clock: Clock) -> None:
+def test_a_stalled_tick_waits_for_nobody_to_be_told_apart(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
     slow, _ = fly(flights, stack, 2)
     clock.at += STALLED_SECONDS + 1
     flights.progress(slow, lambda _: None)("recorder")  # type: ignore[arg-type]

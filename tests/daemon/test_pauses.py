@@ -1,6 +1,7 @@
 """A job whose role is refused waits longer and longer, and not at all when somebody asks."""
 
 import pytest
+from clocks import HandClock
 
 from syncd import failures
 from syncd.model import JobError
@@ -9,20 +10,8 @@ from syncd.pauses import LONGEST_SECONDS, Pauses, is_role_refusal
 REFUSED = JobError(reason=failures.ACCESS_DENIED, detail="AssumeRole by x of y: AccessDenied: no", remedy="mend it")
 
 
-class Clock:
-    at = 0.0
-
-    def now(self) -> float:
-        return self.at
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def pauses(clock: Clock) -> Pauses:
+def pauses(clock: HandClock) -> Pauses:
     return Pauses(monotonic=clock.now)
 
 
@@ -44,7 +33,7 @@ def test_a_job_that_ticks_seldom_is_not_asked_to_tick_more_often(pauses: Pauses)
     assert ends == [43200, 43200, 43200]
 
 
-def test_a_pause_holds_until_its_end(pauses: Pauses, clock: Clock) -> None:
+def test_a_pause_holds_until_its_end(pauses: Pauses, clock: HandClock) -> None:
     pauses.pause("a", REFUSED, period=1.0)
 
     held = pauses.holds("a")

@@ -8,12 +8,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from builders import Delivery, changed, content, deliver, toml
+from builders import Delivery, changed, content, deliver, job_table, profiles, toml
 from faulty import FaultyS3, StoredObject
 from faulty.store import Bucket
 from program import LONGEST_SECONDS, Ran, Running, running
 
-from syncd.world import Consumer
+_EACH_KEY = {
+    "every": "5m",
+    "start": "31d",
+    "source.prefix": "",
+    "source.regions": "*",
+    "source.kinds": ["CloudTrail", "CloudTrail-Digest"],
+    "source.role.duration": "1h",
+    "destination.prefix": "",
+}
 
 
 class WatchedBucket(Bucket):
@@ -49,7 +57,7 @@ class Stage:
         (folder / "home").mkdir()
         for consumer in self.world.consumers:
             self._watch(consumer.bucket, consumer.account_id)
-        self.credentials.write_text("".join(_profile(consumer) for consumer in self.world.consumers))
+        self.credentials.write_text(profiles(self.world))
         self.configure({})
 
     def configure(self, changes: Mapping[str, Any]) -> None:
@@ -61,35 +69,11 @@ class Stage:
         """Writes the job file of a consumer of the world, with dotted keys changed or removed (None)."""
         consumer = self.world.consumer(name)
         path = self.config.parent / "jobs.d" / f"{file or name}.toml"
-        path.write_text(toml(changed(self._job(consumer), changes or {})))
+        table = job_table(self.world, consumer, self.credentials, self.server.url)
+        path.write_text(
+            toml(changed(table, {**_EACH_KEY, "source.role.session_name": f"syncd-{name}", **(changes or {})}))
+        )
         return path
-
-    def _job(self, consumer: Consumer) -> dict[str, Any]:
-        role: dict[str, Any] = {"arn": consumer.role_arn, "session_name": f"syncd-{consumer.name}", "duration": "1h"}
-        if consumer.external_id is not None:
-            role |= {"third_party": True, "external_id": consumer.external_id}
-        return {
-            "name": consumer.name,
-            "every": "5m",
-            "start": "31d",
-            "consumer": {
-                "account_id": consumer.account_id,
-                "profile": consumer.name,
-                "credentials_file": self.credentials,
-            },
-            "source": {
-                "account_id": self.world.account_id,
-                "bucket": self.world.bucket,
-                "region": self.world.region,
-                "prefix": "",
-                "accounts": list(consumer.accounts) or "*",
-                "regions": "*",
-                "kinds": ["CloudTrail", "CloudTrail-Digest"],
-                "role": role,
-            },
-            "destination": {"bucket": consumer.bucket, "region": self.world.region, "prefix": ""},
-            "endpoints": {"s3": self.server.url, "sts": self.server.url},
-        }
 
     def deliver(self, deliveries: Iterable[Delivery], *, checksum_algorithm: str | None = None) -> list[str]:
         """New objects in the trail's bucket; their keys."""
@@ -161,11 +145,3 @@ def _integrity(path: Path) -> str:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
         return str(answer)
-
-
-def _profile(consumer: Consumer) -> str:
-    return (
-        f"[{consumer.name}]\n"
-        f"aws_access_key_id = {consumer.access_key_id}\n"
-        f"aws_secret_access_key = {consumer.secret_access_key}\n"
-    )
