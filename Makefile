@@ -36,6 +36,12 @@ format: $(VENV)/.test  ## lets ruff mend what it can
 bench: $(VENV)/.bench  ## syncd beside its peers, on the same server in the same run
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
+memory: $(VENV)/.bench  ## what a million copies hold in memory, beside twenty thousand: five minutes
+	@$(BIN)/python benchmarks/memory.py $(ARGS)
+
+vendor: $(VENV)/.test  ## a thousand jobs in one daemon, nothing new at any of them: ten minutes
+	@$(BIN)/python benchmarks/thousand_jobs.py $(ARGS)
+
 simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what cursors of other kinds lose
 	@cd tests && ../$(BIN)/python -m simulation $(ARGS)
 
@@ -71,4 +77,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench simulate scale lock
+.PHONY: help demo test check docs format bench memory vendor simulate scale lock
