@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from syncd import s3
+from syncd import failures, s3
 from syncd.check_source import place_checks
 from syncd.checks import Check, Status, not_tried
 from syncd.config import Job
@@ -16,6 +16,7 @@ from syncd.probing import (
     is_allowed_write,
     is_denied,
     probe_key,
+    remedy_for,
     told,
     without_owner,
     write_probe,
@@ -56,7 +57,7 @@ def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], re
     prefix, answer = refused[0]
     # Without it a tick writes conditionally; only a lost state costs more then.
     blind = "a lost state could not be rebuilt from the destination"
-    remedy = remedies.listing_replicas(answer.message) if is_denied(answer) else ""
+    remedy = remedies.listing_replicas(answer.message) if is_denied(answer) else remedy_for(answer)
     return Check(LIST, Status.WARNING, f"{told(end, 'ListObjectsV2', prefix, answer)}; {blind}", remedy)
 
 
@@ -83,13 +84,14 @@ def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies
 def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
     if answer.code == "AccessControlListNotSupported":
         return "remove destination.acl from the job: the bucket takes no ACLs"
-    if "kms" in (answer.code + answer.message).lower() and not is_denied(answer):
-        return (
-            f"correct destination.kms_key_id ({job.destination.kms_key_id}): a key of the bucket's own region, enabled"
-        )
+    key_id = job.destination.kms_key_id
+    if key_id is not None and "kms" in (answer.code + answer.message).lower() and not is_denied(answer):
+        return f"correct destination.kms_key_id ({key_id}): a key of the bucket's own region, enabled"
     if is_denied(answer):
         return remedies.writing(answer.message)
-    return "look at the answer quoted here, and at [destination] in the job"
+    if answer.status == 400 and remedy_for(answer) == failures.remedy_of(failures.UNEXPECTED):
+        return "look at the answer quoted here, and at [destination] in the job"
+    return remedy_for(answer)
 
 
 def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
@@ -102,7 +104,7 @@ def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) ->
     detail = told(end, "GetObject", key, answer)
     if is_denied(answer) and not can_list:
         return Check(READ, Status.INFORMATION, f"{detail}; whether it is allowed shows once {LIST} is")
-    remedy = remedies.comparing(answer.message) if is_denied(answer) else "look at the answer quoted here"
+    remedy = remedies.comparing(answer.message) if is_denied(answer) else remedy_for(answer)
     return Check(READ, Status.FAILED, f"{detail}; a replica that is there already could not be compared", remedy)
 
 

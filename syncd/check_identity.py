@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from syncd import failures
+from syncd import failures, refusals
 from syncd.checks import Check, Status, not_tried
 from syncd.config import Job, Role
 from syncd.ends import Principal
@@ -43,8 +41,10 @@ def clock_check(job: Job, installation: Installation) -> Check:
     identities = installation.identities
     try:
         principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))
-    except (JobFailed, BotoCoreError) as error:
-        return not_tried(CLOCK, f"there are no credentials to ask with ({error})")
+    except JobFailed as error:
+        if error.reason == failures.CLOCK_SKEWED:
+            return Check(CLOCK, Status.FAILED, error.detail, error.remedy)
+        return not_tried(CLOCK, f"there are no credentials to ask with ({error.detail})")
     end = end_of(job, Side.DESTINATION, principal, installation, Counter())
     before = installation.now()
     answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, "", end.owner))
@@ -57,7 +57,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
     skew = max(before - (theirs + 1), theirs - after, 0.0)
     here = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     detail = f"this machine's clock says {here}, {skew:.0f} s from that of {end.address.host}"
-    remedy = "set this machine's clock by NTP (such as chrony or systemd-timesyncd)"
+    remedy = failures.remedy_of(failures.CLOCK_SKEWED)
     if skew >= _SKEW_REFUSED_SECONDS:
         return Check(CLOCK, Status.FAILED, f"{detail}; AWS refuses requests signed so far off", remedy)
     if skew >= _SKEW_NOTICED_SECONDS:
@@ -110,14 +110,16 @@ def _external_id_check(
 ) -> Check:
     """An external ID protects only if the role is refused without it."""
     without = _assumed(job, role, consumer, installation, requests, external_id=None)
-    if isinstance(without, FixedPrincipal):
-        return Check(
-            EXTERNAL_ID,
-            Status.WARNING,
-            f"AssumeRole by {consumer.name} of {role.arn} without an external ID: allowed, so the ID protects nobody",
-            remedies.trusting(),
-        )
-    return Check(EXTERNAL_ID, Status.OK, f"{role.arn} is refused to {consumer.name} without the external ID")
+    if isinstance(without, JobFailed):
+        if without.reason != failures.ACCESS_DENIED:
+            return not_tried(EXTERNAL_ID, without.detail)
+        return Check(EXTERNAL_ID, Status.OK, f"{role.arn} is refused to {consumer.name} without the external ID")
+    return Check(
+        EXTERNAL_ID,
+        Status.WARNING,
+        f"AssumeRole by {consumer.name} of {role.arn} without an external ID: allowed, so the ID protects nobody",
+        remedies.trusting(),
+    )
 
 
 def _assumed(
@@ -128,20 +130,21 @@ def _assumed(
     requests: Counter[str],
     *,
     external_id: str | None,
-) -> FixedPrincipal | str:
+) -> FixedPrincipal | JobFailed:
     """A session of the role as its own policies leave it, or why there is none."""
     requests["AssumeRole"] += 1
     more = {} if external_id is None else {"ExternalId": external_id}
     sts = installation.identities.sts(job, consumer.current())
     try:
-        answer = sts.assume_role(
-            RoleArn=role.arn,
-            RoleSessionName=role.session_name,
-            DurationSeconds=_PROBE_SESSION_SECONDS,
-            **more,
-        )["Credentials"]
-    except (ClientError, BotoCoreError) as error:
-        return str(error)
+        with refusals.told(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=external_id):
+            answer = sts.assume_role(
+                RoleArn=role.arn,
+                RoleSessionName=role.session_name,
+                DurationSeconds=_PROBE_SESSION_SECONDS,
+                **more,
+            )["Credentials"]
+    except JobFailed as error:
+        return error
     return FixedPrincipal(
         f"{role.arn} (without session policy)",
         Credentials(
@@ -154,45 +157,19 @@ def _assumed(
 
 
 def _assume_remedy(error: JobFailed, remedies: Remedies, role: Role) -> str:
-    code, message = _answered(error)
-    if code in ("AccessDenied", "AccessDeniedException"):
+    _, message = refusals.answered(error.__cause__)
+    if error.reason == failures.ACCESS_DENIED:
         return remedies.assuming(message)
-    if code == "ValidationError" and "DurationSeconds" in message:
-        if "chaining" in message:
-            return 'set source.role.duration = "1h": a role that another role assumes lasts no longer'
+    if error.reason == failures.SESSION_TOO_LONG and "chaining" not in message:
         name = role.arn.rpartition("/")[2]
         return (
             f"lower source.role.duration, or in account {role.account_id} raise the role's maximum: aws iam update-role"
             f" --role-name {name} --max-session-duration {int(role.duration.total_seconds())}"
         )
-    if code == "RegionDisabledException":
-        return f"activate the STS endpoint of this region in account {role.account_id} (IAM, account settings)"
-    if code in ("MalformedPolicyDocument", "PackedPolicyTooLarge"):
-        return "name fewer accounts in source.accounts, so that the session policy stays small"
     return error.remedy
 
 
 def _identity_remedy(job: Job, error: JobFailed) -> str:
-    code, message = _answered(error)
-    account_id = job.consumer.account_id
-    if "xpired" in message and code == "SignatureDoesNotMatch":
-        return "set this machine's clock"
-    if code == "SignatureDoesNotMatch":
-        return "correct the secret access key: it is not the one that belongs to this access key ID"
-    if code in ("InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException"):
-        return (
-            f"give the user in account {account_id} a new access key, or activate this one:"
-            " it was deleted, made inactive, mistyped, or is of another partition"
-        )
     if error.reason == failures.ROOT_CALLER:
-        return f"{error.remedy}; make one in account {account_id}: aws iam create-user --user-name syncd"
+        return f"{error.remedy}; make one in account {job.consumer.account_id}: aws iam create-user --user-name syncd"
     return error.remedy
-
-
-def _answered(error: JobFailed) -> tuple[str, str]:
-    """AWS's code and message behind a failure; empty where AWS was not reached."""
-    cause = error.__cause__
-    if not isinstance(cause, ClientError):
-        return "", ""
-    answer = cause.response.get("Error", {})
-    return str(answer.get("Code", "")), str(answer.get("Message", ""))

@@ -17,6 +17,7 @@ from syncd.probing import (
     is_allowed_write,
     is_denied,
     probe_key,
+    remedy_for,
     write_probe,
 )
 from syncd.remedies import Remedies
@@ -40,22 +41,27 @@ def copy_modes_check(
     signers = {"consumer": actors.consumer}
     if actors.wide is not None and job.source.role is not None:
         signers["role"] = actors.wide
-    works = {}
+    answers = {}
     for name, principal in signers.items():
         key = probe_key(replica_prefixes(job)[0])
         end = replace(destination, principal=principal)
-        answer = ask(end, copy_probe(source, newest, key, destination.owner))
-        works[name] = answer.status == 412
+        answers[name] = answer = ask(end, copy_probe(source, newest, key, destination.owner))
         if answer.is_ok:
             return Check(
                 COPY_MODES, Status.WARNING, cleared(end, Side.DESTINATION, key), 'set destination.copy = "stream"'
             )
-    able = [name for name, is_able in works.items() if is_able]
-    found = f"server-side by the {' or the '.join(able)}, and stream" if able else "stream; server-side is denied to"
-    detail = found if able else f"{found} {' and '.join(f'the {name}' for name in works)}"
+    able = [name for name, answer in answers.items() if answer.status == 412]
+    refused = " and ".join(f"the {name} ({answer.code or answer.status})" for name, answer in answers.items())
+    detail = (
+        f"server-side by the {' or the '.join(able)}, and stream" if able else f"stream; not server-side by {refused}"
+    )
     signer = "role" if policies.copies_by_role(job) else "consumer"
-    if wanted == "server-side" and not works.get(signer):
-        return Check(COPY_MODES, Status.FAILED, detail, remedies.copying())
+    if wanted == "server-side" and signer not in able:
+        told = answers.get(signer)
+        is_otherwise = told is not None and told.status != 404 and not is_denied(told)
+        return Check(
+            COPY_MODES, Status.FAILED, detail, remedy_for(told) if told and is_otherwise else remedies.copying()
+        )
     return Check(COPY_MODES, Status.INFORMATION, detail)
 
 

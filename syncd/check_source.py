@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from syncd import recall, s3
+from syncd import failures, recall, s3
 from syncd.checks import Check, Status, not_tried
 from syncd.cloudtrail import Node, children, roots
 from syncd.config import Job
@@ -11,7 +11,7 @@ from syncd.ends import End
 from syncd.errors import JobFailed
 from syncd.layout import Layout, day_start
 from syncd.model import LogObject, Range, Shard
-from syncd.probing import ask, is_denied, is_elsewhere, region_told, told, without_owner
+from syncd.probing import ask, is_denied, is_elsewhere, region_told, remedy_for, told, without_owner
 from syncd.remedies import Remedies
 from syncd.s3 import Answer, Request, Side
 from syncd.scope import layout_of, scope_of, shard_of, source_prefixes
@@ -48,7 +48,8 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
     try:
         samples = _samples(job, end, now)
     except JobFailed as error:
-        failed = Check(LIST, Status.FAILED, error.detail, remedies.listing(error.detail))
+        remedy = remedies.listing(error.detail) if error.reason == failures.ACCESS_DENIED else error.remedy
+        failed = Check(LIST, Status.FAILED, error.detail, remedy)
         return SourceFound([*place, failed, *(not_tried(name, f"see {LIST}") for name in (READ, KMS))])
     if not samples:
         empty = Check(LIST, Status.WARNING, f"{listed.detail}, and found no log there", _empty_remedy(job))
@@ -65,12 +66,12 @@ def place_checks(
     call, key = request.operation, ""
     first = answers[0]
     if first.status == 404:
-        remedy = f"correct {job_key}.bucket in the job, or create the bucket"
+        otherwise = "ask its owner where the trail delivers to" if job_key == "source" else "create the bucket"
+        remedy = f"correct {job_key}.bucket in the job, or {otherwise}"
         failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
         return [failed, not_tried(region, f"see {bucket}")], False
-    if first.status == 0:
-        remedy = "check the network, DNS, proxy and endpoint between here and S3"
-        failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
+    if not any(answer.is_ok or is_denied(answer) or is_elsewhere(answer) for answer in answers):
+        failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy_for(first))
         return [failed, not_tried(region, f"see {bucket}")], False
     if all(map(is_denied, answers)) and ask(end, without_owner(request)).is_ok:
         owner = f"{end.bucket} does not belong to account {end.owner}"
@@ -96,7 +97,7 @@ def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], re
     if refused:
         prefix, answer = refused[0]
         more = f" (and {len(refused) - 1} more prefixes)" if len(refused) > 1 else ""
-        remedy = remedies.listing(answer.message) if is_denied(answer) else ""
+        remedy = remedies.listing(answer.message) if is_denied(answer) else remedy_for(answer)
         return Check(LIST, Status.FAILED, told(end, "ListObjectsV2", prefix, answer) + more, remedy)
     where = prefixes[0] if len(prefixes) == 1 else f"{len(prefixes)} prefixes, such as {prefixes[0]}"
     return Check(LIST, Status.OK, f"ListObjectsV2 by {end.principal.name} of s3://{end.bucket}/{where}")
@@ -180,8 +181,9 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
         kms = f"encrypted with KMS key {', '.join(sorted(key_ids))}, and decrypted" if key_ids else "no KMS key in use"
         return [read, Check(KMS, Status.OK, kms)], True
     item, answer = refused[0]
-    detail, remedy = told(end, "GetObject", item.key, answer), remedies.reading(answer.message)
-    if is_denied(answer) and "kms:" in answer.message.lower():
+    detail = told(end, "GetObject", item.key, answer)
+    remedy = remedies.reading(answer.message) if is_denied(answer) else remedy_for(answer)
+    if failures.reason_of(answer.status, answer.code, answer.message) == failures.KMS_DENIED:
         allowed = Check(READ, Status.OK, f"S3 lets {end.principal.name} read {item.key}")
         return [allowed, Check(KMS, Status.FAILED, detail, remedy)], False
     if is_denied(answer):
@@ -189,7 +191,6 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
     if answer.code == "InvalidObjectState":
         remedy = "ask the owner of the source to restore what was archived; ticks leave it out and count it"
         return [Check(READ, Status.WARNING, detail, remedy), not_tried(KMS, f"see {READ}")], len(refused) < len(answers)
-    remedy = "look at the answer quoted here, and check again"
     return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
 
 

@@ -65,14 +65,17 @@ class LedgerCorrupt(LedgerError):
     """The state file is damaged."""
 
     reason = "ledger_corrupt"
-    remedy = "nothing to do: the file is moved aside and the state is rebuilt from the destination"
+    remedy = (
+        "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise look at"
+        " the disk, and for another syncd that has the file open"
+    )
 
 
 class LedgerUnwritable(LedgerError):
     """The state file or its directory cannot be written."""
 
     reason = "ledger_unwritable"
-    remedy = "let the user that runs syncd write state_dir and the files in it"
+    remedy = "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
 
 
 class AlreadyRunning(SyncdError):

@@ -8,6 +8,10 @@ import re
 from typing import NamedTuple
 
 ACCESS_DENIED = "access_denied"
+CLOCK_SKEWED = "clock_skewed"
+INVALID_CREDENTIALS = "invalid_credentials"
+WRONG_SECRET = "wrong_secret_key"  # noqa: S105  # the name of a reason
+ACCOUNT_PROBLEM = "account_problem"
 KMS_DENIED = "kms_access_denied"
 OBJECT_GONE = "object_gone"
 OBJECT_CHANGED = "object_changed"
@@ -25,6 +29,7 @@ NO_BUCKET = "no_such_bucket"
 WRONG_REGION = "wrong_region"
 UNSUPPORTED = "unsupported"
 UNEXPECTED = "unexpected_answer"
+CONCURRENT_WRITE = "concurrent_write"
 CONFLICT = "conflict"
 RETRY_REQUESTED = "retry_requested"
 
@@ -32,33 +37,108 @@ RETRY_REQUESTED = "retry_requested"
 ROOT_CALLER = "root_caller"
 WRONG_ACCOUNT = "wrong_account"
 NO_CREDENTIALS = "no_credentials"
+REGION_DISABLED = "region_disabled"
+SESSION_TOO_LONG = "session_too_long"
+POLICY_TOO_LARGE = "session_policy_too_large"
+POLICY_MALFORMED = "session_policy_malformed"
+INVALID_PARAMETER = "invalid_parameter"
 SOURCE_EMPTY = "source_empty"
 LEDGER_UNWRITABLE = "ledger_unwritable"
 
+OF_EVERY_REQUEST = frozenset({CLOCK_SKEWED, INVALID_CREDENTIALS, WRONG_SECRET})
+"""What is never one object's own: whatever else this machine or these credentials sign is refused too."""
+
 REMEDIES: dict[str, str] = {
-    ACCESS_DENIED: "add the missing permission to the policy of the principal named here: `syncd check JOB` names the statement",
-    KMS_DENIED: "let the principal named here use the key: kms:Decrypt at the source, kms:GenerateDataKey at the destination",
-    OBJECT_GONE: "nothing to do if the owner of the source deletes or expires logs; otherwise ask who deleted it",
+    ACCESS_DENIED: (
+        "add the missing permission to the policy of the principal named here, or take away the Deny that stands in its way:"
+        " `syncd check JOB` names the statement, its account and its document; a bucket of another account than the job says is"
+        " refused so too"
+    ),
+    CLOCK_SKEWED: (
+        "set this machine's clock by NTP (chrony or systemd-timesyncd; a container has its host's): `timedatectl` says"
+        " whether it is synchronized"
+    ),
+    INVALID_CREDENTIALS: (
+        "give the principal named here an access key that is valid where it was shown: this one was deleted, made inactive"
+        " or mistyped, has a session token that is not its own, or is of another partition or server"
+    ),
+    WRONG_SECRET: (
+        "correct the secret access key of the principal named here: it is not the one that belongs to its access key ID;"
+        " where it is, look for a proxy on the way that alters requests"
+    ),
+    ACCOUNT_PROBLEM: (
+        "check the bucket's name in the job; if it is right, ask AWS Support or the owner of the account: it, or the bucket,"
+        " was suspended or closed"
+    ),
+    KMS_DENIED: (
+        "let the principal named here use the key, by its own policy and by the key's: kms:Decrypt at the source,"
+        " kms:GenerateDataKey and kms:Decrypt at the destination; a key that is disabled, deleted or about to be is refused"
+        " so too"
+    ),
+    OBJECT_GONE: (
+        "ask the owner of the source who deleted it, or whether logs expire; `syncd ledger quarantine accept KEY` lets go of"
+        " what will not come back, which holds the horizon until then"
+    ),
     OBJECT_CHANGED: "nothing to do: the next tick lists the object again",
-    ARCHIVED: "ask the owner of the source to restore the object",
+    # "The object's storage class remains the same" when a copy is restored (S3 User Guide, "Restoring an archived object").
+    ARCHIVED: (
+        "ask the owner of the source to restore the object, then `syncd ledger quarantine retry KEY`: S3 goes on listing it as"
+        " archived"
+    ),
     SLOW_DOWN: "nothing to do if it passes; otherwise lower engine.in_flight or set engine.requests_per_second",
-    SERVER_ERROR: "nothing to do if it passes; otherwise look at the health of S3 in this region",
-    CONNECTION: "check the network, DNS, proxy and endpoint between here and S3",
-    TIMEOUT: "check the network between here and S3; the object is tried again",
+    SERVER_ERROR: "nothing to do if it passes; otherwise look at the health of the server that answered, on AWS in this region",
+    CONNECTION: (
+        "check the network, DNS, proxy and certificates (AWS_CA_BUNDLE) between here and the server, and the region and the"
+        " [endpoints] of the job; it is tried again"
+    ),
+    TIMEOUT: "check the network and the proxy between here and the server, and the server's health; it is tried again",
     SHORT_BODY: "nothing to do if it passes: the object is read again",
-    CHECKSUM: "nothing to do if it passes; otherwise suspect memory or the network of this machine",
-    CANNOT_COMPARE: "allow the consumer s3:GetObject at the destination, so that a replica can be compared",
-    CREDENTIALS: "give the consumer fresh credentials",
-    WORKER_DIED: "nothing to do if it passes: the next tick starts another; otherwise look for the out-of-memory killer",
-    NO_BUCKET: "correct the bucket's name in the job, or create the bucket",
-    WRONG_REGION: "correct the region of this bucket in the job",
+    CHECKSUM: "nothing to do if it passes; otherwise suspect this machine's memory, its network, or a proxy on the way",
+    CANNOT_COMPARE: (
+        "let the consumer read the replica: s3:GetObject at the destination, kms:Decrypt where it encrypts with a KMS key;"
+        " a replica that was archived has to be restored"
+    ),
+    CREDENTIALS: (
+        "give the consumer fresh credentials where the job looks for them (consumer.profile, consumer.credentials_file or the"
+        " default chain): a changed file is read again by itself; a role's session is renewed by the next tick"
+    ),
+    WORKER_DIED: (
+        "nothing to do if it passes: the next tick starts another; otherwise look for the out-of-memory killer, or report the"
+        " error that is quoted here"
+    ),
+    NO_BUCKET: (
+        "correct the bucket's name in the job; at the destination, create the bucket; at the source, ask its owner where the"
+        " trail delivers to"
+    ),
+    WRONG_REGION: "correct source.region or destination.region in the job: `syncd check JOB` names the right one",
     UNSUPPORTED: "use a server that supports this call, or another copy mode",
-    UNEXPECTED: "look at the answer quoted here",
+    UNEXPECTED: "look at the answer quoted here, at [endpoints] in the job, and for a proxy on the way; it is tried again",
+    CONCURRENT_WRITE: (
+        "nothing to do if it passes: another writer of the same key was under way, and the next tick tries again; otherwise"
+        " find what else writes to this bucket, such as a second syncd or a replication rule"
+    ),
     CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY` keeps the replica and ends the matter",
     RETRY_REQUESTED: "nothing to do: the next tick tries the object again, as was asked for",
     ROOT_CALLER: "use an IAM user or role of the consumer's account: AWS lets no root user assume a role",
     WRONG_ACCOUNT: "correct consumer.account_id, or point the job at credentials of that account",
-    NO_CREDENTIALS: "set consumer.profile or consumer.credentials_file, or provide credentials by the default chain",
+    NO_CREDENTIALS: (
+        "put credentials where the job looks for them (consumer.profile, consumer.credentials_file, or the default chain:"
+        " environment, ~/.aws, the role of the machine or container), readable by whoever runs syncd, or correct where it looks"
+    ),
+    REGION_DISABLED: (
+        "have the account of the role activate STS in this region (IAM console, Account settings, Endpoints); or correct"
+        " source.region, if the bucket is in another one"
+    ),
+    SESSION_TOO_LONG: "lower source.role.duration, or have the owner of the role raise its maximum session duration",
+    POLICY_TOO_LARGE: 'name fewer accounts in source.accounts, or "*": the session policy has a prefix for each',
+    POLICY_MALFORMED: (
+        "check source.bucket, source.prefix and destination.prefix in the job for characters that a policy does not take, and"
+        " report it: the session policy is made of them"
+    ),
+    INVALID_PARAMETER: (
+        "correct the key of [source.role] that is the parameter named here: arn is RoleArn, session_name RoleSessionName,"
+        " external_id ExternalId, duration DurationSeconds"
+    ),
     SOURCE_EMPTY: "ask the owner of the source whether logs were deleted or the trail moved; check bucket and prefix in the job",
 }
 
@@ -78,10 +158,14 @@ class Answer(NamedTuple):
 
 _BY_CODE = {
     "AccessDenied": ACCESS_DENIED,
-    "AllAccessDisabled": ACCESS_DENIED,
-    "InvalidAccessKeyId": ACCESS_DENIED,
-    "SignatureDoesNotMatch": ACCESS_DENIED,
-    "AccountProblem": ACCESS_DENIED,
+    "AllAccessDisabled": ACCOUNT_PROBLEM,
+    "AccountProblem": ACCOUNT_PROBLEM,
+    "NotSignedUp": ACCOUNT_PROBLEM,
+    "InvalidAccessKeyId": INVALID_CREDENTIALS,
+    "InvalidSecurity": INVALID_CREDENTIALS,
+    "SignatureDoesNotMatch": WRONG_SECRET,
+    "RequestTimeTooSkewed": CLOCK_SKEWED,
+    "RequestExpired": CLOCK_SKEWED,
     "NoSuchKey": OBJECT_GONE,
     "NoSuchVersion": OBJECT_GONE,
     "NoSuchBucket": NO_BUCKET,
@@ -105,10 +189,13 @@ _BY_CODE = {
     "TokenRefreshRequired": CREDENTIALS,
     "InvalidToken": CREDENTIALS,
     "NotImplemented": UNSUPPORTED,
+    "ConditionalRequestConflict": CONCURRENT_WRITE,
+    "OperationAborted": CONCURRENT_WRITE,
     # The transport's own words, where no answer came.
     CONNECTION: CONNECTION,
     TIMEOUT: TIMEOUT,
 }
+_OWN_WORDS = frozenset({CONNECTION, TIMEOUT})
 
 _BY_STATUS = {
     301: WRONG_REGION,
@@ -116,6 +203,7 @@ _BY_STATUS = {
     403: ACCESS_DENIED,
     404: OBJECT_GONE,
     408: TIMEOUT,
+    409: CONCURRENT_WRITE,
     412: OBJECT_CHANGED,
     429: SLOW_DOWN,
     501: UNSUPPORTED,
@@ -136,13 +224,19 @@ def reason_of(status: int, code: str, message: str = "") -> str:
 
 
 def said(code: str, message: str) -> str:
-    """Code and message of a refusal, without the principal, the action and the resource that a denial repeats.
+    """Code and message of a refusal, without what else is told already: each thing is told once.
 
-    KMS's are kept, since they tell of another call and of another resource: the key.
+    Those are the principal, the action and the resource that a denial repeats, and a code that is our own word for the
+    reason or the beginning of its message. KMS's denials are kept, since they tell of another call and of another
+    resource: the key.
     """
+    if code.isdigit() and message:
+        return f"{message} (HTTP {code})"
     found = _DENIAL.match(message)
     if found is not None and not found["action"].startswith("kms:"):
         message = message[found.end() :].strip()
+    if message and (code in _OWN_WORDS or message.startswith(code)):
+        return message
     return ": ".join(part for part in (code, message) if part)
 
 

@@ -1,18 +1,16 @@
 """Who acts: the consumer's own credentials, and the role that they assume in the source's account."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd import failures
+from syncd import failures, refusals
 from syncd.config import Consumer, Job, Role
 from syncd.errors import JobFailed
 from syncd.transport import Credentials
@@ -20,6 +18,11 @@ from syncd.transport import Credentials
 # Credentials are renewed when this much of their life is left, so that no object begins with what is about to end.
 RENEW_AHEAD_SECONDS = 300.0
 _ANSWERS_IN_PLACE_OF_AN_IDENTITY = frozenset({404, 405, 501})
+# "No permissions are required to perform this operation", not even in spite of a Deny (GetCallerIdentity, STS API Reference).
+_IDENTITY_REMEDY = (
+    "have the VPC endpoint or the proxy between here and STS let this call through: AWS itself asks for no permission; a"
+    " server beside AWS (endpoints.sts) may ask for sts:GetCallerIdentity"
+)
 
 
 class Caller(NamedTuple):
@@ -57,7 +60,7 @@ class ConsumerPrincipal:
         try:
             frozen = _provided(self._session, self._consumer).get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
-            raise _no_credentials(self._consumer, str(error)) from error
+            raise _no_credentials(self._consumer, error) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
 
 
@@ -117,7 +120,8 @@ class RolePrincipal:
             parameters["ExternalId"] = role.external_id
         self._count("AssumeRole")
         consumer = self._consumer.refresh()
-        with _told(f"AssumeRole by {self._consumer.name} of {role.arn}", _assume_remedy(role)):
+        call = f"AssumeRole by {self._consumer.name} of {role.arn}"
+        with refusals.told(call, denied=_assume_remedy(role), hidden=role.external_id):
             answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
         return Credentials(
             answer["AccessKeyId"],
@@ -206,14 +210,14 @@ class Identities:
             return None
         count("GetCallerIdentity")
         try:
-            with _told(
-                f"GetCallerIdentity by the consumer of job {job.name}", failures.REMEDIES[failures.NO_CREDENTIALS]
-            ):
+            with refusals.told(f"GetCallerIdentity by {_named(job.consumer)}", denied=_IDENTITY_REMEDY):
                 answer = self.sts(job, credentials).get_caller_identity()
         except JobFailed as error:
             # S3-compatible servers may assume roles without saying who asks.
             cause = error.__cause__
-            is_missing = isinstance(cause, ClientError) and _status(cause) in _ANSWERS_IN_PLACE_OF_AN_IDENTITY
+            is_missing = (
+                isinstance(cause, ClientError) and refusals.status_of(cause) in _ANSWERS_IN_PLACE_OF_AN_IDENTITY
+            )
             if endpoints.sts is None or not is_missing:
                 raise
             self._callers[credentials] = None
@@ -244,36 +248,38 @@ def _provided(session: Callable[[], boto3.Session], consumer: Consumer) -> Any:
     try:
         found = session().get_credentials()
     except (BotoCoreError, ClientError) as error:
-        raise _no_credentials(consumer, str(error)) from error
+        raise _no_credentials(consumer, error) from error
     if found is None:
-        raise _no_credentials(consumer, "no credentials were found")
+        raise _no_credentials(consumer, "no credentials were found, or whoever runs syncd may not read them")
     return found
 
 
-def _no_credentials(consumer: Consumer, why: str) -> JobFailed:
+def _no_credentials(consumer: Consumer, why: Exception | str) -> JobFailed:
+    """A clock that is wrong is told as such, where AWS refused for it what a provider asked (a profile with `role_arn`)."""
+    found = refusals.refusal_of(why) if isinstance(why, ClientError) else None
+    if found is None or found.reason != failures.CLOCK_SKEWED:
+        found = refusals.Refusal(failures.NO_CREDENTIALS, failures.remedy_of(failures.NO_CREDENTIALS))
+    return JobFailed(found.reason, f"looking for the credentials of {_named(consumer)}: {why}", found.remedy)
+
+
+def _named(consumer: Consumer) -> str:
+    """The consumer before anybody knows who it is: its account, and where its credentials come from."""
     named = [f"profile {consumer.profile}"] if consumer.profile is not None else []
     named += [f"credentials file {consumer.credentials_file}"] if consumer.credentials_file is not None else []
-    where = " of ".join(named) or "the default chain"
-    return JobFailed(
-        failures.NO_CREDENTIALS,
-        f"credentials of account {consumer.account_id} by {where}: {why}",
-        failures.REMEDIES[failures.NO_CREDENTIALS],
-    )
+    return f"the consumer ({consumer.account_id}, {' of '.join(named) or 'the default chain'})"
 
 
 def _check_caller(caller: Caller, job: Job) -> None:
     if caller.arn.endswith(":root"):
-        raise JobFailed(
-            failures.ROOT_CALLER,
-            f"the consumer's credentials are {caller.arn}: roles may not be assumed by root accounts",
-            failures.REMEDIES[failures.ROOT_CALLER],
-        )
+        raise _not_ours(failures.ROOT_CALLER, caller, "roles may not be assumed by root accounts")
     if caller.account != job.consumer.account_id:
-        raise JobFailed(
-            failures.WRONG_ACCOUNT,
-            f"the consumer's credentials are {caller.arn}, but consumer.account_id is {job.consumer.account_id}",
-            failures.REMEDIES[failures.WRONG_ACCOUNT],
+        raise _not_ours(
+            failures.WRONG_ACCOUNT, caller, f"consumer.account_id is {job.consumer.account_id}, another account"
         )
+
+
+def _not_ours(reason: str, caller: Caller, why: str) -> JobFailed:
+    return JobFailed(reason, f"GetCallerIdentity by {caller.arn}: {why}", failures.remedy_of(reason))
 
 
 def _assume_remedy(role: Role) -> str:
@@ -284,32 +290,3 @@ def _assume_remedy(role: Role) -> str:
         "check, since AWS gives one answer for all of these: the role exists; its trust policy names this principal and "
         f"{external_id}; and the consumer's own policy allows sts:AssumeRole on it: `syncd check JOB` names the statements"
     )
-
-
-@contextmanager
-def _told(call: str, remedy: str) -> Iterator[None]:
-    """Turn what botocore raises into JobFailed, once, with the call, the principal and the resource."""
-    try:
-        yield
-    except ClientError as error:
-        told = error.response.get("Error", {})
-        code, message = str(told.get("Code", "Unknown")), str(told.get("Message", ""))
-        reason = failures.reason_of(_status(error), code, message)
-        is_denied = reason == failures.ACCESS_DENIED
-        raise JobFailed(
-            reason, f"{call}: {failures.said(code, message)}", remedy if is_denied else failures.remedy_of(reason)
-        ) from error
-    except NoCredentialsError as error:
-        raise JobFailed(
-            failures.NO_CREDENTIALS, f"{call}: {error}", failures.REMEDIES[failures.NO_CREDENTIALS]
-        ) from error
-    except BotoCoreError as error:
-        raise JobFailed(failures.CONNECTION, f"{call}: {error}", failures.REMEDIES[failures.CONNECTION]) from error
-    except (ResponseParserError, KeyError):
-        # botocore quotes the answer, which may hold credentials, in what it raises: nothing of it may go on.
-        detail = f"{call}: the answer is not one of STS"
-        raise JobFailed(failures.UNEXPECTED, detail, "check endpoints.sts, and that no proxy answers for it") from None
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -19,10 +19,7 @@ _WRONG_DIGEST = b64encode(hashlib.sha256(b"another content").digest()).decode()
 # S3 answers the first; the others are what servers beside it say of a body that is not what its digest says.
 _DIGEST_CODES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"})
 _REGION_CODES = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"})
-# Refusals with status 403 that no policy is behind.
-_NOT_PERMISSIONS = frozenset(
-    {"InvalidObjectState", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"}
-)
+_DENIALS = frozenset({failures.ACCESS_DENIED, failures.KMS_DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,16 @@ def told(end: End, call: str, key: str, answer: Answer) -> str:
 
 def is_denied(answer: Answer) -> bool:
     """Whether permissions are what stood in the way."""
-    return answer.status == 403 and answer.code not in _REGION_CODES | _NOT_PERMISSIONS
+    return answer.status == 403 and _reason(answer) in _DENIALS
+
+
+def remedy_for(answer: Answer) -> str:
+    """What to do about a refusal that no missing permission explains."""
+    return failures.remedy_of(_reason(answer))
+
+
+def _reason(answer: Answer) -> str:
+    return failures.reason_of(answer.status, answer.code, answer.message)
 
 
 def is_elsewhere(answer: Answer) -> bool:

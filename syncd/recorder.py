@@ -72,6 +72,7 @@ class Recorder:
         self._lateness: Counter[int] = Counter()
         self._recorded_at = now()
         self._denied_in_a_row: list[Failed] = []
+        self._of_the_job: Failed | None = None
         self.in_progress: set[str] = set()
         """Keys that are being copied, wait to be recorded, or have failed in this tick."""
         self.listed = 0
@@ -79,6 +80,7 @@ class Recorder:
         self.unparsed = 0
         self.planned = 0
         self.planned_bytes = 0
+        self.ended = 0
         self.skipped: Counter[SkipReason] = Counter()
         self.copied = 0
         self.copied_bytes = 0
@@ -93,6 +95,11 @@ class Recorder:
         self.lag_seconds = 0.0
         self.worst_lag_seconds = 0.0
         self.copied_late = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Objects that were handed to the copier and have not come to their end."""
+        return self.planned - self.ended
 
     def take_plan(self, plan: Plan, shard: Shard, listed: int) -> None:
         """Count a page, and note what it tells of replicas that only the destination's listing knew."""
@@ -120,8 +127,11 @@ class Recorder:
         """A transfer is handed to the copier.
 
         Raises:
-            JobFailed: so many were refused in a row that the next would be too.
+            JobFailed: one was refused for what is the job's, or so many in a row that the next would be too.
         """
+        if self._of_the_job is not None:
+            refused = self._of_the_job
+            raise JobFailed(refused.reason, refused.detail, failures.remedy_of(refused.reason))
         if len(self._denied_in_a_row) >= DENIED_IN_A_ROW:
             first = self._denied_in_a_row[0]
             raise JobFailed(
@@ -140,6 +150,7 @@ class Recorder:
         no measure for what was there before the job was.
         """
         item = outcome.transfer.object
+        self.ended += 1
         match outcome:
             case Copied():
                 self.copied += 1
@@ -172,6 +183,8 @@ class Recorder:
         self.failed_by_reason[reason] += 1
         if len(self.failed) < LISTED_IN_REPORT:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
+        if reason in failures.OF_EVERY_REQUEST:
+            self._of_the_job = self._of_the_job or outcome
         if reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:
             self._denied_in_a_row.append(outcome)
 

@@ -27,12 +27,17 @@ class Denier(StrEnum):
 
 
 _ELSEWHERE = {
-    Denier.SESSION: "assume the role without a session policy of your own, or widen it",
+    Denier.SESSION: "have the session policy of the principal named here allow this call too: whoever made its session set it",
     Denier.BOUNDARY: "have the permissions boundary of the principal named here allow this call too",
     Denier.SERVICE_CONTROL: "have the organization's administrator exempt this call from the service control policy",
     Denier.RESOURCE_CONTROL: "have the organization's administrator exempt this call from the resource control policy",
     Denier.ENDPOINT: "have the policy of the VPC endpoint between here and AWS allow this call",
 }
+# The role's session is syncd's own (`session_policy`).
+_OWN_SESSION = (
+    "check source.prefix, source.accounts and source.kinds in the job, of which syncd makes the session policy; if they are"
+    " right, report it"
+)
 
 
 def denier_of(message: str) -> Denier | None:
@@ -132,10 +137,15 @@ class Remedies:
         return f"{_where(document)}, put in place of what is there: {compact(statement)}"
 
     def _source(self, message: str, sid: str) -> str:
+        if self._is_own_session(message):
+            return _OWN_SESSION
         if self._job.source.role is not None:
             return self._decided(message, [(policies.ROLE_ACCESS, sid)], self._job.source.bucket)
         sides = self._needed([(policies.CONSUMER_READ, sid), (policies.SOURCE_BUCKET, sid)])
         return self._decided(message, sides, self._job.source.bucket)
+
+    def _is_own_session(self, message: str) -> bool:
+        return self._job.source.role is not None and denier_of(message) is Denier.SESSION
 
     def _destination(self, message: str, sid: str) -> str:
         return self._decided(message, [(policies.CONSUMER_WRITE, sid)], self._job.destination.bucket)
@@ -162,6 +172,8 @@ class Remedies:
 
     def _decrypting(self, message: str) -> str:
         places = [(policies.SOURCE_KEY, statements.DECRYPT_LOGS)]
+        if self._is_own_session(message):
+            return _OWN_SESSION
         if self._job.source.role is None:
             places = [
                 (policies.SOURCE_KEY, policies.DECRYPT_AS_CONSUMER),

@@ -4,6 +4,7 @@ The runtime retries what may pass (500, 503, broken and stalled connections) up 
 above it retries a request again. It resolves a client's host once, so two endpoints never share a client.
 """
 
+import ctypes
 import threading
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -32,7 +33,25 @@ _CODES = {
     "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
     "AWS_ERROR_S3_CANCELED": (0, failures.TIMEOUT),
     "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, failures.TIMEOUT),
+    # Sent again five times, as if another signature would help; of the answer nothing is handed over, not even its Date.
+    "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
 }
+
+
+_thread = threading.local()
+
+
+def _keep_thread_state() -> None:
+    """Have the interpreter keep what it knows of the runtime's thread that calls this, until the thread ends.
+
+    The runtime holds Python's lock for the length of a callback only, so the interpreter would make a thread state,
+    with a stack mapped and unmapped, for each: more than all else that Python does for a request. To ensure the state
+    once more than it is released keeps it (https://docs.python.org/3/c-api/init.html#c.PyGILState_Ensure); the lock
+    itself is given back by the callback's own release.
+    """
+    if not hasattr(_thread, "is_kept"):
+        _thread.is_kept = True
+        ctypes.pythonapi.PyGILState_Ensure()
 
 
 class Credentials(NamedTuple):
@@ -74,8 +93,8 @@ class Transport:
         if request.query:
             path = f"{path}?{request.query}"
         moved_bytes = len(request.body) + request.expected_bytes
-        deadline = monotonic() + self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
-        flight = _Flight(self._flights, request.operation, on_answer, deadline)
+        allowed_seconds = self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
+        flight = _Flight(self._flights, request.operation, on_answer, allowed_seconds)
         flight.depart(
             self._client(address).make_request(
                 type=s3.S3RequestType.DEFAULT,
@@ -93,12 +112,12 @@ class Transport:
         now = monotonic()
         for flight in list(self._flights.values()):
             if flight.deadline < now:
-                flight.cancel()
+                flight.cancel(f"no answer within {flight.allowed_seconds:.0f} s")
 
     def abandon(self) -> None:
         """Give up every request in flight, now."""
         for flight in list(self._flights.values()):
-            flight.cancel()
+            flight.cancel("given up, since syncd was told to end")
 
     def _client(self, address: Address) -> s3.S3Client:
         key = (address.scheme, address.host, address.region)
@@ -145,13 +164,17 @@ class _Flight:
         "_operation",
         "_request",
         "_status",
+        "_why_canceled",
+        "allowed_seconds",
         "deadline",
     )
 
     def __init__(
-        self, flights: dict[int, "_Flight"], operation: str, on_answer: Callable[[Answer], None], deadline: float
+        self, flights: dict[int, "_Flight"], operation: str, on_answer: Callable[[Answer], None], allowed_seconds: float
     ) -> None:
-        self.deadline = deadline
+        self.allowed_seconds = allowed_seconds
+        self.deadline = monotonic() + allowed_seconds
+        self._why_canceled = ""
         self._flights = flights
         self._operation = operation
         self._on_answer: Callable[[Answer], None] | None = on_answer
@@ -167,9 +190,10 @@ class _Flight:
         if self._answered:
             self._land()
 
-    def cancel(self) -> None:
+    def cancel(self, why: str) -> None:
         request = self._request
         if request is not None:
+            self._why_canceled = self._why_canceled or why
             request.cancel()
 
     def on_headers(self, status_code: int, headers: list[tuple[str, str]], **_: Any) -> None:
@@ -178,11 +202,13 @@ class _Flight:
 
     def on_body(self, chunk: bytes, offset: int, **_: Any) -> None:
         del offset
+        _keep_thread_state()
         self._chunks.append(chunk)
 
     def on_done(
         self, error: Any, error_headers: Any, error_body: bytes | None, status_code: int | None, **_: Any
     ) -> None:
+        _keep_thread_state()
         if error_headers is not None:
             self._headers = {name.lower(): value for name, value in error_headers}
         body = error_body if error_body is not None else b"".join(self._chunks)
@@ -201,7 +227,12 @@ class _Flight:
         if not code and error is not None:
             name = getattr(error, "name", type(error).__name__)
             status, code = _CODES.get(name, (status, "" if status else failures.CONNECTION))
-            message = message or str(getattr(error, "message", error))
+            if name == "AWS_ERROR_S3_CANCELED":
+                message = self._why_canceled
+            elif name == "AWS_ERROR_S3_INVALID_RESPONSE_STATUS":
+                message = "no reason given"
+            else:
+                message = str(getattr(error, "message", error))
         return Answer(status, self._headers, body, code or str(status), message)
 
     def _land(self) -> None:

@@ -1,113 +1,23 @@
 """Who acts: where the consumer's credentials come from, how the role is assumed and renewed, and what is refused."""
 
 import json
-import os
-from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders_copy import job_of
-from faulty import DropConnection, FaultyS3, Principal, Request, Status
+from faulty import Status
+from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
 
-from syncd.config import Job
-from syncd.errors import JobFailed
-from syncd.identity import ConsumerPrincipal, Identities, RolePrincipal
 from syncd.session_policy import session_policy
 from syncd.transport import Credentials
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
-
-NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
-KNOWN_ROLE = f"arn:aws:iam::{ACCOUNT_A}:role/reader"
-
-
-class Clock:
-    """The time of a server and of what calls it."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def seconds(self) -> float:
-        return self.now.timestamp()
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-
-class Stage:
-    """An STS, the consumer's credentials in a file, and a job."""
-
-    def __init__(self, server: FaultyS3, clock: Clock, folder: Path) -> None:
-        self.server = server
-        self.clock = clock
-        self.credentials = folder / "credentials"
-        self.counted: Counter[str] = Counter()
-        self.identities = Identities(now=clock.seconds)
-        server.add_role(KNOWN_ROLE, trusts=frozenset({ACCOUNT_B}), max_seconds=7200)
-
-    def write(self, profile: str, user: Principal, token: str | None = None) -> None:
-        """A credentials file with this one profile."""
-        lines = [f"aws_access_key_id = {user.access_key_id}", f"aws_secret_access_key = {user.secret_access_key}"]
-        lines += [f"aws_session_token = {token}"] if token else []
-        before = self.credentials.stat().st_mtime_ns if self.credentials.exists() else 0
-        self.credentials.write_text("\n".join([f"[{profile}]", *lines, ""]))
-        # Two writes in one tick of the file system's clock would look like one.
-        os.utime(self.credentials, ns=(before + 1_000_000_000, before + 1_000_000_000))
-
-    def job(self, **changes: Any) -> Job:
-        role = {"arn": KNOWN_ROLE, "session_name": "syncd-account-b"}
-        base: dict[str, Any] = {
-            "consumer__credentials_file": str(self.credentials),
-            "source__role": role,
-            "endpoints__s3": self.server.url,
-            "endpoints__sts": self.server.url,
-        }
-        return job_of(**{**base, **changes})
-
-    def consumer(self, job: Job | None = None) -> ConsumerPrincipal:
-        return self.identities.consumer(job or self.job(), count=self.count)
-
-    def role(self, job: Job | None = None, *, duration_seconds: int | None = None) -> RolePrincipal:
-        job = job or self.job()
-        assert job.source.role is not None
-        if duration_seconds is None:
-            consumer = self.consumer(job)
-            return self.identities.role(job, job.source.role, consumer, policy=session_policy(job), count=self.count)
-        return RolePrincipal(
-            job.source.role,
-            self.consumer(job),
-            sts=lambda credentials: self.identities.sts(job, credentials),
-            session_policy=session_policy(job),
-            now=self.clock.seconds,
-            count=self.count,
-            duration_seconds=duration_seconds,
-        )
-
-    def count(self, operation: str) -> None:
-        self.counted[operation] += 1
-
-    def asked(self, operation: str) -> list[Request]:
-        return [request for request in self.server.requests if request.operation == operation]
+from syncd.world import ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Any:
-    clock = Clock()
-    with FaultyS3(clock=clock) as server:
-        stage = Stage(server, clock, tmp_path)
-        stage.write("default", server.add_user(ACCOUNT_B))
-        yield stage
-
-
-def refusal(call: Callable[[], object]) -> JobFailed:
-    with pytest.raises(JobFailed) as caught:
-        call()
-    return caught.value
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with sts_stage(tmp_path) as made:
+        yield made
 
 
 # Where credentials come from
@@ -273,16 +183,6 @@ def test_a_caller_of_another_account_is_refused_before_the_role_is_asked_for(sta
     assert stage.server.count("AssumeRole") == 0
 
 
-def test_an_unknown_access_key_is_refused_with_what_sts_said(stage: Stage) -> None:
-    stage.write("default", Principal(ACCOUNT_B, "", "", "AKIA0000000000000000", "secret"))
-
-    error = refusal(stage.consumer)
-
-    assert error.reason == "access_denied"
-    assert "InvalidClientTokenId" in error.detail
-    assert "GetCallerIdentity" in error.detail
-
-
 def test_a_server_that_does_not_say_who_asks_is_believed(stage: Stage) -> None:
     stage.server.faults.add("GetCallerIdentity", Status(405, "MethodNotAllowed"))
 
@@ -348,42 +248,10 @@ def test_a_refused_role_is_told_with_all_that_may_be_wrong(stage: Stage) -> None
     assert all(word in error.remedy for word in ("trust policy", "external ID", "sts:AssumeRole"))
 
 
-@pytest.mark.parametrize(
-    ("action", "reason"),
-    [
-        (
-            Status(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration"),
-            "unexpected_answer",
-        ),
-        (Status(400, "ExpiredTokenException", "The security token is expired"), "credentials_expired"),
-        (Status(400, "PackedPolicyTooLarge"), "unexpected_answer"),
-    ],
-)
-def test_a_role_that_cannot_be_had_for_another_reason_is_told_with_that_and_not_with_the_trust_policy(
-    stage: Stage, action: Status, reason: str
-) -> None:
-    stage.server.faults.add("AssumeRole", action)
-
-    error = refusal(stage.role)
-
-    assert error.reason == reason
-    assert action.code in error.detail
-    assert action.message in error.detail
-    assert "trust policy" not in error.remedy
-
-
 def test_what_passes_at_sts_is_not_noticed(stage: Stage) -> None:
     stage.server.faults.add("AssumeRole", Status(503, "ServiceUnavailable"), times=1)
 
     assert stage.role().current().session_token
-
-
-def test_an_sts_that_is_not_there_is_a_failed_connection(stage: Stage) -> None:
-    stage.server.faults.add("AssumeRole", DropConnection())
-
-    error = refusal(stage.role)
-
-    assert (error.reason, "AssumeRole" in error.detail) == ("connection_failed", True)
 
 
 # Renewing it

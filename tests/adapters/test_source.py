@@ -182,7 +182,9 @@ def test_the_time_of_a_listing_is_that_of_its_first_request(faulty: FaultyS3) ->
     ("action", "reason"),
     [
         (Status(403, "AccessDenied", "not authorized to perform: s3:ListBucket"), "access_denied"),
-        (Status(403, "InvalidAccessKeyId"), "access_denied"),
+        (Status(403, "InvalidAccessKeyId"), "invalid_credentials"),
+        (Status(403, "SignatureDoesNotMatch"), "wrong_secret_key"),
+        (Status(403, "AllAccessDisabled"), "account_problem"),
         (Status(404, "NoSuchBucket"), "no_such_bucket"),
         (Status(301, "PermanentRedirect"), "wrong_region"),
         (Status(400, "AuthorizationHeaderMalformed"), "wrong_region"),

@@ -93,6 +93,15 @@ def test_what_no_document_of_a_job_can_mend_is_told_as_such(policy: str, words: 
         assert "add: " not in remedy
 
 
+def test_a_denial_by_the_roles_session_policy_is_the_jobs_since_syncd_makes_it() -> None:
+    message = "because no session policy allows the action"
+
+    for remedy in (remedies().listing(message), remedies().reading(message), remedies().reading(f"kms: {message}")):
+        assert "source.prefix, source.accounts" in remedy
+    assert "whoever made its session" in remedies().writing(message)
+    assert "whoever made its session" in remedies(job(role=None)).reading(message)
+
+
 def test_an_unexplained_denial_of_the_role_lists_every_cause_with_its_statement() -> None:
     remedy = remedies(job(role={"external_id": "z-0001", "third_party": True})).assuming("Access Denied")
 

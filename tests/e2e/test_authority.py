@@ -278,11 +278,19 @@ def test_credentials_of_another_account_are_refused_before_the_role_is_asked_for
     assert "AssumeRole" not in report.requests
 
 
-@pytest.mark.parametrize("keys", [{"secret_access_key": "wrong"}, {"access_key_id": "AKIA0000000000000000"}])
-def test_credentials_that_are_wrong_are_refused(keys: Mapping[str, str], install: Callable[..., Installed]) -> None:
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"secret_access_key": "wrong"}, "wrong_secret_key"),
+        ({"access_key_id": "AKIA0000000000000000"}, "invalid_credentials"),
+    ],
+)
+def test_credentials_that_are_wrong_are_refused(
+    keys: Mapping[str, str], reason: str, install: Callable[..., Installed]
+) -> None:
     report = tick(install({"account-b": keys}), "account-b")
 
-    assert error_of(report)[0] == "access_denied"
+    assert error_of(report)[0] == reason
 
 
 def test_a_consumer_without_a_role_reads_what_the_buckets_own_policy_lets_it(

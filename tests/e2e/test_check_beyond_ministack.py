@@ -87,6 +87,51 @@ def test_replicas_that_the_consumer_may_not_encrypt_are_told_with_the_statement(
     assert '"Action":["kms:GenerateDataKey","kms:Decrypt"]' in step(ran, "destination-write")["remedy"]
 
 
+def test_logs_whose_key_is_disabled_are_told_with_the_key_and_not_with_a_statement(stage: Stage) -> None:
+    message = "arn:aws:kms:us-east-1:111111111111:key/1 is disabled."
+    stage.server.faults.add(on("GetObject", bucket=stage.world.bucket), Status(400, "KMS.DisabledException", message))
+    stage.job()
+
+    ran = stage.syncd("check", "--json")
+
+    assert failed(ran) == ["source-kms"]
+    assert "a key that is disabled" in step(ran, "source-kms")["remedy"]
+
+
+def test_replicas_whose_key_is_disabled_are_told_so_where_the_job_names_no_key(stage: Stage) -> None:
+    stage.server.faults.add(on("PutObject", bucket="example-z-logs"), Status(400, "KMS.DisabledException", "disabled"))
+    stage.job()
+
+    ran = stage.syncd("check", "--json")
+
+    assert failed(ran) == ["destination-write"]
+    assert "a key that is disabled" in step(ran, "destination-write")["remedy"]
+
+
+def test_a_bucket_that_answers_only_that_it_is_asked_too_often_is_not_told_to_be_there(stage: Stage) -> None:
+    stage.server.faults.add(on("ListObjectsV2", bucket=stage.world.bucket), Status(429, "TooManyRequests", "Slow"))
+    stage.job()
+
+    ran = stage.syncd("check", "--json")
+
+    assert failed(ran) == ["source-bucket"]
+    assert "lower engine.in_flight" in step(ran, "source-bucket")["remedy"]
+
+
+def test_an_external_id_that_could_not_be_tried_is_not_told_to_be_asked_for(stage: Stage) -> None:
+    stage.server.faults.add(
+        lambda request: request.operation == "AssumeRole" and "ExternalId" not in request.form,
+        Status(400, "Throttling", "Rate exceeded"),
+    )
+    stage.job()
+
+    ran = stage.syncd("check", "--json")
+
+    assert ran.code == 0, ran
+    assert step(ran, "external-id")["status"] == "information"
+    assert "Throttling: Rate exceeded" in step(ran, "external-id")["detail"]
+
+
 def test_an_archived_log_is_a_warning_since_a_tick_leaves_it_out(stage: Stage, now: datetime) -> None:
     log = Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(days=9))
     stage.server.put(stage.world.bucket, log.key, log.body, storage_class="GLACIER")

@@ -1,0 +1,85 @@
+"""One word for each cause: what S3 answers, what is said of it, and what to do about it."""
+
+import pytest
+
+from syncd import failures
+
+# "Error responses", Amazon S3 API Reference.
+BY_CODE = {
+    (403, "AccessDenied"): failures.ACCESS_DENIED,
+    (403, "AllAccessDisabled"): failures.ACCOUNT_PROBLEM,
+    (403, "AccountProblem"): failures.ACCOUNT_PROBLEM,
+    (403, "NotSignedUp"): failures.ACCOUNT_PROBLEM,
+    (403, "RequestTimeTooSkewed"): failures.CLOCK_SKEWED,
+    (400, "RequestExpired"): failures.CLOCK_SKEWED,
+    (403, "InvalidAccessKeyId"): failures.INVALID_CREDENTIALS,
+    (403, "InvalidSecurity"): failures.INVALID_CREDENTIALS,
+    (403, "SignatureDoesNotMatch"): failures.WRONG_SECRET,
+    (400, "ExpiredToken"): failures.CREDENTIALS,
+    (409, "OperationAborted"): failures.CONCURRENT_WRITE,
+    (409, "ConditionalRequestConflict"): failures.CONCURRENT_WRITE,
+    (409, "409"): failures.CONCURRENT_WRITE,
+    (403, "403"): failures.ACCESS_DENIED,
+    (418, "IAmATeapot"): failures.UNEXPECTED,
+}
+
+
+@pytest.mark.parametrize(("answer", "reason"), BY_CODE.items(), ids=lambda value: "-".join(map(str, value)))
+def test_a_refusal_of_s3_has_its_own_reason(answer: tuple[int, str], reason: str) -> None:
+    status, code = answer
+
+    assert failures.reason_of(status, code) == reason
+
+
+@pytest.mark.parametrize("reason", [failures.CLOCK_SKEWED, failures.INVALID_CREDENTIALS, failures.WRONG_SECRET])
+def test_what_no_policy_is_behind_is_not_remedied_by_a_permission(reason: str) -> None:
+    remedy = failures.remedy_of(reason)
+
+    assert "permission" not in remedy
+    assert "syncd check" not in remedy
+
+
+def test_every_reason_has_a_remedy_of_its_own() -> None:
+    words = {value for name, value in vars(failures).items() if name.isupper() and isinstance(value, str)}
+
+    # Its remedy is that of `errors.LedgerUnwritable`.
+    assert words - {failures.LEDGER_UNWRITABLE} == set(failures.REMEDIES)
+    assert len(set(failures.REMEDIES.values())) == len(failures.REMEDIES)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        ("NoSuchKey", "The specified key does not exist.", "NoSuchKey: The specified key does not exist."),
+        ("SlowDown", "", "SlowDown"),
+        ("", "", ""),
+        # The reason is one of these words already.
+        ("connection_failed", "socket connection refused.", "socket connection refused."),
+        ("timeout", "no answer within 60 s", "no answer within 60 s"),
+        ("timeout", "", "timeout"),
+        # The C runtime's own words for a clock that is wrong.
+        (
+            "RequestTimeTooSkewed",
+            "RequestTimeTooSkewed error received from S3.",
+            "RequestTimeTooSkewed error received from S3.",
+        ),
+        # The answer to a HEAD has no body, and what is not S3 none of S3's.
+        ("403", "no reason given", "no reason given (HTTP 403)"),
+        ("403", "", "403"),
+        ("502", "Bad Gateway", "Bad Gateway (HTTP 502)"),
+        # What call, principal and resource repeat.
+        (
+            "AccessDenied",
+            'User: arn:x is not authorized to perform: s3:GetObject on resource: "arn:y" because no policy allows it',
+            "AccessDenied: because no policy allows it",
+        ),
+        # Of another call, and of another resource: the key.
+        (
+            "AccessDenied",
+            "User: arn:x is not authorized to perform: kms:Decrypt on resource: arn:key",
+            "AccessDenied: User: arn:x is not authorized to perform: kms:Decrypt on resource: arn:key",
+        ),
+    ],
+)
+def test_of_an_answer_is_said_what_is_not_told_already(code: str, message: str, said: str) -> None:
+    assert failures.said(code, message) == said
