@@ -329,7 +329,7 @@ def _cursor_values(state: ShardState) -> tuple[object, ...]:
         float(state.listed_at),
         float(state.recent_at),
         state.deep_key,
-        float(state.deep_due_at),
+        float(state.deep_at),
         float(state.complete_from),
         float(state.complete_until),
         float(state.newest_arrival),

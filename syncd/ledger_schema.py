@@ -39,7 +39,7 @@ TABLES = {
     "cursors": """
         shard INTEGER PRIMARY KEY,
         frontier REAL NOT NULL, listed_at REAL NOT NULL, recent_at REAL NOT NULL,
-        deep_key TEXT NOT NULL, deep_due_at REAL NOT NULL,
+        deep_key TEXT NOT NULL, deep_at REAL NOT NULL,
         complete_from REAL NOT NULL, complete_until REAL NOT NULL,
         newest_arrival REAL NOT NULL, unsealed_day TEXT NOT NULL,
         checksum INTEGER NOT NULL""",

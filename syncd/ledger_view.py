@@ -240,14 +240,14 @@ def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
 
 
 def _shard_state(shard: Shard, row: Sequence[Any]) -> ShardState:
-    _, frontier, listed_at, recent_at, deep_key, deep_due_at, complete_from, complete_until, arrival, day, _ = row
+    _, frontier, listed_at, recent_at, deep_key, deep_at, complete_from, complete_until, arrival, day, _ = row
     return ShardState(
         shard=shard,
         frontier=frontier,
         listed_at=listed_at,
         recent_at=recent_at,
         deep_key=deep_key,
-        deep_due_at=deep_due_at,
+        deep_at=deep_at,
         complete_from=complete_from,
         complete_until=complete_until,
         newest_arrival=arrival,

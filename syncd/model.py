@@ -198,9 +198,9 @@ class ShardState:
     recent_at: float = 0.0
     """When the last listing of the recent tier began."""
     deep_key: str = ""
-    """The key after which the deep tier goes on; empty at the beginning of its cycle."""
-    deep_due_at: float = 0.0
-    """When the deep tier is to go on: it is paid for up to here."""
+    """The key after which the deep tier's round goes on; empty where none is under way."""
+    deep_at: float = 0.0
+    """When the deep tier's last round, which may be under way, began or should have."""
     complete_from: float = 0.0
     complete_until: float = 0.0
     newest_arrival: float = 0.0

@@ -33,8 +33,6 @@ class Recalled(NamedTuple):
 
     total: int
     oldest_stamp: float
-    newest_stamp: float
-    """0.0 where nothing was found."""
 
 
 def at_destination(shard: Shard, destination_prefix: str) -> Shard:
@@ -74,7 +72,7 @@ def recall(
         if page is None or not page.objects:
             continue
         shard = shards[page.range.shard.prefix]
-        replicas = [item._replace(key=item.key[len(destination_prefix) :]) for item in page.objects]
+        replicas = replicas_of(page, destination_prefix)
         if doubtful is not None and page.is_last and shard.prefix not in found:
             doubtful.update((item.key, item.etag) for item in replicas)
         ledger.adopt_replicas(shard, [(item.key, item.size_bytes) for item in replicas])
@@ -110,8 +108,8 @@ def newest_day(shard: Shard, lister: FolderLister, *, destination_prefix: str) -
 
 def _merged(before: Recalled | None, stamps: Sequence[float]) -> Recalled:
     if before is None:
-        return Recalled(len(stamps), min(stamps), max(stamps))
-    return Recalled(before.total + len(stamps), min(before.oldest_stamp, *stamps), max(before.newest_stamp, *stamps))
+        return Recalled(len(stamps), min(stamps))
+    return Recalled(before.total + len(stamps), min(before.oldest_stamp, *stamps))
 
 
 def replicas_of(page: Page, destination_prefix: str) -> list[LogObject]:

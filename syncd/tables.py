@@ -70,15 +70,12 @@ class Listing(Table):
     recent: fields.Duration = Field(timedelta(hours=48), description="how far back the recent listing goes")
     recent_every: fields.Duration = Field(timedelta(hours=1), description="how often the recent listing comes round")
     deep_days: fields.Days = Field(33, description="day folders of the deep listing; CloudTrail redelivers for 30 days")
-    deep_every: fields.Duration = Field(timedelta(hours=24), description="how long one round of the deep listing takes")
+    deep_every: fields.Duration = Field(timedelta(hours=24), description="how often the deep listing comes round")
     discovery_every: fields.Duration = Field(
         timedelta(hours=1), description="new accounts, kinds and regions are looked for after this long at the latest"
     )
     idle_every: fields.Duration = Field(
         timedelta(minutes=15), description="an idle account, kind and region is listed after this long at the latest"
-    )
-    idle_after: fields.Duration = Field(
-        timedelta(hours=24), description="an account, kind and region without a new log for this long is idle"
     )
 
 

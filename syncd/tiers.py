@@ -4,16 +4,18 @@ No watermark alone is trusted, since key order is not arrival order (`docs/desig
 
     tail    each tick       a little behind the frontier to the end
     recent  hourly          the last two days to the end
-    deep    in slices       33 day folders once a day, one full page at a time, as time goes on
+    deep    once a day      33 day folders, in slices of whole pages that follow the time for half an hour
 
-All of it is arithmetic on what the ledger remembers; nothing here does any I/O.
+A place that stays within reach of deep is listed again after `deep_every` and the time between two looks at its shard,
+at the latest. All of it is arithmetic on what the ledger remembers; nothing here does any I/O.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple
+from zlib import crc32
 
 from syncd.layout import DAY_SECONDS, Layout, day_start, utc_day
 from syncd.model import Page, Range, Shard, ShardState, Window
@@ -22,6 +24,12 @@ from syncd.model import Page, Range, Shard, ShardState, Window
 LOOKS_A_TICK = 32
 # A quiet shard is looked at again after this fraction of the time it has been quiet for.
 _QUIET_FRACTION = 1 / 8
+# A deep round is gone through in this fraction of `deep_every`, and begins that much earlier than `deep_every` after the
+# last one. Where an object lies, how dense its day is and where the pages are cut then makes no difference: it was met
+# after its round began and is met again before the next one ends. The price is as large a fraction of LISTs more.
+_ROUND_FRACTION = 1 / 48
+# Of a period, so that a round which began by its shard's clock is not taken for one that began a little before.
+_CLOCK_TOLERANCE = 1e-6
 # CloudTrail's names run ahead of LastModified by minutes, so an object that is too old by its LastModified may bear a
 # stamp after the start; listing begins this much earlier to see it.
 _START_MARGIN_SECONDS = 2 * DAY_SECONDS
@@ -42,6 +50,8 @@ class Slice(NamedTuple):
 
     tier: Tier
     range: Range
+    since: float = 0.0
+    """When the deep round that it belongs to began, or should have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,30 +100,32 @@ def _first_instant(state: ShardState, *, pace: Pace, now: float, start: float) -
     return max(0.0, min(begin - _START_MARGIN_SECONDS, now - pace.deep)) if begin else 0.0
 
 
-class _Sweep(NamedTuple):
-    """The deep tier's way through a shard, in stamps: it moves from `begin` to `end` once in `deep_every`."""
-
-    begin: float
-    end: float
-    position: float
-
-
-def _sweep(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> _Sweep:
-    begin = now - pace.deep
-    end = max(_frontier(state, now) - pace.recent, begin + DAY_SECONDS)
-    day = layout.day(state.deep_key) if state.deep_key else ""
-    return _Sweep(begin, end, max(begin, day_start(day)) if day else begin)
-
-
 def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> Slice | None:
-    if now < state.deep_due_at:
+    takes = pace.deep_every * _ROUND_FRACTION
+    due = _deep_due(state, pace)
+    if now < due and not state.deep_key:
         return None
-    sweep = _sweep(state, layout=layout, pace=pace, now=now)
-    owed = min(1.0, (now - state.deep_due_at) / pace.deep_every)
-    target = min(sweep.end, sweep.position + (sweep.end - sweep.begin) * owed)
-    after = max(state.deep_key, layout.position(state.shard, sweep.begin, whole_day=True))
+    key, since = state.deep_key, state.deep_at
+    if now >= due:
+        # A round that is not through when the next is due was not gone on with for a day: then everything at once.
+        key, since = "", now - takes if state.deep_key else max(due, now - takes)
+    begin = now - pace.deep
+    target = begin + (_deep_end(state, pace, now) - begin) * min(1.0, (now - since) / takes)
+    after = max(key, layout.position(state.shard, begin, whole_day=True))
     limit = layout.position(state.shard, target)
-    return Slice(Tier.DEEP, Range(state.shard, after, limit, whole_pages=True)) if after <= limit else None
+    return Slice(Tier.DEEP, Range(state.shard, after, limit, whole_pages=True), since) if after <= limit else None
+
+
+def _deep_due(state: ShardState, pace: Pace) -> float:
+    """When the next deep round begins: by the shard's own clock, so that those of a job are spread over the day."""
+    period = pace.deep_every * (1 - _ROUND_FRACTION)
+    phase = crc32(state.shard.prefix.encode("utf-8", "surrogatepass")) / 2**32 * period
+    return phase + (floor((state.deep_at - phase) / period + _CLOCK_TOLERANCE) + 1) * period
+
+
+def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
+    """The stamp up to which the deep tier lists; what is newer is the recent tier's."""
+    return max(_frontier(state, now) - pace.recent, now - pace.deep + DAY_SECONDS)
 
 
 class Listed(NamedTuple):
@@ -177,20 +189,16 @@ def advance(
 
 def _advance_one(state: ShardState, listed: Listed, *, layout: Layout, pace: Pace, start: float) -> ShardState:
     tier = listed.slice.tier
+    if tier is Tier.WINDOW:
+        return state  # a catch-up moves no cursor
     complete_from = (
         max(state.complete_from, listed.left_out_stamp + 1) if listed.left_out_stamp else state.complete_from
     )
-    if tier is Tier.WINDOW:
-        return state
     if tier is Tier.DEEP:
-        sweep = _sweep(state, layout=layout, pace=pace, now=listed.began_at)
-        is_done = listed.reached_end or listed.last_key > layout.position(state.shard, sweep.end)
-        key = "" if is_done else listed.last_key or listed.slice.range.until
-        day = layout.day(key)
-        come_to = sweep.end if is_done else max(sweep.position, day_start(day) if day else sweep.position)
-        paid_for = (come_to - sweep.position) / (sweep.end - sweep.begin) * pace.deep_every
-        due_at = max(state.deep_due_at + paid_for, listed.began_at - pace.deep_every)
-        return replace(state, deep_key=key, deep_due_at=due_at, complete_from=complete_from)
+        end = layout.position(state.shard, _deep_end(state, pace, listed.began_at))
+        is_done = listed.reached_end or listed.last_key > end
+        deep_key = "" if is_done else listed.last_key
+        return replace(state, deep_key=deep_key, deep_at=listed.slice.since, complete_from=complete_from)
     is_first = tier is Tier.FIRST
     # After a loss a shard resumes at its newest replica: what the destination lacks before that is not claimed.
     begin = max(start, _first_instant(state, pace=pace, now=listed.began_at, start=start))
@@ -200,8 +208,8 @@ def _advance_one(state: ShardState, listed: Listed, *, layout: Layout, pace: Pac
         listed_at=listed.began_at,
         recent_at=state.recent_at if tier is Tier.TAIL else listed.began_at,
         deep_key="" if is_first else state.deep_key,
-        # The first listing has just covered what the deep tier's first day folder would.
-        deep_due_at=listed.began_at + pace.deep_every * DAY_SECONDS / pace.deep if is_first else state.deep_due_at,
+        # The first listing has gone through everything that a deep round would.
+        deep_at=listed.began_at if is_first else state.deep_at,
         complete_from=max(begin, complete_from) if is_first else complete_from,
         newest_arrival=max(state.newest_arrival, listed.newest_arrival),
     )

@@ -1,9 +1,6 @@
-"""What a day of ticks asks of S3 when nothing is new: it follows the shards and what is recent, not the history."""
+"""How often a shard is looked at; the requests of a whole day are counted at a server in `e2e/test_quiet_day.py`."""
 
 import random
-from math import ceil
-
-import pytest
 
 from .bucket import Bucket
 from .deliveries import BEGIN, DAY, HOUR, MINUTE, Delivery, Weather, deliveries
@@ -15,8 +12,6 @@ SHARDS = tuple(
 HISTORY_DAYS = 33
 QUIET_AT = BEGIN + HISTORY_DAYS * DAY
 TICKS_A_DAY = 288
-FOLDERS = 1 + 2
-"""What discovery lists each tick here: the top, and the regions of each account."""
 
 
 def history(files_a_day: int) -> list[Delivery]:
@@ -24,33 +19,6 @@ def history(files_a_day: int) -> list[Delivery]:
         days=HISTORY_DAYS, slot_minutes=24 * 60 / files_a_day, out_of_order=0, hours_late=0, weeks_late=0, outages=0
     )
     return deliveries(1, SHARDS, weather)
-
-
-def day_of_ticks(syncd: Syncd) -> int:
-    """How many LISTs a day of ticks takes when nothing is new, once everything has been copied."""
-    bucket = syncd.bucket
-    for now in (QUIET_AT + HOUR, QUIET_AT + HOUR + DAY):
-        bucket.advance(now)
-        syncd.tick()
-    before = bucket.lists
-    for tick in range(TICKS_A_DAY):
-        bucket.advance(QUIET_AT + HOUR + DAY + (tick + 1) * 5 * MINUTE)
-        syncd.tick()
-    return bucket.lists - before
-
-
-@pytest.mark.parametrize("files_a_day", [30, 450])
-def test_a_day_without_news_takes_a_list_a_shard_and_tick_and_one_per_thousand_recent_and_deep_keys(
-    files_a_day: int,
-) -> None:
-    syncd = Syncd(Bucket(history(files_a_day), page_keys=1000), chance=random.Random(1))
-
-    lists = day_of_ticks(syncd)
-
-    shards = len(SHARDS)
-    recent_pages = 24 * ceil(2 * files_a_day / 1000 + 1) * shards
-    deep_pages = ceil(HISTORY_DAYS * files_a_day / 1000 + 1) * shards
-    assert lists <= TICKS_A_DAY * (shards + FOLDERS) + recent_pages + deep_pages
 
 
 def test_the_deep_tier_looks_at_every_key_of_its_day_folders_once_a_day() -> None:
@@ -71,7 +39,7 @@ def test_the_deep_tier_looks_at_every_key_of_its_day_folders_once_a_day() -> Non
             rounds += last[prefix] != "" and state.deep_key == ""
             last[prefix] = state.deep_key
 
-    assert 2 * len(SHARDS) - len(SHARDS) <= rounds <= 2 * len(SHARDS) + len(SHARDS)
+    assert 2 * len(SHARDS) <= rounds <= 3 * len(SHARDS)
 
 
 def test_a_large_organization_is_not_listed_whole_in_each_tick() -> None:

@@ -1,11 +1,12 @@
 """Whatever happens to source, destination, process and ledger: nothing is lost, nothing overwritten, no claim is false.
 
 A state machine delivers logs on time, late and under odd keys, lets objects and listings fail, kills the process in the
-middle, loses the ledger, and ticks and catches up in between. Its end are two days without troubles.
+middle, loses the ledger, and ticks and catches up in between. Its end is a day without troubles, and a catch-up.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import ceil
 from threading import Event
 
 import pytest
@@ -57,6 +58,7 @@ PACE = Pace(
 # How long after its stamp a log arrives: far and a little ahead of it, in order, for a tail, a recent, a deep listing.
 DELAYS = (-3 * DAY, -5 * MINUTE, 2 * MINUTE, 10 * MINUTE, 25 * MINUTE, 50 * MINUTE, 5 * HOUR, 30 * HOUR, 4 * DAY)
 LONGEST_PAUSES = 2 * DAY
+LAST_TICKS_EVERY = 3 * HOUR
 
 
 class Convergence(RuleBasedStateMachine):
@@ -70,6 +72,7 @@ class Convergence(RuleBasedStateMachine):
         self.failing: dict[str, str] = {}
         self.foreign: set[str] = set()
         self.changed: set[str] = set()
+        self.beyond_deep: set[str] = set()
         self.first_bodies: dict[str, bytes] = {}
         self.is_listing_refused = False
         self.claimed = (0.0, 0.0)
@@ -110,6 +113,27 @@ class Convergence(RuleBasedStateMachine):
         self.deliver(account, region, delay, 1)
         self.now += wait
         self._run()
+
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        region=st.sampled_from(REGIONS),
+        days=st.sampled_from([13, 25]),
+        count=st.integers(1, 3),
+        is_day_sealed=st.booleans(),
+    )
+    def deliver_later_than_deep_reaches(
+        self,
+        account: str,
+        region: str,
+        days: int,
+        count: int,
+        is_day_sealed: bool,  # noqa: FBT001
+    ) -> None:
+        if is_day_sealed:
+            self._deliver_beyond_deep(account, region, days, 1)
+            self._run(window=Window(utc_day(self.now - days * DAY), utc_day(self.now - days * DAY)))
+            self._run()
+        self._deliver_beyond_deep(account, region, days, count)
 
     @rule(account=st.sampled_from(ACCOUNTS), name=st.sampled_from(["no stamp", "ü/+%20", "zz", "0_20261399T9999Z_.gz"]))
     def deliver_an_odd_key(self, account: str, name: str) -> None:
@@ -188,7 +212,11 @@ class Convergence(RuleBasedStateMachine):
     def tick_and_be_interrupted(self, copies: int) -> None:
         self._run(stop_after=copies)
 
-    @rule(back=st.integers(0, 6), length=st.integers(0, 7), writes=st.sampled_from([None, None, 3]))
+    @rule(
+        back=st.one_of(st.integers(0, 6), st.sampled_from([14, 27])),
+        length=st.integers(0, 7),
+        writes=st.sampled_from([None, None, 3]),
+    )
     def catch_up(self, back: int, length: int, writes: int | None) -> None:
         first = self.now - back * DAY
         window = Window(utc_day(first), utc_day(first + length * DAY) if length < 7 else None)
@@ -209,8 +237,15 @@ class Convergence(RuleBasedStateMachine):
             is_claimed = bool(ledger.known(_shard(key), [key]))
             assert not is_claimed or PREFIX + key in self.destination.objects, key
 
+    @invariant()
+    def a_sealed_day_counts_no_more_than_its_folder_at_the_destination_holds(self) -> None:
+        ledger = self._ledger()
+        for prefix, state in ledger.shards().items():
+            for day, sealed in ledger.sealed(state.shard, "0000-00-00", "9999-99-99").items():
+                assert sealed.count <= len(self.destination.keys(f"{PREFIX}{prefix}{day.replace('-', '/')}/")), day
+
     def teardown(self) -> None:
-        """The end: troubles are over, and a day goes by."""
+        """The end: troubles are over, a day goes by, and a catch-up fetches what came too late for anything else."""
         self.failing.clear()
         self.is_listing_refused = False
         held = set(self._ledger().quarantined())
@@ -221,25 +256,43 @@ class Convergence(RuleBasedStateMachine):
         self.now += HOUR
         self._run(is_patient=True)
         assert all(PREFIX + key in self.destination.objects for key in self._stamped_after(self.now - 47 * HOUR))
-        # The deep listing comes by each day folder once in each of its days, at any hour of it.
-        for _ in range(18):
-            self.now += 3 * HOUR
+        # The deep listing comes by each place within a day and a tick; by what was recent just now, an hour later.
+        for _ in range(ceil((PACE.deep_every + PACE.recent_every) / LAST_TICKS_EVERY)):
+            self.now += LAST_TICKS_EVERY
             self._run(is_patient=True)
-        missing = [key for key in self.source.objects if PREFIX + key not in self.destination.objects]
-        assert missing == []
-        differing = {key for key, body in self.source.bodies.items() if self.destination.bodies[PREFIX + key] != body}
-        assert differing <= self.foreign
+        assert self._missing() <= self.beyond_deep
         conflicts = {key for key, item in self._ledger().quarantined().items() if item.is_conflict}
-        assert differing & self._stamped_after(self.now - PACE.deep + DAY) <= conflicts
-        last = self._run()
-        assert last is not None
-        assert (last.copied, last.already_there, last.conflict_count, last.failed_count) == (0, 0, 0, 0)
+        assert self._differing() & self._stamped_after(self.now - PACE.deep + DAY) <= conflicts
+        self._tick_without_news()
+        self._run(window=Window())
+        assert self._missing() == set()
+        assert self._differing() <= self.foreign
+        self._tick_without_news()
+        self.a_sealed_day_counts_no_more_than_its_folder_at_the_destination_holds()
 
     # How.
+
+    def _deliver_beyond_deep(self, account: str, region: str, days: int, count: int) -> None:
+        before = set(self.source.objects)
+        self.deliver(account, region, days * DAY, count)
+        self.beyond_deep |= self.source.objects.keys() - before
 
     def _put(self, key: str, body: bytes) -> None:
         if key not in self.source.objects:
             self.source.put(key, body, last_modified=self.now)
+
+    def _missing(self) -> set[str]:
+        return {key for key in self.source.objects if PREFIX + key not in self.destination.objects}
+
+    def _differing(self) -> set[str]:
+        """Keys whose replica has other bytes."""
+        bodies = self.destination.bodies
+        return {key for key, body in self.source.bodies.items() if bodies.get(PREFIX + key, body) != body}
+
+    def _tick_without_news(self) -> None:
+        last = self._run()
+        assert last is not None
+        assert (last.copied, last.already_there, last.conflict_count, last.failed_count) == (0, 0, 0, 0)
 
     def _some_key(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(sorted(self.source.objects)))
