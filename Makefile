@@ -49,6 +49,9 @@ scale: $(VENV)/.test  ## state files of a million and ten million objects, and a
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
 	@$(BIN)/python benchmarks/idle_day.py $(ARGS)
 
+ceph: $(VENV)/.test  ## server-side copies between two owners, on Ceph's gateway, which has to be installed
+	$(BIN)/pytest tests/ceph $(ARGS)
+
 lock:  ## resolves the lock files anew; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv" >&2; exit 1; }
 	$(LOCK) --extra test --extra bench pyproject.toml --output-file requirements/bench.txt
@@ -77,4 +80,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench memory vendor simulate scale lock
+.PHONY: help demo test check docs format bench memory vendor simulate scale ceph lock

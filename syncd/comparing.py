@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from syncd import failures
 from syncd.model import AlreadyThere, Conflict, Outcome, Transfer
-from syncd.reading import Content, is_whole, read_through
+from syncd.reading import Checksum, Content, is_whole, read_through
 from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Steps, Terms, not_comparable, short_body
 
@@ -15,8 +15,7 @@ def compare_existing(transfer: Transfer, terms: Terms, content: Content) -> Step
     """Compare with a replica that S3 has just said is there."""
     outcome = yield from compare(transfer, terms, content)
     if outcome is None:
-        detail = f"s3://{terms.destination_bucket}/{transfer.destination_key} was there and is gone: deleted while it was copied"
-        raise CopyFailed(failures.UNEXPECTED, detail)
+        raise _vanished(transfer, terms)
     return outcome
 
 
@@ -39,24 +38,36 @@ def compare(transfer: Transfer, terms: Terms, content: Content) -> Generator[Req
     if stored and is_whole(stored, there.headers):
         same = b64decode(stored) == content.sha256
     else:
-        same = (yield from _hash_replica(transfer, terms, content.size_bytes)) == content.sha256
+        same = (yield from _hash_replica(transfer, terms, content.size_bytes, there)) == content.sha256
     return AlreadyThere(transfer) if same else Conflict(transfer, "the replica has other bytes under the same length")
 
 
-def _hash_replica(transfer: Transfer, terms: Terms, size: int) -> Generator[Request, Answer, bytes]:
-    whole = hashlib.sha256()
+def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) -> Generator[Request, Answer, bytes]:
+    """The SHA-256 of the replica; what came broken is held against what HeadObject has told, and is no Conflict."""
+    whole, checksum = hashlib.sha256(), Checksum(there.headers)
+    key = transfer.destination_key
     for start in range(0, size, terms.part_size):
         end = min(start + terms.part_size, size)
         headers = (("range", f"bytes={start}-{end - 1}"), ("x-amz-expected-bucket-owner", terms.destination_owner))
-        key = transfer.destination_key
         request = Request("GetObject", Side.DESTINATION, "GET", key, "", headers, expected_bytes=end - start)
         answer = yield request
+        if answer.status == 404:
+            raise _vanished(transfer, terms)
         if not answer.is_ok:
             raise not_comparable(answer, request, terms)
         if len(answer.body) != request.expected_bytes:
             raise short_body(answer, request, terms)
         whole.update(answer.body)
+        checksum.take(answer.body)
+    if checksum.is_wrong:
+        replica = f"s3://{terms.destination_bucket}/{key}"
+        raise CopyFailed(failures.CHECKSUM, f"{replica}: what GetObject gave does not match its {checksum.name}")
     return whole.digest()
+
+
+def _vanished(transfer: Transfer, terms: Terms) -> CopyFailed:
+    replica = f"s3://{terms.destination_bucket}/{transfer.destination_key}"
+    return CopyFailed(failures.UNEXPECTED, f"{replica} was there and is gone: deleted while it was copied")
 
 
 def head(transfer: Transfer, terms: Terms) -> Request:

@@ -185,6 +185,8 @@ class Daemon:
             stalled=len(self._parts.flights.stalled()),
             ledger_bytes=self._ticker.ledger_bytes(),
             is_configuration_stale=self._is_stale,
+            engine=self._configuration.settings.engine,
+            job_engines={job.name: job.engine for job in self._configuration.jobs},
         )
 
     def _listen(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from syncd.config import Engine, JobEngine
 from syncd.standing import Standing, is_fresh
 
 
@@ -23,9 +24,14 @@ class Gauges:
     ledger_bytes: int = 0
     is_configuration_stale: bool = False
     """The files were edited, and the edit was refused."""
+    engine: Engine = field(default_factory=Engine)
+    """The limits of all jobs together."""
+    job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
+    """Each job's own."""
 
     def collect(self) -> Iterator[Metric]:
         """Every gauge."""
+        yield from self._limits()
         for name, help_text, value in _OF_DAEMON:
             yield GaugeMetricFamily(name, help_text, value=value(self))
         for name, help_text, of_job in _OF_JOB:
@@ -35,6 +41,19 @@ class Gauges:
             yield family
         yield self._kinds()
         yield self._held()
+
+    def _limits(self) -> Iterator[Metric]:
+        """A limit that is not set is not told."""
+        for key, name, help_text in _LIMITS:
+            overall = GaugeMetricFamily(f"syncd_limit_{name}", f"Limit of all jobs together: {help_text}.", labels=[])
+            of_job = GaugeMetricFamily(f"syncd_job_limit_{name}", f"A job's own limit: {help_text}.", labels=["job"])
+            if (limit := getattr(self.engine, key)) is not None:
+                overall.add_metric([], limit)
+            for job, engine in self.job_engines.items():
+                if (limit := getattr(engine, key)) is not None:
+                    of_job.add_metric([job], limit)
+            yield overall
+            yield of_job
 
     def _kinds(self) -> Metric:
         family = GaugeMetricFamily(
@@ -58,6 +77,13 @@ class Gauges:
                 family.add_metric([standing.job, reason], count)
         return family
 
+
+_LIMITS = (
+    ("in_flight", "objects_in_flight", "objects being copied at once"),
+    ("memory", "memory_bytes", "what the bodies of objects in flight may take"),
+    ("requests_per_second", "requests_per_second", "requests to S3 a second"),
+    ("bytes_per_second", "bytes_per_second", "bytes copied a second"),
+)
 
 _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     ("syncd_jobs", "Jobs that are scheduled.", lambda it: len(it.standings)),

@@ -13,6 +13,7 @@ from math import inf
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
+    GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
@@ -50,8 +51,13 @@ class _Counts:
     errors: Counter[str] = field(default_factory=Counter)
     lags: Counter[str] = field(default_factory=Counter)
     lag_seconds: float = 0.0
-    running: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Listed, copied, copied bytes and already there of the tick that is running, as far as it told."""
+    running: Recorder | None = None
+    """What the tick that is running has done so far."""
+
+    def so_far(self) -> tuple[int, int, int, int]:
+        """Listed, copied, copied bytes and already there of the tick that is running."""
+        it = self.running
+        return (it.listed, it.copied, it.copied_bytes, it.already_there) if it else (0, 0, 0, 0)
 
 
 class Metrics:
@@ -74,15 +80,14 @@ class Metrics:
 
     def take_progress(self, job: str, recorder: Recorder) -> None:
         """A tick is under way: count what it has done so far, for some take hours."""
-        so_far = (recorder.listed, recorder.copied, recorder.copied_bytes, recorder.already_there)
         with self._lock:
-            self._of(job).running = so_far
+            self._of(job).running = recorder
 
     def take_report(self, report: TickReport) -> None:
         """A tick came to its end."""
         with self._lock:
             counts = self._of(report.job)
-            counts.running = (0, 0, 0, 0)
+            counts.running = None
             counts.listed += report.listed
             counts.copied += report.copied
             counts.copied_bytes += report.copied_bytes
@@ -106,8 +111,8 @@ class Metrics:
         """A tick ended in a defect of ours; what it had done by then is kept."""
         with self._lock:
             counts = self._of(job)
-            listed, copied, copied_bytes, already_there = counts.running
-            counts.running = (0, 0, 0, 0)
+            listed, copied, copied_bytes, already_there = counts.so_far()
+            counts.running = None
             counts.listed += listed
             counts.copied += copied
             counts.copied_bytes += copied_bytes
@@ -133,7 +138,8 @@ class Metrics:
         """Every metric of ours; prometheus-client asks for them by this name."""
         gauges = self._gauges()
         with self._lock:
-            families = [*_totals(self._jobs), *_by_label(self._jobs), _lag(self._jobs), self._duration()]
+            families = [*_totals(self._jobs), *_by_label(self._jobs), _in_flight(self._jobs), _lag(self._jobs)]
+            families.append(self._duration())
             reloads = CounterMetricFamily("syncd_reloads", "Times the configuration was read again.", labels=["result"])
             for result in ("done", "refused"):
                 reloads.add_metric([result], self._reloads[result])
@@ -175,6 +181,15 @@ def _by_label(jobs: Mapping[str, _Counts]) -> Iterator[Metric]:
         yield family
 
 
+def _in_flight(jobs: Mapping[str, _Counts]) -> Metric:
+    family = GaugeMetricFamily(
+        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=["job"]
+    )
+    for job, counts in jobs.items():
+        family.add_metric([job], counts.running.in_flight if counts.running else 0)
+    return family
+
+
 def _lag(jobs: Mapping[str, _Counts]) -> Metric:
     family = HistogramMetricFamily(
         "syncd_lag_seconds", "From an object's LastModified at the source to its copy, of new objects.", labels=["job"]
@@ -197,13 +212,13 @@ def _throttles(counts: _Counts) -> int:
 
 
 _TOTALS: Sequence[tuple[str, str, Callable[[_Counts], float]]] = (
-    ("syncd_objects_listed", "Objects listed at the source.", lambda it: it.listed + it.running[0]),
-    ("syncd_objects_copied", "Objects copied to the destination.", lambda it: it.copied + it.running[1]),
-    ("syncd_bytes_copied", "Bytes of the objects copied.", lambda it: it.copied_bytes + it.running[2]),
+    ("syncd_objects_listed", "Objects listed at the source.", lambda it: it.listed + it.so_far()[0]),
+    ("syncd_objects_copied", "Objects copied to the destination.", lambda it: it.copied + it.so_far()[1]),
+    ("syncd_bytes_copied", "Bytes of the objects copied.", lambda it: it.copied_bytes + it.so_far()[2]),
     (
         "syncd_objects_already_there",
         "Objects found at the destination with the same content.",
-        lambda it: it.already_there + it.running[3],
+        lambda it: it.already_there + it.so_far()[3],
     ),
     ("syncd_objects_conflicted", "Objects found at the destination with other content.", lambda it: it.conflicts),
     ("syncd_objects_found_late", "Objects that arrived later than `lateness`.", lambda it: it.late_beyond_allowance),

@@ -1,12 +1,16 @@
-"""Large objects: read in ranges, written as a multipart upload, one part in memory at a time."""
+"""Large objects: read in ranges, written as a multipart upload, one part in memory at a time.
+
+S3 tells no checksum of a range, so what all ranges come to is held against the object's before the upload is completed.
+"""
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Generator
 
-from syncd.comparing import compare, compare_existing, head
-from syncd.model import Copied, Transfer
-from syncd.reading import Content, described, read, read_through, tags
-from syncd.s3 import Answer, Side
+from syncd.comparing import compare_existing, head
+from syncd.model import Transfer
+from syncd.reading import Checksum, Content, check_whole, described, read, read_through, tags, told_checksum
+from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Steps, Terms, failure_of
 from syncd.uploads import Upload, begin_upload
 
@@ -20,44 +24,46 @@ def stream_in_parts(transfer: Transfer, terms: Terms) -> Steps:
         return (yield from compare_existing(transfer, terms, content))
     if there.status not in (403, 404):
         raise failure_of(there, looked, terms)
+    checksum = yield from told_checksum(transfer.object, terms)
     first = yield from read(transfer.object, terms, (0, terms.part_size))
     source_tags = yield from tags(transfer.object, first.headers, terms)
-    description = (*described(first.headers), *source_tags)
-    upload = yield from begin_upload(transfer, terms, Side.DESTINATION, description)
+    upload = yield from begin_upload(transfer, terms, Side.DESTINATION, described(first.headers), source_tags)
+    # Whoever holds the first part while the others come holds twice as much as is reckoned with.
+    parts = [first]
+    del first
     try:
-        return (yield from _upload_parts(upload, first))
+        return (yield from _upload_parts(upload, parts, checksum))
     except CopyFailed:
         yield upload.abort()
         raise
 
 
-def _upload_parts(upload: Upload, part: Answer) -> Steps:
+def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> Steps:
     transfer, terms = upload.transfer, upload.terms
+    part = parts.pop()
     size = transfer.object.size_bytes
     done: list[tuple[str, str]] = []
     digests: list[bytes] = []
     start = 0
     while True:
-        digest = hashlib.sha256(part.body).digest()
-        checksum = b64encode(digest).decode()
-        headers = (("x-amz-sdk-checksum-algorithm", "SHA256"), ("x-amz-checksum-sha256", checksum))
-        _, written = yield from upload.part("UploadPart", len(done) + 1, headers, part.body)
-        done.append((written.headers.get("etag", "").strip('"'), checksum))
-        digests.append(digest)
+        checksum.take(part.body)
+        digests.append(hashlib.sha256(part.body).digest())
+        done.append((yield from _write(upload, len(done) + 1, part.body, b64encode(digests[-1]).decode())))
         start += len(part.body)
+        # It would be held while the next one comes.
+        del part
         if start >= size:
             break
         part = yield from read(transfer.object, terms, (start, min(terms.part_size, size - start)))
-    request, answer = yield from upload.complete(done)
-    if answer.is_ok:
-        return Copied(transfer)
-    content = Content(None, size, digests)
-    if answer.status == 412:
-        yield upload.abort()
-        return (yield from compare_existing(transfer, terms, content))
-    if answer.status == 404:
-        # The runtime sends a request again whose answer was lost: the first one may have completed the upload.
-        known = yield from compare(transfer, terms, content)
-        if known is not None:
-            return known
-    raise failure_of(answer, request, terms)
+    check_whole(checksum, transfer.object, terms)
+    return (yield from upload.complete(done, Content(None, size, digests)))
+
+
+def _write(upload: Upload, number: int, body: bytes, digest: str) -> Generator[Request, Answer, tuple[str, str]]:
+    """One part; its ETag and its digest."""
+    headers = (("x-amz-sdk-checksum-algorithm", "SHA256"), ("x-amz-checksum-sha256", digest))
+    request = upload.part("UploadPart", number, headers, body)
+    written = yield request
+    if not written.is_ok:
+        raise failure_of(written, request, upload.terms)
+    return written.headers.get("etag", "").strip('"'), digest

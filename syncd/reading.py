@@ -5,6 +5,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from awscrt.checksums import crc32c, crc64nvme
 
@@ -59,11 +60,61 @@ def _check_read(answer: Answer, item: LogObject, request: Request, terms: Terms)
 
 def wrong_checksum(headers: Mapping[str, str], body: bytes) -> str:
     """The name of the first full-object checksum header that the body does not match; empty where all match."""
-    for name, compute in _CHECKSUMS.items():
-        value = headers.get(name)
-        if value and is_whole(value, headers) and compute(body) != b64decode(value):
-            return name
+    for name in _CHECKSUMS:
+        if name in headers:
+            checksum = Checksum(headers, name)
+            checksum.take(body)
+            if checksum.is_wrong:
+                return name
     return ""
+
+
+class Checksum:
+    """A full-object checksum as S3 tells it, held against what is read, a part at a time; nothing told is not wrong."""
+
+    def __init__(self, headers: Mapping[str, str], name: str = "") -> None:
+        """`name` is the header, or empty for the first that there is."""
+        names = [name] if name else [known for known in _CHECKSUMS if known in headers]
+        self.name = names[0] if names else ""
+        told = headers.get(self.name, "")
+        self._told = b64decode(told) if told and is_whole(told, headers) else b""
+        self._running = _CHECKSUMS[self.name]() if self._told else None
+
+    def take(self, body: bytes) -> None:
+        """What was read next."""
+        if self._running is not None:
+            self._running.update(body)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether all that was read is not what was told of."""
+        return self._running is not None and self._running.digest() != self._told
+
+
+def told_checksum(item: LogObject, terms: Terms) -> Generator[Request, Answer, Checksum]:
+    """The checksum of an object that is to be read in parts: for these S3 tells none.
+
+    Who may read an object may look at it, but a look that is refused does not say why: that is left to the read.
+    """
+    headers = [("x-amz-checksum-mode", "ENABLED"), ("x-amz-expected-bucket-owner", terms.source_owner)]
+    if item.etag:
+        headers.append(("if-match", f'"{item.etag}"'))
+    request = Request("HeadObject", Side.SOURCE, "HEAD", item.key, "", headers)
+    answer = yield request
+    if not answer.is_ok and not 400 <= answer.status < 500:
+        raise failure_of(answer, request, terms)
+    return Checksum(answer.headers if answer.is_ok else {})
+
+
+def check_whole(checksum: Checksum, item: LogObject, terms: Terms) -> None:
+    """Hold everything that was read of an object against its checksum.
+
+    Raises:
+        CopyFailed: it is something else.
+    """
+    if checksum.is_wrong:
+        what = f"GetObject by {terms.source_principal} of s3://{terms.source_bucket}/{item.key}"
+        raise CopyFailed(failures.CHECKSUM, f"{what}: its parts together do not match its {checksum.name}")
 
 
 def is_whole(checksum: str, headers: Mapping[str, str]) -> bool:
@@ -77,12 +128,17 @@ def is_whole(checksum: str, headers: Mapping[str, str]) -> bool:
 
 def read_through(item: LogObject, terms: Terms) -> Generator[Request, Answer, Content]:
     """All of an object, a part at a time: its hash, and its parts' hashes."""
+    checksum = yield from told_checksum(item, terms)
     whole = hashlib.sha256()
     digests = []
     for start in range(0, item.size_bytes, terms.part_size):
         part = yield from read(item, terms, (start, min(terms.part_size, item.size_bytes - start)))
+        checksum.take(part.body)
         whole.update(part.body)
         digests.append(hashlib.sha256(part.body).digest())
+        # It would be held while the next one comes.
+        del part
+    check_whole(checksum, item, terms)
     return Content(whole.digest(), item.size_bytes, digests)
 
 
@@ -121,10 +177,31 @@ def described(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return kept
 
 
-_CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
-    "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
-    "x-amz-checksum-sha1": lambda body: hashlib.sha1(body).digest(),  # noqa: S324  # S3's checksum, not our trust
-    "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
-    "x-amz-checksum-crc32c": lambda body: crc32c(body).to_bytes(4, "big"),
-    "x-amz-checksum-crc64nvme": lambda body: crc64nvme(body).to_bytes(8, "big"),
+class _Running(Protocol):
+    """A checksum under way, as hashlib's are."""
+
+    def update(self, body: bytes, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
+class _Crc:
+    def __init__(self, compute: Callable[[bytes, int], int], size_bytes: int) -> None:
+        self._compute = compute
+        self._size_bytes = size_bytes
+        self._value = 0
+
+    def update(self, body: bytes, /) -> None:
+        self._value = self._compute(body, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._size_bytes, "big")
+
+
+_CHECKSUMS: Mapping[str, Callable[[], _Running]] = {
+    "x-amz-checksum-sha256": hashlib.sha256,
+    "x-amz-checksum-sha1": lambda: hashlib.sha1(usedforsecurity=False),
+    "x-amz-checksum-crc32": lambda: _Crc(zlib.crc32, 4),
+    "x-amz-checksum-crc32c": lambda: _Crc(crc32c, 4),
+    "x-amz-checksum-crc64nvme": lambda: _Crc(crc64nvme, 8),
 }

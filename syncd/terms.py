@@ -12,8 +12,15 @@ Steps: TypeAlias = Generator[Request, Answer, Outcome]
 """One copy: yields Requests, is sent their Answers, returns an Outcome."""
 
 
+# "CopyObject: … you can create a copy of an object up to 5 GB in a single atomic action" (S3 API Reference).
+LARGEST_COPY_BYTES = 5 * 1000**3
+COPY_PART_BYTES = 1024**3
+
 # A body is there once as the runtime has read it, once as we have, and once as the runtime sends it.
 _COPIES_IN_MEMORY = 3
+# What an answer tells of a source that was listed. Nothing is tried again for these before a listing tells of something
+# else, so no answer about a replica or an upload may pass for one of them.
+_OF_THE_SOURCE = frozenset({failures.OBJECT_GONE, failures.OBJECT_CHANGED, failures.ARCHIVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,10 @@ class Terms:
     """Source tags go along where that is permitted; not where the job gives replicas tags of its own."""
     landing: tuple[tuple[str, str], ...] = ()
     """Headers of every write that say what lands: storage class, encryption, tags, ACL."""
+    largest_copy: int = LARGEST_COPY_BYTES
+    """Objects of more bytes than this are copied by the server in parts ..."""
+    copy_part_size: int = COPY_PART_BYTES
+    """... of so many bytes."""
 
     def held_bytes(self, size_bytes: int) -> int:
         """What a copy of an object of this size holds in memory at the most."""
@@ -66,6 +77,9 @@ def named(request: Request, terms: Terms) -> str:
 def failure_of(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
     """The failure that an answer is: call, principal, resource, and what was answered."""
     reason = failures.reason_of(answer.status, answer.code, answer.message)
+    is_about_replica = request.side is Side.DESTINATION or answer.code == "NoSuchUpload"
+    if is_about_replica and reason in _OF_THE_SOURCE:
+        reason = failures.UNEXPECTED
     told = failures.said(answer.code, answer.message) or "no reason given"
     status = f"{answer.status} " if answer.status else ""
     return CopyFailed(reason, f"{named(request, terms)}: {status}{told}")
@@ -78,8 +92,9 @@ def short_body(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
 
 
 def not_comparable(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
-    """The failure of a replica that is there and cannot be read."""
+    """The failure of a replica that is there and cannot be read: denied, or archived by a lifecycle of its own bucket."""
     failure = failure_of(answer, request, terms)
-    if failure.reason != failures.ACCESS_DENIED:
+    reason = failures.reason_of(answer.status, answer.code, answer.message)
+    if reason not in (failures.ACCESS_DENIED, failures.ARCHIVED):
         return failure
     return CopyFailed(failures.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")

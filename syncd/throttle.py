@@ -7,33 +7,69 @@ from syncd import failures
 from syncd.model import Copied, Failed, Outcome
 
 LEAST_IN_FLIGHT = 4
+# Whoever waits for room asks ten times a second; one that has not asked for so long wants nothing.
+_WANTING_SECONDS = 1.0
+
+
+class _Share:
+    """What one taker may take now; below nothing where it was lent more than its share."""
+
+    __slots__ = ("asked_at", "room")
+
+    def __init__(self) -> None:
+        self.room = 0.0
+        self.asked_at = 0.0
 
 
 class Bucket:
-    """A limit of so much a second, shared by whoever takes from it; what was not used is kept for one second."""
+    """A limit of so much a second, in even shares for those who take from it; what was not used is kept for one second.
+
+    Without shares whoever asks most often gets most, and a taker of large amounts never finds enough.
+    """
 
     def __init__(self, per_second: float, *, monotonic: Callable[[], float]) -> None:
         self._per_second = per_second
         self._monotonic = monotonic
         self._lock = Lock()
-        self._room = per_second
+        self._shares: dict[object, _Share] = {}
+        self._spare = per_second
+        """What is nobody's: the unused part of shares, for anybody."""
         self._at = monotonic()
 
-    def take(self, amount: float) -> bool:
-        """Take so much if there is room. More than a second's worth is lent, and waited for afterwards."""
+    def take(self, amount: float, taker: object = None) -> bool:
+        """Take so much if there is room. More than a second's share is lent, and waited for afterwards."""
         with self._lock:
-            now = self._monotonic()
-            self._room = min(self._per_second, self._room + (now - self._at) * self._per_second)
-            self._at = now
-            if self._room < min(amount, self._per_second):
+            self._fill()
+            share = self._shares.setdefault(taker, _Share())
+            share.asked_at = self._at
+            room = max(share.room, 0.0)
+            if share.room + self._spare < min(amount, self._per_second / len(self._shares)):
                 return False
-            self._room -= amount
+            of_others = min(max(amount - room, 0.0), self._spare)
+            self._spare -= of_others
+            share.room -= amount - of_others
             return True
 
-    def give_back(self, amount: float) -> None:
+    def give_back(self, amount: float, taker: object = None) -> None:
         """What was taken and not used."""
         with self._lock:
-            self._room += amount
+            self._shares.setdefault(taker, _Share()).room += amount
+
+    def _fill(self) -> None:
+        now = self._monotonic()
+        gained, self._at = (now - self._at) * self._per_second, now
+        for taker, share in list(self._shares.items()):
+            if now - share.asked_at > _WANTING_SECONDS and share.room >= 0:
+                self._spare += self._shares.pop(taker).room
+        if not self._shares:
+            self._spare += gained
+        for share in self._shares.values():
+            share.room += gained / len(self._shares)
+            unused = max(share.room - self._per_second / len(self._shares), 0.0)
+            share.room -= unused
+            self._spare += unused
+        kept = sum(max(share.room, 0.0) for share in self._shares.values())
+        self._spare = max(min(self._spare, self._per_second - kept), 0.0)
 
 
 class Throttle:
@@ -52,9 +88,9 @@ class Throttle:
         wanted += [(bucket, float(size_bytes)) for bucket in self._bytes]
         taken: list[tuple[Bucket, float]] = []
         for bucket, amount in wanted:
-            if not bucket.take(amount):
+            if not bucket.take(amount, self):
                 for other, given in taken:
-                    other.give_back(given)
+                    other.give_back(given, self)
                 return False
             taken.append((bucket, amount))
         return True

@@ -1,13 +1,15 @@
-"""A multipart upload at the destination: how it begins, what its requests carry, how it ends."""
+"""A multipart upload at the destination: how it begins, what its requests carry, how it comes to its end."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from syncd import failures, s3
-from syncd.model import Transfer
+from syncd.comparing import compare, compare_existing
+from syncd.model import Copied, Transfer
+from syncd.reading import Content
 from syncd.s3 import Answer, Request, Side
-from syncd.terms import CopyFailed, Terms, failure_of, named
-from syncd.writing import write
+from syncd.terms import CopyFailed, Steps, Terms, failure_of, named
+from syncd.writing import confirm, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +21,27 @@ class Upload:
     side: Side
     upload_id: str
 
-    def part(
-        self, operation: str, number: int, headers: Sequence[tuple[str, str]], body: bytes = b""
-    ) -> Generator[Request, Answer, tuple[Request, Answer]]:
-        """Write one part, counted from 1; `operation` is UploadPart or UploadPartCopy."""
-        request = self._request(operation, "PUT", [("partNumber", str(number))], headers, body)
-        answer = yield request
-        if not answer.is_ok:
-            raise failure_of(answer, request, self.terms)
-        return request, answer
+    def part(self, operation: str, number: int, headers: Sequence[tuple[str, str]], body: bytes = b"") -> Request:
+        """What writes one part, counted from 1; `operation` is UploadPart or UploadPartCopy."""
+        return self._request(operation, "PUT", [("partNumber", str(number))], headers, body)
 
-    def complete(self, parts: Sequence[tuple[str, str]]) -> Generator[Request, Answer, tuple[Request, Answer]]:
-        """Make one object of the (ETag, SHA-256) of its parts, unless there is one; the answer may be a refusal."""
+    def complete(self, parts: Sequence[tuple[str, str]], content: Content) -> Steps:
+        """Make one object of the (ETag, SHA-256) of its parts; where there is one, it is compared with the `content`."""
         headers = (("if-none-match", "*"), ("content-type", "application/xml"))
         request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
         answer = yield from write(request)
-        return request, answer
+        if answer.is_ok:
+            confirm(answer, "CompleteMultipartUploadResult", request, self.terms)
+            return Copied(self.transfer)
+        if answer.status == 412:
+            yield self.abort()
+            return (yield from compare_existing(self.transfer, self.terms, content))
+        if answer.status == 404:
+            # The runtime sends a request again whose answer was lost: the first one may have completed the upload.
+            known = yield from compare(self.transfer, self.terms, content)
+            if known is not None:
+                return known
+        raise failure_of(answer, request, self.terms)
 
     def abort(self) -> Request:
         """Give back what the parts take up; whatever the answer, there is nothing more to do."""
@@ -54,23 +61,19 @@ class Upload:
 
 
 def begin_upload(
-    transfer: Transfer, terms: Terms, side: Side, description: Sequence[tuple[str, str]]
+    transfer: Transfer,
+    terms: Terms,
+    side: Side,
+    description: Sequence[tuple[str, str]],
+    source_tags: Sequence[tuple[str, str]],
 ) -> Generator[Request, Answer, Upload]:
-    """Begin an upload of an object that is described so."""
-    request = Request(
-        "CreateMultipartUpload",
-        side,
-        "POST",
-        transfer.destination_key,
-        "uploads=",
-        (
-            *description,
-            *terms.landing,
-            ("x-amz-checksum-algorithm", "SHA256"),
-            ("x-amz-expected-bucket-owner", terms.destination_owner),
-        ),
-    )
+    """Begin an upload of an object that is described so, with the source's tags where these may be written."""
+    request = _beginning(transfer, terms, side, (*description, *source_tags))
     answer = yield request
+    if answer.status == 403 and source_tags:
+        # To write tags is a permission of its own; the object matters more than they do.
+        request = _beginning(transfer, terms, side, description)
+        answer = yield request
     if not answer.is_ok:
         raise failure_of(answer, request, terms)
     try:
@@ -78,3 +81,13 @@ def begin_upload(
     except s3.MalformedAnswer as error:
         raise CopyFailed(failures.UNEXPECTED, f"{named(request, terms)}: {error}") from error
     return Upload(transfer, terms, side, upload_id)
+
+
+def _beginning(transfer: Transfer, terms: Terms, side: Side, description: Sequence[tuple[str, str]]) -> Request:
+    headers = (
+        *description,
+        *terms.landing,
+        ("x-amz-checksum-algorithm", "SHA256"),
+        ("x-amz-expected-bucket-owner", terms.destination_owner),
+    )
+    return Request("CreateMultipartUpload", side, "POST", transfer.destination_key, "uploads=", headers)

@@ -140,7 +140,9 @@ class Ends:
             begin=begin,
         )
 
-    def pooled(self, pool: WorkerPool, *, in_flight: int = 16, copy_terms: Terms | None = None) -> PooledCopier:
+    def pooled(
+        self, pool: WorkerPool, *, in_flight: int = 16, memory_bytes: int = 64 * MIB, copy_terms: Terms | None = None
+    ) -> PooledCopier:
         """Streams from the source to the destination in the workers."""
         principals = {Side.SOURCE: self.source.principal, Side.DESTINATION: self.destination.principal}
         ends = {Side.SOURCE: self.source, Side.DESTINATION: self.destination}
@@ -150,7 +152,7 @@ class Ends:
             terms=copy_terms or terms(),
             ends={side: EndSpec(end.bucket, end.owner, end.address, end.principal.name) for side, end in ends.items()},
             in_flight=in_flight,
-            memory_bytes=64 * MIB,
+            memory_bytes=memory_bytes,
         )
         return pool.copier(order, principals, self.requests)
 

@@ -237,3 +237,16 @@ def handed_over(transfers: Collection[Transfer]) -> Iterator[Transfer | None]:
     for transfer in transfers:
         yield None
         yield transfer
+
+
+@dataclass
+class MemoryVerdict:
+    """Where `auto` keeps what it found out (`modes.VerdictLedger`)."""
+
+    kept: tuple[str, str] | None = None
+
+    def mode_verdict(self) -> tuple[str, str] | None:
+        return self.kept
+
+    def set_mode_verdict(self, mode: str, why: str) -> None:
+        self.kept = mode, why

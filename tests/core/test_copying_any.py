@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from builders_copy import (
     CONCURRENT,
@@ -19,17 +20,25 @@ from builders_copy import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd import copying
+from syncd.copying import stream
 from syncd.model import AlreadyThere, Conflict, Copied, Outcome, Transfer
 from syncd.s3 import Answer, Request, Side
-from syncd.terms import Steps
+from syncd.server_side import server_side
+from syncd.terms import Steps, Terms
 
 BODY, OTHER = b"0123456789", b"abcdefghij"
 PART = 4
 LISTED = listed("logs/a", BODY)
 REFUSALS = [refused(403, "AccessDenied"), refused(503, "SlowDown"), refused(0, "timeout"), MISSING]
 BEGUN = ok(b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+COPIED = ok(b"<CopyObjectResult><ETag>&quot;x&quot;</ETag></CopyObjectResult>")
+PART_COPIED = ok(b"<CopyPartResult><ETag>&quot;x&quot;</ETag></CopyPartResult>")
+COMPLETED = ok(b"<CompleteMultipartUploadResult><ETag>&quot;x-3&quot;</ETag></CompleteMultipartUploadResult>")
 COMPOSITE = sha256_of(b"".join(hashlib.sha256(BODY[at : at + PART]).digest() for at in range(0, 10, PART))) + "-3"
+
+
+LAST = ("PutObject", "CopyObject", "CompleteMultipartUpload")
+DONE = [("PutObject", ok()), ("CopyObject", COPIED), ("CompleteMultipartUpload", COMPLETED)]
 
 
 def span_of(request: Request, body: bytes) -> bytes:
@@ -52,7 +61,9 @@ def of_a_read(request: Request) -> list[Answer]:
     ]
 
 
-def of_a_look(_: Request) -> list[Answer]:
+def of_a_look(request: Request) -> list[Answer]:
+    if request.side is Side.SOURCE:
+        return [head_of(BODY), head_of(BODY, x_amz_checksum_sha256=sha256_of(BODY)), head_of(OTHER[1:])]
     return [
         MISSING,
         head_of(BODY),
@@ -67,8 +78,10 @@ PLAUSIBLE: dict[str, Callable[[Request], list[Answer]]] = {
     "PutObject": lambda _: [ok(), ok(), THERE, CONCURRENT],
     "CreateMultipartUpload": lambda _: [BEGUN] * 4 + [ok(b"<html/>")],
     "UploadPart": lambda _: [ok(etag='"1"')] * 6,
-    "CompleteMultipartUpload": lambda _: [ok(), ok(), THERE, CONCURRENT, refused(404, "NoSuchUpload")],
+    "CompleteMultipartUpload": lambda _: [COMPLETED, COMPLETED, THERE, CONCURRENT, refused(404, "NoSuchUpload")],
     "AbortMultipartUpload": lambda _: [ok(status=204)],
+    "CopyObject": lambda _: [COPIED, COPIED, THERE, CONCURRENT, ok()],
+    "UploadPartCopy": lambda _: [PART_COPIED] * 6 + [ok()],
 }
 
 
@@ -86,27 +99,31 @@ def walked(steps: Steps, answer: Callable[[Request], Answer]) -> Iterator[tuple[
     raise AssertionError("the copy does not end")
 
 
-@settings(max_examples=500)
+@settings(max_examples=700)
 @given(
-    data=st.data(), transfer=st.builds(transfer_of, st.just(LISTED), compare_first=st.booleans()), large=st.booleans()
+    data=st.data(),
+    begin=st.sampled_from([stream, server_side]),
+    transfer=st.builds(transfer_of, st.just(LISTED), compare_first=st.booleans()),
+    large=st.booleans(),
 )
 def test_whatever_is_answered_a_copy_ends_and_claims_only_what_was_said(
-    data: st.DataObject, transfer: Transfer, *, large: bool
+    data: st.DataObject, begin: Callable[[Transfer, Terms], Steps], transfer: Transfer, *, large: bool
 ) -> None:
-    agreed = terms(multipart_above=8 if large else 64, part_size=PART)
+    bound = 8 if large else 64
+    agreed = replace(terms(multipart_above=bound, part_size=PART), largest_copy=bound, copy_part_size=PART)
 
     *asked, outcome = walked(
-        copying.stream(transfer, agreed),
+        begin(transfer, agreed),
         lambda request: data.draw(st.sampled_from(PLAUSIBLE[request.operation](request) + REFUSALS)),
     )
 
     answers = [(request.operation, answer) for request, answer in asked]
-    writes = [answer for operation, answer in answers if operation in ("PutObject", "CompleteMultipartUpload")]
+    writes = [(operation, answer) for operation, answer in answers if operation in LAST]
     looks = [answer for operation, answer in answers if operation == "HeadObject"]
     assert outcome.transfer == transfer
-    assert isinstance(outcome, Copied) == bool(writes and writes[-1].is_ok)
+    assert isinstance(outcome, Copied) == bool(writes and writes[-1] in DONE)
     assert isinstance(outcome, AlreadyThere | Conflict) <= any(look.is_ok for look in looks)
-    assert all(("if-none-match", "*") in request.headers for request, _ in asked if request.operation == "PutObject")
+    assert all(("if-none-match", "*") in request.headers for request, _ in asked if request.operation in LAST)
     if ("CreateMultipartUpload", BEGUN) in answers and not isinstance(outcome, Copied):
-        is_completed_before = bool(writes) and writes[-1].status == 404
+        is_completed_before = bool(writes) and writes[-1][1].status == 404
         assert is_completed_before or "AbortMultipartUpload" in dict(answers)

@@ -1,6 +1,8 @@
 """A large object, copied in parts: request by request, through the answers that S3 may give."""
 
 import hashlib
+import zlib
+from base64 import b64encode
 
 import pytest
 from builders_copy import (
@@ -41,7 +43,10 @@ def part_written(number: int) -> Answer:
     return ok(etag=f'"part-{number}"')
 
 
+# HeadObject of the source: for what is read in parts, S3 tells no checksum otherwise.
+TOLD = ok(x_amz_checksum_crc32=b64encode(zlib.crc32(LARGE_BODY).to_bytes(4)).decode())
 UPLOADED = (
+    TOLD,
     part_read(0, content_type="application/json", x_amz_meta_signature="00ff"),
     BEGUN,
     part_written(1),
@@ -52,6 +57,7 @@ UPLOADED = (
 )
 DONE_IN_PARTS = [
     "HeadObject destination",
+    "HeadObject source",
     "GetObject source",
     "CreateMultipartUpload destination",
     "UploadPart destination",
@@ -84,7 +90,7 @@ def test_each_part_is_read_by_its_range_and_the_listed_etag() -> None:
 
 
 def test_metadata_and_what_lands_are_said_when_the_upload_begins() -> None:
-    begin = walk_in_parts(MISSING, *UPLOADED, COMPLETED).requests[2]
+    begin = walk_in_parts(MISSING, *UPLOADED, COMPLETED).requests[3]
 
     assert (begin.method, begin.query) == ("POST", "uploads=")
     assert dict(begin.headers) == {
@@ -140,19 +146,25 @@ def test_a_destination_that_cannot_be_asked_is_not_written_to() -> None:
 
 ABORT = ok(status=204)
 FAILURES_IN_PARTS = {
-    "a part that is not written": ([*UPLOADED[:2], refused(503, "SlowDown")], "slow_down", "UploadPart"),
-    "a part that is not read": ([*UPLOADED[:3], refused(403, "AccessDenied")], "access_denied", "GetObject"),
+    "a part that is not written": ([*UPLOADED[:3], refused(503, "SlowDown")], "slow_down", "UploadPart"),
+    "a part that is not read": ([*UPLOADED[:4], refused(403, "AccessDenied")], "access_denied", "GetObject"),
     "an object that changed between its parts": (
-        [*UPLOADED[:3], refused(412, "PreconditionFailed")],
+        [*UPLOADED[:4], refused(412, "PreconditionFailed")],
         "object_changed",
         "GetObject",
     ),
     "a part of which too little comes": (
-        [*UPLOADED[:3], ok(b"45", 206, etag=f'"{LARGE.object.etag}"')],
+        [*UPLOADED[:4], ok(b"45", 206, etag=f'"{LARGE.object.etag}"')],
         "short_body",
         "GetObject",
     ),
-    "a part that is broken on its way": ([*UPLOADED[:2], refused(400, "BadDigest")], "checksum_mismatch", "UploadPart"),
+    "a part that is broken on its way": ([*UPLOADED[:3], refused(400, "BadDigest")], "checksum_mismatch", "UploadPart"),
+    "a part that is broken on its way here": (
+        [*UPLOADED[:4], ok(b"4_67", 206), part_written(2), part_read(2), part_written(3)],
+        "checksum_mismatch",
+        "GetObject",
+    ),
+    "a result without its document": ([*UPLOADED, ok()], "unexpected_answer", "CompleteMultipartUpload"),
     "an upload that is not completed": (
         [*UPLOADED, refused(403, "AccessDenied", "kms:Decrypt")],
         "kms_access_denied",
@@ -178,6 +190,37 @@ def test_an_upload_that_fails_is_aborted(what: str) -> None:
     assert (walked.requests[-1].method, walked.requests[-1].query) == ("DELETE", "uploadId=an%20id%2B%2F%3D")
 
 
+@pytest.mark.parametrize("told", [ok(), refused(403), refused(404)])
+def test_a_source_that_tells_no_checksum_is_copied_without(told: Answer) -> None:
+    assert walk_in_parts(MISSING, told, *UPLOADED[1:], COMPLETED).outcome == Copied(LARGE)
+
+
+def test_a_source_that_cannot_be_asked_for_its_checksum_is_not_read() -> None:
+    walked = walk_in_parts(MISSING, refused(0, "timeout"))
+
+    assert (reason(walked.outcome), walked.operations[-1]) == ("timeout", "HeadObject source")
+
+
+TAGS = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a b</Value></Tag></TagSet></Tagging>")
+TAGGED = (TOLD, part_read(0, x_amz_tagging_count="1"), TAGS)
+
+
+def test_tags_go_along_with_a_large_object() -> None:
+    walked = walk_in_parts(MISSING, *TAGGED, *UPLOADED[2:], COMPLETED)
+
+    (begin,) = [request for request in walked.requests if request.operation == "CreateMultipartUpload"]
+    assert dict(begin.headers)["x-amz-tagging"] == "team=a%20b"
+    assert walked.outcome == Copied(LARGE)
+
+
+def test_a_large_object_whose_tags_may_not_be_written_is_written_without_them() -> None:
+    walked = walk_in_parts(MISSING, *TAGGED, refused(403, "AccessDenied"), *UPLOADED[2:], COMPLETED)
+
+    begins = [request for request in walked.requests if request.operation == "CreateMultipartUpload"]
+    assert ["x-amz-tagging" in dict(begin.headers) for begin in begins] == [True, False]
+    assert walked.outcome == Copied(LARGE)
+
+
 def test_an_abort_that_fails_changes_nothing() -> None:
     answers, expected, _ = FAILURES_IN_PARTS["a part that is not written"]
 
@@ -185,7 +228,7 @@ def test_an_abort_that_fails_changes_nothing() -> None:
 
 
 def test_an_upload_that_does_not_begin_has_nothing_to_abort() -> None:
-    walked = walk_in_parts(MISSING, part_read(0), refused(403, "AccessDenied"))
+    walked = walk_in_parts(MISSING, TOLD, part_read(0), refused(403, "AccessDenied"))
 
     assert reason(walked.outcome) == "access_denied"
     assert walked.operations[-1] == "CreateMultipartUpload destination"
@@ -193,7 +236,7 @@ def test_an_upload_that_does_not_begin_has_nothing_to_abort() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html/>", b"<InitiateMultipartUploadResult/>", b"not xml"])
 def test_an_upload_that_begins_without_an_id_is_an_unexpected_answer(body: bytes) -> None:
-    outcome = walk_in_parts(MISSING, part_read(0), ok(body)).outcome
+    outcome = walk_in_parts(MISSING, TOLD, part_read(0), ok(body)).outcome
 
     assert reason(outcome) == "unexpected_answer"
     assert "CreateMultipartUpload" in detail(outcome)
@@ -207,7 +250,7 @@ def test_an_upload_that_lost_against_the_same_content_is_already_there() -> None
 
 
 # What was read in parts has the parts' checksums alone: where those do not tell, the source is read once more.
-READ_AGAIN = (part_read(0), part_read(1), part_read(2))
+READ_AGAIN = (TOLD, part_read(0), part_read(1), part_read(2))
 
 
 def test_an_upload_that_lost_against_the_same_content_in_one_piece_is_already_there() -> None:
@@ -241,28 +284,44 @@ def test_an_upload_that_somebody_aborted_fails() -> None:
 
     outcome = walk_in_parts(MISSING, *UPLOADED, lost, MISSING, ABORT).outcome
 
+    # Not object_gone, which is said of the source and not tried again.
+    assert reason(outcome) == "unexpected_answer"
     assert "NoSuchUpload" in detail(outcome)
 
 
 def test_a_large_replica_is_compared_before_anything_is_uploaded() -> None:
     there = head_of(LARGE_BODY, x_amz_checksum_sha256=COMPOSITE)
 
-    walked = walk_in_parts(there, part_read(0), part_read(1), part_read(2), there)
+    walked = walk_in_parts(there, *READ_AGAIN, there)
 
-    assert walked.operations == ["HeadObject destination", *["GetObject source"] * 3, "HeadObject destination"]
+    assert walked.operations == [
+        "HeadObject destination",
+        "HeadObject source",
+        *["GetObject source"] * 3,
+        "HeadObject destination",
+    ]
     assert walked.outcome == AlreadyThere(LARGE)
 
 
 def test_a_large_replica_of_other_content_is_a_conflict_before_anything_is_uploaded() -> None:
     there = head_of(LARGE_BODY, x_amz_checksum_sha256=sha256_of(b"another"))
 
-    walked = walk_in_parts(there, part_read(0), part_read(1), part_read(2), there)
+    walked = walk_in_parts(there, *READ_AGAIN, there)
 
     assert isinstance(walked.outcome, Conflict)
     assert "CreateMultipartUpload destination" not in walked.operations
 
 
+def test_a_source_that_comes_broken_is_no_conflict_with_its_replica() -> None:
+    there = head_of(LARGE_BODY, x_amz_checksum_sha256=sha256_of(LARGE_BODY))
+
+    outcome = walk_in_parts(there, TOLD, part_read(0), ok(b"4_67", 206), part_read(2)).outcome
+
+    assert reason(outcome) == "checksum_mismatch"
+    assert "x-amz-checksum-crc32" in detail(outcome)
+
+
 def test_a_large_object_whose_source_cannot_be_read_to_its_end_is_not_compared() -> None:
-    outcome = walk_in_parts(head_of(LARGE_BODY), part_read(0), refused(403, "AccessDenied")).outcome
+    outcome = walk_in_parts(head_of(LARGE_BODY), TOLD, part_read(0), refused(403, "AccessDenied")).outcome
 
     assert reason(outcome) == "access_denied"

@@ -1,5 +1,7 @@
 """A copy that meets a replica: compared request by request, and never overwritten."""
 
+import zlib
+from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
@@ -19,6 +21,7 @@ from builders_copy import (
     transfer_of,
     walk,
 )
+from fakes import words
 
 from syncd.model import AlreadyThere, Conflict, Copied
 from syncd.s3 import Answer, Side
@@ -65,7 +68,6 @@ def test_a_replica_of_another_size_is_a_conflict_whatever_its_checksum() -> None
     "headers",
     [
         {},
-        {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="},
         {"x-amz-checksum-sha256": f"{sha256_of(b'parts')}-3"},
         {"x-amz-checksum-sha256": sha256_of(b"parts"), "x-amz-checksum-type": "COMPOSITE"},
     ],
@@ -81,6 +83,16 @@ def test_a_replica_without_a_checksum_to_compare_is_read_and_hashed(
     assert walked.operations[-1] == "GetObject destination"
     assert dict(walked.requests[-1].headers) == {"range": "bytes=0-6", "x-amz-expected-bucket-owner": B}
     assert isinstance(walked.outcome, expected)
+
+
+@pytest.mark.parametrize(("replica", "expected"), [(BODY, "AlreadyThere"), (b"another", "checksum_mismatch")])
+def test_a_replica_that_comes_broken_is_no_conflict(replica: bytes, expected: str) -> None:
+    told = b64encode(zlib.crc32(BODY).to_bytes(4)).decode()
+    there = head_of(BODY, x_amz_checksum_crc32=told)
+
+    outcome = walk(WHOLE, read(), THERE, there, ok(replica, 206)).outcome
+
+    assert words([outcome]) == {"logs/a": expected}
 
 
 def test_an_empty_replica_of_an_empty_object_is_already_there_without_being_read() -> None:
@@ -126,7 +138,15 @@ def test_a_replica_that_may_not_be_read_cannot_be_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [(refused(503, "SlowDown"), "slow_down"), (refused(404, "NoSuchKey"), "object_gone")]
+    ("answer", "expected"),
+    [
+        (refused(503, "SlowDown"), "slow_down"),
+        (refused(400, "KMS.DisabledException"), "kms_access_denied"),
+        # These are words for a source that changed, for which nothing is tried again before it changes once more.
+        (refused(404, "NoSuchKey"), "unexpected_answer"),
+        (refused(412, "PreconditionFailed"), "unexpected_answer"),
+        (refused(403, "InvalidObjectState"), "cannot_compare"),
+    ],
 )
 def test_a_replica_that_cannot_be_read_for_another_reason_fails_with_that(answer: Answer, expected: str) -> None:
     assert reason(walk(WHOLE, read(), THERE, head_of(BODY), answer).outcome) == expected

@@ -274,6 +274,11 @@ def test_an_error_document_tells_code_and_message(namespace: str) -> None:
     assert error_of(error(namespace=namespace)) == ("SlowDown", "Please reduce your request rate.")
 
 
+@pytest.mark.parametrize("padding", [b" ", b"\n  \r\n", b"\n" * 1000])
+def test_an_error_behind_the_spaces_that_keep_a_connection_open_is_told(padding: bytes) -> None:
+    assert error_of(padding + error()) == ("SlowDown", "Please reduce your request rate.")
+
+
 def test_an_error_without_a_code_is_still_an_error() -> None:
     assert error_of(b"<Error/>") == ("Unknown", "")
 
@@ -319,6 +324,16 @@ def test_the_upload_id_is_read(namespace: str) -> None:
 def test_an_answer_without_what_is_asked_of_it_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedAnswer):
         text_of(body, "InitiateMultipartUploadResult", "UploadId")
+
+
+def test_a_result_behind_such_spaces_is_read() -> None:
+    body = b"\n \n<CopyPartResult><ETag>&quot;x&quot;</ETag></CopyPartResult>"
+
+    assert text_of(body, "CopyPartResult", "ETag") == '"x"'
+
+
+def test_a_part_without_a_checksum_is_named_without() -> None:
+    assert b"Checksum" not in complete_body([("etag", "")])
 
 
 @pytest.mark.parametrize("count", [1, 2, 10_000])

@@ -2,26 +2,30 @@
 
 import hashlib
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
-from builders_copy import ok, refused, terms
+from builders_copy import head_of, ok, refused, sha256_of, terms
 
 from syncd import failures
-from syncd.model import AlreadyThere, Copied, Failed, LogObject, Outcome, Shard, Transfer
+from syncd.model import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, Transfer
 from syncd.s3 import Answer, Request, Side
-from syncd.server_side import COPY_PART_BYTES, LARGEST_COPY_BYTES, server_side
+from syncd.server_side import server_side
+from syncd.terms import COPY_PART_BYTES, LARGEST_COPY_BYTES, Terms
+from syncd.transport import SLOWEST_BYTES_PER_SECOND
 
 BODY = b"one log"
 COPIED = ok(b"<CopyObjectResult><ETag>&quot;x&quot;</ETag></CopyObjectResult>")
 DENIED = refused(403, "AccessDenied")
+LANDING = terms(landing=(("x-amz-storage-class", "STANDARD_IA"),))
 
 
 def transfer(size: int = len(BODY)) -> Transfer:
     return Transfer(Shard(""), LogObject("logs/a b", "e1", size, 0.0), "replica/logs/a b")
 
 
-def walk(item: Transfer, *answers: Answer) -> tuple[list[Request], Outcome]:
-    steps = server_side(item, terms(landing=(("x-amz-storage-class", "STANDARD_IA"),)))
+def walk(item: Transfer, *answers: Answer, copy_terms: Terms = LANDING) -> tuple[list[Request], Outcome]:
+    steps = server_side(item, copy_terms)
     requests = [next(steps)]
     for answer in answers:
         try:
@@ -58,15 +62,30 @@ def test_tags_that_may_not_be_copied_are_left_behind_rather_than_the_object() ->
     assert dict(requests[1].headers)["x-amz-tagging-directive"] == "REPLACE"
 
 
+@pytest.mark.parametrize("refusal", [refused(403, "InvalidObjectState"), refused(403, "AccessDenied", "kms:Decrypt")])
+def test_a_refusal_that_tags_have_no_part_in_is_not_tried_without_them(refusal: Answer) -> None:
+    requests, outcome = walk(transfer(), refusal)
+
+    assert isinstance(outcome, Failed)
+    assert len(requests) == 1
+
+
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
         ([DENIED, DENIED], failures.ACCESS_DENIED),
+        ([refused(403, "AccessDenied", "not authorized to perform: kms:Decrypt")], failures.KMS_DENIED),
+        ([refused(403, "AccessDenied", "not authorized to perform: kms:GenerateDataKey")], failures.KMS_DENIED),
+        ([refused(400, "KMS.DisabledException")], failures.KMS_DENIED),
+        ([refused(403, "InvalidObjectState")], failures.ARCHIVED),
         ([refused(404, "NoSuchKey")], failures.OBJECT_GONE),
+        ([refused(404, "NoSuchBucket")], failures.NO_BUCKET),
         ([refused(501, "NotImplemented")], failures.UNSUPPORTED),
         ([refused(503, "SlowDown")], failures.SLOW_DOWN),
+        ([refused(400, "BadDigest")], failures.CHECKSUM),
+        ([refused(0, "timeout")], failures.TIMEOUT),
+        ([refused(0, "connection_failed")], failures.CONNECTION),
         ([Answer(200, {}, b"<Error><Code>InternalError</Code></Error>", "InternalError")], failures.SERVER_ERROR),
-        ([refused(409, "ConditionalRequestConflict")] * 4, failures.UNEXPECTED),
     ],
 )
 def test_each_refusal_is_its_own_reason(answers: list[Answer], reason: str) -> None:
@@ -74,6 +93,54 @@ def test_each_refusal_is_its_own_reason(answers: list[Answer], reason: str) -> N
 
     assert isinstance(outcome, Failed)
     assert outcome.reason == reason
+
+
+def test_a_copy_that_meets_another_write_is_asked_again_as_often_as_any_write() -> None:
+    concurrent = refused(409, "ConditionalRequestConflict")
+
+    requests, outcome = walk(transfer(), concurrent, concurrent, concurrent)
+
+    assert isinstance(outcome, Failed)
+    assert [request.operation for request in requests] == ["CopyObject"] * 3
+
+
+@pytest.mark.parametrize("body", [b"", b"<html/>", b"\n  "])
+def test_a_200_without_its_document_claims_nothing(body: bytes) -> None:
+    _, outcome = walk(transfer(), ok(body))
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, "200 without a CopyObjectResult" in outcome.detail) == (failures.UNEXPECTED, True)
+
+
+USER = "User: arn:aws:iam::222222222222:user/syncd is not authorized to perform: "
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (f'{USER}s3:GetObject on resource: "arn:aws:s3:::x/y"', "refused at the source: s3:GetObject"),
+        (f'{USER}s3:PutObject on resource: "arn:aws:s3:::x/y"', "refused at the destination: s3:PutObject"),
+        ("Access Denied", "which end refused is not said"),
+    ],
+)
+def test_a_refusal_names_both_ends_and_which_of_them_refused_where_it_is_said(message: str, told: str) -> None:
+    denied = refused(403, "AccessDenied", message)
+
+    _, outcome = walk(transfer(), denied, denied)
+
+    assert isinstance(outcome, Failed)
+    assert (
+        "of s3://example-b-logs/replica/logs/a b from s3://example-trail/logs/a b: 403 AccessDenied" in outcome.detail
+    )
+    assert outcome.detail.endswith(told)
+
+
+def test_a_large_object_is_given_the_time_that_s3_takes_to_copy_it() -> None:
+    waited_for = [walk(transfer(size), COPIED)[0][0].expected_bytes for size in (len(BODY), LARGEST_COPY_BYTES)]
+
+    # At the slowest rate that the transport allows for, five more minutes.
+    assert waited_for[0] == 0
+    assert 240 < waited_for[1] / SLOWEST_BYTES_PER_SECOND < 360
 
 
 def test_a_replica_that_is_there_is_compared_by_reading_and_not_overwritten() -> None:
@@ -86,30 +153,117 @@ def test_a_replica_that_is_there_is_compared_by_reading_and_not_overwritten() ->
     assert [request.operation for request in requests] == ["CopyObject", "GetObject", "HeadObject"]
 
 
-def test_an_object_above_five_gigabytes_is_copied_in_parts_with_its_description() -> None:
-    size = LARGEST_COPY_BYTES + 1
-    parts = -(-size // COPY_PART_BYTES)
-    part = ok(b"<CopyPartResult><ETag>&quot;p&quot;</ETag><ChecksumSHA256>c</ChecksumSHA256></CopyPartResult>")
-    source = Answer(200, {"content-type": "application/json", "x-amz-meta-signature": "00ff"}, b"")
-    begun = ok(b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
-    done = ok(b"<CompleteMultipartUploadResult><ETag>&quot;x&quot;</ETag></CompleteMultipartUploadResult>")
+IN_PARTS = replace(terms(), largest_copy=8, copy_part_size=4)
+LARGE = b"0123456789"
+SPANS = [LARGE[0:4], LARGE[4:8], LARGE[8:10]]
+LOOKED = ok(content_length="10", content_type="application/json", x_amz_meta_signature="00ff")
+BEGUN = ok(b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+PARTS = [
+    ok(
+        f"<CopyPartResult><ETag>&quot;p{n}&quot;</ETag><ChecksumSHA256>{sha256_of(span)}</ChecksumSHA256></CopyPartResult>".encode()
+    )
+    for n, span in enumerate(SPANS)
+]
+DONE = ok(b"<CompleteMultipartUploadResult><ETag>&quot;x&quot;</ETag></CompleteMultipartUploadResult>")
+COMPOSITE = f"{sha256_of(b''.join(hashlib.sha256(span).digest() for span in SPANS))}-3"
+ABORTED = ok(status=204)
 
-    requests, outcome = walk(transfer(size), source, begun, *[part] * parts, done)
+
+def walk_in_parts(*answers: Answer) -> tuple[list[Request], Outcome]:
+    return walk(transfer(len(LARGE)), *answers, copy_terms=IN_PARTS)
+
+
+def operations(requests: list[Request]) -> list[str]:
+    return [request.operation for request in requests]
+
+
+def test_five_gigabytes_are_copied_at_once_and_a_byte_more_in_parts_of_one() -> None:
+    assert (LARGEST_COPY_BYTES, COPY_PART_BYTES) == (5_000_000_000, 1_073_741_824)
+    assert operations(walk(transfer(LARGEST_COPY_BYTES), COPIED)[0]) == ["CopyObject"]
+    assert operations(walk(transfer(LARGEST_COPY_BYTES + 1), refused(404))[0]) == ["HeadObject"]
+
+
+def test_a_larger_object_is_copied_in_parts_with_its_description() -> None:
+    requests, outcome = walk_in_parts(LOOKED, BEGUN, *PARTS, DONE)
 
     assert isinstance(outcome, Copied)
+    assert operations(requests) == [
+        "HeadObject",
+        "CreateMultipartUpload",
+        *["UploadPartCopy"] * 3,
+        "CompleteMultipartUpload",
+    ]
     assert dict(requests[1].headers)["x-amz-meta-signature"] == "00ff"
     ranges = [dict(request.headers)["x-amz-copy-source-range"] for request in requests[2:-1]]
-    assert (ranges[0], ranges[-1]) == (
-        f"bytes=0-{COPY_PART_BYTES - 1}",
-        f"bytes={(parts - 1) * COPY_PART_BYTES}-{size - 1}",
-    )
+    assert ranges == ["bytes=0-3", "bytes=4-7", "bytes=8-9"]
+    assert {dict(request.headers)["x-amz-copy-source-if-match"] for request in requests[2:-1]} == {'"e1"'}
     assert dict(requests[-1].headers)["if-none-match"] == "*"
 
 
-def test_an_upload_in_parts_that_fails_is_aborted() -> None:
-    begun = ok(b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+def test_parts_of_a_server_without_checksums_are_completed_without() -> None:
+    parts = [ok(b"<CopyPartResult><ETag>&quot;p&quot;</ETag></CopyPartResult>")] * 3
 
-    requests, outcome = walk(transfer(LARGEST_COPY_BYTES + 1), Answer(200, {}, b""), begun, DENIED, ok(b""))
+    requests, outcome = walk_in_parts(LOOKED, BEGUN, *parts, DONE)
+
+    assert isinstance(outcome, Copied)
+    assert b"Checksum" not in requests[-1].body
+
+
+def test_tags_go_along_with_a_larger_object_and_stay_behind_where_they_may_not_be_written() -> None:
+    tagged = ok(content_length="10", x_amz_tagging_count="1")
+    tags = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>")
+
+    requests, outcome = walk_in_parts(tagged, tags, DENIED, BEGUN, *PARTS, DONE)
+
+    assert isinstance(outcome, Copied)
+    assert [dict(request.headers).get("x-amz-tagging") for request in requests[2:4]] == ["team=a", None]
+
+
+def test_an_object_that_is_found_with_another_size_has_changed() -> None:
+    requests, outcome = walk_in_parts(ok(content_length="9"))
 
     assert isinstance(outcome, Failed)
+    assert (outcome.reason, len(requests)) == (failures.OBJECT_CHANGED, 1)
+    assert "listed with 10 bytes, found with 9" in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([DENIED], failures.ACCESS_DENIED),
+        ([refused(403, "AccessDenied", "kms:Decrypt")], failures.KMS_DENIED),
+        ([refused(403, "InvalidObjectState")], failures.ARCHIVED),
+        ([PARTS[0], refused(412, "PreconditionFailed")], failures.OBJECT_CHANGED),
+        ([PARTS[0], refused(404, "NoSuchKey")], failures.OBJECT_GONE),
+        ([PARTS[0], refused(404, "NoSuchUpload")], failures.UNEXPECTED),
+        ([ok(b"<html/>")], failures.UNEXPECTED),
+        ([ok(b"<CopyPartResult/>")], failures.UNEXPECTED),
+        ([*PARTS, refused(400, "BadDigest")], failures.CHECKSUM),
+        ([*PARTS, ok()], failures.UNEXPECTED),
+    ],
+)
+def test_an_upload_in_parts_that_fails_is_its_own_reason_and_aborted(answers: list[Answer], reason: str) -> None:
+    requests, outcome = walk_in_parts(LOOKED, BEGUN, *answers, ABORTED)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == reason
     assert requests[-1].operation == "AbortMultipartUpload"
+
+
+@pytest.mark.parametrize("answer", [refused(412, "PreconditionFailed"), refused(404, "NoSuchUpload")])
+def test_a_larger_replica_is_recognised_by_its_parts_and_nothing_is_read(answer: Answer) -> None:
+    there = head_of(LARGE, x_amz_checksum_sha256=COMPOSITE)
+    aborted = [ABORTED] if answer.status == 412 else []
+
+    requests, outcome = walk_in_parts(LOOKED, BEGUN, *PARTS, answer, *aborted, there)
+
+    assert isinstance(outcome, AlreadyThere)
+    assert "GetObject" not in operations(requests)
+
+
+def test_a_larger_replica_of_another_size_is_a_conflict() -> None:
+    there = head_of(b"another", x_amz_checksum_sha256=COMPOSITE)
+
+    _, outcome = walk_in_parts(LOOKED, BEGUN, *PARTS, refused(412, "PreconditionFailed"), ABORTED, there)
+
+    assert isinstance(outcome, Conflict)

@@ -1,5 +1,6 @@
 """What Prometheus is told, read back with its own parser."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from standings import NOW, REFUSED, late, report, standing
 
+from syncd.config import Engine, JobEngine
 from syncd.gauges import Gauges
 from syncd.metrics import Metrics
 
@@ -38,7 +40,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def progress(**counts: int) -> Any:
-    return SimpleNamespace(**({"listed": 0, "copied": 0, "copied_bytes": 0, "already_there": 0} | counts))
+    nothing = {"listed": 0, "copied": 0, "copied_bytes": 0, "already_there": 0, "in_flight": 0}
+    return SimpleNamespace(**(nothing | counts))
 
 
 def test_reports_add_up(metrics: Metrics) -> None:
@@ -90,6 +93,38 @@ def test_a_tick_under_way_counts_and_does_not_count_twice(metrics: Metrics) -> N
 
     assert under_way == 45
     assert value(metrics, "syncd_objects_copied_total", job="account-b") == 55
+
+
+def test_what_is_in_flight_is_told_while_a_tick_runs_as_it_is_at_that_moment(metrics: Metrics) -> None:
+    under_way = progress(in_flight=3)
+    metrics.take_progress("account-b", under_way)
+    under_way.in_flight = 100
+    during = value(metrics, "syncd_objects_in_flight", job="account-b")
+    metrics.take_report(report(copied=100))
+
+    assert during == 100
+    assert value(metrics, "syncd_objects_in_flight", job="account-b") == 0
+
+
+LIMITS: dict[str, Any] = {"in_flight": 64, "memory": "5MiB", "requests_per_second": 500, "bytes_per_second": "1MiB"}
+
+
+def test_every_limit_that_is_set_is_told_overall_and_of_each_job() -> None:
+    gauges = replace(GAUGES, engine=Engine(**LIMITS), job_engines={"account-c": JobEngine(in_flight=8)})
+    metrics = Metrics(lambda: gauges)
+
+    assert value(metrics, "syncd_limit_objects_in_flight") == 64
+    assert value(metrics, "syncd_limit_memory_bytes") == 5 * 1024**2
+    assert value(metrics, "syncd_limit_requests_per_second") == 500
+    assert value(metrics, "syncd_limit_bytes_per_second") == 1024**2
+    assert value(metrics, "syncd_job_limit_objects_in_flight", job="account-c") == 8
+    assert value(metrics, "syncd_job_limit_memory_bytes", job="account-c") is None
+
+
+def test_a_limit_that_is_not_set_is_not_told_and_a_default_is(metrics: Metrics) -> None:
+    assert value(metrics, "syncd_limit_objects_in_flight") == 128
+    assert value(metrics, "syncd_limit_requests_per_second") is None
+    assert value(metrics, "syncd_limit_bytes_per_second") is None
 
 
 def test_what_a_tick_had_done_before_it_crashed_is_kept(metrics: Metrics) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from builders_copy import address_of, sha256_of
 from faulty import (
     Call,
     CorruptBody,
@@ -32,6 +33,10 @@ from faulty import (
 )
 from servers import MakeClient
 from waiting import wait_until
+
+from syncd.s3 import Answer, Side
+from syncd.s3 import Request as Asked
+from syncd.transport import Credentials, Transport
 
 BUCKET = "bucket"
 
@@ -258,6 +263,24 @@ def test_two_checksums_at_once_are_refused(faulty: FaultyS3, client: Any) -> Non
 
     assert code == (400, "InvalidRequest")
     assert faulty.keys(BUCKET) == ["k"]
+
+
+def test_a_locked_bucket_takes_no_upload_that_is_not_summed_and_keeps_what_it_took(faulty: FaultyS3) -> None:
+    bucket = faulty.create_bucket("locked")
+    bucket.default_retention = ("COMPLIANCE", 7)
+    keys = faulty.add_user("111111111111")
+    address = address_of(faulty.url, "locked")
+    credentials = Credentials(keys.access_key_id, keys.secret_access_key, None, None)
+    answers = []
+
+    for headers in ((), (("x-amz-checksum-sha256", sha256_of(b"body")),)):
+        answer: Future[Answer] = Future()
+        request = Asked("PutObject", Side.DESTINATION, "PUT", "k", "", headers, b"body")
+        Transport().send(request, address, credentials, answer.set_result)
+        answers.append(answer.result(30))
+
+    assert [answer.code for answer in answers] == ["InvalidRequest", ""]
+    assert faulty.get("locked", "k").system["x-amz-object-lock-mode"] == "COMPLIANCE"
 
 
 def test_a_thousand_and_one_keys_take_two_pages(faulty: FaultyS3, client: Any) -> None:

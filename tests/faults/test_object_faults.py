@@ -127,7 +127,7 @@ CASES: dict[str, Case] = {
     "a write with an error within its 200 that lasts": Case("server_error", "PutObject", ErrorIn200()),
     "a write that meets another": Case("copied", "PutObject", Status(409, "ConditionalRequestConflict"), times=2),
     "a write that always meets another": Case(
-        "unexpected_answer",
+        "concurrent_write",
         "PutObject",
         Status(409, "ConditionalRequestConflict"),
         detail="409 ConditionalRequestConflict",

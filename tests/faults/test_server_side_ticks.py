@@ -4,14 +4,15 @@ What real servers lack of it: MiniStack answers a permitted cross-account CopyOb
 So the crossing of accounts is shown here, and S3's own conditions on SeaweedFS in `contract/`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faulty import FaultyS3
+from faulty import Body, Call, DropConnection, ErrorIn200, FaultyS3, Stall, Status, on
 from installed import Installed, reasons
 
 from syncd import failures
+from syncd.config import Job
 from syncd.model import TickReport, Window
 from syncd.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
 
@@ -20,9 +21,9 @@ SHARD = f"AWSLogs/{ACCOUNT_B}/CloudTrail/us-east-1/2026/11/23/{ACCOUNT_B}_CloudT
 
 
 class Site:
-    def __init__(self, server: FaultyS3, folder: Path) -> None:
+    def __init__(self, server: FaultyS3, folder: Path, *, deadline_seconds: float = 60.0) -> None:
         self.server = server
-        self.installed = Installed(server.world(), folder)
+        self.installed = Installed(server.world(), folder, deadline_seconds=deadline_seconds)
         self.bucket = self.installed.world.consumer(JOB).bucket
 
     def deliver(self, count: int, **more: object) -> list[str]:
@@ -34,9 +35,15 @@ class Site:
     def share(self, bucket: str, account: str) -> None:
         self.server.storage.buckets[bucket].shared_with = frozenset({account})
 
+    def job(self, **changes: object) -> Job:
+        return self.installed.job(JOB, {f"destination.{name}": value for name, value in changes.items()})
+
     def catch_up(self, **changes: object) -> TickReport:
-        job = self.installed.job(JOB, {f"destination.{name}": value for name, value in changes.items()})
-        return self.installed.tick(job, kind="catch-up", window=Window("2026-11-20"))
+        return self.installed.tick(self.job(**changes), kind="catch-up", window=Window("2026-11-20"))
+
+    def held(self) -> dict[str, str]:
+        """By key, the reason in the state on disk."""
+        return {key: item.reason for key, item in self.installed.quarantined(self.job()).items()}
 
 
 @pytest.fixture
@@ -83,6 +90,81 @@ def test_a_copy_that_nobody_may_sign_fails_object_by_object_with_who_was_refused
     assert all("CopyObject by" in item.detail for item in report.failed)
 
 
+DENIED = "User: x is not authorized to perform: s3:GetObject on resource: y because no policy allows it"
+KMS = "User: x is not authorized to perform: kms:Decrypt on the resource because no key policy allows it"
+FAULTS = {
+    failures.ACCESS_DENIED: Status(403, "AccessDenied", DENIED),
+    failures.KMS_DENIED: Status(403, "AccessDenied", KMS),
+    failures.SLOW_DOWN: Status(503, "SlowDown"),
+    failures.SERVER_ERROR: ErrorIn200(),
+    failures.CONNECTION: DropConnection(),
+    failures.UNEXPECTED: Body(b""),
+}
+CHANGES: dict[str, Callable[[FaultyS3, str], object]] = {
+    failures.OBJECT_GONE: lambda server, key: server.delete(TRAIL_BUCKET, key),
+    failures.OBJECT_CHANGED: lambda server, key: server.put(TRAIL_BUCKET, key, b"something else"),
+    failures.ARCHIVED: lambda server, key: server.put(TRAIL_BUCKET, key, key.encode(), storage_class="GLACIER"),
+}
+
+
+def test_what_goes_wrong_is_told_and_held_with_its_reason_and_the_next_run_heals_it(site: Site) -> None:
+    keys = site.deliver(60)
+    site.share(TRAIL_BUCKET, ACCOUNT_B)
+    meant = dict(zip([*FAULTS, *CHANGES], keys, strict=False))
+    for reason, key in meant.items():
+        if (action := FAULTS.get(reason)) is not None:
+            site.server.faults.add(on("CopyObject", key=key), action)
+        else:
+            change = CHANGES[reason]
+            hook = Call(lambda request, change=change: change(site.server, request.key))
+            site.server.faults.add(on("CopyObject", key=key), hook, times=1)
+    for key in keys[-2:]:
+        site.server.faults.add(on("CopyObject", key=key), DropConnection(is_applied=True), times=1)
+
+    report = site.catch_up(copy="server-side", signer="consumer")
+    held = site.held()
+    site.server.faults.clear()
+    for key in keys:
+        site.server.put(TRAIL_BUCKET, key, key.encode(), metadata={"signature": "00ff"})
+    healed = site.catch_up(copy="server-side", signer="consumer")
+
+    expected = {key: reason for reason, key in meant.items()}
+    assert (reasons(report), held) == (expected, expected)
+    assert (report.copied, report.already_there, report.conflict_count) == (60 - len(meant) - 2, 2, 0)
+    assert (healed.outcome, healed.copied, site.held()) == ("ok", len(meant), {})
+    assert {item.body for item in site.server.objects(site.bucket).values()} == {key.encode() for key in keys}
+
+
+def test_copies_that_stall_are_given_up_and_the_others_made(faulty: FaultyS3, tmp_path: Path) -> None:
+    site = Site(faulty, tmp_path, deadline_seconds=3.0)
+    keys = site.deliver(30)
+    site.share(TRAIL_BUCKET, ACCOUNT_B)
+    site.server.faults.add(on("CopyObject", key=keys[3]), Stall())
+
+    report = site.catch_up(copy="server-side", signer="consumer")
+    site.server.faults.clear()
+    healed = site.catch_up(copy="server-side", signer="consumer")
+    site.installed.close()
+
+    assert (report.copied, reasons(report)) == (29, {keys[3]: failures.TIMEOUT})
+    assert (healed.outcome, healed.copied) == ("ok", 1)
+
+
+def test_a_session_that_ends_in_the_middle_of_copies_by_the_role_is_renewed(site: Site) -> None:
+    site.deliver(200)
+    site.share(site.bucket, ACCOUNT_A)
+    expire = Call(lambda _: site.server.identities.expire_sessions())
+    copies: list[int] = []
+    site.server.faults.add(
+        lambda request: request.operation == "CopyObject" and (copies.append(1) or len(copies) == 100), expire, times=1
+    )
+
+    report = site.catch_up(copy="server-side", signer="role")
+
+    assert (report.outcome, report.copied, report.failed_count) == ("ok", 200, 0)
+    assert 3 <= report.requests["AssumeRole"] <= 5
+
+
 def test_what_is_there_already_is_told_from_a_conflict_and_never_overwritten(site: Site) -> None:
     keys = site.deliver(3)
     site.share(TRAIL_BUCKET, ACCOUNT_B)
@@ -120,14 +202,21 @@ def test_what_lands_is_the_users_choice(site: Site, copy: str) -> None:
         assert request.headers["x-amz-acl"] == "bucket-owner-full-control"
 
 
-def test_archived_objects_are_counted_and_reported_and_not_asked_for(site: Site) -> None:
-    site.deliver(4, storage_class="DEEP_ARCHIVE")
-    job = site.installed.job(JOB)
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+@pytest.mark.parametrize("copy", ["stream", "server-side"])
+def test_archived_objects_are_counted_and_reported_and_not_asked_for(site: Site, copy: str, storage_class: str) -> None:
+    site.share(TRAIL_BUCKET, ACCOUNT_B)
+    site.deliver(4, storage_class=storage_class)
+    job = site.job(copy=copy, signer="consumer")
 
     reports = [site.installed.tick(job) for _ in range(2)]
 
     assert [report.outcome for report in reports] == ["ok", "ok"]
     assert reports[0].skipped["archived"] == 4
-    assert site.server.count("GetObject") == 0
-    assert {item.reason for item in site.installed.quarantined(job).values()} == {failures.ARCHIVED}
+    assert {request.operation for request in site.server.requests} <= {
+        "AssumeRole",
+        "GetCallerIdentity",
+        "ListObjectsV2",
+    }
+    assert set(site.held().values()) == {failures.ARCHIVED}
     assert reports[1].complete_until < reports[1].started_at - 3600

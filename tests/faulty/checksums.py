@@ -64,6 +64,15 @@ def verify(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     return given
 
 
+def demand(headers: Mapping[str, str]) -> None:
+    """Object Lock takes no upload that its sender has not summed: "Content-MD5 or x-amz-sdk-checksum-algorithm"."""
+    if not any(name.startswith((HEADER, "x-amz-sdk-checksum-algorithm", "content-md5")) for name in headers):
+        message = (
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
+        )
+        raise S3Error(400, "InvalidRequest", message)
+
+
 def _verify_md5(given: str | None, body: bytes) -> None:
     if given is not None and given != base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode():
         raise S3Error(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")

@@ -41,6 +41,8 @@ def create(storage: Storage, bucket: Bucket, request: Request, _principal: Princ
 def upload_part(_storage: Storage, bucket: Bucket, request: Request, _principal: Principal) -> Answer:
     """UploadPart."""
     upload = _upload(bucket, request)
+    if bucket.default_retention is not None:
+        checksums.demand(request.headers)
     known = checksums.verify(request.headers, request.body)
     if upload.is_composite and upload.algorithm not in known and "x-amz-checksum-algorithm" in request.headers:
         raise S3Error(400, "InvalidRequest", f"Checksum Type mismatch occurred, expected {upload.algorithm}")

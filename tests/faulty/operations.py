@@ -126,6 +126,8 @@ def _span(wanted: str, size: int) -> tuple[int, int]:
 
 def _put_object(storage: Storage, bucket: Bucket, request: Request, _principal: Principal) -> Answer:
     check_write(request)
+    if bucket.default_retention is not None:
+        checksums.demand(request.headers)
     known = checksums.verify(request.headers, request.body)
     item = replace(template(request, storage.now()), body=request.body, etag=md5_hex(request.body), checksums=known)
     hold_write_conditions(bucket, request)

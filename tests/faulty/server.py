@@ -18,6 +18,7 @@ from faulty.faults import (
     DropConnection,
     ErrorIn200,
     Faults,
+    Predicate,
     ShortBody,
     Slow,
     Stall,
@@ -42,6 +43,8 @@ class FaultyS3:
         self.identities = Identities(clock)
         self.storage = Storage(clock)
         self.peak_in_flight = 0
+        self.counts_in_flight: Predicate = lambda _: True
+        """Which requests `peak_in_flight` is about; to be set before there are any."""
         self._in_flight = 0
         self._requests: list[Request] = []
         self._numbers = itertools.count(1)
@@ -99,6 +102,7 @@ class FaultyS3:
         storage_class: str = "STANDARD",
         etag: str | None = None,
         checksum_algorithm: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> StoredObject:
         """Puts an object without a request; an `etag` of one's own is what re-encryption gives the same bytes."""
         item = StoredObject(
@@ -110,6 +114,7 @@ class FaultyS3:
             content_encoding=content_encoding,
             storage_class=storage_class,
             checksums={checksum_algorithm: checksums.compute(checksum_algorithm, body)} if checksum_algorithm else {},
+            tags=dict(tags or {}),
             system={"x-amz-server-side-encryption": "AES256"},
         )
         with self.storage.lock:
@@ -169,13 +174,14 @@ class FaultyS3:
         with self._lock:
             request = make_request(next(self._numbers), method, target, headers, body, at=time.monotonic())
             self._requests.append(replace(request, body=b""))
-            self._in_flight += 1
+            counted = int(self.counts_in_flight(request))
+            self._in_flight += counted
             self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
         try:
             answer = self._befallen(self.faults.meet(request), request)
         finally:
             with self._lock:
-                self._in_flight -= 1
+                self._in_flight -= counted
         named = {"x-amz-request-id": f"{request.number:016X}", **answer.headers}
         return replace(answer, headers=named)
 

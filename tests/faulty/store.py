@@ -4,8 +4,8 @@ import base64
 import hashlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 STANDARD = "STANDARD"
@@ -75,6 +75,8 @@ class Bucket:
         self.name, self.account_id, self.region = name, account_id, region
         self.shared_with: frozenset[str] = frozenset()
         """Further accounts that may do everything with it, as by a bucket policy."""
+        self.default_retention: tuple[str, int] | None = None
+        """Mode and days for which Object Lock keeps each object that is written."""
         self.objects: dict[str, StoredObject] = {}
         self.uploads: dict[str, Upload] = {}
         self._order: list[bytes] = []
@@ -83,6 +85,11 @@ class Bucket:
         """Puts the object in the place of any other."""
         if key not in self.objects:
             insort(self._order, key.encode())
+        if self.default_retention is not None:
+            mode, days = self.default_retention
+            until = item.last_modified + timedelta(days=days)
+            locked = {"x-amz-object-lock-mode": mode, "x-amz-object-lock-retain-until-date": until.isoformat()}
+            item = replace(item, system={**item.system, **locked})
         self.objects[key] = item
 
     def delete(self, key: str) -> None:

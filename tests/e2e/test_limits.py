@@ -1,0 +1,76 @@
+"""Each limit, of all jobs together and of a job, as the server sees it: what is in flight at the most, and what waits."""
+
+import signal
+import threading
+from datetime import datetime
+
+import pytest
+from builders import ACCOUNTS, REGIONS, Delivery, Trail, days_before
+from faulty import Request, Stall
+from stage import Stage
+from waiting import wait_until
+
+MIB = 1024 * 1024
+LOGS = 30
+COPYING = {"GetObject", "PutObject"}
+"""The requests of a copy, one at a time."""
+
+
+def is_of_a_copy(request: Request) -> bool:
+    return request.operation in COPYING
+
+
+def with_limit(stage: Stage, now: datetime, level: str, key: str, value: object, *, body: bytes = b"") -> None:
+    """Logs at the source, and a job under one limit: its own or that of all."""
+    (day,) = days_before(now, 1)
+    logs: list[Delivery] = list(Trail().span(ACCOUNTS[:1], REGIONS[:1], [day], logs=LOGS))
+    stage.deliver(Delivery(log.key, body or log.body, log.arrives) for log in logs)
+    limit = {f"engine.{key}": value}
+    stage.configure(limit if level == "all jobs" else {})
+    stage.job(changes=limit if level == "a job" else {})
+    stage.server.counts_in_flight = is_of_a_copy
+
+
+LEVELS = pytest.mark.parametrize("level", ["all jobs", "a job"])
+AT_ONCE = {
+    "in_flight": (3, 3, b""),
+    # A body of a mebibyte may be there three times: as the runtime read it, as we have it, and as it is sent.
+    "memory": ("12MiB", 4, bytes(MIB)),
+}
+
+
+@LEVELS
+@pytest.mark.parametrize("key", AT_ONCE)
+def test_no_more_is_in_flight_than_the_limit_allows_and_all_of_that_is(
+    stage: Stage, now: datetime, level: str, key: str
+) -> None:
+    value, at_once, body = AT_ONCE[key]
+    with_limit(stage, now, level, key, value, body=body)
+    go_on = threading.Event()
+    still = stage.server.faults.add("GetObject", Stall(go_on))
+
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: still.hits >= at_once or not process.is_alive, what="copies in flight")
+        go_on.set()
+        ran = process.ended()
+
+    assert ran.job["copied"] == LOGS
+    assert stage.server.peak_in_flight == at_once
+
+
+@LEVELS
+@pytest.mark.parametrize(("key", "rate"), [("requests_per_second", 0.001), ("bytes_per_second", 1)])
+def test_what_is_beyond_a_rate_waits(stage: Stage, now: datetime, level: str, key: str, rate: float) -> None:
+    """One copy is lent what it takes; the next would have to wait for minutes."""
+    with_limit(stage, now, level, key, rate)
+    go_on = threading.Event()
+    first = stage.server.faults.add("PutObject", Stall(go_on))
+
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: first.hits or not process.is_alive, what="the first copy")
+        process.signal(signal.SIGTERM)
+        go_on.set()
+        ran = process.ended()
+
+    assert (ran.code, ran.job["outcome"], ran.job["copied"]) == (128 + signal.SIGTERM, "interrupted", 1)
+    assert stage.requests("GetObject") == 1
