@@ -94,6 +94,17 @@ class Engine:
         self._held_bytes = held_bytes
         self._renew_at = 0.0
         self._events: SimpleQueue[_Finished | _Parked | BaseException | None] = SimpleQueue()
+        self._intake: _Intake | None = None
+
+    @property
+    def active(self) -> int:
+        """How many copies are in flight."""
+        return self._intake.active if self._intake is not None else 0
+
+    @property
+    def reserved_bytes(self) -> int:
+        """How many bytes they may hold."""
+        return self._intake.reserved_bytes if self._intake is not None else 0
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """Copy everything, in no order; each transfer ends in exactly one Outcome, unless `stop` is set before it began.
@@ -104,7 +115,7 @@ class Engine:
         Raises:
             JobFailed: `transfers` raised it, or credentials could not be renewed.
         """
-        intake = _Intake(transfers)
+        intake = self._intake = _Intake(transfers)
         while True:
             self._renew(intake)
             while not stop.is_set() and self._has_room(intake) and self._start_next(intake):

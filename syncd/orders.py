@@ -5,7 +5,7 @@ apart and putting together a thousand objects a second costs more than sending t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from syncd.copying import stream
@@ -37,8 +37,6 @@ class Limits(NamedTuple):
     requests_per_second: float | None
     bytes_per_second: float | None
     deadline_seconds: float
-    workers: int
-    """Among how many workers a job's own limits are divided."""
 
 
 class EndSpec(NamedTuple):
@@ -62,6 +60,16 @@ class Order:
     memory_bytes: int
     requests_per_second: float | None = None
     bytes_per_second: float | None = None
+
+    def divided(self, workers: int) -> "Order":
+        """What each of so many workers is told, so that together they keep to the job's limits."""
+        return replace(
+            self,
+            in_flight=self.in_flight // workers,
+            memory_bytes=self.memory_bytes // workers,
+            requests_per_second=None if self.requests_per_second is None else self.requests_per_second / workers,
+            bytes_per_second=None if self.bytes_per_second is None else self.bytes_per_second / workers,
+        )
 
     @property
     def begin(self) -> Callable[[Transfer], Steps]:

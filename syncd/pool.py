@@ -114,7 +114,6 @@ class WorkerPool:
             None if requests_per_second is None else requests_per_second / workers,
             None if bytes_per_second is None else bytes_per_second / workers,
             deadline_seconds,
-            workers,
         )
         self._processes: list[_Process] = []
         self._guard = Lock()
@@ -226,10 +225,12 @@ class PooledCopier:
         return None
 
     def _begin(self) -> _Conversation:
-        talk = _Conversation(self._pool.processes(), self._pool.next_channel())
+        # A job that may have fewer objects in flight than there are workers has no use for all of them.
+        talk = _Conversation(self._pool.processes()[: self._order.in_flight], self._pool.next_channel())
         self._sent = {side: principal.current() for side, principal in self._principals.items()}
+        part = self._order.divided(len(talk.load))
         for process in talk.load:
-            process.open(talk.channel, talk.inbox, Opening(self._order, self._sent, len(self._locks)), self._locks)
+            process.open(talk.channel, talk.inbox, Opening(part, self._sent, len(self._locks)), self._locks)
         return talk
 
     def _hand_out(self, talk: _Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:

@@ -18,7 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from syncd.config import Job
 
-TICKS_AT_A_TIME = 16
+TICKS_AT_A_TIME = 32
 """More than work at once: a tick that waits for a server that never answers holds a thread for a minute or two."""
 WIDEST_SPREAD_SECONDS = 300.0
 """Jobs begin within five minutes of the start however long their intervals are, or frequent restarts would starve some."""

@@ -89,6 +89,14 @@ class _Channel:
         }
         Thread(target=self._run, name=f"channel-{number}", daemon=True).start()
 
+    @property
+    def in_flight(self) -> int:
+        return self._engine.active if self._engine is not None else 0
+
+    @property
+    def held_bytes(self) -> int:
+        return self._engine.reserved_bytes if self._engine is not None else 0
+
     def send(self, word: str, *facts: Any) -> None:
         self._office.send((word, self._number, *facts))
 
@@ -130,8 +138,8 @@ class _Channel:
         engine = Engine(
             ends,
             begin=self._order.begin,
-            in_flight=lambda: self._office.share(self._order.in_flight),
-            memory_bytes=lambda: self._office.share_memory(self._order.memory_bytes),
+            in_flight=lambda: self._office.share(self, self._order.in_flight),
+            memory_bytes=lambda: self._office.share_memory(self, self._order.memory_bytes),
             held_bytes=self._order.terms.held_bytes,
             throttle=self._office.throttle(self._order),
             is_woken=True,
@@ -187,19 +195,33 @@ class Worker:
         self._bytes = _bucket(limits.bytes_per_second)
         self.transport = Transport(deadline_seconds=limits.deadline_seconds)
 
-    def share(self, wanted: int) -> int:
-        """How many objects one job may have in flight now: an even share of what the process may."""
-        return max(1, min(wanted, self._limits.in_flight // max(1, len(self._channels))))
+    def share(self, channel: _Channel, wanted: int) -> int:
+        """How many objects one job may have in flight now: an even share of what the process may.
 
-    def share_memory(self, wanted: int) -> int:
-        """How many bytes one job may hold now."""
-        return min(wanted, self._limits.memory_bytes // max(1, len(self._channels)))
+        It is no more than what is left beside the others, who may still have more than their share from a time when they
+        were fewer; but one it always may, lest it wait for requests that stand still.
+        """
+        allowed, others = self._limits.in_flight, self._others(channel)
+        if not others:
+            return min(wanted, allowed)
+        shared = min(allowed // (len(others) + 1), allowed - sum(other.in_flight for other in others))
+        return max(1, min(wanted, shared))
+
+    def share_memory(self, channel: _Channel, wanted: int) -> int:
+        """How many bytes one job may hold now, by the same rule."""
+        allowed, others = self._limits.memory_bytes, self._others(channel)
+        return min(wanted, allowed // (len(others) + 1), allowed - sum(other.held_bytes for other in others))
+
+    def _others(self, channel: _Channel) -> list[_Channel]:
+        if len(self._channels) == 1:
+            return []
+        return [other for other in list(self._channels.values()) if other is not channel]
 
     def throttle(self, order: Order) -> Throttle:
         """The limits of one job, and below them those of all."""
         return Throttle(
-            [*self._requests, *_bucket(order.requests_per_second, self._limits.workers)],
-            [*self._bytes, *_bucket(order.bytes_per_second, self._limits.workers)],
+            [*self._requests, *_bucket(order.requests_per_second)],
+            [*self._bytes, *_bucket(order.bytes_per_second)],
             requests_a_copy=order.requests_a_copy,
         )
 
@@ -241,8 +263,8 @@ class Worker:
                 channel.principals[facts[0]].replace(facts[1])
 
 
-def _bucket(per_second: float | None, workers: int = 1) -> list[Bucket]:
-    return [] if per_second is None else [Bucket(per_second / workers, monotonic=monotonic)]
+def _bucket(per_second: float | None) -> list[Bucket]:
+    return [] if per_second is None else [Bucket(per_second, monotonic=monotonic)]
 
 
 def main() -> None:

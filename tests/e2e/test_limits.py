@@ -58,6 +58,35 @@ def test_no_more_is_in_flight_than_the_limit_allows_and_all_of_that_is(
     assert stage.server.peak_in_flight == at_once
 
 
+def test_two_workers_keep_a_jobs_limit_together(stage: Stage, now: datetime) -> None:
+    with_limit(stage, now, "a job", "in_flight", 3)
+    stage.configure({"engine.workers": 2})
+
+    ran = stage.syncd("tick", "--json")
+
+    assert ran.job["copied"] == LOGS
+    assert stage.server.peak_in_flight <= 3
+
+
+def test_jobs_that_join_keep_the_limit_of_all_but_for_one_object_each(stage: Stage, now: datetime) -> None:
+    (day,) = days_before(now, 1)
+    stage.deliver(Trail().span(ACCOUNTS[:2], REGIONS[:1], [day], logs=LOGS))
+    stage.configure({"engine.in_flight": 8})
+    for name in ("account-b", "account-c"):
+        stage.job(name)
+    stage.server.counts_in_flight = is_of_a_copy
+    go_on = threading.Event()
+    still = stage.server.faults.add("GetObject", Stall(go_on))
+
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: still.hits >= 8 or not process.is_alive, what="copies in flight")
+        go_on.set()
+        ran = process.ended()
+
+    assert [job["copied"] for job in ran.document["jobs"]] == [LOGS, LOGS]
+    assert stage.server.peak_in_flight <= 8 + 1
+
+
 @LEVELS
 @pytest.mark.parametrize(("key", "rate"), [("requests_per_second", 0.001), ("bytes_per_second", 1)])
 def test_what_is_beyond_a_rate_waits(stage: Stage, now: datetime, level: str, key: str, rate: float) -> None:
