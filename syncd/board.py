@@ -1,9 +1,10 @@
 """What the daemon knows of its jobs at this moment, for whoever asks: the page, the metrics, systemd."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.flights import STALLED_SECONDS, Flights
+from syncd.model import TickReport
 from syncd.pauses import Pauses
 from syncd.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
 from syncd.standing import Standing, is_fresh, late_reasons
@@ -27,14 +28,30 @@ class Board:
         self._flights = flights
         self._pauses = pauses
         self._standings: dict[str, Standing] = {}
+        self._reports: dict[str, TickReport] = {}
 
     def put(self, standing: Standing) -> None:
         """A job was read again."""
-        self._standings[standing.job] = standing
+        self._standings[standing.job] = self.present(standing)
+
+    def take_report(self, report: TickReport) -> None:
+        """A tick has ended; where the state does not know of it, on a full disk say, it is known here."""
+        self._reports[report.job] = report
+        standing = self._standings.get(report.job)
+        if standing is not None:
+            self.put(standing)
+
+    def present(self, standing: Standing) -> Standing:
+        """What was read from the state, with the last tick in it though that could not be recorded."""
+        report = self._reports.get(standing.job)
+        if report is None or (standing.last is not None and standing.last.started_at >= report.started_at):
+            return standing
+        return replace(standing, last=report)
 
     def drop(self, job: str) -> None:
         """A job is gone."""
         self._standings.pop(job, None)
+        self._reports.pop(job, None)
 
     def of(self, job: str) -> Standing | None:
         """One job's standing."""

@@ -51,7 +51,9 @@ def clock_check(job: Job, installation: Installation) -> Check:
     after = installation.now()
     date = answer.headers.get("date")
     if date is None:
-        return not_tried(CLOCK, f"{end.address.host} answered without a Date ({answer.code} {answer.message})")
+        happened = "answered without a Date" if answer.status else "did not answer"
+        said = failures.said(answer.code, answer.message)
+        return not_tried(CLOCK, f"{end.address.host} {happened}{f' ({said})' if said else ''}")
     theirs = parsedate_to_datetime(date).timestamp()
     # The Date is cut to the second and was made between sending and receiving.
     skew = max(before - (theirs + 1), theirs - after, 0.0)

@@ -1,6 +1,7 @@
 """The verbs of the first hour: what both accounts must allow, and whether they do."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,9 +26,17 @@ from syncd.wiring import Installation
 
 app = typer.Typer()
 
-_DIRECTORY = configfile.DEFAULT_PATH.parent
-
-DirectoryOption = Annotated[Path, typer.Option("--directory", metavar="DIR", help="Where to write it.")]
+ConfigToWriteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The configuration file to write, or to add a job to, in jobs.d beside it; else $SYNCD_CONFIG, else"
+        " /etc/syncd/syncd.toml.",
+    ),
+]
+DirectoryOption = Annotated[
+    Path | None, typer.Option("--directory", metavar="DIR", help="The folder of its syncd.toml, instead of --config.")
+]
 NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The job's name; else account-ID.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The consumer's AWS profile.")]
 CredentialsFileOption = Annotated[
@@ -70,7 +79,10 @@ DestinationPrefixOption = Annotated[
     str | None, typer.Option("--destination-prefix", metavar="PREFIX", help="Put in front of each key.")
 ]
 EndpointOption = Annotated[
-    str | None, typer.Option("--endpoint", metavar="URL", help="An S3-compatible server instead of AWS.")
+    str | None,
+    typer.Option(
+        "--endpoint", metavar="URL", help="An S3-compatible server instead of AWS; where a role is given, its STS too."
+    ),
 ]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the state goes.")]
 
@@ -78,7 +90,8 @@ StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR
 @app.command("init")
 def show_init(
     *,
-    directory: DirectoryOption = _DIRECTORY,
+    config: ConfigToWriteOption = None,
+    directory: DirectoryOption = None,
     name: NameOption = None,
     profile: ProfileOption = None,
     credentials_file: CredentialsFileOption = None,
@@ -99,6 +112,8 @@ def show_init(
     as_json: JsonOption = False,
 ) -> None:
     """Writes a first configuration, asking what it cannot find out, and says what to do next; overwrites nothing."""
+    if config is not None and directory is not None:
+        raise typer.BadParameter("--config names the file already; leave one of the two out", param_hint="--directory")
     answers = init.Answers(
         name=name,
         profile=profile,
@@ -117,13 +132,14 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    _begin(answers, directory, state_dir, as_json=as_json)
+    top = configfile.find(config, os.environ) if directory is None else directory / "syncd.toml"
+    _begin(answers, top, state_dir, as_json=as_json)
 
 
-def _begin(answers: init.Answers, directory: Path, state_dir: Path | None, *, as_json: bool) -> None:
+def _begin(answers: init.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
     answers = questions.answered(answers) if sys.stdin.isatty() else init.found_out(answers)
     try:
-        written = init.write(answers, directory, state_dir=state_dir)
+        written = init.write(answers, top, state_dir=state_dir)
     except init.Refused as refusal:
         for problem in refusal.problems:
             _say(problem)

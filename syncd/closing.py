@@ -7,7 +7,7 @@ from syncd import events, sealing, tiers
 from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.layout import Layout, day_start
 from syncd.model import Quarantined, ShardState, Window
-from syncd.ports import Ports
+from syncd.ports import Ledger, Ports
 from syncd.survey import Survey, Visit
 from syncd.task import Task
 
@@ -43,9 +43,19 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
     if task.window is None:
         # What a catch-up brought in from days beyond deep is sealed by the ticks that follow, a portion at a time.
         _seal(task, ports, survey, began_at)
+    return horizon(task, ledger)
+
+
+def horizon(task: Task, ledger: Ledger) -> tuple[float, float]:
+    """The job's `complete_from` and `complete_until`, as far as the ledger knows; 0.0 where it does not.
+
+    Raises:
+        LedgerError: the state cannot be read.
+    """
     scope = task.scope
+    held = held_in_scope(ledger.quarantined(), scope).values()
     states = [state for state in ledger.shards().values() if scope is None or in_scope(state.shard, scope)]
-    since = min((task.layout.stamp(item.object) for item in missing.values()), default=None)
+    since = min((task.layout.stamp(item.object) for item in held), default=None)
     return tiers.horizon(states, discovered_at=ledger.discovered_at(), pace=task.pace, missing_since=since)
 
 

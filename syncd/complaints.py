@@ -95,6 +95,14 @@ class Complaints:
         first_at = min(item.first_at for item in found.values())
         return Settled(sum(item.count for item in found.values()), self._monotonic() - first_at)
 
+    def say_again(self, job: str) -> None:
+        """Somebody asks, or the job was changed: what still goes wrong is told again when it next happens."""
+        with self._lock:
+            for (_, name), found in self._open.items():
+                if name == job:
+                    for complaint in found.values():
+                        complaint.told_at = float("-inf")
+
     def forget(self, job: str) -> None:
         """The job is gone."""
         for event, name in list(self._open):

@@ -243,6 +243,8 @@ class Daemon:
 
     def _try_again(self) -> None:
         """Somebody asks: jobs that are paused need not wait."""
+        for name in self._roster.names():
+            self._parts.complaints.say_again(name)
         for name in self._parts.pauses.cut_short():
             self._schedule.hasten(name)
 

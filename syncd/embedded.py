@@ -21,6 +21,8 @@ HOST = "127.0.0.1"
 ROOT_SECRET = "test"  # noqa: S105 MiniStack's fixed secret of every account's root user
 _SERVICES = "s3,sts,iam,kms"
 _ATTEMPTS = 3
+# Not a command with a name that an index would look up: syncd is installed from its own folder or wheel.
+_HOW_TO_INSTALL = "`make demo` in the folder of syncd's source does it; elsewhere, install syncd with its extra `demo`"
 _OTHERS_PREFIXES = ("AWS_", "DOCKER_", "LOCALSTACK_", "MINISTACK_")
 
 
@@ -82,7 +84,7 @@ def embedded_aws(*, services: str = _SERVICES) -> Iterator[EmbeddedAws]:
                 break
             except ServerError as error:  # another process may have taken the port in between
                 if attempt == _ATTEMPTS:
-                    remedy = "see what the server wrote above, or install it afresh: pip install 'syncd[demo]'"
+                    remedy = f"see what the server wrote above, or install it afresh: {_HOW_TO_INSTALL}"
                     raise EmbeddedError(f"MiniStack does not start: {error}", remedy) from error
         yield server
 
@@ -99,7 +101,7 @@ def _program() -> str:
     beside = Path(sys.executable).parent / "ministack"
     program = str(beside) if beside.is_file() else shutil.which("ministack")
     if program is None:
-        raise EmbeddedError("MiniStack is not installed", "pip install 'syncd[demo]'")
+        raise EmbeddedError("MiniStack is not installed", _HOW_TO_INSTALL)
     return program
 
 

@@ -206,7 +206,8 @@ class Identities:
         if credentials in self._callers:
             return self._callers[credentials]
         endpoints = job.endpoints
-        if endpoints.s3 and not endpoints.sts:
+        if endpoints.s3 and not endpoints.sts and job.source.role is None:
+            # A server of its own without an STS, and nobody who is asked for a role.
             return None
         count("GetCallerIdentity")
         try:

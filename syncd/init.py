@@ -1,9 +1,11 @@
 """`syncd init`: a first configuration, from a few answers; nothing that is there already is touched."""
 
 import json
+import os
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from syncd.config import Consumer, Job, completed
-from syncd.configfile import DEFAULT_PATH
+from syncd.configfile import DEFAULT_PATH, find, load
 from syncd.diagnosis import examine
+from syncd.errors import ConfigError
 from syncd.identity import Identities
 from syncd.rules import JOB_RULES
 
@@ -35,6 +38,7 @@ _FLAGS = {
     "destination.region": "--destination-region",
     "destination.prefix": "--destination-prefix",
     "endpoints.s3": "--endpoint",
+    "endpoints.sts": "--endpoint",
 }
 
 
@@ -144,30 +148,32 @@ def _region(session: boto3.Session, bucket: str, endpoint: str | None) -> str | 
     return None if found is None else str(found)
 
 
-def write(answers: Answers, directory: Path, *, state_dir: Path | None = None) -> Written:
-    """Write syncd.toml, where there is none, and the job's file.
+def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Written:
+    """Write `top`, the syncd.toml, where there is none, and the job's file in jobs.d beside it.
 
     Raises:
-        Refused: an answer cannot be used, or the job's file is there already; nothing was written.
+        Refused: an answer cannot be used, the job's file is there already, or with it the whole configuration cannot
+            be used; nothing was written.
         OSError: a file cannot be written.
     """
     raw = job_table(answers)
     findings = examine(Job, completed(raw), JOB_RULES)[1]
     if findings:
-        raise Refused([f"{_FLAGS.get(key, key)}: {message}" for key, message in findings])
-    top, job = directory / "syncd.toml", directory / "jobs.d" / f"{raw['name']}.toml"
+        raise Refused(list(dict.fromkeys(f"{_FLAGS.get(key, key)}: {message}" for key, message in findings)))
+    job = top.parent / "jobs.d" / f"{raw['name']}.toml"
     if job.exists():
         raise Refused([f"--name: {job} is there already, and is left as it is; give the new job another name"])
-    job.parent.mkdir(parents=True, exist_ok=True)
-    wrote, kept = [], []
-    try:
-        _write_new(top, _top_text(state_dir or _state_dir(directory)))
-        wrote.append(top)
-    except FileExistsError:
-        kept.append(top)
-    _write_new(job, _job_text(raw))
-    wrote.append(job)
-    option = "" if top == DEFAULT_PATH else f" --config {shlex.quote(str(top))}"
+    wrote: list[Path] = []
+    with _undone_on_error(job, wrote):
+        job.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            _write_new(top, _top_text(state_dir or _state_dir(top.parent)))
+            wrote.append(top)
+        _write_new(job, _job_text(raw))
+        wrote.append(job)
+        _require_whole(top, job)
+    kept = [] if top in wrote else [top]
+    option = "" if top == find(None, os.environ) else f" --config {shlex.quote(str(top))}"
     name = raw["name"]
     steps = [
         ("print what both accounts must allow", f"syncd policies {name}{option}"),
@@ -176,6 +182,32 @@ def write(answers: Answers, directory: Path, *, state_dir: Path | None = None) -
         ("and from then on", f"syncd run{option}"),
     ]
     return Written(wrote, kept, steps)
+
+
+@contextmanager
+def _undone_on_error(job: Path, wrote: Sequence[Path]) -> Iterator[None]:
+    """Removes what was written, and the folders that were made for it, where it does not come to an end."""
+    made = [folder for folder in job.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for file in reversed(wrote):
+            file.unlink()
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _require_whole(top: Path, job: Path) -> None:
+    """The files as every verb will read them: what is between one job and another shows only there."""
+    try:
+        files = load(top).files
+    except ConfigError as error:
+        why = f"{job} is not written, since with it the configuration cannot be used"
+        raise Refused([why, *map(str, error.problems)]) from None
+    if not any(file.samefile(job) for file in files):
+        raise Refused([f"{top}: jobs: no pattern matches {job}, which is not written; add \"jobs.d/*.toml\" to them"])
 
 
 def written_document(written: Written) -> dict[str, Any]:
@@ -221,7 +253,9 @@ def job_table(answers: Answers) -> dict[str, Any]:
             "region": answers.destination_region,
             "prefix": answers.destination_prefix,
         },
-        "endpoints": {"s3": answers.endpoint} if answers.endpoint else None,
+        "endpoints": {"s3": answers.endpoint, "sts": answers.endpoint if answers.role else None}
+        if answers.endpoint
+        else None,
     }
     return {name: _given(item) if isinstance(item, Mapping) else item for name, item in _given(table).items()}
 
@@ -272,6 +306,7 @@ _ABOUT = {
     "destination": "the consumer's own bucket",
     "destination.prefix": "put in front of the source's key, literally",
     "endpoints": "an S3-compatible server instead of AWS",
+    "endpoints.sts": "where the role is assumed",
 }
 
 

@@ -26,7 +26,7 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
     Raises:
         LedgerError: the state cannot be read.
     """
-    standing = read_standing(job, reader)
+    standing = board.present(read_standing(job, reader))
     view = reader.view(replica_of(job))
     states = shards_of(job, view.shards())
     held = sorted(view.quarantined().values(), key=lambda item: item.first_at)
@@ -94,7 +94,8 @@ def _held(held: Sequence[Quarantined], now: float) -> Markup:
         )
         for item in held[:HELD_SHOWN]
     ]
-    caption = f"The first {HELD_SHOWN} of {len(held):,}" if len(held) > HELD_SHOWN else f"{len(held):,} objects"
+    everything = "1 object" if len(held) == 1 else f"{len(held):,} objects"
+    caption = f"The first {HELD_SHOWN} of {everything}" if len(held) > HELD_SHOWN else everything
     titles = ("Object, and what was answered", "Reason and remedy", "Attempts", "Known since", "Next attempt")
     return join(
         element("h2", "Known and not at the destination", id="held"),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from syncd.ledger_rows import decode_etag, decode_key, is_whole, object_checksum, report_from_json
 from syncd.ledger_schema import ENDINGS, translated
-from syncd.ledger_view import LedgerView, sealed_day
+from syncd.ledger_view import LedgerView, replica_of_row, sealed_day
 from syncd.model import Quarantined, Replica, Shard, ShardState, TickReport
 
 
@@ -112,21 +112,7 @@ class Reader:
     def _replicas(self, job: str | None = None) -> list[tuple[str, int, Replica]]:
         """Job, ID and Replica of those that belong to a job."""
         rows = self._db.execute("SELECT * FROM replicas WHERE job <> '' ORDER BY job").fetchall()
-        return [
-            (
-                row[6],
-                row[5],
-                Replica(
-                    source_bucket=row[0],
-                    source_prefix=row[1],
-                    destination_endpoint=row[2],
-                    destination_bucket=row[3],
-                    destination_prefix=row[4],
-                ),
-            )
-            for row in rows
-            if is_whole(row) and job in {None, row[6]}
-        ]
+        return [(row[6], row[5], replica_of_row(row)) for row in rows if is_whole(row) and job in {None, row[6]}]
 
     def _shards(self, replica_id: int) -> list[tuple[int, Shard]]:
         rows = self._db.execute("SELECT * FROM shards WHERE replica = ?", (replica_id,)).fetchall()

@@ -24,7 +24,7 @@ from syncd.ledger_rows import (
 from syncd.ledger_schema import transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
-from syncd.ledger_view import LedgerView, replica_key
+from syncd.ledger_view import LedgerView, replica_key, replica_of_row
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -75,6 +75,21 @@ class Ledger(LedgerView):
         """Close the file and let go of it."""
         with translated(self._path):
             self._state.close()
+
+    def move(self) -> Replica | None:
+        """Mark the replica as this job's; the one that the job wrote before, told once, where it is another.
+
+        A replica that another job wrote last is taken along by a new name: nothing was moved then.
+        """
+        with self._guarded():
+            row = self._replica_row()
+            if (row is not None and row["job"]) or not self._written_before():
+                return None
+        with self._writing():
+            # Another process may have marked it meanwhile, and told.
+            before = self._written_before()
+            self._own_row()
+        return before[0] if before else None
 
     def set_start(self, instant: float) -> None:
         """Fix the instant from which the job replicates; it stays what it is where it was fixed before."""
@@ -246,6 +261,12 @@ class Ledger(LedgerView):
         row = self._replica_row()
         assert row is not None
         return row
+
+    def _written_before(self) -> list[Replica]:
+        """The other replicas that are marked as this job's: one at the most."""
+        rows = self._db.execute("SELECT * FROM replicas WHERE job = ?", (self._job,)).fetchall()
+        found = [replica_of_row(row) for row in rows if is_whole(row)]
+        return [other for other in found if other != self._replica]
 
     def _put_replica(self, row: Mapping[str, Any]) -> None:
         self._put("replicas", *(value for column, value in row.items() if column != "checksum"))

@@ -234,6 +234,17 @@ def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:
     )
 
 
+def replica_of_row(row: Sequence[Any]) -> Replica:
+    """The replica that a row of the table `replicas` is of."""
+    return Replica(
+        source_bucket=row[0],
+        source_prefix=row[1],
+        destination_endpoint=row[2],
+        destination_bucket=row[3],
+        destination_prefix=row[4],
+    )
+
+
 def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
     folder = len(shard.prefix) + len("2026/11/24/")
     return day_of(tail) is not None and key[:folder] == other[:folder]

@@ -26,6 +26,7 @@ _SEVERITY = {
     events.TICK_OVERRAN: "warning",
     events.TICK_STALLED: "error",
     events.JOB_PAUSED: "error",
+    events.JOB_MOVED: "warning",
     events.OBJECTS_COPIED_LATE: "warning",
     events.OBJECTIVE_MISSED: "error",
     events.CONFIGURATION_REFUSED: "error",

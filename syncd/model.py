@@ -129,7 +129,7 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "object_gone", "object_changed"})
+_SETTLED = frozenset({"conflict", "archived", "object_gone"})
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
@@ -155,6 +155,11 @@ class Quarantined(NamedTuple):
         """Whether trying again would change nothing: it waits for a listing that tells something else, or for a person."""
         return self.reason in _SETTLED
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the object may be another than the one that was listed, so that it has to be listed again."""
+        return self.reason in ("object_changed", "retry_requested")
+
 
 class Plan(NamedTuple):
     """What to do about one page."""
@@ -166,7 +171,7 @@ class Plan(NamedTuple):
     """Objects that cannot be read until their owner restores them, and that nobody has noted yet."""
     skipped: Mapping[SkipReason, int]
     known_listed: int
-    """How many of the page's keys the ledger knew."""
+    """How many of the page's keys the ledger knew, at the destination or not there yet."""
     unparsed: int
     left_out_stamp: float
     """The newest stamp among objects left out because they are older than the job's start; 0.0 for none."""

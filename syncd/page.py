@@ -1,6 +1,7 @@
 """The status page: every job in a row, the troubled ones first, each with what is wrong and what to do."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from syncd import __version__, failures
@@ -10,10 +11,11 @@ from syncd.markup import Markup, element, join
 from syncd.pagestyle import STYLE
 from syncd.report import utc
 from syncd.sparkline import SHOWN, sparkline
-from syncd.standing import Standing, failure_words, is_fresh
+from syncd.standing import Standing, answer_words, failure_words, is_fresh, missing_words
 
 JOBS_A_PAGE = 100
 REFRESH_SECONDS = 30
+_FAILING, _INCOMPLETE = "failing", "incomplete"
 _COLUMNS = ("State", "Job", "Mode", "Lag", "Complete until", "Last tick", "Last ticks", "Not copied")
 
 
@@ -25,9 +27,10 @@ def overview(board: Board, *, now: float, words: str = "", page: int = 1, refres
     last_page = max(1, -(-len(found) // JOBS_A_PAGE))
     page = min(max(1, page), last_page)
     shown = found[(page - 1) * JOBS_A_PAGE : page * JOBS_A_PAGE]
+    states = Counter(_state(standing, now)[0] for standing in everything)
     late = sum(not is_fresh(standing, now) for standing in everything)
     body = join(
-        element("h1", _headline(len(everything), late)),
+        element("h1", _headline(len(everything), late, states)),
         element("p", _summary(everything), class_="soft"),
         _search(words) if len(everything) > 10 else None,
         _jobs_table(board, shown, len(found), now) if found else element("p", "No job's name holds this."),
@@ -110,10 +113,9 @@ def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
     if error is not None:
         items.append(element("li", _sentence(failure_words(error)), _remedy(error.remedy)))
     if oldest is not None:
-        known = f"{standing.held:,} objects are known and not at the destination, the first of them "
         key = element("span", oldest.object.key, class_="key")
         remedy = failures.remedy_of(oldest.reason)
-        items.append(element("li", known, key, f": {oldest.reason}", _remedy(remedy)))
+        items.append(element("li", missing_words(standing), key, f": {answer_words(oldest)}", _remedy(remedy)))
     return element("ul", *items, class_="why") if items else None
 
 
@@ -131,9 +133,9 @@ def _state(standing: Standing, now: float) -> tuple[str, str]:
     if not is_fresh(standing, now):
         return "not on time", "bad"
     if standing.error is not None:
-        return "failing", "warn"
+        return _FAILING, "warn"
     if standing.held:
-        return "incomplete", "warn"
+        return _INCOMPLETE, "warn"
     return "on time", "good"
 
 
@@ -141,13 +143,18 @@ def _is_troubled(standing: Standing, now: float) -> bool:
     return _state(standing, now)[1] != "good"
 
 
-def _headline(count: int, late: int) -> str:
+def _headline(count: int, late: int, states: Mapping[str, int]) -> str:
+    """How many are late, and how many of the others have something wrong with them all the same."""
     if not count:
         return "There are no jobs"
     jobs = "The job is" if count == 1 else f"All {count} jobs are"
-    if not late:
-        return f"{jobs} on time"
-    return f"{late} of {count} {'job' if count == 1 else 'jobs'} {'is' if late == 1 else 'are'} not on time"
+    found = f"{jobs} on time"
+    if late:
+        found = f"{late} of {count} {'job' if count == 1 else 'jobs'} {'is' if late == 1 else 'are'} not on time"
+    troubled = [(states[word], word) for word in (_FAILING, _INCOMPLETE) if states.get(word)]
+    if count == 1:
+        return found + "".join(f", but {word}" for _, word in troubled)
+    return "; ".join([found, *(f"{number} {'is' if number == 1 else 'are'} {word}" for number, word in troubled)])
 
 
 def _summary(standings: Sequence[Standing]) -> str:

@@ -79,7 +79,8 @@ def make_plan(
         elif decision is SkipReason.ARCHIVED and item.key not in held:
             archived.append(transfer)
     unparsed = sum(not rules.is_parsed(transfer.object.key) for transfer in transfers)
-    return Plan(transfers, adopted, archived, skipped, len(known), unparsed, left_out_stamp)
+    listed_before = sum(item.key in known or item.key in held for item in page.objects) if held else len(known)
+    return Plan(transfers, adopted, archived, skipped, listed_before, unparsed, left_out_stamp)
 
 
 def _decide(

@@ -1,7 +1,8 @@
 """Stand-ins with which a tick looks without touching: for `syncd plan`, and for a destination that may not be listed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from syncd.errors import JobFailed
 from syncd.ledger_rows import SealedDay
 from syncd.ledger_view import LedgerView
 from syncd.model import Folder, Known, LogObject, Outcome, Page, Quarantined, Range, Shard, ShardState, Transfer
+from syncd.modes import Way
 from syncd.ports import Lister
 from syncd.pricing import Estimate
 
@@ -20,9 +22,12 @@ _Found = TypeVar("_Found")
 class PlannedCopies:
     """A copier that copies nothing: it counts what would be."""
 
+    mode: str | None = None
+    sends: Callable[[Transfer], Mapping[str, int]] = lambda _: {}
+    """What the copy of an object requests, by operation."""
     objects: int = 0
     size_bytes: int = 0
-    mode: str | None = None
+    requests: Counter[str] = field(default_factory=Counter)
     estimate: Estimate | None = None
     """What it comes to; None where the plan could not be made."""
 
@@ -34,7 +39,13 @@ class PlannedCopies:
             if transfer is not None:
                 self.objects += 1
                 self.size_bytes += transfer.object.size_bytes
+                self.requests.update(self.sends(transfer))
         return iter(())
+
+
+def planned_way(ways: Sequence[Way], verdict: tuple[str, str] | None) -> Way:
+    """The way in which the next tick copies, by the ledger's verdict; where `auto` has none yet, the one it falls back to."""
+    return next((way for way in ways if verdict is not None and way.name == verdict[0]), ways[-1])
 
 
 class PlanLedger:

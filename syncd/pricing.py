@@ -1,21 +1,37 @@
-"""What a copy costs: list prices of S3, and what a plan of so many requests and bytes comes to.
+"""What a copy costs: its requests, S3's list prices of them, and what a plan of so many requests and bytes comes to.
 
 The defaults are us-east-1, S3 Standard, US dollars, as published in January 2026: PUT, COPY, POST and LIST 0.005 per
 1,000, GET and others 0.0004 per 1,000 ("Amazon S3 pricing", Requests & data retrievals), data transfer between two
 regions 0.02 per GB (the same page, Data transfer). Prices differ by region and contract: `[prices]` overrides them.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from syncd.model import Mode, Transfer
+from syncd.modes import Way
 from syncd.tables import Prices
+from syncd.terms import Bounds
 
 PRICED_ON = "2026-01"
 # What one confined worker was seen to do against real S3 is not known; this is far below what it does on loopback.
 ASSUMED_OBJECTS_PER_SECOND = 500.0
+# A line of one gigabit a second, which all that is streamed comes through.
+ASSUMED_BYTES_PER_SECOND = 125_000_000.0
 _WRITES = frozenset(
-    {"PutObject", "CopyObject", "ListObjectsV2", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+    {
+        "PutObject",
+        "CopyObject",
+        "ListObjectsV2",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "UploadPartCopy",
+        "CompleteMultipartUpload",
+    }
 )
+# STS comes at no charge (IAM User Guide, "Pricing for IAM"), and so do DELETE requests (Amazon S3 pricing).
+_FREE = frozenset({"AssumeRole", "GetCallerIdentity", "AbortMultipartUpload"})
 _GIGABYTE = 1000**3
 
 
@@ -30,22 +46,65 @@ class Estimate(NamedTuple):
     """The rate that `seconds` rests on."""
 
 
+def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int]:
+    """What the copy of one object sends, by operation: as `copying.stream` and `server_side.server_side` send it.
+
+    Where all goes well, that is: a new object is not at the destination, one that is to be compared is there and has a
+    checksum. A listing does not tell of tags, which cost a GetObjectTagging more where the object has some.
+    """
+    size = transfer.object.size_bytes
+    if mode is Mode.SERVER_SIDE and not transfer.compare_first:
+        if size <= bounds.largest_copy:
+            return {"CopyObject": 1}
+        return {"HeadObject": 1} | _upload("UploadPartCopy", _parts(size, bounds.copy_part_size))
+    if size <= bounds.multipart_above:
+        return {"GetObject": 1} | ({"HeadObject": 1} if transfer.compare_first else {"PutObject": 1})
+    parts = _parts(size, bounds.part_size)
+    if transfer.compare_first:
+        return {"HeadObject": 3, "GetObject": parts}
+    return {"HeadObject": 2, "GetObject": parts} | _upload("UploadPart", parts)
+
+
+def _parts(size_bytes: int, part_size: int) -> int:
+    return -(-size_bytes // part_size)
+
+
+def _upload(operation: str, parts: int) -> dict[str, int]:
+    return {"CreateMultipartUpload": 1, operation: parts, "CompleteMultipartUpload": 1}
+
+
 def estimate(
+    way: Way,
     *,
-    objects: int,
+    looking: Mapping[str, int],
+    copying: Mapping[str, int],
     size_bytes: int,
-    lists: int,
-    is_server_side: bool,
     crosses_regions: bool,
     prices: Prices,
     objects_per_second: float | None,
 ) -> Estimate:
-    """The requests, dollars and seconds of copying so much; `objects_per_second` is a measured rate, None where there is none."""
-    requests = {"CopyObject": objects} if is_server_side else {"GetObject": objects, "PutObject": objects}
-    requests["ListObjectsV2"] = lists
-    thousands = {operation: count / 1000 for operation, count in requests.items()}
-    cost = sum(count * (prices.writes if name in _WRITES else prices.reads) for name, count in thousands.items())
+    """The requests, dollars and seconds of a tick that sends so many requests to look, and so many to copy `size_bytes`.
+
+    `objects_per_second` is a measured rate, None where there is none. It is one of small objects, so a large one counts
+    as many times as its requests are those of a small one.
+    """
+    requests = Counter(looking) + Counter(copying)
+    if way.signer == "role":
+        # The session that writes is another than the one that reads.
+        requests["AssumeRole"] += 1
+    cost = sum(count / 1000 * _price(name, prices) for name, count in requests.items())
     if crosses_regions:
         cost += size_bytes / _GIGABYTE * prices.transfer_gb
     rate = objects_per_second or ASSUMED_OBJECTS_PER_SECOND
-    return Estimate(requests, cost, objects / rate, rate)
+    is_server_side = way.mode is Mode.SERVER_SIDE
+    seconds = sum(copying.values()) / (1 if is_server_side else 2) / rate
+    if not is_server_side:
+        seconds = max(seconds, size_bytes / ASSUMED_BYTES_PER_SECOND)
+    return Estimate(dict(sorted(requests.items())), cost, seconds, rate)
+
+
+def _price(operation: str, prices: Prices) -> float:
+    """Dollars for 1,000 of them."""
+    if operation in _FREE:
+        return 0.0
+    return prices.writes if operation in _WRITES else prices.reads

@@ -64,7 +64,11 @@ STATUS_JOB: Mapping[str, str] = {
     "mode": "How objects were copied in the last tick.",
     "mode_why": 'What `copy = "auto"` came to, and why; null where that was not found out.',
     "lateness_histogram": "How late logs were, LastModified against the name's stamp: counts by bound in seconds, 0 beyond.",
-    "last_tick": "The last tick: outcome, when it ended, what it did, and its `error`; null where there was none.",
+    "state_error": (
+        "Why the next tick could not be recorded, `reason` (`disk_full`), `detail` and `remedy`; null where the disk of "
+        "`state_dir` has room. A tick that was not recorded is not in `last_tick`; where the state cannot even be read, the rest is that of a job that never ticked."
+    ),
+    "last_tick": "The last tick that was recorded: outcome, when it ended, what it did, and its `error`; null where there was none.",
     "lag_seconds": "How old `complete_until` is; null where that is not known.",
     "objective_seconds": "How old it may be, beyond `lateness`.",
     "lateness_seconds": "The job's `lateness`.",

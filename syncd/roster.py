@@ -50,6 +50,7 @@ class Roster:
     def _change(self, job: Job, schedule: Schedule) -> None:
         self._jobs[job.name] = job
         self._parts.pauses.lift(job.name)
+        self._parts.complaints.say_again(job.name)
         # A tick that is running ends after the objects in flight, and ticks again at once as the job is now.
         is_running = self._parts.flights.stop(job.name, is_replaced=True)
         schedule.put(job, seconds_from_now=job.period.total_seconds() if is_running else 0.0)

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.failures import CONFLICT, remedy_of
+from syncd.freshness import span
 from syncd.model import TickReport
 from syncd.planning import PlannedCopies
 from syncd.pricing import PRICED_ON
@@ -122,30 +123,37 @@ def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> Renderable
 
 
 def status_table(document: dict[str, Any]) -> RenderableType:
-    """How jobs stand: a row each, and below it why one is not healthy."""
-    table = _table("Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Quarantine"))
+    """How jobs stand: a row each, and below it why one is not healthy.
+
+    Whether the objective is met now is one thing, how many of the last objects were copied within it another.
+    """
+    table = _table(
+        "Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Copied in time", "Quarantine")
+    )
     remarks = []
     for job in document["jobs"]:
         last = job["last_tick"]
         until = job["complete_until"]
+        never = "-" if job["state_error"] else "never"
         table.add_row(
             job["job"],
             f"[{_GOOD}]healthy[/]" if job["healthy"] else f"[{_BAD}]unhealthy[/]",
-            _objective(job["freshness"]),
-            f"{last['outcome']}, {last['age_seconds']:.0f} s ago" if last else "never",
+            job["freshness"]["objective"],
+            f"{last['outcome']}, {span(last['age_seconds'])} ago" if last else never,
             until[:16].replace("T", " ") if until else "-",
-            "-" if job["lag_seconds"] is None else f"{job['lag_seconds']:.0f} s",
+            "-" if job["lag_seconds"] is None else span(job["lag_seconds"]),
+            _copied_in_time(job["freshness"]),
             str(job["quarantine"]["count"]),
         )
         remarks += [Text(f"{job['job']}: {sentence}") for sentence in job["why"]]
     return Group(table, *remarks)
 
 
-def _objective(freshness: dict[str, Any]) -> str:
-    """Whether it is met, and by which share of the new objects."""
+def _copied_in_time(freshness: dict[str, Any]) -> str:
+    """Which share of the new objects of the last ticks was copied within the objective."""
     share = freshness["within_objective"]
     # Rounded down: 100 % is said of all and nothing less.
-    return freshness["objective"] if share is None else f"{freshness['objective']}, {int(share * 1000) / 10:g} %"
+    return "-" if share is None else f"{int(share * 1000) / 10:g} % of {freshness['objects']:,}"
 
 
 def rebuild_table(document: dict[str, Any]) -> RenderableType:
@@ -163,7 +171,9 @@ def quarantine_table(document: dict[str, Any]) -> RenderableType:
     """What is held, an entry an object."""
     entries: list[RenderableType] = [
         Text(
-            f"{job['job']}: {item['key']}\n  {item['reason']}, tried {item['attempts']} times since {item['first_at']}\n"
+            f"{job['job']}: {item['key']}\n"
+            f"  {item['reason']}, tried {'once' if item['attempts'] == 1 else str(item['attempts']) + ' times'}"
+            f" since {item['first_at']}{', again from ' + item['next_at'] if item['next_at'] else ''}\n"
             f"  {item['detail']}"
         )
         for job in document["jobs"]

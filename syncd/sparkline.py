@@ -36,7 +36,8 @@ def words(pulses: Sequence[Pulse]) -> str:
     failed = sum(pulse.outcome in _FAILED for pulse in pulses)
     most = max(pulse.copied for pulse in pulses)
     ticks = "the last tick" if len(pulses) == 1 else f"the last {len(pulses)} ticks"
-    return f"{copied:,} objects copied in {ticks}, {most:,} at most in one; {failed} failed"
+    failures = "no tick failed" if not failed else f"{failed} {'tick' if failed == 1 else 'ticks'} failed"
+    return f"{copied:,} objects copied in {ticks}, {most:,} at most in one; {failures}"
 
 
 def _bar(number: int, pulse: Pulse, most: int) -> Markup:

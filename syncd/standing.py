@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from syncd import tiers
+from syncd import failures, tiers
 from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.config import Job
 from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
@@ -163,9 +163,34 @@ def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -
             f"it is complete up to {utc(standing.complete_until)}, {span(now - standing.complete_until)} ago,"
             f" and its objective is {allowed}{where}"
         )
-    if why and with_failure and last.error is not None:
-        why += [failure_words(last.error), f"what to do: {last.error.remedy}"]
+    if why and with_failure:
+        why += trouble(standing)
     return why
+
+
+def trouble(standing: Standing) -> list[str]:
+    """Why the last tick failed and what is not at the destination, in sentences, each with what to do about it."""
+    why = []
+    if (error := standing.error) is not None:
+        why += [failure_words(error), f"what to do: {error.remedy}"]
+    if (oldest := standing.oldest_held) is not None:
+        why.append(f"{missing_words(standing)}{oldest.object.key} ({answer_words(oldest)})")
+        remedy = failures.remedy_of(oldest.reason)
+        if error is None or error.remedy != remedy:
+            why.append(f"what to do: {remedy}")
+    return why
+
+
+def missing_words(standing: Standing) -> str:
+    """How many objects are known and not at the destination; the key of the first is to follow."""
+    if standing.held == 1:
+        return "1 object is known and not at the destination: "
+    return f"{standing.held:,} objects are known and not at the destination, the first of them "
+
+
+def answer_words(held: Quarantined) -> str:
+    """Why an object is not at the destination, and what was answered, which names the principal."""
+    return f"{held.reason}: {held.detail}" if held.detail else held.reason
 
 
 def _has_ticked(standing: Standing, now: float) -> bool:

@@ -1,10 +1,13 @@
 """How each job stands, read from the ledger alone: nothing is asked of AWS."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from syncd.cloudtrail import held_in_scope
 from syncd.config import Configuration, Job
+from syncd.errors import LedgerFull
 from syncd.ledger import LedgerFile, Reader
 from syncd.model import ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
@@ -12,19 +15,34 @@ from syncd.scope import replica_of, scope_of
 from syncd.standing import (
     TICKS_READ,
     Standing,
-    failure_words,
     late_reasons,
     objective_document,
     shards_of,
     standing_of,
+    trouble,
 )
+
+ROOM_BYTES = 1 << 20
+"""With less than this left on its disk the state is as good as full."""
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
-    """The JSON of `status`."""
-    ledger_file = LedgerFile(configuration.settings.state_dir, now=lambda: now)
-    with ledger_file.open_readonly() as reader:
-        return {"jobs": [_job_status(job, reader, now=now) for job in jobs]}
+    """The JSON of `status`.
+
+    Raises:
+        LedgerError: the state cannot be read, for another reason than a full disk.
+    """
+    state_dir = configuration.settings.state_dir
+    full = _want_of_room(state_dir)
+    try:
+        with LedgerFile(state_dir, now=lambda: now).open_readonly() as reader:
+            return {"jobs": [_job_status(job, reader, full, now=now) for job in jobs]}
+    except LedgerFull as error:
+        # SQLite writes an index of its log even for reading.
+        full = full or _state_error(str(error))
+    with LedgerFile(state_dir / "nothing", now=lambda: now).open_readonly() as nothing:
+        unread = [_job_status(job, nothing, full, now=now) for job in jobs]
+    return {"jobs": [entry | {"why": _room_words("its state cannot be read", full)} for entry in unread]}
 
 
 def exit_code(document: dict[str, Any]) -> int:
@@ -32,7 +50,25 @@ def exit_code(document: dict[str, Any]) -> int:
     return DONE if all(job["healthy"] for job in document["jobs"]) else UNHEALTHY
 
 
-def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
+def _want_of_room(state_dir: Path) -> dict[str, Any] | None:
+    """What keeps the next tick from being recorded; None where there is room.
+
+    A tick that could not be recorded is not in the state, which is all that is read here.
+    """
+    there = next(folder for folder in (state_dir, *state_dir.parents) if folder.is_dir())
+    disk = os.statvfs(there)
+    room = disk.f_bavail * disk.f_frsize
+    # A file system of no size at all, as some in user space are, says nothing.
+    if not disk.f_blocks or room >= ROOM_BYTES:
+        return None
+    return _state_error(f"{room // 1024} KiB are left on the disk of {state_dir}")
+
+
+def _state_error(detail: str) -> dict[str, Any]:
+    return {"reason": LedgerFull.reason, "detail": detail, "remedy": LedgerFull.remedy}
+
+
+def _job_status(job: Job, reader: Reader, full: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
     view = reader.view(replica_of(job))
     states = shards_of(job, view.shards())
     verdict = view.mode_verdict()
@@ -40,6 +76,8 @@ def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
     ticks = reader.ticks(job.name, TICKS_READ)
     standing = standing_of(job, states, held, ticks, discovered_at=view.discovered_at())
     why = _complaints(standing, now)
+    if full is not None:
+        why += _room_words("its ticks cannot be recorded", full)
     complete_until = standing.complete_until
     return {
         "job": job.name,
@@ -47,6 +85,7 @@ def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
         "why": why,
         "mode": standing.last.mode if standing.last else None,
         "mode_why": verdict[1] if verdict else None,
+        "state_error": full,
         "last_tick": None if standing.last is None else _last_tick(standing.last, now),
         "lag_seconds": round(now - complete_until, 1) if complete_until else None,
         "objective_seconds": standing.promise.objective,
@@ -67,16 +106,11 @@ def _job_status(job: Job, reader: Reader, *, now: float) -> dict[str, Any]:
 
 def _complaints(standing: Standing, now: float) -> list[str]:
     """Why a job is not healthy, in sentences; none for a healthy one."""
-    why = late_reasons(standing, now, with_failure=False)
-    if standing.error is not None:
-        why.append(failure_words(standing.error))
-    oldest = standing.oldest_held
-    if oldest is not None:
-        why.append(
-            f"{standing.held} objects are known and not at the destination, the first {oldest.object.key}"
-            f" ({oldest.reason})"
-        )
-    return why
+    return [*late_reasons(standing, now, with_failure=False), *trouble(standing)]
+
+
+def _room_words(consequence: str, full: dict[str, Any]) -> list[str]:
+    return [f"{consequence}: {full['reason']}: {full['detail']}", f"what to do: {full['remedy']}"]
 
 
 def _last_tick(report: TickReport, now: float) -> dict[str, Any]:

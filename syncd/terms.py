@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from syncd import failures
 from syncd.model import Outcome
@@ -21,6 +21,15 @@ _COPIES_IN_MEMORY = 3
 # What an answer tells of a source that was listed. Nothing is tried again for these before a listing tells of something
 # else, so no answer about a replica or an upload may pass for one of them.
 _OF_THE_SOURCE = frozenset({failures.OBJECT_GONE, failures.OBJECT_CHANGED, failures.ARCHIVED})
+
+
+class Bounds(NamedTuple):
+    """From which size on objects are copied in parts, and of what size these are; all in bytes, as in `Terms`."""
+
+    multipart_above: int
+    part_size: int
+    largest_copy: int = LARGEST_COPY_BYTES
+    copy_part_size: int = COPY_PART_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +57,11 @@ class Terms:
     """Objects of more bytes than this are copied by the server in parts ..."""
     copy_part_size: int = COPY_PART_BYTES
     """... of so many bytes."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """What of it decides how many requests a copy takes."""
+        return Bounds(self.multipart_above, self.part_size, self.largest_copy, self.copy_part_size)
 
     def held_bytes(self, size_bytes: int) -> int:
         """What a copy of an object of this size holds in memory at the most."""

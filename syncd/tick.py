@@ -9,10 +9,10 @@ from dataclasses import replace
 from threading import Event
 
 from syncd import events, failures
-from syncd.closing import close
+from syncd.closing import close, horizon
 from syncd.cloudtrail import held_in_scope
 from syncd.errors import JobFailed
-from syncd.model import JobError, Page, Quarantined, TickReport, Transfer
+from syncd.model import Failed, JobError, Page, Quarantined, Range, TickReport, Transfer
 from syncd.plan import Rules, make_plan
 from syncd.ports import Ports
 from syncd.recorder import Recorder
@@ -56,9 +56,11 @@ class Tick:
         self._recorder.flush()
         report = self._report(error)
         if error is not None and error.reason == failures.SOURCE_EMPTY:
-            return report
-        is_whole = report.outcome in ("ok", "partial")
-        complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
+            # What was listed proves nothing: no cursor moves.
+            complete = horizon(self._task, self._ports.ledger)
+        else:
+            is_whole = report.outcome in ("ok", "partial")
+            complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
         return replace(report, complete_from=complete[0], complete_until=complete[1])
 
     def _copy(self) -> None:
@@ -87,6 +89,7 @@ class Tick:
             doubtful=self._survey.doubtful,
         )
         yield from self._retries(rules)
+        yield from self._looked_up(rules)
         for loose in self._survey.loose:
             yield from self._planned(loose, rules)
         slices = {item.range: item for visit in self._survey.visits.values() for item in visit.slices}
@@ -100,12 +103,38 @@ class Tick:
 
     def _retries(self, rules: Rules) -> Iterator[Transfer]:
         """Objects that failed before, whether or not a listing comes by them in this tick."""
-        if self._task.window is not None:
-            return
-        for held in self._held.values():
-            if held.is_settled or (rules.backs_off_at is not None and held.next_at > rules.backs_off_at):
+        for held in self._due(rules):
+            if not held.has_changed:
+                yield self._handed_over(Transfer(held.shard, held.object, rules.destination_prefix + held.object.key))
+
+    def _looked_up(self, rules: Rules) -> Iterator[Transfer | None]:
+        """Objects that were no longer as they had been listed: what they are now, a listing of the one key says."""
+        changed = {
+            Range(held.shard, held.object.key[:-1], held.object.key): held
+            for held in self._due(rules)
+            if held.has_changed
+        }
+        for page in self._ports.source.pages(changed) if changed else ():
+            if page is None:
+                yield None
                 continue
-            yield self._handed_over(Transfer(held.shard, held.object, rules.destination_prefix + held.object.key))
+            held = changed[page.range]
+            found = [item for item in page.objects if item.key == held.object.key]
+            transfer = Transfer(
+                held.shard, found[0] if found else held.object, rules.destination_prefix + held.object.key
+            )
+            if found:
+                yield self._handed_over(transfer)
+            elif page.is_last:
+                self._recorder.begin(transfer)
+                gone = f"ListObjectsV2 of s3://{self._ports.source_bucket} gives {held.object.key} no more"
+                self._recorder.take(Failed(transfer, failures.OBJECT_GONE, gone), is_live=False, counts_lag=False)
+
+    def _due(self, rules: Rules) -> list[Quarantined]:
+        if self._task.window is not None:
+            return []
+        due = [held for held in self._held.values() if not held.is_settled]
+        return [held for held in due if rules.backs_off_at is None or held.next_at <= rules.backs_off_at]
 
     def _planned(self, page: Page, rules: Rules, listed_by: Slice | None = None) -> Iterator[Transfer]:
         shard = page.range.shard

@@ -15,7 +15,7 @@ from syncd.metrics import Metrics
 from syncd.model import TickReport
 from syncd.pauses import Pauses, is_role_refusal
 from syncd.report import utc
-from syncd.standing import read_standing
+from syncd.standing import Standing, promise_of, read_standing
 from syncd.wiring import TICK, Installation, Request, run_job
 
 _TICK = Request(kind=TICK, is_patient=True)
@@ -92,7 +92,7 @@ class Ticker:
         )
 
     def read_standings(self, jobs: Sequence[Job]) -> None:
-        """Read how jobs stand; what is known of them stays where the state cannot be read."""
+        """Read how jobs stand. Where the state cannot be read, what is known stays, and what is not is not well."""
         try:
             with self.installation.ledger_file.open_readonly() as reader:
                 for job in jobs:
@@ -100,6 +100,9 @@ class Ticker:
         except LedgerError as error:
             # A tick meets the same, and does about it what is to be done.
             self._parts.complaints.tell(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
+            for job in jobs:
+                if self._parts.board.of(job.name) is None:
+                    self._parts.board.put(Standing(job=job.name, promise=promise_of(job)))
 
     def ledger_bytes(self) -> int:
         """The size of the state file and of what belongs to it."""
@@ -120,6 +123,8 @@ class Ticker:
             present = self._find_job(name)
             if present is not None:
                 self._parts.metrics.take_report(report)
+                if report.outcome != "already-running":
+                    self._parts.board.take_report(report)
                 self.read_standings([present])
             if present is job:
                 self._judge(job, report)
@@ -140,9 +145,10 @@ class Ticker:
             self._on_unwritable()
         if error is not None and is_role_refusal(error):
             self._pause(job, report)
-        elif (pause := parts.pauses.lift(job.name)) is not None:
-            self._tell(events.JOB_RESUMED, job, attempts=pause.attempts)
-            parts.complaints.settle(events.JOB_PAUSED, job.name)
+        else:
+            pause, over = parts.pauses.lift(job.name), parts.complaints.settle(events.JOB_PAUSED, job.name)
+            if pause is not None or over is not None:
+                self._tell(events.JOB_RESUMED, job, attempts=pause.attempts if pause else over.times if over else 0)
         if error is None:
             self._settle(job)
         if report.copied_late:

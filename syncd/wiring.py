@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 from syncd import events, failures
+from syncd.closing import horizon
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job, Settings
 from syncd.copies import Copies, ways_of
@@ -16,13 +17,13 @@ from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
 from syncd.identity import Identities
 from syncd.ledger import Ledger, LedgerFile, Reader
 from syncd.lock import Locks
-from syncd.model import JobError, Mode, TickReport, Window
+from syncd.model import JobError, TickReport, Window
 from syncd.modes import ModalCopier
-from syncd.planning import ForgivingLister, PlanLedger, PlannedCopies
+from syncd.planning import ForgivingLister, PlanLedger, PlannedCopies, planned_way
 from syncd.pool import WorkerPool
 from syncd.ports import Copier, Ports
 from syncd.ports import Ledger as LedgerPort
-from syncd.pricing import estimate
+from syncd.pricing import estimate, requests_of
 from syncd.recorder import Recorder
 from syncd.report import report_document
 from syncd.s3 import Address, Side
@@ -31,6 +32,7 @@ from syncd.session_policy import copy_policy, session_policy
 from syncd.source import BucketLister
 from syncd.survey import Survey, survey
 from syncd.task import Task
+from syncd.terms import Bounds
 from syncd.tick import Tick
 from syncd.transport import Transport
 
@@ -137,14 +139,15 @@ def plan_job(
     try:
         with installation.ledger_file.open_readonly() as reader:
             view = reader.view(replica_of(job))
-            verdict = view.mode_verdict()
-            copies.mode = verdict[0].partition(":")[0] if verdict else ways_of(job)[-1].mode.value
+            way = planned_way(ways_of(job), view.mode_verdict())
+            bounds = Bounds(job.destination.multipart_above, job.destination.part_size)
+            copies = PlannedCopies(way.mode.value, lambda transfer: requests_of(transfer, way.mode, bounds))
             report = run.tick(PlanLedger(view), lambda *_: copies)
             copies.estimate = estimate(
-                objects=copies.objects,
+                way,
+                looking=report.requests,
+                copying=copies.requests,
                 size_bytes=copies.size_bytes,
-                lists=report.requests.get("ListObjectsV2", 0),
-                is_server_side=copies.mode == Mode.SERVER_SIDE,
                 crosses_regions=job.source.region != job.destination.region,
                 prices=installation.settings.prices,
                 objects_per_second=_measured_rate(reader, job.name),
@@ -211,6 +214,7 @@ class _Run:
         self._was_here = installation.locks.has_been(job.name)
         self._requests: Counter[str] = Counter()
         self._locks: tuple[int, ...] = ()
+        self._rebuilt: dict[str, Any] | None = None
 
     def with_ledger(self, lock: int) -> TickReport:
         """Run against the state file; one that is found damaged is moved aside, and rebuilt, once.
@@ -231,6 +235,7 @@ class _Run:
                 self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside))
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             ledger.record_tick(report, kind=self._request.kind)
+            self._tell_rebuilt()
             return report
 
     def rebuild(self) -> Survey:
@@ -239,14 +244,18 @@ class _Run:
             ledger.forget()
             ports = self._ports(ledger, lambda *_: PlannedCopies())
             recorder = Recorder(ledger, now=self._installation.now, stamp=layout_of(self._job).stamp)
-            return survey(self._task(), ports, began_at=self._began_at, recorder=recorder)
+            found = survey(self._task(), ports, began_at=self._began_at, recorder=recorder)
+            self._tell_rebuilt()
+            return found
 
     def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
         """Assume the role, and do it."""
         try:
             ports = self._ports(ledger, copier)
         except JobFailed as error:
-            return self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+            failed = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+            complete = horizon(self._task(), ledger)
+            return replace(failed, complete_from=complete[0], complete_until=complete[1])
         report = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress).run()
         return replace(report, requests=dict(sorted(self._requests.items())))
 
@@ -326,7 +335,16 @@ class _Run:
         self._requests[operation] += 1
 
     def _tell(self, event: str, **facts: Any) -> None:
-        self._installation.tell(event, job=self._job.name, **facts)
+        if event == events.LEDGER_REBUILT:
+            # What a full disk keeps from being remembered is asked for again by each tick: it is told once it is kept.
+            self._rebuilt = facts
+        else:
+            self._installation.tell(event, job=self._job.name, **facts)
+
+    def _tell_rebuilt(self) -> None:
+        if self._rebuilt is not None:
+            self._installation.tell(events.LEDGER_REBUILT, job=self._job.name, **self._rebuilt)
+            self._rebuilt = None
 
 
 def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:

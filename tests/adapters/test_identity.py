@@ -195,6 +195,16 @@ def test_a_server_without_sts_is_not_asked_who_asks(stage: Stage) -> None:
     assert stage.server.requests == ()
 
 
+def test_who_asks_for_a_role_is_asked_where_only_the_environment_names_the_sts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stage.server.url)
+
+    stage.consumer(stage.job(endpoints__sts=None))
+
+    assert stage.counted == {"GetCallerIdentity": 1}
+
+
 # Assuming the role
 
 

@@ -338,3 +338,11 @@ def test_every_object_is_either_copied_or_skipped_for_one_reason(drawn: list[Any
     assert {transfer.object.key for transfer in made.transfers if transfer.compare_first} == copied & known.keys()
     assert not {adopted.key for adopted in made.adopted} & copied
     assert all(known[adopted.key].etag is None for adopted in made.adopted)
+
+
+def test_what_failed_before_counts_as_listed_before() -> None:
+    other = item(named("b"))
+
+    made = plan(item(), other, held={KEY: held_for()}, in_progress=frozenset({KEY}))
+
+    assert (made.skipped, made.known_listed) == ({SkipReason.IN_PROGRESS: 1}, 1)

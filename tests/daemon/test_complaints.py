@@ -104,6 +104,18 @@ def test_a_job_that_is_gone_is_forgotten(log: Log) -> None:
     assert log.complaints.settle(events.TICK_FAILED, "b") is not None
 
 
+def test_what_somebody_asks_for_is_said_again_with_how_often_it_happened(log: Log) -> None:
+    for job in ("a", "a", "b"):
+        log.fail(job)
+
+    log.complaints.say_again("a")
+    for job in ("a", "a", "b"):
+        log.fail(job)
+
+    assert [facts["job"] for _, facts in log.told] == ["a", "b", "a"]
+    assert log.told[2][1]["repeated"] == 2
+
+
 def test_what_is_remembered_has_a_limit(log: Log) -> None:
     for number in range(500):
         log.fail(f"job-{number}")

@@ -1,5 +1,6 @@
 """The daemon within this process, with a clock of its own, and what becomes of one tick."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from waiting import wait_until
 
 from syncd import configfile
 from syncd.daemon import Daemon, Message
+from syncd.ledger import LedgerFile
 
 HOUR = 3600.0
 
@@ -172,6 +174,27 @@ def test_a_job_that_can_be_listed_at_last_keeps_its_objective(service: Service, 
     daemon.wait_for("objective.regained")
 
     assert missed["job"] == "account-b"
+
+
+def test_a_rebuilt_state_is_told_once_it_is_stored(service: Service, within: Any, now: datetime) -> None:
+    keys = service.deliver(Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=10)))
+    service.job("account-b")
+    first = within()
+    wait_until(lambda: service.replica("account-b") == keys, what="the copy")
+    first.stop()
+    shutil.rmtree(service.state)
+    stored: list[int] = []
+
+    def look(event: str) -> None:
+        if event == "ledger.rebuilt":
+            with LedgerFile(service.state, now=time.time).open_readonly() as reader:
+                stored.append(len(reader.ticks("account-b", 5)))
+
+    again = within(look)
+    again.wait_for("tick.finished", times=2)
+
+    assert stored == [1]
+    assert [facts["replicas"] for facts in again.facts("ledger.rebuilt")] == [1]
 
 
 def test_a_removed_job_is_stopped_in_the_middle_and_forgotten(service: Service, within: Any, now: datetime) -> None:

@@ -2,19 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import pytest
 from clocks import HandClock
-from standings import NOW, board, late, standing
+from jobs import configuration, job
+from standings import NOW, REFUSED, board, late, report, standing
 from waiting import wait_until
 
 from syncd import events
 from syncd.board import sentence, stuck_reason
 from syncd.flights import STALLED_SECONDS, Flight, Flights
+from syncd.gauges import Gauges
 from syncd.schedule import TICKS_AT_A_TIME
+from syncd.ticker import Parts, Ticker
 from syncd.vigil import Objectives
+from syncd.wiring import Installation
+
+GAUGES = Gauges(now=NOW, standings=())
 
 
 @pytest.fixture
@@ -151,6 +159,32 @@ def test_a_missed_objective_and_the_late_success_are_told_once_each() -> None:
         (events.OBJECTIVE_REGAINED, "account-b"),
     ]
     assert "its objective is 15m beyond 30m" in " ".join(told[0][1]["why"])
+
+
+def test_a_missed_objective_has_the_failure_that_could_not_be_recorded() -> None:
+    told: list[dict[str, Any]] = []
+    jobs = board(late())
+    jobs.take_report(report(outcome="failed", started_at=NOW - 10, error=REFUSED))
+
+    Objectives(jobs, lambda _, **facts: told.append(facts), now=lambda: NOW).look()
+
+    assert told[0]["why"][-1] == f"what to do: {REFUSED.remedy}"
+
+
+def test_a_job_whose_state_cannot_be_read_from_the_start_is_not_well(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_bytes(b"no database" * 1000)
+    given, told = configuration(tmp_path, job()), []
+    parts = Parts.of(
+        now=lambda: NOW, monotonic=monotonic, tell=lambda event, **_: told.append(event), gauges=lambda: GAUGES
+    )
+    installation = Installation.of(given, now=lambda: NOW, tell=lambda *_, **__: None)
+    ticker = Ticker(installation, parts, find_job=lambda _: None, on_unwritable=lambda: None)
+
+    ticker.read_standings(given.jobs)
+    installation.close()
+
+    assert told == [events.LEDGER_UNREADABLE]
+    assert [item.job for item in parts.board.late()] == ["account-b"]
 
 
 def test_a_job_that_is_new_has_its_objective_s_time_for_its_first_listing() -> None:

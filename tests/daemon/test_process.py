@@ -212,12 +212,16 @@ def test_a_full_disk_fails_the_tick_and_is_over_when_there_is_room(service: Serv
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))
         key = service.deliver(*logs(now, 1))
         failed = daemon.wait_for("tick.failed")
+        last_tick_failed = daemon.metric('syncd_last_tick_failed{job="account-b"}')
+        pages = [daemon.get(path)[1] for path in ("/", "/jobs/account-b")]
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         recovered = daemon.wait_for("tick.recovered")
         wait_until(lambda: service.replica("account-b") == key, what="the copy")
         code = daemon.stopped()
 
     assert failed["error"]["reason"] == "disk_full"
+    assert last_tick_failed == 1
+    assert ["make room on the disk that holds state_dir" in page for page in pages] == [True, True]
     assert recovered["failures"] >= 1
     assert code == 0
 
@@ -242,6 +246,42 @@ def test_a_role_that_is_refused_pauses_its_job_until_somebody_asks_for_it(servic
     assert "its trust policy names this principal" in paused["remedy"]
     assert ticks_paused == 1
     assert pause_left > 0
+    assert code == 0
+
+
+def test_what_still_fails_when_somebody_asks_is_told_again(service: Service) -> None:
+    service.job("account-b")
+    service.server.faults.add(service.assumes("account-b"), Status(403, "AccessDenied", "not authorized"))
+
+    with service.running() as daemon:
+        daemon.wait_for("job.paused")
+        daemon.send(signal.SIGHUP)
+        failed = daemon.wait_for("tick.failed", times=2)
+        paused = daemon.wait_for("job.paused", times=2)
+        service.job("account-b", {"lateness": "20m"})
+        daemon.wait_for("job.paused", times=3)
+        code = daemon.stopped()
+
+    assert failed["repeated"] == paused["repeated"] == 1
+    assert code == 0
+
+
+def test_a_pause_that_an_edit_ended_is_told_to_be_over_and_the_next_one_is_told(service: Service) -> None:
+    service.job("account-b")
+    refuse = service.assumes("account-b"), Status(403, "AccessDenied", "not authorized")
+    refusal = service.server.faults.add(*refuse)
+
+    with service.running() as daemon:
+        daemon.wait_for("job.paused")
+        service.server.faults.remove(refusal)
+        service.job("account-b", {"lateness": "20m"})
+        resumed = daemon.wait_for("job.resumed")
+        service.server.faults.add(*refuse)
+        paused = daemon.wait_for("job.paused", times=2)
+        code = daemon.stopped()
+
+    assert resumed["attempts"] == paused["attempts"] == 1
+    assert "repeated" not in paused
     assert code == 0
 
 

@@ -14,6 +14,7 @@ import pytest
 from jobs import job
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
+from syncd import sparkline
 from syncd.board import Board
 from syncd.gauges import Gauges
 from syncd.ledger import LedgerFile
@@ -21,9 +22,12 @@ from syncd.metrics import Metrics
 from syncd.model import Failed, LogObject, ShardState, Transfer
 from syncd.scope import replica_of
 from syncd.site import Site
+from syncd.standing import Pulse, Standing
 from syncd.webserver import ANSWERS_AT_A_TIME, Reply, WebServer
 
 JOB = job("account-b", source__accounts=["222222222222"])
+INCOMPLETE = standing("incomplete", held=1, oldest_held=held(), held_reasons={"kms_access_denied": 1})
+FAILED_TICK = report(outcome="failed", started_at=NOW - 10, error=REFUSED)
 
 
 class Page(HTMLParser):
@@ -151,6 +155,55 @@ def test_the_overview_has_the_troubled_jobs_first_with_what_to_do(ledger_file: L
     ]
     assert "What to do:  mend <the> policy" in found.text
     assert "let the principal named here use the key" in found.text
+    assert "2 objects are known and not at the destination" in found.text
+    assert "kms_access_denied: GetObject: 403" in found.text
+
+
+@pytest.mark.parametrize(
+    ("standings", "expected"),
+    [
+        ([INCOMPLETE], "The job is on time, but incomplete"),
+        ([INCOMPLETE, standing("a")], "All 2 jobs are on time; 1 is incomplete"),
+        ([INCOMPLETE, standing("a", last=FAILED_TICK)], "All 2 jobs are on time; 1 is failing; 1 is incomplete"),
+        ([INCOMPLETE, late("z")], "1 of 2 jobs is not on time; 1 is incomplete"),
+        ([standing("a"), standing("b")], "All 2 jobs are on time"),
+    ],
+)
+def test_the_headline_counts_the_jobs_that_are_on_time_and_not_well(
+    standings: list[Standing], expected: str, ledger_file: LedgerFile
+) -> None:
+    found = page(site(board(*standings), ledger_file).answer("/", {}))
+
+    assert expected in found.words
+
+
+def test_a_tick_that_could_not_be_recorded_is_the_last_one_until_the_next_was() -> None:
+    jobs = board(standing())
+    jobs.take_report(FAILED_TICK)
+    jobs.put(standing())
+    during = jobs.standings()[0].error
+    jobs.put(standing(last=report(started_at=NOW - 1)))
+
+    assert during == REFUSED
+    assert jobs.standings()[0].error is None
+
+
+def test_a_page_of_a_job_has_the_tick_that_could_not_be_recorded(ledger_file: LedgerFile) -> None:
+    remember(ledger_file)
+    jobs = board(standing())
+    jobs.take_report(FAILED_TICK)
+
+    found = page(site(jobs, ledger_file).answer("/jobs/account-b", {}))
+
+    assert "What to do:  mend <the> policy" in found.text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [(["ok"], "no tick failed"), (["failed", "ok"], "1 tick failed"), (["failed"] * 7, "7 ticks failed")],
+)
+def test_the_row_of_bars_says_how_many_ticks_failed(outcomes: list[str], expected: str) -> None:
+    assert sparkline.words([Pulse(NOW, 1.0, 0, outcome) for outcome in outcomes]).endswith(f"; {expected}")
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs/account-b"])

@@ -6,11 +6,12 @@ from time import monotonic
 
 import pytest
 from jobs import job
-from standings import NOW, REFUSED, SHARD, board, late, report, standing
+from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
+from syncd import failures
 from syncd.freshness import Deadline, Lags
 from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Copied, Failed, LogObject, ShardState, Transfer
+from syncd.model import Copied, Failed, JobError, LogObject, ShardState, Transfer
 from syncd.pauses import Pauses
 from syncd.scope import replica_of
 from syncd.standing import Standing, is_fresh, late_reasons, objective_document, read_standing
@@ -110,6 +111,23 @@ def test_a_late_job_whose_tick_failed_says_why_and_what_to_do() -> None:
         "its last tick failed: access_denied: AssumeRole by x of y: AccessDenied: no",
         "what to do: mend <the> policy",
     ]
+
+
+def test_a_late_job_names_what_is_missing_what_was_answered_and_what_to_do() -> None:
+    why = late_reasons(late(held=1, oldest_held=held()), NOW)
+
+    assert why[1:] == [
+        f"1 object is known and not at the destination: {held().object.key} (kms_access_denied: GetObject: 403)",
+        f"what to do: {failures.remedy_of('kms_access_denied')}",
+    ]
+
+
+def test_one_remedy_is_told_once() -> None:
+    error = JobError(reason="slow_down", detail="GetObject: 503", remedy=failures.remedy_of("slow_down"))
+
+    why = late_reasons(late(last=report(error=error), held=2, oldest_held=held("slow_down")), NOW)
+
+    assert sum(sentence.startswith("what to do") for sentence in why) == 1
 
 
 def test_a_job_that_has_not_ticked_for_long_says_so_though_its_horizon_is_young() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from builders import ACCOUNTS, REGIONS, Trail, days_before
 from faulty import Call, CorruptBody, DropConnection, Request, ShortBody, Status, WrongChecksum, on
 from faulty.faults import Action
@@ -105,6 +106,53 @@ def test_an_object_that_changes_between_listing_and_reading_is_copied_as_the_nex
     assert (first.code, reasons(first.job)) == (3, {key: "object_changed"})
     assert (second.code, second.job["copied"]) == (0, 1)
     assert stage.replica() == stage.source()
+
+
+@pytest.mark.parametrize("days", [1, 20], ids=["yesterday's", "older than the ticks list each time"])
+@pytest.mark.parametrize("becomes", ["other", "gone"])
+def test_what_changed_while_it_was_read_is_looked_up_by_the_next_tick_wherever_it_lies(
+    stage: Stage, now: datetime, days: int, becomes: str
+) -> None:
+    trail = Trail()
+    (key, _) = stage.deliver(
+        [
+            trail.log(ACCOUNTS[0], REGIONS[0], now - timedelta(days=days)),
+            trail.log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=20)),
+        ]
+    )
+    stage.job()
+
+    def change(_: Request) -> None:
+        stage.server.put(stage.world.bucket, key, b"changed", last_modified=now)
+
+    stage.server.faults.add(on("GetObject", key=key), Call(change), times=1)
+
+    first = stage.syncd("tick", "--json")
+    if becomes == "gone":
+        stage.server.delete(stage.world.bucket, key)
+    second = stage.syncd("tick", "--json")
+    third = stage.syncd("tick", "--json")
+
+    assert (first.code, reasons(first.job)) == (3, {key: "object_changed"})
+    if becomes == "gone":
+        assert (second.code, reasons(second.job)) == (3, {key: "object_gone"})
+    else:
+        assert (second.code, second.job["copied"]) == (0, 1)
+    assert (third.code, third.job["copied"], third.job["failed_count"]) == (0, 0, 0)
+    assert stage.replica() == stage.source()
+
+
+def test_that_everything_failed_once_is_no_empty_source(stage: Stage, now: datetime) -> None:
+    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days_before(now, 2), logs=40))
+    stage.job()
+    outage = stage.server.faults.add("GetObject", Status(500, "InternalError"))
+
+    failed = stage.syncd("tick", "--json")
+    stage.server.faults.remove(outage)
+    healed = stage.syncd("tick", "--json")
+
+    assert failed.job["failed_count"] == len(keys)
+    assert (healed.code, healed.job["error"], healed.job["copied"]) == (0, None, len(keys))
 
 
 def test_a_page_that_cannot_be_had_fails_the_job_and_moves_no_cursor(stage: Stage, now: datetime) -> None:

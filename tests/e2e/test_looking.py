@@ -131,6 +131,20 @@ def test_a_job_with_a_failed_object_is_not_healthy_and_names_it(stage: Stage, no
     assert (status.code, held["key"], held["reason"], held["attempts"]) == (4, keys[5], "access_denied", 1)
 
 
+def test_status_for_people_says_what_was_answered_about_a_failed_object_and_what_to_do(
+    stage: Stage, now: datetime
+) -> None:
+    keys = delivered(stage, now)
+    stage.server.faults.add(on("GetObject", key=keys[5]), Status(403, "AccessDenied"))
+    stage.job()
+    stage.syncd("tick")
+
+    status = stage.syncd("status")
+
+    assert f"1 object is known and not at the destination: {keys[5]} (access_denied: GetObject by arn:" in status.stdout
+    assert "what to do: add the missing permission" in status.stdout
+
+
 def test_a_job_whose_tick_failed_is_not_healthy_though_its_last_good_one_is_young(stage: Stage, now: datetime) -> None:
     delivered(stage, now)
     stage.job()
