@@ -63,6 +63,10 @@ class Tick:
             complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
         return replace(report, complete_from=complete[0], complete_until=complete[1])
 
+    def so_far(self, outcome: str, error: JobError) -> TickReport:
+        """The report of a tick that raised: what it had done by then."""
+        return replace(self._report(None), outcome=outcome, error=error)
+
     def _copy(self) -> None:
         is_live = self._task.window is None
         for outcome in self._ports.copier.copy_all(self._transfers(), self._stop):

@@ -214,6 +214,7 @@ class _Run:
         self._was_here = installation.locks.has_been(job.name)
         self._requests: Counter[str] = Counter()
         self._locks: tuple[int, ...] = ()
+        self._tick: Tick | None = None
         self._rebuilt: dict[str, Any] | None = None
 
     def with_ledger(self, lock: int) -> TickReport:
@@ -233,6 +234,7 @@ class _Run:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             if ledger.moved_aside is not None:
                 self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside))
+            self._tell_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             ledger.record_tick(report, kind=self._request.kind)
             self._tell_rebuilt()
@@ -241,6 +243,7 @@ class _Run:
     def rebuild(self) -> Survey:
         """Forget, and ask the destination."""
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            self._tell_moved(ledger)
             ledger.forget()
             ports = self._ports(ledger, lambda *_: PlannedCopies())
             recorder = Recorder(ledger, now=self._installation.now, stamp=layout_of(self._job).stamp)
@@ -256,8 +259,8 @@ class _Run:
             failed = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
             complete = horizon(self._task(), ledger)
             return replace(failed, complete_from=complete[0], complete_until=complete[1])
-        report = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress).run()
-        return replace(report, requests=dict(sorted(self._requests.items())))
+        self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
+        return replace(self._tick.run(), requests=dict(sorted(self._requests.items())))
 
     def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
         job, installation = self._job, self._installation
@@ -321,11 +324,14 @@ class _Run:
         return identities.role(job, job.source.role, consumer, policy=copy_policy(job), count=self._count)
 
     def ended(self, outcome: str, error: JobError) -> TickReport:
-        """A report of a run that did not get as far as its tick."""
+        """A report of a run that did not get to the end of its tick, or not as far as one."""
+        requests = dict(sorted(self._requests.items()))
+        if self._tick is not None:
+            return replace(self._tick.so_far(outcome, error), requests=requests)
         return TickReport(
             job=self._job.name,
             outcome=outcome,
-            requests=dict(sorted(self._requests.items())),
+            requests=requests,
             started_at=self._began_at,
             duration_seconds=self._installation.now() - self._began_at,
             error=error,
@@ -340,6 +346,11 @@ class _Run:
             self._rebuilt = facts
         else:
             self._installation.tell(event, job=self._job.name, **facts)
+
+    def _tell_moved(self, ledger: Ledger) -> None:
+        if (before := ledger.move()) is not None:
+            after = str(replica_of(self._job))
+            self._tell(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
 
     def _tell_rebuilt(self) -> None:
         if self._rebuilt is not None:

@@ -44,6 +44,11 @@ class Running:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Of the program itself."""
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Sends a signal to the program itself, not to what it may have started."""
         self._process.send_signal(number)

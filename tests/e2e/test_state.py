@@ -1,14 +1,17 @@
 """The state may be lost, damaged or unwritable: nothing is copied twice, nothing is lost, and it is said."""
 
 import random
+import resource
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail, days_before
-from faulty import Status
+from faulty import Stall, Status
 from stage import Stage
+from waiting import wait_until
 
 
 def ticked(stage: Stage, now: datetime, **changes: object) -> list[str]:
@@ -146,3 +149,23 @@ def test_the_state_is_for_its_owner_only(stage: Stage, now: datetime) -> None:
     modes = {path.name: path.stat().st_mode & 0o077 for path in (stage.state, *stage.state.rglob("*"))}
 
     assert set(modes.values()) == {0}
+
+
+def test_a_tick_that_a_full_disk_ends_tells_what_it_had_done_and_the_next_goes_on(stage: Stage, now: datetime) -> None:
+    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days_before(now, 1), logs=5))
+    stage.job()
+    go_on = threading.Event()
+    still = stage.server.faults.add("GetObject", Stall(go_on))
+
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: still.hits >= len(keys) or not process.is_alive, what="copies in flight")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))
+        go_on.set()
+        full = process.ended()
+    stage.server.faults.remove(still)
+    healed = stage.syncd("tick", "--json")
+
+    assert (full.code, full.job["error"]["reason"]) == (1, "disk_full")
+    assert (full.job["listed"], full.job["copied"]) == (len(keys), len(keys))
+    assert (healed.code, healed.job["already_there"], healed.job["failed_count"]) == (0, len(keys), 0)
+    assert set(stage.watched().writes.values()) == {1}
