@@ -49,7 +49,7 @@ class _Process:
     def __init__(self, core: int, limits: Limits) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "syncd.worker", str(theirs.fileno()), str(core), json.dumps(limits)]
+            command = [sys.executable, "-P", "-m", "syncd.worker", str(theirs.fileno()), str(core), json.dumps(limits)]
             self.process = subprocess.Popen(  # noqa: S603
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**_MALLOC, **os.environ}
             )

@@ -130,3 +130,14 @@ def test_a_catch_up_of_named_accounts_and_regions_takes_nothing_else(stage: Stag
     folders = {trail.folder(account, REGIONS[2], day) for account in ACCOUNTS[:2] for day in days[1:3]}
     assert (ran.code, ran.job["copied"]) == (0, 2 * 2 * 2)
     assert {key.rpartition("/")[0] + "/" for key in stage.replica()} == folders
+
+
+@pytest.mark.parametrize("decoy", ["syncd", "json"])
+def test_no_code_of_the_current_folder_is_run(stage: Stage, now: datetime, decoy: str) -> None:
+    keys = stage.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=20))])
+    stage.job()
+    (stage.folder / "home" / f"{decoy}.py").write_text("raise SystemExit('code of the current folder')")
+
+    ran = stage.syncd("tick", "--json")
+
+    assert (ran.code, ran.job["copied"]) == (0, len(keys))
