@@ -3,7 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -11,8 +14,8 @@ import typer
 from syncd import __version__, aws_names, cli_setup, logs, screen, session, status, upkeep
 from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
 from syncd.cloudtrail import EVERY
-from syncd.config import Configuration
-from syncd.errors import ConfigError, SyncdError
+from syncd.config import Configuration, Job
+from syncd.errors import ConfigError, LedgerError, SyncdError
 from syncd.ledger import LedgerFile
 from syncd.model import Window
 from syncd.report import DONE, FAILED, USAGE
@@ -102,6 +105,9 @@ def catch_up(
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
+    problem = session.narrowing_problem(session.chosen(configuration, jobs), request)
+    if problem is not None:
+        raise typer.BadParameter(problem[1], param_hint=problem[0])
     _do(configuration, jobs, request, as_json=as_json)
 
 
@@ -139,7 +145,7 @@ def ledger_rebuild(jobs: JobsArgument = None, *, config: ConfigOption = None, as
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
     document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
     _print(document, screen.rebuild_table(document), as_json=as_json)
-    sys.exit(FAILED if any(job["error"] for job in document["jobs"]) else DONE)
+    sys.exit(upkeep.rebuild_exit_code(document))
 
 
 @ledger_app.command("export")
@@ -149,17 +155,20 @@ def ledger_export(jobs: JobsArgument = None, *, config: ConfigOption = None, as_
     rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
     separator = ""
     sys.stdout.write('{"rows": [' if as_json else "")
-    for row in rows:
-        sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
-        separator = ", " if as_json else ""
-    sys.stdout.write("]}\n" if as_json else "")
+    with _state_used("], ", as_json=as_json):
+        for row in rows:
+            sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
+            separator = ", " if as_json else ""
+    sys.stdout.write('], "error": null}\n' if as_json else "")
 
 
 @quarantine_app.command("list")
 def quarantine_list(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What failed or is in conflict, why, how often, and when it is tried again."""
     configuration = load(config)
-    document = upkeep.quarantined(session.chosen(configuration, jobs), _ledger_file(configuration))
+    chosen = session.chosen(configuration, jobs)
+    with _state_used('{"jobs": [], ', as_json=as_json):
+        document = upkeep.quarantined(chosen, _ledger_file(configuration))
     _print(document, screen.quarantine_table(document), as_json=as_json)
 
 
@@ -169,8 +178,7 @@ def quarantine_retry(
 ) -> None:
     """Have the next tick try this object again."""
     configuration = load(config)
-    document = upkeep.retry(session.chosen(configuration, job), _ledger_file(configuration), key)
-    _end_with(document, "will be tried again by the next tick of", as_json=as_json)
+    _deal_with(key, upkeep.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
 
 
 @quarantine_app.command("accept")
@@ -179,15 +187,38 @@ def quarantine_accept(
 ) -> None:
     """Keep the replica of a conflict as it is, or give up an object that the source has no more."""
     configuration = load(config)
-    document = upkeep.accept(session.chosen(configuration, job), _ledger_file(configuration), key)
-    _end_with(document, "is accepted for", as_json=as_json)
+    _deal_with(key, upkeep.accept, configuration, job, "is accepted for", as_json=as_json)
 
 
 def _ledger_file(configuration: Configuration) -> LedgerFile:
     return LedgerFile(configuration.settings.state_dir, now=time.time)
 
 
-def _end_with(document: dict[str, Any], done: str, *, as_json: bool) -> NoReturn:
+@contextmanager
+def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
+    """Where the state cannot be used, ends with the error in the document that `before` begins, or in a sentence."""
+    try:
+        yield
+    except LedgerError as error:
+        if as_json:
+            sys.stdout.write(f'{before}"error": {json.dumps(upkeep.ledger_error(error))}}}\n')
+        else:
+            sys.stderr.write(f"syncd: {error}; {error.remedy}\n")
+        sys.exit(FAILED)
+
+
+def _deal_with(
+    key: str,
+    do: Callable[[Sequence[Job], LedgerFile, str], dict[str, Any]],
+    configuration: Configuration,
+    names: list[str] | None,
+    done: str,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    chosen = session.chosen(configuration, names)
+    with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
+        document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
     words = f"{document['key']} {done} {jobs}" if jobs else f"{document['key']} is in no job's quarantine"
     _print(document, words, as_json=as_json)
@@ -209,6 +240,10 @@ def show_demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave it running afterwards, to play with, until Ctrl-C.")
     ] = False,
+    _config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Taken as every verb takes it, and not read: the demo writes its own."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """The whole of it against an embedded AWS: nothing to configure, nothing left behind."""
@@ -243,6 +278,9 @@ def _window(first: str | None, last: str | None) -> Window:
     for name, day in (("--from", first), ("--to", last)):
         if day is not None and not session.is_day(day):
             raise typer.BadParameter(f"{day!r} is no day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    if first and first > today:
+        raise typer.BadParameter(f"{first} is in the future; name a day up to today, {today} UTC", param_hint="--from")
     if first and last and last < first:
         raise typer.BadParameter(f"{last} is before --from {first}", param_hint="--to")
     return Window(first, last)

@@ -207,7 +207,7 @@ def _require_whole(top: Path, job: Path) -> None:
         why = f"{job} is not written, since with it the configuration cannot be used"
         raise Refused([why, *map(str, error.problems)]) from None
     if not any(file.samefile(job) for file in files):
-        raise Refused([f"{top}: jobs: no pattern matches {job}, which is not written; add \"jobs.d/*.toml\" to them"])
+        raise Refused([f'{top}: jobs: no pattern matches {job}, which is not written; add "jobs.d/*.toml" to them'])
 
 
 def written_document(written: Written) -> dict[str, Any]:

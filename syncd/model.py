@@ -224,6 +224,12 @@ class Replica:
     destination_bucket: str
     destination_prefix: str
 
+    def __str__(self) -> str:
+        """From where to where."""
+        endpoint = f" at {self.destination_endpoint}" if self.destination_endpoint else ""
+        source = f"s3://{self.source_bucket}/{self.source_prefix}"
+        return f"{source} → s3://{self.destination_bucket}/{self.destination_prefix}{endpoint}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:

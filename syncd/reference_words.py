@@ -16,6 +16,7 @@ EXIT_CODES: Mapping[int | str, str] = {
 }
 
 _SKIPPED = ", ".join(f"`{reason}`" for reason in SkipReason)
+_STATE_ERROR = "Why the state could not be used: `reason`, `detail` and `remedy`; null where it could."
 _ERROR = "Why the job could not go on: `reason`, `detail` and `remedy`; null where it could."
 
 TICK_JOB: Mapping[str, str] = {
@@ -49,10 +50,10 @@ PLAN_JOB: Mapping[str, str] = {
     "objects": "Objects that would be copied.",
     "bytes": "Their size in bytes.",
     "skipped": "Objects that would need no copy, by reason.",
-    "requests": "Requests that copying would make, by name of the operation.",
+    "requests": "Requests that the next tick would make, by name of the operation; tags of objects are not reckoned with.",
     "cost_usd": "What these would cost by the prices in `[prices]`, in US dollars; null where there is no plan.",
-    "seconds": "How long copying would take at `objects_per_second`; null where there is no plan.",
-    "objects_per_second": "The rate that `seconds` assumes.",
+    "seconds": "How long copying would take at `objects_per_second`, and at no more than 125 MB/s; null where there is no plan.",
+    "objects_per_second": "The rate of small objects that `seconds` assumes; a large one counts by its requests.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }
@@ -121,6 +122,7 @@ QUARANTINE_JOB: Mapping[str, str] = {
 QUARANTINE_DONE: Mapping[str, str] = {
     "key": "The object's key.",
     "jobs": "The jobs that had it in quarantine.",
+    "error": _STATE_ERROR,
 }
 
 DEMO: Mapping[str, str] = {
@@ -143,8 +145,17 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "init": ("One object:", INIT),
     "policies": ("One object:", POLICIES),
     "ledger rebuild": ('`{"jobs": [...]}`, an entry a job:', REBUILD_JOB),
-    "ledger export": ("One object:", {"rows": "Every row, as the lines without `--json` have them."}),
-    "ledger quarantine list": ('`{"jobs": [...]}`, an entry a job:', QUARANTINE_JOB),
+    "ledger export": (
+        "One object:",
+        {
+            "rows": "Every row, as the lines without `--json` have them; those before an `error`.",
+            "error": _STATE_ERROR,
+        },
+    ),
+    "ledger quarantine list": (
+        '`{"jobs": [...], "error": null}`, an entry a job; none where `error` says why the state could not be used:',
+        QUARANTINE_JOB,
+    ),
     "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
     "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
     "demo": ("One object:", DEMO),

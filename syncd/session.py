@@ -9,6 +9,8 @@ from datetime import date
 from threading import Event, Lock
 from typing import Any
 
+from syncd import aws_names
+from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job
 from syncd.errors import ConfigError, Problem
 from syncd.model import TickReport
@@ -16,10 +18,12 @@ from syncd.planning import PlannedCopies
 from syncd.recorder import Recorder
 from syncd.report import exit_code, report_document
 from syncd.wiring import Installation, Request, plan_job, run_job
+from syncd.wording import shown
 
 JOBS_AT_A_TIME = 8
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_SECONDS = 0.1
+_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,46 @@ def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Jo
             ]
         )
     return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
+
+
+def narrowing_problem(jobs: Sequence[Job], request: Request) -> tuple[str, str] | None:
+    """The option that leaves a catch-up of these jobs nothing to do, and why; None where none does."""
+    # No other layout tells whose a log is, and of which region.
+    reading = [job for job in jobs if job.source.is_cloudtrail]
+    for account in request.accounts:
+        if account != EVERY and not any(_covers(job.source.accounts, account) for job in reading):
+            return "--account", _uncovered(account, "accounts", {own for job in reading for own in job.source.accounts})
+    reading = [job for job in reading if any(_covers(job.source.accounts, account) for account in request.accounts)]
+    for region in request.regions:
+        if region != EVERY and not any(_can_have(job, region) for job in reading):
+            return "--region", _uncovered(region, "regions", {own for job in reading for own in _regions(job)})
+    return None
+
+
+def _covers(own: str | Sequence[str], asked: str) -> bool:
+    return EVERY in (own, asked) or asked in own
+
+
+def _can_have(job: Job, region: str) -> bool:
+    if job.source.regions != EVERY:
+        return region in job.source.regions
+    partition = aws_names.partition_of(region)
+    return partition is not None and (job.endpoints.s3 is not None or partition == job.partition)
+
+
+def _regions(job: Job) -> Sequence[str]:
+    return job.source.regions if job.source.regions != EVERY else [f"all AWS regions of partition {job.partition}"]
+
+
+def _uncovered(asked: str, key: str, known: set[str]) -> str:
+    if not known:
+        return f'{shown(asked)} is nothing to these jobs: only layout = "cloudtrail" tells {key}; leave it out'
+    some = sorted(known)
+    listed = ", ".join(some[:_LISTED]) + (", …" if len(some) > _LISTED else "")
+    return (
+        f"none of the jobs can read {shown(asked)}: their source.{key} are {listed};"
+        " give one of these, name another job, or add it to a job's file"
+    )
 
 
 def is_day(text: str) -> bool:

@@ -5,9 +5,9 @@ from threading import Event
 from typing import Any
 
 from syncd.config import Job
-from syncd.errors import AlreadyRunning, JobFailed, LedgerError
+from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
 from syncd.ledger import LedgerFile
-from syncd.report import held_document
+from syncd.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
 from syncd.scope import replica_of
 from syncd.wiring import Installation, rebuild_job
 
@@ -15,6 +15,16 @@ from syncd.wiring import Installation, rebuild_job
 def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:
     """Forget what is remembered of these jobs, and read it again from the destination; the JSON of `ledger rebuild`."""
     return {"jobs": [_rebuilt(job, installation) for job in jobs]}
+
+
+def rebuild_exit_code(document: dict[str, Any]) -> int:
+    """What `ledger rebuild` ends with; as for `tick`, what holds for some of the jobs only is PARTIAL."""
+    reasons = {job["error"] and job["error"]["reason"] for job in document["jobs"]}
+    if reasons <= {None}:
+        return DONE
+    if reasons == {"already_running"}:
+        return ALREADY_RUNNING
+    return PARTIAL if reasons & {None, "already_running"} else FAILED
 
 
 def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
@@ -26,11 +36,16 @@ def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
     except AlreadyRunning as error:
         document["error"] = {"reason": "already_running", "detail": error.holder, "remedy": "wait for it to end"}
     except LedgerError as error:
-        document["error"] = {"reason": error.reason, "detail": str(error), "remedy": error.remedy}
+        document["error"] = ledger_error(error)
     else:
         document["shards"] = len(survey.visits)
         document["replicas"] = sum(item.total for item in survey.recalled.values())
     return document
+
+
+def ledger_error(error: LedgerError) -> dict[str, str]:
+    """The `error` of a document, where the state cannot be used."""
+    return {"reason": error.reason, "detail": str(error), "remedy": error.remedy}
 
 
 def export(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[dict[str, object]]:
@@ -50,7 +65,8 @@ def quarantined(jobs: Sequence[Job], ledger_file: LedgerFile) -> dict[str, Any]:
                     "objects": [held_document(item) for item in reader.view(replica_of(job)).quarantined().values()],
                 }
                 for job in jobs
-            ]
+            ],
+            "error": None,
         }
 
 
@@ -68,5 +84,7 @@ def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callab
     done = []
     for job in jobs:
         with ledger_file.open(replica_of(job), job.name) as ledger:
+            if ledger.moved_aside is not None:
+                raise LedgerCorrupt(f"{ledger_file.path} was damaged, and is now {ledger.moved_aside}")
             done += [job.name] if do(ledger) else []
-    return {"key": key, "jobs": done}
+    return {"key": key, "jobs": done, "error": None}

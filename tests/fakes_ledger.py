@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -46,10 +46,20 @@ class MemoryLedgerFile:
 
     def __init__(self) -> None:
         self._replicas: dict[Replica, _Remembered] = {}
+        self.writers: dict[Replica, str] = {}
         self.ticks: dict[str, list[tuple[str, TickReport]]] = {}
 
     def open(self, replica: Replica, job: str) -> "MemoryLedger":
-        return MemoryLedger(self._replicas.setdefault(replica, _Remembered()), self.ticks.setdefault(job, []))
+        remembered = self._replicas.setdefault(replica, _Remembered())
+        return MemoryLedger(remembered, self.ticks.setdefault(job, []), lambda: self._move(replica, job))
+
+    def _move(self, replica: Replica, job: str) -> Replica | None:
+        before = next((other for other, writer in self.writers.items() if writer == job and other != replica), None)
+        if before is not None:
+            del self.writers[before]
+        is_taken_over = replica in self.writers
+        self.writers[replica] = job
+        return None if is_taken_over else before
 
 
 class MemoryLedger:
@@ -59,9 +69,12 @@ class MemoryLedger:
     damaged_rows = 0
     damaged_shards: Sequence[str] = ()
 
-    def __init__(self, remembered: _Remembered, ticks: list[tuple[str, TickReport]]) -> None:
+    def __init__(
+        self, remembered: _Remembered, ticks: list[tuple[str, TickReport]], move: Callable[[], Replica | None]
+    ) -> None:
         self._all = remembered
         self._ticks = ticks
+        self.move = move
         self.replica_is_new = remembered.start is None
 
     def __enter__(self) -> Self:

@@ -110,6 +110,53 @@ def test_a_replica_keeps_its_rows_when_the_job_is_renamed(files: Files) -> None:
         assert ledger.known(SHARD, [A, B]).keys() == {A, B}
 
 
+def written(files: Files, place: Replica, job: str) -> Replica | None:
+    """Has a job write a place; where it was before."""
+    with files.open(place, job) as ledger:
+        before = ledger.move()
+        ledger.set_start(NOW)
+    return before
+
+
+def test_a_job_of_another_place_than_before_has_moved_and_is_told_once(files: Files) -> None:
+    first = written(files, REPLICA, "b")
+
+    assert first is None
+    assert written(files, OTHER_REPLICA, "b") == REPLICA
+    assert written(files, OTHER_REPLICA, "b") is None
+
+
+def test_a_job_that_moves_back_has_moved(files: Files) -> None:
+    for place in (REPLICA, OTHER_REPLICA):
+        written(files, place, "b")
+
+    assert written(files, REPLICA, "b") == OTHER_REPLICA
+
+
+def test_a_move_is_told_once_though_nothing_more_is_written(files: Files) -> None:
+    written(files, REPLICA, "b")
+
+    with files.open(OTHER_REPLICA, "b") as ledger:
+        first = ledger.move()
+    with files.open(OTHER_REPLICA, "b") as ledger:
+        second = ledger.move()
+
+    assert (first, second) == (REPLICA, None)
+
+
+def test_a_renamed_job_has_not_moved(files: Files) -> None:
+    written(files, REPLICA, "b")
+
+    assert written(files, REPLICA, "renamed") is None
+
+
+def test_jobs_that_swap_their_names_have_not_moved(files: Files) -> None:
+    for place, job in ((REPLICA, "b"), (OTHER_REPLICA, "c")):
+        written(files, place, job)
+
+    assert [written(files, place, job) for place, job in ((REPLICA, "c"), (OTHER_REPLICA, "b"))] == [None, None]
+
+
 STATE = ShardState(
     shard=SHARD,
     frontier=1.5,

@@ -138,5 +138,5 @@ def test_without_its_extra_the_demo_says_what_to_install(tmp_path: Path, monkeyp
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(EmbeddedError, match=r"pip install 'syncd\[demo\]'"):
+    with pytest.raises(EmbeddedError, match="make demo"):
         demo.run(keep=False, as_json=True)

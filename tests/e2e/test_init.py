@@ -17,6 +17,7 @@ from syncd.report import FAILED, USAGE
 from syncd.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
 
 GIVEN = {
+    "--directory": "etc",
     "--consumer-account": ACCOUNT_B,
     "--bucket": TRAIL_BUCKET,
     "--region": "us-east-1",
@@ -49,7 +50,7 @@ def accounts(ministack: S3Server, tmp_path: Path, nowhere: dict[str, str]) -> Ac
 def init(folder: Path, environment: dict[str, str], changes: dict[str, str | None] | None = None, *more: str) -> Ran:
     given: dict[str, str | None] = {**GIVEN, **(changes or {})}
     options = [word for flag, value in given.items() if value is not None for word in (flag, value)]
-    arguments = ("init", "--directory", "etc", *options, *more)
+    arguments = ("init", *options, *more)
     with running(arguments, folder=folder, environment=environment) as process:
         return process.ended()
 
@@ -172,6 +173,96 @@ def test_a_second_job_goes_beside_the_first(tmp_path: Path, nowhere: dict[str, s
     assert ran.document["kept"] == ["etc/syncd.toml"]
     assert ran.document["wrote"] == ["etc/jobs.d/second.toml"]
     assert {job.name for job in configfile.load(top, {}).jobs} == {f"account-{ACCOUNT_B}", "second"}
+
+
+def files_below(folder: Path) -> dict[Path, str]:
+    return {file: file.read_text() for file in folder.rglob("*.toml")}
+
+
+def test_a_second_job_that_writes_where_the_first_one_does_is_not_written(
+    tmp_path: Path, nowhere: dict[str, str]
+) -> None:
+    init(tmp_path, nowhere)
+    before = files_below(tmp_path)
+
+    ran = init(tmp_path, nowhere, {"--name": "second"})
+
+    assert ran.code == USAGE
+    assert "writes to this bucket and prefix too; give each job its own prefix" in ran.stderr
+    assert files_below(tmp_path) == before
+
+
+def test_a_second_job_of_the_same_name_is_not_written(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    init(tmp_path, nowhere, {"--name": "first"})
+    jobs = tmp_path / "etc" / "jobs.d"
+    (jobs / "first.toml").rename(jobs / "b.toml")
+    before = files_below(tmp_path)
+
+    ran = init(tmp_path, nowhere, {"--name": "first", "--destination": "another"})
+
+    assert ran.code == USAGE
+    assert '"first" is the name of the job in' in ran.stderr
+    assert files_below(tmp_path) == before
+
+
+def test_beside_a_configuration_that_cannot_be_used_nothing_is_written(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "syncd.toml").write_text("drain = 1\n")
+
+    ran = init(tmp_path, nowhere)
+
+    assert ran.code == USAGE
+    assert "etc/syncd.toml: drain: " in ran.stderr
+    assert not (tmp_path / "etc" / "jobs.d").exists()
+
+
+def test_a_job_that_the_configuration_would_not_find_is_not_written(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "syncd.toml").write_text("jobs = []\n")
+
+    ran = init(tmp_path, nowhere)
+
+    assert ran.code == USAGE
+    assert "etc/syncd.toml: jobs: no pattern matches etc/jobs.d/account-222222222222.toml" in ran.stderr
+    assert not (tmp_path / "etc" / "jobs.d").exists()
+
+
+def test_the_file_may_be_named_as_for_every_verb(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    ran = init(tmp_path, nowhere, {"--directory": None, "--config": "here/own.toml"}, "--json")
+
+    assert ran.document["wrote"] == ["here/own.toml", f"here/jobs.d/account-{ACCOUNT_B}.toml"]
+    assert ran.document["next"][-1] == "syncd run --config here/own.toml"
+    assert len(configfile.load(tmp_path / "here" / "own.toml", {}).jobs) == 1
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    ran = init(tmp_path, {**nowhere, "SYNCD_CONFIG": "here/own.toml"}, {"--directory": None}, "--json")
+
+    assert ran.document["wrote"] == ["here/own.toml", f"here/jobs.d/account-{ACCOUNT_B}.toml"]
+    assert ran.document["next"][-1] == "syncd run"
+
+
+def test_file_and_folder_are_not_named_both(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    ran = init(tmp_path, nowhere, {"--config": "here/own.toml"})
+
+    assert ran.code == USAGE
+    assert "--directory" in ran.stderr
+    assert files_below(tmp_path) == {}
+
+
+def test_a_role_is_assumed_at_the_server_that_stands_for_aws(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    init(tmp_path, nowhere, {"--endpoint": "http://127.0.0.1:9000"})
+
+    endpoints = written_job(tmp_path).endpoints
+    assert (endpoints.s3, endpoints.sts) == ("http://127.0.0.1:9000", "http://127.0.0.1:9000")
+
+
+def test_without_a_role_no_sts_is_named(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    given = {"--endpoint": "http://127.0.0.1:9000", "--role": None, "--source-account": ACCOUNT_A}
+
+    init(tmp_path, nowhere, given)
+
+    assert written_job(tmp_path).endpoints.sts is None
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, nowhere: dict[str, str]) -> None:

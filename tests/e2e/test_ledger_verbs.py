@@ -1,12 +1,16 @@
 """`syncd ledger`: the state rebuilt, read out, and single objects dealt with by hand."""
 
+import contextlib
 import json
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from builders import ACCOUNTS, REGIONS, Trail
 from faulty import Status, on
 from stage import Stage
+
+from syncd.lock import Locks
 
 
 def delivered(stage: Stage, now: datetime) -> list[str]:
@@ -133,4 +137,64 @@ def test_the_export_in_one_document_holds_the_rows_of_the_lines(stage: Stage, no
     document = stage.syncd("ledger", "export", "--json")
 
     assert (lines.code, document.code) == (0, 0)
-    assert json.loads(document.stdout) == {"rows": [json.loads(line) for line in lines.stdout.splitlines()]}
+    rows = [json.loads(line) for line in lines.stdout.splitlines()]
+    assert json.loads(document.stdout) == {"rows": rows, "error": None}
+
+
+OF_THE_STATE = {
+    "list": ("quarantine", "list"),
+    "export": ("export",),
+    "retry": ("quarantine", "retry", "a/key"),
+    "accept": ("quarantine", "accept", "a/key"),
+}
+
+
+def with_a_damaged_state(stage: Stage) -> str:
+    """A job whose state file is junk; the file's path."""
+    stage.job()
+    stage.state.mkdir(exist_ok=True)
+    ledger = stage.state / "ledger.sqlite3"
+    ledger.write_bytes(b"this is no database\n" * 500)
+    return str(ledger)
+
+
+@pytest.mark.parametrize("verb", OF_THE_STATE)
+def test_a_damaged_state_is_an_error_in_one_whole_document(stage: Stage, verb: str) -> None:
+    ledger = with_a_damaged_state(stage)
+
+    ran = stage.syncd("ledger", *OF_THE_STATE[verb], "--json")
+
+    error = ran.document["error"]
+    assert (ran.code, error["reason"]) == (1, "ledger_corrupt")
+    assert ledger in error["detail"]
+    assert "rebuilds the state from the destination" in error["remedy"]
+
+
+@pytest.mark.parametrize("verb", OF_THE_STATE)
+def test_a_damaged_state_is_told_with_its_file_and_the_remedy(stage: Stage, verb: str) -> None:
+    ledger = with_a_damaged_state(stage)
+
+    ran = stage.syncd("ledger", *OF_THE_STATE[verb])
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert ledger in ran.stderr
+    assert "a tick moves the file aside and rebuilds the state from the destination" in ran.stderr
+
+
+@pytest.mark.parametrize(("running", "code"), [(["account-b"], 3), (["account-b", "account-c"], 11)])
+def test_a_job_that_runs_is_not_rebuilt_and_told_as_a_tick_tells_it(
+    stage: Stage, running: list[str], code: int
+) -> None:
+    stage.job("account-b")
+    stage.job("account-c")
+    locks = Locks(stage.state)
+
+    with contextlib.ExitStack() as held:
+        for name in running:
+            held.enter_context(locks.tick(name))
+        ran = stage.syncd("ledger", "rebuild", "--json")
+
+    errors = {job["job"]: job["error"] and job["error"]["reason"] for job in ran.document["jobs"]}
+    assert ran.code == code
+    assert {name for name, reason in errors.items() if reason == "already_running"} == set(running)
+    assert set(errors.values()) <= {None, "already_running"}

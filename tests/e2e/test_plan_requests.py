@@ -1,0 +1,53 @@
+"""What `plan` says that the next tick will request is what it then does request, type by type."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from builders import ACCOUNTS, REGIONS, Delivery, Trail
+from stage import Stage
+
+from syncd.world import ACCOUNT_A, ACCOUNT_Z, TRAIL_BUCKET
+
+MIB = 1024**2
+WAYS = {
+    "in parts of the default size": {},
+    "in small parts": {"destination.multipart_above": "5MiB", "destination.part_size": "5MiB"},
+    "by the server for the consumer": {"destination.copy": "server-side", "destination.signer": "consumer"},
+    "by the server for the role": {"destination.copy": "server-side", "destination.signer": "role"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_plan_of_small_and_large_objects_says_the_requests_of_the_tick(stage: Stage, now: datetime, way: str) -> None:
+    trail, account, region = Trail(), ACCOUNTS[0], REGIONS[0]
+    small = [trail.log(account, region, now - timedelta(minutes=30), number) for number in range(3)]
+    folder = small[0].key.rpartition("/")[0]
+    sizes = (0, 5 * MIB, 5 * MIB + 1, 16 * MIB, 20 * MIB, 20 * MIB)
+    stage.deliver([*small, *(Delivery(f"{folder}/{n}", bytes(size), now) for n, size in enumerate(sizes))])
+    stage.server.storage.buckets[TRAIL_BUCKET].shared_with = frozenset({ACCOUNT_Z})
+    stage.watched().shared_with = frozenset({ACCOUNT_A})
+    stage.job(changes=WAYS[way])
+
+    plan = stage.syncd("plan", "--json")
+    stage.server.forget_requests()
+    ticked = stage.syncd("tick", "--json")
+
+    assert (plan.code, plan.job["objects"]) == (0, len(small) + len(sizes))
+    assert (ticked.code, ticked.job["copied"], ticked.job["failed_count"]) == (0, len(small) + len(sizes), 0)
+    assert plan.job["requests"] == ticked.job["requests"] == dict(stage.operations())
+
+
+def test_a_plan_of_objects_to_compare_says_the_requests_of_the_tick(stage: Stage, now: datetime) -> None:
+    log = Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=30))
+    large = Delivery(f"{log.key.rpartition('/')[0]}/large", bytes(12 * MIB), now)
+    stage.job(changes=WAYS["in small parts"])
+    stage.deliver([log, large])
+    stage.syncd("tick", "--json")
+    for item in (log, large):
+        stage.server.put(TRAIL_BUCKET, item.key, item.body, last_modified=now, etag="encrypted-anew")
+
+    plan = stage.syncd("plan", "--json")
+    ticked = stage.syncd("tick", "--json")
+
+    assert (plan.job["objects"], ticked.job["already_there"]) == (2, 2)
+    assert plan.job["requests"] == ticked.job["requests"]
