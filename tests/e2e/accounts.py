@@ -31,6 +31,10 @@ USER_ARN = f"arn:aws:iam::{ACCOUNT_B}:user/syncd"
 
 Edit = Callable[[dict[str, Any]], None]
 
+_HERE = "{the folder of a test}"
+_WRITTEN: dict[bool, dict[str, str]] = {}
+"""By whether the consumer is a third party, what `init` wrote, by name below its folder."""
+
 
 @dataclass
 class Accounts:
@@ -86,6 +90,22 @@ class Accounts:
         if self.is_third_party:
             given += ["--external-id", EXTERNAL_ID]
         return self.syncd("init", *given, *arguments)
+
+    def prepared(self) -> None:
+        """What `init` writes, which it is asked for once; for tests of what comes after it."""
+        written = _WRITTEN.get(self.is_third_party)
+        if written is None:
+            assert self.init().code == 0
+            files = [path for path in self.config.parent.rglob("*") if path.is_file()]
+            texts = {str(path.relative_to(self.folder)): path.read_text() for path in files}
+            _WRITTEN[self.is_third_party] = {
+                name: text.replace(str(self.folder), _HERE) for name, text in texts.items()
+            }
+            return
+        for name, text in written.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace(_HERE, str(self.folder)))
 
     def syncd(self, *arguments: str) -> Ran:
         """The program, where `AWS_ENDPOINT_URL` is what stands for AWS."""

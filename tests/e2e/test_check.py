@@ -46,7 +46,7 @@ def test_from_an_empty_directory_to_the_first_tick(accounts: Accounts) -> None:
 
 
 def test_steps_come_in_their_order_and_each_once(accounts: Accounts) -> None:
-    accounts.init()
+    accounts.prepared()
     accounts.apply()
 
     names = [check.name for check in accounts.checks().checks]
@@ -55,7 +55,7 @@ def test_steps_come_in_their_order_and_each_once(accounts: Accounts) -> None:
 
 
 def test_nothing_stays_of_a_check(accounts: Accounts) -> None:
-    accounts.init()
+    accounts.prepared()
     accounts.apply()
     before = accounts.everything()
 
@@ -68,7 +68,7 @@ def test_nothing_stays_of_a_check(accounts: Accounts) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what.replace(" ", "-"))
 def test_a_single_fault_is_named_with_its_remedy(accounts: Accounts, fault: Fault) -> None:
     accounts.is_third_party = fault.is_third_party
-    accounts.init()
+    accounts.prepared()
     fault.before(accounts)
     accounts.apply(**fault.edits)
     fault.after(accounts)
@@ -83,7 +83,7 @@ def test_a_single_fault_is_named_with_its_remedy(accounts: Accounts, fault: Faul
 
 
 def test_a_check_that_fails_ends_with_exit_code_4(accounts: Accounts) -> None:
-    accounts.init()
+    accounts.prepared()
 
     checked = accounts.syncd("check", "--config", str(accounts.config))
 

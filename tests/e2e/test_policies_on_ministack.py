@@ -39,7 +39,7 @@ def begun(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_third_p
     }
     accounts = Accounts(url, folder, environment=environment, is_third_party=is_third_party)
     accounts.build()
-    assert accounts.init().code == 0
+    accounts.prepared()
     return accounts
 
 

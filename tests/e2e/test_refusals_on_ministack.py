@@ -20,7 +20,7 @@ def accounts(ministack: S3Server, tmp_path: Path) -> Accounts:
     }
     made = Accounts(ministack.url, tmp_path, environment=environment)
     made.build()
-    made.init()
+    made.prepared()
     made.apply()
     return made
 
