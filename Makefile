@@ -17,7 +17,7 @@ demo: $(VENV)/.demo  ## the whole of syncd against an embedded AWS, in half a mi
 	@$(BIN)/syncd demo
 
 test: check  ## everything that is checked, and all tests
-	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 5 --dist worksteal $(ARGS)
 
 check: $(VENV)/.test  ## style, types, architecture, and whether the generated reference is up to date
 	$(BIN)/ruff check
