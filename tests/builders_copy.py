@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from builders import changed
 from fakes import MemoryPrincipal
 from faulty import FaultyS3
+from place import Place
+from servers import MakeClient, S3Server
 
 from syncd.config import Job
 from syncd.copier import Engine
@@ -67,6 +69,22 @@ def terms(
 def address_of(url: str, bucket: str, region: str = "us-east-1") -> Address:
     scheme, _, host = url.partition("://")
     return Address(scheme, host, f"/{bucket}", region)
+
+
+def fresh_bucket(name: str, server: FaultyS3 | S3Server, make_client: MakeClient) -> tuple[Place, End]:
+    """A bucket of account A that no other test has, on the server of this name, and how its owner reaches it."""
+    bucket = "bucket" if isinstance(server, FaultyS3) else server.fresh_bucket_name()
+    user = server.add_user(A) if isinstance(server, FaultyS3) else server
+    keys = (user.access_key_id, user.secret_access_key)
+    client = make_client(server.url, access_key_id=keys[0], secret_access_key=keys[1])
+    if isinstance(server, FaultyS3):
+        server.create_bucket(bucket, account_id=A)
+    else:
+        client.create_bucket(Bucket=bucket)
+    principal = MemoryPrincipal("owner", [Credentials(*keys, None, None)])
+    return Place(name, client, bucket), End(
+        bucket, A, address_of(server.url, bucket), principal, Transport(), Counter()
+    )
 
 
 def user_of(server: FaultyS3, account_id: str) -> MemoryPrincipal:

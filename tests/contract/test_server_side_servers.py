@@ -15,9 +15,8 @@ from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
-from builders_copy import MIB, A, B, address_of, sha256_of, terms
+from builders_copy import MIB, B, address_of, fresh_bucket, sha256_of, terms
 from fakes import MemoryPrincipal, MemoryVerdict, words
-from faulty import FaultyS3
 from place import Place
 from servers import MakeClient, S3Server
 
@@ -88,22 +87,7 @@ class Server(NamedTuple):
 
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest, make_client: MakeClient) -> Server:
-    found = request.getfixturevalue(request.param)
-    bucket = "bucket"
-    if isinstance(found, FaultyS3):
-        user = found.add_user(A)
-        found.create_bucket(bucket, account_id=A)
-        keys = (user.access_key_id, user.secret_access_key)
-    else:
-        assert isinstance(found, S3Server)
-        bucket = found.fresh_bucket_name()
-        keys = (found.access_key_id, found.secret_access_key)
-    client = make_client(found.url, access_key_id=keys[0], secret_access_key=keys[1])
-    if not isinstance(found, FaultyS3):
-        client.create_bucket(Bucket=bucket)
-    principal = MemoryPrincipal("owner", [Credentials(*keys, None, None)])
-    end = End(bucket, A, address_of(found.url, bucket), principal, Transport(), Counter())
-    return Server(Place(request.param, client, bucket), end)
+    return Server(*fresh_bucket(request.param, request.getfixturevalue(request.param), make_client))
 
 
 DESCRIBED = {

@@ -3,24 +3,22 @@
 The tables are to be read as in `test_s3_servers.py`: where a server does not do as S3 does, what comes of it is said.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
-from builders_copy import MIB, A, Ends, address_of, engine_between, md5_of, sha256_of, terms
-from fakes import MemoryPrincipal, words
+from builders_copy import MIB, A, Ends, engine_between, fresh_bucket, md5_of, sha256_of, terms
+from fakes import words
 from faulty import FaultyS3
 from place import Place
-from servers import MakeClient, S3Server
+from servers import MakeClient
 
 from syncd.ends import End
 from syncd.model import Page, Range, Shard, Transfer
 from syncd.s3 import Side
 from syncd.source import BucketLister
-from syncd.transport import Credentials, Transport
 
 LOGS = Shard("logs/")
 LARGE = bytes(range(256)) * (11 * MIB // 256)
@@ -63,22 +61,7 @@ class Server(NamedTuple):
 
 @pytest.fixture(params=["faulty", "ministack", "moto", "seaweed"])
 def server(request: pytest.FixtureRequest, make_client: MakeClient) -> Server:
-    found = request.getfixturevalue(request.param)
-    bucket = "bucket"
-    if isinstance(found, FaultyS3):
-        user = found.add_user(A)
-        found.create_bucket(bucket, account_id=A)
-        keys = (user.access_key_id, user.secret_access_key)
-    else:
-        assert isinstance(found, S3Server)
-        bucket = found.fresh_bucket_name()
-        keys = (found.access_key_id, found.secret_access_key)
-    client = make_client(found.url, access_key_id=keys[0], secret_access_key=keys[1])
-    if not isinstance(found, FaultyS3):
-        client.create_bucket(Bucket=bucket)
-    principal = MemoryPrincipal("owner", [Credentials(*keys, None, None)])
-    end = End(bucket, A, address_of(found.url, bucket), principal, Transport(), Counter())
-    return Server(Place(request.param, client, bucket), end)
+    return Server(*fresh_bucket(request.param, request.getfixturevalue(request.param), make_client))
 
 
 def test_an_object_is_streamed_with_its_bytes_metadata_type_and_encoding(server: Server) -> None:

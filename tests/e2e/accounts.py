@@ -36,6 +36,16 @@ _WRITTEN: dict[bool, dict[str, str]] = {}
 """By whether the consumer is a third party, what `init` wrote, by name below its folder."""
 
 
+def environment_of(url: str, folder: Path) -> dict[str, str]:
+    """Of an operator whose home is the folder, where `url` stands for AWS."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "AWS_ENDPOINT_URL": url,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 @dataclass
 class Accounts:
     """A with its trail's bucket, B with a user and a bucket, and a folder of B's operator."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from accounts import Accounts, check_of
+from accounts import Accounts, check_of, environment_of
 from servers import S3Server
 from single_faults import FAULTS, Fault, row
 
@@ -18,12 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "check.md"
 def accounts(ministack: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accounts:
     """Nothing is configured yet."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "AWS_ENDPOINT_URL": ministack.url,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    environment = environment_of(ministack.url, tmp_path)
     made = Accounts(ministack.url, tmp_path, environment=environment)
     made.build()
     return made

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from accounts import EXTERNAL_ID, REPLICAS, ROLE, USER_ARN, Accounts, admin
+from accounts import EXTERNAL_ID, REPLICAS, ROLE, USER_ARN, Accounts, admin, environment_of
 from place import refusal
 from servers import MakeClient, S3Server
 
@@ -31,12 +31,7 @@ def accounts(ministack: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def begun(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_third_party: bool = False) -> Accounts:
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(folder),
-        "AWS_ENDPOINT_URL": url,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    environment = environment_of(url, folder)
     accounts = Accounts(url, folder, environment=environment, is_third_party=is_third_party)
     accounts.build()
     accounts.prepared()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from accounts import USER_ARN, Accounts
+from accounts import USER_ARN, Accounts, environment_of
 from servers import S3Server
 from single_faults import key_deleted, key_inactive, role_deleted, secret_mistyped
 
@@ -12,12 +12,7 @@ from single_faults import key_deleted, key_inactive, role_deleted, secret_mistyp
 @pytest.fixture
 def accounts(ministack: S3Server, tmp_path: Path) -> Accounts:
     """Everything is in place."""
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "AWS_ENDPOINT_URL": ministack.url,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    environment = environment_of(ministack.url, tmp_path)
     made = Accounts(ministack.url, tmp_path, environment=environment)
     made.build()
     made.prepared()
