@@ -105,7 +105,7 @@ class Stage:
     def is_deserted(self) -> bool:
         """Whether no client is connected any more: what those that died had sent has been dealt with."""
         assert self.server._http is not None
-        return not self.server._http._connections
+        return self.server._http.is_deserted
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the surrounding environment but where programs are; on AWS's side only what a test adds."""

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 from faulty.answer import Answer
 
-_BACKLOG = 256
+_BACKLOG = 4096
 _NO_BODY_STATUS = (204, 304)
 
 
@@ -46,6 +46,16 @@ class HttpServer:
         self._acceptor = threading.Thread(target=self._accept, name="faulty-accept")
         self._acceptor.start()
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether no client is connected any more, those that still wait to be accepted among them."""
+        # Connections are accepted in the order they came, so that all before this one have been seen when it ends.
+        with socket.create_connection(("127.0.0.1", self.port)) as last:
+            last.shutdown(socket.SHUT_WR)
+            last.recv(1)
+        with self._lock:
+            return not self._connections
+
     def close(self) -> None:
         """Closes every connection and waits for its thread."""
         with self._lock:
@@ -78,19 +88,16 @@ class HttpServer:
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            # A client that goes away in the middle is part of what is tested.
-            with (
-                connection,
-                connection.makefile("rb") as stream,
-                contextlib.suppress(OSError, UnansweredError),
-            ):
-                while self._exchange(connection, stream):
-                    pass
-        finally:
-            with self._lock:
-                self._connections.discard(connection)
-                self._threads.discard(threading.current_thread())
+        # A client that goes away in the middle is part of what is tested.
+        with connection, contextlib.suppress(OSError, UnansweredError):
+            try:
+                with connection.makefile("rb") as stream:
+                    while self._exchange(connection, stream):
+                        pass
+            finally:
+                with self._lock:
+                    self._connections.discard(connection)
+                    self._threads.discard(threading.current_thread())
 
     def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
         """One request and its answer; false where the connection is to be closed."""
