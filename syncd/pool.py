@@ -1,6 +1,7 @@
 """The parent's side of the copy workers: starts them, hands out transfers, and brings back outcomes.
 
-One pool serves all jobs of a process. A batch of transfers goes to the worker that has least of this job to do.
+One pool serves all jobs of a process. A batch of transfers goes to the worker that has least of this job to do, objects
+and bytes reckoned together.
 """
 
 import json
@@ -22,14 +23,17 @@ from typing import Any
 from syncd import failures, orders
 from syncd.ends import Principal
 from syncd.errors import JobFailed
-from syncd.model import Outcome, Transfer
+from syncd.model import Mode, Outcome, Transfer
 from syncd.orders import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.s3 import Side
 from syncd.transport import DEADLINE_SECONDS, Credentials
 
 # At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
-PARCELS_A_MESSAGE = 32
+# A message holds objects of this weight in all, or one that is heavier.
+WEIGHT_A_MESSAGE = 32
+# What a small object costs beside its bytes is what so many of them cost, where they pass through us.
+_BYTES_A_WEIGHT = 64 * 1024
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 # Bodies of megabytes come and go: memory that the C library gave back to the system each time would be mapped, faulted in
@@ -237,7 +241,8 @@ class PooledCopier:
         """Send one message of transfers to the worker that has least to do, or say that there are no more."""
         process = min(talk.load, key=talk.load.__getitem__)
         parcels: list[Parcel] = []
-        while len(parcels) < PARCELS_A_MESSAGE:
+        weight = 0
+        while weight < WEIGHT_A_MESSAGE:
             transfer = held
             if transfer is None:
                 try:
@@ -254,11 +259,16 @@ class PooledCopier:
             number = next(talk.numbers)
             talk.out[number] = (transfer, process)
             parcels.append(parcel_of(number, transfer))
+            weight += self._weight(transfer)
         if parcels:
-            talk.load[process] += len(parcels)
+            talk.load[process] += weight
             process.send(orders.COPY, talk.channel, parcels)
         if talk.is_exhausted:
             self._end(talk)
+
+    def _weight(self, transfer: Transfer) -> int:
+        """What it costs a worker, in small objects."""
+        return 1 if self._order.mode is Mode.SERVER_SIDE else 1 + transfer.object.size_bytes // _BYTES_A_WEIGHT
 
     def _stop(self, talk: _Conversation) -> None:
         talk.is_stopped = talk.is_exhausted = True
@@ -286,7 +296,7 @@ class PooledCopier:
                 self._requests.update(requests)
                 for result in results:
                     transfer = talk.out.pop(result[0])[0]
-                    talk.load[process] -= 1
+                    talk.load[process] -= self._weight(transfer)
                     yield outcome_of(result, transfer)
             case orders.RENEW:
                 self._renew_rejected(talk, *facts)

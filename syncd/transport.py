@@ -1,6 +1,6 @@
 """Requests on the wire, many at a time: AWS's C runtime, one client per endpoint and region, credentials per request.
 
-The runtime retries what may pass (500, 503, broken and stalled connections) up to five times with backoff; nothing
+The runtime retries what may pass (500, 502, 503, broken and stalled connections) up to five times with backoff; nothing
 above it retries a request again. It resolves a client's host once, so two endpoints never share a client.
 """
 
@@ -23,6 +23,9 @@ SLOWEST_BYTES_PER_SECOND = 256 * 1024
 # The runtime opens 2.5 connections for each of these: fewer than `engine.in_flight`, and they would be the bound.
 _THROUGHPUT_GBPS = 100.0
 _RUNTIME_MEMORY_BYTES = 1024**3
+# Each request has its five retries to itself. By default all to one host share a quota of a hundred, and a burst of 503s,
+# which is how S3 says that it is making room, would fail most of what is in flight.
+_RETRIES = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.EXPONENTIAL_BACKOFF)
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Of these only status and body tell something; handing over headers costs as much as any other part of a request.
@@ -134,6 +137,7 @@ class Transport:
                     tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
                     throughput_target_gbps=_THROUGHPUT_GBPS,
                     memory_limit=_RUNTIME_MEMORY_BYTES,
+                    retry_config=_RETRIES,
                 )
                 self._clients[key] = client
             return client

@@ -381,7 +381,7 @@ RETRIED = {
     "a completion with an error in its 200": Retried(complete(), ErrorIn200(), None, 6, 500, "InternalError"),
     "a completion whose connection drops": Retried(complete(), DropConnection(), None, 6, 0, "connection_failed"),
     "too many requests": Retried(get(), Status(429, "TooManyRequests"), None, 1, 429, "TooManyRequests"),
-    "a bad gateway": Retried(get(), Status(502, "BadGateway"), None, 1, 502, "BadGateway"),
+    "a bad gateway": Retried(get(), Status(502, "BadGateway"), None, 6, 500, "InternalError"),
     "a conflicting write": Retried(
         put(), Status(409, "ConditionalRequestConflict"), None, 1, 409, "ConditionalRequestConflict"
     ),
@@ -419,6 +419,15 @@ def test_the_runtime_sends_again_what_may_pass_up_to_five_times(
     expected = RETRIED[what]
     assert (requests, answer.status, answer.code) == (expected.requests, expected.status, expected.code)
     assert answer.is_ok is (expected.code == "")
+
+
+def test_a_burst_of_slowdowns_uses_up_nobodys_retries(wire: Wire) -> None:
+    wire.server.faults.add("GetObject", Status(503, "SlowDown"), times=300)
+
+    answers = [answer.result(SECONDS) for answer in [wire.send(get()) for _ in range(200)]]
+
+    assert [answer.status for answer in answers] == [200] * 200
+    assert wire.server.count("GetObject") == 500
 
 
 def test_a_server_that_is_not_there_is_a_failed_connection() -> None:

@@ -68,6 +68,21 @@ def test_two_workers_keep_a_jobs_limit_together(stage: Stage, now: datetime) -> 
     assert stage.server.peak_in_flight <= 3
 
 
+def test_two_workers_share_what_is_large(stage: Stage, now: datetime) -> None:
+    with_limit(stage, now, "all jobs", "memory", "8MiB", body=bytes(MIB))
+    stage.configure({"engine.memory": "8MiB", "engine.workers": 2})
+    go_on = threading.Event()
+    still = stage.server.faults.add("GetObject", Stall(go_on))
+
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: still.hits >= 2 or not process.is_alive, what="a copy in each worker")
+        go_on.set()
+        ran = process.ended()
+
+    assert ran.job["copied"] == LOGS
+    assert stage.server.peak_in_flight == 2
+
+
 def test_jobs_that_join_keep_the_limit_of_all_but_for_one_object_each(stage: Stage, now: datetime) -> None:
     (day,) = days_before(now, 1)
     stage.deliver(Trail().span(ACCOUNTS[:2], REGIONS[:1], [day], logs=LOGS))

@@ -1,6 +1,7 @@
 """A whole tick goes wrong: sessions that end, listings that break, a process that dies between copying and recording."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -145,6 +146,23 @@ def test_a_listing_that_is_slowed_down_for_a_moment_is_not_noticed(stage: Script
     report = stage.tick()
 
     assert (report.outcome, report.copied) == ("ok", 200)
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
+def test_a_burst_of_slowdowns_fails_no_object(stage: Scripted, operation: str) -> None:
+    stage.put_many(400)
+    asked: Counter[str] = Counter()
+
+    def is_among_the_first_two(request: Request) -> bool:
+        asked.update([request.key] if request.operation == operation else [])
+        return request.operation == operation and asked[request.key] <= 2
+
+    stage.server.faults.add(is_among_the_first_two, Status(503, "SlowDown"))
+
+    report = stage.tick()
+
+    assert (report.outcome, report.copied, reasons(report)) == ("ok", 400, {})
+    assert is_whole(stage)
 
 
 # What stalls
