@@ -1,75 +1,484 @@
-// A responder for measuring what S3 clients themselves cost: single-threaded epoll, answers from memory, stores nothing.
-// Source bucket: any name without "dst" in it: NKEYS virtual CloudTrail keys, in order; a bucket named *dst* is empty. GET gives
-// BODYBYTES canned bytes, PUT and CopyObject are accepted and counted, POST answers any AssumeRole. GET /__stats prints the counts
-// and resets them. ListObjectsV2 only (prefix, delimiter, start-after, continuation-token). No signature is checked, Date is
-// fixed; ETAG should be the MD5 of the body, or clients that check it (rclone) waste time on it.
-//   cc -O2 -w -o stub stub.c && ./stub PORT NKEYS BODYBYTES ETAG
+// A responder for measuring what S3 and STS clients themselves cost: one thread, epoll, answers from memory.
+//
+//     cc -O2 -o responder responder.c && ./responder PORT KEYS BODYBYTES [ETAG]
+//
+// It listens on 127.0.0.1 and speaks path-style S3. A bucket holds KEYS virtual CloudTrail keys, in order; one with
+// "dst" in its name lists as empty. GET of any key answers BODYBYTES canned bytes, or the Range asked for; byte i is
+// (7 * i + 13) modulo 256. PUT, CopyObject and multipart uploads are accepted, ListObjectsV2 knows prefix, delimiter,
+// start-after, continuation-token and max-keys, POST answers AssumeRole and GetCallerIdentity, and GET /__stats prints
+// how many requests of each kind were answered since it was last asked.
+//
+// It stores nothing, checks no signature, has one fixed Date, knows neither suffix ranges nor chunked transfer
+// encoding, and hangs up on a request head above 64 KiB. ETAG should be the MD5 of the canned body: clients check it.
+//
+// Large bodies are not copied: canned ones are written from one small block, which stays in the processor's cache, and
+// a request body that does not fit the input buffer is dropped inside the kernel.
 #define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <sys/uio.h>
 #include <unistd.h>
-#include <fcntl.h>
-#include <errno.h>
-static long NK, BODY; static const char*ETAG="d41d8cd98f00b204e9800998ecf8427e"; static long nlist,nget,nput,ncopy,nhead,nother;
-typedef struct { int fd; char *in; size_t n, cap; char *out; size_t on, ocap, opos; } C;
-static void put(C*c,const char*s,size_t l){ if(c->on+l>c->ocap){c->ocap=(c->on+l)*2;c->out=realloc(c->out,c->ocap);} memcpy(c->out+c->on,s,l); c->on+=l; }
-static void key(long i,char*b){ // 8 accounts x days
-  long day=i/2000, r=i%2000; sprintf(b,"AWSLogs/111122223333/CloudTrail/us-east-1/2026/%02ld/%02ld/111122223333_CloudTrail_us-east-1_2026%02ld%02ldT%02ld%02ldZ_%010ldabcdef.json.gz",1+day/28,1+day%28,1+day/28,1+day%28,r/84,(r*60/84)%60,i); }
-static char bigbody[1<<26], gethdr[256], copied[512], puthdr[128];
-static void resp(C*c,const char*st,const char*hdr,const char*b,size_t l,int head){ char h[1024]; int n=sprintf(h,"HTTP/1.1 %s\r\nServer: stub\r\nx-amz-request-id: 0\r\nDate: Tue, 24 Nov 2026 00:00:00 GMT\r\n%sContent-Length: %zu\r\n\r\n",st,hdr,l); put(c,h,n); if(!head)put(c,b,l); }
-static int unq(const char*s,const char*e,char*o){char*q=o;while(s<e){ if(*s=='%'&&s+2<e+0){int v;sscanf(s+1,"%2x",&v);*q++=v;s+=3;} else if(*s=='+'){*q++=' ';s++;} else *q++=*s++;} *q=0; return q-o;}
-static int param(const char*q,const char*e,const char*name,char*o){ size_t l=strlen(name); while(q<e){ const char*a=memchr(q,'&',e-q); const char*x=a?a:e; if((size_t)(x-q)>l && !strncmp(q,name,l)&&q[l]=='='){unq(q+l+1,x,o);return 1;} if((size_t)(x-q)==l&&!strncmp(q,name,l)){*o=0;return 1;} if(!a)break; q=a+1;} return 0;}
-static void list(C*c,const char*q,const char*e,const char*bucket){
-  nlist++; char tok[1024]="",sa[1024]="",pre[1024]="",del[64]=""; long start=0; int max=1000; char mk[64]; if(param(q,e,"max-keys",mk)&&atoi(mk)>0&&atoi(mk)<1000) max=atoi(mk); int dst=strstr(bucket,"dst")!=NULL;
-  param(q,e,"prefix",pre); param(q,e,"delimiter",del);
-  if(param(q,e,"continuation-token",tok)) start=atol(tok);
-  else if(param(q,e,"start-after",sa)&&*sa){ long lo=0,hi=NK; char k[512]; while(lo<hi){long m=(lo+hi)/2;key(m,k); if(strcmp(k,sa)<=0)lo=m+1;else hi=m;} start=lo; }
-  if(*pre){ long lo=0,hi=NK; char k[512]; while(lo<hi){long m=(lo+hi)/2;key(m,k); if(strcmp(k,pre)<0)lo=m+1;else hi=m;} if(lo>start)start=lo; }
-  long nk=dst?0:NK; size_t cap=1000*700+4096; char*b=malloc(cap); size_t n=0; long i=start; int cnt=0; char body[64];
-  static char tmp[800000]; size_t t=0; char k[512]; size_t pl=strlen(pre);
-  size_t cpn=0; static char cps[400000]; 
-  for(;i<nk&&cnt<max;i++){ key(i,k); if(pl&&strncmp(k,pre,pl)){ i=nk; break;}
-    if(*del){ char*sl=strchr(k+pl,'/'); if(sl){ sl[1]=0; cpn+=sprintf(cps+cpn,"<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>",k); cnt++; sl[0]='0'; long lo=i,hi=nk; char k3[512]; while(lo<hi){long m=(lo+hi)/2;key(m,k3); if(strcmp(k3,k)<0)lo=m+1;else hi=m;} i=lo-1; continue; } } t+=sprintf(tmp+t,"<Contents><Key>%s</Key><LastModified>2026-11-01T00:00:00.000Z</LastModified><ETag>&quot;%s&quot;</ETag><Size>%ld</Size><StorageClass>STANDARD</StorageClass></Contents>",k,ETAG,BODY); cnt++; }
-  int trunc=i<nk; if(trunc){ char k2[512]; key(i,k2); if(pl&&strncmp(k2,pre,pl)) trunc=0; }
-  n+=sprintf(b+n,"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>%s</Name><Prefix>%s</Prefix><KeyCount>%d</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>%s</IsTruncated>",bucket,pre,cnt,trunc?"true":"false");
-  if(trunc) n+=sprintf(b+n,"<NextContinuationToken>%ld</NextContinuationToken>",i);
-  memcpy(b+n,tmp,t); n+=t; memcpy(b+n,cps,cpn); n+=cpn; n+=sprintf(b+n,"</ListBucketResult>"); (void)body;
-  resp(c,"200 OK","Content-Type: application/xml\r\n",b,n,0); free(b);
+
+enum { IN_ROOM = 64 << 10, DISCARD = 1 << 20, HEAD = 1024, VALUE = 1024, EVENTS = 256 };
+enum { PERIOD = 256, BLOCK = 256 << 10 };  // of the canned body, which repeats itself
+enum { KEYS_PER_DAY = 2000, LIST_MAX = 1000, KEY = 256, ENTRY = 512, ETAG_MAX = 64 };
+enum state { READING, WRITING, GONE };
+
+struct request {
+    size_t head;    // bytes up to and with the empty line; 0 until it has come
+    size_t kept;    // bytes of the body that stay in the input buffer: all or none
+    size_t unread;  // bytes of a body too large for the buffer, still to be dropped
+    bool copies;
+    long first, last;                  // the Range, -1 where not given
+    const char *bucket, *key, *query;  // "" where not given
+};
+
+struct connection {
+    int fd;
+    enum state state;  // what epoll waits for
+    char *in;
+    size_t in_length;
+    struct request request;
+    char head[HEAD];  // the answer is this and then the body, of which together `sent` bytes have gone
+    const char *body;  // NULL for the canned body, from `canned_from` on
+    size_t head_length, body_length, canned_from, sent;
+    char *owned;  // freed once the answer has been sent
+};
+
+#define XML "<?xml version=\"1.0\"?>"
+#define XML_UTF8 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+#define S3 " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
+#define STS " xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\""
+#define XML_TYPE "Content-Type: application/xml\r\n"
+#define STS_TYPE "Content-Type: text/xml\r\n"
+
+static const char LOCATION[] = XML "<LocationConstraint" S3 "></LocationConstraint>";
+static const char VERSIONING[] = XML "<VersioningConfiguration" S3 "/>";
+static const char BUCKETS[] =
+    XML "<ListAllMyBucketsResult" S3 "><Owner><ID>x</ID></Owner><Buckets><Bucket><Name>src</Name>"
+    "<CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket><Bucket><Name>dst</Name>"
+    "<CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>";
+static const char BEGUN[] = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+static const char COMPLETED[] = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
+static const char CALLER[] =
+    "<GetCallerIdentityResponse" STS "><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/syncd</Arn>"
+    "<UserId>AIDAX</UserId><Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+static const char ROLE[] =
+    "<AssumeRoleResponse" STS "><AssumeRoleResult><Credentials><AccessKeyId>ASIAX</AccessKeyId>"
+    "<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2030-01-01T00:00:00Z</Expiration>"
+    "</Credentials><AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId><Arn>"
+    "arn:aws:sts::111122223333:assumed-role/Test/b</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
+static const char COPIED[] =
+    XML_UTF8 "<CopyObjectResult" S3 "><LastModified>2026-11-24T00:00:00.000Z</LastModified>"
+    "<ETag>&quot;%s&quot;</ETag></CopyObjectResult>";
+static const char LISTING[] =
+    XML_UTF8 "<ListBucketResult" S3 "><Name>%s</Name><Prefix>%s</Prefix><KeyCount>%d</KeyCount>"
+    "<MaxKeys>1000</MaxKeys><IsTruncated>%s</IsTruncated>%s%s</ListBucketResult>";
+static const char TOKEN[] = "<NextContinuationToken>%ld</NextContinuationToken>";
+static const char COMMON_PREFIX[] = "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>";
+static const char CONTENTS[] =
+    "<Contents><Key>%s</Key><LastModified>2026-11-01T00:00:00.000Z</LastModified>"
+    "<ETag>&quot;%s&quot;</ETag><Size>%ld</Size><StorageClass>STANDARD</StorageClass></Contents>";
+static const char KEY_NAME[] =
+    "AWSLogs/111122223333/CloudTrail/us-east-1/2026/%02ld/%02ld/"
+    "111122223333_CloudTrail_us-east-1_2026%02ld%02ldT%02ld%02ldZ_%010ldabcdef.json.gz";
+static const char STATS[] = "{\"list\":%ld,\"get\":%ld,\"put\":%ld,\"copy\":%ld,\"head\":%ld,\"other\":%ld}\n";
+static const char ANSWER_HEAD[] =
+    "HTTP/1.1 %s\r\nServer: stub\r\nx-amz-request-id: 0\r\nDate: Tue, 24 Nov 2026 00:00:00 GMT\r\n"
+    "%sContent-Length: %zu\r\n\r\n";
+static const char OBJECT_HEADERS[] =
+    "Content-Type: application/x-gzip\r\nETag: \"%s\"\r\nLast-Modified: Sun, 01 Nov 2026 00:00:00 GMT\r\n"
+    "Accept-Ranges: bytes\r\n";
+static const char OBJECT_HEAD[] = "HTTP/1.1 200 OK\r\n%sContent-Length: %ld\r\n\r\n";
+static const char PARTIAL_HEADERS[] = "%sContent-Range: bytes %ld-%ld/%ld\r\n";
+
+static long keys, body_bytes;
+static const char *etag = "d41d8cd98f00b204e9800998ecf8427e";
+static struct { long list, get, put, copy, head, other; } counts;
+static char object_headers[512], put_headers[128], copied[512], canned[BLOCK];
+static int epoll;
+
+static void reply(struct connection *c, const char *status, const char *headers, const char *body, size_t length) {
+    c->head_length = snprintf(c->head, HEAD, ANSWER_HEAD, status, headers, length);
+    c->body = body;
+    c->body_length = length;
 }
-static int handle(C*c){ // returns bytes consumed or 0
-  char*he=memmem(c->in,c->n,"\r\n\r\n",4); if(!he) return 0; size_t hl=he-c->in+4; long cl=0; 
-  char sv=he[2]; he[2]=0; char*p=strcasestr(c->in,"\r\ncontent-length:"); if(p) cl=atol(p+17); char*src=strcasestr(c->in,"\r\nx-amz-copy-source:"); char*ex=strcasestr(c->in,"\r\nexpect: 100"); long ra=-1,rb=-1; char*rg=strcasestr(c->in,"\r\nrange: bytes="); if(rg) sscanf(rg+15,"%ld-%ld",&ra,&rb); he[2]=sv;
-  if(c->n<hl+cl){ if(ex&&c->n==hl) { const char*x="HTTP/1.1 100 Continue\r\n\r\n"; write(c->fd,x,strlen(x)); } return 0; }
-  char*m=c->in; char*sp=memchr(m,' ',hl); char*u=sp+1; char*ue=memchr(u,' ',hl-(u-m)); char*q=memchr(u,'?',ue-u); char*pe=q?q:ue; const char*qs=q?q+1:ue;
-  char bucket[128]; char*b=u+1; size_t i=0; while(b<pe&&*b!='/'&&i<120) bucket[i++]=*b++; bucket[i]=0; int haskey=(b+1<pe);
-  char v[1024];
-  if(!strncmp(m,"GET ",4)){
-    if(!strncmp(u,"/__stats",8)){ char s[256]; int n=sprintf(s,"{\"list\":%ld,\"get\":%ld,\"put\":%ld,\"copy\":%ld,\"head\":%ld,\"other\":%ld}\n",nlist,nget,nput,ncopy,nhead,nother); resp(c,"200 OK","",s,n,0); nlist=nget=nput=ncopy=nhead=nother=0; }
-    else if(haskey){ nget++; if(ra>=0){ if(rb>=BODY) rb=BODY-1; resp(c,"206 Partial Content",gethdr,bigbody+ra,rb-ra+1,0);} else resp(c,"200 OK",gethdr,bigbody,BODY,0); }
-    else if(param(qs,ue,"location",v)) { const char*x="<?xml version=\"1.0\"?><LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"></LocationConstraint>"; resp(c,"200 OK","",x,strlen(x),0);} 
-    else if(param(qs,ue,"versioning",v)) { const char*x="<?xml version=\"1.0\"?><VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>"; resp(c,"200 OK","",x,strlen(x),0);} 
-    else if(!bucket[0]) {const char*x="<?xml version=\"1.0\"?><ListAllMyBucketsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>x</ID></Owner><Buckets><Bucket><Name>src</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket><Bucket><Name>dst</Name><CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>"; resp(c,"200 OK","",x,strlen(x),0);} 
-    else list(c,qs,ue,bucket);
-  } else if(!strncmp(m,"HEAD ",5)){ nhead++; if(haskey&&!strstr(bucket,"dst")){ char h[400]; int hn=sprintf(h,"HTTP/1.1 200 OK\r\n%sContent-Length: %ld\r\n\r\n",gethdr,BODY); put(c,h,hn);} else if(haskey) resp(c,"404 Not Found","","",0,1); else resp(c,"200 OK","x-amz-bucket-region: us-east-1\r\n","",0,1); }
-  else if(!strncmp(m,"PUT ",4)){ if(src){ ncopy++; const char*x=copied; resp(c,"200 OK","Content-Type: application/xml\r\n",x,strlen(x),0);} else {nput++; resp(c,"200 OK",puthdr,"",0,0);} }
-  else if(!strncmp(m,"POST ",5)&&param(qs,ue,"uploads",v)){ nother++; const char*x="<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"; resp(c,"200 OK","",x,strlen(x),0);} 
-  else if(!strncmp(m,"POST ",5)&&param(qs,ue,"uploadId",v)){ nother++; const char*x="<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"; resp(c,"200 OK","",x,strlen(x),0);} 
-  else if(!strncmp(m,"POST ",5)){ nother++; const char*x=memmem(c->in+hl,cl,"GetCallerIdentity",17)?"<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/syncd</Arn><UserId>AIDAX</UserId><Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>":"<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials><AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2030-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId><Arn>arn:aws:sts::111122223333:assumed-role/Test/b</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"; resp(c,"200 OK","Content-Type: text/xml\r\n",x,strlen(x),0);} 
-  else { nother++; resp(c,"200 OK","","",0,0);} 
-  return hl+cl; }
-int main(int ac,char**av){ int port=atoi(av[1]); NK=atol(av[2]); BODY=atol(av[3]); if(ac>4)ETAG=av[4];
-  sprintf(gethdr,"Content-Type: application/x-gzip\r\nETag: \"%s\"\r\nLast-Modified: Sun, 01 Nov 2026 00:00:00 GMT\r\nAccept-Ranges: bytes\r\n",ETAG); sprintf(puthdr,"ETag: \"%s\"\r\n",ETAG);
-  sprintf(copied,"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CopyObjectResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LastModified>2026-11-24T00:00:00.000Z</LastModified><ETag>&quot;%s&quot;</ETag></CopyObjectResult>",ETAG);
-  for(size_t i=0;i<sizeof bigbody;i++)bigbody[i]=(char)(i*7+13);
-  int s=socket(AF_INET,SOCK_STREAM,0),o=1; setsockopt(s,SOL_SOCKET,SO_REUSEADDR,&o,4); struct sockaddr_in a={.sin_family=AF_INET,.sin_port=htons(port),.sin_addr.s_addr=htonl(0x7f000001)}; if(bind(s,(void*)&a,sizeof a)){perror("bind");return 1;} listen(s,1024); fcntl(s,F_SETFL,O_NONBLOCK);
-  int ep=epoll_create1(0); struct epoll_event ev={.events=EPOLLIN,.data.ptr=NULL},evs[256]; epoll_ctl(ep,EPOLL_CTL_ADD,s,&ev);
-  for(;;){ int n=epoll_wait(ep,evs,256,-1); for(int i=0;i<n;i++){ C*c=evs[i].data.ptr; if(!c){ int f; while((f=accept4(s,0,0,SOCK_NONBLOCK))>=0){ setsockopt(f,IPPROTO_TCP,TCP_NODELAY,&o,4); c=calloc(1,sizeof*c); c->fd=f; c->cap=65536; c->in=malloc(c->cap); ev.events=EPOLLIN; ev.data.ptr=c; epoll_ctl(ep,EPOLL_CTL_ADD,f,&ev);} continue; }
-    int dead=0; if(evs[i].events&(EPOLLIN|EPOLLHUP)){ for(;;){ if(c->n==c->cap){c->cap*=2;c->in=realloc(c->in,c->cap);} ssize_t r=read(c->fd,c->in+c->n,c->cap-c->n); if(r>0){c->n+=r; if((size_t)r<c->cap-c->n) {} continue;} if(r==0)dead=1; break; }
-      int k; while(c->n&&(k=handle(c))>0){ memmove(c->in,c->in+k,c->n-k); c->n-=k; } }
-    if(c->on>c->opos){ ssize_t w=write(c->fd,c->out+c->opos,c->on-c->opos); if(w>0)c->opos+=w; if(c->opos==c->on){c->opos=c->on=0; ev.events=EPOLLIN; ev.data.ptr=c; epoll_ctl(ep,EPOLL_CTL_MOD,c->fd,&ev);} else {ev.events=EPOLLIN|EPOLLOUT; ev.data.ptr=c; epoll_ctl(ep,EPOLL_CTL_MOD,c->fd,&ev);} }
-    if(dead){ close(c->fd); free(c->in); free(c->out); free(c);} } } }
+
+static void reply_text(struct connection *c, const char *headers, const char *body) {
+    reply(c, "200 OK", headers, body, strlen(body));
+}
+
+static void reply_object(struct connection *c, long first, long last) {
+    char headers[HEAD];
+    counts.get++;
+    c->canned_from = first > 0 ? first : 0;
+    if (last < 0 || last >= body_bytes)
+        last = body_bytes - 1;
+    if (first < 0) {
+        reply(c, "200 OK", object_headers, NULL, body_bytes);
+    } else if (first > last) {
+        reply(c, "416 Range Not Satisfiable", "", "", 0);
+    } else {
+        snprintf(headers, HEAD, PARTIAL_HEADERS, object_headers, first, last, body_bytes);
+        reply(c, "206 Partial Content", headers, NULL, last - first + 1);
+    }
+}
+
+static void reply_stats(struct connection *c) {
+    if (asprintf(&c->owned, STATS, counts.list, counts.get, counts.put, counts.copy, counts.head, counts.other) < 0)
+        err(1, "stats");
+    memset(&counts, 0, sizeof counts);
+    reply_text(c, "", c->owned);
+}
+
+static void decode(const char *from, char *value) {
+    char *last = value + VALUE - 1;
+    for (; *from && *from != '&' && value < last; from++, value++) {
+        *value = *from == '+' ? ' ' : *from;
+        if (*from == '%' && from[1] && from[2] && sscanf(from + 1, "%2hhx", (unsigned char *)value) == 1)
+            from += 2;
+    }
+    *value = 0;
+}
+
+// Whether the query has the parameter, whose decoded value goes into the VALUE bytes at `value`.
+static bool parameter(const char *query, const char *name, char *value) {
+    size_t length = strlen(name);
+    for (const char *at = query; *at; at += strspn(at, "&")) {
+        if (!strncmp(at, name, length) && strchr("=&", at[length])) {
+            decode(at + length + (at[length] == '='), value);
+            return true;
+        }
+        at += strcspn(at, "&");
+    }
+    return false;
+}
+
+static void name_key(long index, char *key) {
+    long month = 1 + index / KEYS_PER_DAY / 28;
+    long day = 1 + index / KEYS_PER_DAY % 28;
+    long file = index % KEYS_PER_DAY;
+    snprintf(key, KEY, KEY_NAME, month, day, month, day, file / 84, file * 60 / 84 % 60, index);
+}
+
+// The index of the first key that is not below `bound`, or with `after` of the first above it.
+static long find_key(const char *bound, bool after) {
+    long low = 0;
+    long high = keys;
+    while (low < high) {
+        char key[KEY];
+        long middle = (low + high) / 2;
+        name_key(middle, key);
+        int order = strcmp(key, bound);
+        if (order < 0 || (after && order == 0))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static long list_from(const char *query, const char *prefix) {
+    char value[VALUE];
+    long start = 0;
+    long prefixed = *prefix ? find_key(prefix, false) : 0;
+    if (parameter(query, "continuation-token", value))
+        start = atol(value);
+    else if (parameter(query, "start-after", value) && *value)
+        start = find_key(value, true);
+    return start > prefixed ? start : prefixed;
+}
+
+// Writes up to `limit` entries and counts them. The index of the first key that was left for later, or -1.
+static long list_entries(char *entries, long index, const char *prefix, bool delimited, int limit, int *count) {
+    char key[KEY];
+    for (; index < keys; ++*count) {
+        name_key(index, key);
+        if (strncmp(key, prefix, strlen(prefix)))
+            return -1;
+        if (*count == limit)
+            return index;
+        char *slash = delimited ? strchr(key + strlen(prefix), '/') : NULL;
+        if (slash) {
+            slash[1] = 0;
+            entries += sprintf(entries, COMMON_PREFIX, key);
+            *slash = '/' + 1;  // what follows every key of that prefix
+            index = find_key(key, false);
+        } else {
+            entries += sprintf(entries, CONTENTS, key, etag, body_bytes);
+            index++;
+        }
+    }
+    return -1;
+}
+
+static void reply_list(struct connection *c, const char *bucket, const char *query) {
+    static char entries[LIST_MAX * ENTRY];
+    char prefix[VALUE] = "", value[VALUE], token[128] = "";
+    long next = -1;
+    int count = 0;
+    counts.list++;
+    entries[0] = 0;
+    parameter(query, "prefix", prefix);
+    int limit = parameter(query, "max-keys", value) ? atoi(value) : LIST_MAX;
+    if (limit <= 0 || limit > LIST_MAX)
+        limit = LIST_MAX;
+    bool delimited = parameter(query, "delimiter", value) && *value;
+    if (!strstr(bucket, "dst"))
+        next = list_entries(entries, list_from(query, prefix), prefix, delimited, limit, &count);
+    if (next >= 0)
+        sprintf(token, TOKEN, next);
+    if (asprintf(&c->owned, LISTING, bucket, prefix, count, next < 0 ? "false" : "true", token, entries) < 0)
+        err(1, "list");
+    reply_text(c, XML_TYPE, c->owned);
+}
+
+static void answer_get(struct connection *c, const struct request *request) {
+    char value[VALUE];
+    if (!strncmp(request->bucket, "__stats", strlen("__stats")))
+        reply_stats(c);
+    else if (*request->key)
+        reply_object(c, request->first, request->last);
+    else if (parameter(request->query, "location", value))
+        reply_text(c, "", LOCATION);
+    else if (parameter(request->query, "versioning", value))
+        reply_text(c, "", VERSIONING);
+    else if (!*request->bucket)
+        reply_text(c, "", BUCKETS);
+    else
+        reply_list(c, request->bucket, request->query);
+}
+
+static void answer_head(struct connection *c, const struct request *request) {
+    counts.head++;
+    if (!*request->key)
+        reply_text(c, "x-amz-bucket-region: us-east-1\r\n", "");
+    else if (strstr(request->bucket, "dst"))
+        reply(c, "404 Not Found", "", "", 0);
+    else
+        c->head_length = snprintf(c->head, HEAD, OBJECT_HEAD, object_headers, body_bytes);
+}
+
+static void answer_put(struct connection *c, const struct request *request) {
+    counts.copy += request->copies;
+    counts.put += !request->copies;
+    reply_text(c, request->copies ? XML_TYPE : put_headers, request->copies ? copied : "");
+}
+
+static void answer_other(struct connection *c, const struct request *request, bool is_post) {
+    static const char action[] = "GetCallerIdentity";
+    char value[VALUE];
+    counts.other++;
+    if (!is_post)
+        reply_text(c, "", "");
+    else if (parameter(request->query, "uploads", value))
+        reply_text(c, "", BEGUN);
+    else if (parameter(request->query, "uploadId", value))
+        reply_text(c, "", COMPLETED);
+    else if (memmem(c->in + request->head, request->kept, action, strlen(action)))
+        reply_text(c, STS_TYPE, CALLER);
+    else
+        reply_text(c, STS_TYPE, ROLE);
+}
+
+static bool answer_request(struct connection *c, struct request *request) {
+    char *rest = c->in;
+    const char *method = strsep(&rest, " ");
+    char *path = strsep(&rest, " ");
+    if (!rest || *path++ != '/')
+        return false;
+    char *query = path;
+    path = strsep(&query, "?");
+    request->query = query ? query : "";
+    request->bucket = strsep(&path, "/");
+    request->key = path ? path : "";
+    if (!strcmp(method, "GET"))
+        answer_get(c, request);
+    else if (!strcmp(method, "HEAD"))
+        answer_head(c, request);
+    else if (!strcmp(method, "PUT"))
+        answer_put(c, request);
+    else
+        answer_other(c, request, !strcmp(method, "POST"));
+    return true;
+}
+
+// The value if the line is a header of this name, given in lower case with its colon; else NULL.
+static const char *value_of(const char *line, const char *name) {
+    size_t length = strlen(name);
+    if ((line[0] | 0x20) != name[0] || strncasecmp(line, name, length))
+        return NULL;
+    return line + length + strspn(line + length, " \t");
+}
+
+// Takes in the head, if all of it has come. A body that does not fit the buffer begins to be dropped; one that the
+// client holds back until it is told to go on is asked for.
+static bool read_head(struct connection *c, struct request *request) {
+    char *end = memmem(c->in, c->in_length, "\r\n\r\n", 4);
+    if (!end)
+        return false;
+    *request = (struct request){.head = end + 4 - c->in, .first = -1, .last = -1};
+    end[2] = 0;
+    size_t body = 0;
+    bool expects = false;
+    for (const char *line = strchr(c->in, '\n'); line; line = strchr(line, '\n')) {
+        const char *value;
+        line++;
+        if ((value = value_of(line, "content-length:")))
+            body = strtoul(value, NULL, 10);
+        else if (value_of(line, "x-amz-copy-source:"))
+            request->copies = true;
+        else if ((value = value_of(line, "expect:")))
+            expects = !strncmp(value, "100", 3);
+        else if ((value = value_of(line, "range:")))
+            sscanf(value, "bytes=%ld-%ld", &request->first, &request->last);
+    }
+    if (expects && body && c->in_length == request->head)
+        c->head_length = sprintf(c->head, "HTTP/1.1 100 Continue\r\n\r\n");
+    if (body <= IN_ROOM - request->head) {
+        request->kept = body;
+    } else {
+        request->unread = body - (c->in_length - request->head);
+        c->in_length = request->head;
+    }
+    return true;
+}
+
+// WRITING if there is something to send, READING if more of the request must come first.
+static enum state take_request(struct connection *c, struct request *request) {
+    if (!request->head && !read_head(c, request))
+        return c->in_length == IN_ROOM ? GONE : READING;
+    if (c->head_length)
+        return WRITING;
+    size_t whole = request->head + request->kept;
+    if (request->unread || c->in_length < whole)
+        return READING;
+    if (!answer_request(c, request))
+        return GONE;
+    c->in_length -= whole;
+    memmove(c->in, c->in + whole, c->in_length);
+    request->head = 0;
+    return WRITING;
+}
+
+// READING once the answer has been sent, WRITING if the socket takes no more for now.
+static enum state send_answer(struct connection *c) {
+    while (c->sent < c->head_length + c->body_length) {
+        size_t of_head = c->sent < c->head_length ? c->head_length - c->sent : 0;
+        size_t at = c->sent + of_head - c->head_length;
+        size_t left = c->body_length - at;
+        size_t into = c->body ? at : (c->canned_from + at) % PERIOD;
+        size_t run = c->body || left < BLOCK - into ? left : BLOCK - into;
+        const char *body = c->body ? c->body : canned;
+        struct iovec parts[] = {{c->head + c->head_length - of_head, of_head}, {(char *)body + into, run}};
+        ssize_t length = writev(c->fd, parts, 2);
+        if (length < 0)
+            return errno == EAGAIN ? WRITING : GONE;
+        c->sent += length;
+    }
+    free(c->owned);
+    c->owned = NULL;
+    c->sent = c->head_length = c->body_length = 0;
+    return READING;
+}
+
+// Receives once, so that connections take turns: epoll tells of what is left. False if the client has gone.
+static bool receive(struct connection *c) {
+    static char untouched[DISCARD];
+    size_t unread = c->request.unread;
+    ssize_t length = unread ? recv(c->fd, untouched, unread < DISCARD ? unread : DISCARD, MSG_TRUNC)  // drops: tcp(7)
+                            : recv(c->fd, c->in + c->in_length, IN_ROOM - c->in_length, 0);
+    if (length <= 0)
+        return length < 0 && errno == EAGAIN;
+    if (unread)
+        c->request.unread -= length;
+    else
+        c->in_length += length;
+    return true;
+}
+
+static void watch(int operation, int fd, uint32_t events, void *what) {
+    struct epoll_event event = {.events = events, .data.ptr = what};
+    if (epoll_ctl(epoll, operation, fd, &event))
+        err(1, "epoll_ctl");
+}
+
+static void serve(struct connection *c) {
+    enum state state = c->state == READING && !receive(c) ? GONE : send_answer(c);
+    while (state == READING && (state = take_request(c, &c->request)) == WRITING)
+        state = send_answer(c);
+    if (state == GONE) {
+        close(c->fd);
+        free(c->in);
+        free(c->owned);
+        free(c);
+    } else if (state != c->state) {
+        watch(EPOLL_CTL_MOD, c->fd, state == WRITING ? EPOLLOUT : EPOLLIN, c);
+        c->state = state;
+    }
+}
+
+static void accept_all(int listener) {
+    int on = 1;
+    int fd;
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        struct connection *c = calloc(1, sizeof *c);
+        if (!c || !(c->in = malloc(IN_ROOM)))
+            err(1, "connection");
+        c->fd = fd;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        watch(EPOLL_CTL_ADD, fd, EPOLLIN, c);
+    }
+}
+
+static int listen_on(int port) {
+    int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1024))
+        err(1, "port %d", port);
+    return listener;
+}
+
+static void prepare_answers(void) {
+    for (size_t index = 0; index < BLOCK; index++)
+        canned[index] = (char)(index * 7 + 13);
+    snprintf(object_headers, sizeof object_headers, OBJECT_HEADERS, etag);
+    snprintf(put_headers, sizeof put_headers, "ETag: \"%s\"\r\n", etag);
+    snprintf(copied, sizeof copied, COPIED, etag);
+}
+
+int main(int count, char **arguments) {
+    if (count < 4 || (count > 4 && strlen(arguments[4]) > ETAG_MAX))
+        errx(2, "usage: %s PORT KEYS BODYBYTES [ETAG]", arguments[0]);
+    keys = atol(arguments[2]);
+    body_bytes = atol(arguments[3]);
+    if (count > 4)
+        etag = arguments[4];
+    signal(SIGPIPE, SIG_IGN);
+    prepare_answers();
+    int listener = listen_on(atoi(arguments[1]));
+    epoll = epoll_create1(0);
+    watch(EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+    for (;;) {
+        struct epoll_event events[EVENTS];
+        int ready = epoll_wait(epoll, events, EVENTS, -1);
+        for (int index = 0; index < ready; index++) {
+            if (events[index].data.ptr)
+                serve(events[index].data.ptr);
+            else
+                accept_all(listener);
+        }
+    }
+}
