@@ -34,6 +34,7 @@ from servers import seaweed_server  # noqa: E402
 
 BIN = Path(os.environ.get("BENCH_BIN", Path(sys.executable).parent))
 ACCOUNT, CONSUMER = "111122223333", "222222222222"
+LARGE_BYTES = 50 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def responder(folder: Path, objects: int, size: int) -> Iterator[str]:
     """The responder with so many objects of one size; its URL."""
+    folder.mkdir(exist_ok=True)
     program = folder / "responder"
-    subprocess.run(["cc", "-O2", "-w", "-o", program, HERE / "responder.c"], check=True)
+    subprocess.run(["cc", "-O2", "-o", program, HERE / "responder.c"], check=True)
     etag = hashlib.md5(
         bytes((index * 7 + 13) & 255 for index in range(min(size, 256))) * (size // 256) or b""
     ).hexdigest()
@@ -155,6 +157,15 @@ def syncd(
     command = [str(BIN / "syncd"), *verb, "--json", "--config", str(home / "syncd.toml")]
     fresh = home / "state" if verb[0] == "catch-up" else None
     return Contender(name, command, fresh=fresh)
+
+
+def streaming(folder: Path, url: str, *, keys: tuple[str, str] | None = None) -> list[Contender]:
+    """Ours with one worker and with two."""
+    verb = ["catch-up", "--from", "2026-01-01"]
+    return [
+        syncd(folder, url, f"syncd stream, {workers}", copy="stream", workers=number, verb=verb, keys=keys)
+        for number, workers in ((1, "one worker"), (2, "two workers"))
+    ]
 
 
 def peers(url: str, *, destination: str = "dst", keys: tuple[str, str] = ("AKX", "s")) -> dict[str, Contender]:
@@ -249,11 +260,7 @@ def small_objects(folder: Path, *, objects: int, rounds: int, with_slow: bool) -
         ours[0].run()
         print(f"requests of one run: {counted(url)}")
 
-        ours = [
-            syncd(folder, url, "syncd stream, one worker", copy="stream", workers=1, verb=verb),
-            syncd(folder, url, "syncd stream, two workers", copy="stream", workers=2, verb=verb),
-        ]
-        contenders = [*ours, theirs["rclone, two remotes"]]
+        contenders = [*streaming(folder, url), theirs["rclone, two remotes"]]
         alternate(contenders, rounds)
         table(
             f"Streaming between two credentials, {objects:,} objects of 2 KB",
@@ -262,17 +269,16 @@ def small_objects(folder: Path, *, objects: int, rounds: int, with_slow: bool) -
             objects,
         )
         counted(url)
-        ours[0].run()
+        contenders[0].run()
         print(f"requests of one run: {counted(url)}")
 
 
 def large_objects(folder: Path, *, objects: int, rounds: int) -> None:
-    verb = ["catch-up", "--from", "2026-01-01"]
-    with responder(folder, objects, 50 * 1024 * 1024) as url:
-        ours = syncd(folder, url, "syncd stream, 50 MB", copy="stream", workers=1, verb=verb)
-        theirs = peers(url)["rclone, two remotes"]
-        alternate([ours, theirs], rounds)
-        table(f"Streaming {objects} objects of 50 MB", [ours, theirs], theirs, objects)
+    """What of the clients' own cost decides: rclone hashes nothing, we hash every byte."""
+    with responder(folder, objects, LARGE_BYTES) as url:
+        contenders = [*streaming(folder, url), peers(url)["rclone, two remotes"]]
+        alternate(contenders, rounds)
+        table(f"Streaming {objects} objects of 50 MB", contenders, contenders[-1], objects)
 
 
 def idle_tick(folder: Path, *, objects: int, rounds: int) -> None:
@@ -293,49 +299,43 @@ def idle_tick(folder: Path, *, objects: int, rounds: int) -> None:
             print(f"{contender.name:34}{contender.median('cpu_seconds'):>8.2f}{found['list']:>8}{others:>16}")
 
 
-def real_store(folder: Path, *, objects: int, rounds: int) -> None:
+def real_store(folder: Path, *, objects: int, size: int, what: str, rounds: int) -> None:
     """The same against SeaweedFS, which stores what it is given: it is the bottleneck, and the figures say so."""
     with seaweed_server() as server:
-        keys = {"aws_access_key_id": server.access_key_id, "aws_secret_access_key": server.secret_access_key}
+        pair = (server.access_key_id, server.secret_access_key)
+        keys = {"aws_access_key_id": pair[0], "aws_secret_access_key": pair[1]}
         client = boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **keys)
         for bucket in ("src", "dst"):
             client.create_bucket(Bucket=bucket)
         shard = f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2026/01/01"
+        body = os.urandom(size)
         for number in range(objects):
             name = f"{ACCOUNT}_CloudTrail_us-east-1_20260101T{number % 24:02}00Z_{number:016}.json.gz"
-            client.put_object(Bucket="src", Key=f"{shard}/{name}", Body=bytes(2048))
-        ours = syncd(
-            folder,
-            server.url,
-            "syncd stream, SeaweedFS",
-            copy="stream",
-            workers=1,
-            verb=["catch-up", "--from", "2026-01-01"],
-            keys=(server.access_key_id, server.secret_access_key),
-        )
-        theirs = peers(server.url, keys=(server.access_key_id, server.secret_access_key))["rclone, two remotes"]
+            client.put_object(Bucket="src", Key=f"{shard}/{name}", Body=body)
+        contenders = [*streaming(folder, server.url, keys=pair), peers(server.url, keys=pair)["rclone, two remotes"]]
         for _ in range(rounds):
-            for contender in (ours, theirs):
+            for contender in contenders:
                 for page in client.get_paginator("list_objects_v2").paginate(Bucket="dst"):
                     for item in page.get("Contents", []):
                         client.delete_object(Bucket="dst", Key=item["Key"])
                 contender.run()
         client.close()
-        table(f"Streaming {objects:,} objects of 2 KB on a real store, SeaweedFS", [ours, theirs], theirs, objects)
+        title = f"Streaming {objects:,} objects of {what} on a real store, SeaweedFS"
+        table(title, contenders, contenders[-1], objects)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
+    many, rounds = (8_000, 1) if quick else (40_000, 3)
     with tempfile.TemporaryDirectory(prefix="syncd-bench-") as name:
-        folder = Path(name)
-        small_objects(folder, objects=8_000 if quick else 40_000, rounds=2 if quick else 5, with_slow=not quick)
-        large_objects(folder, objects=20, rounds=1 if quick else 3)
-        (folder / "idle").mkdir()
-        idle_tick(folder / "idle", objects=8_000 if quick else 40_000, rounds=1 if quick else 3)
-        (folder / "store").mkdir()
-        real_store(folder / "store", objects=1_000, rounds=1 if quick else 3)
+        tables = iter(Path(name) / f"table-{number}" for number in range(5))
+        small_objects(next(tables), objects=many, rounds=2 if quick else 5, with_slow=not quick)
+        large_objects(next(tables), objects=20 if quick else 60, rounds=rounds)
+        idle_tick(next(tables), objects=many, rounds=rounds)
+        real_store(next(tables), objects=1_000, size=2048, what="2 KB", rounds=rounds)
+        real_store(next(tables), objects=20, size=LARGE_BYTES, what="50 MB", rounds=rounds)
 
 
 if __name__ == "__main__":

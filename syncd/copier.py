@@ -5,6 +5,7 @@ copies, renews credentials and hands over outcomes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
 from time import monotonic
@@ -18,6 +19,8 @@ from syncd.terms import Steps
 from syncd.throttle import Throttle
 from syncd.transport import Credentials
 
+# To hash a body of this size takes longer than to hand it to another thread.
+ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 
@@ -79,12 +82,15 @@ class Engine:
         held_bytes: Callable[[int], int],
         throttle: Throttle | None = None,
         is_woken: bool = False,
+        aside: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         """`begin` makes the generator of a copy; `held_bytes` is what one of an object of so many bytes holds at a time.
 
         `in_flight` and `memory_bytes` say how much there may be at once, and may say something else at another time. Where
-        `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`.
+        `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`. `aside` has
+        something done on another thread: the next step of a copy whose answer is large.
         """
+        self._aside = aside
         self._is_woken = is_woken
         self._throttle = throttle or Throttle((), (), requests_a_copy=1)
         self._ends = ends
@@ -212,6 +218,9 @@ class Engine:
                 self._events.put((task, request, credentials))
             else:
                 task.renewals = 0
-                self._step(task, answer)
+                if self._aside is not None and len(answer.body) >= ASIDE_BYTES:
+                    self._aside(partial(self._step, task, answer))
+                else:
+                    self._step(task, answer)
 
         self._ends[request.side].send(request, on_answer)

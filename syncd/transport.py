@@ -22,7 +22,8 @@ DEADLINE_SECONDS = 60.0
 SLOWEST_BYTES_PER_SECOND = 256 * 1024
 # The runtime opens 2.5 connections for each of these: fewer than `engine.in_flight`, and they would be the bound.
 _THROUGHPUT_GBPS = 100.0
-_RUNTIME_MEMORY_BYTES = 1024**3
+# What bodies take up is bounded where copies begin; the runtime's own bound must not be the narrower one.
+_RUNTIME_MEMORY_BYTES = 1024**4
 # Each request has its five retries to itself. By default all to one host share a quota of a hundred, and a burst of 503s,
 # which is how S3 says that it is making room, would fail most of what is in flight.
 _RETRIES = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.EXPONENTIAL_BACKOFF)
@@ -97,11 +98,14 @@ class Transport:
             path = f"{path}?{request.query}"
         moved_bytes = len(request.body) + request.expected_bytes
         allowed_seconds = self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
+        # A range is read into a buffer of its size; for a request of no particular type it grows by copying.
+        is_part = request.operation == "GetObject" and any(name == "range" for name, _ in request.headers)
         flight = _Flight(self._flights, request.operation, on_answer, allowed_seconds)
         flight.depart(
             self._client(address).make_request(
-                type=s3.S3RequestType.DEFAULT,
+                type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
+                part_size=request.expected_bytes if is_part else None,
                 request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
                 signing_config=self._signing_config(credentials, address.region),
                 on_headers=None if request.operation in _HEADERS_UNREAD else flight.on_headers,

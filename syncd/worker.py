@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
@@ -143,6 +144,7 @@ class _Channel:
             held_bytes=self._order.terms.held_bytes,
             throttle=self._office.throttle(self._order),
             is_woken=True,
+            aside=self._office.aside,
         )
         self._engine = engine
         results: list[Result] = []
@@ -186,8 +188,10 @@ class _Channel:
 class Worker:
     """The process: reads what the parent says, until it says nothing more."""
 
-    def __init__(self, connection: Connection, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: Limits, *, cores: Collection[int]) -> None:
+        """`cores` are those on which large bodies may be hashed: without Python's lock, so that it moves nowhere."""
         self._connection = connection
+        self._hashing = ThreadPoolExecutor(1, "hashing", initializer=os.sched_setaffinity, initargs=(0, cores))
         self._sending = Lock()
         self._limits = limits
         self._channels: dict[int, _Channel] = {}
@@ -224,6 +228,10 @@ class Worker:
             [*self._bytes, *_bucket(order.bytes_per_second)],
             requests_a_copy=order.requests_a_copy,
         )
+
+    def aside(self, step: Callable[[], None]) -> None:
+        """Have a step of a copy done that hashes much, while the requests of others go on."""
+        self._hashing.submit(step)
 
     def send(self, message: tuple[Any, ...]) -> None:
         """To the parent; what cannot be sent has nobody to read it."""
@@ -273,12 +281,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Those are the parent's, which ends the worker when it is done with it.
         signal.signal(number, signal.SIG_IGN)
+    cores = os.sched_getaffinity(0)
     if core >= 0:
         os.sched_setaffinity(0, {core})
     # Copies make no cycles, and looking for some among a thousand requests in flight takes a tenth of a copy's time.
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-    Worker(Connection(descriptor), Limits(*json.loads(sys.argv[3]))).serve()
+    Worker(Connection(descriptor), Limits(*json.loads(sys.argv[3])), cores=cores).serve()
 
 
 if __name__ == "__main__":
