@@ -12,9 +12,9 @@ from syncd.checks import Check, JobChecks, Status, not_tried
 from syncd.config import Configuration, Job
 from syncd.ends import End, Principal
 from syncd.errors import JobFailed
+from syncd.installation import Installation, end_of
 from syncd.remedies import Remedies
 from syncd.s3 import Side
-from syncd.wiring import Installation, end_of
 
 CONFIGURATION = "configuration"
 JOBS_AT_A_TIME = 8

@@ -11,12 +11,12 @@ from syncd.config import Job, Role
 from syncd.ends import Principal
 from syncd.errors import JobFailed
 from syncd.identity import ConsumerPrincipal
+from syncd.installation import Installation, end_of
 from syncd.probing import FixedPrincipal, ask, bucket_request
 from syncd.remedies import Remedies
 from syncd.s3 import Side
 from syncd.session_policy import session_policy
 from syncd.transport import Credentials
-from syncd.wiring import Installation, end_of
 
 CLOCK, IDENTITY, ASSUME_ROLE, EXTERNAL_ID = "clock", "identity", "assume-role", "external-id"
 # AWS refuses what is signed 15 minutes off at S3 and 5 minutes off elsewhere (SigV4, "Handling dates").

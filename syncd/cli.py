@@ -16,10 +16,11 @@ from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job
 from syncd.errors import ConfigError, LedgerError, SyncdError
+from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.model import Window
 from syncd.report import DONE, FAILED, USAGE
-from syncd.wiring import CATCH_UP, TICK, Installation, Request
+from syncd.run import CATCH_UP, TICK, Request
 
 app = typer.Typer(
     help="Replicates CloudTrail logs into each consumer account, without gaps and with proof.",

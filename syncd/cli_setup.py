@@ -21,8 +21,8 @@ from syncd import (
     session,
 )
 from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, job_names, load
+from syncd.installation import Installation
 from syncd.report import FAILED, USAGE
-from syncd.wiring import Installation
 
 app = typer.Typer()
 

@@ -19,6 +19,7 @@ from syncd.config import Configuration
 from syncd.errors import ConfigError
 from syncd.gauges import Gauges
 from syncd.heartbeat import Heartbeat
+from syncd.installation import Installation
 from syncd.reload import Watch, difference, reread
 from syncd.report import DONE, STATE_UNWRITABLE
 from syncd.roster import Roster
@@ -27,7 +28,6 @@ from syncd.site import Site
 from syncd.ticker import Parts, Ticker
 from syncd.vigil import Vigil
 from syncd.webserver import WebServer
-from syncd.wiring import Installation
 
 LOOK_SECONDS = 1.0
 POLL_SECONDS = 0.1

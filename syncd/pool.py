@@ -4,19 +4,12 @@ One pool serves all jobs of a process. A batch of transfers goes to the worker t
 and bytes reckoned together.
 """
 
-import json
 import os
-import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import count
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import send_handle
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic
 from typing import Any
 
@@ -27,6 +20,7 @@ from syncd.model import Mode, Outcome, Transfer
 from syncd.orders import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.s3 import Side
 from syncd.transport import DEADLINE_SECONDS, Credentials
+from syncd.worker_process import WorkerProcess
 
 # At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
@@ -36,63 +30,6 @@ WEIGHT_A_MESSAGE = 32
 _BYTES_A_WEIGHT = 64 * 1024
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
-# Bodies of megabytes come and go: memory that the C library gave back to the system each time would be mapped, faulted in
-# page by page and cleared each time, an eighth of what a copy in parts takes. One arena is enough for one core.
-_MALLOC = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
-    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
-    "MALLOC_TOP_PAD_": str(16 * 1024**2),
-}
-_DIED = "a copy worker ended unexpectedly"
-
-
-class _Process:
-    """One worker process, and the thread that reads what it says."""
-
-    def __init__(self, core: int, limits: Limits) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-P", "-m", "syncd.worker", str(theirs.fileno()), str(core), json.dumps(limits)]
-            self.process = subprocess.Popen(  # noqa: S603
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**_MALLOC, **os.environ}
-            )
-        self._connection = Connection(ours.detach())
-        self._sending = Lock()
-        self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
-        self.is_alive = True
-        Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
-
-    def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
-        self._inboxes[channel] = inbox
-        with self._sending, suppress(OSError):
-            self._connection.send((orders.OPEN, channel, opening))
-            for descriptor in locks:
-                send_handle(self._connection, descriptor, self.process.pid)
-
-    def send(self, *message: Any) -> None:
-        # A worker that cannot be reached has ended, and the thread that reads has told everybody.
-        with self._sending, suppress(OSError):
-            self._connection.send(message)
-
-    def forget(self, channel: int) -> None:
-        self._inboxes.pop(channel, None)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def _read(self) -> None:
-        with suppress(EOFError, OSError):
-            while True:
-                message = self._connection.recv()
-                inbox = self._inboxes.get(message[1])
-                if inbox is not None:
-                    inbox.put((self, *message))
-        self.is_alive = False
-        for channel, inbox in list(self._inboxes.items()):
-            inbox.put((self, orders.CLOSED, channel, None, _DIED))
-        self._connection.close()
 
 
 class WorkerPool:
@@ -119,7 +56,7 @@ class WorkerPool:
             None if bytes_per_second is None else bytes_per_second / workers,
             deadline_seconds,
         )
-        self._processes: list[_Process] = []
+        self._processes: list[WorkerProcess] = []
         self._guard = Lock()
         self._channels = count(1)
 
@@ -129,7 +66,7 @@ class WorkerPool:
         """What copies one job's transfers. `locks` are descriptors that must not be free while a worker lives."""
         return PooledCopier(self, order, principals, requests, locks)
 
-    def processes(self) -> list[_Process]:
+    def processes(self) -> list[WorkerProcess]:
         """All workers, those that have ended replaced."""
         cores = sorted(os.sched_getaffinity(0))
         with self._guard:
@@ -137,7 +74,7 @@ class WorkerPool:
             while len(self._processes) < self._workers:
                 # The last core first: the first one is where most else of a machine runs.
                 core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
-                self._processes.append(_Process(core, self._limits))
+                self._processes.append(WorkerProcess(core, self._limits))
             return list(self._processes)
 
     def next_channel(self) -> int:
@@ -156,11 +93,11 @@ class WorkerPool:
 class _Conversation:
     """What is under way with the workers for one call of `copy_all`."""
 
-    def __init__(self, processes: list[_Process], channel: int) -> None:
+    def __init__(self, processes: list[WorkerProcess], channel: int) -> None:
         self.channel = channel
         self.inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-        self.out: dict[int, tuple[Transfer, _Process]] = {}
-        self.load: dict[_Process, int] = dict.fromkeys(processes, 0)
+        self.out: dict[int, tuple[Transfer, WorkerProcess]] = {}
+        self.load: dict[WorkerProcess, int] = dict.fromkeys(processes, 0)
         self.numbers = count()
         self.is_exhausted = False
         self.is_stopped = False
@@ -289,7 +226,7 @@ class PooledCopier:
         except Empty:
             return
 
-    def _heard(self, talk: _Conversation, process: _Process, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
+    def _heard(self, talk: _Conversation, process: WorkerProcess, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
         match word:
             case orders.OUTCOMES:
                 results, requests = facts
@@ -303,7 +240,9 @@ class PooledCopier:
             case orders.CLOSED:
                 self._closed(talk, process, *facts)
 
-    def _closed(self, talk: _Conversation, process: _Process, facts: tuple[str, str, str] | None, broken: str) -> None:
+    def _closed(
+        self, talk: _Conversation, process: WorkerProcess, facts: tuple[str, str, str] | None, broken: str
+    ) -> None:
         process.forget(talk.channel)
         talk.load.pop(process, None)
         talk.out = {number: entry for number, entry in talk.out.items() if entry[1] is not process}

@@ -13,11 +13,13 @@ from syncd import aws_names
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job
 from syncd.errors import ConfigError, Problem
+from syncd.installation import Installation
 from syncd.model import TickReport
 from syncd.planning import PlannedCopies
 from syncd.recorder import Recorder
 from syncd.report import exit_code, report_document
-from syncd.wiring import Installation, Request, plan_job, run_job
+from syncd.run import Request
+from syncd.wiring import plan_job, run_job
 from syncd.wording import shown
 
 JOBS_AT_A_TIME = 8

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from syncd import configfile, failures, session
 from syncd.compare import differences, stored
 from syncd.model import TickReport
+from syncd.run import Request
 from syncd.samples import SampleObject, TrailSpec, late_log, trail
-from syncd.wiring import Request
 from syncd.world import (
     ACCOUNT_A,
     ACCOUNT_B,

@@ -11,12 +11,14 @@ from syncd.config import Job
 from syncd.errors import LedgerError
 from syncd.flights import Flight, Flights
 from syncd.gauges import Gauges
+from syncd.installation import Installation
 from syncd.metrics import Metrics
 from syncd.model import TickReport
 from syncd.pauses import Pauses, is_role_refusal
 from syncd.report import utc
+from syncd.run import TICK, Request
 from syncd.standing import Standing, promise_of, read_standing
-from syncd.wiring import TICK, Installation, Request, run_job
+from syncd.wiring import run_job
 
 _TICK = Request(kind=TICK, is_patient=True)
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from syncd.config import Job
 from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
+from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
 from syncd.scope import replica_of
-from syncd.wiring import Installation, rebuild_job
+from syncd.wiring import rebuild_job
 
 
 def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:

@@ -1,103 +1,26 @@
-"""Puts a tick together: the one place where adapters meet."""
+"""Ticks, catch-ups, plans and rebuilds of one job, each under the locks it needs."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from threading import Event
-from typing import Any
 
 from syncd import events, failures
-from syncd.closing import horizon
-from syncd.cloudtrail import EVERY
-from syncd.config import Configuration, Job, Settings
-from syncd.copies import Copies, ways_of
-from syncd.endpoints import bucket_address
-from syncd.ends import End, Principal
-from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
-from syncd.identity import Identities
-from syncd.ledger import Ledger, LedgerFile, Reader
-from syncd.lock import Locks
-from syncd.model import JobError, TickReport, Window
-from syncd.modes import ModalCopier
-from syncd.planning import ForgivingLister, PlanLedger, PlannedCopies, planned_way
-from syncd.pool import WorkerPool
-from syncd.ports import Copier, Ports
-from syncd.ports import Ledger as LedgerPort
+from syncd.config import Job
+from syncd.copies import ways_of
+from syncd.errors import AlreadyRunning, LedgerError
+from syncd.installation import Installation
+from syncd.ledger import Reader
+from syncd.model import JobError, TickReport
+from syncd.planning import PlanLedger, PlannedCopies, planned_way
 from syncd.pricing import estimate, requests_of
 from syncd.recorder import Recorder
 from syncd.report import report_document
-from syncd.s3 import Address, Side
-from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
-from syncd.session_policy import copy_policy, session_policy
-from syncd.source import BucketLister
-from syncd.survey import Survey, survey
-from syncd.task import Task
+from syncd.run import CATCH_UP, TICK, Request, Run
+from syncd.scope import replica_of
+from syncd.survey import Survey
 from syncd.terms import Bounds
-from syncd.tick import Tick
-from syncd.transport import Transport
 
-TICK = "tick"
-CATCH_UP = "catch-up"
 FAILURES_TOLD = 20
 OBJECTS_THAT_TELL = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What somebody asks of a job: a tick, a catch-up of a window, or a plan of either."""
-
-    kind: str = TICK
-    window: Window | None = None
-    accounts: Sequence[str] = (EVERY,)
-    regions: Sequence[str] = (EVERY,)
-    is_patient: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What all jobs of a process share."""
-
-    settings: Settings
-    now: Callable[[], float]
-    tell: Callable[..., None]
-    transport: Transport
-    identities: Identities
-    ledger_file: LedgerFile
-    locks: Locks
-    pool: WorkerPool
-    addresses: dict[tuple[object, ...], Address] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
-        """For a configuration."""
-        settings = configuration.settings
-        engine = settings.engine
-        return cls(
-            settings,
-            now,
-            tell,
-            Transport(),
-            Identities(now=now),
-            LedgerFile(settings.state_dir, now=now),
-            Locks(settings.state_dir),
-            WorkerPool(
-                workers=engine.workers,
-                confine=engine.confine,
-                in_flight=engine.in_flight,
-                memory_bytes=engine.memory,
-                requests_per_second=engine.requests_per_second,
-                bytes_per_second=engine.bytes_per_second,
-            ),
-        )
-
-    def abandon(self) -> None:
-        """Give up everything that is in flight, now."""
-        self.transport.abandon()
-        self.pool.close()
-
-    def close(self) -> None:
-        """End the workers, which are idle by now."""
-        self.pool.close()
 
 
 def run_job(
@@ -112,7 +35,7 @@ def run_job(
 
     Nothing that is wrong with the job or its state is raised: it is in the report.
     """
-    run = _Run(job, request, installation, stop, on_progress)
+    run = Run(job, request, installation, stop, on_progress)
     locks = installation.locks
     try:
         with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name) as lock:
@@ -135,7 +58,7 @@ def plan_job(
     Nothing that is wrong with the job or its state is raised: it is in the report.
     """
     copies = PlannedCopies()
-    run = _Run(job, request, installation, stop, lambda _: None)
+    run = Run(job, request, installation, stop, lambda _: None)
     try:
         with installation.ledger_file.open_readonly() as reader:
             view = reader.view(replica_of(job))
@@ -157,23 +80,6 @@ def plan_job(
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
 
 
-def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> End:
-    """One end of a job, as this principal reaches it; what it sends is counted in `requests`."""
-    endpoints, source, destination = job.endpoints, job.source, job.destination
-    bucket, owner, region, endpoint = {
-        Side.SOURCE: (source.bucket, source.account_id, source.region, endpoints.s3),
-        Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
-    }[side]
-    session = installation.identities.session(job.consumer)
-    # To ask botocore costs a client, which is half of what an idle tick costs.
-    key = (bucket, region, endpoint, endpoints.path_style, session)
-    address = installation.addresses.get(key)
-    if address is None:
-        address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
-        installation.addresses[key] = address
-    return End(bucket, owner, address, principal, installation.transport, requests)
-
-
 def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> Survey:
     """Forget what is remembered of a job, and read from the destination what a tick needs.
 
@@ -182,7 +88,7 @@ def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> Survey:
         JobFailed: a listing was refused or cannot be had; the next tick goes on with it.
         LedgerError: the state cannot be used.
     """
-    run = _Run(job, Request(kind=TICK), installation, stop, lambda _: None)
+    run = Run(job, Request(kind=TICK), installation, stop, lambda _: None)
     with installation.locks.tick(job.name), installation.locks.catch_up(job.name):
         return run.rebuild()
 
@@ -192,170 +98,6 @@ def _measured_rate(reader: Reader, job: str) -> float | None:
     reports = [tick.report for tick in reader.ticks(job, 50)]
     rates = [report.copied / report.duration_seconds for report in reports if report.copied >= OBJECTS_THAT_TELL]
     return max(rates, default=None)
-
-
-class _Run:
-    """One request of one job on its way through the adapters."""
-
-    def __init__(
-        self,
-        job: Job,
-        request: Request,
-        installation: Installation,
-        stop: Event,
-        on_progress: Callable[[Recorder], None],
-    ) -> None:
-        self._job = job
-        self._request = request
-        self._installation = installation
-        self._stop = stop
-        self._on_progress = on_progress
-        self._began_at = installation.now()
-        self._was_here = installation.locks.has_been(job.name)
-        self._requests: Counter[str] = Counter()
-        self._locks: tuple[int, ...] = ()
-        self._tick: Tick | None = None
-        self._rebuilt: dict[str, Any] | None = None
-
-    def with_ledger(self, lock: int) -> TickReport:
-        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once.
-
-        `lock` is the descriptor of the job's lock, which the workers hold too.
-        """
-        self._locks = (lock,)
-        try:
-            return self._against_state_file()
-        except LedgerCorrupt as error:
-            aside = self._installation.ledger_file.move_aside()
-            self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error))
-            return self._against_state_file()
-
-    def _against_state_file(self) -> TickReport:
-        with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            if ledger.moved_aside is not None:
-                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside))
-            self._tell_moved(ledger)
-            report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
-            ledger.record_tick(report, kind=self._request.kind)
-            self._tell_rebuilt()
-            return report
-
-    def rebuild(self) -> Survey:
-        """Forget, and ask the destination."""
-        with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            self._tell_moved(ledger)
-            ledger.forget()
-            ports = self._ports(ledger, lambda *_: PlannedCopies())
-            recorder = Recorder(ledger, now=self._installation.now, stamp=layout_of(self._job).stamp)
-            found = survey(self._task(), ports, began_at=self._began_at, recorder=recorder)
-            self._tell_rebuilt()
-            return found
-
-    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
-        """Assume the role, and do it."""
-        try:
-            ports = self._ports(ledger, copier)
-        except JobFailed as error:
-            failed = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
-            complete = horizon(self._task(), ledger)
-            return replace(failed, complete_from=complete[0], complete_until=complete[1])
-        self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
-        return replace(self._tick.run(), requests=dict(sorted(self._requests.items())))
-
-    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
-        job, installation = self._job, self._installation
-        source, destination = self._ends()
-        return Ports(
-            source=BucketLister(source, Side.SOURCE, now=installation.now),
-            source_bucket=job.source.bucket,
-            destination=ForgivingLister(BucketLister(destination, Side.DESTINATION, now=installation.now), self._tell),
-            copier=copier(source, destination),
-            ledger=ledger,
-            now=installation.now,
-            tell=self._tell,
-        )
-
-    def _task(self) -> Task:
-        job, request = self._job, self._request
-        return Task(
-            job=job.name,
-            scope=scope_of(job),
-            shard=shard_of(job),
-            layout=layout_of(job),
-            destination_prefix=job.destination.prefix,
-            pace=pace_of(job),
-            start=start_of(job),
-            window=request.window,
-            accounts=request.accounts,
-            regions=request.regions,
-            was_here=self._was_here,
-            is_patient=request.is_patient,
-            objective=job.objective_effective.total_seconds(),
-        )
-
-    def _ends(self) -> tuple[End, End]:
-        job, installation = self._job, self._installation
-        identities = installation.identities
-        consumer = identities.consumer(job, count=self._count)
-        reader: Principal = consumer
-        if job.source.role is not None:
-            policy = session_policy(job)
-            reader = identities.role(job, job.source.role, consumer, policy=policy, count=self._count)
-        source = end_of(job, Side.SOURCE, reader, installation, self._requests)
-        return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
-
-    def _copier(self, source: End, destination: End, ledger: Ledger) -> Copier:
-        copies = Copies(
-            job=self._job,
-            limits=self._installation.settings.engine,
-            pool=self._installation.pool,
-            source=source,
-            destination=destination,
-            locks=self._locks,
-            requests=self._requests,
-            role_writer=self._role_writer,
-        )
-        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._tell)
-
-    def _role_writer(self) -> Principal:
-        job, identities = self._job, self._installation.identities
-        assert job.source.role is not None
-        consumer = identities.consumer(job, count=self._count)
-        return identities.role(job, job.source.role, consumer, policy=copy_policy(job), count=self._count)
-
-    def ended(self, outcome: str, error: JobError) -> TickReport:
-        """A report of a run that did not get to the end of its tick, or not as far as one."""
-        requests = dict(sorted(self._requests.items()))
-        if self._tick is not None:
-            return replace(self._tick.so_far(outcome, error), requests=requests)
-        return TickReport(
-            job=self._job.name,
-            outcome=outcome,
-            requests=requests,
-            started_at=self._began_at,
-            duration_seconds=self._installation.now() - self._began_at,
-            error=error,
-        )
-
-    def _count(self, operation: str) -> None:
-        self._requests[operation] += 1
-
-    def _tell(self, event: str, **facts: Any) -> None:
-        if event == events.LEDGER_REBUILT:
-            # What a full disk keeps from being remembered is asked for again by each tick: it is told once it is kept.
-            self._rebuilt = facts
-        else:
-            self._installation.tell(event, job=self._job.name, **facts)
-
-    def _tell_moved(self, ledger: Ledger) -> None:
-        if (before := ledger.move()) is not None:
-            after = str(replica_of(self._job))
-            self._tell(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
-
-    def _tell_rebuilt(self) -> None:
-        if self._rebuilt is not None:
-            self._installation.tell(events.LEDGER_REBUILT, job=self._job.name, **self._rebuilt)
-            self._rebuilt = None
 
 
 def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:

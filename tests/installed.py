@@ -12,12 +12,14 @@ from builders import changed
 from syncd.config import Job
 from syncd.configfile import load
 from syncd.identity import Identities
+from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.model import Quarantined, TickReport
 from syncd.pool import WorkerPool
+from syncd.run import Request
 from syncd.scope import replica_of
 from syncd.transport import Transport
-from syncd.wiring import Installation, Request, run_job
+from syncd.wiring import run_job
 from syncd.world import World, write_configuration
 
 

@@ -28,8 +28,10 @@ from history import (
 
 from syncd.closing import SEAL_ROWS_A_TICK
 from syncd.configfile import load
+from syncd.installation import Installation
 from syncd.model import TickReport, Window
-from syncd.wiring import CATCH_UP, TICK, Installation, Request, run_job
+from syncd.run import CATCH_UP, TICK, Request
+from syncd.wiring import run_job
 from syncd.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID, REGION
 
 TICKS_A_DAY = 288

@@ -17,10 +17,10 @@ from syncd import events
 from syncd.board import sentence, stuck_reason
 from syncd.flights import STALLED_SECONDS, Flight, Flights
 from syncd.gauges import Gauges
+from syncd.installation import Installation
 from syncd.schedule import TICKS_AT_A_TIME
 from syncd.ticker import Parts, Ticker
 from syncd.vigil import Objectives
-from syncd.wiring import Installation
 
 GAUGES = Gauges(now=NOW, standings=())
 

@@ -19,9 +19,9 @@ from syncd.check import check_jobs
 from syncd.checks import Check, JobChecks
 from syncd.config import Job
 from syncd.embedded import ROOT_SECRET
+from syncd.installation import Installation
 from syncd.policies import PolicyDocument, documents
 from syncd.samples import TrailSpec, trail
-from syncd.wiring import Installation
 from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, REGION, TRAIL_BUCKET, root_client
 
 ROLE = "arn:aws:iam::111111111111:role/Test"

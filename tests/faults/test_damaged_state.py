@@ -11,8 +11,10 @@ import pytest
 from faulty import FaultyS3
 
 from syncd import configfile
+from syncd.installation import Installation
 from syncd.model import TickReport
-from syncd.wiring import Installation, Request, run_job
+from syncd.run import Request
+from syncd.wiring import run_job
 from syncd.world import TRAIL_BUCKET, write_configuration
 
 SHARD = "AWSLogs/222222222222/CloudTrail/us-east-1/"
