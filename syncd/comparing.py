@@ -48,7 +48,10 @@ def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) ->
     key = transfer.destination_key
     for start in range(0, size, terms.part_size):
         end = min(start + terms.part_size, size)
-        headers = (("range", f"bytes={start}-{end - 1}"), ("x-amz-expected-bucket-owner", terms.destination_owner))
+        headers = [("x-amz-expected-bucket-owner", terms.destination_owner)]
+        if end - start < size:
+            # A range that is the whole may be answered as the whole, or as a range.
+            headers.append(("range", f"bytes={start}-{end - 1}"))
         request = Request("GetObject", Side.DESTINATION, "GET", key, "", headers, expected_bytes=end - start)
         answer = yield request
         if answer.status == 404:

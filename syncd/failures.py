@@ -48,6 +48,9 @@ LEDGER_UNWRITABLE = "ledger_unwritable"
 OF_EVERY_REQUEST = frozenset({CLOCK_SKEWED, INVALID_CREDENTIALS, WRONG_SECRET})
 """What is never one object's own: whatever else this machine or these credentials sign is refused too."""
 
+OF_THE_STORE = frozenset({CONNECTION, SERVER_ERROR, SLOW_DOWN, TIMEOUT})
+"""What passes or does not, whichever object is asked for."""
+
 REMEDIES: dict[str, str] = {
     ACCESS_DENIED: (
         "add the missing permission to the policy of the principal named here, or take away the Deny that stands in its way:"
@@ -193,9 +196,11 @@ _BY_CODE = {
     "OperationAborted": CONCURRENT_WRITE,
     # The transport's own words, where no answer came.
     CONNECTION: CONNECTION,
+    SHORT_BODY: SHORT_BODY,
     TIMEOUT: TIMEOUT,
+    UNEXPECTED: UNEXPECTED,
 }
-_OWN_WORDS = frozenset({CONNECTION, TIMEOUT})
+_OWN_WORDS = frozenset({CONNECTION, SHORT_BODY, TIMEOUT, UNEXPECTED})
 
 _BY_STATUS = {
     301: WRONG_REGION,

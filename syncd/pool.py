@@ -24,7 +24,8 @@ from syncd.worker_process import WorkerProcess
 
 # At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
-# A message holds objects of this weight in all, or one that is heavier.
+# A message holds objects of about this weight in all. None weighs more: a worker with one of gigabytes still has a share
+# of what may be in flight, for small ones.
 WEIGHT_A_MESSAGE = 32
 # What a small object costs beside its bytes is what so many of them cost, where they pass through us.
 _BYTES_A_WEIGHT = 64 * 1024
@@ -101,6 +102,7 @@ class _Conversation:
         self.numbers = count()
         self.is_exhausted = False
         self.is_stopped = False
+        self.is_ended = False
         self.error: JobFailed | None = None
 
     def fail(self, error: JobFailed) -> None:
@@ -147,6 +149,8 @@ class PooledCopier:
                 if not talk.is_exhausted and len(talk.out) < OBJECTS_OUT:
                     self._hand_out(talk, transfers, held)
                     held = None
+                if talk.is_exhausted and not talk.out and not talk.is_ended:
+                    self._end(talk)
                 if not talk.load:
                     break
                 can_only_wait = talk.is_exhausted or len(talk.out) >= OBJECTS_OUT
@@ -200,12 +204,12 @@ class PooledCopier:
         if parcels:
             talk.load[process] += weight
             process.send(orders.COPY, talk.channel, parcels)
-        if talk.is_exhausted:
-            self._end(talk)
 
     def _weight(self, transfer: Transfer) -> int:
         """What it costs a worker, in small objects."""
-        return 1 if self._order.mode is Mode.SERVER_SIDE else 1 + transfer.object.size_bytes // _BYTES_A_WEIGHT
+        if self._order.mode is Mode.SERVER_SIDE:
+            return 1
+        return min(1 + transfer.object.size_bytes // _BYTES_A_WEIGHT, WEIGHT_A_MESSAGE)
 
     def _stop(self, talk: _Conversation) -> None:
         talk.is_stopped = talk.is_exhausted = True
@@ -214,6 +218,8 @@ class PooledCopier:
             process.send(orders.END, talk.channel)
 
     def _end(self, talk: _Conversation) -> None:
+        # Not before all has come back: a worker that waits for more tells at once of what has ended.
+        talk.is_ended = True
         for process in talk.load:
             process.send(orders.END, talk.channel)
 
@@ -250,8 +256,6 @@ class PooledCopier:
             talk.fail(JobFailed(*facts))
         elif broken:
             talk.fail(JobFailed(failures.WORKER_DIED, broken, failures.remedy_of(failures.WORKER_DIED)))
-        if talk.error is not None:
-            self._end(talk)
 
     def _renew(self, talk: _Conversation) -> None:
         now = monotonic()
@@ -263,7 +267,6 @@ class PooledCopier:
                 fresh = principal.refresh()
             except JobFailed as raised:
                 talk.fail(raised)
-                self._end(talk)
                 return
             self._send_credentials(talk, side, fresh)
 

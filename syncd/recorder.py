@@ -25,8 +25,8 @@ from syncd.model import (
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
 RECORD_EVERY_OBJECTS = 64
 RECORD_EVERY_SECONDS = 1.0
-# This many objects refused in a row, with none copied, are the job's misfortune and not each object's own.
-DENIED_IN_A_ROW = 100
+# This many objects refused in a row are the job's misfortune and not each object's own.
+REFUSED_IN_A_ROW = 100
 LISTED_IN_REPORT = 100
 LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2678400)
 
@@ -71,7 +71,7 @@ class Recorder:
         self._adopted: list[tuple[Shard, LogObject]] = []
         self._lateness: Counter[int] = Counter()
         self._recorded_at = now()
-        self._denied_in_a_row: list[Failed] = []
+        self._refused_in_a_row: list[Failed] = []
         self._of_the_job: Failed | None = None
         self.in_progress: set[str] = set()
         """Keys that are being copied, wait to be recorded, or have failed in this tick."""
@@ -132,11 +132,11 @@ class Recorder:
         if self._of_the_job is not None:
             refused = self._of_the_job
             raise JobFailed(refused.reason, refused.detail, failures.remedy_of(refused.reason))
-        if len(self._denied_in_a_row) >= DENIED_IN_A_ROW:
-            first = self._denied_in_a_row[0]
+        if len(self._refused_in_a_row) >= REFUSED_IN_A_ROW:
+            first = self._refused_in_a_row[0]
             raise JobFailed(
                 first.reason,
-                f"{DENIED_IN_A_ROW} objects in a row, of which the first: {first.detail}",
+                f"{REFUSED_IN_A_ROW} objects in a row, of which the first: {first.detail}",
                 failures.remedy_of(first.reason),
             )
         self.in_progress.add(transfer.object.key)
@@ -155,14 +155,14 @@ class Recorder:
             case Copied():
                 self.copied += 1
                 self.copied_bytes += item.size_bytes
-                self._denied_in_a_row.clear()
+                self._refused_in_a_row.clear()
                 if is_live:
                     self._lateness[lateness_bound(item.last_modified - self._stamp(item))] += 1
                 if counts_lag:
                     self._take_lag(max(0.0, self._now() - item.last_modified))
             case AlreadyThere():
                 self.already_there += 1
-                self._denied_in_a_row.clear()
+                self._refused_in_a_row.clear()
             case Conflict(_, detail):
                 self.conflict_count += 1
                 if len(self.conflicts) < LISTED_IN_REPORT:
@@ -185,8 +185,10 @@ class Recorder:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
         if reason in failures.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
-        if reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:
-            self._denied_in_a_row.append(outcome)
+        # Where others could be copied, what is denied may be denied of these objects alone.
+        is_denied = reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied
+        if is_denied or reason in failures.OF_THE_STORE:
+            self._refused_in_a_row.append(outcome)
 
     def record_if_due(self) -> bool:
         """Record what has gathered, when it is enough or has waited long enough; whether it was."""

@@ -1,6 +1,6 @@
 """Requests on the wire, many at a time: AWS's C runtime, one client per endpoint and region, credentials per request.
 
-The runtime retries what may pass (500, 502, 503, broken and stalled connections) up to five times with backoff; nothing
+The runtime retries what may pass (500, 502, 503, 504, broken and stalled connections) up to five times with backoff; nothing
 above it retries a request again. It resolves a client's host once, so two endpoints never share a client.
 """
 
@@ -27,6 +27,8 @@ _RUNTIME_MEMORY_BYTES = 1024**4
 # Each request has its five retries to itself. By default all to one host share a quota of a hundred, and a burst of 503s,
 # which is how S3 says that it is making room, would fail most of what is in flight.
 _RETRIES = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.EXPONENTIAL_BACKOFF)
+# Where less than this is read, there is nothing to gain by it.
+_PART_BYTES = 1024**2
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Of these only status and body tell something; handing over headers costs as much as any other part of a request.
@@ -39,6 +41,11 @@ _CODES = {
     "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, failures.TIMEOUT),
     # Sent again five times, as if another signature would help; of the answer nothing is handed over, not even its Date.
     "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
+    # What it wants to see in the answer to a range.
+    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": (0, failures.UNEXPECTED),
+    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": (0, failures.UNEXPECTED),
+    "AWS_ERROR_S3_MISSING_ETAG": (0, failures.UNEXPECTED),
+    "AWS_ERROR_DEST_COPY_TOO_SMALL": (0, failures.SHORT_BODY),
 }
 
 
@@ -99,7 +106,7 @@ class Transport:
         moved_bytes = len(request.body) + request.expected_bytes
         allowed_seconds = self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
         # A range is read into a buffer of its size; for a request of no particular type it grows by copying.
-        is_part = request.operation == "GetObject" and any(name == "range" for name, _ in request.headers)
+        is_part = request.expected_bytes >= _PART_BYTES and any(name == "range" for name, _ in request.headers)
         flight = _Flight(self._flights, request.operation, on_answer, allowed_seconds)
         flight.depart(
             self._client(address).make_request(

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
@@ -160,8 +159,8 @@ class _Channel:
         return result_of(self._numbers.pop(outcome.transfer.destination_key), outcome)
 
     def _hand_in(self, results: list[Result]) -> None:
-        requests = dict(self._requests)
-        self._requests.clear()
+        # Taken one by one, since the runtime's thread goes on counting.
+        requests = {operation: self._requests.pop(operation) for operation in list(self._requests)}
         if results or requests:
             self.send(orders.OUTCOMES, list(results), requests)
         results.clear()
@@ -191,7 +190,8 @@ class Worker:
     def __init__(self, connection: Connection, limits: Limits, *, cores: Collection[int]) -> None:
         """`cores` are those on which large bodies may be hashed: without Python's lock, so that it moves nowhere."""
         self._connection = connection
-        self._hashing = ThreadPoolExecutor(1, "hashing", initializer=os.sched_setaffinity, initargs=(0, cores))
+        self._asides: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        Thread(target=self._do_asides, args=(cores,), name="aside", daemon=True).start()
         self._sending = Lock()
         self._limits = limits
         self._channels: dict[int, _Channel] = {}
@@ -231,7 +231,14 @@ class Worker:
 
     def aside(self, step: Callable[[], None]) -> None:
         """Have a step of a copy done that hashes much, while the requests of others go on."""
-        self._hashing.submit(step)
+        self._asides.put(step)
+
+    def _do_asides(self, cores: Collection[int]) -> None:
+        # Where that is not permitted, they are hashed on the worker's own core.
+        with suppress(OSError):
+            os.sched_setaffinity(0, cores)
+        while True:
+            self._asides.get()()
 
     def send(self, message: tuple[Any, ...]) -> None:
         """To the parent; what cannot be sent has nobody to read it."""
@@ -283,7 +290,9 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     cores = os.sched_getaffinity(0)
     if core >= 0:
-        os.sched_setaffinity(0, {core})
+        # Where that is not permitted, the copies take more of the processor, and are made all the same.
+        with suppress(OSError):
+            os.sched_setaffinity(0, {core})
     # Copies make no cycles, and looking for some among a thousand requests in flight takes a tenth of a copy's time.
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)

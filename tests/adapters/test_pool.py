@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
@@ -11,16 +13,18 @@ from typing import Any
 import pytest
 from builders_copy import Ends
 from fakes import handed_over, words
-from faulty import FaultyS3, Stall
+from faulty import FaultyS3, Stall, on
 from waiting import wait_until
 
 from syncd import failures, orders
 from syncd.errors import JobFailed
 from syncd.orders import Limits, Opening
 from syncd.pool import WorkerPool
+from syncd.worker import Worker
 from syncd.worker_process import WorkerProcess
 
 SECONDS = 60.0
+LIMITS = Limits(8, 1024**2, None, None, SECONDS)
 
 
 @pytest.fixture(params=[1, 2])
@@ -56,8 +60,35 @@ def test_a_worker_that_is_killed_fails_its_job_and_the_next_copies_with_another(
     assert killed.process.returncode == -signal.SIGKILL
 
 
+def test_what_has_ended_is_told_while_another_object_is_still_under_way(pool: WorkerPool, faulty: FaultyS3) -> None:
+    ends = Ends(faulty)
+    slow, *others = [ends.put(f"logs/{number:02}", b"body") for number in range(20)]
+    go_on = Event()
+    faulty.faults.add(on("GetObject", key=slow.object.key), Stall(go_on))
+
+    outcomes = ends.pooled(pool).copy_all(handed_over([slow, *others]), Event())
+    first = [next(outcomes) for _ in others]
+    go_on.set()
+    rest = list(outcomes)
+
+    assert {outcome.transfer for outcome in first} == set(others)
+    assert [outcome.transfer for outcome in rest] == [slow]
+
+
+@pytest.mark.usefixtures("_aws_environment")
+def test_a_worker_that_may_not_choose_its_cores_does_what_is_put_aside_all_the_same() -> None:
+    no_such_core = 4095
+    ours, theirs = socket.socketpair()
+    done = Event()
+
+    with ours, Connection(theirs.detach()) as connection:
+        Worker(connection, LIMITS, cores={no_such_core}).aside(done.set)
+
+        assert done.wait(SECONDS)
+
+
 def test_a_worker_that_has_ended_before_it_is_asked_says_so() -> None:
-    worker = WorkerProcess(-1, Limits(8, 1024**2, None, None, SECONDS))
+    worker = WorkerProcess(-1, LIMITS)
     worker.close()
     wait_until(lambda: not worker.is_alive, what="the end of the worker")
     inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()

@@ -17,6 +17,7 @@ from faulty import (
     ShortBody,
     Stall,
     Status,
+    WithoutHeaders,
     on,
 )
 from faulty.faults import Action
@@ -27,6 +28,7 @@ from syncd.s3 import Answer, Request, Side
 from syncd.transport import Credentials, Transport
 
 BUCKET = "bucket"
+MIB = 1024 * 1024
 SECONDS = 60.0
 
 
@@ -419,6 +421,17 @@ def test_the_runtime_sends_again_what_may_pass_up_to_five_times(
     expected = RETRIED[what]
     assert (requests, answer.status, answer.code) == (expected.requests, expected.status, expected.code)
     assert answer.is_ok is (expected.code == "")
+
+
+def test_a_large_range_whose_answer_does_not_say_which_it_is_is_no_answer(wire: Wire) -> None:
+    wire.server.put(BUCKET, "large", bytes(3 * MIB))
+    wire.server.faults.add("GetObject", WithoutHeaders("content-range"))
+    request = get("large", ("range", f"bytes=0-{2 * MIB - 1}"))._replace(expected_bytes=2 * MIB)
+
+    answer = wire.ask(request)
+
+    assert (answer.status, answer.code) == (0, "unexpected_answer")
+    assert "Content-Range" in answer.message
 
 
 def test_a_burst_of_slowdowns_uses_up_nobodys_retries(wire: Wire) -> None:

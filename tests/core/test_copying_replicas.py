@@ -81,7 +81,7 @@ def test_a_replica_without_a_checksum_to_compare_is_read_and_hashed(
     walked = walk(WHOLE, read(), THERE, there, ok(replica, 206))
 
     assert walked.operations[-1] == "GetObject destination"
-    assert dict(walked.requests[-1].headers) == {"range": "bytes=0-6", "x-amz-expected-bucket-owner": B}
+    assert dict(walked.requests[-1].headers) == {"x-amz-expected-bucket-owner": B}
     assert isinstance(walked.outcome, expected)
 
 

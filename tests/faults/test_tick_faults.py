@@ -165,6 +165,33 @@ def test_a_burst_of_slowdowns_fails_no_object(stage: Scripted, operation: str) -
     assert is_whole(stage)
 
 
+@pytest.mark.parametrize("done_before", [0, 150])
+def test_a_store_that_refuses_whatever_is_written_fails_the_job_and_not_each_object(
+    stage: Scripted, done_before: int
+) -> None:
+    stage.put_many(600)
+    seen: list[int] = []
+
+    def is_meant(request: Request) -> bool:
+        seen.extend([request.number] if request.operation == "PutObject" else [])
+        return request.operation == "PutObject" and len(seen) > done_before
+
+    # Of those that are not sent again, so that the test does not wait for it.
+    stage.server.faults.add(is_meant, Status(505, "HttpVersionNotSupported"))
+
+    failed = stage.tick()
+    asked = stage.server.count("PutObject")
+    stage.server.faults.clear()
+    healed = stage.tick()
+
+    assert (failed.outcome, failed.error and failed.error.reason) == ("failed", "server_error")
+    assert failed.error is not None
+    assert failed.error.detail.startswith("100 objects in a row, of which the first: PutObject by ")
+    assert (failed.copied, asked < 600) == (done_before, True)
+    assert (healed.outcome, healed.copied) == ("ok", 600 - done_before)
+    assert is_whole(stage)
+
+
 # What stalls
 
 
