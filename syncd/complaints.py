@@ -25,7 +25,6 @@ _DAMPED = frozenset(
         events.REBUILD_BLIND,
         events.LEDGER_UNREADABLE,
         events.JOB_PAUSED,
-        events.CONFIGURATION_REFUSED,
         events.HTTP_UNAVAILABLE,
         events.HEARTBEAT_FAILED,
         events.WATCHDOG_WITHHELD,

@@ -63,6 +63,13 @@ def test_another_job_is_another_matter(log: Log) -> None:
     assert [facts["job"] for _, facts in log.told] == ["a", "b"]
 
 
+def test_each_edit_that_is_refused_is_told_of(log: Log) -> None:
+    for problem in ('jobs.d/a.toml: every: "x" is no duration', 'jobs.d/a.toml: every: "0s" is too short'):
+        log.complaints.tell(events.CONFIGURATION_REFUSED, problems=[problem], problem_count=1)
+
+    assert [event for event, _ in log.told] == [events.CONFIGURATION_REFUSED] * 2
+
+
 def test_each_object_is_a_matter_of_its_own(log: Log) -> None:
     for key in ("one", "two", "one"):
         log.complaints.tell(events.OBJECT_FAILED, job="a", key=key, reason="access_denied")
