@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from syncd import events, recall, sealing, tiers
-from syncd.cloudtrail import EVERY, in_scope
+from syncd.cloudtrail import EVERY, in_scope, top
 from syncd.discovery import discover
 from syncd.layout import day_start, utc_day
 from syncd.model import Page, Range, Shard, ShardState, Window
@@ -64,7 +64,8 @@ def survey(task: Task, ports: Ports, *, began_at: float, recorder: Recorder) -> 
     configured = task.start(began_at) if start is None else start
     oldest_replica = _recall(found, task, ports, configured, began_at, is_lost=start is None)
     found.start = configured if start is not None or oldest_replica is None else min(configured, oldest_replica)
-    if start is None and task.window is None:
+    # A catch-up before the first tick fixes it too, or its replicas would pass for those of a ledger that was lost.
+    if start is None and (task.window is None or _is_bare(task, ports)):
         ports.ledger.set_start(found.start)
     if task.window is not None:
         for visit in found.visits.values():
@@ -72,6 +73,13 @@ def survey(task: Task, ports: Ports, *, began_at: float, recorder: Recorder) -> 
     else:
         _choose_slices(found, task, began_at)
     return found
+
+
+def _is_bare(task: Task, ports: Ports) -> bool:
+    """Whether the destination holds nothing where replicas would be: then none was ever written. One listing."""
+    above = top(task.scope) if task.scope is not None else task.shard.prefix if task.shard is not None else ""
+    folders = ports.destination.folders([task.destination_prefix + above])
+    return not any(folder.prefixes or folder.objects for folder in folders)
 
 
 def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, ShardState], began_at: float) -> None:

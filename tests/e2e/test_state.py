@@ -133,6 +133,33 @@ def test_after_a_loss_a_shard_resumes_at_its_newest_replica_and_not_at_the_start
     assert stage.replica() == stage.source()
 
 
+def test_a_catch_up_before_the_first_tick_does_not_pass_for_what_was_lost(stage: Stage, now: datetime) -> None:
+    days = days_before(now, 25)
+    stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days, logs=1))
+    stage.job(changes={"start": "2d"})
+
+    caught_up = stage.syncd("catch-up", "--json", "--from", f"{days[4]}", "--to", f"{days[4]}")
+    ticked = stage.syncd("tick", "--json")
+
+    assert (caught_up.code, caught_up.job["copied"]) == (0, 1)
+    assert (ticked.code, 1 <= ticked.job["copied"] <= 3) == (0, True)
+
+
+def test_a_catch_up_after_a_loss_hides_nothing_of_it(stage: Stage, now: datetime) -> None:
+    trail, days = Trail(), days_before(now, 40)
+    stage.deliver(trail.span(ACCOUNTS[:1], REGIONS[:1], days[20:25], logs=3))
+    stage.job(changes={"start": "now"})
+    stage.syncd("catch-up", "--from", f"{days[0]}")
+    remove_everything(stage)
+    missed = stage.deliver(trail.span(ACCOUNTS[:1], REGIONS[:1], days[25:30], logs=3))
+
+    caught_up = stage.syncd("catch-up", "--json", "--from", f"{days[24]}", "--to", f"{days[24]}")
+    ticked = stage.syncd("tick", "--json")
+
+    assert (caught_up.job["copied"], ticked.job["copied"]) == (0, len(missed))
+    assert stage.replica() == stage.source()
+
+
 def test_another_destination_of_a_job_begins_anew(stage: Stage, now: datetime) -> None:
     keys = ticked(stage, now)
     stage.job(changes={"destination.prefix": "second/"})
