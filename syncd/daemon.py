@@ -33,6 +33,8 @@ LOOK_SECONDS = 1.0
 POLL_SECONDS = 0.1
 RECORDING_SECONDS = 1.0
 """So long before the drain limit objects in flight are given up, for what is done to be recorded."""
+RECORDING_PATIENCE_SECONDS = 5.0
+"""So long after a second signal what is done may take to be recorded, on a busy disk, if the limit is not reached."""
 STOP_MARGIN_SECONDS = 10.0
 NAMES_TOLD = 20
 
@@ -275,7 +277,8 @@ class Daemon:
         if flights.wait(0):
             return True
         self._tell(events.DAEMON_ABANDONED, jobs=flights.jobs()[:NAMES_TOLD])
-        gives_up_at = self._monotonic() + RECORDING_SECONDS
+        now = self._monotonic()
+        gives_up_at = now + max(RECORDING_SECONDS, min(ends_at - now, RECORDING_PATIENCE_SECONDS))
         while self._monotonic() < gives_up_at:
             # Again and again, since a copy that is given up may still have a request to send.
             self._ticker.installation.abandon()

@@ -42,10 +42,7 @@ class Roster:
         del self._jobs[name]
         schedule.remove(name)
         parts.flights.stop(name, is_replaced=False)
-        parts.pauses.lift(name)
-        parts.board.drop(name)
-        parts.metrics.forget(name)
-        parts.complaints.forget(name)
+        parts.forget(name)
 
     def _change(self, job: Job, schedule: Schedule) -> None:
         self._jobs[job.name] = job

@@ -52,6 +52,13 @@ class Parts:
             complaints=Complaints(tell, now=now, monotonic=monotonic),
         )
 
+    def forget(self, job: str) -> None:
+        """A job is gone: when it is removed, and again when a tick ends that was still running, and told of it."""
+        self.pauses.lift(job)
+        self.board.drop(job)
+        self.metrics.forget(job)
+        self.complaints.forget(job)
+
 
 class Ticker:
     """Runs the ticks. `tick` is called on the threads of the schedule, for one job by one thread at a time."""
@@ -130,6 +137,8 @@ class Ticker:
                 self.read_standings([present])
             if present is job:
                 self._judge(job, report)
+            if self._find_job(name) is None:
+                self._parts.forget(name)
             return flight.is_replaced
 
     def _run(self, job: Job, flight: Flight) -> TickReport:

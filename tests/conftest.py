@@ -4,6 +4,7 @@ import contextlib
 import functools
 import gc
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,6 +123,14 @@ def faulty() -> Iterator[FaultyS3]:
     """A fake of S3 and STS in this process, whose faults are scripted."""
     with FaultyS3() as server:
         yield server
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An endpoint that refuses connections: its port is taken, so that no other test comes to listen there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture(params=["faulty", "ministack", "moto", "seaweed"])

@@ -15,14 +15,16 @@ import socket
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from syncd.embedded import HOST, ROOT_SECRET, embedded_aws, free_port
-from syncd.guard import serving
+from syncd.guard import ServerError, serving
 
+_ATTEMPTS = 3
 _SEAWEED_GRPC_OFFSET = 10_000
 _SEAWEED_PORTS = 4
 _HIGHEST_PORT = 65_535
@@ -67,20 +69,30 @@ def ministack_server() -> Iterator[S3Server]:
 @contextlib.contextmanager
 def moto_server() -> Iterator[S3Server]:
     """moto's server, with authentication off."""
-    port = free_port()
-    command = [_program("moto_server"), "-H", HOST, "-p", str(port)]
-    with _running(command, port, "/moto-api/data.json"):
+
+    def start(port: int) -> AbstractContextManager[None]:
+        command = [_program("moto_server"), "-H", HOST, "-p", str(port)]
+        return _running(command, port, "/moto-api/data.json")
+
+    with _on_free_ports(free_port, start) as port:
         yield S3Server("moto", f"http://{HOST}:{port}", "testing", "testing")
 
 
 @contextlib.contextmanager
 def seaweed_server() -> Iterator[S3Server]:
     """SeaweedFS in one process, its telemetry off."""
-    port = _free_port_range()
+    with _on_free_ports(_free_port_range, _start_seaweed) as port:
+        yield _seaweed(port)
+
+
+def _seaweed(port: int) -> S3Server:
+    return S3Server("seaweed", f"http://{HOST}:{port}", "SWADMIN", "swadminsecret")
+
+
+def _start_seaweed(port: int) -> AbstractContextManager[None]:
     directory = Path(tempfile.mkdtemp(prefix="syncd-seaweed-"))
-    server = S3Server("seaweed", f"http://{HOST}:{port}", "SWADMIN", "swadminsecret")
     (directory / "data").mkdir()
-    (directory / "s3.json").write_text(json.dumps(_seaweed_identities(server)), encoding="utf-8")
+    (directory / "s3.json").write_text(json.dumps(_seaweed_identities(_seaweed(port))), encoding="utf-8")
     command = [
         _program("weed"),
         "mini",
@@ -99,8 +111,7 @@ def seaweed_server() -> Iterator[S3Server]:
         "-s3.port.lance=0",
         "-s3.config=s3.json",
     ]
-    with _running(command, port, "/", directory=directory):
-        yield server
+    return _running(command, port, "/", directory=directory)
 
 
 def ask(port: int, method: str, path: str) -> int | None:
@@ -111,6 +122,21 @@ def ask(port: int, method: str, path: str) -> int | None:
             return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return None
+
+
+@contextlib.contextmanager
+def _on_free_ports(find: Callable[[], int], start: Callable[[int], AbstractContextManager[None]]) -> Iterator[int]:
+    """Starts a server on the port that was found; on another where somebody else was faster to take that."""
+    with contextlib.ExitStack() as stack:
+        for attempt in range(1, _ATTEMPTS + 1):
+            port = find()
+            try:
+                stack.enter_context(start(port))
+                break
+            except ServerError:
+                if attempt == _ATTEMPTS:
+                    raise
+        yield port
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The state file as such: how it is made, refused, migrated and moved aside."""
 
+import os
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,10 @@ from threading import Barrier, Event
 
 import pytest
 from builders_ledger import NOW, SHARD, copied, key, replica
+from waiting import wait_until
 
 from syncd.errors import LedgerCorrupt, LedgerError, LedgerNewer, LedgerUnwritable
+from syncd.flock import lock_now, open_private
 from syncd.ledger import SCHEMA, LedgerFile, Schema
 
 A, B = key("2026-11-24", "A"), key("2026-11-24", "B")
@@ -42,6 +45,14 @@ def tamper(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def is_locked(path: Path) -> bool:
+    descriptor = open_private(path)
+    try:
+        return not lock_now(descriptor, exclusive=False)
+    finally:
+        os.close(descriptor)
 
 
 def mode_of(path: Path) -> int:
@@ -234,6 +245,7 @@ def test_moving_aside_waits_until_others_have_closed_the_file(file: LedgerFile) 
         looking = pool.submit(look)
         assert is_open.wait(30)
         moving = pool.submit(file.move_aside)
+        wait_until(lambda: is_locked(file.path.with_name("ledger.gate")), what="the wait to be alone")
         blocked = pool.submit(known, file)
         still_waiting = not moving.done() and not blocked.done()
         may_close.set()

@@ -1,6 +1,5 @@
 """Requests on the wire: what is sent, what comes back, and what the runtime does of its own accord."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -443,13 +442,10 @@ def test_a_burst_of_slowdowns_uses_up_nobodys_retries(wire: Wire) -> None:
     assert wire.server.count("GetObject") == 500
 
 
-def test_a_server_that_is_not_there_is_a_failed_connection() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def test_a_server_that_is_not_there_is_a_failed_connection(nobody: str) -> None:
     answer: Future[Answer] = Future()
     transport = Transport(deadline_seconds=0.3)
-    address = address_of(f"http://127.0.0.1:{port}", BUCKET)
+    address = address_of(nobody, BUCKET)
 
     transport.send(get(), address, Credentials("AKIA1", "secret", None, None), answer.set_result)
 

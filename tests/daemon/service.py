@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from builders import Delivery, changed, deliver, job_table, profiles, toml
@@ -43,10 +44,10 @@ class Service:
         table = {"state_dir": self.state, "jobs": ["jobs.d/*.toml"], "http": {"listen": "127.0.0.1:0"}}
         self.config.write_text(toml(changed(table, changes)))
 
-    def job(self, name: str, changes: Mapping[str, Any] | None = None) -> Path:
+    def job(self, name: str, changes: Mapping[str, Any] | None = None, *, file: str = "") -> Path:
         """Writes the job file of a consumer of the world, which ticks each second unless it is changed."""
         table = job_table(self.world, self.world.consumer(name), self.credentials, self.server.url)
-        path = self.folder / "jobs.d" / f"{name}.toml"
+        path = self.folder / "jobs.d" / f"{file or name}.toml"
         ahead = path.with_suffix(".new")
         ahead.write_text(toml(changed(table, {"every": "1s", **(changes or {})})))
         ahead.rename(path)
@@ -174,6 +175,7 @@ class ServiceManager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._folder / "notify"))
         self.messages: list[list[str]] = []
+        self._marks: SimpleQueue[str] = SimpleQueue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -183,7 +185,9 @@ class ServiceManager:
         return {"NOTIFY_SOCKET": str(self._folder / "notify")}
 
     def received(self, assignment: str) -> list[list[str]]:
-        """The messages with a line that begins with it."""
+        """The messages with a line that begins with it, of all that were sent so far."""
+        self._mark("mark")
+        self._marks.get()
         return [message for message in list(self.messages) if any(line.startswith(assignment) for line in message)]
 
     def wait_for(self, assignment: str, *, times: int = 1) -> list[str]:
@@ -193,12 +197,19 @@ class ServiceManager:
 
     def close(self) -> None:
         """Listens no more."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"", str(self._folder / "notify"))
+        self._mark("")
         self._reader.join()
         self._socket.close()
         shutil.rmtree(self._folder)
 
+    def _mark(self, text: str) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(text.encode(), str(self._folder / "notify"))
+
     def _read(self) -> None:
-        while message := self._socket.recv(65536):
-            self.messages.append(message.decode().split("\n"))
+        # In the order in which they were sent, so that all before a mark have been read when it is.
+        while message := self._socket.recv(65536).decode():
+            if message == "mark":
+                self._marks.put(message)
+            else:
+                self.messages.append(message.split("\n"))

@@ -16,7 +16,10 @@ from waiting import wait_until
 
 from syncd import configfile
 from syncd.daemon import Daemon, Message
+from syncd.gauges import Gauges
 from syncd.ledger import LedgerFile
+from syncd.ticker import Parts, Ticker
+from syncd.wiring import Installation
 
 HOUR = 3600.0
 
@@ -214,6 +217,29 @@ def test_a_removed_job_is_stopped_in_the_middle_and_forgotten(service: Service, 
 
     assert service.replica("account-b") != []
     assert daemon.stop() == 0
+
+
+def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_nothing_behind(service: Service) -> None:
+    service.job("account-b")
+    given = configfile.load(service.config)
+    (job,) = given.jobs
+    parts = Parts.of(
+        now=time.time,
+        monotonic=time.monotonic,
+        tell=lambda *_, **__: None,
+        gauges=lambda: Gauges(now=time.time(), standings=()),
+    )
+    installation = Installation.of(given, now=time.time, tell=parts.complaints.tell)
+    found = iter([job, job])
+    ticker = Ticker(installation, parts, find_job=lambda _: next(found, None), on_unwritable=lambda: None)
+
+    ticker.tick(job.name)
+    installation.close()
+
+    labels = [sample.labels for family in parts.metrics.collect() for sample in family.samples]
+    assert service.ticks("account-b") == 1
+    assert parts.board.standings() == []
+    assert [label for label in labels if label.get("job") == job.name] == []
 
 
 def test_settings_that_change_are_followed(service: Service, within: Any, manager: ServiceManager) -> None:

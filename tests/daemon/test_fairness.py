@@ -76,7 +76,7 @@ def test_a_job_is_done_while_another_has_most_of_its_backlog_before_it(
 ) -> None:
     service.configure(limits)
     with_backlog(service, now)
-    service.server.faults.add(is_read_of_backlog, Slow(0.25))
+    service.server.faults.add(is_read_of_backlog, Slow(1.0))
 
     with service.running() as daemon:
         wait_until(lambda: len(written(service, BIG)) >= 100, what="the backlog under way")

@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import threading
 from datetime import datetime, timedelta
 
 from builders import ACCOUNTS, REGIONS, Delivery, Trail
@@ -48,12 +49,12 @@ def test_a_good_edit_is_read_by_itself_and_touches_no_other_job(
     service: Service, manager: ServiceManager, now: datetime
 ) -> None:
     service.job("account-b")
-    removed = service.job("account-z", {"every": "1h"})
+    service.job("account-z", {"every": "1h"}, file="third")
 
     with service.running(manager.environment) as daemon:
         daemon.wait_for("tick.finished", job="account-b")
-        removed.unlink()
-        service.job("account-c")
+        # One job takes the place of the other at one stroke: what was edited in two steps may be read in two.
+        service.job("account-c", file="third")
         reloaded = daemon.wait_for("configuration.reloaded")
         daemon.wait_for("tick.finished", job="account-c")
         service.deliver(*logs(now, 1))
@@ -75,7 +76,6 @@ def test_a_broken_edit_is_refused_loudly_and_the_old_configuration_stays(service
     with service.running() as daemon:
         daemon.wait_for("tick.finished")
         service.job("account-b", {"every": "soon", "source.buckett": "x"})
-        daemon.send(signal.SIGHUP)
         refused = daemon.wait_for("configuration.refused")
         ticks = service.ticks("account-b")
         wait_until(lambda: service.ticks("account-b") >= ticks + 2, what="two more ticks")
@@ -93,14 +93,16 @@ def test_a_broken_edit_is_refused_loudly_and_the_old_configuration_stays(service
 def test_a_job_that_is_changed_in_the_middle_of_its_tick_goes_on_as_it_is_now(service: Service, now: datetime) -> None:
     keys = service.deliver(*logs(now, 40))
     service.job("account-b", {"every": "1h", "engine": {"in_flight": 2}})
-    slow = service.server.faults.add("PutObject", Slow(0.1))
+    go_on = threading.Event()
+    still = service.server.faults.add("PutObject", Stall(go_on))
 
     with service.running() as daemon:
-        wait_until(lambda: service.server.count("PutObject") >= 4, what="some writes")
+        wait_until(lambda: still.hits >= 2, what="the writes in flight")
         service.job("account-b", {"every": "1h", "engine": {"in_flight": 64}})
         daemon.send(signal.SIGHUP)
+        daemon.wait_for("configuration.reloaded")
+        go_on.set()
         daemon.wait_for("tick.finished", outcome="interrupted")
-        service.server.faults.remove(slow)
         daemon.wait_for("tick.finished", outcome="ok")
 
         assert daemon.stopped() == 0
@@ -113,7 +115,8 @@ def test_sigterm_in_the_middle_of_copies_ends_with_0_and_a_restart_copies_the_re
 ) -> None:
     keys = service.deliver(*logs(now, 120))
     service.job("account-b", {"engine": {"in_flight": 4}})
-    slow = service.server.faults.add("PutObject", Slow(0.15))
+    # So slow that most objects are left for long after the signal.
+    slow = service.server.faults.add("PutObject", Slow(0.5))
     with service.running() as daemon:
         wait_until(lambda: service.server.count("PutObject") >= 8, what="some writes")
         code = daemon.stopped()
@@ -149,7 +152,7 @@ def test_a_second_signal_gives_up_what_is_in_flight(service: Service, now: datet
 
 
 def test_a_job_that_hangs_holds_up_neither_the_others_nor_the_end(service: Service) -> None:
-    service.configure({"drain": "1s"})
+    service.configure({"drain": "6s"})
     service.job("account-b")
     service.job("account-c")
     service.server.faults.add(service.assumes("account-b"), Stall())
@@ -158,7 +161,7 @@ def test_a_job_that_hangs_holds_up_neither_the_others_nor_the_end(service: Servi
         wait_until(lambda: service.ticks("account-b") >= 1, what="the tick that hangs")
         daemon.wait_for("tick.finished", job="account-c", times=2)
         daemon.wait_for("tick.overran", job="account-b", reason="running")
-        code = daemon.stopped(seconds=10)
+        code = daemon.stopped()
 
     assert code == 0
     assert service.ticks("account-b") == 1
@@ -212,16 +215,17 @@ def test_a_full_disk_fails_the_tick_and_is_over_when_there_is_room(service: Serv
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (512, resource.RLIM_INFINITY))
         key = service.deliver(*logs(now, 1))
         failed = daemon.wait_for("tick.failed")
-        last_tick_failed = daemon.metric('syncd_last_tick_failed{job="account-b"}')
-        pages = [daemon.get(path)[1] for path in ("/", "/jobs/account-b")]
+        # A tick is told of before it is counted and shown.
+        wait_until(lambda: daemon.metric('syncd_last_tick_failed{job="account-b"}') == 1, what="the failed tick")
+        pages = ("/", "/jobs/account-b")
+        remedy = "make room on the disk that holds state_dir"
+        wait_until(lambda: all(remedy in daemon.get(page)[1] for page in pages), what="the remedy on the pages")
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         recovered = daemon.wait_for("tick.recovered")
         wait_until(lambda: service.replica("account-b") == key, what="the copy")
         code = daemon.stopped()
 
     assert failed["error"]["reason"] == "disk_full"
-    assert last_tick_failed == 1
-    assert ["make room on the disk that holds state_dir" in page for page in pages] == [True, True]
     assert recovered["failures"] >= 1
     assert code == 0
 

@@ -4,8 +4,6 @@ import re
 
 from stage import Stage
 
-from syncd.embedded import free_port
-
 
 def clock(stage: Stage) -> str:
     ran = stage.syncd("check", "--json")
@@ -13,8 +11,8 @@ def clock(stage: Stage) -> str:
     return str(found)
 
 
-def test_where_nothing_answers_it_does_not_speak_of_an_answer(stage: Stage) -> None:
-    stage.job(changes={"endpoints.s3": f"http://127.0.0.1:{free_port()}"})
+def test_where_nothing_answers_it_does_not_speak_of_an_answer(stage: Stage, nobody: str) -> None:
+    stage.job(changes={"endpoints.s3": nobody})
 
     said = clock(stage)
 

@@ -26,11 +26,16 @@ def begun(stage: Stage, now: datetime) -> tuple[str, ...]:
 def kill_at(stage: Stage, command: tuple[str, ...], request: int) -> int:
     """Kills the command with SIGKILL at its request of this number, and waits until the server has dealt with it."""
     stage.server.forget_requests()
+    dead = threading.Event()
+    # However late the signal comes, nothing is answered after that request.
+    beyond = stage.server.faults.add(lambda _: len(stage.server.requests) >= request, Stall(dead))
     with stage.start(*command) as process:
-        wait_until(lambda: len(stage.server.requests) >= request or not process.is_alive, what="the moment to kill")
+        wait_until(lambda: beyond.hits or not process.is_alive, what="the moment to kill")
         process.signal(signal.SIGKILL)
         code = process.ended().code
+    dead.set()
     wait_until(lambda: stage.is_deserted, what="the end of what was in flight")
+    stage.server.faults.remove(beyond)
     return code
 
 

@@ -111,7 +111,8 @@ def test_a_job_whose_objective_has_passed_is_stale(stage: Stage, now: datetime) 
     delivered(stage, now)
     stage.job(changes={"every": "1s", "objective": "1s", "lateness": "0s"})
     stage.syncd("tick")
-    wait_until(lambda: datetime.now(UTC) > now + timedelta(seconds=4), what="the end of the objective")
+    ticked = datetime.now(UTC)
+    wait_until(lambda: datetime.now(UTC) > ticked + timedelta(seconds=4), what="the end of the objective")
 
     status = stage.syncd("status", "--json")
 

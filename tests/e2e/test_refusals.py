@@ -10,8 +10,6 @@ from faulty.faults import Action
 from program import Ran
 from stage import Stage
 
-from syncd.embedded import free_port
-
 OTHERS_ROLE = "arn:aws:iam::111111111111:role/NotForUs"
 
 
@@ -131,8 +129,7 @@ def test_a_root_user_is_refused_before_the_role_is_asked_for(stage: Stage) -> No
     assert stage.requests("AssumeRole") == 0
 
 
-def test_an_endpoint_that_is_down_is_told_in_time(stage: Stage) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+def test_an_endpoint_that_is_down_is_told_in_time(stage: Stage, nobody: str) -> None:
     stage.job(changes={"endpoints.s3": nobody, "endpoints.sts": nobody})
 
     ran = stage.syncd("tick", "--json", seconds=60)
@@ -141,8 +138,7 @@ def test_an_endpoint_that_is_down_is_told_in_time(stage: Stage) -> None:
     assert "127.0.0.1" in error["detail"]
 
 
-def test_an_s3_that_is_down_behind_an_sts_that_is_not_is_told_in_time(stage: Stage) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+def test_an_s3_that_is_down_behind_an_sts_that_is_not_is_told_in_time(stage: Stage, nobody: str) -> None:
     stage.job(changes={"endpoints.s3": nobody})
 
     ran = stage.syncd("tick", "--json", seconds=85)

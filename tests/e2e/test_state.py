@@ -179,7 +179,8 @@ def test_the_state_is_for_its_owner_only(stage: Stage, now: datetime) -> None:
 
 
 def test_a_tick_that_a_full_disk_ends_tells_what_it_had_done_and_the_next_goes_on(stage: Stage, now: datetime) -> None:
-    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days_before(now, 1), logs=5))
+    # One object: of several, those are told that had come to their end when the first were to be recorded.
+    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], days_before(now, 1), logs=1))
     stage.job()
     go_on = threading.Event()
     still = stage.server.faults.add("GetObject", Stall(go_on))

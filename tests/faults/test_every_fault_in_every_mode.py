@@ -22,7 +22,7 @@ from syncd.s3 import Side
 from syncd.transport import Transport
 
 AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=8, copy_part_size=4, copy_principal=WRITER)
-STALL_SECONDS = 3.0
+STALL_SECONDS = 10.0
 
 
 class Stage:

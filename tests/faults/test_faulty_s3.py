@@ -43,12 +43,14 @@ BUCKET = "bucket"
 
 @pytest.fixture
 def client(faulty: FaultyS3, make_client: MakeClient) -> Any:
+    return client_of(faulty, make_client)
+
+
+def client_of(faulty: FaultyS3, make_client: MakeClient, **config: Any) -> Any:
     faulty.create_bucket(BUCKET)
     faulty.put(BUCKET, "k", b"body", checksum_algorithm="sha256")
     keys = faulty.add_user("111111111111")
-    return make_client(
-        faulty.url, access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key, read_timeout=0.5
-    )
+    return make_client(faulty.url, access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key, **config)
 
 
 @pytest.fixture
@@ -124,7 +126,8 @@ def test_a_connection_dropped_after_the_write_leaves_it_done(faulty: FaultyS3, c
     assert faulty.keys(BUCKET) == ["k", "new"]
 
 
-def test_a_stalled_request_is_never_answered(faulty: FaultyS3, client: Any) -> None:
+def test_a_stalled_request_is_never_answered(faulty: FaultyS3, make_client: MakeClient) -> None:
+    client = client_of(faulty, make_client, read_timeout=0.5)
     faulty.faults.add("GetObject", Stall())
 
     with pytest.raises(ReadTimeoutError):

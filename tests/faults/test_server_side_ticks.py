@@ -136,7 +136,7 @@ def test_what_goes_wrong_is_told_and_held_with_its_reason_and_the_next_run_heals
 
 
 def test_copies_that_stall_are_given_up_and_the_others_made(faulty: FaultyS3, tmp_path: Path) -> None:
-    site = Site(faulty, tmp_path, deadline_seconds=3.0)
+    site = Site(faulty, tmp_path, deadline_seconds=10.0)
     keys = site.deliver(30)
     site.share(TRAIL_BUCKET, ACCOUNT_B)
     site.server.faults.add(on("CopyObject", key=keys[3]), Stall())

@@ -196,7 +196,7 @@ def test_a_store_that_refuses_whatever_is_written_fails_the_job_and_not_each_obj
 
 
 def test_requests_that_stall_are_given_up_the_others_copied_and_the_next_tick_heals(tmp_path: Path) -> None:
-    with scripted(tmp_path, deadline_seconds=3.0) as stage:
+    with scripted(tmp_path, deadline_seconds=10.0) as stage:
         keys = stage.put_many(50)
         stage.server.faults.add(on("GetObject", key=keys[3]), Stall())
         stage.server.faults.add(on("PutObject", key=keys[7]), Stall())
