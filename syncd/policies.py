@@ -205,7 +205,7 @@ def _consumer_documents(job: Job, principal: str | None, who: str) -> list[Polic
                 principal,
                 CONSUMER_ASSUME,
                 f"Lets {who} ask for the role; across accounts both sides must allow it.",
-                [allow(statements.ASSUME_ROLE, "sts:AssumeRole", job.source.role.arn)],
+                [allow(statements.ASSUME_ROLE, "sts:AssumeRole", statements.literal(job.source.role.arn))],
             )
         )
     if job.source.role is None or copies_by_consumer(job):

@@ -28,21 +28,48 @@ def session_policy(job: Job) -> str:
 
 
 def copy_policy(job: Job) -> str:
-    """The policy of the separate session that signs server-side copies: it reads the source, and writes the replica."""
-    bucket = statements.bucket_arn(job, job.source.bucket)
-    replica = statements.bucket_arn(job, job.destination.bucket)
-    prefixes = source_prefixes(job)
-    for narrowed in (prefixes, [_common_prefix(prefixes)], [""]):
-        text = _compact(
-            [
-                allow("", ["s3:GetObject", "s3:GetObjectTagging"], objects(bucket, narrowed)),
-                allow("", ["s3:PutObject", "s3:PutObjectTagging"], objects(replica, [job.destination.prefix])),
-                allow("", ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
-            ]
-        )
+    """The policy of the separate session that signs server-side copies: it reads the source, and writes the replica.
+
+    A session policy is a ceiling: it names every action that `policies` asks for, below the same prefixes, and is told
+    in fewer of them where STS would take no more. Compact JSON of at most 2,048 characters.
+    """
+    landing, exact = job.destination.prefix, source_prefixes(job)
+    above = [_common_prefix(exact)]
+    # What is read is told exactly for as long as it fits: the destination's own bucket policy narrows what is written.
+    ladder = [(exact, exact), (exact, above), (above, above), ([""], [""])]
+    for read, written in ladder:
+        text = _copying(job, read, [landing + prefix for prefix in written])
         if len(text) <= LONGEST_POLICY:
-            break
-    return text
+            return text
+    # A destination's prefix has 512 bytes, and each may take four characters here or more.
+    return _copying(job, [""], [""])
+
+
+def _copying(job: Job, read: Sequence[str], written: Sequence[str]) -> str:
+    source = statements.bucket_arn(job, job.source.bucket)
+    destination = statements.bucket_arn(job, job.destination.bucket)
+    # In this session `copy = "auto"` copies server-side too.
+    put = statements.write_actions(job, is_server_side=True)
+    return _compact(
+        [
+            allow("", ["s3:GetObject", "s3:GetObjectTagging"], objects(source, read)),
+            allow("", put, objects(destination, written)),
+            *_copying_keys(job),
+        ]
+    )
+
+
+def _copying_keys(job: Job) -> list[Mapping[str, Any]]:
+    key = job.destination.kms_key_id
+    if key is None:
+        # Replicas are encrypted by the bucket's default, which only its owner can look up: it may be any key, of any
+        # account, and the ceiling has to be above it.
+        return [allow("", ["kms:Decrypt", "kms:GenerateDataKey"], "*")]
+    # A bare ID or alias is looked up in the account of who asks, which for the role need not be the consumer's.
+    return [
+        allow("", "kms:Decrypt", statements.source_keys(job)),
+        statements.encrypting(job, key, account_id="*"),
+    ]
 
 
 def _common_prefix(prefixes: list[str]) -> str:

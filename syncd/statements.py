@@ -24,6 +24,16 @@ ENCRYPT_REPLICAS = "EncryptReplicas"
 TRUST = "TrustConsumer"
 
 _DESTINATION_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+# "Policy variables" of the IAM user guide: how a document of version 2012-10-17 spells these where they mean themselves.
+_ESCAPES = str.maketrans({char: f"${{{char}}}" for char in "*?$"})
+
+
+def literal(text: str) -> str:
+    """A text as a Resource or a StringLike or ArnLike condition has it, with nothing in it read as a pattern or variable.
+
+    The operator's own texts may hold `*`, `?` and `$`: key prefixes, and the paths of roles and users.
+    """
+    return text.translate(_ESCAPES)
 
 
 def allow(sid: str, actions: str | Sequence[str], resources: str | Sequence[str], **more: Any) -> dict[str, Any]:
@@ -59,7 +69,7 @@ def principal_of(partition: str, account_id: str, arn: str | None) -> Statement:
 def patterns_of(arn: str) -> list[str]:
     """ARN patterns of a user or role; of a session's ARN those of its role, whose path the session does not tell."""
     if ":assumed-role/" not in arn:
-        return [arn]
+        return [literal(arn)]
     head, _, tail = arn.partition(":assumed-role/")
     role = f"{head.replace(':sts:', ':iam:')}:role/"
     name = tail.split("/")[0]
@@ -75,14 +85,14 @@ def trusting(principal: Statement, external_id: str | None) -> dict[str, Any]:
 
 def listing(sid: str, bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
     """ListObjectsV2 below these prefixes only. An empty prefix is the whole bucket."""
-    patterns = [f"{prefix}*" for prefix in prefixes]
+    patterns = [f"{literal(prefix)}*" for prefix in prefixes]
     condition = {} if "*" in patterns else {"StringLike": {"s3:prefix": _short(patterns)}}
     return with_condition(allow(sid, "s3:ListBucket", bucket), condition)
 
 
 def objects(bucket: str, prefixes: Sequence[str]) -> list[str]:
     """The ARNs of all objects below these prefixes."""
-    return [f"{bucket}/{prefix}*" for prefix in prefixes]
+    return [f"{bucket}/{literal(prefix)}*" for prefix in prefixes]
 
 
 def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]:
@@ -95,10 +105,11 @@ def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]
     return with_condition(statement, {**trails, **_via_s3(job, job.source.region)})
 
 
-def encrypting(job: Job, key: str) -> dict[str, Any]:
-    """Writing and comparing replicas under a KMS key: an ARN, or an alias or ID of the consumer's account."""
-    region, account_id = job.destination.region, job.consumer.account_id
-    keys = f"arn:{job.partition}:kms:{region}:{account_id}:key/"
+def encrypting(job: Job, key: str, *, account_id: str | None = None) -> dict[str, Any]:
+    """Writing and comparing replicas under a KMS key: an ARN, or an alias or ID of this account, else the consumer's."""
+    region = job.destination.region
+    owner = key.split(":")[4] if key.startswith("arn:") else account_id or job.consumer.account_id
+    keys = f"arn:{job.partition}:kms:{region}:{owner}:key/"
     condition: dict[str, Mapping[str, Any]] = {}
     if key == "*" or (key.startswith("arn:") and ":alias/" not in key):
         resource = key
@@ -124,16 +135,22 @@ def reading(job: Job) -> list[Statement]:
 def writing(job: Job) -> list[Statement]:
     """What writing replicas takes, with whatever the job wants them to carry."""
     destination = job.destination
-    bucket = bucket_arn(job, destination.bucket)
-    actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
-    if destination.tags or destination.copy_mode == "server-side":
-        actions.append("s3:PutObjectTagging")
-    if destination.acl is not None:
-        actions.append("s3:PutObjectAcl")
-    found: list[Statement] = [allow(WRITE_REPLICAS, actions, objects(bucket, replica_prefixes(job)))]
+    actions = write_actions(job, is_server_side=destination.copy_mode == "server-side")
+    below = objects(bucket_arn(job, destination.bucket), replica_prefixes(job))
+    found: list[Statement] = [allow(WRITE_REPLICAS, actions, below)]
     if destination.kms_key_id is not None:
         found.append(encrypting(job, destination.kms_key_id))
     return found
+
+
+def write_actions(job: Job, *, is_server_side: bool) -> list[str]:
+    """What S3 asks of who writes replicas; of CopyObject also the tags, which it takes along from the source."""
+    actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
+    if job.destination.tags or is_server_side:
+        actions.append("s3:PutObjectTagging")
+    if job.destination.acl is not None:
+        actions.append("s3:PutObjectAcl")
+    return actions
 
 
 def comparing(job: Job) -> list[Statement]:
@@ -146,7 +163,7 @@ def comparing(job: Job) -> list[Statement]:
 
 
 def replica_prefixes(job: Job) -> list[str]:
-    """The narrowest prefixes that the job's replicas lie under."""
+    """The narrowest prefixes that the job's replicas lie under, as they are: `objects` and `listing` escape them."""
     return [job.destination.prefix + prefix for prefix in source_prefixes(job)]
 
 

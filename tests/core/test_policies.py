@@ -13,7 +13,7 @@ from syncd import policies, policies_terraform
 from syncd.config import Job
 from syncd.policies import Kind, documents, statement_of
 from syncd.policy_files import Format, files, policies_document
-from syncd.session_policy import LONGEST_POLICY, session_policy
+from syncd.session_policy import LONGEST_POLICY, copy_policy, session_policy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it leaves two files of its own open, and uses pkg_resources
@@ -32,6 +32,7 @@ SCENARIOS = {
     "organization": job(source={"organization_id": "o-exampleorgid", "accounts": "*", "prefix": "trails"}),
     "one account of an organization": job(source={"organization_id": "o-exampleorgid"}),
     "flat": job(source={"layout": "flat", "prefix": "logs", "accounts": "*"}),
+    "special characters": job(source={"layout": "flat", "prefix": "a*b?${c}", "accounts": "*"}),
     "whole bucket": job(source={"layout": "%Y/%m/%d/", "accounts": "*"}),
     "direct": job(role=None),
     "server-side by the role": job(destination={"copy": "server-side", "signer": "role", "kms_key_id": KEY}),
@@ -301,6 +302,15 @@ def test_parliament_finds_nothing_in_the_session_policy(scenario: Job) -> None:
     assert complaints(json.loads(session_policy(scenario))) == []
 
 
+def test_parliament_finds_nothing_in_the_policy_of_the_session_that_copies(scenario: Job) -> None:
+    found = complaints(json.loads(copy_policy(scenario)))
+
+    # Where the job names no key, the bucket's default may be any.
+    of_any_key = "RESOURCE_STAR - ['kms:Decrypt', 'kms:GenerateDataKey']"
+    named = scenario.destination.kms_key_id is not None
+    assert [finding for finding in found if named or not finding.startswith(of_any_key)] == []
+
+
 def complaints(body: dict[str, Any]) -> list[str]:
     # It knows the commercial partition's ARNs only.
     text = json.dumps(body).replace("arn:aws-us-gov:", "arn:aws:").replace("arn:aws-cn:", "arn:aws:")
@@ -316,7 +326,9 @@ def test_parliament_would_find_a_wrong_action() -> None:
     assert complaints(spoilt)
 
 
-@pytest.mark.parametrize("name", ["own accounts", "third party", "direct", "server-side by the role", "China"])
+@pytest.mark.parametrize(
+    "name", ["own accounts", "third party", "special characters", "direct", "server-side by the role", "China"]
+)
 @pytest.mark.parametrize("principal", [None, USER, RUNNER])
 def test_cfn_lint_finds_nothing_in_the_templates(name: str, principal: str | None) -> None:
     for file in files(SCENARIOS[name], documents(SCENARIOS[name], principal), principal, Format.CLOUDFORMATION):
@@ -366,7 +378,7 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(item) for item in value]
         case str():
-            return value.removeprefix('"').removesuffix('"')
+            return value.removeprefix('"').removesuffix('"').replace("$${", "${").replace("%%{", "%{")
     return value
 
 
@@ -375,7 +387,45 @@ def test_a_text_that_looks_like_a_template_stays_a_text_in_terraform() -> None:
 
     text = policies_terraform.files(tricky, documents(tricky, USER), USER)["111111111111"]
 
-    assert "a$${b}%%{c}*" in text
+    assert "a$${$}{b}%%{c}*" in text
+
+
+def test_a_prefix_of_special_characters_means_itself_in_every_statement() -> None:
+    special = job(
+        source={"layout": "flat", "prefix": "a*b?", "accounts": "*"},
+        destination={"prefix": "$/", "copy": "server-side", "signer": "role"},
+    )
+    listing, reading, writing = document(special, policies.ROLE_ACCESS).statements
+
+    (let_in,) = document(special, policies.DESTINATION_BUCKET).statements
+
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "a${*}b${?}*"}}
+    assert reading["Resource"] == f"{BUCKET}/a${{*}}b${{?}}*"
+    assert writing["Resource"] == let_in["Resource"] == f"{REPLICAS}/${{$}}/a${{*}}b${{?}}*"
+
+
+def test_a_roles_path_of_special_characters_means_itself_where_it_is_a_pattern_and_stays_where_it_is_a_principal() -> (
+    None
+):
+    arn = "arn:aws:iam::111111111111:role/a*/Test"
+    pathed = job(role={"arn": arn}, destination={"copy": "server-side", "signer": "role"})
+
+    (assume,) = document(pathed, policies.CONSUMER_ASSUME).statements
+    (let_in,) = document(pathed, policies.DESTINATION_BUCKET).statements
+    (decrypt,) = document(pathed, policies.SOURCE_KEY).statements
+
+    escaped = "arn:aws:iam::111111111111:role/a${*}/Test"
+    assert assume["Resource"] == escaped
+    assert let_in["Condition"]["ArnLike"] == {"aws:PrincipalArn": escaped}
+    assert decrypt["Principal"] == {"AWS": arn}
+
+
+def test_the_alias_in_an_arn_is_one_of_the_account_that_the_arn_names() -> None:
+    other = job(destination={"kms_key_id": "arn:aws:kms:us-east-1:111111111111:alias/replicas"})
+
+    encrypting = document(other, policies.CONSUMER_WRITE).statements[1]
+
+    assert encrypting["Resource"] == "arn:aws:kms:us-east-1:111111111111:key/*"
 
 
 def test_shared_documents_are_json_in_every_format_and_are_added_by_hand() -> None:

@@ -10,10 +10,13 @@ from builders_copy import A, B, job_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd import policies
 from syncd.config import Job
-from syncd.session_policy import session_policy
+from syncd.session_policy import copy_policy, session_policy
 
 ARN = "arn:aws:s3:::example-trail"
+REPLICAS = "arn:aws:s3:::example-b-logs"
+KEY = f"arn:aws:kms:us-east-1:{B}:key/12345678-1234-1234-1234-123456789012"
 ALL_KINDS = [
     "s3:DeleteObject",
     "s3:PutObject",
@@ -34,9 +37,11 @@ def _many(value: str | Sequence[str]) -> Sequence[str]:
 
 
 def _is_like(pattern: str, text: str) -> bool:
-    """IAM's wildcards: `*` is any text, slashes included, and `?` any one character."""
-    found = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
-    return re.fullmatch(found, text, re.DOTALL) is not None
+    """IAM's wildcards: `*` is any text, slashes included, and `?` any one character; in `${}` each means itself."""
+    pieces = re.findall(r"\$\{[^}]*\}|.", pattern, re.DOTALL)
+    known = {"*": ".*", "?": ".", "${*}": r"\*", "${?}": r"\?", "${$}": r"\$"}
+    assert all(piece in known for piece in pieces if len(piece) > 1), pattern
+    return re.fullmatch("".join(known.get(piece, re.escape(piece)) for piece in pieces), text, re.DOTALL) is not None
 
 
 def allows(policy: str, action: str, resource: str, prefix: str | None = None) -> bool:
@@ -197,7 +202,8 @@ def test_many_accounts_of_one_organization_collapse_to_the_organization() -> Non
     assert not can_list(policy, f"AWSLogs/{A}/")
 
 
-PIECES = ["logs", "trail 2", "é", "日本", "x.y-z_=@", "'\"<&>\\", "$", "x" * 150, "é" * 100, "ログ" * 60]
+PIECES = ["logs", "trail 2", "é", "日本", "x.y-z_=@", "'\"<&>\\", "$", "a*b?", "${c}", "*" * 200]
+PIECES += ["x" * 150, "é" * 100, "ログ" * 60]
 PREFIXES = st.lists(st.sampled_from(PIECES), max_size=4).map("/".join).filter(lambda text: len(text.encode()) <= 512)
 
 
@@ -241,3 +247,165 @@ def test_a_prefix_that_sts_takes_no_characters_of_is_escaped_and_still_narrow(pr
     assert can_list(policy, prefix)
     assert not can_list(policy, "")
     assert not can_read(policy, "other")
+
+
+SPECIAL = ["a*b?", "$", "${aws:username}/", "*", "?", "${*}", "a$*?", "$$/{x}"]
+
+
+@pytest.mark.parametrize("prefix", SPECIAL)
+def test_a_prefix_of_special_characters_means_itself_and_no_pattern(prefix: str) -> None:
+    policy = session_policy(role_job(source__layout="flat", source__prefix=prefix))
+
+    assert can_list(policy, prefix)
+    assert can_read(policy, f"{prefix}log")
+    assert not can_list(policy, "")
+    assert not any(can_read(policy, f"{other}log") for other in ("aXbY", "ab", "somebody/", "x", ""))
+
+
+def test_special_characters_are_spelt_as_iam_spells_them_and_the_last_star_is_ours() -> None:
+    policy = session_policy(role_job(source__layout="flat", source__prefix="a*b?$"))
+
+    listing, reading, *_ = json.loads(policy)["Statement"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "a${*}b${?}${$}*"}}
+    assert reading["Resource"] == f"{ARN}/a${{*}}b${{?}}${{$}}*"
+
+
+def test_a_prefix_without_special_characters_is_written_as_it_is() -> None:
+    policy = session_policy(role_job(source__layout="flat", source__prefix="logs {a}/b-c_d.e"))
+
+    listing, reading, *_ = json.loads(policy)["Statement"]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "logs {a}/b-c_d.e*"}}
+    assert reading["Resource"] == f"{ARN}/logs {{a}}/b-c_d.e*"
+
+
+def by_role(**changes: Any) -> Job:
+    return role_job(**{"destination__copy": "server-side", "destination__signer": "role", **changes})
+
+
+def can_write(policy: str, key: str, action: str = "s3:PutObject") -> bool:
+    return allows(policy, action, f"{REPLICAS}/{key}")
+
+
+ADORNED = {
+    "plain": {},
+    "acl": {"destination__acl": "bucket-owner-full-control"},
+    "tags": {"destination__tags": {"origin": "syncd"}},
+    "key": {"destination__kms_key_id": KEY},
+    "alias": {"destination__kms_key_id": "alias/replicas"},
+    "prefix": {"destination__prefix": "replica*/"},
+}
+
+
+@pytest.mark.parametrize("adorned", [*ADORNED.values(), {k: v for each in ADORNED.values() for k, v in each.items()}])
+@pytest.mark.parametrize("count", [1, 60])
+def test_the_session_that_copies_may_do_what_is_asked_of_the_role(adorned: dict[str, Any], count: int) -> None:
+    job = by_role(source__accounts=accounts(count), **adorned)
+
+    policy = copy_policy(job)
+
+    access = next(item for item in policies.documents(job) if item.name == policies.ROLE_ACCESS)
+    write = next(item for item in access.statements if item["Sid"] == "WriteReplicas")
+    assert len(policy) <= 2048
+    for account in accounts(count):
+        key = f"{job.destination.prefix}AWSLogs/{account}/CloudTrail/log"
+        assert all(can_write(policy, key, action) for action in write["Action"])
+        assert can_read(policy, f"AWSLogs/{account}/CloudTrail/log")
+
+
+@pytest.mark.parametrize("action", ["s3:PutObjectTagging", "s3:AbortMultipartUpload"])
+def test_the_session_that_copies_takes_tags_along_and_gives_up_parts_in_either_mode(action: str) -> None:
+    for mode in ("server-side", "auto"):
+        policy = copy_policy(by_role(destination__copy=mode))
+
+        assert can_write(policy, f"AWSLogs/{B}/log", action)
+
+
+def test_the_session_that_copies_sets_acls_only_where_the_job_does() -> None:
+    plain, adorned = copy_policy(by_role()), copy_policy(by_role(**ADORNED["acl"]))
+
+    assert not can_write(plain, f"AWSLogs/{B}/log", "s3:PutObjectAcl")
+    assert can_write(adorned, f"AWSLogs/{B}/log", "s3:PutObjectAcl")
+
+
+def test_the_session_that_copies_writes_where_replicas_lie_and_nowhere_else() -> None:
+    policy = copy_policy(by_role(destination__prefix="replica/"))
+
+    assert can_write(policy, f"replica/AWSLogs/{B}/log")
+    assert not any(can_write(policy, key) for key in (f"AWSLogs/{B}/log", f"replica/AWSLogs/{A}/log", "replica/other"))
+    assert not allows(policy, "s3:PutObject", f"{ARN}/AWSLogs/{B}/log")
+    assert not any(
+        can_write(policy, f"replica/AWSLogs/{B}/log", action) for action in ("s3:DeleteObject", "s3:GetObject")
+    )
+
+
+def test_a_session_that_copies_for_many_accounts_writes_below_what_they_have_in_common() -> None:
+    policy = copy_policy(by_role(source__accounts=accounts(60), destination__prefix="replica/"))
+
+    assert can_write(policy, f"replica/AWSLogs/{A}/log")
+    assert not can_write(policy, f"AWSLogs/{A}/log")
+    assert not can_write(policy, "replica/other")
+    assert not can_read(policy, "other")
+
+
+def test_reading_stays_exact_where_only_writing_has_to_be_told_in_fewer_words() -> None:
+    policy = copy_policy(by_role(source__accounts=accounts(20), destination__prefix="replica/"))
+
+    assert not can_read(policy, f"AWSLogs/{A}/log")
+    assert can_write(policy, f"replica/AWSLogs/{A}/log")
+
+
+def test_a_session_that_copies_encrypts_with_the_jobs_key_only() -> None:
+    policy = copy_policy(by_role(destination__kms_key_id=KEY))
+
+    assert allows(policy, "kms:GenerateDataKey", KEY)
+    assert not allows(policy, "kms:GenerateDataKey", f"{KEY[:-1]}3")
+    assert allows(policy, "kms:Decrypt", f"arn:aws:kms:us-east-1:{A}:key/logs")
+
+
+@pytest.mark.parametrize("owner", [A, B])
+def test_a_bare_key_id_is_the_key_of_whichever_account_looks_it_up(owner: str) -> None:
+    key_id = KEY.rpartition("/")[2]
+
+    policy = copy_policy(by_role(destination__kms_key_id=key_id))
+
+    assert allows(policy, "kms:GenerateDataKey", f"arn:aws:kms:us-east-1:{owner}:key/{key_id}")
+    assert not allows(policy, "kms:GenerateDataKey", f"arn:aws:kms:us-east-1:{owner}:key/{key_id[:-1]}3")
+
+
+def test_an_alias_is_a_condition_on_the_keys_that_the_session_encrypts_with() -> None:
+    policy = copy_policy(by_role(destination__kms_key_id="alias/replicas"))
+
+    encrypting = json.loads(policy)["Statement"][-1]
+    assert encrypting["Resource"] == "arn:aws:kms:us-east-1:*:key/*"
+    assert encrypting["Condition"]["ForAnyValue:StringEquals"] == {"kms:ResourceAliases": "alias/replicas"}
+
+
+def test_a_session_that_copies_under_the_buckets_own_encryption_may_use_whichever_key_that_is() -> None:
+    policy = copy_policy(by_role())
+
+    assert allows(policy, "kms:GenerateDataKey", f"arn:aws:kms:us-east-1:{B}:key/whichever")
+
+
+@given(source=PREFIXES, destination=PREFIXES)
+def test_any_flat_job_copies_by_the_role_within_what_sts_takes(source: str, destination: str) -> None:
+    job = by_role(
+        source__layout="flat",
+        source__prefix=source,
+        destination__prefix=destination,
+        destination__acl="bucket-owner-full-control",
+        destination__kms_key_id="alias/replicas",
+    )
+
+    policy = copy_policy(job)
+
+    assert len(policy) <= 2048
+    assert policy.isascii()
+    assert can_read(policy, f"{source}log")
+    assert can_write(policy, f"{destination}{source}log", "s3:PutObjectAcl")
+
+
+def test_a_destination_prefix_that_sts_has_no_room_for_is_left_out() -> None:
+    policy = copy_policy(by_role(destination__prefix="*" * 512))
+
+    assert len(policy) <= 2048
+    assert can_write(policy, f"{'*' * 512}AWSLogs/{B}/log")
