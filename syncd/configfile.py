@@ -221,7 +221,8 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Settings | Part
             problems += _placed([Finding("destination.prefix", message)], file, top)
         part_size, own = _known(job, attrgetter("destination.part_size")), _known(job, attrgetter("engine.memory"))
         if memory is not None and part_size is not None and own is None and memory < part_size:
-            message = f"{format_size(part_size)} must fit into engine.memory of syncd.toml ({format_size(memory)})"
+            part, most = format_size(part_size), format_size(memory)
+            message = f"{part} must fit into engine.memory of syncd.toml; set {most} or less"
             problems += _placed([Finding("destination.part_size", message)], file, top)
     return problems
 

@@ -204,15 +204,14 @@ def parts_fit(job: JobParts) -> Iterator[Finding]:
     """A part is no larger than the objects that are written in parts, nor than the memory for it."""
     destination = job.destination
     if destination.part_size > destination.multipart_above:
-        above = format_size(destination.multipart_above)
+        part, above = format_size(destination.part_size), format_size(destination.multipart_above)
         yield Finding(
-            "destination.part_size", f"{format_size(destination.part_size)} must be at most multipart_above ({above})"
+            "destination.part_size", f"{part} must be at most multipart_above; set it to {above} or less, or raise that"
         )
     if job.engine.memory is not None and job.engine.memory < destination.part_size:
         part = format_size(destination.part_size)
-        yield Finding(
-            "engine.memory", f"{format_size(job.engine.memory)} must hold one part, destination.part_size ({part})"
-        )
+        memory = format_size(job.engine.memory)
+        yield Finding("engine.memory", f"{memory} must hold one part; raise it to {part}, or set destination.part_size")
 
 
 def key_is_in_destination_region(job: JobParts) -> Iterator[Finding]:

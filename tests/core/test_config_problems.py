@@ -137,7 +137,7 @@ WRONG_VALUES = [
     ("destination.tags", '{ a="", b="", c="", d="", e="", f="", g="", h="", i="", j="", k="" }', "at most 10 tags"),
     ("destination.tags", '"a=b"', 'write { key = "value" }'),
     ("destination.part_size", '"4MiB"', "from 5MiB to 5GiB"),
-    ("destination.part_size", '"65MiB"', "at most multipart_above (16MiB)"),
+    ("destination.part_size", '"65MiB"', "set it to 16MiB or less"),
     ("destination.multipart_above", '"6GiB"', "from 5MiB to 5GiB"),
     ("destination.multipart_above", "67108864", 'write "67108864B"'),
     ("endpoints.s3", '"127.0.0.1:5000"', '"http://127.0.0.1:5000"'),
@@ -299,7 +299,7 @@ def test_one_part_must_fit_into_the_memory_of_all_jobs(tmp_path: Path) -> None:
     problem = only(problems_of(tmp_path, files))
 
     assert (problem.file, problem.key) == ("jobs.d/a.toml", "destination.part_size")
-    assert "engine.memory of syncd.toml (5MiB)" in problem.message
+    assert "engine.memory of syncd.toml; set 5MiB or less" in problem.message
 
 
 @pytest.mark.parametrize(
