@@ -221,7 +221,7 @@ def _deal_with(
     with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
-    words = f"{document['key']} {done} {jobs}" if jobs else f"{document['key']} is in no job's quarantine"
+    words = f"{document['key']} {done} {jobs}" if jobs else document["error"]["detail"]
     _print(document, words, as_json=as_json)
     sys.exit(DONE if jobs else FAILED)
 

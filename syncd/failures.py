@@ -33,6 +33,9 @@ CONCURRENT_WRITE = "concurrent_write"
 CONFLICT = "conflict"
 RETRY_REQUESTED = "retry_requested"
 
+# Of `ledger quarantine`.
+NOT_HELD = "not_in_quarantine"
+
 # Jobs only.
 ROOT_CALLER = "root_caller"
 WRONG_ACCOUNT = "wrong_account"
@@ -122,6 +125,7 @@ REMEDIES: dict[str, str] = {
     ),
     CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY` keeps the replica and ends the matter",
     RETRY_REQUESTED: "nothing to do: the next tick tries the object again, as was asked for",
+    NOT_HELD: "copy the key from `syncd ledger quarantine list`; one that is not listed needs nothing done",
     ROOT_CALLER: "use an IAM user or role of the consumer's account: AWS lets no root user assume a role",
     WRONG_ACCOUNT: "correct consumer.account_id, or point the job at credentials of that account",
     NO_CREDENTIALS: (

@@ -66,11 +66,11 @@ STATUS_JOB: Mapping[str, str] = {
     "mode_why": 'What `copy = "auto"` came to, and why; null where that was not found out.',
     "lateness_histogram": "How late logs were, LastModified against the name's stamp: counts by bound in seconds, 0 beyond.",
     "state_error": (
-        "Why the next tick could not be recorded, `reason` (`disk_full`), `detail` and `remedy`; null where the disk of "
-        "`state_dir` has room. A tick that was not recorded is not in `last_tick`; where the state cannot even be read, the rest is that of a job that never ticked."
+        "Why the state cannot be read, or the next tick not be recorded (`disk_full`): `reason`, `detail` and `remedy`; null "
+        "where it can and the disk of `state_dir` has room. A tick that was not recorded is not in `last_tick`; where the state cannot even be read, the rest is that of a job that never ticked."
     ),
     "last_tick": "The last tick that was recorded: outcome, when it ended, what it did, and its `error`; null where there was none.",
-    "lag_seconds": "How old `complete_until` is; null where that is not known.",
+    "lag_seconds": "How old `complete_until` is, 0 at least; null where that is not known.",
     "objective_seconds": "How old it may be, beyond `lateness`.",
     "lateness_seconds": "The job's `lateness`.",
     "freshness": (
@@ -122,7 +122,10 @@ QUARANTINE_JOB: Mapping[str, str] = {
 QUARANTINE_DONE: Mapping[str, str] = {
     "key": "The object's key.",
     "jobs": "The jobs that had it in quarantine.",
-    "error": _STATE_ERROR,
+    "error": (
+        "Why nothing was done, the state could not be used or the key is in no job's quarantine (`not_in_quarantine`): "
+        "`reason`, `detail` and `remedy`; null where it was."
+    ),
 }
 
 DEMO: Mapping[str, str] = {

@@ -19,7 +19,8 @@ LISTED = 100
 
 def utc(instant: float) -> str | None:
     """An instant as ISO 8601 in UTC, to the second; None for 0.0, which means never."""
-    return datetime.fromtimestamp(int(instant), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
+    # strftime's %Y does not pad a year below 1000 on Linux; isoformat does.
+    return datetime.fromtimestamp(int(instant), UTC).isoformat().replace("+00:00", "Z") if instant else None
 
 
 def report_document(report: TickReport) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """How each job stands, read from the ledger alone: nothing is asked of AWS."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncd.cloudtrail import held_in_scope
 from syncd.config import Configuration, Job
-from syncd.errors import LedgerFull
-from syncd.ledger import LedgerFile, Reader
-from syncd.model import ShardState, TickReport
+from syncd.errors import LedgerError, LedgerFull
+from syncd.ledger import LedgerFile, Reader, RecordedTick
+from syncd.model import Quarantined, ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
 from syncd.scope import replica_of, scope_of
 from syncd.standing import (
@@ -26,23 +26,31 @@ ROOM_BYTES = 1 << 20
 """With less than this left on its disk the state is as good as full."""
 
 
-def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
-    """The JSON of `status`.
+class _Remembered(NamedTuple):
+    """What the ledger tells of a job; as it stands here, that of one that never ticked."""
 
-    Raises:
-        LedgerError: the state cannot be read, for another reason than a full disk.
-    """
+    states: Sequence[ShardState] = ()
+    held: Sequence[Quarantined] = ()
+    """The one that is held longest first."""
+    ticks: Sequence[RecordedTick] = ()
+    """The newest first."""
+    discovered_at: float = 0.0
+    mode_why: str | None = None
+    lateness: Mapping[int, int] = {}
+
+
+def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
+    """The JSON of `status`. Where the state cannot be read, every job is one that never ticked, with the reason."""
     state_dir = configuration.settings.state_dir
     full = _want_of_room(state_dir)
     try:
         with LedgerFile(state_dir, now=lambda: now).open_readonly() as reader:
-            return {"jobs": [_job_status(job, reader, full, now=now) for job in jobs]}
-    except LedgerFull as error:
-        # SQLite writes an index of its log even for reading.
-        full = full or _state_error(str(error))
-    with LedgerFile(state_dir / "nothing", now=lambda: now).open_readonly() as nothing:
-        unread = [_job_status(job, nothing, full, now=now) for job in jobs]
-    return {"jobs": [entry | {"why": _room_words("its state cannot be read", full)} for entry in unread]}
+            return {"jobs": [_job_status(job, _remembered(job, reader), full, now=now) for job in jobs]}
+    except LedgerError as error:
+        # SQLite writes an index of its log even for reading: a full disk keeps the state from being read.
+        unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
+    why = _error_words("its state cannot be read", unread)
+    return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
 
 
 def exit_code(document: dict[str, Any]) -> int:
@@ -55,42 +63,54 @@ def _want_of_room(state_dir: Path) -> dict[str, Any] | None:
 
     A tick that could not be recorded is not in the state, which is all that is read here.
     """
-    there = next(folder for folder in (state_dir, *state_dir.parents) if folder.is_dir())
-    disk = os.statvfs(there)
+    try:
+        there = next(folder for folder in (state_dir, *state_dir.parents) if folder.is_dir())
+        disk = os.statvfs(there)
+    except OSError:
+        return None  # whoever reads the state meets the same, and tells it
     room = disk.f_bavail * disk.f_frsize
     # A file system of no size at all, as some in user space are, says nothing.
     if not disk.f_blocks or room >= ROOM_BYTES:
         return None
-    return _state_error(f"{room // 1024} KiB are left on the disk of {state_dir}")
+    return _state_error(LedgerFull, f"{room // 1024} KiB are left on the disk of {state_dir}")
 
 
-def _state_error(detail: str) -> dict[str, Any]:
-    return {"reason": LedgerFull.reason, "detail": detail, "remedy": LedgerFull.remedy}
+def _state_error(kind: LedgerError | type[LedgerError], detail: str) -> dict[str, Any]:
+    return {"reason": kind.reason, "detail": detail, "remedy": kind.remedy}
 
 
-def _job_status(job: Job, reader: Reader, full: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
+def _remembered(job: Job, reader: Reader) -> _Remembered:
     view = reader.view(replica_of(job))
-    states = shards_of(job, view.shards())
     verdict = view.mode_verdict()
-    held = sorted(held_in_scope(view.quarantined(), scope_of(job)).values(), key=lambda item: item.first_at)
-    ticks = reader.ticks(job.name, TICKS_READ)
-    standing = standing_of(job, states, held, ticks, discovered_at=view.discovered_at())
+    return _Remembered(
+        states=shards_of(job, view.shards()),
+        held=sorted(held_in_scope(view.quarantined(), scope_of(job)).values(), key=lambda item: item.first_at),
+        ticks=reader.ticks(job.name, TICKS_READ),
+        discovered_at=view.discovered_at(),
+        mode_why=verdict[1] if verdict else None,
+        lateness=view.lateness(),
+    )
+
+
+def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
+    states, held = remembered.states, remembered.held
+    standing = standing_of(job, states, held, remembered.ticks, discovered_at=remembered.discovered_at)
     why = _complaints(standing, now)
-    if full is not None:
-        why += _room_words("its ticks cannot be recorded", full)
+    if state_error is not None:
+        why += _error_words("its ticks cannot be recorded", state_error)
     complete_until = standing.complete_until
     return {
         "job": job.name,
         "healthy": not why,
         "why": why,
         "mode": standing.last.mode if standing.last else None,
-        "mode_why": verdict[1] if verdict else None,
-        "state_error": full,
+        "mode_why": remembered.mode_why,
+        "state_error": state_error,
         "last_tick": None if standing.last is None else _last_tick(standing.last, now),
-        "lag_seconds": round(now - complete_until, 1) if complete_until else None,
+        "lag_seconds": _age(complete_until, now) if complete_until else None,
         "objective_seconds": standing.promise.objective,
         "lateness_seconds": standing.promise.lateness,
-        "lateness_histogram": {str(bound): count for bound, count in sorted(view.lateness().items())},
+        "lateness_histogram": {str(bound): count for bound, count in sorted(remembered.lateness.items())},
         "freshness": objective_document(standing, now),
         "complete_from": utc(standing.complete_from),
         "complete_until": utc(complete_until),
@@ -109,8 +129,13 @@ def _complaints(standing: Standing, now: float) -> list[str]:
     return [*late_reasons(standing, now, with_failure=False), *trouble(standing)]
 
 
-def _room_words(consequence: str, full: dict[str, Any]) -> list[str]:
-    return [f"{consequence}: {full['reason']}: {full['detail']}", f"what to do: {full['remedy']}"]
+def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:
+    return [f"{consequence}: {error['reason']}: {error['detail']}", f"what to do: {error['remedy']}"]
+
+
+def _age(instant: float, now: float) -> float:
+    """In seconds, to a tenth; 0.0 for what a clock that was set back since calls the future."""
+    return round(max(0.0, now - instant), 1)
 
 
 def _last_tick(report: TickReport, now: float) -> dict[str, Any]:
@@ -118,7 +143,7 @@ def _last_tick(report: TickReport, now: float) -> dict[str, Any]:
     return {
         "outcome": report.outcome,
         "finished_at": utc(finished_at),
-        "age_seconds": round(now - finished_at, 1),
+        "age_seconds": _age(finished_at, now),
         "duration_seconds": round(report.duration_seconds, 3),
         "listed": report.listed,
         "copied": report.copied,

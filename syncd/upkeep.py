@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any
 
+from syncd import failures
 from syncd.config import Job
 from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
 from syncd.installation import Installation
@@ -88,4 +89,9 @@ def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callab
             if ledger.moved_aside is not None:
                 raise LedgerCorrupt(f"{ledger_file.path} was damaged, and is now {ledger.moved_aside}")
             done += [job.name] if do(ledger) else []
-    return {"key": key, "jobs": done, "error": None}
+    return {"key": key, "jobs": done, "error": None if done else _not_held(key)}
+
+
+def _not_held(key: str) -> dict[str, str]:
+    reason = failures.NOT_HELD
+    return {"reason": reason, "detail": f"{key} is in no job's quarantine", "remedy": failures.remedy_of(reason)}

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import random
 import socket
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
 from syncd import sparkline
 from syncd.board import Board
+from syncd.errors import LedgerCorrupt
 from syncd.gauges import Gauges
 from syncd.ledger import LedgerFile
 from syncd.metrics import Metrics
@@ -103,6 +105,26 @@ def remember(ledger_file: LedgerFile) -> None:
         item = LogObject(SHARD.prefix + "2026/11/24/<x>.json.gz", "etag", 10, NOW - 500)
         ledger.record([Failed(Transfer(SHARD, item, item.key), "kms_access_denied", "GetObject: 403")], [], now=NOW)
         ledger.record_tick(report(copied=4), kind="tick")
+
+
+def test_the_pages_are_there_where_the_state_cannot_be_read(ledger_file: LedgerFile) -> None:
+    remember(ledger_file)
+    body = ledger_file.path.read_bytes()
+    ledger_file.path.write_bytes(body[:100] + random.Random(1).randbytes(len(body) - 100))
+    answering = site(board(standing()), ledger_file)
+
+    replies = {path: answering.answer(path, {}) for path in ("/", "/readyz", "/healthz", "/jobs/account-b")}
+
+    assert {path: reply and reply.status for path, reply in replies.items()} == {
+        "/": HTTPStatus.OK,
+        "/readyz": HTTPStatus.OK,
+        "/healthz": HTTPStatus.OK,
+        "/jobs/account-b": HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+    told = replies["/jobs/account-b"]
+    assert told is not None
+    assert b"database disk image is malformed" in told.body
+    assert LedgerCorrupt.remedy.encode() in told.body
 
 
 def test_health_is_the_daemons_and_not_its_jobs(ledger_file: LedgerFile) -> None:

@@ -89,6 +89,19 @@ def test_a_key_that_is_not_in_the_quarantine_is_told(stage: Stage, now: datetime
     assert len(held(stage)) == 1
 
 
+@pytest.mark.parametrize("verb", ["retry", "accept"])
+def test_a_key_that_is_not_in_the_quarantine_is_an_error_in_the_document(stage: Stage, verb: str) -> None:
+    stage.job()
+
+    ran = stage.syncd("ledger", "quarantine", verb, "no/such/key", "--json")
+
+    document = ran.document
+    error = document.pop("error")
+    assert (ran.code, document) == (1, {"key": "no/such/key", "jobs": []})
+    assert (error["reason"], error["detail"]) == ("not_in_quarantine", "no/such/key is in no job's quarantine")
+    assert "syncd ledger quarantine list" in error["remedy"]
+
+
 def test_a_rebuilt_ledger_copies_nothing_twice(stage: Stage, now: datetime) -> None:
     keys = delivered(stage, now)
     stage.job()
