@@ -9,6 +9,7 @@ SyncdError
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends; the next one tries again
+    └── Interrupted            the job          it was told to end, which is no failure
 """
 
 from collections.abc import Sequence
@@ -101,3 +102,12 @@ class JobFailed(SyncdError):
         self.reason = reason
         self.detail = detail
         self.remedy = remedy
+
+
+class Interrupted(JobFailed):
+    """This job was told to end, and what it would have begun is left to the next tick."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "interrupted", "told to end before all was done", "run it again: it goes on where this one ended"
+        )

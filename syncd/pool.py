@@ -15,7 +15,7 @@ from typing import Any
 
 from syncd import failures, orders
 from syncd.ends import Principal
-from syncd.errors import JobFailed
+from syncd.errors import Interrupted, JobFailed
 from syncd.model import Mode, Outcome, Transfer
 from syncd.orders import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.s3 import Side
@@ -58,6 +58,7 @@ class WorkerPool:
             deadline_seconds,
         )
         self._processes: list[WorkerProcess] = []
+        self._given_up: set[WorkerProcess] = set()
         self._guard = Lock()
         self._channels = count(1)
 
@@ -83,9 +84,15 @@ class WorkerPool:
         with self._guard:
             return next(self._channels)
 
+    def has_given_up(self, process: WorkerProcess) -> bool:
+        """Whether it was ended by `close`."""
+        return process in self._given_up
+
     def close(self) -> None:
         """End the workers, whatever they are doing."""
         with self._guard:
+            # Before any is: whoever waits for one hears at once that it has ended.
+            self._given_up.update(process for process in self._processes if process.is_alive)
             for process in self._processes:
                 process.close()
             self._processes = []
@@ -135,6 +142,7 @@ class PooledCopier:
 
         Raises:
             JobFailed: `transfers` raised it, credentials could not be renewed, or a worker died.
+            Interrupted: `transfers` raised it, or the pool was closed.
         """
         first = self._first(transfers, stop)
         if first is None:
@@ -165,7 +173,9 @@ class PooledCopier:
     def _first(self, transfers: Iterator[Transfer | None], stop: Event) -> Transfer | None:
         """No worker is started, and nothing sent to one, before there is something to copy."""
         for transfer in transfers:
-            if transfer is not None or stop.is_set():
+            if stop.is_set():
+                return None
+            if transfer is not None:
                 return transfer
         return None
 
@@ -254,6 +264,8 @@ class PooledCopier:
         talk.out = {number: entry for number, entry in talk.out.items() if entry[1] is not process}
         if facts is not None:
             talk.fail(JobFailed(*facts))
+        elif broken and self._pool.has_given_up(process):
+            talk.fail(Interrupted())
         elif broken:
             talk.fail(JobFailed(failures.WORKER_DIED, broken, failures.remedy_of(failures.WORKER_DIED)))
 

@@ -9,10 +9,11 @@ from typing import Any
 from syncd import events
 from syncd.closing import horizon
 from syncd.cloudtrail import EVERY
-from syncd.config import Job
+from syncd.config import Job, Role
 from syncd.copies import Copies, ways_of
 from syncd.ends import End, Principal
-from syncd.errors import JobFailed, LedgerCorrupt
+from syncd.errors import Interrupted, JobFailed, LedgerCorrupt
+from syncd.identity import ConsumerPrincipal
 from syncd.installation import Installation, end_of
 from syncd.ledger import Ledger
 from syncd.model import JobError, TickReport, Window
@@ -105,25 +106,31 @@ class Run:
         """Assume the role, and do it."""
         try:
             ports = self._ports(ledger, copier)
+        except Interrupted:
+            ended = self.ended("interrupted", None)
         except JobFailed as error:
-            failed = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
-            complete = horizon(self._task(), ledger)
-            return replace(failed, complete_from=complete[0], complete_until=complete[1])
-        self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
-        return replace(self._tick.run(), requests=dict(sorted(self._requests.items())))
+            ended = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+        else:
+            self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
+            return self._as_a_whole(self._tick.run())
+        complete = horizon(self._task(), ledger)
+        return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
     def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(
-            source=BucketLister(source, Side.SOURCE, now=installation.now),
+            source=self._lister(source, Side.SOURCE),
             source_bucket=job.source.bucket,
-            destination=ForgivingLister(BucketLister(destination, Side.DESTINATION, now=installation.now), self._tell),
+            destination=ForgivingLister(self._lister(destination, Side.DESTINATION), self._tell),
             copier=copier(source, destination),
             ledger=ledger,
             now=installation.now,
             tell=self._tell,
         )
+
+    def _lister(self, end: End, side: Side) -> BucketLister:
+        return BucketLister(end, side, now=self._installation.now, stop=self._stop)
 
     def _task(self) -> Task:
         job, request = self._job, self._request
@@ -145,12 +152,10 @@ class Run:
 
     def _ends(self) -> tuple[End, End]:
         job, installation = self._job, self._installation
-        identities = installation.identities
-        consumer = identities.consumer(job, count=self._count)
+        consumer = self._consumer()
         reader: Principal = consumer
         if job.source.role is not None:
-            policy = session_policy(job)
-            reader = identities.role(job, job.source.role, consumer, policy=policy, count=self._count)
+            reader = self._role(job.source.role, consumer, session_policy(job))
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
@@ -168,23 +173,35 @@ class Run:
         return ModalCopier(ways_of(self._job), copies.copier, ledger, self._tell)
 
     def _role_writer(self) -> Principal:
-        job, identities = self._job, self._installation.identities
+        job = self._job
         assert job.source.role is not None
-        consumer = identities.consumer(job, count=self._count)
-        return identities.role(job, job.source.role, consumer, policy=copy_policy(job), count=self._count)
+        return self._role(job.source.role, self._consumer(), copy_policy(job))
 
-    def ended(self, outcome: str, error: JobError) -> TickReport:
+    def _consumer(self) -> ConsumerPrincipal:
+        self._go_on()
+        return self._installation.identities.consumer(self._job, count=self._count)
+
+    def _role(self, role: Role, consumer: ConsumerPrincipal, policy: str) -> Principal:
+        self._go_on()
+        return self._installation.identities.role(self._job, role, consumer, policy=policy, count=self._count)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted
+
+    def ended(self, outcome: str, error: JobError | None) -> TickReport:
         """A report of a run that did not get to the end of its tick, or not as far as one."""
-        requests = dict(sorted(self._requests.items()))
         if self._tick is not None:
-            return replace(self._tick.so_far(outcome, error), requests=requests)
-        return TickReport(
-            job=self._job.name,
-            outcome=outcome,
-            requests=requests,
+            return self._as_a_whole(self._tick.so_far(outcome, error))
+        return self._as_a_whole(TickReport(job=self._job.name, outcome=outcome, error=error))
+
+    def _as_a_whole(self, report: TickReport) -> TickReport:
+        """With what the run did and how long it took before its tick: to open the state, and to learn who acts."""
+        return replace(
+            report,
+            requests=dict(sorted(self._requests.items())),
             started_at=self._began_at,
             duration_seconds=self._installation.now() - self._began_at,
-            error=error,
         )
 
     def _count(self, operation: str) -> None:

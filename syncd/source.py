@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from threading import Event
 from typing import TypeAlias
 
 from syncd import failures, s3
 from syncd.ends import RENEWALS_A_REQUEST, End, is_expired
-from syncd.errors import JobFailed
+from syncd.errors import Interrupted, JobFailed
 from syncd.model import Folder, Page, Range
 from syncd.s3 import Answer, Listing, Request, Side
 from syncd.transport import Credentials
@@ -34,10 +35,12 @@ class _Cursor:
 class BucketLister:
     """Lists one bucket, of either side, with at most `LISTINGS_AT_A_TIME` requests in flight."""
 
-    def __init__(self, end: End, side: Side, *, now: Callable[[], float]) -> None:
+    def __init__(self, end: End, side: Side, *, now: Callable[[], float], stop: Event | None = None) -> None:
+        """Once `stop` is set no request is begun, and none is waited for: whoever looks for more gets Interrupted."""
         self._end = end
         self._side = side
         self._now = now
+        self._stop = stop or Event()
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
         """The pages of the ranges, each range's in key order, those of different ranges as they come.
@@ -47,6 +50,7 @@ class BucketLister:
 
         Raises:
             JobFailed: a listing was refused or cannot be had; the ranges that are not at their last page are unlisted.
+            Interrupted: `stop` was set before all had been listed.
         """
         cursors = (_Cursor(item.shard.prefix, range=item) for item in ranges)
         for found in self._listings(cursors):
@@ -62,6 +66,7 @@ class BucketLister:
 
         Raises:
             JobFailed: a listing was refused or cannot be had.
+            Interrupted: `stop` was set before all had been listed.
         """
         for found in self._listings(_Cursor(prefix, "/") for prefix in prefixes):
             if found is not None:
@@ -111,6 +116,8 @@ class BucketLister:
             yield cursor, listing
 
     def _request(self, cursor: _Cursor, token: str, answers: _Answers) -> None:
+        if self._stop.is_set():
+            raise Interrupted
         cursor.request = s3.list_objects(
             self._side,
             cursor.prefix,
@@ -133,7 +140,12 @@ class BucketLister:
             cursor, answer, credentials = answers.get(timeout=_WAIT_SECONDS)
         except Empty:
             self._end.transport.expire()
+            if self._stop.is_set():
+                raise Interrupted from None
             return None
+        if self._stop.is_set():
+            # What is given up with a second signal is answered as if it had failed.
+            raise Interrupted
         assert cursor.request is not None
         if is_expired(answer, cursor.request) and cursor.renewals < RENEWALS_A_REQUEST:
             cursor.renewals += 1

@@ -11,7 +11,7 @@ from threading import Event
 from syncd import events, failures
 from syncd.closing import close, horizon
 from syncd.cloudtrail import held_in_scope
-from syncd.errors import JobFailed
+from syncd.errors import Interrupted, JobFailed
 from syncd.model import Failed, JobError, Page, Quarantined, Range, TickReport, Transfer
 from syncd.plan import Rules, make_plan
 from syncd.ports import Ports
@@ -63,7 +63,7 @@ class Tick:
             complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
         return replace(report, complete_from=complete[0], complete_until=complete[1])
 
-    def so_far(self, outcome: str, error: JobError) -> TickReport:
+    def so_far(self, outcome: str, error: JobError | None) -> TickReport:
         """The report of a tick that raised: what it had done by then."""
         return replace(self._report(None), outcome=outcome, error=error)
 
@@ -204,6 +204,9 @@ class Tick:
         outcome = "partial" if recorder.failed_count or recorder.conflict_count else "ok"
         if error is not None:
             outcome = "failed"
+        if isinstance(error, Interrupted):
+            error = None
+            outcome = "interrupted"
         if self._stop.is_set():
             outcome = "interrupted"
         return TickReport(

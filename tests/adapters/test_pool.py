@@ -17,7 +17,7 @@ from faulty import FaultyS3, Stall, on
 from waiting import wait_until
 
 from syncd import failures, orders
-from syncd.errors import JobFailed
+from syncd.errors import Interrupted, JobFailed
 from syncd.orders import Limits, Opening
 from syncd.pool import WorkerPool
 from syncd.worker import Worker
@@ -58,6 +58,33 @@ def test_a_worker_that_is_killed_fails_its_job_and_the_next_copies_with_another(
     assert len(healed) == 20
     assert killed not in pool.processes()
     assert killed.process.returncode == -signal.SIGKILL
+
+
+def test_workers_that_were_ended_on_purpose_interrupt_their_job(pool: WorkerPool, faulty: FaultyS3) -> None:
+    ends = Ends(faulty)
+    transfers = [ends.put(f"logs/{number:02}", b"body") for number in range(20)]
+    copier = ends.pooled(pool)
+    stalled = faulty.faults.add("GetObject", Stall())
+
+    with ThreadPoolExecutor(1) as thread:
+        copying = thread.submit(lambda: list(copier.copy_all(handed_over(transfers), Event())))
+        wait_until(lambda: stalled.hits > 0, what="the first read")
+        pool.close()
+        error = copying.exception(SECONDS)
+
+    assert isinstance(error, Interrupted)
+
+
+def test_nothing_is_begun_once_the_job_was_told_to_end(pool: WorkerPool, faulty: FaultyS3) -> None:
+    ends = Ends(faulty)
+    transfers = [ends.put(f"logs/{number:02}", b"body") for number in range(20)]
+    stop = Event()
+    stop.set()
+
+    outcomes = list(ends.pooled(pool).copy_all(iter(transfers), stop))
+
+    assert outcomes == []
+    assert faulty.requests == ()
 
 
 def test_what_has_ended_is_told_while_another_object_is_still_under_way(pool: WorkerPool, faulty: FaultyS3) -> None:

@@ -12,7 +12,7 @@ from faulty import Body, Call, DropConnection, ErrorIn200, FaultyS3, Request, St
 from waiting import wait_until
 
 from syncd.ends import End
-from syncd.errors import JobFailed
+from syncd.errors import Interrupted, JobFailed
 from syncd.model import Page, Range, Shard
 from syncd.s3 import Side
 from syncd.source import BucketLister
@@ -126,6 +126,32 @@ def test_eight_ranges_are_listed_at_once_and_no_more(faulty: FaultyS3, threads: 
 
     assert {page.range for page in listing.result()} == set(ranges)
     assert faulty.peak_in_flight == 8
+
+
+def test_a_lister_that_was_stopped_begins_nothing_and_says_so(faulty: FaultyS3) -> None:
+    ends = ends_with(faulty, 1)
+    stop = threading.Event()
+    stop.set()
+    lister = BucketLister(ends.source, Side.SOURCE, now=lambda: 0.0, stop=stop)
+
+    with pytest.raises(Interrupted):
+        pages(lister, Range(LOGS, ""))
+    with pytest.raises(Interrupted):
+        list(lister.folders(["logs/"]))
+
+    assert faulty.requests == ()
+
+
+def test_a_lister_that_is_stopped_waits_for_no_answer(faulty: FaultyS3) -> None:
+    ends = ends_with(faulty, 1)
+    stop = threading.Event()
+    faulty.faults.add("ListObjectsV2", Call(lambda _: stop.set()))
+    faulty.faults.add("ListObjectsV2", Stall())
+
+    with pytest.raises(Interrupted):
+        pages(BucketLister(ends.source, Side.SOURCE, now=lambda: 0.0, stop=stop), Range(LOGS, ""))
+
+    assert faulty.count("ListObjectsV2") == 1
 
 
 def test_ranges_are_taken_only_as_there_is_room(faulty: FaultyS3) -> None:
