@@ -156,11 +156,11 @@ class Ticker:
             self._on_unwritable()
         if error is not None and is_role_refusal(error):
             self._pause(job, report)
-        else:
+        elif report.outcome != "interrupted":
             pause, over = parts.pauses.lift(job.name), parts.complaints.settle(events.JOB_PAUSED, job.name)
             if pause is not None or over is not None:
                 self._tell(events.JOB_RESUMED, job, attempts=pause.attempts if pause else over.times if over else 0)
-        if error is None:
+        if error is None and report.outcome != "interrupted":
             self._settle(job)
         if report.copied_late:
             self._tell(

@@ -85,6 +85,8 @@ def test_nothing_is_begun_once_the_job_was_told_to_end(pool: WorkerPool, faulty:
 
     assert outcomes == []
     assert faulty.requests == ()
+    # Nor was a worker told of the job.
+    assert pool.next_channel() == 1
 
 
 def test_what_has_ended_is_told_while_another_object_is_still_under_way(pool: WorkerPool, faulty: FaultyS3) -> None:

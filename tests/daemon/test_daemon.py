@@ -127,6 +127,21 @@ def test_a_tick_that_crashes_is_told_and_the_next_one_goes_on(service: Service, 
     assert daemon.stop() == 0
 
 
+def test_a_tick_that_is_interrupted_is_no_recovery(service: Service, within: Any) -> None:
+    service.job("account-b")
+    fault = service.server.faults.add("ListObjectsV2", Status(403, "AccessDenied", "not authorized"))
+    daemon = within()
+    daemon.wait_for("tick.failed")
+    stalled = service.server.faults.add("ListObjectsV2", Stall())
+    service.server.faults.remove(fault)
+    wait_until(lambda: stalled.hits > 0, what="a listing that stands still")
+
+    ended = daemon.stop()
+
+    assert ended == 0
+    assert daemon.facts("tick.recovered") == []
+
+
 def test_a_failure_that_repeats_is_told_once_and_once_more_when_it_is_over(service: Service, within: Any) -> None:
     service.job("account-b")
     fault = service.server.faults.add("ListObjectsV2", Status(403, "AccessDenied", "not authorized"))
