@@ -58,7 +58,6 @@ class WorkerPool:
             deadline_seconds,
         )
         self._processes: list[WorkerProcess] = []
-        self._given_up: set[WorkerProcess] = set()
         self._guard = Lock()
         self._channels = count(1)
 
@@ -84,15 +83,9 @@ class WorkerPool:
         with self._guard:
             return next(self._channels)
 
-    def has_given_up(self, process: WorkerProcess) -> bool:
-        """Whether it was ended by `close`."""
-        return process in self._given_up
-
     def close(self) -> None:
         """End the workers, whatever they are doing."""
         with self._guard:
-            # Before any is: whoever waits for one hears at once that it has ended.
-            self._given_up.update(process for process in self._processes if process.is_alive)
             for process in self._processes:
                 process.close()
             self._processes = []
@@ -189,7 +182,7 @@ class PooledCopier:
         return talk
 
     def _hand_out(self, talk: _Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:
-        """Send one message of transfers to the worker that has least to do, or say that there are no more."""
+        """Send one message of transfers to the worker that has least to do, or note that there are no more."""
         process = min(talk.load, key=talk.load.__getitem__)
         parcels: list[Parcel] = []
         weight = 0
@@ -264,7 +257,7 @@ class PooledCopier:
         talk.out = {number: entry for number, entry in talk.out.items() if entry[1] is not process}
         if facts is not None:
             talk.fail(JobFailed(*facts))
-        elif broken and self._pool.has_given_up(process):
+        elif broken and process.is_given_up:
             talk.fail(Interrupted())
         elif broken:
             talk.fail(JobFailed(failures.WORKER_DIED, broken, failures.remedy_of(failures.WORKER_DIED)))

@@ -77,7 +77,11 @@ def survey(task: Task, ports: Ports, *, began_at: float, recorder: Recorder) -> 
 
 def _is_bare(task: Task, ports: Ports) -> bool:
     """Whether the destination holds nothing where replicas would be: then none was ever written. One listing."""
-    above = top(task.scope) if task.scope is not None else task.shard.prefix if task.shard is not None else ""
+    if task.scope is None:
+        assert task.shard is not None
+        above = task.shard.prefix
+    else:
+        above = top(task.scope)
     folders = ports.destination.folders([task.destination_prefix + above])
     return not any(folder.prefixes or folder.objects for folder in folders)
 

@@ -40,6 +40,8 @@ class WorkerProcess:
         self._sending = Lock()
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
         self.is_alive = True
+        self.is_given_up = False
+        """It was ended on purpose."""
         Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
 
     def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
@@ -65,6 +67,10 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End it, whatever it is doing."""
+        self.is_given_up = self.is_alive
+        self._reap()
+
+    def _reap(self) -> None:
         self.process.kill()
         self.process.wait()
 
@@ -79,7 +85,7 @@ class WorkerProcess:
         for channel, inbox in list(self._inboxes.items()):
             inbox.put(self._obituary(channel))
         self._connection.close()
-        self.close()
+        self._reap()
 
     def _obituary(self, channel: int) -> tuple[Any, ...]:
         return (self, orders.CLOSED, channel, None, "a copy worker ended unexpectedly")

@@ -205,25 +205,23 @@ def test_a_second_job_of_the_same_name_is_not_written(tmp_path: Path, nowhere: d
     assert files_below(tmp_path) == before
 
 
-def test_beside_a_configuration_that_cannot_be_used_nothing_is_written(tmp_path: Path, nowhere: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [
+        ("drain = 1", "etc/syncd.toml: drain: "),
+        ("jobs = []", "etc/syncd.toml: jobs: no pattern matches etc/jobs.d/account-222222222222.toml"),
+    ],
+)
+def test_beside_a_configuration_with_which_the_job_could_not_be_used_nothing_is_written(
+    tmp_path: Path, nowhere: dict[str, str], configured: str, said: str
+) -> None:
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "syncd.toml").write_text("drain = 1\n")
+    (tmp_path / "etc" / "syncd.toml").write_text(f"{configured}\n")
 
     ran = init(tmp_path, nowhere)
 
     assert ran.code == USAGE
-    assert "etc/syncd.toml: drain: " in ran.stderr
-    assert not (tmp_path / "etc" / "jobs.d").exists()
-
-
-def test_a_job_that_the_configuration_would_not_find_is_not_written(tmp_path: Path, nowhere: dict[str, str]) -> None:
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "syncd.toml").write_text("jobs = []\n")
-
-    ran = init(tmp_path, nowhere)
-
-    assert ran.code == USAGE
-    assert "etc/syncd.toml: jobs: no pattern matches etc/jobs.d/account-222222222222.toml" in ran.stderr
+    assert said in ran.stderr
     assert not (tmp_path / "etc" / "jobs.d").exists()
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 from builders import ACCOUNTS, REGIONS, Delivery, Trail, days_before
 from faulty import Request, Stall
+from program import Ran
 from stage import Stage
 from waiting import wait_until
 
@@ -31,6 +32,16 @@ def with_limit(stage: Stage, now: datetime, level: str, key: str, value: object,
     stage.server.counts_in_flight = is_of_a_copy
 
 
+def ticked(stage: Stage, *, at_once: int) -> Ran:
+    """A tick whose reads stand still until so many are in flight."""
+    go_on = threading.Event()
+    still = stage.server.faults.add("GetObject", Stall(go_on))
+    with stage.start("tick", "--json") as process:
+        wait_until(lambda: still.hits >= at_once or not process.is_alive, what="copies in flight")
+        go_on.set()
+        return process.ended()
+
+
 LEVELS = pytest.mark.parametrize("level", ["all jobs", "a job"])
 AT_ONCE = {
     "in_flight": (3, 3, b""),
@@ -46,13 +57,8 @@ def test_no_more_is_in_flight_than_the_limit_allows_and_all_of_that_is(
 ) -> None:
     value, at_once, body = AT_ONCE[key]
     with_limit(stage, now, level, key, value, body=body)
-    go_on = threading.Event()
-    still = stage.server.faults.add("GetObject", Stall(go_on))
 
-    with stage.start("tick", "--json") as process:
-        wait_until(lambda: still.hits >= at_once or not process.is_alive, what="copies in flight")
-        go_on.set()
-        ran = process.ended()
+    ran = ticked(stage, at_once=at_once)
 
     assert ran.job["copied"] == LOGS
     assert stage.server.peak_in_flight == at_once
@@ -71,13 +77,8 @@ def test_two_workers_keep_a_jobs_limit_together(stage: Stage, now: datetime) -> 
 def test_two_workers_share_what_is_large(stage: Stage, now: datetime) -> None:
     with_limit(stage, now, "all jobs", "memory", "8MiB", body=bytes(MIB))
     stage.configure({"engine.memory": "8MiB", "engine.workers": 2})
-    go_on = threading.Event()
-    still = stage.server.faults.add("GetObject", Stall(go_on))
 
-    with stage.start("tick", "--json") as process:
-        wait_until(lambda: still.hits >= 2 or not process.is_alive, what="a copy in each worker")
-        go_on.set()
-        ran = process.ended()
+    ran = ticked(stage, at_once=2)
 
     assert ran.job["copied"] == LOGS
     assert stage.server.peak_in_flight == 2
@@ -90,13 +91,8 @@ def test_jobs_that_join_keep_the_limit_of_all_but_for_one_object_each(stage: Sta
     for name in ("account-b", "account-c"):
         stage.job(name)
     stage.server.counts_in_flight = is_of_a_copy
-    go_on = threading.Event()
-    still = stage.server.faults.add("GetObject", Stall(go_on))
 
-    with stage.start("tick", "--json") as process:
-        wait_until(lambda: still.hits >= 8 or not process.is_alive, what="copies in flight")
-        go_on.set()
-        ran = process.ended()
+    ran = ticked(stage, at_once=8)
 
     assert [job["copied"] for job in ran.document["jobs"]] == [LOGS, LOGS]
     assert stage.server.peak_in_flight <= 8 + 1
