@@ -354,5 +354,5 @@ def _cursor_values(state: ShardState) -> tuple[object, ...]:
         float(state.complete_from),
         float(state.complete_until),
         float(state.newest_arrival),
-        state.unsealed_day,
+        "",
     )

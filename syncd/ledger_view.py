@@ -251,7 +251,7 @@ def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
 
 
 def _shard_state(shard: Shard, row: Sequence[Any]) -> ShardState:
-    _, frontier, listed_at, recent_at, deep_key, deep_at, complete_from, complete_until, arrival, day, _ = row
+    _, frontier, listed_at, recent_at, deep_key, deep_at, complete_from, complete_until, arrival, _, _ = row
     return ShardState(
         shard=shard,
         frontier=frontier,
@@ -262,7 +262,6 @@ def _shard_state(shard: Shard, row: Sequence[Any]) -> ShardState:
         complete_from=complete_from,
         complete_until=complete_until,
         newest_arrival=arrival,
-        unsealed_day=day,
     )
 
 

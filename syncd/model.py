@@ -73,8 +73,10 @@ class Known(NamedTuple):
     """What the ledger remembers of a key that is at the destination."""
 
     etag: str | None
-    """The source's ETag when it was copied; None where only the destination's listing told of it."""
+    """The source's ETag when it was copied; None if only an older state's listing of the destination told of it."""
     size_bytes: int
+    replica_etag: str = ""
+    """The replica's own ETag, by which the audit notices another one; empty if it was never told."""
 
 
 class SkipReason(StrEnum):
@@ -87,6 +89,8 @@ class SkipReason(StrEnum):
     BACKING_OFF = "backing_off"
     IN_PROGRESS = "in_progress"
     SEALED = "sealed"
+    ACCEPTED = "accepted"
+    OUTSIDE_WINDOW = "outside_window"
 
 
 class Transfer(NamedTuple):
@@ -97,18 +101,25 @@ class Transfer(NamedTuple):
     destination_key: str
     compare_first: bool = False
     """The key is known to be at the destination: compare with what is there before writing."""
+    is_changed: bool = False
+    """The ledger's row has another ETag, so the source may have changed: only a cryptographic hash proves the same
+    content, a CRC does not."""
 
 
 class Copied(NamedTuple):
     """The object was written to the destination by this tick."""
 
     transfer: Transfer
+    replica_etag: str = ""
+    """The ETag that the write was answered with; empty if it told none."""
 
 
 class AlreadyThere(NamedTuple):
     """The destination holds the same content, by its checksum."""
 
     transfer: Transfer
+    replica_etag: str = ""
+    """The replica's ETag as HeadObject told it; empty if it told none."""
 
 
 class Conflict(NamedTuple):
@@ -191,6 +202,28 @@ class Mode(StrEnum):
     SERVER_SIDE = "server-side"
 
 
+class FoundBy(StrEnum):
+    """Which listing is sure to find whatever key comes next in a shard; the horizon waits for that one."""
+
+    TAIL = "tail"
+    """Keys begin with their stamp in the order of time."""
+    RECENT = "recent"
+    """There are names that sort before the stamps of their day: only whole days find them."""
+    DEEP = "deep"
+    """There are keys without a stamp of their own, which may land in any day folder."""
+    WHOLE = "whole"
+    """There are keys outside the layout's grammar: only a listing of the whole shard finds them."""
+
+
+class Branch(NamedTuple):
+    """A folder of a shard that is listed whole, below which days are told in some form: where new keys are likely."""
+
+    prefix: str
+    """Relative to the shard's prefix; empty, or ending in a slash."""
+    date_format: str
+    """How the days below it are written, for `strftime`; `%-m` and `%-d` if without leading zeros."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardState:
     """What the ledger remembers of one shard between ticks; times are seconds since the epoch, 0.0 for never."""
@@ -210,8 +243,23 @@ class ShardState:
     complete_until: float = 0.0
     newest_arrival: float = 0.0
     """The newest LastModified seen in it."""
-    unsealed_day: str = ""
-    """The oldest UTC day whose keys are still remembered one by one."""
+    deep_done_at: float = 0.0
+    """When the last round of the deep tier that came to its end began; of a shard that is listed whole, that listing."""
+    layout: str = ""
+    """The `Layout.name` that the cursors were made for."""
+    found_by: FoundBy = FoundBy.TAIL
+    branches: tuple[Branch, ...] = ()
+    """Where a shard that is listed whole is looked at in between."""
+    audit_key: str = ""
+    """The key after which the audit of remembered keys goes on; empty if no round is under way."""
+    audit_at: float = 0.0
+    """When the audit's last round over remembered keys, which may be under way, began."""
+    audited_at: float = 0.0
+    """When the last such round that came to its end began."""
+    sealed_audit_day: str = ""
+    """The day after which the audit of sealed days goes on; empty if no round is under way."""
+    sealed_audit_at: float = 0.0
+    sealed_audited_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,7 +167,6 @@ STATE = ShardState(
     complete_from=5.5,
     complete_until=6.5,
     newest_arrival=7.5,
-    unsealed_day="2026-11-20",
 )
 
 
