@@ -16,6 +16,7 @@ KMS_DENIED = "kms_access_denied"
 OBJECT_GONE = "object_gone"
 OBJECT_CHANGED = "object_changed"
 ARCHIVED = "archived"
+REPLICA_LOST = "replica_lost"
 SLOW_DOWN = "slow_down"
 SERVER_ERROR = "server_error"
 CONNECTION = "connection_failed"
@@ -80,6 +81,10 @@ REMEDIES: dict[str, str] = {
         "let the principal named here use the key, by its own policy and by the key's: kms:Decrypt at the source,"
         " kms:GenerateDataKey and kms:Decrypt at the destination; a key that is disabled, deleted or about to be is refused"
         " so too"
+    ),
+    REPLICA_LOST: (
+        "look for who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
+        " neither side has these objects any more; `syncd ledger quarantine accept KEY` lets go of them"
     ),
     OBJECT_GONE: (
         "ask the owner of the source who deleted it, or whether logs expire; `syncd ledger quarantine accept KEY` lets go of"

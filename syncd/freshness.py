@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from syncd.model import Shard, ShardState
+from syncd.model import FoundBy, Shard, ShardState
+from syncd.tiers import lateness_of, searched_at
 
 LAG_BOUNDS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
 """Upper ends, in seconds, of the histogram of the lag: from an object's LastModified to its copy."""
@@ -19,6 +20,8 @@ BEYOND = "inf"
 _QUIET_TIMES = 8
 # What may be left alone for a span is looked at in the first tick after it, and known to be when that tick has ended.
 _TICKS_MORE = 2
+# A deep round begins once in `deep_every` and takes a 48th of it (`tiers`).
+_ROUND_AND_ITS_SLICES = 1 + 2 / 48
 
 
 class Promise(NamedTuple):
@@ -27,12 +30,26 @@ class Promise(NamedTuple):
     objective: float
     """How late an object may be copied, counted from when its lateness is over."""
     lateness: float
+    """Of every kind but the digests, which CloudTrail delivers later."""
     period: float
     """From one tick to the next."""
     idle_every: float
     """How long a quiet shard may be left alone."""
     discovery_every: float
     """How long a folder may go without being looked at for new accounts, kinds and regions."""
+    recent_every: float = 3600.0
+    deep_every: float = 86400.0
+
+    def lateness_of(self, kind: str) -> float:
+        """Return the lateness of one kind of log."""
+        return lateness_of(kind, self.lateness)
+
+    def search(self, found_by: FoundBy) -> float:
+        """Return how long a new key may wait for the listing that is sure to find it, beyond the objective."""
+        if found_by is FoundBy.TAIL:
+            return 0.0
+        every = self.recent_every if found_by is FoundBy.RECENT else self.deep_every * _ROUND_AND_ITS_SLICES
+        return every + _TICKS_MORE * self.period
 
 
 class Deadline(NamedTuple):
@@ -62,11 +79,12 @@ def fresh_until(state: ShardState, promise: Promise) -> float:
     """
     if not state.listed_at:
         return 0.0
+    lateness = promise.lateness_of(state.shard.kind)
     allowed = promise.objective
-    is_held = state.complete_until + promise.lateness < state.listed_at - 1
+    is_held = state.complete_until + lateness < searched_at(state) - 1
     if not is_held and is_quiet(state, promise.period):
         allowed = max(allowed, promise.idle_every + _TICKS_MORE * promise.period)
-    return state.complete_until + promise.lateness + allowed
+    return state.complete_until + lateness + allowed + promise.search(state.found_by)
 
 
 def deadline(states: Iterable[ShardState], *, discovered_at: float, promise: Promise) -> Deadline:

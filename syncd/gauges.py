@@ -140,6 +140,26 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
         "When the shard that was listed longest ago was listed: no news is not the same as not looking.",
         lambda it, _: it.look.listed_at,
     ),
+    (
+        "syncd_found",
+        "1 once any object of the job was listed; 0 if nothing was found yet under its prefixes.",
+        lambda it, _: it.has_found,
+    ),
+    (
+        "syncd_uncovered_folders",
+        "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
+        lambda it, _: len(it.uncovered),
+    ),
+    (
+        "syncd_audited_timestamp_seconds",
+        "When the destination was last compared with all remembered keys; 0 for never.",
+        lambda it, _: it.audited_at,
+    ),
+    (
+        "syncd_sealed_audited_timestamp_seconds",
+        "When the destination was last compared with all sealed days; 0 for never.",
+        lambda it, _: it.sealed_audited_at,
+    ),
     ("syncd_shards", "Shards: one organization, account, kind and region each.", lambda it, _: it.shards),
     ("syncd_quiet_shards", "Shards without news for long, listed less often.", lambda it, _: it.look.quiet_shards),
     (

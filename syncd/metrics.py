@@ -42,6 +42,7 @@ class _Counts:
     late_beyond_allowance: int = 0
     copied_late: int = 0
     retried: int = 0
+    restored: int = 0
     overruns: int = 0
     crashes: int = 0
     failed: Counter[str] = field(default_factory=Counter)
@@ -96,6 +97,7 @@ class Metrics:
             counts.late_beyond_allowance += report.late_beyond_allowance
             counts.copied_late += report.copied_late
             counts.retried += report.retried
+            counts.restored += report.restored
             counts.failed.update(report.failed_by_reason)
             counts.skipped.update(report.skipped)
             counts.requests.update(report.requests)
@@ -224,6 +226,11 @@ _TOTALS: Sequence[tuple[str, str, Callable[[_Counts], float]]] = (
     ("syncd_objects_found_late", "Objects that arrived later than `lateness`.", lambda it: it.late_beyond_allowance),
     ("syncd_objects_copied_late", "New objects copied later than the objective.", lambda it: it.copied_late),
     ("syncd_object_retries", "Objects that had failed in an earlier tick and were tried again.", lambda it: it.retried),
+    (
+        "syncd_objects_restored",
+        "Objects copied again, since they had vanished from the destination.",
+        lambda it: it.restored,
+    ),
     ("syncd_throttles", "Objects and ticks given up since S3 or STS said SlowDown.", _throttles),
     ("syncd_tick_overruns", "Ticks that were due while the last one was running.", lambda it: it.overruns),
     ("syncd_tick_crashes", "Ticks that ended in a defect of syncd.", lambda it: it.crashes),

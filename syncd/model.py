@@ -140,7 +140,7 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "object_gone"})
+_SETTLED = frozenset({"conflict", "archived", "object_gone", "replica_lost"})
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
@@ -176,16 +176,21 @@ class Plan(NamedTuple):
     """What to do about one page."""
 
     transfers: Sequence[Transfer]
-    adopted: Sequence[LogObject]
-    """Objects at the destination whose source ETag the ledger did not know yet."""
+    adopted: Sequence[tuple[LogObject, str]]
+    """Objects whose replica the destination lists and something vouches for, each with the replica's ETag."""
     archived: Sequence[Transfer]
     """Objects that cannot be read until their owner restores them, and that nobody has noted yet."""
+    deferred: Sequence[Transfer]
+    """Objects that failed before: they wait until everything new has been copied."""
+    restored: Sequence[str]
+    """Keys among the transfers that were at the destination once and are no more."""
     skipped: Mapping[SkipReason, int]
     known_listed: int
     """How many of the page's keys the ledger knew, at the destination or not there yet."""
-    unparsed: int
     left_out_stamp: float
     """The newest stamp among objects left out because they are older than the job's start; 0.0 for none."""
+    new: Sequence[LogObject]
+    """Objects that the ledger had no row of."""
 
 
 class Window(NamedTuple):
@@ -316,6 +321,12 @@ class TickReport:
     failed_by_reason: Mapping[str, int] = field(default_factory=dict)
     retried: int = 0
     """Objects that had failed in an earlier tick and were tried again."""
+    restored: int = 0
+    """Objects that had vanished from the destination, or were another there, and were copied again."""
+    shards: int = 0
+    """Shards that the job has."""
+    uncovered: Sequence[str] = ()
+    """Folders of the source that the job neither covers nor ignores."""
     late_beyond_allowance: int = 0
     worst_lateness_seconds: float = 0.0
     lags: Mapping[str, int] = field(default_factory=dict)

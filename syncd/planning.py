@@ -1,7 +1,7 @@
 """Stand-ins with which a tick looks without touching: for `syncd plan`, and for a destination that may not be listed."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
@@ -53,32 +53,26 @@ class PlanLedger:
 
     def __init__(self, view: LedgerView) -> None:
         self._view = view
-        self._recalled: dict[str, Known] = {}
         self.start = view.start
         self.shards = view.shards
         self.discovered_at = view.discovered_at
         self.looked_at = view.looked_at
         self.quarantined: Callable[[], Mapping[str, Quarantined]] = view.quarantined
         self.has_known_after = view.has_known_after
+        self.known = view.known
+        self.sealed = view.sealed
+        self.remembered = view.remembered
+        self.accepted = view.accepted
 
-    def known(self, shard: Shard, keys: Sequence[str]) -> Mapping[str, Known]:
-        """What the ledger remembers, and what was recalled."""
-        recalled = {key: self._recalled[key] for key in keys if key in self._recalled}
-        return recalled | self._view.known(shard, keys)
+    def mend(self) -> Sequence[str]:
+        """Nothing: the tick does."""
+        return []
 
-    def adopt_replicas(self, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
-        """Remember for the length of the plan."""
-        del shard
-        self._recalled.update((key, Known(None, size)) for key, size in replicas)
+    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+        """Nothing: the tick does."""
 
-    def sealed(self, shard: Shard, first: str, last: str) -> Mapping[str, SealedDay]:
-        """The sealed days of a span."""
-        return self._view.sealed(shard, first, last)
-
-    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
-        """Remember for the length of the plan."""
-        del day
-        self.adopt_replicas(shard, replicas)
+    def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
+        """Nothing."""
 
     def set_start(self, instant: float) -> None:
         """Nothing: the first tick fixes it."""
@@ -92,7 +86,7 @@ class PlanLedger:
     def record(
         self,
         outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject]],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
         *,
         now: float,
         lateness: Mapping[int, int] | None = None,
@@ -114,17 +108,17 @@ class ForgivingLister:
     def __init__(self, lister: Lister, tell: Callable[..., None]) -> None:
         self._lister = lister
         self._tell = tell
-        self._is_denied = False
+        self.is_denied = False
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
         """Pages of the ranges, or none."""
         wanted = list(ranges)
-        if wanted and not self._is_denied:
+        if wanted and not self.is_denied:
             yield from self._forgiving(self._lister.pages(wanted))
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
         """What is below the prefixes, or nothing."""
-        if not self._is_denied:
+        if not self.is_denied:
             yield from self._forgiving(self._lister.folders(prefixes))
 
     def _forgiving(self, found: Iterator[_Found]) -> Iterator[_Found]:
@@ -133,5 +127,5 @@ class ForgivingLister:
         except JobFailed as error:
             if error.reason != failures.ACCESS_DENIED:
                 raise
-            self._is_denied = True
+            self.is_denied = True
             self._tell(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")

@@ -1,6 +1,6 @@
 """The world as a tick sees it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
@@ -18,6 +18,7 @@ from syncd.model import (
     ShardState,
     Transfer,
 )
+from syncd.sides import ReplicaLister
 
 
 class Lister(Protocol):
@@ -47,6 +48,10 @@ class Copier(Protocol):
 
 class Ledger(Protocol):
     """What is remembered of one replica between ticks. All methods raise LedgerError."""
+
+    def mend(self) -> Sequence[str]:
+        """Let go of damaged entries, and have what they may have held looked for again; a sentence for each."""
+        ...
 
     def start(self) -> float | None:
         """The job's start, fixed at its first tick."""
@@ -87,7 +92,7 @@ class Ledger(Protocol):
     def record(
         self,
         outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject]],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
         *,
         now: float,
         lateness: Mapping[int, int] = ...,
@@ -95,8 +100,16 @@ class Ledger(Protocol):
         """All of it in one commit."""
         ...
 
-    def adopt_replicas(self, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
-        """Rows of (source key, size) that the destination's listing told of."""
+    def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
+        """The rows that follow a key, in the order of keys: at least `limit`, or to the end of the shard."""
+        ...
+
+    def accepted(self) -> Mapping[str, tuple[str, str]]:
+        """ETag and storage class of the objects that an operator has let go of, by key."""
+        ...
+
+    def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
+        """Remember which folders of the source are not covered, in place of those of before."""
         ...
 
     def quarantined(self) -> Mapping[str, Quarantined]:
@@ -111,8 +124,8 @@ class Ledger(Protocol):
         """The sealed days of a span, both ends inclusive."""
         ...
 
-    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
-        """Replace a sealed day by rows of (source key, size)."""
+    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+        """Forget the rows of sealed days: they are remembered key by key again."""
         ...
 
 
@@ -122,7 +135,7 @@ class Ports:
 
     source: Lister
     source_bucket: str
-    destination: Lister
+    destination: ReplicaLister
     copier: Copier
     ledger: Ledger
     now: Callable[[], float]

@@ -37,7 +37,7 @@ class RecordLedger(Protocol):
     def record(
         self,
         outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject]],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
         *,
         now: float,
         lateness: Mapping[int, int] = ...,
@@ -59,7 +59,7 @@ class Recorder:
         ledger: RecordLedger,
         *,
         now: Callable[[], float],
-        stamp: Callable[[LogObject], float],
+        stamp: Callable[[Shard, LogObject], float],
         objective: float = inf,
     ) -> None:
         """`objective` is how many seconds a live object may take from LastModified to its copy."""
@@ -68,18 +68,18 @@ class Recorder:
         self._stamp = stamp
         self._objective = objective
         self._outcomes: list[Outcome] = []
-        self._adopted: list[tuple[Shard, LogObject]] = []
+        self._adopted: list[tuple[Shard, LogObject, str]] = []
         self._lateness: Counter[int] = Counter()
         self._recorded_at = now()
         self._refused_in_a_row: list[Failed] = []
+        self._denied_in_a_row: list[Failed] = []
+        self._denied_before: list[Failed] = []
         self._of_the_job: Failed | None = None
         self.in_progress: set[str] = set()
         """Keys that are being copied, wait to be recorded, or have failed in this tick."""
         self.listed = 0
         self.known_listed = 0
-        self.unparsed = 0
         self.planned = 0
-        self.planned_bytes = 0
         self.ended = 0
         self.skipped: Counter[SkipReason] = Counter()
         self.copied = 0
@@ -91,6 +91,7 @@ class Recorder:
         self.failed_count = 0
         self.failed_by_reason: Counter[str] = Counter()
         self.retried = 0
+        self.restored = 0
         self.lags: Counter[str] = Counter()
         self.lag_seconds = 0.0
         self.worst_lag_seconds = 0.0
@@ -105,17 +106,24 @@ class Recorder:
         """Count a page, and note what it tells of replicas that only the destination's listing knew."""
         self.listed += listed
         self.known_listed += plan.known_listed
-        self.unparsed += plan.unparsed
         self.skipped.update(plan.skipped)
-        self._adopted += [(shard, item) for item in plan.adopted]
-        # The plan skips them as known; what is known of them is that the destination has them.
+        self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
         self.already_there += len(plan.adopted)
-        self.skipped -= Counter({SkipReason.ALREADY_COPIED: len(plan.adopted)})
+        self.restored += len(plan.restored)
         # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
         self._outcomes += [
             Failed(transfer, failures.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
             for transfer in plan.archived
         ]
+
+    def adopt(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
+        """Remember an object that the destination lists, and the ETag that its replica has."""
+        self._adopted.append((shard, item, replica_etag))
+
+    def note(self, failed: Failed) -> None:
+        """Remember a failure that no transfer of this tick has come to."""
+        self._take_failure(failed.transfer.object, failed, failed.reason, failed.detail, is_new=False)
+        self._outcomes.append(failed)
 
     def skip_sealed(self, objects: int) -> None:
         """Count objects of sealed days, which were listed and found to be the same."""
@@ -123,31 +131,46 @@ class Recorder:
         if objects:
             self.skipped[SkipReason.SEALED] += objects
 
+    @property
+    def is_denied(self) -> bool:
+        """True after so many objects in a row were denied that the next would be too, or else be an exception."""
+        return len(self._denied_in_a_row) >= REFUSED_IN_A_ROW
+
+    def begin_anew(self) -> None:
+        """Forget the denials in a row: the newest objects get a chance of their own."""
+        self._denied_before = self._denied_before or self._denied_in_a_row[:1]
+        self._denied_in_a_row.clear()
+
+    def require_readable(self) -> None:
+        """Raise JobFailed if so many objects were denied in a row, the newest among them, and none was copied."""
+        if self._denied_before and self._denied_in_a_row and not self.copied:
+            raise self._refusal(self._denied_before[0])
+
+    def _refusal(self, first: Failed) -> JobFailed:
+        detail = f"{REFUSED_IN_A_ROW} objects in a row, of which the first: {first.detail}"
+        return JobFailed(first.reason, detail, failures.remedy_of(first.reason))
+
     def begin(self, transfer: Transfer) -> None:
-        """A transfer is handed to the copier.
+        """Note that a transfer is handed to the copier.
 
         Raises:
-            JobFailed: one was refused for what is the job's, or so many in a row that the next would be too.
+            JobFailed: one was refused for what is the job's, or the store refused so many in a row that it would refuse
+                the next.
         """
         if self._of_the_job is not None:
             refused = self._of_the_job
             raise JobFailed(refused.reason, refused.detail, failures.remedy_of(refused.reason))
         if len(self._refused_in_a_row) >= REFUSED_IN_A_ROW:
-            first = self._refused_in_a_row[0]
-            raise JobFailed(
-                first.reason,
-                f"{REFUSED_IN_A_ROW} objects in a row, of which the first: {first.detail}",
-                failures.remedy_of(first.reason),
-            )
+            raise self._refusal(self._refused_in_a_row[0])
         self.in_progress.add(transfer.object.key)
         self.planned += 1
-        self.planned_bytes += transfer.object.size_bytes
 
-    def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False) -> bool:
-        """One transfer has come to its end; whether that made it time to record.
+    def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False, is_new: bool = True) -> bool:
+        """Note the end of one transfer. Returns True if that made it time to record.
 
-        `is_live` counts its lateness, which a catch-up's would distort; `counts_lag` how long it took, which would be
-        no measure for what was there before the job was.
+        `is_live` counts its lateness, which a catch-up's would distort. `counts_lag` counts how long it took, which
+        would be no measure for what was there before the job was. Only what `is_new` in this tick, rather than tried
+        again, counts towards giving the tick up.
         """
         item = outcome.transfer.object
         self.ended += 1
@@ -155,22 +178,27 @@ class Recorder:
             case Copied():
                 self.copied += 1
                 self.copied_bytes += item.size_bytes
-                self._refused_in_a_row.clear()
+                self._no_refusal()
                 if is_live:
-                    self._lateness[lateness_bound(item.last_modified - self._stamp(item))] += 1
+                    late = item.last_modified - self._stamp(outcome.transfer.shard, item)
+                    self._lateness[lateness_bound(late)] += 1
                 if counts_lag:
                     self._take_lag(max(0.0, self._now() - item.last_modified))
             case AlreadyThere():
                 self.already_there += 1
-                self._refused_in_a_row.clear()
+                self._no_refusal()
             case Conflict(_, detail):
                 self.conflict_count += 1
                 if len(self.conflicts) < LISTED_IN_REPORT:
                     self.conflicts.append((item.key, detail))
             case Failed(_, reason, detail):
-                self._take_failure(item, outcome, reason, detail)
+                self._take_failure(item, outcome, reason, detail, is_new=is_new)
         self._outcomes.append(outcome)
         return self.record_if_due()
+
+    def _no_refusal(self) -> None:
+        self._refused_in_a_row.clear()
+        self._denied_in_a_row.clear()
 
     def _take_lag(self, seconds: float) -> None:
         self.lags[lag_bucket(seconds)] += 1
@@ -178,16 +206,17 @@ class Recorder:
         self.worst_lag_seconds = max(self.worst_lag_seconds, seconds)
         self.copied_late += seconds > self._objective
 
-    def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str) -> None:
+    def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str, *, is_new: bool) -> None:
         self.failed_count += 1
         self.failed_by_reason[reason] += 1
         if len(self.failed) < LISTED_IN_REPORT:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
         if reason in failures.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
-        # Where others could be copied, what is denied may be denied of these objects alone.
-        is_denied = reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied
-        if is_denied or reason in failures.OF_THE_STORE:
+        # If others could be copied, what is denied may be denied of these objects alone.
+        if is_new and reason in (failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:
+            self._denied_in_a_row.append(outcome)
+        if is_new and reason in failures.OF_THE_STORE:
             self._refused_in_a_row.append(outcome)
 
     def record_if_due(self) -> bool:

@@ -26,7 +26,6 @@ from syncd.s3 import Side
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.session_policy import copy_policy, session_policy
 from syncd.source import BucketLister
-from syncd.survey import Survey, survey
 from syncd.task import Task
 from syncd.tick import Tick
 
@@ -62,7 +61,8 @@ class Run:
         self._stop = stop
         self._on_progress = on_progress
         self._began_at = installation.now()
-        self._was_here = installation.locks.has_been(job.name)
+        self._was_here = False
+        self._had_lock = installation.locks.has_been(job.name)
         self._requests: Counter[str] = Counter()
         self._locks: tuple[int, ...] = ()
         self._tick: Tick | None = None
@@ -83,6 +83,7 @@ class Run:
 
     def _against_state_file(self) -> TickReport:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            self._was_here = ledger.ran_here()
             if ledger.moved_aside is not None:
                 self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside))
             self._tell_moved(ledger)
@@ -91,16 +92,14 @@ class Run:
             self._tell_rebuilt()
             return report
 
-    def rebuild(self) -> Survey:
-        """Forget, and ask the destination."""
+    def rebuild(self) -> TickReport:
+        """Forget what the destination can tell, and compare source and destination; what is missing the next tick copies."""
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             self._tell_moved(ledger)
             ledger.forget()
-            ports = self._ports(ledger, lambda *_: PlannedCopies())
-            recorder = Recorder(ledger, now=self._installation.now, stamp=layout_of(self._job).stamp)
-            found = survey(self._task(), ports, began_at=self._began_at, recorder=recorder)
+            report = self.tick(ledger, lambda *_: PlannedCopies())
             self._tell_rebuilt()
-            return found
+            return report
 
     def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
         """Assume the role, and do it."""
@@ -146,6 +145,7 @@ class Run:
             accounts=request.accounts,
             regions=request.regions,
             was_here=self._was_here,
+            ignore=job.source.ignore,
             is_patient=request.is_patient,
             objective=job.objective_effective.total_seconds(),
         )

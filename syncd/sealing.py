@@ -1,36 +1,23 @@
-"""Days that are remembered as one row: what a catch-up makes of them.
+"""Days that are remembered as one row: what a listing that meets them makes of them.
 
 A sealed day is compared by count and by a hash over key and ETag that does not depend on order. The same: nothing to
-do. Anything else, and the day is opened again against the destination's own listing, since the source may hold objects
-that came after the day was sealed. Fewer objects than were sealed are the source's lifecycle at work.
+do. Anything else, and the day is planned key by key, since the source may hold objects that came after the day was
+sealed. If the destination is listed too, the day must be the same there as well. Fewer objects at the source than were
+sealed are its lifecycle at work.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from syncd.layout import DAY_SECONDS, Layout, day_start, utc_day
-from syncd.ledger_rows import SealedDay, object_digest
-from syncd.model import LogObject, Page, Range, Shard
-from syncd.recall import ReplicaLister, at_destination, replicas_of
+from syncd.ledger_rows import SealedDay, fold_replicas, object_digest
+from syncd.model import LogObject, Page, Range, Shard, ShardState
 from syncd.tiers import Pace
 
 _MODULUS = 2**63
-
-
-class SealedLedger(Protocol):
-    """What is remembered of sealed days."""
-
-    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
-        """Replace the sealed row by rows of (source key, size)."""
-        ...
-
-
-class SourceLister(Protocol):
-    """Lists the source."""
-
-    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Pages of the ranges, None while there is nothing yet; raises JobFailed."""
-        ...
+LARGEST_DAY_HELD = 200_000
+"""A sealed day with more objects than this is planned key by key at once, rather than held in memory to be compared."""
 
 
 class DayTotals(NamedTuple):
@@ -40,59 +27,75 @@ class DayTotals(NamedTuple):
     digest: int = 0
 
     def plus(self, item: LogObject) -> "DayTotals":
-        """With one object more."""
+        """Return this with one object more."""
         return DayTotals(self.total + 1, (self.digest + object_digest(item.key, item.etag)) % _MODULUS)
 
 
-def reopen_changed_days(
-    shard: Shard,
-    sealed: Mapping[str, SealedDay],
-    source: SourceLister,
-    destination: ReplicaLister,
-    ledger: SealedLedger,
-    *,
-    layout: Layout,
-    destination_prefix: str,
-) -> tuple[list[str], int]:
-    """Compare the sealed days of a shard with the source; the days that are the same, and how many objects they hold.
+class Run(NamedTuple):
+    """Consecutive objects of one listing: those of one sealed day, or of days that are not sealed."""
 
-    Days that differ are opened again, and are then like any other.
-
-    Raises:
-        JobFailed: a listing was refused or cannot be had.
-    """
-    totals = _totals(shard, sealed, source, layout)
-    same = [day for day, was in sealed.items() if _is_same(was, totals.get(day, DayTotals()))]
-    for day in sealed.keys() - set(same):
-        _reopen(shard, day, destination, ledger, layout=layout, destination_prefix=destination_prefix)
-    return same, sum(totals.get(day, DayTotals()).total for day in same)
+    page: Page
+    """With the run's objects alone."""
+    sealed_day: str = ""
+    totals: DayTotals = DayTotals()
 
 
-def _is_same(was: SealedDay, now: DayTotals) -> bool:
-    return now.total == 0 or (was.exact and (was.count, was.digest) == now)
+@dataclass(slots=True)
+class Gate:
+    """The pages of one listing, cut where sealed days begin and end."""
+
+    layout: Layout
+    sealed: Mapping[str, SealedDay]
+    _day: str = ""
+    _held: list[LogObject] = field(default_factory=list)
+    _totals: DayTotals = DayTotals()
+
+    def runs(self, page: Page) -> Iterator[Run]:
+        """Return the runs that a page completes; the objects of a sealed day are held until the day has ended."""
+        if not self.sealed:
+            yield Run(page)
+            return
+        loose: list[LogObject] = []
+        for item in page.objects:
+            day = self.layout.day(page.range.shard, item.key)
+            if day != self._day or day not in self.sealed:
+                yield from self._ended(page)
+            if day not in self.sealed:
+                loose.append(item)
+                continue
+            if loose:
+                yield Run(page._replace(objects=loose, is_last=False))
+                loose = []
+            self._day = day
+            self._held.append(item)
+            self._totals = self._totals.plus(item)
+            if len(self._held) > LARGEST_DAY_HELD:
+                yield from self._ended(page)
+        if page.is_last:
+            yield from self._ended(page)
+        yield Run(page._replace(objects=loose))
+
+    def _ended(self, page: Page) -> Iterator[Run]:
+        if self._held:
+            yield Run(page._replace(objects=self._held, is_last=False), self._day, self._totals)
+        self._day, self._held, self._totals = "", [], DayTotals()
 
 
-def _totals(shard: Shard, days: Iterable[str], source: SourceLister, layout: Layout) -> dict[str, DayTotals]:
-    totals: dict[str, DayTotals] = {}
-    for page in source.pages(day_ranges(shard, sorted(days), layout)):
-        for item in page.objects if page else ():
-            day = layout.day(item.key)
-            totals[day] = totals.get(day, DayTotals()).plus(item)
-    return totals
+def is_same(was: SealedDay, now: DayTotals) -> bool:
+    """Return True if the source lists what was sealed, or nothing any more."""
+    return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))
 
 
-def _reopen(
-    shard: Shard, day: str, destination: ReplicaLister, ledger: SealedLedger, *, layout: Layout, destination_prefix: str
-) -> None:
-    replicas: list[tuple[str, int]] = []
-    # One day of one shard is the largest thing that is ever held in memory here.
-    for page in destination.pages(day_ranges(at_destination(shard, destination_prefix), [day], layout)):
-        replicas += [(item.key, item.size_bytes) for item in replicas_of(page, destination_prefix)] if page else []
-    ledger.reopen(shard, day, replicas)
+def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
+    """Return True if the destination lists the replicas that were sealed, by count, bytes and, if known, by hash."""
+    now = fold_replicas((item.key, item.size_bytes, item.etag) for item in replicas.values())
+    if (was.count, was.size_bytes) != (now.count, now.size_bytes):
+        return False
+    return not was.replica_exact or was.replica_digest == now.replica_digest
 
 
 def day_ranges(shard: Shard, days: Sequence[str], layout: Layout) -> list[Range]:
-    """As few ranges as cover exactly these days, given in order."""
+    """Return as few ranges as cover exactly these days, which are given in order."""
     ranges: list[Range] = []
     first = last = ""
     for day in days:
@@ -111,22 +114,12 @@ def _range(shard: Shard, first: str, last: str, layout: Layout) -> Range:
     return Range(shard, layout.position(shard, day_start(first), whole_day=True), layout.day_end(shard, last))
 
 
-def unsealed_ranges(shard: Shard, whole: Range, same: Sequence[str], layout: Layout) -> list[Range]:
-    """What is left of a window's range when the days that are the same are taken out of it."""
-    ranges: list[Range] = []
-    after = whole.start_after
-    for day in sorted(same):
-        before_day = layout.position(shard, day_start(day), whole_day=True)
-        if after < before_day:
-            ranges.append(whole._replace(start_after=after, until=before_day))
-        after = layout.day_end(shard, day)
-    ranges.append(whole._replace(start_after=after))
-    return [item for item in ranges if not item.until or item.start_after < item.until]
+def first_unsealed_day(state: ShardState, pace: Pace, now: float) -> str:
+    """Return the oldest UTC day whose keys are remembered one by one: no tick lists anything older.
 
-
-def first_unsealed_day(now: float, frontier: float, pace: Pace) -> str:
-    """The oldest UTC day whose keys are remembered one by one: nothing older is ever listed by a tick.
-
-    The deep tier looks back from now, the others from the frontier, which in a shard that has fallen silent is long ago.
+    Each tier looks back from its last completed look, which may be long ago, and from the frontier.
     """
-    return utc_day(max(0.0, min(now - pace.deep, frontier - pace.recent) - DAY_SECONDS))
+    frontier = min(now, state.frontier or now)
+    deep = min(now, state.deep_done_at or now) - pace.deep_effective
+    recent = min(frontier, state.recent_at or now) - pace.recent_effective
+    return utc_day(max(0.0, min(deep, recent) - DAY_SECONDS))

@@ -4,7 +4,7 @@ What is read holds instants rather than ages, so that it stays true while nothin
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,12 +15,13 @@ from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, la
 from syncd.ledger import Reader, RecordedTick
 from syncd.model import JobError, Quarantined, ShardState, TickReport
 from syncd.report import utc
-from syncd.scope import layout_of, pace_of, replica_of, scope_of
+from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, source_prefixes
 
 TICKS_READ = 60
 _TICK = "tick"
 _OTHER_KINDS = "other"
 _MOST_KINDS = 12
+_PREFIXES_TOLD = 3
 _NEVER = Deadline(0.0, None)
 _NOT_LOOKED = Look(0.0, 0.0, 0)
 
@@ -50,6 +51,16 @@ class Standing:
     look: Look = _NOT_LOOKED
     lags: Lags = field(default_factory=Lags)
     shards: int = 0
+    has_found: bool = True
+    """Any object of the job was ever listed."""
+    prefixes: Sequence[str] = ()
+    """Under which the job looks."""
+    uncovered: Sequence[str] = ()
+    """Folders of the source that the job neither covers nor ignores."""
+    audited_at: float = 0.0
+    """When the audit of the shard that was audited longest ago began: of the keys that are remembered one by one."""
+    sealed_audited_at: float = 0.0
+    """The same of sealed days."""
     kinds: Mapping[str, float] = field(default_factory=dict)
     """`complete_until` by kind of log."""
     held: int = 0
@@ -76,6 +87,8 @@ def promise_of(job: Job) -> Promise:
         period=job.period.total_seconds(),
         idle_every=job.listing.idle_every.total_seconds(),
         discovery_every=job.listing.discovery_every.total_seconds(),
+        recent_every=job.listing.recent_every.total_seconds(),
+        deep_every=job.listing.deep_every.total_seconds(),
     )
 
 
@@ -92,6 +105,7 @@ def read_standing(job: Job, reader: Reader) -> Standing:
         list(held_in_scope(view.quarantined(), scope_of(job)).values()),
         reader.ticks(job.name, TICKS_READ),
         discovered_at=view.discovered_at(),
+        uncovered=view.uncovered(),
     )
 
 
@@ -102,14 +116,17 @@ def standing_of(
     recorded: Sequence[RecordedTick],
     *,
     discovered_at: float,
+    uncovered: Collection[str] = (),
 ) -> Standing:
-    """The same from what was read; `recorded` has the newest first."""
+    """Return the same from what was read; `recorded` has the newest first."""
     ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
     stamp = layout_of(job).stamp
-    since = min((stamp(item.object) for item in held), default=None)
     complete_from, complete_until = tiers.horizon(
-        states, discovered_at=discovered_at, pace=pace_of(job), missing_since=since
+        states,
+        discovered_at=discovered_at,
+        pace=pace_of(job),
+        missing=[stamp(item.shard, item.object) for item in held],
     )
     return Standing(
         job=job.name,
@@ -122,6 +139,11 @@ def standing_of(
         look=last_look(states, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
         shards=len(states),
+        has_found=tiers.has_found(states) or bool(held),
+        prefixes=source_prefixes(job),
+        uncovered=sorted(uncovered),
+        audited_at=min((state.audited_at for state in states), default=0.0),
+        sealed_audited_at=min((state.sealed_audited_at for state in states), default=0.0),
         kinds=_by_kind(states),
         held=len(held),
         held_reasons=Counter(item.reason for item in held),
@@ -131,8 +153,12 @@ def standing_of(
 
 def shards_of(job: Job, shards: Mapping[str, ShardState]) -> list[ShardState]:
     """Those of the remembered shards that the job wants now, in the order of their prefixes."""
-    scope = scope_of(job)
-    return [state for _, state in sorted(shards.items()) if scope is None or in_scope(state.shard, scope)]
+    scope, only = scope_of(job), shard_of(job)
+    return [
+        state
+        for _, state in sorted(shards.items())
+        if (in_scope(state.shard, scope) if scope is not None else state.shard == only)
+    ]
 
 
 def is_fresh(standing: Standing, now: float) -> bool:
@@ -153,8 +179,13 @@ def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -
         why.append(
             f"its last tick ended {span(now - standing.finished_at)} ago, and one is due every {span(promise.period)}"
         )
-    if not standing.complete_until:
-        why.append("no listing of it has come to its end yet")
+    if not standing.has_found:
+        where = ", ".join(f"{prefix or 'the whole bucket'}" for prefix in standing.prefixes[:_PREFIXES_TOLD])
+        why.append(f"nothing found yet under {where}")
+        why.append("what to do: compare source.prefix, accounts, kinds and regions with the keys of the bucket")
+    elif not standing.complete_until:
+        waits = "its horizon waits for the folders that are uncovered"
+        why.append(waits if standing.uncovered else "no listing of it has come to its end yet")
     elif now > standing.deadline.at:
         shard = standing.deadline.shard
         where = f", held by {shard.prefix}" if shard else ""
@@ -171,6 +202,10 @@ def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -
 def trouble(standing: Standing) -> list[str]:
     """Why the last tick failed and what is not at the destination, in sentences, each with what to do about it."""
     why = []
+    if standing.uncovered:
+        named = ", ".join(standing.uncovered[:_PREFIXES_TOLD])
+        why.append(f"{len(standing.uncovered)} folders of the source are uncovered: {named}")
+        why.append("what to do: give them a job of their own, or leave them out with source.ignore")
     if (error := standing.error) is not None:
         why += [failure_words(error), f"what to do: {error.remedy}"]
     if (oldest := standing.oldest_held) is not None:

@@ -37,6 +37,7 @@ class _Remembered(NamedTuple):
     discovered_at: float = 0.0
     mode_why: str | None = None
     lateness: Mapping[int, int] = {}
+    uncovered: Mapping[str, float] = {}
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
@@ -89,12 +90,20 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
         discovered_at=view.discovered_at(),
         mode_why=verdict[1] if verdict else None,
         lateness=view.lateness(),
+        uncovered=view.uncovered(),
     )
 
 
 def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
     states, held = remembered.states, remembered.held
-    standing = standing_of(job, states, held, remembered.ticks, discovered_at=remembered.discovered_at)
+    standing = standing_of(
+        job,
+        states,
+        held,
+        remembered.ticks,
+        discovered_at=remembered.discovered_at,
+        uncovered=remembered.uncovered,
+    )
     why = _complaints(standing, now)
     if state_error is not None:
         why += _error_words("its ticks cannot be recorded", state_error)
@@ -114,6 +123,9 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "freshness": objective_document(standing, now),
         "complete_from": utc(standing.complete_from),
         "complete_until": utc(complete_until),
+        "found": standing.has_found,
+        "uncovered": list(standing.uncovered[:LISTED]),
+        "audit": {"audited_at": utc(standing.audited_at), "sealed_audited_at": utc(standing.sealed_audited_at)},
         "quarantine": {
             "count": len(held),
             "conflicts": sum(item.is_conflict for item in held),
@@ -159,6 +171,7 @@ def _shard(state: ShardState) -> dict[str, Any]:
         "prefix": state.shard.prefix,
         "complete_from": utc(state.complete_from),
         "complete_until": utc(state.complete_until),
+        "found_by": state.found_by.value,
         "listed_at": utc(state.listed_at),
         "newest_arrival": utc(state.newest_arrival),
     }

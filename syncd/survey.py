@@ -1,18 +1,19 @@
 """What a tick looks at: which shards there are, and which parts of each are to be listed."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from syncd import events, recall, sealing, tiers
+
+from syncd import events, sides, tiers
 from syncd.cloudtrail import EVERY, in_scope, top
-from syncd.discovery import discover
-from syncd.layout import day_start, utc_day
-from syncd.model import Page, Range, Shard, ShardState, Window
+from syncd.discovery import discover, side_folders
+from syncd.model import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
-from syncd.recall import Recalled
-from syncd.recorder import Recorder
 from syncd.task import Task
 from syncd.tiers import Listed, Slice, Tier
+
+
 
 
 @dataclass(slots=True)
@@ -20,14 +21,25 @@ class Visit:
     """One shard in a tick."""
 
     state: ShardState
-    """As it was before the tick."""
+    """As it was before the tick, but for the audit, which goes on in it."""
     slices: list[Slice] = field(default_factory=list)
     listed: dict[Range, Listed] = field(default_factory=dict)
     unresolved: int = 0
     """Transfers that were handed over and have not come to their end."""
+    days_in_flight: Counter[str] = field(default_factory=Counter)
+    """The UTC days of these transfers, if days are sealed as the listing goes."""
+    is_audited: bool = False
+    """The audit has moved on."""
+
+    def landed(self, day: str) -> None:
+        """Note that one of the day's transfers has come to its end."""
+        if day in self.days_in_flight:
+            self.days_in_flight[day] -= 1
+            if not self.days_in_flight[day]:
+                del self.days_in_flight[day]
 
     def finished(self) -> list[Listed]:
-        """What was listed, if all of it was and everything found has come to its end; else nothing."""
+        """Return what was listed, if all of it was and everything found has come to its end. Otherwise nothing."""
         whole = [item for item in self.listed.values() if item.is_whole]
         return whole if len(whole) == len(self.slices) and not self.unresolved else []
 
@@ -41,42 +53,82 @@ class Survey:
     loose: list[Page] = field(default_factory=list)
     """Objects that lie between folders, above any shard."""
     discovered_at: float | None = None
-    """Everything that existed then has been found; None where discovery was not of the whole job."""
+    """Everything that existed then has been found; None if discovery was not of the whole job."""
+    uncovered: Sequence[str] = ()
+    """Folders that the job neither covers nor ignores."""
     start: float = 0.0
     """The job's start."""
-    doubtful: dict[str, str] = field(default_factory=dict)
-    """ETags of replicas of which nothing says that it was we who wrote them, by the source's key."""
-    recalled: dict[str, Recalled] = field(default_factory=dict)
-    """What the destination told of shards that the ledger knew nothing of, by prefix."""
+    ran_here: bool = True
+    """This replica was filled from here before."""
 
 
-def survey(task: Task, ports: Ports, *, began_at: float, recorder: Recorder) -> Survey:
-    """Find the shards, recall the lost ones from the destination, fix the job's start, and choose what to list.
+def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
+    """Find the shards, fix the job's start, and choose what to list.
 
     Raises:
         JobFailed: a listing was refused or cannot be had.
         LedgerError: the state cannot be read or written.
     """
-    found = Survey()
-    states = ports.ledger.shards()
+    found = Survey(ran_here=task.was_here)
+    states = _meaningful(ports.ledger.shards(), task, ports, began_at)
     _find_shards(found, task, ports, states, began_at)
-    start = ports.ledger.start()
-    configured = task.start(began_at) if start is None else start
-    oldest_replica = _recall(found, task, ports, configured, began_at, is_lost=start is None)
-    found.start = configured if start is not None or oldest_replica is None else min(configured, oldest_replica)
-    # A catch-up before the first tick fixes it too, or its replicas would pass for those of a ledger that was lost.
-    if start is None and (task.window is None or _is_bare(task, ports)):
-        ports.ledger.set_start(found.start)
-    if task.window is not None:
-        for visit in found.visits.values():
-            visit.slices = _window_slices(visit.state.shard, task.window, task, ports, recorder)
-    else:
+    _fix_start(found, task, ports, began_at)
+    for visit in found.visits.values():
+        if task.window is not None:
+            visit.slices = [_window_slice(visit.state, task.window, task)]
+    if task.window is None:
         _choose_slices(found, task, began_at)
     return found
 
 
+def _meaningful(
+    states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float
+) -> dict[str, ShardState]:
+    """Return the states whose cursors mean something: made for the job's layout, and not by a clock that ran ahead."""
+    kept: dict[str, ShardState] = {}
+    for prefix, state in states.items():
+        if state.layout not in ("", ANY_LAYOUT, task.layout.name):
+            ports.tell(events.SHARD_RESTARTED, shard=prefix, before=state.layout, after=task.layout.name)
+            kept[prefix] = ShardState(shard=state.shard)
+            continue
+        kept[prefix] = tiers.as_of(state, began_at)
+        if kept[prefix].listed_at < state.listed_at - tiers.CLOCK_SKEW_SECONDS:
+            ports.tell(events.SHARD_RESTARTED, shard=prefix, before="a clock that ran ahead", after=task.layout.name)
+    return kept
+
+
+ANY_LAYOUT = "?"
+"""The layout of cursors that a state of before has told nothing of."""
+
+
+def _fix_start(found: Survey, task: Task, ports: Ports, began_at: float) -> None:
+    start = ports.ledger.start()
+    if start is not None and start > began_at + tiers.CLOCK_SKEW_SECONDS and start > task.start(began_at):
+        start = None  # fixed by a clock that ran ahead
+    if start is not None:
+        found.start = start
+        return
+    found.start = task.start(began_at)
+    if task.was_here:
+        # The state was lost with all that told of the start: what was replicated tells at least so much.
+        oldest = _oldest_replica(found, task, ports)
+        found.start = found.start if oldest is None else min(found.start, oldest)
+    # A catch-up before the first tick fixes it too, or its replicas would pass for those of a state that was lost.
+    if task.window is None or _is_bare(task, ports):
+        ports.ledger.set_start(found.start)
+
+
+def _oldest_replica(found: Survey, task: Task, ports: Ports) -> float | None:
+    stamps = [
+        task.layout.stamp(visit.state.shard, item)
+        for visit in found.visits.values()
+        for item in sides.first_page(visit.state.shard, ports.destination, task.destination_prefix)
+    ]
+    return min(stamps, default=None)
+
+
 def _is_bare(task: Task, ports: Ports) -> bool:
-    """Whether the destination holds nothing where replicas would be: then none was ever written. One listing."""
+    """Return True if the destination holds nothing where replicas would be: then none was ever written. One listing."""
     if task.scope is None:
         assert task.shard is not None
         above = task.shard.prefix
@@ -89,16 +141,22 @@ def _is_bare(task: Task, ports: Ports) -> bool:
 def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, ShardState], began_at: float) -> None:
     if task.scope is None:
         assert task.shard is not None
-        found.visits[task.shard.prefix] = Visit(states.get(task.shard.prefix) or ShardState(shard=task.shard))
+        state = states.get(task.shard.prefix) or ShardState(shard=task.shard)
+        found.visits[task.shard.prefix] = Visit(_looked_into(state, task, ports, began_at))
         found.discovered_at = began_at
         return
-    looks = ports.ledger.looked_at()
-    times = {prefix: when for prefix, (when, _) in looks.items()}
     is_tick = task.window is None
-    stale = tiers.due(times, every=task.pace.discovery_every, now=began_at) if is_tick else set(times)
-    discovered = discover(task.scope, ports.source, looks=looks, stale=stale, now=began_at)
+    discovered = discover(
+        task.scope,
+        ports.source,
+        looks=ports.ledger.looked_at(),
+        every=task.pace.discovery_every if is_tick else 0.0,
+        now=began_at,
+    )
     ports.ledger.save_looked_at(discovered.looks)
-    found.discovered_at = discovered.stalest_look if is_tick else None
+    found.uncovered = discovered.uncovered
+    # What is not covered is not found: the horizon waits for it.
+    found.discovered_at = discovered.stalest_look if is_tick and not discovered.uncovered else None
     found.loose = discovered.loose
     # A folder that has gone is still visited: that is how its disappearance is noticed.
     remembered = [state.shard for state in states.values() if in_scope(state.shard, task.scope)]
@@ -107,48 +165,20 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
             found.visits[shard.prefix] = Visit(states.get(shard.prefix) or ShardState(shard=shard))
 
 
+def _looked_into(state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
+    """Return the state of a dated prefix; one with folders beside its dates has to be listed whole."""
+    is_due = began_at - state.recent_at >= task.pace.recent_every
+    if state.found_by is FoundBy.WHOLE or not is_due:
+        return state
+    if not side_folders(task.layout, state.shard, ports.source, task.ignore):
+        return state
+    return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)
+
+
 def _is_asked_for(shard: Shard, task: Task) -> bool:
     return (EVERY in task.accounts or shard.account in task.accounts) and (
         EVERY in task.regions or shard.region in task.regions
     )
-
-
-def _recall(found: Survey, task: Task, ports: Ports, start: float, began_at: float, *, is_lost: bool) -> float | None:
-    """Ask the destination about shards that were never listed to their end; the oldest stamp found, if any.
-
-    Only where the ledger `is_lost` (or new) does a shard resume at its newest replica: a first tick that was interrupted
-    is gone through again from the job's start.
-    """
-    ranges = []
-    for visit in found.visits.values():
-        shard = visit.state.shard
-        if visit.state.listed_at:
-            continue
-        if task.window is not None:
-            if ports.ledger.has_known_after(shard, ""):
-                continue
-            ranges.append(tiers.window_range(shard, task.window, layout=task.layout).range)
-            continue
-        newest = recall.newest_day(shard, ports.destination, destination_prefix=task.destination_prefix)
-        if newest or task.scope is None:
-            # A replica's folder may lie in the future, and a frontier must not: behind it everything would look listed.
-            today = day_start(utc_day(began_at))
-            if is_lost and newest:
-                visit.state = replace(visit.state, frontier=min(day_start(newest), today))
-            first = tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=start)
-            ranges.append(first[0].range)
-    found.recalled = recall.recall(
-        ranges,
-        ports.destination,
-        ports.ledger,
-        destination_prefix=task.destination_prefix,
-        layout=task.layout,
-        doubtful=None if task.was_here else found.doubtful,
-    )
-    if found.recalled:
-        replicas = sum(item.total for item in found.recalled.values())
-        ports.tell(events.LEDGER_REBUILT, shards=len(found.recalled), replicas=replicas)
-    return min((item.oldest_stamp for item in found.recalled.values()), default=None)
 
 
 def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
@@ -159,20 +189,13 @@ def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
         )
 
 
-def _window_slices(shard: Shard, window: Window, task: Task, ports: Ports, recorder: Recorder) -> list[Slice]:
-    whole = tiers.window_range(shard, window, layout=task.layout)
-    sealed = ports.ledger.sealed(shard, window.first or "0000-00-00", window.last or "9999-99-99")
-    if not sealed:
-        return [whole]
-    same, objects = sealing.reopen_changed_days(
-        shard,
-        sealed,
-        ports.source,
-        ports.destination,
-        ports.ledger,
-        layout=task.layout,
-        destination_prefix=task.destination_prefix,
-    )
-    recorder.skip_sealed(objects)
-    ranges = sealing.unsealed_ranges(shard, whole.range, same, task.layout)
-    return [Slice(Tier.WINDOW, item) for item in ranges]
+def _window_slice(state: ShardState, window: Window, task: Task) -> Slice:
+    """Return the listing of a catch-up in one shard; what is not in its window is left out by the plan if need be."""
+    if tiers.is_listed_whole(state, task.layout):
+        return Slice(Tier.WINDOW, Range(state.shard, ""))
+    return Slice(Tier.WINDOW, tiers.window_range(state.shard, window, layout=task.layout))
+
+
+def is_in_window(day: str, window: Window) -> bool:
+    """Return True if a UTC day, `YYYY-MM-DD`, belongs to a window."""
+    return (window.first or day) <= day <= (window.last or day)

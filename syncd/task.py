@@ -31,8 +31,10 @@ class Task:
     regions: Sequence[str] = (EVERY,)
     """Of these regions only (a catch-up's)."""
     was_here: bool = True
-    """This job has run on this state directory before: what the ledger does not know it has lost."""
+    """This replica was filled from this state directory before: what the ledger does not know it has lost."""
     is_patient: bool = False
     """Failed objects wait for their time (the daemon); otherwise somebody asked for everything now."""
+    ignore: Sequence[str] = ()
+    """Prefixes and patterns of keys that a dated layout leaves alone; a Scope has its own."""
     objective: float = inf
     """Seconds that a new object may take from its LastModified to its copy."""

@@ -6,8 +6,9 @@ No watermark alone is trusted, since key order is not arrival order (`docs/desig
     recent  hourly          the last two days to the end
     deep    once a day      33 day folders, in slices of whole pages that follow the time for half an hour
 
-A place that stays within reach of deep is listed again after `deep_every` and the time between two looks at its shard,
-at the latest. All of it is arithmetic on what the ledger remembers; nothing here does any I/O.
+Each looks back from its own last completed look, never from now, so that an outage of any length loses nothing. A shard
+with keys outside the layout's grammar is listed whole instead, once in `deep_every`, and at its likely places in between.
+All of it is arithmetic on what the ledger remembers. Nothing here does any I/O.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,9 @@ from math import ceil, floor
 from typing import NamedTuple
 from zlib import crc32
 
-from syncd.layout import DAY_SECONDS, Layout, day_start, utc_day
-from syncd.model import Page, Range, Shard, ShardState, Window
+from syncd.cloudtrail import is_standard
+from syncd.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start, utc_day
+from syncd.model import Branch, FoundBy, LogObject, Page, Range, Shard, ShardState, Window
 
 # Shards and folders that are looked at each tick however quiet they are: in a small job this is all of them.
 LOOKS_A_TICK = 32
@@ -33,6 +35,11 @@ _CLOCK_TOLERANCE = 1e-6
 # CloudTrail's names run ahead of LastModified by minutes, so an object that is too old by its LastModified may bear a
 # stamp after the start; listing begins this much earlier to see it.
 _START_MARGIN_SECONDS = 2 * DAY_SECONDS
+# Clocks of two hosts over one state differ by this much at most; a cursor further ahead was made by a wrong clock.
+CLOCK_SKEW_SECONDS = 600.0
+_BRANCHES_KEPT = 16
+
+_SEARCH_ORDER = (FoundBy.TAIL, FoundBy.RECENT, FoundBy.DEEP, FoundBy.WHOLE)
 
 
 class Tier(StrEnum):
@@ -42,6 +49,8 @@ class Tier(StrEnum):
     TAIL = "tail"
     RECENT = "recent"
     DEEP = "deep"
+    WHOLE = "whole"
+    BRANCH = "branch"
     WINDOW = "window"
 
 
@@ -52,6 +61,13 @@ class Slice(NamedTuple):
     range: Range
     since: float = 0.0
     """When the deep round that it belongs to began, or should have."""
+    goal: str = ""
+    """The key at which that round ends."""
+
+    @property
+    def both_sides(self) -> bool:
+        """True if the destination is listed beside the source, since the ledger does not say what is there."""
+        return self.tier in (Tier.FIRST, Tier.WINDOW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,31 +89,75 @@ class Pace:
         return max(self.tail, self.lateness)
 
 
+def later(one: FoundBy, other: FoundBy) -> FoundBy:
+    """Return the slower of two listings."""
+    return max(one, other, key=_SEARCH_ORDER.index)
+
+
+def as_of(state: ShardState, now: float) -> ShardState:
+    """Return a state without cursors from the future, which a wrong clock has left: they count as never."""
+    cursors = (state.listed_at, state.recent_at, state.deep_at, state.deep_done_at)
+    if max(cursors) > now + CLOCK_SKEW_SECONDS:
+        return begun_again(state)
+    audits = (state.audit_at, state.audited_at, state.sealed_audit_at, state.sealed_audited_at)
+    if max(audits) > now + CLOCK_SKEW_SECONDS:
+        state = replace(state, audit_key="", audit_at=0.0, audited_at=0.0)
+        state = replace(state, sealed_audit_day="", sealed_audit_at=0.0, sealed_audited_at=0.0)
+    if max(cursors) > now:
+        listed, recent, deep, done = (min(at, now) for at in cursors)
+        state = replace(state, listed_at=listed, recent_at=recent, deep_at=deep, deep_done_at=done)
+    return state
+
+
+def begun_again(state: ShardState) -> ShardState:
+    """Return what is left of a state if its cursors mean nothing any more: where its keys are found, and no claim."""
+    return ShardState(shard=state.shard, layout=state.layout, found_by=state.found_by, branches=state.branches)
+
+
 def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: float) -> list[Slice]:
-    """What to list of one shard in this tick."""
+    """Return what to list of one shard in this tick."""
     shard = state.shard
     if not state.listed_at:
-        since = _first_instant(state, pace=pace, now=now, start=start)
-        return [Slice(Tier.FIRST, Range(shard, layout.position(shard, since, whole_day=True)))]
+        if is_listed_whole(state, layout):
+            return [Slice(Tier.FIRST, Range(shard, ""))]
+        since = _first_instant(pace=pace, now=now, start=start)
+        begin = layout.position(shard, since, whole_day=True)
+        return [Slice(Tier.FIRST, Range(shard, begin, layout.dates_end(shard)))]
+    if state.found_by is FoundBy.WHOLE:
+        return _whole_or_branches(state, layout=layout, pace=pace, now=now)
     frontier = _frontier(state, now)
     if now - state.recent_at >= pace.recent_every:
-        last = Slice(Tier.RECENT, Range(shard, layout.position(shard, frontier - pace.recent, whole_day=True)))
+        since = min(frontier, state.recent_at) - pace.recent_effective
+        last = Range(shard, layout.position(shard, since, whole_day=True), layout.dates_end(shard))
+        found = [Slice(Tier.RECENT, last)]
     else:
-        last = Slice(Tier.TAIL, Range(shard, layout.position(shard, frontier - pace.tail_effective)))
-    if not last.range.start_after:
-        return [last]
-    deep = _deep_slice(state, layout=layout, pace=pace, now=now)
-    return [deep, last] if deep else [last]
+        last = Range(shard, layout.position(shard, frontier - pace.tail_effective), layout.dates_end(shard))
+        found = [Slice(Tier.TAIL, last)]
+    deep = _deep_slice(state, layout=layout, pace=pace, now=now) if last.start_after else None
+    return [deep, *found] if deep else found
+
+
+def is_listed_whole(state: ShardState, layout: Layout) -> bool:
+    """Return True for a shard whose grammar is not known, or is not the layout's: only a whole listing finds its keys."""
+    is_known = bool(state.listed_at) or layout.name != CLOUDTRAIL or is_standard(state.shard)
+    return state.found_by is FoundBy.WHOLE or not is_known
+
+
+def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> list[Slice]:
+    if now - state.deep_done_at >= pace.deep_every * (1 - _ROUND_FRACTION):
+        return [Slice(Tier.WHOLE, Range(state.shard, ""))]
+    since = _frontier(state, now) - pace.tail_effective
+    ranges = [item for branch in state.branches for item in layout.branch_ranges(state.shard, branch, since, now)]
+    return [Slice(Tier.BRANCH, item) for item in ranges]
 
 
 def _frontier(state: ShardState, now: float) -> float:
-    return min(now, state.frontier or state.listed_at)
+    return min(now, state.listed_at, state.frontier or state.listed_at)
 
 
-def _first_instant(state: ShardState, *, pace: Pace, now: float, start: float) -> float:
-    """Where a shard's first listing begins: the job's start, or after a loss its newest replica, and no later than deep."""
-    begin = state.frontier or start
-    return max(0.0, min(begin - _START_MARGIN_SECONDS, now - pace.deep)) if begin else 0.0
+def _first_instant(*, pace: Pace, now: float, start: float) -> float:
+    """Return the instant at which a first listing begins: the job's start, and no later than deep reaches back."""
+    return max(0.0, min(start - _START_MARGIN_SECONDS, now - pace.deep_effective)) if start else 0.0
 
 
 def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> Slice | None:
@@ -109,23 +169,28 @@ def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) ->
     if now >= due:
         # A round that is not through when the next is due was not gone on with for a day: then everything at once.
         key, since = "", now - takes if state.deep_key else max(due, now - takes)
-    begin = now - pace.deep
-    target = begin + (_deep_end(state, pace, now) - begin) * min(1.0, (now - since) / takes)
+    # What arrived since the last complete round may be as much older than that as deep reaches back.
+    begin = min(now, state.deep_done_at) - pace.deep_effective
+    end = _deep_end(state, pace, now)
+    target = begin + (end - begin) * min(1.0, (now - since) / takes)
     after = max(key, layout.position(state.shard, begin, whole_day=True))
-    limit = layout.position(state.shard, target)
-    return Slice(Tier.DEEP, Range(state.shard, after, limit, whole_pages=True), since) if after <= limit else None
+    limit, goal = layout.position(state.shard, target), layout.position(state.shard, end)
+    if after > limit:
+        return None
+    return Slice(Tier.DEEP, Range(state.shard, after, limit, whole_pages=True), since, goal)
 
 
 def _deep_due(state: ShardState, pace: Pace) -> float:
-    """When the next deep round begins: by the shard's own clock, so that those of a job are spread over the day."""
+    """Return when the next deep round begins: by the shard's own clock, so that those of a job are spread over the day."""
     period = pace.deep_every * (1 - _ROUND_FRACTION)
     phase = crc32(state.shard.prefix.encode("utf-8", "surrogatepass")) / 2**32 * period
     return phase + (floor((state.deep_at - phase) / period + _CLOCK_TOLERANCE) + 1) * period
 
 
 def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
-    """The stamp up to which the deep tier lists; what is newer is the recent tier's."""
-    return max(_frontier(state, now) - pace.recent, now - pace.deep + DAY_SECONDS)
+    """Return the stamp up to which the deep tier lists; what is newer is the recent tier's."""
+    recent = min(_frontier(state, now), state.recent_at) - pace.recent_effective
+    return max(recent, now - pace.deep_effective + DAY_SECONDS)
 
 
 class Listed(NamedTuple):
@@ -145,11 +210,25 @@ class Listed(NamedTuple):
     """The newest LastModified."""
     left_out_stamp: float = 0.0
     """The newest stamp among objects left out as older than the job's start; 0.0 where there was none."""
+    found_by: FoundBy = FoundBy.TAIL
+    """The slowest listing that the keys which were new would have been found by."""
+    branches: tuple[Branch, ...] = ()
+    """Where the days of a shard that is listed whole are, the newest first."""
 
-    def after(self, page: Page, *, layout: Layout, left_out_stamp: float) -> "Listed":
-        """With one page more."""
+    def after(
+        self, page: Page, *, layout: Layout, left_out_stamp: float, new: Sequence[LogObject], found_by: FoundBy
+    ) -> "Listed":
+        """Return this with one page more, `new` being those of its objects that the ledger did not know."""
+        shard = page.range.shard
         # A stamp in the future is no frontier: behind it everything would look listed.
-        stamps = [stamp for item in page.objects if (stamp := layout.stamp(item)) <= self.began_at]
+        stamps = [stamp for item in page.objects if (stamp := layout.stamp(shard, item)) <= self.began_at]
+        for item in new:
+            if found_by is not FoundBy.WHOLE:
+                found_by = later(found_by, layout.found_by(shard, item.key))
+        branches = self.branches
+        if later(found_by, self.found_by) is FoundBy.WHOLE and page.objects:
+            here = layout.branches_of(shard, [item.key for item in page.objects])
+            branches = tuple(dict.fromkeys([*here, *branches]))[:_BRANCHES_KEPT]
         return self._replace(
             last_key=page.objects[-1].key if page.objects else self.last_key,
             is_whole=page.is_last,
@@ -157,6 +236,8 @@ class Listed(NamedTuple):
             newest_stamp=max(self.newest_stamp, max(stamps, default=0.0)),
             newest_arrival=max(self.newest_arrival, max((item.last_modified for item in page.objects), default=0.0)),
             left_out_stamp=max(self.left_out_stamp, left_out_stamp),
+            found_by=later(found_by, self.found_by),
+            branches=branches,
         )
 
 
@@ -167,9 +248,9 @@ def advance(
     layout: Layout,
     pace: Pace,
     start: float,
-    missing_since: float | None,
+    missing: Iterable[float] = (),
 ) -> ShardState:
-    """What the shard's state becomes when these slices were listed to their ends and their objects dealt with.
+    """Return what a shard's state becomes when these slices were listed to their ends and their objects dealt with.
 
     Args:
         state: as it was before the tick.
@@ -177,49 +258,89 @@ def advance(
         layout: the key grammar of the source.
         pace: the job's durations.
         start: the job's start.
-        missing_since: the oldest stamp among this shard's objects that are known and not at the destination.
+        missing: the stamps of this shard's objects that are known and not at the destination.
     """
+    listed = list(listed)
+    found_by = state.found_by
     for item in listed:
-        state = _advance_one(state, item, layout=layout, pace=pace, start=start)
-    until = state.listed_at - pace.lateness if state.listed_at else 0.0
-    if missing_since is not None:
-        until = min(until, missing_since - 1)
+        found_by = later(found_by, item.found_by)
+    if found_by is FoundBy.WHOLE and not is_listed_whole(state, layout):
+        # These listings looked for keys of the grammar. What else there is, a listing of the whole shard finds.
+        branches = next((item.branches for item in listed if item.branches), state.branches)
+        return replace(state, found_by=found_by, branches=branches, deep_done_at=0.0)
+    state = replace(state, layout=layout.name, found_by=found_by)
+    for item in listed:
+        state = _advance_one(state, item, start=start)
+    return claimed(state, pace=pace, missing=missing)
+
+
+def claimed(state: ShardState, *, pace: Pace, missing: Iterable[float]) -> ShardState:
+    """Return the state with the horizon that its looks allow: up to the last one that is sure to find any new key."""
+    looked = searched_at(state)
+    if not looked:
+        return state
+    until = looked - pace.lateness_of(state.shard.kind)
+    oldest = first_within(missing, state.complete_from)
+    if oldest is not None:
+        until = min(until, oldest - 1)
     return replace(state, complete_until=max(0.0, until))
 
 
-def _advance_one(state: ShardState, listed: Listed, *, layout: Layout, pace: Pace, start: float) -> ShardState:
+def searched_at(state: ShardState) -> float:
+    """Return when the last listing began that is sure to have found whatever key was there; 0.0 for never."""
+    return {
+        FoundBy.TAIL: state.listed_at,
+        FoundBy.RECENT: min(state.listed_at, state.recent_at),
+        FoundBy.DEEP: min(state.listed_at, state.recent_at, state.deep_done_at),
+        FoundBy.WHOLE: state.deep_done_at,
+    }[state.found_by]
+
+
+def first_within(missing: Iterable[float], complete_from: float) -> float | None:
+    """Return the oldest stamp that lies within what is claimed to be complete. Returns None if none does."""
+    return min((stamp for stamp in missing if stamp >= complete_from), default=None)
+
+
+def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardState:
     tier = listed.slice.tier
     if tier is Tier.WINDOW:
         return state  # a catch-up moves no cursor
-    complete_from = (
-        max(state.complete_from, listed.left_out_stamp + 1) if listed.left_out_stamp else state.complete_from
-    )
+    if listed.left_out_stamp:
+        state = replace(state, complete_from=max(state.complete_from, listed.left_out_stamp + 1))
     if tier is Tier.DEEP:
-        end = layout.position(state.shard, _deep_end(state, pace, listed.began_at))
-        is_done = listed.reached_end or listed.last_key > end
-        deep_key = "" if is_done else listed.last_key
-        return replace(state, deep_key=deep_key, deep_at=listed.slice.since, complete_from=complete_from)
-    is_first = tier is Tier.FIRST
-    # After a loss a shard resumes at its newest replica: what the destination lacks before that is not claimed.
-    begin = max(start, _first_instant(state, pace=pace, now=listed.began_at, start=start))
-    return replace(
+        wanted = listed.slice.range
+        is_done = listed.reached_end or max(listed.last_key, wanted.until) >= listed.slice.goal
+        return replace(
+            state,
+            deep_key="" if is_done else max(listed.last_key, wanted.until),
+            deep_at=listed.slice.since,
+            deep_done_at=listed.slice.since if is_done else state.deep_done_at,
+        )
+    state = replace(
         state,
         frontier=max(state.frontier, listed.newest_stamp),
         listed_at=listed.began_at,
-        recent_at=state.recent_at if tier is Tier.TAIL else listed.began_at,
-        deep_key="" if is_first else state.deep_key,
-        # The first listing has gone through everything that a deep round would.
-        deep_at=listed.began_at if is_first else state.deep_at,
-        complete_from=max(begin, complete_from) if is_first else complete_from,
         newest_arrival=max(state.newest_arrival, listed.newest_arrival),
     )
+    if tier in (Tier.TAIL, Tier.BRANCH):
+        return state
+    if tier is Tier.RECENT:
+        return replace(state, recent_at=listed.began_at)
+    # What is listed whole has gone through everything that a deep round would.
+    state = replace(state, recent_at=listed.began_at, deep_key="", deep_at=listed.began_at)
+    state = replace(state, deep_done_at=listed.began_at, branches=listed.branches)
+    if tier is Tier.FIRST:
+        # Source and destination were listed side by side, which is all that an audit does.
+        state = replace(state, audited_at=listed.began_at, sealed_audited_at=listed.began_at)
+        state = replace(state, complete_from=max(start, state.complete_from))
+    return state
 
 
-def window_range(shard: Shard, window: Window, *, layout: Layout) -> Slice:
-    """The one range of a catch-up's window in a shard."""
+def window_range(shard: Shard, window: Window, *, layout: Layout) -> Range:
+    """Return the one range of a catch-up's window in a shard whose keys follow the layout's grammar."""
     first = layout.position(shard, day_start(window.first), whole_day=True) if window.first else ""
-    until = layout.day_end(shard, window.last) if window.last else ""
-    return Slice(Tier.WINDOW, Range(shard, first, until))
+    until = layout.day_end(shard, window.last) if window.last else layout.dates_end(shard)
+    return Range(shard, first, until)
 
 
 def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least: int = LOOKS_A_TICK) -> set[str]:
@@ -243,7 +364,7 @@ def shards_to_visit(states: Sequence[ShardState], *, pace: Pace, now: float) -> 
     wanted: list[ShardState] = []
     quiet: dict[str, float] = {}
     for state in states:
-        patience = min(pace.idle_every, (state.listed_at - state.newest_arrival) * _QUIET_FRACTION)
+        patience = min(pace.idle_every, max(0.0, state.listed_at - state.newest_arrival) * _QUIET_FRACTION)
         if not state.listed_at or now - state.listed_at >= patience:
             wanted.append(state)
         else:
@@ -258,17 +379,29 @@ def day_after(day: str) -> str:
 
 
 def horizon(
-    states: Sequence[ShardState], *, discovered_at: float, pace: Pace, missing_since: float | None = None
+    states: Sequence[ShardState], *, discovered_at: float, pace: Pace, missing: Iterable[float] = ()
 ) -> tuple[float, float]:
-    """A job's `complete_from` and `complete_until`: what holds for all of its shards; 0.0 where nothing is complete.
+    """Return a job's `complete_from` and `complete_until`: what holds for all of its shards. Both are 0.0 if nothing is.
 
-    `missing_since` is the oldest stamp among the job's objects that are known and not at the destination, those above
-    any shard included.
+    A job that has found nothing yet claims nothing: it may look in the wrong place.
+
+    Args:
+        states: the shards that the job wants.
+        discovered_at: everything that existed then has been found; 0.0 for never.
+        pace: the job's durations.
+        missing: the stamps of the job's objects that are known and not at the destination, those above any shard included.
     """
-    if not discovered_at or any(not state.listed_at for state in states):
+    if not discovered_at or any(not state.listed_at for state in states) or not has_found(states):
         return 0.0, 0.0
-    until = min((state.complete_until for state in states), default=discovered_at)
-    until = min(until, discovered_at - pace.lateness)
-    if missing_since is not None:
-        until = min(until, missing_since - 1)
-    return max((state.complete_from for state in states), default=0.0), max(0.0, until)
+    complete_from = max(state.complete_from for state in states)
+    until = min(state.complete_until for state in states)
+    until = min(until, discovered_at - max(pace.lateness_of(state.shard.kind) for state in states))
+    oldest = first_within(missing, complete_from)
+    if oldest is not None:
+        until = min(until, oldest - 1)
+    return complete_from, max(0.0, until)
+
+
+def has_found(states: Iterable[ShardState]) -> bool:
+    """Return True once any object of the job was ever listed."""
+    return any(state.newest_arrival for state in states)

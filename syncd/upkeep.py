@@ -6,7 +6,7 @@ from typing import Any
 
 from syncd import failures
 from syncd.config import Job
-from syncd.errors import AlreadyRunning, JobFailed, LedgerCorrupt, LedgerError
+from syncd.errors import AlreadyRunning, LedgerCorrupt, LedgerError
 from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
@@ -32,16 +32,16 @@ def rebuild_exit_code(document: dict[str, Any]) -> int:
 def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
     document: dict[str, Any] = {"job": job.name, "shards": 0, "replicas": 0, "error": None}
     try:
-        survey = rebuild_job(job, installation, stop=Event())
-    except JobFailed as error:
-        document["error"] = {"reason": error.reason, "detail": error.detail, "remedy": error.remedy}
+        report = rebuild_job(job, installation, stop=Event())
     except AlreadyRunning as error:
         document["error"] = {"reason": "already_running", "detail": error.holder, "remedy": "wait for it to end"}
     except LedgerError as error:
         document["error"] = ledger_error(error)
     else:
-        document["shards"] = len(survey.visits)
-        document["replicas"] = sum(item.total for item in survey.recalled.values())
+        document["shards"] = report.shards
+        document["replicas"] = report.already_there
+        if (failed := report.error) is not None:
+            document["error"] = {"reason": failed.reason, "detail": failed.detail, "remedy": failed.remedy}
     return document
 
 

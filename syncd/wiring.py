@@ -16,7 +16,6 @@ from syncd.recorder import Recorder
 from syncd.report import report_document
 from syncd.run import CATCH_UP, TICK, Request, Run
 from syncd.scope import replica_of
-from syncd.survey import Survey
 from syncd.terms import Bounds
 
 FAILURES_TOLD = 20
@@ -80,12 +79,13 @@ def plan_job(
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
 
 
-def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> Survey:
-    """Forget what is remembered of a job, and read from the destination what a tick needs.
+def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickReport:
+    """Forget what is remembered of a job, and compare its source with its destination.
+
+    Quarantine, start and acceptances are kept, since the destination cannot tell them. What fails the job is in the report.
 
     Raises:
         AlreadyRunning: the job is ticking or catching up.
-        JobFailed: a listing was refused or cannot be had; the next tick goes on with it.
         LedgerError: the state cannot be used.
     """
     run = Run(job, Request(kind=TICK), installation, stop, lambda _: None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncd.layout import CloudTrailLayout
 from syncd.model import Known, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
-from syncd.plan import Rules, make_plan
+from syncd.plan import Rules, make_plan, vouches
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 NOW, START = 1_795_507_200.0, 1_795_000_000.0
@@ -40,9 +40,7 @@ def rules(**changes: Any) -> Rules:
     every: dict[str, Any] = {
         "destination_prefix": "",
         "start": START,
-        "backs_off_at": NOW,
-        "stamp": LAYOUT.stamp,
-        "is_parsed": LAYOUT.is_parsed,
+        "stamp": lambda item: LAYOUT.stamp(SHARD, item),
     }
     return Rules(**{**every, **changes})
 
@@ -52,10 +50,18 @@ def plan(
     known: Mapping[str, Known] | None = None,
     held: Mapping[str, Quarantined] | None = None,
     in_progress: frozenset[str] = frozenset(),
+    replicas: Mapping[str, LogObject] | None = None,
     **changes: Any,
 ) -> Plan:
     page = Page(Range(SHARD, ""), items, is_last=True)
-    return make_plan(page, known=known or {}, held=held or {}, in_progress=in_progress, rules=rules(**changes))
+    return make_plan(
+        page,
+        known=known or {},
+        held=held or {},
+        in_progress=in_progress,
+        rules=rules(**changes),
+        replicas=replicas,
+    )
 
 
 def decision(made: Plan) -> str:
@@ -63,6 +69,8 @@ def decision(made: Plan) -> str:
     if made.transfers:
         (transfer,) = made.transfers
         return "compare" if transfer.compare_first else "copy"
+    if made.adopted:
+        return "adopt"
     ((reason, count),) = made.skipped.items()
     assert count == 1
     return reason.value
@@ -85,18 +93,12 @@ def test_an_object_that_was_copied_is_skipped() -> None:
     assert (made.transfers, made.adopted, made.known_listed) == ([], [], 1)
 
 
-def test_the_etag_of_a_replica_that_only_the_destination_told_of_is_adopted() -> None:
-    made = plan(item(), known={KEY: Known(None, 100)})
-
-    assert made.adopted == [item()]
-    assert made.skipped == {SkipReason.ALREADY_COPIED: 1}
-
-
-@pytest.mark.parametrize("remembered", [Known(OTHER, 100), Known(OTHER, 99), Known(None, 99)])
+@pytest.mark.parametrize("remembered", [Known(OTHER, 100), Known(OTHER, 99), Known(None, 100), Known(None, 99)])
 def test_a_known_object_that_is_another_now_is_compared_with_its_replica(remembered: Known) -> None:
     made = plan(item(), known={KEY: remembered})
 
-    assert made.transfers == [Transfer(SHARD, item(), KEY, compare_first=True)]
+    is_changed = remembered.etag is not None
+    assert made.transfers == [Transfer(SHARD, item(), KEY, compare_first=True, is_changed=is_changed)]
     assert made.adopted == []
 
 
@@ -112,21 +114,32 @@ def test_a_conflict_is_read_again_when_the_source_has_changed() -> None:
     assert decision(plan(item(), held={KEY: held_for("conflict", etag=OTHER)})) == "copy"
 
 
-def test_a_failed_object_waits_for_its_time() -> None:
-    assert decision(plan(item(), held={KEY: held_for(next_at=NOW + 1)})) == "backing_off"
+@pytest.mark.parametrize("next_at", [NOW - 1, NOW + 1])
+def test_a_failed_object_waits_for_everything_new_whether_or_not_its_time_has_come(next_at: float) -> None:
+    made = plan(item(), held={KEY: held_for(next_at=next_at)})
 
-
-@pytest.mark.parametrize("next_at", [NOW - 1, NOW])
-def test_a_failed_object_whose_time_has_come_is_copied(next_at: float) -> None:
-    assert decision(plan(item(), held={KEY: held_for(next_at=next_at)})) == "copy"
-
-
-def test_a_failed_object_does_not_wait_where_somebody_asked_for_everything_now() -> None:
-    assert decision(plan(item(), held={KEY: held_for(next_at=NOW + 9e9)}, backs_off_at=None)) == "copy"
+    assert decision(made) == "backing_off"
+    assert [transfer.object for transfer in made.deferred] == [item()]
 
 
 def test_a_failed_object_that_has_changed_since_does_not_wait() -> None:
     assert decision(plan(item(), held={KEY: held_for(etag=OTHER, next_at=NOW + 9e9)})) == "copy"
+
+
+def test_an_object_that_was_gone_and_is_listed_again_does_not_wait() -> None:
+    assert decision(plan(item(), held={KEY: held_for("object_gone")})) == "copy"
+
+
+def test_an_accepted_object_is_left_alone_until_its_etag_or_its_class_changes() -> None:
+    accepted = {KEY: (ETAG, "GLACIER")}
+
+    assert decision(plan(item(storage_class="GLACIER"), accepted=accepted)) == "accepted"
+    assert decision(plan(item(storage_class="STANDARD"), accepted=accepted)) == "copy"
+    assert decision(plan(item(storage_class="GLACIER", etag=OTHER), accepted=accepted)) == "archived"
+
+
+def test_what_lies_outside_a_window_is_left_alone() -> None:
+    assert decision(plan(item(), is_wanted=lambda _: False)) == "outside_window"
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
@@ -170,8 +183,80 @@ def test_the_newest_stamp_that_was_left_out_is_the_one_noted() -> None:
     assert plan(*items).left_out_stamp == LAYOUT.stamp(items[1])
 
 
-def test_an_object_that_failed_before_is_copied_though_it_is_from_before_the_start() -> None:
-    assert decision(plan(item(last_modified=START - 1), held={KEY: held_for()})) == "copy"
+def test_an_object_that_failed_before_is_not_left_out_though_it_is_from_before_the_start() -> None:
+    assert decision(plan(item(last_modified=START - 1), held={KEY: held_for()})) == "backing_off"
+
+
+# Both sides
+
+MD5, OTHER_MD5 = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+LOG = named("AbCdEfGhIjKlMnOp")
+FLAT = f"{SHARD.prefix}host0001.log"
+
+
+def replica(key: str = KEY, **changes: Any) -> LogObject:
+    return LogObject(key, "r1", 100, NOW)._replace(**changes)
+
+
+def test_a_replica_that_vanished_is_copied_again() -> None:
+    made = plan(item(), known={KEY: Known(ETAG, 100, "r1")}, replicas={})
+
+    assert (decision(made), made.restored) == ("copy", [KEY])
+
+
+@pytest.mark.parametrize("listed", [replica(etag="r2"), replica(size_bytes=99)])
+def test_a_replica_that_is_another_than_was_written_is_compared(listed: LogObject) -> None:
+    made = plan(item(), known={KEY: Known(ETAG, 100, "r1")}, replicas={KEY: listed})
+
+    assert made.transfers == [Transfer(SHARD, item(), KEY, compare_first=True, is_changed=True)]
+
+
+@pytest.mark.parametrize("remembered", [Known(ETAG, 100, "r1"), Known(ETAG, 100, "")])
+def test_a_replica_that_is_as_it_was_written_is_there(remembered: Known) -> None:
+    assert decision(plan(item(), known={KEY: remembered}, replicas={KEY: replica()})) == "already_copied"
+
+
+def test_a_replica_with_the_same_md5_is_adopted_with_its_etag() -> None:
+    made = plan(item(etag=MD5), replicas={KEY: replica(etag=MD5)}, ran_here=False)
+
+    assert made.adopted == [(item(etag=MD5), MD5)]
+
+
+def test_a_replica_of_equal_size_alone_is_compared() -> None:
+    made = plan(item(FLAT, etag=MD5), replicas={FLAT: replica(FLAT, etag=OTHER_MD5)})
+
+    assert made.transfers == [Transfer(SHARD, item(FLAT, etag=MD5), FLAT, compare_first=True)]
+
+
+VOUCHING = {
+    "same MD5": (True, {"etag": MD5}, {"etag": MD5}, False),
+    "same MD5, other size": (False, {"etag": MD5}, {"etag": MD5, "size_bytes": 99}, True),
+    "same ETag of parts": (False, {"etag": "abc-2", "key": FLAT}, {"etag": "abc-2"}, True),
+    "a log's name": (True, {"key": LOG}, {}, True),
+    "a log's name, of another size": (False, {"key": LOG}, {"size_bytes": 99}, True),
+    "a log's name, never copied here": (False, {"key": LOG}, {}, False),
+    "a log's name, written since": (False, {"key": LOG, "last_modified": NOW + 1}, {}, True),
+    "a log's name, written in the same second": (False, {"key": LOG, "last_modified": NOW}, {}, True),
+    "another name": (False, {"key": FLAT}, {}, True),
+    "a name that is no log's": (False, {"key": named("short")}, {}, True),
+}
+
+
+@pytest.mark.parametrize("case", VOUCHING)
+def test_equal_size_is_no_evidence(case: str) -> None:
+    expected, source, there, ran_here = VOUCHING[case]
+
+    assert vouches(item(**source), replica(**there), ran_here=ran_here) is expected
+
+
+def test_an_unknown_object_without_a_replica_is_copied_though_the_destination_was_listed() -> None:
+    made = plan(item(), replicas={})
+
+    assert (decision(made), made.restored) == ("copy", [])
+
+
+def test_an_object_from_before_the_start_is_left_out_though_it_has_a_replica() -> None:
+    assert decision(plan(item(last_modified=START - 1), replicas={KEY: replica(etag=ETAG)})) == "before_start"
 
 
 # Where rows meet
@@ -191,9 +276,9 @@ MEETINGS = {
         "compare",
         {"known": {KEY: Known(OTHER, 100)}, "held": {KEY: held_for("conflict", etag=OTHER)}},
     ),
-    "told by the destination and in an older conflict": (
+    "there and in an older conflict": (
         "compare",
-        {"known": {KEY: Known(None, 100)}, "held": {KEY: held_for("conflict", etag=OTHER)}},
+        {"replicas": {KEY: LogObject(KEY, ETAG, 100, NOW)}, "held": {KEY: held_for("conflict", etag=OTHER)}},
     ),
     "told by the destination and in a known conflict": (
         "conflict_known",
@@ -203,11 +288,7 @@ MEETINGS = {
         "backing_off",
         {"known": {KEY: Known(OTHER, 100)}, "held": {KEY: held_for(next_at=NOW + 1)}},
     ),
-    "known otherwise and failed": ("compare", {"known": {KEY: Known(OTHER, 100)}, "held": {KEY: held_for()}}),
-    "told by the destination and failed": (
-        "already_copied",
-        {"known": {KEY: Known(None, 100)}, "held": {KEY: held_for()}},
-    ),
+    "known otherwise and failed": ("backing_off", {"known": {KEY: Known(OTHER, 100)}, "held": {KEY: held_for()}}),
     "in progress and in conflict": (
         "in_progress",
         {"in_progress": frozenset({KEY}), "held": {KEY: held_for("conflict")}},
@@ -226,9 +307,9 @@ ARCHIVED = item(storage_class="GLACIER")
 ARCHIVED_MEETINGS = {
     "in progress": ("in_progress", {"in_progress": frozenset({KEY})}),
     "backing off": ("backing_off", {"held": {KEY: held_for(next_at=NOW + 1)}}),
-    "failed before": ("archived", {"held": {KEY: held_for()}}),
+    "archived before": ("archived", {"held": {KEY: held_for("archived")}}),
     "known otherwise": ("compare", {"known": {KEY: Known(OTHER, 100)}}),
-    "told by the destination": ("already_copied", {"known": {KEY: Known(None, 100)}}),
+    "told by the destination": ("compare", {"known": {KEY: Known(None, 100)}}),
 }
 
 
@@ -266,22 +347,16 @@ def test_each_object_of_a_page_is_decided_by_itself_in_order() -> None:
     assert made.known_listed == 2
 
 
-def test_keys_that_do_not_parse_are_copied_and_counted() -> None:
-    odd = [item(key) for key in (f"{SHARD.prefix}note.txt", f"{SHARD.prefix}2026/11/24/", f"{SHARD.prefix}ü")]
+def test_what_the_ledger_has_no_row_of_is_new() -> None:
+    items = [item(named(name)) for name in "abc"]
 
-    made = plan(item(), *odd)
+    made = plan(*items, known={items[0].key: Known(ETAG, 100), items[1].key: Known(OTHER, 100)})
 
-    assert ([transfer.object for transfer in made.transfers], made.unparsed) == ([item(), *odd], 3)
-
-
-def test_a_key_that_does_not_parse_is_counted_when_it_is_copied_and_not_each_time_it_is_listed() -> None:
-    odd = item(f"{SHARD.prefix}note.txt")
-
-    assert plan(odd, known={odd.key: Known(ETAG, 100)}).unparsed == 0
+    assert made.new == [items[2]]
 
 
 def test_an_empty_page_is_an_empty_plan() -> None:
-    assert plan() == Plan([], [], [], Counter(), 0, 0, 0.0)
+    assert plan() == Plan([], [], [], [], [], Counter(), 0, 0.0, [])
 
 
 KNOWN = [None, Known(ETAG, 100), Known(OTHER, 100), Known(None, 100), Known(None, 1)]
@@ -325,19 +400,25 @@ def situation_of(drawn: list[Any]) -> Situation:
     return situation._replace(in_progress=frozenset(busy))
 
 
-@given(drawn=SITUATIONS, backs_off_at=st.sampled_from([None, NOW]))
-def test_every_object_is_either_copied_or_skipped_for_one_reason(drawn: list[Any], backs_off_at: float | None) -> None:
+@given(drawn=SITUATIONS, there=st.none() | st.sets(st.integers(0, 29)))
+def test_every_object_is_copied_adopted_or_skipped_for_one_reason(drawn: list[Any], there: set[int] | None) -> None:
     items, known, held, in_progress = situation_of(drawn)
+    replicas = None
+    if there is not None:
+        replicas = {key: replica(key) for key in (named(f"{number:03}") for number in there)}
 
-    made = plan(*items, known=known, held=held, in_progress=in_progress, backs_off_at=backs_off_at)
+    made = plan(*items, known=known, held=held, in_progress=in_progress, replicas=replicas)
 
     copied = {transfer.object.key for transfer in made.transfers}
-    assert len(made.transfers) + sum(made.skipped.values()) == len(items)
-    assert not copied & in_progress
-    assert not copied & {key for key, remembered in known.items() if remembered.etag == ETAG}
-    assert {transfer.object.key for transfer in made.transfers if transfer.compare_first} == copied & known.keys()
-    assert not {adopted.key for adopted in made.adopted} & copied
-    assert all(known[adopted.key].etag is None for adopted in made.adopted)
+    adopted = {found.key for found, _ in made.adopted}
+    is_known = {key for key, remembered in known.items() if remembered.etag == ETAG}
+    assert len(made.transfers) + len(made.adopted) + sum(made.skipped.values()) == len(items)
+    assert not (copied | adopted) & in_progress
+    assert not adopted & (copied | is_known)
+    assert copied & is_known <= set(made.restored) | {key for key in replicas or {}}
+    if replicas is None:
+        assert not copied & is_known
+        assert {transfer.object.key for transfer in made.transfers if transfer.compare_first} == copied & known.keys()
 
 
 def test_what_failed_before_counts_as_listed_before() -> None:
