@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from syncd import failures, recall, s3
+from syncd import failures, s3
 from syncd.checks import Check, Status, not_tried
 from syncd.cloudtrail import Node, children, roots
 from syncd.config import Job
@@ -152,9 +152,32 @@ def _ends_of(shard: Shard, lister: BucketLister, layout: Layout, now: float) -> 
         return []
     last = _page(shard, layout.position(shard, now - _RECENT_SECONDS), lister) if shard.region else first
     if not last:
-        day = recall.newest_day(shard, lister, destination_prefix="")
+        day = _newest_day(shard, lister)
         last = _page(shard, layout.position(shard, day_start(day), whole_day=True), lister) if day else first
     return [min(first, key=layout.stamp), max(last or first, key=layout.stamp)]
+
+
+def _newest_day(shard: Shard, lister: BucketLister) -> str:
+    """Return the newest day folder of a shard, `YYYY-MM-DD`, after three listings at most; empty for none."""
+    prefix = shard.prefix
+    parts: list[str] = []
+    for width in (4, 2, 2):
+        names = [
+            name[len(prefix) : -1]
+            for folder in lister.folders([prefix])
+            for name in folder.prefixes
+            if len(name) == len(prefix) + width + 1 and name[len(prefix) : -1].isdigit()
+        ]
+        if not names:
+            return ""
+        parts.append(max(names))
+        prefix += f"{parts[-1]}/"
+    day = "-".join(parts)
+    try:
+        day_start(day)
+    except ValueError:
+        return ""
+    return day
 
 
 def _page(shard: Shard, start_after: str, lister: BucketLister) -> Sequence[LogObject]:
