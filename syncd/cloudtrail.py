@@ -7,14 +7,25 @@ taken from the path, never from the file name, since the two have been seen to d
 """
 
 import re
+from fnmatch import fnmatchcase
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from syncd.model import Quarantined, Shard
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_DIGITS = frozenset("0123456789")
+_YEAR = re.compile(r"[0-9]{4}")
+MOST_BESIDE = 100
+"""Folders beside the dates of a shard that become shards of their own."""
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 EVERY = "*"
+STANDARD_KINDS = frozenset(
+    {"CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"}
+)
+"""CloudTrail's own folders, whose keys are known to be arranged by day right below the region."""
+DEEPEST = 4
+"""Folders between region and date are followed so far down."""
 
 
 class Scope(NamedTuple):
@@ -26,6 +37,8 @@ class Scope(NamedTuple):
     accounts: Sequence[str]
     kinds: Sequence[str]
     regions: Sequence[str]
+    ignore: Sequence[str] = ()
+    """Prefixes of keys, or patterns of them, that are neither listed nor named."""
 
 
 class Node(NamedTuple):
@@ -33,10 +46,13 @@ class Node(NamedTuple):
 
     prefix: str
     level: str
-    """What its children are: `account`, `kind` or `region`."""
+    """What its children are: `account`, `kind`, `region`, or `date` for the days of a shard."""
     organization: str = ""
     account: str = ""
     kind: str = ""
+    region: str = ""
+    depth: int = 0
+    """Of a `date` node: how many folders below its region it lies."""
 
 
 def top(scope: Scope) -> str:
@@ -67,24 +83,74 @@ def roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
     return _narrow(accounts, scope)
 
 
-def children(node: Node, prefixes: Iterable[str], scope: Scope) -> tuple[list[Node], list[Shard]]:
-    """The nodes and shards that one delimiter listing of `node` found, within the scope."""
-    names = [prefix[len(node.prefix) : -1] for prefix in prefixes]
+def is_standard(shard: Shard) -> bool:
+    """Return True for a shard of CloudTrail's own kinds, the grammar of which is known before it is listed."""
+    return shard.kind in STANDARD_KINDS and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/")
+
+
+def is_ignored(prefix: str, ignore: Sequence[str]) -> bool:
+    """Return True if a folder lies below one of these prefixes, or matches one of these patterns."""
+    return any(prefix.startswith(entry) or fnmatchcase(prefix, entry) for entry in ignore)
+
+
+class Below(NamedTuple):
+    """What one delimiter listing found below a node, within the scope."""
+
+    nodes: list[Node]
+    shards: list[Shard]
+    uncovered: list[str]
+    """Folders that are neither of the layout's grammar nor ignored."""
+
+
+def children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
+    """Return what one delimiter listing of a node means."""
+    wanted = [prefix for prefix in prefixes if not is_ignored(prefix, scope.ignore)]
+    names = [prefix[len(node.prefix) : -1] for prefix in wanted]
     if node.level == "account":
-        found = [
-            Node(f"{node.prefix}{name}/", "kind", node.organization, name) for name in names if _ACCOUNT.fullmatch(name)
-        ]
-        if not node.organization and not scope.organizations:
-            # A bucket may hold single-account and organization layouts one beside the other.
-            nested = [Node(f"{node.prefix}{name}/", "account", name) for name in names if _ORGANIZATION.fullmatch(name)]
-            narrowed, shards = _narrow(found, scope)
-            return nested + narrowed, shards
-        return _narrow(found, scope)
+        return _below_account(node, names, scope)
     if node.level == "kind":
-        wanted = [name for name in names if EVERY in scope.kinds or name in scope.kinds]
-        return _narrow([_kind_node(node, name) for name in wanted], scope)
-    wanted = [name for name in names if EVERY in scope.regions or name in scope.regions]
-    return [], [_shard(node, name) for name in wanted]
+        kinds = [name for name in names if EVERY in scope.kinds or name in scope.kinds]
+        return Below(*_narrow([_kind_node(node, name) for name in kinds], scope), [])
+    if node.level == "region":
+        regions = [name for name in names if EVERY in scope.regions or name in scope.regions]
+        dates = [name for name in regions if _YEAR.fullmatch(name) and EVERY in scope.regions]
+        # Dates may stand directly below the kind, whose own folder is then a shard.
+        own = [_shard(node, "")] if dates else []
+        return Below([], own + [_shard(node, name) for name in regions if name not in dates], [])
+    beside = [name for name in names if not is_among_dates(node.prefix, f"{node.prefix}{name}/")]
+    followed = MOST_BESIDE if node.depth < DEEPEST else 0
+    uncovered = [f"{node.prefix}{name}/" for name in beside[followed:]]
+    return Below([], [_shard(node, name) for name in beside[:followed]], uncovered)
+
+
+def is_among_dates(prefix: str, key: str) -> bool:
+    """Return True for keys that begin with a digit after the prefix: the shard's own listing comes by them."""
+    return key[len(prefix) : len(prefix) + 1] in _DIGITS
+
+
+def date_node(shard: Shard, depth: int) -> Node:
+    """Return the node that shows what lies in a shard beside its dates."""
+    return Node(shard.prefix, "date", shard.organization, shard.account, shard.kind, shard.region, depth)
+
+
+def _below_account(node: Node, names: Sequence[str], scope: Scope) -> Below:
+    found = [
+        Node(f"{node.prefix}{name}/", "kind", node.organization, name) for name in names if _ACCOUNT.fullmatch(name)
+    ]
+    narrowed, shards = _narrow(found, scope)
+    odd = [name for name in names if not _ACCOUNT.fullmatch(name) and not _is_organization(node, name)]
+    nested: list[Node] = []
+    if not node.organization and not scope.organizations:
+        # A bucket may hold single-account and organization layouts one beside the other.
+        nested = [Node(f"{node.prefix}{name}/", "account", name) for name in names if _ORGANIZATION.fullmatch(name)]
+    if EVERY in scope.kinds and EVERY in scope.regions:
+        shards += [Shard(f"{node.prefix}{name}/", organization=node.organization) for name in odd]
+        odd = []
+    return Below(nested + narrowed, shards, [f"{node.prefix}{name}/" for name in odd])
+
+
+def _is_organization(node: Node, name: str) -> bool:
+    return not node.organization and _ORGANIZATION.fullmatch(name) is not None
 
 
 def _narrow(nodes: Sequence[Node], scope: Scope) -> tuple[list[Node], list[Shard]]:
@@ -100,14 +166,15 @@ def _kind_node(account: Node, kind: str) -> Node:
     return Node(f"{account.prefix}{kind}/", "region", account.organization, account.account, kind)
 
 
-def _shard(node: Node, region: str) -> Shard:
-    return Shard(f"{node.prefix}{region}/", node.account, node.kind, region, node.organization)
+def _shard(node: Node, name: str) -> Shard:
+    prefix = f"{node.prefix}{name}/" if name else node.prefix
+    return Shard(prefix, node.account, node.kind, node.region or name, node.organization)
 
 
 def in_scope(shard: Shard, scope: Scope) -> bool:
     """Whether a shard that the ledger remembers is still wanted by the job; parts that it lacks are anybody's."""
     above = top(scope)
-    if not shard.prefix.startswith(above):
+    if not shard.prefix.startswith(above) or is_ignored(shard.prefix, scope.ignore):
         return False
     if scope.organizations and shard.organization not in scope.organizations:
         return False

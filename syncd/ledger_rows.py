@@ -37,7 +37,7 @@ _FOLDER = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MD5_BYTES = 16
 _FIRST_BACKOFF_SECONDS = 60.0
-_LONGEST_BACKOFF_SECONDS = 3600.0
+LONGEST_BACKOFF_SECONDS = 3600.0
 _DIGEST_MODULUS = 2**63
 
 
@@ -51,6 +51,19 @@ class SealedDay:
     """The sum of `object_digest` over its objects, modulo 2**63: whatever the order, the same."""
     exact: bool
     """Every object's source ETag was known; where one was not, the digest cannot be compared."""
+    replica_digest: int = 0
+    replica_exact: bool = False
+
+
+def fold_replicas(objects):
+    count = size_bytes = digest = 0
+    exact = True
+    for key, size, etag in objects:
+        count += 1
+        size_bytes += size
+        exact = exact and bool(etag)
+        digest = (digest + object_digest(f"{key}={size}", etag)) % _DIGEST_MODULUS
+    return SealedDay(count, size_bytes, 0, False, digest, exact)
 
 
 def encode_key(shard: Shard, key: str) -> str:
@@ -194,7 +207,7 @@ def fold_day(objects: Iterable[tuple[str, str | None, int]], onto: SealedDay | N
 def backoff_seconds(attempts: int) -> float:
     """How long an object that failed this many times is left alone: 1 minute, doubled each time, at most 1 hour."""
     doublings = min(attempts - 1, 16)  # 16 doublings are beyond the hour; an unbounded power would overflow
-    return float(min(_FIRST_BACKOFF_SECONDS * 2**doublings, _LONGEST_BACKOFF_SECONDS))
+    return float(min(_FIRST_BACKOFF_SECONDS * 2**doublings, LONGEST_BACKOFF_SECONDS))
 
 
 def report_to_json(report: TickReport) -> str:

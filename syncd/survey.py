@@ -192,7 +192,7 @@ def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
 def _window_slice(state: ShardState, window: Window, task: Task) -> Slice:
     """Return the listing of a catch-up in one shard; what is not in its window is left out by the plan if need be."""
     if tiers.is_listed_whole(state, task.layout):
-        return Slice(Tier.WINDOW, Range(state.shard, ""))
+        return Slice(Tier.WINDOW, task.layout.whole(state.shard))
     return Slice(Tier.WINDOW, tiers.window_range(state.shard, window, layout=task.layout))
 
 

@@ -385,9 +385,9 @@ class Tick:
             return
         since = self._began_at - task.pace.recent
         for visit in self._survey.visits.values():
-            is_recent = visit.state.frontier >= since and visit.slices
-            is_recent = is_recent and visit.state.found_by is not FoundBy.WHOLE
-            if is_recent and self._ports.ledger.has_known_after(visit.state.shard, visit.slices[-1].range.start_after):
+            if visit.state.found_by is FoundBy.WHOLE or visit.state.frontier < since or not visit.slices:
+                continue
+            if self._ports.ledger.has_known_after(visit.state.shard, visit.slices[-1].range.start_after):
                 raise JobFailed(
                     failures.SOURCE_EMPTY,
                     f"ListObjectsV2 of s3://{self._ports.source_bucket} gave none of the objects of the last days that "

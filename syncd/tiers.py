@@ -32,9 +32,6 @@ _QUIET_FRACTION = 1 / 8
 _ROUND_FRACTION = 1 / 48
 # Of a period, so that a round which began by its shard's clock is not taken for one that began a little before.
 _CLOCK_TOLERANCE = 1e-6
-# CloudTrail's names run ahead of LastModified by minutes, so an object that is too old by its LastModified may bear a
-# stamp after the start; listing begins this much earlier to see it.
-_START_MARGIN_SECONDS = 2 * DAY_SECONDS
 # Clocks of two hosts over one state differ by this much at most; a cursor further ahead was made by a wrong clock.
 CLOCK_SKEW_SECONDS = 600.0
 _BRANCHES_KEPT = 16
@@ -82,11 +79,37 @@ class Pace:
     discovery_every: float
     idle_every: float
     lateness: float
+    audit_every: float = DAY_SECONDS
+    audit_sealed_every: float = 7 * DAY_SECONDS
 
     @property
     def tail_effective(self) -> float:
         """The tail reaches back at least as far as the horizon trails, or a late object could fall between two ticks."""
-        return max(self.tail, self.lateness)
+        return max(self.tail, self.lateness_of(DIGESTS))
+
+    @property
+    def recent_effective(self) -> float:
+        """No tier is narrower than the one that it replaces."""
+        return max(self.recent, self.tail_effective)
+
+    @property
+    def deep_effective(self) -> float:
+        """No tier is narrower than the one that it replaces."""
+        return max(self.deep, self.recent_effective + DAY_SECONDS)
+
+    def lateness_of(self, kind: str) -> float:
+        """Return how late a log of this kind may be before the horizon passes it."""
+        return lateness_of(kind, self.lateness)
+
+
+DIGESTS = "CloudTrail-Digest"
+# CloudTrail delivers a digest 26 to 31 minutes after its stamp, which is the end of its hour.
+_DIGESTS_LATENESS_SECONDS = 5400.0
+
+
+def lateness_of(kind: str, lateness: float) -> float:
+    """Return the lateness of one kind of log, given the job's."""
+    return max(lateness, _DIGESTS_LATENESS_SECONDS) if kind == DIGESTS else lateness
 
 
 def later(one: FoundBy, other: FoundBy) -> FoundBy:
@@ -119,8 +142,9 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
     shard = state.shard
     if not state.listed_at:
         if is_listed_whole(state, layout):
-            return [Slice(Tier.FIRST, Range(shard, ""))]
-        since = _first_instant(pace=pace, now=now, start=start)
+            return [Slice(Tier.FIRST, layout.whole(shard))]
+        # What arrived right after the start may have been as late as deep reaches back.
+        since = start - pace.deep_effective if start else 0.0
         begin = layout.position(shard, since, whole_day=True)
         return [Slice(Tier.FIRST, Range(shard, begin, layout.dates_end(shard)))]
     if state.found_by is FoundBy.WHOLE:
@@ -145,7 +169,7 @@ def is_listed_whole(state: ShardState, layout: Layout) -> bool:
 
 def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> list[Slice]:
     if now - state.deep_done_at >= pace.deep_every * (1 - _ROUND_FRACTION):
-        return [Slice(Tier.WHOLE, Range(state.shard, ""))]
+        return [Slice(Tier.WHOLE, layout.whole(state.shard))]
     since = _frontier(state, now) - pace.tail_effective
     ranges = [item for branch in state.branches for item in layout.branch_ranges(state.shard, branch, since, now)]
     return [Slice(Tier.BRANCH, item) for item in ranges]
@@ -153,11 +177,6 @@ def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: fl
 
 def _frontier(state: ShardState, now: float) -> float:
     return min(now, state.listed_at, state.frontier or state.listed_at)
-
-
-def _first_instant(*, pace: Pace, now: float, start: float) -> float:
-    """Return the instant at which a first listing begins: the job's start, and no later than deep reaches back."""
-    return max(0.0, min(start - _START_MARGIN_SECONDS, now - pace.deep_effective)) if start else 0.0
 
 
 def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> Slice | None:

@@ -76,6 +76,7 @@ class MemorySource:
     ) -> None:
         """`refuse` is given the prefix and the number of the page, from 0, and says what it fails with."""
         self.bucket = bucket
+        self.is_denied = False
         self.refuse = refuse
         self.lists: Counter[str] = Counter()
         self._page_keys = page_keys

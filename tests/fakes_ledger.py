@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from syncd.ledger_rows import SealedDay, fold_day
+from syncd.ledger_rows import SealedDay, fold_day, fold_replicas
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -39,6 +39,8 @@ class _Remembered:
     days: dict[Shard, dict[str, SealedDay]] = field(default_factory=dict)
     quarantine: dict[str, Quarantined] = field(default_factory=dict)
     lateness: Counter[int] = field(default_factory=Counter)
+    accepted: dict[str, tuple[str, str]] = field(default_factory=dict)
+    uncovered: dict[str, float] = field(default_factory=dict)
 
 
 class MemoryLedgerFile:
@@ -125,7 +127,7 @@ class MemoryLedger:
     def record(
         self,
         outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject]],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
         *,
         now: float,
         lateness: Mapping[int, int] = {},
@@ -133,22 +135,39 @@ class MemoryLedger:
         for outcome in outcomes:
             shard, item = outcome.transfer.shard, outcome.transfer.object
             if isinstance(outcome, Copied | AlreadyThere):
-                self._remember(shard, item)
+                self._remember(shard, item, outcome.replica_etag)
                 self._all.quarantine.pop(item.key, None)
             else:
                 self._hold(outcome, now)
-        for shard, item in adopted:
-            self._remember(shard, item)
+        for shard, item, replica_etag in adopted:
+            self._remember(shard, item, replica_etag)
             held = self._all.quarantine.get(item.key)
             if held and not held.is_conflict:
                 del self._all.quarantine[item.key]
         self._all.lateness.update(lateness)
 
-    def adopt_replicas(self, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
-        objects = self._all.objects.setdefault(shard, {})
-        for key, size in replicas:
-            if key not in objects or objects[key].etag is None:
-                objects[key] = Known(None, size)
+    def mend(self) -> list[str]:
+        return []
+
+    def ran_here(self) -> bool:
+        return self._all.start is not None
+
+    def accepted(self) -> dict[str, tuple[str, str]]:
+        return dict(self._all.accepted)
+
+    def uncovered(self) -> dict[str, float]:
+        return dict(self._all.uncovered)
+
+    def save_uncovered(self, prefixes: Sequence[str], *, now: float) -> None:
+        self._all.uncovered = {prefix: self._all.uncovered.get(prefix, now) for prefix in prefixes}
+
+    def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
+        rows = sorted((key, known) for key, known in self._all.objects.get(shard, {}).items() if key > after_key)
+        return rows[:limit]
+
+    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+        for day in days:
+            self._all.days.get(shard, {}).pop(day, None)
 
     def quarantined(self) -> dict[str, Quarantined]:
         return dict(self._all.quarantine)
@@ -161,8 +180,9 @@ class MemoryLedger:
         held = self._all.quarantine.get(key)
         if held is None:
             return False
+        self._all.accepted[key] = (held.object.etag, held.object.storage_class)
         if held.is_conflict:
-            self._remember(held.shard, held.object)
+            self._remember(held.shard, held.object, "")
         del self._all.quarantine[key]
         return True
 
@@ -185,16 +205,18 @@ class MemoryLedger:
             if folded >= limit:
                 break
             sealed = self._all.days.setdefault(shard, {})
-            sealed[day] = fold_day(((key, *objects.pop(key)) for key in keys), onto=sealed.get(day))
+            rows = [(key, objects.pop(key)) for key in keys]
+            before = sealed.get(day)
+            summed = fold_day(((key, k.etag, k.size_bytes) for key, k in rows), onto=before)
+            there = fold_replicas((key, k.size_bytes, k.replica_etag) for key, k in rows)
+            exact = there.replica_exact and (before is None or before.replica_exact)
+            digest = (there.replica_digest + (before.replica_digest if before else 0)) % 2**63
+            sealed[day] = replace(summed, replica_digest=digest, replica_exact=exact)
             folded += len(keys)
         return folded
 
     def sealed(self, shard: Shard, first: str, last: str) -> dict[str, SealedDay]:
         return {day: sealed for day, sealed in self._all.days.get(shard, {}).items() if first <= day <= last}
-
-    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
-        self._all.days.get(shard, {}).pop(day, None)
-        self.adopt_replicas(shard, replicas)
 
     def has_known_after(self, shard: Shard, start_after: str) -> bool:
         return any(key > start_after for key in self._all.objects.get(shard, {}))
@@ -212,8 +234,8 @@ class MemoryLedger:
             setattr(self._all, name, getattr(empty, name))
         self.replica_is_new = True
 
-    def _remember(self, shard: Shard, item: LogObject) -> None:
-        self._all.objects.setdefault(shard, {})[item.key] = Known(item.etag, item.size_bytes)
+    def _remember(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
+        self._all.objects.setdefault(shard, {})[item.key] = Known(item.etag, item.size_bytes, replica_etag)
 
     def _hold(self, outcome: Conflict | Failed, now: float) -> None:
         item = outcome.transfer.object
