@@ -9,7 +9,7 @@ from syncd.cloudtrail import Node, children, roots
 from syncd.config import Job
 from syncd.ends import End
 from syncd.errors import JobFailed
-from syncd.layout import Layout, day_start
+from syncd.layout import Layout, day_start, stamp_of
 from syncd.model import LogObject, Range, Shard
 from syncd.probing import ask, is_denied, is_elsewhere, region_told, remedy_for, told, without_owner
 from syncd.remedies import Remedies
@@ -117,7 +117,7 @@ def _samples(job: Job, end: End, now: float) -> list[LogObject]:
     found: list[LogObject] = []
     for shard in _shards(job, lister):
         found += _ends_of(shard, lister, layout, now)
-    found.sort(key=layout.stamp)
+    found.sort(key=lambda item: stamp_of(item.key) or item.last_modified)
     return found[:1] + found[-1:] if len(found) > 1 else found
 
 
@@ -132,9 +132,9 @@ def _shards(job: Job, lister: BucketLister) -> list[Shard]:
         by_prefix: dict[str, Node] = {node.prefix: node for node in _edges(nodes)}
         nodes = []
         for folder in lister.folders(by_prefix):
-            deeper, reached = children(by_prefix[folder.prefix], _edges(folder.prefixes), scope)
-            nodes += deeper
-            shards += reached
+            below = children(by_prefix[folder.prefix], _edges(folder.prefixes), scope)
+            nodes += below.nodes
+            shards += below.shards
     return _edges(shards)
 
 
@@ -154,7 +154,10 @@ def _ends_of(shard: Shard, lister: BucketLister, layout: Layout, now: float) -> 
     if not last:
         day = _newest_day(shard, lister)
         last = _page(shard, layout.position(shard, day_start(day), whole_day=True), lister) if day else first
-    return [min(first, key=layout.stamp), max(last or first, key=layout.stamp)]
+    return [
+        min(first, key=lambda item: layout.stamp(shard, item)),
+        max(last or first, key=lambda item: layout.stamp(shard, item)),
+    ]
 
 
 def _newest_day(shard: Shard, lister: BucketLister) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 from syncd.cloudtrail import EVERY, Below, Node, Scope, children, date_node, is_among_dates, is_ignored, roots
 from syncd.layout import Layout, PatternLayout
 from syncd.model import Folder, Page, Range, Shard
-from syncd.tiers import due
+from syncd.tiers import due, overdue
 
 Looks = Mapping[str, tuple[float, tuple[str, ...]]]
 """For each folder when it was last listed, and the folders that it held."""
@@ -52,8 +52,8 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
     looks = {prefix: look for prefix, look in looks.items() if look[0] <= now}
     reached = _reached(scope, looks)
     times = {prefix: looks[prefix][0] for prefix, level in reached.items() if level != "date"}
-    stale = due(times, every=every, now=now) if every else set(looks)
-    stale |= {prefix for prefix in reached if now - looks[prefix][0] >= every}
+    beside = {prefix: looks[prefix][0] for prefix, level in reached.items() if level == "date"}
+    stale = due(times, every=every, now=now) | overdue(beside, every=every, now=now) if every else set(looks)
     nodes, shards = roots(scope)
     found = Discovered(shards=list(shards), stalest_look=now)
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]

@@ -72,6 +72,11 @@ Regions = Annotated[
 Kinds = Annotated[
     _All, PlainValidator(readers.all_or_texts(aws_names.check_kind, "kinds")), Words('"*" or a list of kinds', _listed)
 ]
+Ignored = Annotated[
+    tuple[str, ...],
+    PlainValidator(readers.ignored),
+    Words("list of key prefixes or patterns", lambda _: "none"),
+]
 RawTable = Annotated[Mapping[str, Any], PlainValidator(readers.raw_table), Words("any keys of a job", lambda _: "none")]
 Duration = Annotated[timedelta, PlainValidator(readers.duration("1s")), Words("duration, at least 1s", format_duration)]
 DurationOrZero = Annotated[timedelta, PlainValidator(readers.duration("0s")), Words("duration", format_duration)]

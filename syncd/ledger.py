@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from syncd.decisions import Decisions
 from syncd.ledger_file import StateFile
 from syncd.ledger_reader import Counts, Reader, RecordedTick
 from syncd.ledger_replica import TICKS_KEPT, Ledger
@@ -19,6 +20,8 @@ class LedgerFile:
 
     def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema = SCHEMA) -> None:
         self._file = StateFile(state_dir, now=now, schema=schema)
+        self._now = now
+        self.decisions = Decisions(state_dir)
 
     @property
     def path(self) -> Path:
@@ -35,10 +38,23 @@ class LedgerFile:
         """
         state = self._file.open()
         try:
-            return Ledger(state, self.path, replica, job, on_corrupt=lambda: self._file.condemn(state.identity))
+            return Ledger(
+                state,
+                self.path,
+                replica,
+                job,
+                decisions=self.decisions,
+                now=self._now,
+                on_corrupt=lambda: self._file.condemn(state.identity),
+            )
         except BaseException:
             state.close()
             raise
+
+    @property
+    def salvaged(self) -> int:
+        """Entries that were taken over from the file that was moved aside last: starts, quarantine, acceptances."""
+        return self._file.salvaged
 
     def move_aside(self) -> Path | None:
         """Give the file another name, after a LedgerCorrupt out of a ledger that is closed by now.

@@ -28,6 +28,7 @@ from syncd.ledger_schema import (
     connect_to_nothing,
     make_ready,
     require_version,
+    salvage,
     translated,
 )
 
@@ -35,6 +36,7 @@ ALONE_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _LARGEST_CHECKED_BYTES = 64 * 1024 * 1024
 _ATTEMPTS = 4
+DAMAGED_FILES_KEPT = 2
 
 Identity = tuple[int, int]
 """Device and inode: what tells a file from one that takes its name later."""
@@ -61,6 +63,8 @@ class OpenState(NamedTuple):
     """Held while writing: threads of one process wait in a queue here, where SQLite would let each ask and sleep."""
     moved_aside: Path | None = None
     """Where a corrupt file went that stood in its place."""
+    salvaged: int = 0
+    """How many of its entries were taken over: starts, quarantine, acceptances."""
 
     def close(self) -> None:
         """Close the file and let go of it, in this order."""
@@ -80,6 +84,8 @@ class StateFile:
         self._checked: set[Identity] = set()
         self._condemned: set[Identity] = set()
         self._turn = Lock()
+        self.salvaged = 0
+        """Entries that were taken over from the file that was moved aside last."""
 
     def open(self) -> OpenState:
         """Open the file; make it, migrate it, or move a corrupt one aside and make another, where that is due.
@@ -94,7 +100,8 @@ class StateFile:
             try:
                 with translated(self.path):
                     create_private_directory(self.path.parent)
-                    return self._open_ready()._replace(moved_aside=moved_aside)
+                    opened = self._open_ready()
+                    return opened._replace(moved_aside=moved_aside, salvaged=self.salvaged if moved_aside else 0)
             except NotReady:
                 moved_aside = self._make_ready() or moved_aside
             except LedgerCorrupt:
@@ -134,7 +141,8 @@ class StateFile:
     def move_aside(self) -> Path | None:
         """Give a file that was found corrupt another name; None where it is not in its place any more.
 
-        Whoever calls it has closed what it had open. Waits for others to do the same, for `ALONE_SECONDS`.
+        Whoever calls it has closed what it had open. Waits for others to do the same, for `ALONE_SECONDS`. A new file takes
+        its place, with what the old one tells that no listing can.
 
         Raises:
             LedgerCorrupt: others did not close it.
@@ -147,13 +155,39 @@ class StateFile:
                 return self._moved(identity_of(self.path))
 
     def _moved(self, identity: Identity | None) -> Path:
+        """Put a new file in the place of a damaged one, with whatever of it no listing can tell again."""
+        fresh = self._fresh()
         target = self._free_name()
         for ending in ENDINGS:
             with suppress(FileNotFoundError):
                 _sibling(self.path, ending).rename(_sibling(target, ending))
+        fresh.rename(self.path)
         if identity is not None:
             self._condemned.discard(identity)
+        self._prune()
         return target
+
+    def _fresh(self) -> Path:
+        """Make a file beside the damaged one; made whole before anything is moved, since the disk may be full."""
+        fresh = _sibling(self.path, ".new")
+        for ending in ENDINGS:
+            _sibling(fresh, ending).unlink(missing_ok=True)
+        os.close(create_private(fresh))
+        with translated(self.path), closing(connect(fresh, mode="rw")) as connection:
+            make_ready(connection, fresh, self._schema)
+            self.salvaged = 0
+            with suppress(sqlite3.Error), closing(connect_readonly(self.path)) as damaged:
+                self.salvaged = salvage(damaged, connection)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return fresh
+
+    def _prune(self) -> None:
+        """Keep the newest damaged files alone: each may be as large as the state."""
+        found = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
+        kept = [path for path in found if not path.name.endswith(ENDINGS[1:])]
+        for old in kept[:-DAMAGED_FILES_KEPT]:
+            for ending in ENDINGS:
+                _sibling(old, ending).unlink(missing_ok=True)
 
     def _open_ready(self) -> OpenState:
         held = self._share()

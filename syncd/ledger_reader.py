@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from syncd.ledger_rows import decode_etag, decode_key, is_whole, object_checksum, report_from_json
+from syncd.ledger_rows import decode_etags, decode_key, is_whole, object_checksum, report_from_json
 from syncd.ledger_schema import ENDINGS, translated
 from syncd.ledger_view import LedgerView, replica_of_row, sealed_day
 from syncd.model import Quarantined, Replica, Shard, ShardState, TickReport
@@ -105,6 +105,11 @@ class Reader:
                         yield {"type": row.pop("type"), "job": name, "prefix": shard.prefix} | row
                 for entry in view.quarantined().values():
                     yield {"type": "quarantined", "job": name, "prefix": entry.shard.prefix} | _quarantined_row(entry)
+                for key, (etag, storage_class) in view.accepted().items():
+                    told = {"key": key, "etag": etag, "storage_class": storage_class}
+                    yield {"type": "accepted", "job": name, **told}
+                for prefix, first_at in view.uncovered().items():
+                    yield {"type": "uncovered", "job": name, "prefix": prefix, "first_at": first_at}
 
     def _guarded(self) -> AbstractContextManager[None]:
         return translated(self._path, on_corrupt=self._on_corrupt)
@@ -126,7 +131,8 @@ class Reader:
         for tail, etag, size, check in self._db.execute(query, (shard_id,)):
             if check == object_checksum(shard_id, tail, etag, size):
                 key = decode_key(shard, tail)
-                yield {"type": "object", "key": key, "etag": decode_etag(etag), "size_bytes": size}
+                source, replica = decode_etags(etag)
+                yield {"type": "object", "key": key, "etag": source, "replica_etag": replica, "size_bytes": size}
 
     def _ticks(self, job: str) -> Iterator[RecordedTick]:
         with self._guarded():

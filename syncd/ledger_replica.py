@@ -1,7 +1,7 @@
 """What the ledger remembers of one replica: the writing half."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncd import failures
+from syncd.decisions import Decisions
 from syncd.errors import LedgerCorrupt
 from syncd.ledger_file import OpenState, identity_of
 from syncd.ledger_rows import (
     backoff_seconds,
-    encode_etag,
+    encode_etags,
     encode_key,
-    encode_keys,
     is_whole,
     object_checksum,
     report_to_json,
@@ -24,7 +24,7 @@ from syncd.ledger_rows import (
 from syncd.ledger_schema import transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
-from syncd.ledger_view import LedgerView, replica_key, replica_of_row
+from syncd.ledger_view import CURSOR_COLUMNS, LedgerView, replica_key, replica_of_row
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -39,6 +39,7 @@ from syncd.model import (
     TickReport,
 )
 
+_CLOCK_SKEW_SECONDS = 600.0
 TICKS_KEPT = 300
 """How many ticks and catch-ups of a job are remembered."""
 
@@ -49,19 +50,46 @@ class Ledger(LedgerView):
     Each writing method is one commit: all of it is remembered, or nothing.
     """
 
-    replica_is_new: bool
-    """The ledger had no `start` of this replica: it never ticked, or the state was lost."""
     moved_aside: Path | None
     """Where a corrupt file went that `open` met."""
 
     def __init__(
-        self, state: OpenState, path: Path, replica: Replica, job: str, *, on_corrupt: Callable[[], None]
+        self,
+        state: OpenState,
+        path: Path,
+        replica: Replica,
+        job: str,
+        *,
+        decisions: Decisions,
+        now: Callable[[], float],
+        on_corrupt: Callable[[], None],
     ) -> None:
         super().__init__(state.connection, path, replica, on_corrupt=on_corrupt)
         self._state = state
         self._job = job
+        self._decisions = decisions
+        self._now = now
         self.moved_aside = state.moved_aside
-        self.replica_is_new = self.start() is None
+        self.salvaged = state.salvaged
+        if self.start() is None:
+            self._restore_decisions()
+        self._ran_here = self.start() is not None
+
+    def ran_here(self) -> bool:
+        """Return True if this replica had a start when its ledger was opened: it was filled from here before."""
+        return self._ran_here
+
+    def _restore_decisions(self) -> None:
+        """Take up what was decided before the state file was lost; a start from the future was no decision."""
+        with self._guarded():
+            kept = self._decisions.of(replica_key(self._replica))
+        if kept.start is None or kept.start > self._now() + _CLOCK_SKEW_SECONDS:
+            return
+        with self._writing():
+            row = self._own_row()
+            self._put_replica(row | {"start": kept.start})
+            for key, (etag, storage_class, at) in kept.accepted.items():
+                self._put("accepted", row["id"], key, etag, storage_class, at)
 
     def __enter__(self) -> Self:
         return self
@@ -92,11 +120,35 @@ class Ledger(LedgerView):
         return before[0] if before else None
 
     def set_start(self, instant: float) -> None:
-        """Fix the instant from which the job replicates; it stays what it is where it was fixed before."""
+        """Fix the instant from which the job replicates; one that was fixed before stays if it is earlier."""
+        with self._guarded():
+            self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
         with self._writing():
             row = self._own_row()
-            if row["start"] is None:
+            if row["start"] is None or row["start"] > instant:
                 self._put_replica(row | {"start": float(instant)})
+
+    def mend(self) -> list[str]:
+        """Let go of damaged entries of the quarantine, and have this replica's shards looked through again.
+
+        Returns a sentence for each thing that was done. An object that such an entry held is found again, since source
+        and destination are listed side by side from the job's start.
+        """
+        with self._guarded():
+            replica_id = self._id()
+            rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (replica_id,)).fetchall()
+        damaged = [row[1] for row in rows if not is_whole(row)]
+        if not damaged:
+            return []
+        with self._writing():
+            self._db.executemany(
+                "DELETE FROM quarantine WHERE replica = ? AND key = ?", [(replica_id, key) for key in damaged]
+            )
+            self._db.execute(
+                "DELETE FROM cursors WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (replica_id,)
+            )
+        entries = "1 entry" if len(damaged) == 1 else f"{len(damaged)} entries"
+        return [f"{entries} of the quarantine were damaged: source and destination are compared from the job's start"]
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
         """Remember what `copy = "auto"` came to, and why."""
@@ -122,7 +174,7 @@ class Ledger(LedgerView):
     def record(
         self,
         outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject]],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
         *,
         now: float,
         lateness: Mapping[int, int] = {},
@@ -133,12 +185,16 @@ class Ledger(LedgerView):
         and a later `next_at`. An adopted object does not end a conflict, which only its acceptance does. `lateness`
         is added to the histogram, by bucket.
         """
-        done = [(o.transfer.shard, o.transfer.object) for o in outcomes if isinstance(o, Copied | AlreadyThere)]
+        done = [
+            (o.transfer.shard, o.transfer.object, o.replica_etag)
+            for o in outcomes
+            if isinstance(o, Copied | AlreadyThere)
+        ]
         with self._writing():
             replica_id = self._own_row()["id"]
             self._put_objects(replica_id, chain(done, adopted))
-            self._release(replica_id, (item.key for _, item in done))
-            self._release(replica_id, (item.key for _, item in adopted), unless_reason="conflict")
+            self._release(replica_id, (item.key for _, item, _ in done))
+            self._release(replica_id, (item.key for _, item, _ in adopted), unless_reason="conflict")
             for outcome in outcomes:
                 if isinstance(outcome, Conflict | Failed):
                     self._quarantine(replica_id, outcome, now)
@@ -146,32 +202,40 @@ class Ledger(LedgerView):
                 row = self._row("SELECT * FROM lateness WHERE replica = ? AND bucket = ?", replica_id, bucket)
                 self._put("lateness", replica_id, bucket, count + (row[2] if is_whole(row) else 0))
 
-    def adopt_replicas(self, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
-        """Remember objects, as (source key, size in bytes), that the destination's listing told of.
-
-        Their source ETag is not known; an object whose ETag is known stays as it is.
-        """
+    def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
+        """Remember which folders of the source are not covered, in place of those of before."""
+        before = self.uncovered()
+        if before.keys() == set(prefixes):
+            return
         with self._writing():
-            self._adopt(self._own_shard(self._own_row()["id"], shard), shard, replicas)
-
-    def release(self, keys: Sequence[str]) -> None:
-        """Forget what the quarantine holds of these keys: they are gone at the source, say."""
-        with self._writing():
-            self._release(self._id(), keys)
+            replica_id = self._own_row()["id"]
+            self._db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
+            for prefix in prefixes:
+                self._put("uncovered", replica_id, prefix, before.get(prefix, float(now)))
 
     def accept(self, key: str) -> bool:
-        """Be done with an object that is held: nothing waits for it any more.
+        """Be done with an object that is held, until its ETag or storage class changes. Returns True if it was held.
 
-        The replica of a conflict is taken for good, under the source's ETag; anything else is only let go of, since
-        there is no replica to claim. Returns whether the key was held.
+        The replica of a conflict is taken for good, under the source's ETag.
         """
         found = self.quarantined().get(key)
         if found is None:
             return False
+        item, now = found.object, float(self._now())
+        with self._guarded():
+            self._decisions.keep_accepted(
+                replica_key(self._replica),
+                self._job,
+                key,
+                etag=item.etag,
+                storage_class=item.storage_class,
+                at=now,
+            )
         with self._writing():
             replica_id = self._own_row()["id"]
             if found.is_conflict:
-                self._put_objects(replica_id, [(found.shard, found.object)])
+                self._put_objects(replica_id, [(found.shard, item, "")])
+            self._put("accepted", replica_id, key, item.etag, item.storage_class, now)
             self._release(replica_id, [key])
         return True
 
@@ -204,12 +268,11 @@ class Ledger(LedgerView):
             self.damaged_rows += damaged
         return folded
 
-    def reopen(self, shard: Shard, day: str, replicas: Sequence[tuple[str, int]]) -> None:
-        """Remember a sealed day (YYYY-MM-DD) key by key again, as (source key, size) of the destination's listing."""
+    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+        """Forget the rows of sealed days (YYYY-MM-DD): they are remembered key by key again."""
         with self._writing():
-            shard_id = self._own_shard(self._own_row()["id"], shard)
-            self._db.execute("DELETE FROM days WHERE shard = ? AND day = ?", (shard_id, day))
-            self._adopt(shard_id, shard, replicas)
+            shard_id = self._shard_id(shard)
+            self._db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
 
     def record_tick(self, report: TickReport, *, kind: str) -> None:
         """Remember what a `tick` or a `catch-up` did; the last `TICKS_KEPT` of a job are kept."""
@@ -221,13 +284,14 @@ class Ledger(LedgerView):
             self._db.execute("DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
 
     def forget(self) -> None:
-        """Forget everything of this replica but the reports of its ticks; also what damage left without an owner.
+        """Forget what the two listings tell of this replica; also what damage left without an owner.
 
         Nobody else may tick or catch up this job meanwhile.
         """
         with self._writing():
-            forget_replica(self._db, replica_key(self._replica), self._id())
-        self.replica_is_new = True
+            row = self._own_row()
+            self._put_replica(row | {"discovered_at": 0.0, "mode": None, "mode_why": None})
+            forget_replica(self._db, row["id"])
         with self._guarded():
             sweep(self._db)
 
@@ -280,27 +344,16 @@ class Ledger(LedgerView):
             self._put("shards", replica_id, shard.prefix, shard_id, *parts)
         return shard_id
 
-    def _put_objects(self, replica_id: int, objects: Iterable[tuple[Shard, LogObject]]) -> None:
+    def _put_objects(self, replica_id: int, objects: Iterable[tuple[Shard, LogObject, str]]) -> None:
         ids: dict[Shard, int] = {}
         rows = []
-        for shard, item in objects:
+        for shard, item, replica_etag in objects:
             if shard not in ids:
                 ids[shard] = self._own_shard(replica_id, shard)
-            values = (ids[shard], encode_key(shard, item.key), encode_etag(item.etag), item.size_bytes)
+            etags = encode_etags(item.etag, replica_etag)
+            values = (ids[shard], encode_key(shard, item.key), etags, item.size_bytes)
             rows.append((*values, object_checksum(*values)))
         self._db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
-
-    def _adopt(self, shard_id: int, shard: Shard, replicas: Sequence[tuple[str, int]]) -> None:
-        rows = []
-        sizes = dict(replicas)
-        for tail, key in encode_keys(shard, sizes).items():
-            size = sizes[key]
-            rows.append((shard_id, tail, size, object_checksum(shard_id, tail, None, size)))
-        self._db.executemany(
-            "INSERT INTO objects VALUES (?, ?, NULL, ?, ?) ON CONFLICT DO UPDATE"
-            " SET size_bytes = excluded.size_bytes, checksum = excluded.checksum WHERE etag IS NULL",
-            rows,
-        )
 
     def _release(self, replica_id: int | None, keys: Iterable[str], *, unless_reason: str = "") -> None:
         self._db.executemany(
@@ -345,14 +398,7 @@ class Ledger(LedgerView):
 
 
 def _cursor_values(state: ShardState) -> tuple[object, ...]:
-    return (
-        float(state.frontier),
-        float(state.listed_at),
-        float(state.recent_at),
-        state.deep_key,
-        float(state.deep_at),
-        float(state.complete_from),
-        float(state.complete_until),
-        float(state.newest_arrival),
-        "",
-    )
+    told = {name: getattr(state, name) for name in CURSOR_COLUMNS}
+    told["found_by"] = state.found_by.value
+    told["branches"] = json.dumps(state.branches)
+    return tuple(float(value) if isinstance(value, int | float) else value for value in told.values())

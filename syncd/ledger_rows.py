@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 from zlib import crc32
 
 from syncd.model import FailedObject, JobError, Shard, TickReport
@@ -52,18 +52,9 @@ class SealedDay:
     exact: bool
     """Every object's source ETag was known; where one was not, the digest cannot be compared."""
     replica_digest: int = 0
+    """The sum of `object_digest` over the keys, sizes and ETags of its replicas, modulo 2**63."""
     replica_exact: bool = False
-
-
-def fold_replicas(objects):
-    count = size_bytes = digest = 0
-    exact = True
-    for key, size, etag in objects:
-        count += 1
-        size_bytes += size
-        exact = exact and bool(etag)
-        digest = (digest + object_digest(f"{key}={size}", etag)) % _DIGEST_MODULUS
-    return SealedDay(count, size_bytes, 0, False, digest, exact)
+    """Every replica's ETag was known."""
 
 
 def encode_key(shard: Shard, key: str) -> str:
@@ -158,6 +149,35 @@ def decode_etag(raw: bytes | None) -> str | None:
     return raw[1:].removesuffix(b"\xff").decode("utf-8", "surrogatepass")
 
 
+def encode_etags(etag: str | None, replica_etag: str) -> bytes | None:
+    """Return the ETags of an object and of its replica as the ledger keeps them: one alone if they are the same.
+
+    Otherwise an exclamation mark, the length of the first in two bytes, the first, and the second or nothing.
+    """
+    source = encode_etag(etag)
+    if source is None or replica_etag == etag:
+        return source
+    there = (encode_etag(replica_etag) or b"") if replica_etag else b""
+    raw = b"!" + len(source).to_bytes(2, "big") + source + there
+    return raw + b"\xff" if len(raw) == _MD5_BYTES else raw
+
+
+def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
+    """Return the ETags that `encode_etags` made these bytes of; the replica's is empty if it is not known."""
+    if raw is None:
+        return None, ""
+    if len(raw) == _MD5_BYTES:
+        text = raw.hex()
+        return text, text
+    if raw[:1] != b"!":
+        etag = decode_etag(raw)
+        return etag, etag or ""
+    if len(raw) == _MD5_BYTES + 1:
+        raw = raw.removesuffix(b"\xff")
+    end = 3 + int.from_bytes(raw[1:3], "big")
+    return decode_etag(raw[3:end]), decode_etag(raw[end:]) or "" if raw[end:] else ""
+
+
 def checksum(*values: object) -> int:
     """The CRC-32 of a row's values.
 
@@ -192,16 +212,36 @@ def object_digest(key: str, etag: str | None) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def fold_day(objects: Iterable[tuple[str, str | None, int]], onto: SealedDay | None = None) -> SealedDay:
-    """Objects, as (key, source ETag, size in bytes), folded into one day, added to what it held before."""
-    before = onto or SealedDay(0, 0, 0, exact=True)
+def replica_digest(key: str, size_bytes: int, etag: str) -> int:
+    """Return 64 bits of BLAKE2b over a replica's key, size and ETag."""
+    return object_digest(f"{key}={size_bytes}", etag)
+
+
+class SealedObject(NamedTuple):
+    """What of an object goes into its day's row."""
+
+    key: str
+    etag: str | None
+    size_bytes: int
+    replica_etag: str
+
+
+def fold_day(objects: Iterable[SealedObject], onto: SealedDay | None = None) -> SealedDay:
+    """Return objects folded into one day, added to what it held before."""
+    before = onto or EMPTY_DAY
     count, size_bytes, digest, exact = before.count, before.size_bytes, before.digest, before.exact
-    for key, etag, size in objects:
+    there, is_there_exact = before.replica_digest, before.replica_exact
+    for key, etag, size, replica_etag in objects:
         count += 1
         size_bytes += size
         digest = (digest + object_digest(key, etag)) % _DIGEST_MODULUS
         exact = exact and etag is not None
-    return SealedDay(count, size_bytes, digest, exact)
+        there = (there + replica_digest(key, size, replica_etag)) % _DIGEST_MODULUS
+        is_there_exact = is_there_exact and bool(replica_etag)
+    return SealedDay(count, size_bytes, digest, exact, there, is_there_exact)
+
+
+EMPTY_DAY = SealedDay(0, 0, 0, exact=True, replica_digest=0, replica_exact=True)
 
 
 def backoff_seconds(attempts: int) -> float:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from syncd.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, LedgerUnwritable
 from syncd.flock import NO_ROOM
+from syncd.ledger_rows import is_whole, with_checksum
 
 BUSY_SECONDS = 30.0
 ENDINGS = ("", "-wal", "-shm")
@@ -41,7 +42,10 @@ TABLES = {
         frontier REAL NOT NULL, listed_at REAL NOT NULL, recent_at REAL NOT NULL,
         deep_key TEXT NOT NULL, deep_at REAL NOT NULL,
         complete_from REAL NOT NULL, complete_until REAL NOT NULL,
-        newest_arrival REAL NOT NULL, unsealed_day TEXT NOT NULL,
+        newest_arrival REAL NOT NULL, deep_done_at REAL NOT NULL,
+        layout TEXT NOT NULL, found_by TEXT NOT NULL, branches TEXT NOT NULL,
+        audit_key TEXT NOT NULL, audit_at REAL NOT NULL, audited_at REAL NOT NULL,
+        sealed_audit_day TEXT NOT NULL, sealed_audit_at REAL NOT NULL, sealed_audited_at REAL NOT NULL,
         checksum INTEGER NOT NULL""",
     "looked": """
         replica INTEGER, prefix TEXT, looked_at REAL NOT NULL, children TEXT NOT NULL, checksum INTEGER NOT NULL,
@@ -52,7 +56,8 @@ TABLES = {
         PRIMARY KEY (shard, tail)""",
     "days": """
         shard INTEGER, day TEXT, count INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
-        digest INTEGER NOT NULL, exact INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        digest INTEGER NOT NULL, exact INTEGER NOT NULL,
+        replica_digest INTEGER NOT NULL, replica_exact INTEGER NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (shard, day)""",
     "quarantine": """
         replica INTEGER, key TEXT, shard TEXT NOT NULL,
@@ -60,6 +65,14 @@ TABLES = {
         reason TEXT NOT NULL, detail TEXT NOT NULL, attempts INTEGER NOT NULL,
         first_at REAL NOT NULL, next_at REAL NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, key)""",
+    # What an operator has let go of, until its ETag or storage class changes.
+    "accepted": """
+        replica INTEGER, key TEXT, etag TEXT NOT NULL, storage_class TEXT NOT NULL, at REAL NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, key)""",
+    "uncovered": """
+        replica INTEGER, prefix TEXT, first_at REAL NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, prefix)""",
     "lateness": """
         replica INTEGER, bucket INTEGER, count INTEGER NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, bucket)""",
@@ -87,13 +100,42 @@ class NotReady(Exception):
         self.version = version
 
 
+_DAY_SECONDS = 86400
+
+
+def _migrate_1(connection: sqlite3.Connection) -> None:
+    """Make schema 2 of schema 1. Rows that are damaged stay so; every other keeps what it says."""
+    cursors = connection.execute("SELECT * FROM cursors").fetchall()
+    days = connection.execute("SELECT * FROM days").fetchall()
+    connection.execute("DROP TABLE cursors")
+    connection.execute("DROP TABLE days")
+    for name in ("cursors", "days", "accepted", "uncovered"):
+        connection.execute(f"CREATE TABLE {name} ({TABLES[name]}) STRICT, WITHOUT ROWID")
+    for row in cursors:
+        if is_whole(row):
+            *kept, _unsealed_day, _ = row
+            deep_key, deep_at = row[4], row[5]
+            # The round before the one that is under way is the last that came to its end, a day earlier.
+            done_at = max(0.0, deep_at - _DAY_SECONDS) if deep_key else deep_at
+            values = (*kept, done_at, "?", "tail", "[]", "", 0.0, 0.0, "", 0.0, 0.0)
+            _insert(connection, "cursors", with_checksum(*values))
+    for row in days:
+        if is_whole(row):
+            _insert(connection, "days", with_checksum(*row[:-1], 0, 0))
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> None:
+    marks = ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
+
+
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make the tables of the present version."""
     for name, columns in TABLES.items():
         connection.execute(f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID")
 
 
-SCHEMA = Schema(version=1, tables=tuple(TABLES), create=create_tables, migrations={})
+SCHEMA = Schema(version=2, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1})
 
 
 def connect(path: Path, *, mode: str) -> sqlite3.Connection:
@@ -186,6 +228,38 @@ def make_ready(connection: sqlite3.Connection, path: Path, schema: Schema) -> No
                     schema.migrations[step](connection)
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema_version', ?)", (str(schema.version),))
             connection.execute(f"PRAGMA user_version = {schema.version:d}")
+
+
+_SALVAGED = {"replicas": "source_bucket", "quarantine": "key", "accepted": "key"}
+"""Tables that no listing can tell again, and a column to read them by in either direction."""
+
+
+def salvage(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
+    """Take over what a damaged file still tells of starts, quarantine and acceptances. Returns how many entries.
+
+    Rows whose checksum is wrong are left behind, and so is what lies on pages that cannot be read.
+    """
+    taken = 0
+    with transaction(fresh):
+        for table, column in _SALVAGED.items():
+            found = {row[:-1]: row for order in ("ASC", "DESC") for row in _readable(damaged, table, column, order)}
+            for row in found.values():
+                if table == "replicas":
+                    # No shard is known any more, so none was discovered.
+                    row = with_checksum(*row[:8], 0.0, *row[9:-1])  # noqa: PLW2901
+                _insert(fresh, table, row)
+                taken += 1
+    return taken
+
+
+def _readable(damaged: sqlite3.Connection, table: str, column: str, order: str) -> Iterator[tuple[object, ...]]:
+    """Yield whole rows until one lies on a page that cannot be read."""
+    try:
+        for row in damaged.execute(f"SELECT * FROM {table} ORDER BY {column} {order}"):  # noqa: S608 - our own names
+            if is_whole(row):
+                yield row
+    except (sqlite3.Error, UnicodeDecodeError):
+        return
 
 
 @contextmanager

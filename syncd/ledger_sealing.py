@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Iterator
 
 from syncd.ledger_rows import (
+    SealedDay,
+    SealedObject,
     day_of,
-    decode_etag,
+    decode_etags,
     decode_key,
     first_tail,
     fold_day,
@@ -34,19 +36,26 @@ def fold_away(connection: sqlite3.Connection, shard: Shard, shard_id: int, day: 
     span = (shard_id, first_tail(day), last_tail(day))
     damaged = 0
 
-    def whole_objects() -> Iterator[tuple[str, str | None, int]]:
+    def whole_objects() -> Iterator[SealedObject]:
         nonlocal damaged
         query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
         for tail, etag, size, check in connection.execute(query, span):
             if check == object_checksum(shard_id, tail, etag, size):
-                yield decode_key(shard, tail), decode_etag(etag), size
+                source_etag, replica_etag = decode_etags(etag)
+                yield SealedObject(decode_key(shard, tail), source_etag, size, replica_etag)
             else:
                 damaged += 1
 
     row = connection.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
     before = sealed_day(row) if is_whole(row) else None
     folded = fold_day(whole_objects(), onto=before)
-    values = with_checksum(shard_id, day, folded.count, folded.size_bytes, folded.digest, int(folded.exact))
-    connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    put_day(connection, shard_id, day, folded)
     connection.execute("DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
     return folded.count - (before.count if before else 0), damaged
+
+
+def put_day(connection: sqlite3.Connection, shard_id: int, day: str, sealed: SealedDay) -> None:
+    """Write a day's row, inside the caller's transaction."""
+    sums = (sealed.count, sealed.size_bytes, sealed.digest, int(sealed.exact))
+    values = with_checksum(shard_id, day, *sums, sealed.replica_digest, int(sealed.replica_exact))
+    connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

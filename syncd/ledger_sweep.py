@@ -7,6 +7,7 @@ from syncd.ledger_schema import transaction
 
 _ROWS_AT_ONCE = 20_000
 _HIGHEST = 2**48
+_OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncovered")
 
 
 def next_replica_id(connection: sqlite3.Connection) -> int:
@@ -15,7 +16,7 @@ def next_replica_id(connection: sqlite3.Connection) -> int:
     Raises:
         LedgerCorrupt: the IDs in use are damaged.
     """
-    tables = (("replicas", "id"), *((table, "replica") for table in ("shards", "looked", "quarantine", "lateness")))
+    tables = (("replicas", "id"), *((table, "replica") for table in _OF_REPLICA))
     return _next_id(connection, tables)
 
 
@@ -38,14 +39,12 @@ def _next_id(connection: sqlite3.Connection, columns: tuple[tuple[str, str], ...
     return max(next_number(value) for (value,) in highest)
 
 
-def forget_replica(connection: sqlite3.Connection, key: tuple[str, ...], replica_id: int | None) -> None:
-    """Delete a replica's own rows; those of its shards are left to `sweep`."""
-    connection.execute(
-        "DELETE FROM replicas WHERE source_bucket = ? AND source_prefix = ?"
-        " AND destination_endpoint = ? AND destination_bucket = ? AND destination_prefix = ?",
-        key,
-    )
-    for table in ("shards", "looked", "quarantine", "lateness"):
+def forget_replica(connection: sqlite3.Connection, replica_id: int | None) -> None:
+    """Delete what the two listings of a replica tell; rows of its shards are left to `sweep`.
+
+    Its start, its quarantine and what was accepted stay: no listing tells them.
+    """
+    for table in ("shards", "looked", "lateness", "uncovered"):
         connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
 
 

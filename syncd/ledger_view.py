@@ -15,15 +15,16 @@ from syncd.ledger_rows import (
     NO_DAY,
     SealedDay,
     day_of,
-    decode_etag,
+    decode_etags,
     decode_key,
+    encode_key,
     encode_keys,
     is_whole,
     object_checksum,
     tail_form,
 )
 from syncd.ledger_schema import translated
-from syncd.model import Known, LogObject, Quarantined, Replica, Shard, ShardState
+from syncd.model import Branch, FoundBy, Known, LogObject, Quarantined, Replica, Shard, ShardState
 
 _RANGE_SLACK_ROWS = 1000
 
@@ -106,9 +107,69 @@ class LedgerView:
             if shard_id is None:
                 return {}
             for key_of in by_form.values():
-                for tail, etag, size in self._objects(shard_id, key_of):
-                    known[key_of[tail]] = Known(decode_etag(etag), size)
+                for tail, raw, size in self._objects(shard_id, key_of):
+                    etag, replica_etag = decode_etags(raw)
+                    known[key_of[tail]] = Known(etag, size, replica_etag)
         return known
+
+    def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
+        """Return the rows that follow a key, in key order: at least `limit`, or to the end of the shard.
+
+        Of keys with a day folder whole days are taken, in which tails are in another order than their keys.
+        """
+        with self._guarded():
+            shard_id = self._shard_id(shard)
+            if shard_id is None:
+                return []
+            dated = self._from_day_of(shard, shard_id, after_key, limit)
+            loose = self._loose_after(shard, shard_id, after_key, limit)
+        rows = sorted(dated + loose)
+        # Beyond the last of the one kind that was cut short nothing is known of the other.
+        ends = [kind[-1][0] for kind in (dated, loose) if len(kind) >= limit]
+        return [row for row in rows if not ends or row[0] <= min(ends)]
+
+    def _from_day_of(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
+        first = _first_dated_tail(after_key[len(shard.prefix) :])
+        query = (
+            "SELECT tail, etag, size_bytes, checksum FROM objects"
+            f" WHERE shard = ? AND tail >= ? AND tail < '{NO_DAY}' ORDER BY tail"
+        )
+        rows: list[tuple[str, Known]] = []
+        day = ""
+        for row in self._rows(shard, shard_id, query, first):
+            key = row[0]
+            if len(rows) >= limit and key[: len(day)] != day:
+                break
+            day = key[: len(shard.prefix) + len("2026/11/24/")]
+            if key > after_key:
+                rows.append(row)
+        return sorted(rows)
+
+    def _loose_after(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
+        query = (
+            "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail > ? ORDER BY tail"
+            f" LIMIT {limit:d}"
+        )
+        first = NO_DAY + after_key[len(shard.prefix) :] if after_key else NO_DAY
+        return list(self._rows(shard, shard_id, query, first))
+
+    def _rows(self, shard: Shard, shard_id: int, query: str, first: str) -> Iterator[tuple[str, Known]]:
+        for tail, raw, size, check in self._db.execute(query, (shard_id, first)):
+            if check == object_checksum(shard_id, tail, raw, size):
+                etag, replica_etag = decode_etags(raw)
+                yield decode_key(shard, tail), Known(etag, size, replica_etag)
+            else:
+                self.damaged_rows += 1
+
+    def accepted(self) -> dict[str, tuple[str, str]]:
+        """Return ETag and storage class of the objects that an operator has let go of, by key."""
+        with self._guarded():
+            return {row[1]: (row[2], row[3]) for row in self._owned("SELECT * FROM accepted WHERE replica = ?")}
+
+    def uncovered(self) -> dict[str, float]:
+        """Return the folders of the source that the job does not cover, and since when that is known."""
+        with self._guarded():
+            return {row[1]: row[2] for row in self._owned("SELECT * FROM uncovered WHERE replica = ?")}
 
     def quarantined(self) -> dict[str, Quarantined]:
         """The objects that are known and not at the destination, by key.
@@ -223,6 +284,14 @@ class LedgerView:
                 self.damaged_rows += 1
 
 
+def _first_dated_tail(rest: str) -> str:
+    """Return where the tails with a day begin that may follow what is left of a key behind its shard's prefix."""
+    folder = encode_key(Shard(""), rest[: len("2026/11/24/")])
+    if not folder.startswith(NO_DAY):
+        return folder[: len("20261124")]
+    return NO_DAY if rest >= ":" else ""
+
+
 def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:
     """What tells one replica from another, in the order of the table."""
     return (
@@ -251,24 +320,39 @@ def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
 
 
 def _shard_state(shard: Shard, row: Sequence[Any]) -> ShardState:
-    _, frontier, listed_at, recent_at, deep_key, deep_at, complete_from, complete_until, arrival, _, _ = row
-    return ShardState(
-        shard=shard,
-        frontier=frontier,
-        listed_at=listed_at,
-        recent_at=recent_at,
-        deep_key=deep_key,
-        deep_at=deep_at,
-        complete_from=complete_from,
-        complete_until=complete_until,
-        newest_arrival=arrival,
-    )
+    told = dict(zip(CURSOR_COLUMNS, row[1:-1], strict=True))
+    told["found_by"] = FoundBy(told["found_by"])
+    told["branches"] = tuple(Branch(*branch) for branch in json.loads(told["branches"]))
+    return ShardState(shard=shard, **told)
+
+
+CURSOR_COLUMNS = (
+    "frontier",
+    "listed_at",
+    "recent_at",
+    "deep_key",
+    "deep_at",
+    "complete_from",
+    "complete_until",
+    "newest_arrival",
+    "deep_done_at",
+    "layout",
+    "found_by",
+    "branches",
+    "audit_key",
+    "audit_at",
+    "audited_at",
+    "sealed_audit_day",
+    "sealed_audit_at",
+    "sealed_audited_at",
+)
+"""The columns of the table `cursors` between the shard's ID and the checksum."""
 
 
 def sealed_day(row: Sequence[Any]) -> SealedDay:
     """What a row of the table `days` says."""
-    _, _, count, size_bytes, digest, exact, _ = row
-    return SealedDay(count, size_bytes, digest, bool(exact))
+    _, _, count, size_bytes, digest, exact, there, is_there_exact, _ = row
+    return SealedDay(count, size_bytes, digest, bool(exact), there, bool(is_there_exact))
 
 
 def _quarantined(row: Sequence[Any]) -> Quarantined:

@@ -166,6 +166,17 @@ def globs(value: object) -> tuple[str, ...]:
     return () if value in ([], ()) else texts(lambda pattern: pattern, "file patterns")(value)
 
 
+def ignored(value: object) -> tuple[str, ...]:
+    """Read a list of key prefixes or patterns, which may be empty."""
+    return () if value in ([], ()) else texts(_ignored, "key prefixes or patterns")(value)
+
+
+def _ignored(entry: str) -> str:
+    if not entry.strip("*/"):
+        raise RefusedError(f"{shown(entry)} would leave out everything; name a folder, such as AWSLogs/old/")
+    return entry
+
+
 def price(value: object) -> float:
     """A price: a number that is not below zero."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:

@@ -78,14 +78,17 @@ class Run:
             return self._against_state_file()
         except LedgerCorrupt as error:
             aside = self._installation.ledger_file.move_aside()
-            self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error))
+            salvaged = self._installation.ledger_file.salvaged
+            self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
             return self._against_state_file()
 
     def _against_state_file(self) -> TickReport:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            self._was_here = ledger.ran_here()
+            # A state of before kept no decisions; that a job was here is all that is left of a lost one.
+            is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
+            self._was_here = ledger.ran_here() or is_older_loss
             if ledger.moved_aside is not None:
-                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside))
+                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
             self._tell_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             ledger.record_tick(report, kind=self._request.kind)

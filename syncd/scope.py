@@ -17,7 +17,12 @@ def scope_of(job: Job) -> Scope | None:
     if not source.is_cloudtrail:
         return None
     return Scope(
-        source.prefix, source.organization_ids, _listed(source.accounts), _listed(source.kinds), _listed(source.regions)
+        source.prefix,
+        source.organization_ids,
+        _listed(source.accounts),
+        _listed(source.kinds),
+        _listed(source.regions),
+        source.ignore,
     )
 
 
@@ -89,6 +94,8 @@ def pace_of(job: Job) -> Pace:
         discovery_every=listing.discovery_every.total_seconds(),
         idle_every=listing.idle_every.total_seconds(),
         lateness=job.lateness.total_seconds(),
+        audit_every=listing.audit.total_seconds(),
+        audit_sealed_every=listing.audit_sealed.total_seconds(),
     )
 
 

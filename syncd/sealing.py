@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from syncd.layout import DAY_SECONDS, Layout, day_start, utc_day
-from syncd.ledger_rows import SealedDay, fold_replicas, object_digest
+from syncd.ledger_rows import SealedDay, SealedObject, fold_day, object_digest
 from syncd.model import LogObject, Page, Range, Shard, ShardState
 from syncd.tiers import Pace
 
@@ -88,7 +88,7 @@ def is_same(was: SealedDay, now: DayTotals) -> bool:
 
 def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
     """Return True if the destination lists the replicas that were sealed, by count, bytes and, if known, by hash."""
-    now = fold_replicas((item.key, item.size_bytes, item.etag) for item in replicas.values())
+    now = fold_day(SealedObject(item.key, None, item.size_bytes, item.etag) for item in replicas.values())
     if (was.count, was.size_bytes) != (now.count, now.size_bytes):
         return False
     return not was.replica_exact or was.replica_digest == now.replica_digest

@@ -77,6 +77,13 @@ class Listing(Table):
     idle_every: fields.Duration = Field(
         timedelta(minutes=15), description="an idle account, kind and region is listed after this long at the latest"
     )
+    audit: fields.DurationOrZero = Field(
+        timedelta(hours=24),
+        description="how often the destination is compared with the keys that are remembered one by one; 0s turns it off",
+    )
+    audit_sealed: fields.DurationOrZero = Field(
+        timedelta(days=7), description="how often it is compared with the days that are remembered as one row; 0s: never"
+    )
 
 
 class Prices(Table):
@@ -145,6 +152,9 @@ class Source(Table):
     regions: fields.Regions = Field("*", description='of which regions; "*" discovers them')
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
     organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
+    ignore: fields.Ignored = Field(
+        (), description="folders outside the layout that are left alone, as `uncovered` shows them, or patterns of keys"
+    )
     role: Role | None = Field(None, description="the role to assume; left out: the consumer's own identity reads")
 
     @property

@@ -363,15 +363,25 @@ def window_range(shard: Shard, window: Window, *, layout: Layout) -> Range:
 
 
 def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least: int = LOOKS_A_TICK) -> set[str]:
-    """Which of these are looked at now, the stalest first, so that each comes round within `every` seconds.
+    """Return which of these are looked at now, the stalest first, so that each comes round within `every` seconds.
 
     As many as the time since the last look asks for, that they be spread over `every`; never fewer than `at_least`.
     """
+    stalest, overdue, share = _shares(last_looked, every=every, now=now)
+    return set(stalest[: max(overdue, ceil(share), at_least)])
+
+
+def overdue(last_looked: Mapping[str, float], *, every: float, now: float) -> set[str]:
+    """Return which of these are looked at now, if a share of less than one may wait until it is overdue."""
+    stalest, late, share = _shares(last_looked, every=every, now=now)
+    return set(stalest[: max(late, floor(share))])
+
+
+def _shares(last_looked: Mapping[str, float], *, every: float, now: float) -> tuple[list[str], int, float]:
     stalest = sorted(last_looked, key=last_looked.__getitem__)
     overdue = sum(1 for name in stalest if now - last_looked[name] >= every)
     since_last = now - max(last_looked.values(), default=now)
-    share = ceil(len(stalest) * min(1.0, max(0.0, since_last) / every))
-    return set(stalest[: max(overdue, share, at_least)])
+    return stalest, overdue, len(stalest) * min(1.0, max(0.0, since_last) / every)
 
 
 def shards_to_visit(states: Sequence[ShardState], *, pace: Pace, now: float) -> list[ShardState]:

@@ -165,7 +165,7 @@ def test_an_object_from_before_the_start_is_left_out_and_its_stamp_is_noted() ->
     made = plan(item(last_modified=START - 1))
 
     assert decision(made) == "before_start"
-    assert made.left_out_stamp == LAYOUT.stamp(item())
+    assert made.left_out_stamp == LAYOUT.stamp(SHARD, item())
 
 
 def test_an_object_that_arrived_at_the_start_is_copied() -> None:
@@ -180,7 +180,7 @@ def test_the_newest_stamp_that_was_left_out_is_the_one_noted() -> None:
     stamps = ["20261124T0805Z", "20261124T0905Z", "20261124T0705Z"]
     items = [item(KEY.replace("20261124T0805Z", stamp), last_modified=START - 1) for stamp in stamps]
 
-    assert plan(*items).left_out_stamp == LAYOUT.stamp(items[1])
+    assert plan(*items).left_out_stamp == LAYOUT.stamp(SHARD, items[1])
 
 
 def test_an_object_that_failed_before_is_not_left_out_though_it_is_from_before_the_start() -> None:

@@ -83,6 +83,7 @@ class Destination:
     """A copier and what it has written; also its listing."""
 
     mode: str | None = "stream"
+    is_denied = False
 
     def __init__(self, chance: random.Random) -> None:
         self.objects: dict[str, LogObject] = {}
