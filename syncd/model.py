@@ -140,7 +140,7 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "object_gone", "replica_lost"})
+_SETTLED = frozenset({"conflict", "archived", "key_not_utf8", "key_too_long", "object_gone", "replica_lost"})
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
