@@ -185,7 +185,7 @@ class MemoryLedger:
             if folded >= limit:
                 break
             sealed = self._all.days.setdefault(shard, {})
-            sealed[day] = fold_day(((key, *objects.pop(key)) for key in keys), onto=sealed.get(day))
+            sealed[day] = fold_day(((key, *objects.pop(key)[:2]) for key in keys), onto=sealed.get(day))
             folded += len(keys)
         return folded
 
