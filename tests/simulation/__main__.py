@@ -4,7 +4,8 @@ import argparse
 import random
 import sys
 
-from .attack import attack, main as attack_all, shortened
+from .attack import attack, shortened
+from .attack import main as attack_all
 from .bucket import Bucket
 from .deliveries import Weather, deliveries
 from .pullers import LastHundred, Puller, Syncd, Watermark, Yesterday
@@ -33,18 +34,20 @@ def compare(seed: int) -> None:
         print(f"{name:46} {verdict.lost:>7,} {verdict.copied_twice:>8,} {lists:>13.1f}")
 
 
-def shorten(seed: int, days: int, name: str, without: list[str]) -> int:
+def shorten(seed: int, days: int, name: str, without: list[str], kind: str) -> int:
     """Print the shortest schedule that still finds what this seed found first."""
     schedule = draw(seed, days=days, name=name, without=without)
     findings = attack(schedule).findings
     if not findings:
         print("nothing found")
         return 0
-    short = shortened(schedule, findings[0].kind)
+    short = shortened(schedule, kind or findings[0].kind)
     for happening in short.happenings:
         if happening.what != "tick":
             print(f"{(happening.at - short.begins_at) / 86400:8.2f} d  {happening.what} {happening.facts}")
-    print("setting:", short.family.setting, f"lateness {short.lateness:.0f} recent {short.recent:.0f} start {short.start}")
+    print(
+        "setting:", short.family.setting, f"lateness {short.lateness:.0f} recent {short.recent:.0f} start {short.start}"
+    )
     print(*attack(short).findings, sep="\n")
     return 1
 
@@ -55,6 +58,7 @@ def main() -> int:
     parser.add_argument("seed", nargs="?", type=int, default=1)
     parser.add_argument("--attack", action="store_true", help="outages, losses, wrong clocks and others' hands")
     parser.add_argument("--shorten", action="store_true", help="with --attack: the shortest schedule that still fails")
+    parser.add_argument("--kind", default="", help="with --shorten: of finding; else of the first")
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--family", default="")
@@ -65,7 +69,7 @@ def main() -> int:
         compare(given.seed)
         return 0
     if given.shorten:
-        return shorten(given.seed, given.days, given.family, given.without)
+        return shorten(given.seed, given.days, given.family, given.without, given.kind)
     found = attack_all(
         first=given.seed,
         seeds=given.seeds,

@@ -117,7 +117,10 @@ def _trail(chance: random.Random) -> Family:
 def _organization(chance: random.Random) -> Family:
     top = _top("")
     streams = [_log(f"{top}{ORGANIZATION}/", account, "CloudTrail", REGIONS[0]) for account in ACCOUNTS]
-    streams += [_digest(f"{top}{ORGANIZATION}/", ACCOUNTS[1], REGIONS[1]), _log(top, *("333333333333", "CloudTrail"), REGIONS[1])]
+    streams += [
+        _digest(f"{top}{ORGANIZATION}/", ACCOUNTS[1], REGIONS[1]),
+        _log(top, *("333333333333", "CloudTrail"), REGIONS[1]),
+    ]
     is_named = chance.random() < 0.5
     setting = _scope(organizations=[ORGANIZATION]) if is_named else _scope()
     edits = [
@@ -161,7 +164,9 @@ def _config(chance: random.Random) -> Family:
     streams = [config(account, part) for account in ACCOUNTS for part in ("ConfigHistory", "ConfigSnapshot")]
     streams += [_log(top, ACCOUNTS[0], "CloudTrail", REGIONS[0])]
     kinds = chance.choice([(EVERY,), ("CloudTrail", "Config")])
-    return Family("config", _scope(kinds=kinds), [_scope(kinds=("CloudTrail",)), _scope(accounts=ACCOUNTS[:1])], streams)
+    return Family(
+        "config", _scope(kinds=kinds), [_scope(kinds=("CloudTrail",)), _scope(accounts=ACCOUNTS[:1])], streams
+    )
 
 
 def _kind_date(_: random.Random) -> Family:

@@ -69,7 +69,9 @@ def draw(seed: int, *, days: int, name: str = "", without: Sequence[str] = ()) -
         *(Happening(outage.begins_at, outage.kind, {"until": outage.ends_at}, "outage") for outage in outages),
     ]
     for trouble in troubles:
-        happenings += _TROUBLES[trouble](random.Random(f"{seed} {trouble}"), begins_at, ends_at) if trouble in _TROUBLES else ()
+        happenings += (
+            _TROUBLES[trouble](random.Random(f"{seed} {trouble}"), begins_at, ends_at) if trouble in _TROUBLES else ()
+        )
     return Schedule(
         seed=seed,
         family=keys,
@@ -135,7 +137,14 @@ def _ticks(chance: random.Random, begins_at: float, ends_at: float, outages: Seq
     at = begins_at
     while at < ends_at:
         step, lasts = chance.choice(
-            [(5 * MINUTE, 2 * HOUR), (HOUR, DAY), (HOUR, DAY), (3 * HOUR, DAY), (3 * HOUR, 2 * DAY), (6 * HOUR, 2 * DAY)]
+            [
+                (5 * MINUTE, 2 * HOUR),
+                (HOUR, DAY),
+                (HOUR, DAY),
+                (3 * HOUR, DAY),
+                (3 * HOUR, 2 * DAY),
+                (6 * HOUR, 2 * DAY),
+            ]
         )
         end = at + lasts
         while at < min(end, ends_at):
@@ -154,7 +163,9 @@ def _times(chance: random.Random, begins_at: float, ends_at: float, least: int, 
 
 def _losses(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
     for at in _times(chance, begins_at, ends_at, 1, 4):
-        yield Happening(at, "lose", {"how": chance.choice(["file", "file", "rows", "pages"]), "luck": chance.random()}, "loss")
+        yield Happening(
+            at, "lose", {"how": chance.choice(["file", "file", "rows", "pages"]), "luck": chance.random()}, "loss"
+        )
 
 
 def _clocks(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
@@ -165,7 +176,9 @@ def _clocks(chance: random.Random, begins_at: float, ends_at: float) -> Iterator
 
 def _denials(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
     for at in _times(chance, begins_at, ends_at, 1, 8):
-        reason = chance.choice(["access_denied", "kms_access_denied", "slow_down", "checksum_mismatch", "object_changed"])
+        reason = chance.choice(
+            ["access_denied", "kms_access_denied", "slow_down", "checksum_mismatch", "object_changed"]
+        )
         facts = {"luck": chance.random(), "count": chance.choice([1, 1, 3, 30, 150]), "reason": reason}
         yield Happening(at, "deny", facts, "denial")
         yield Happening(at + chance.choice([0.1, 2, 20, 50]) * DAY * chance.random(), "heal", {}, "denial")
@@ -180,13 +193,17 @@ def _tampering(chance: random.Random, begins_at: float, ends_at: float) -> Itera
         }
         yield Happening(at, "tamper", facts, "tamper")
     for at in _times(chance, begins_at, ends_at, 0, 4):
-        yield Happening(at, "write_first", {"is_same": chance.random() < 0.5, "length": chance.choice([4, 6])}, "tamper")
+        yield Happening(
+            at, "write_first", {"is_same": chance.random() < 0.5, "length": chance.choice([4, 6])}, "tamper"
+        )
 
 
 def _changes(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
     for at in _times(chance, begins_at, ends_at, 2, 10):
         how = chance.choice(["redelivered", "encrypted_anew", "same_length", "other_length", "archived", "expired"])
-        yield Happening(at, "change", {"luck": chance.random(), "how": how, "is_recent": chance.random() < 0.8}, "change")
+        yield Happening(
+            at, "change", {"luck": chance.random(), "how": how, "is_recent": chance.random() < 0.8}, "change"
+        )
 
 
 def _edits(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:

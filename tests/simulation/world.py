@@ -217,7 +217,7 @@ class World:
             self.readable_since[key] = self.now
 
     def _some_key(self, luck: float, *, since: float) -> str | None:
-        keys = [key for key in self.source.keys() if self.source.objects[key].last_modified >= since]
+        keys = [key for key in sorted(self.source.objects) if self.source.objects[key].last_modified >= since]
         return keys[int(luck * len(keys))] if keys else None
 
     def deny(self, luck: float, count: int, reason: str) -> None:
