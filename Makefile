@@ -42,8 +42,13 @@ memory: $(VENV)/.bench  ## what a million copies hold in memory, beside twenty t
 vendor: $(VENV)/.test  ## a thousand jobs in one daemon, nothing new at any of them: ten minutes
 	@$(BIN)/python benchmarks/thousand_jobs.py $(ARGS)
 
-simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what cursors of other kinds lose
-	@cd tests && ../$(BIN)/python -m simulation $(ARGS)
+simulate: $(VENV)/.test  ## what cursors of other kinds lose in sixty days, and sixty times sixty bad days: three minutes
+	@cd tests && ../$(BIN)/python -m simulation
+	@echo
+	@cd tests && ../$(BIN)/python -m simulation --attack $(ARGS)
+
+mutants: $(VENV)/.test  ## wrong lines in the core, one at a time: some test has to notice each
+	@$(BIN)/python tests/mutants.py $(ARGS)
 
 scale: $(VENV)/.test  ## state files of a million and ten million objects, and a day of ticks over a million
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
@@ -80,4 +85,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench memory vendor simulate scale ceph lock
+.PHONY: help demo test check docs format bench memory vendor simulate mutants scale ceph lock

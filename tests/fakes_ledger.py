@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from syncd.ledger_rows import SealedDay, fold_day, fold_replicas
+from syncd.ledger_rows import SealedDay, SealedObject, fold_day
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -43,6 +43,14 @@ class _Remembered:
     uncovered: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass
+class _Decided:
+    """What no listing can tell again."""
+
+    start: float | None = None
+    accepted: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
 class MemoryLedgerFile:
     """The ledgers of all jobs."""
 
@@ -50,10 +58,23 @@ class MemoryLedgerFile:
         self._replicas: dict[Replica, _Remembered] = {}
         self.writers: dict[Replica, str] = {}
         self.ticks: dict[str, list[tuple[str, TickReport]]] = {}
+        self.decisions: dict[Replica, _Decided] = {}
+        """What survives the loss of everything else."""
+
+    def lose(self) -> None:
+        """Forgets everything but the decisions."""
+        self._replicas.clear()
+        self.writers.clear()
+        self.ticks.clear()
 
     def open(self, replica: Replica, job: str) -> "MemoryLedger":
         remembered = self._replicas.setdefault(replica, _Remembered())
-        return MemoryLedger(remembered, self.ticks.setdefault(job, []), lambda: self._move(replica, job))
+        decided = self.decisions.setdefault(replica, _Decided())
+        if remembered.start is None and decided.start is not None:
+            remembered.start = decided.start
+            remembered.accepted = dict(decided.accepted)
+        ticks = self.ticks.setdefault(job, [])
+        return MemoryLedger(remembered, decided, ticks, lambda: self._move(replica, job))
 
     def _move(self, replica: Replica, job: str) -> Replica | None:
         before = next((other for other, writer in self.writers.items() if writer == job and other != replica), None)
@@ -72,12 +93,17 @@ class MemoryLedger:
     damaged_shards: Sequence[str] = ()
 
     def __init__(
-        self, remembered: _Remembered, ticks: list[tuple[str, TickReport]], move: Callable[[], Replica | None]
+        self,
+        remembered: _Remembered,
+        decided: _Decided,
+        ticks: list[tuple[str, TickReport]],
+        move: Callable[[], Replica | None],
     ) -> None:
         self._all = remembered
+        self._decided = decided
         self._ticks = ticks
         self.move = move
-        self.replica_is_new = remembered.start is None
+        self._ran_here = remembered.start is not None
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +120,8 @@ class MemoryLedger:
         return self._all.start
 
     def set_start(self, instant: float) -> None:
-        if self._all.start is None:
+        self._decided.start = instant
+        if self._all.start is None or self._all.start > instant:
             self._all.start = instant
 
     def mode_verdict(self) -> tuple[str, str] | None:
@@ -150,7 +177,7 @@ class MemoryLedger:
         return []
 
     def ran_here(self) -> bool:
-        return self._all.start is not None
+        return self._ran_here
 
     def accepted(self) -> dict[str, tuple[str, str]]:
         return dict(self._all.accepted)
@@ -172,15 +199,11 @@ class MemoryLedger:
     def quarantined(self) -> dict[str, Quarantined]:
         return dict(self._all.quarantine)
 
-    def release(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._all.quarantine.pop(key, None)
-
     def accept(self, key: str) -> bool:
         held = self._all.quarantine.get(key)
         if held is None:
             return False
-        self._all.accepted[key] = (held.object.etag, held.object.storage_class)
+        self._all.accepted[key] = self._decided.accepted[key] = (held.object.etag, held.object.storage_class)
         if held.is_conflict:
             self._remember(held.shard, held.object, "")
         del self._all.quarantine[key]
@@ -205,13 +228,8 @@ class MemoryLedger:
             if folded >= limit:
                 break
             sealed = self._all.days.setdefault(shard, {})
-            rows = [(key, objects.pop(key)) for key in keys]
-            before = sealed.get(day)
-            summed = fold_day(((key, k.etag, k.size_bytes) for key, k in rows), onto=before)
-            there = fold_replicas((key, k.size_bytes, k.replica_etag) for key, k in rows)
-            exact = there.replica_exact and (before is None or before.replica_exact)
-            digest = (there.replica_digest + (before.replica_digest if before else 0)) % 2**63
-            sealed[day] = replace(summed, replica_digest=digest, replica_exact=exact)
+            rows = [SealedObject(key, *objects.pop(key)) for key in keys]
+            sealed[day] = fold_day(rows, onto=sealed.get(day))
             folded += len(keys)
         return folded
 
@@ -229,10 +247,10 @@ class MemoryLedger:
         del self._ticks[:-300]
 
     def forget(self) -> None:
+        kept = {"start", "quarantine", "accepted"}
         empty = _Remembered()
-        for name in vars(empty):
+        for name in vars(empty).keys() - kept:
             setattr(self._all, name, getattr(empty, name))
-        self.replica_is_new = True
 
     def _remember(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
         self._all.objects.setdefault(shard, {})[item.key] = Known(item.etag, item.size_bytes, replica_etag)

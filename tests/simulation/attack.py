@@ -1,0 +1,89 @@
+"""Draws schedules, lets them happen, and says what was found."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
+
+from .families import FAMILIES
+from .judge import Finding
+from .schedule import Happening, Schedule, draw
+from .world import World
+
+
+class Verdict(NamedTuple):
+    """What one schedule came to."""
+
+    seed: int
+    family: str
+    troubles: Sequence[str]
+    ticks: int
+    delivered: int
+    findings: Sequence[Finding]
+
+
+def attack(schedule: Schedule) -> Verdict:
+    """Let one schedule happen."""
+    world = World(schedule)
+    judge = world.run()
+    return Verdict(
+        schedule.seed, schedule.family.name, schedule.troubles, world.ticks, len(world.source.objects), judge.findings
+    )
+
+
+def shortened(schedule: Schedule, kind: str) -> Schedule:
+    """The same with as little as still ends in a finding of this kind: troubles first, then one happening after the other."""
+    parts = 2
+    kept = [happening for happening in schedule.happenings if happening.what != "tick"]
+    ticks = [happening for happening in schedule.happenings if happening.what == "tick"]
+    while parts <= len(kept):
+        size = -(-len(kept) // parts)
+        for first in range(0, len(kept), size):
+            less = kept[:first] + kept[first + size :]
+            if _finds(_with(schedule, [*less, *ticks]), kind):
+                kept, parts = less, max(2, parts - 1)
+                break
+        else:
+            if parts == len(kept):
+                break
+            parts = min(len(kept), parts * 2)
+    return _with(schedule, [*kept, *ticks])
+
+
+def _with(schedule: Schedule, happenings: Iterable[Happening]) -> Schedule:
+    return replace(schedule, happenings=sorted(happenings, key=lambda happening: happening.at))
+
+
+def _finds(schedule: Schedule, kind: str) -> bool:
+    return any(finding.kind == kind for finding in attack(schedule).findings)
+
+
+def _one(arguments: tuple[int, int, str, tuple[str, ...]]) -> Verdict:
+    seed, days, name, without = arguments
+    return attack(draw(seed, days=days, name=name, without=without))
+
+
+def main(*, first: int, seeds: int, days: int, name: str, without: Sequence[str], processes: int) -> int:
+    """Print a line for each family, and the totals; how many seeds found something."""
+    wanted = [(seed, days, name, tuple(without)) for seed in range(first, first + seeds)]
+    if processes > 1:
+        with ProcessPoolExecutor(processes) as pool:
+            verdicts = list(pool.map(_one, wanted))
+    else:
+        verdicts = [_one(item) for item in wanted]
+    print(f"{seeds} seeds of {days} days, outages of up to 60 days on top\n")
+    print(f"{'keys':14} {'seeds':>5} {'ticks':>7} {'objects':>8}  found")
+    for family in [*FAMILIES, "all"]:
+        those = [verdict for verdict in verdicts if family in (verdict.family, "all")]
+        if those:
+            found = Counter(finding.kind for verdict in those for finding in verdict.findings)
+            told = ", ".join(f"{kind} {count}" for kind, count in found.most_common()) or "nothing"
+            ticks, objects = sum(v.ticks for v in those), sum(v.delivered for v in those)
+            print(f"{family:14} {len(those):>5} {ticks:>7,} {objects:>8,}  {told}")
+    failed = [verdict for verdict in verdicts if verdict.findings]
+    for verdict in failed[:20]:
+        print(f"\nseed {verdict.seed} ({verdict.family}; {', '.join(verdict.troubles)})")
+        for finding in verdict.findings[:3]:
+            print(f"  {finding}")
+    return len(failed)
