@@ -148,7 +148,9 @@ class Audit:
             if key in self._accepted:
                 return
             transfer = Transfer(shard, LogObject(key, "", 0, day_start(day)), self._task.destination_prefix + key)
-            detail = f"{lost} of the {was.count} objects of {day} are neither at the destination nor at the source any more"
+            detail = (
+                f"{lost} of the {was.count} objects of {day} are neither at the destination nor at the source any more"
+            )
             self._ports.tell(events.REPLICA_LOST, shard=shard.prefix, day=day, lost=lost)
             self._recorder.note(Failed(transfer, failures.REPLICA_LOST, detail))
 

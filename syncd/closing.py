@@ -86,15 +86,11 @@ def _ended(
         before = replace(before, complete_from=current.complete_from)
     listed = visit.finished()
     if listed:
-        return tiers.advance(
-            before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing
-        )
+        return tiers.advance(before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing)
     return before if visit.is_audited else None
 
 
-def _extended(
-    state: ShardState | None, window: Window, missing: Sequence[float], began_at: float
-) -> ShardState | None:
+def _extended(state: ShardState | None, window: Window, missing: Sequence[float], began_at: float) -> ShardState | None:
     """A catch-up moves no frontier; where its window meets what is complete, it extends it backwards."""
     if state is None or not state.listed_at or window.first is None:
         return None
@@ -107,9 +103,7 @@ def _extended(
     return replace(state, complete_from=first)
 
 
-def _tell_held(
-    states: Sequence[ShardState], held: Mapping[str, Quarantined], task: Task, ports: Ports
-) -> None:
+def _tell_held(states: Sequence[ShardState], held: Mapping[str, Quarantined], task: Task, ports: Ports) -> None:
     """Tell by which object the horizon of a shard is held."""
     told = 0
     for state in states:

@@ -7,8 +7,8 @@ taken from the path, never from the file name, since the two have been seen to d
 """
 
 import re
-from fnmatch import fnmatchcase
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from syncd.model import Quarantined, Shard

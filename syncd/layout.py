@@ -149,9 +149,7 @@ class _Anyhow:
             end = _padded(folder, last, branch.date_format)
             return [Range(shard, _padded(folder, first - timedelta(days=1), branch.date_format), end)]
         days = [last - timedelta(days=back) for back in range(min(_LATEST_DAYS + 1, (last - first).days + 1))]
-        return [
-            Range(shard, f"{folder}{_unpadded(day)}/", f"{folder}{_unpadded(day)}0") for day in sorted(days)
-        ]
+        return [Range(shard, f"{folder}{_unpadded(day)}/", f"{folder}{_unpadded(day)}0") for day in sorted(days)]
 
 
 def _told_day(rest: str) -> tuple[str, Branch] | None:

@@ -132,11 +132,11 @@ class LedgerView:
         first = _first_dated_tail(after_key[len(shard.prefix) :])
         query = (
             "SELECT tail, etag, size_bytes, checksum FROM objects"
-            f" WHERE shard = ? AND tail >= ? AND tail < '{NO_DAY}' ORDER BY tail"
+            " WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
         )
         rows: list[tuple[str, Known]] = []
         day = ""
-        for row in self._rows(shard, shard_id, query, first):
+        for row in self._rows(shard, shard_id, query, first, NO_DAY):
             key = row[0]
             if len(rows) >= limit and key[: len(day)] != day:
                 break
@@ -147,14 +147,13 @@ class LedgerView:
 
     def _loose_after(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
         query = (
-            "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail > ? ORDER BY tail"
-            f" LIMIT {limit:d}"
+            "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail > ? ORDER BY tail LIMIT ?"
         )
         first = NO_DAY + after_key[len(shard.prefix) :] if after_key else NO_DAY
-        return list(self._rows(shard, shard_id, query, first))
+        return list(self._rows(shard, shard_id, query, first, limit))
 
-    def _rows(self, shard: Shard, shard_id: int, query: str, first: str) -> Iterator[tuple[str, Known]]:
-        for tail, raw, size, check in self._db.execute(query, (shard_id, first)):
+    def _rows(self, shard: Shard, shard_id: int, query: str, *bounds: object) -> Iterator[tuple[str, Known]]:
+        for tail, raw, size, check in self._db.execute(query, (shard_id, *bounds)):
             if check == object_checksum(shard_id, tail, raw, size):
                 etag, replica_etag = decode_etags(raw)
                 yield decode_key(shard, tail), Known(etag, size, replica_etag)

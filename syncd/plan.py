@@ -131,28 +131,48 @@ def _decide(
             made.left_out_stamp = max(made.left_out_stamp, rules.stamp(item))
         return
     replica = replicas.get(item.key) if replicas is not None else None
-    if remembered is not None and remembered.etag == item.etag:
-        if replica is None:
-            made.restored.append(item.key)
-            made.transfers.append(transfer)
-        elif is_another(remembered, replica):
-            made.transfers.append(transfer._replace(compare_first=True, is_changed=True))
-        else:
-            made.skipped[SkipReason.ALREADY_COPIED] += 1
-    elif remembered is not None and (remembered.etag is not None or replica is None):
+    if remembered is not None:
+        _known(made, transfer, remembered, replica, is_listed=replicas is not None, ran_here=rules.ran_here)
+    else:
+        is_in_conflict = held is not None and held.is_conflict
+        vouched = replica is not None and not is_in_conflict and vouches(item, replica, ran_here=rules.ran_here)
+        _unknown(made, transfer, replica, held, is_vouched=vouched)
+
+
+def _known(
+    made: _Made, transfer: Transfer, remembered: Known, replica: LogObject | None, *, is_listed: bool, ran_here: bool
+) -> None:
+    """Decide about an object that the ledger has a row of."""
+    item = transfer.object
+    if remembered.etag is None and replica is not None and vouches(item, replica, ran_here=ran_here):
+        made.adopted.append((item, replica.etag))
+    elif remembered.etag != item.etag:
         is_changed = remembered.etag is not None
         made.transfers.append(transfer._replace(compare_first=True, is_changed=is_changed))
-    elif replica is not None and not (held is not None and held.is_conflict):
-        if vouches(item, replica, ran_here=rules.ran_here):
-            made.adopted.append((item, replica.etag))
-        else:
-            made.transfers.append(transfer._replace(compare_first=True))
+    elif is_listed and replica is None:
+        made.restored.append(item.key)
+        made.transfers.append(transfer)
+    elif replica is not None and is_another(remembered, replica):
+        made.transfers.append(transfer._replace(compare_first=True, is_changed=True))
+    else:
+        made.skipped[SkipReason.ALREADY_COPIED] += 1
+
+
+def _unknown(
+    made: _Made, transfer: Transfer, replica: LogObject | None, held: Quarantined | None, *, is_vouched: bool
+) -> None:
+    """Decide about an object that the ledger has no row of."""
+    item = transfer.object
+    if replica is not None and is_vouched:
+        made.adopted.append((item, replica.etag))
+    elif replica is not None:
+        made.transfers.append(transfer._replace(compare_first=True))
     elif item.storage_class in ARCHIVED_CLASSES:
         made.skipped[SkipReason.ARCHIVED] += 1
         if held is None or held.object.etag != item.etag:
             made.archived.append(transfer)
     else:
-        made.transfers.append(transfer._replace(compare_first=replica is not None))
+        made.transfers.append(transfer)
 
 
 def _skipped(

@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from syncd import events, failures
 from syncd.errors import JobFailed
-from syncd.ledger_rows import SealedDay
 from syncd.ledger_view import LedgerView
-from syncd.model import Folder, Known, LogObject, Outcome, Page, Quarantined, Range, Shard, ShardState, Transfer
+from syncd.model import Folder, LogObject, Outcome, Page, Quarantined, Range, Shard, ShardState, Transfer
 from syncd.modes import Way
 from syncd.ports import Lister
 from syncd.pricing import Estimate

@@ -48,7 +48,7 @@ class Gate:
     sealed: Mapping[str, SealedDay]
     _day: str = ""
     _held: list[LogObject] = field(default_factory=list)
-    _totals: DayTotals = DayTotals()
+    _totals: DayTotals = field(default_factory=DayTotals)
 
     def runs(self, page: Page) -> Iterator[Run]:
         """Return the runs that a page completes; the objects of a sealed day are held until the day has ended."""

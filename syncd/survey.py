@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-
 from syncd import events, sides, tiers
 from syncd.cloudtrail import EVERY, in_scope, top
 from syncd.discovery import discover, side_folders
@@ -12,8 +11,6 @@ from syncd.model import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
 from syncd.task import Task
 from syncd.tiers import Listed, Slice, Tier
-
-
 
 
 @dataclass(slots=True)
@@ -81,9 +78,7 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
     return found
 
 
-def _meaningful(
-    states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float
-) -> dict[str, ShardState]:
+def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float) -> dict[str, ShardState]:
     """Return the states whose cursors mean something: made for the job's layout, and not by a clock that ran ahead."""
     kept: dict[str, ShardState] = {}
     for prefix, state in states.items():

@@ -82,7 +82,8 @@ class Listing(Table):
         description="how often the destination is compared with the keys that are remembered one by one; 0s turns it off",
     )
     audit_sealed: fields.DurationOrZero = Field(
-        timedelta(days=7), description="how often it is compared with the days that are remembered as one row; 0s: never"
+        timedelta(days=7),
+        description="how often it is compared with the days that are remembered as one row; 0s: never",
     )
 
 

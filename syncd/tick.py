@@ -367,9 +367,7 @@ class Tick:
         if visit.state.complete_from <= stamp <= visit.state.complete_until and item.key not in self._held:
             self._late.append(item.last_modified - stamp)
             lateness = self._task.pace.lateness_of(transfer.shard.kind)
-            self._ports.tell(
-                events.OBJECT_LATE, key=item.key, late_seconds=self._late[-1], lateness_seconds=lateness
-            )
+            self._ports.tell(events.OBJECT_LATE, key=item.key, late_seconds=self._late[-1], lateness_seconds=lateness)
 
     def _guard_against_an_empty_source(self) -> None:
         """A whole job that lists none of the keys of its last days is an alarm, not a success.

@@ -415,7 +415,7 @@ def test_every_object_is_copied_adopted_or_skipped_for_one_reason(drawn: list[An
     assert len(made.transfers) + len(made.adopted) + sum(made.skipped.values()) == len(items)
     assert not (copied | adopted) & in_progress
     assert not adopted & (copied | is_known)
-    assert copied & is_known <= set(made.restored) | {key for key in replicas or {}}
+    assert copied & is_known <= set(made.restored) | set(replicas or {})
     if replicas is None:
         assert not copied & is_known
         assert {transfer.object.key for transfer in made.transfers if transfer.compare_first} == copied & known.keys()
