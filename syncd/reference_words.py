@@ -27,12 +27,14 @@ TICK_JOB: Mapping[str, str] = {
     "copied": "Objects written to the destination.",
     "copied_bytes": "Their size in bytes.",
     "already_there": "Objects that were found at the destination with the same content.",
+    "restored": "Objects that had vanished from the destination, and were copied again.",
     "conflicts": "Objects that are at the destination with other content, which was kept: `key` and `detail`.",
     "conflict_count": "How many there are.",
     "skipped": f"Objects that needed no copy, by reason: {_SKIPPED}.",
     "failed": "Objects that were not copied: `key`, `reason` and `detail`.",
     "failed_count": "How many there are.",
     "is_capped": "Whether `failed` or `conflicts` was cut to its first hundred.",
+    "uncovered": "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
     "late_beyond_allowance": "Objects that came later than `lateness` allows, after the horizon had passed them.",
     "lateness_suggested_seconds": "Where there were any: the `lateness` that would have waited for them.",
     "requests": "Requests made, by name of the operation.",
@@ -80,6 +82,13 @@ STATUS_JOB: Mapping[str, str] = {
     ),
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "found": "False while nothing was found under the job's prefixes: a wrong prefix looks like a quiet source.",
+    "uncovered": "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
+    "audit": (
+        "When the destination was last compared with the keys that are remembered one by one (`audited_at`) and with the days "
+        "that are remembered as one row (`sealed_audited_at`), and how many listings of 1,000 keys that takes in a day "
+        "(`lists_a_day`)."
+    ),
     "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
     "shards": "How far each account, kind and region is; the first hundred.",
     "shard_count": "How many there are.",
