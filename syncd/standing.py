@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from syncd import failures, tiers
+from syncd import claims, failures
 from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.config import Job
 from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
@@ -122,7 +122,7 @@ def standing_of(
     ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
     stamp = layout_of(job).stamp
-    complete_from, complete_until = tiers.horizon(
+    complete_from, complete_until = claims.horizon(
         states,
         discovered_at=discovered_at,
         pace=pace_of(job),
@@ -139,7 +139,7 @@ def standing_of(
         look=last_look(states, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
         shards=len(states),
-        has_found=tiers.has_found(states) or bool(held),
+        has_found=claims.has_found(states) or bool(held),
         prefixes=source_prefixes(job),
         uncovered=sorted(uncovered),
         audited_at=min((state.audited_at for state in states), default=0.0),

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd import events, sides, tiers
+from syncd.claims import Listed
 from syncd.cloudtrail import EVERY, in_scope, top
 from syncd.discovery import discover, side_folders
 from syncd.model import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
 from syncd.task import Task
-from syncd.tiers import Listed, Slice, Tier
+from syncd.tiers import Slice, Tier
 
 
 @dataclass(slots=True)
