@@ -9,45 +9,49 @@ Every write carries `If-None-Match: *` and a SHA-256 that S3 checks; nothing at 
 import hashlib
 from base64 import b64encode
 
-from syncd.comparing import compare, compare_existing
-from syncd.model import Copied, Failed, Transfer
+from syncd.comparing import compare_existing, compare_known
+from syncd.model import Copied, Transfer
 from syncd.parts import stream_in_parts
-from syncd.reading import Content, described, read, tags
+from syncd.reading import Content, described, etag_of, read, tags
 from syncd.s3 import Answer, Request, Side
-from syncd.terms import CopyFailed, Steps, Terms, failure_of
-from syncd.writing import write
+from syncd.terms import CopyFailed, Steps, Terms, failed_of, failure_of
+from syncd.writing import check_key, is_refused_for_its_tags, write
 
 __all__ = ["Terms", "stream"]
 
 
 def stream(transfer: Transfer, terms: Terms) -> Steps:
-    """GetObject with the source's credentials, PutObject with the consumer's; in parts above `terms.multipart_above`."""
+    """GetObject with the source's credentials, PutObject with the consumer's; in parts above `terms.multipart_above`.
+
+    What is known to be there, and what is large, is compared with the replica before a byte is read or sent.
+    """
+    is_large = transfer.object.size_bytes > terms.multipart_above
     try:
-        if transfer.object.size_bytes > terms.multipart_above:
+        check_key(transfer, terms)
+        if transfer.compare_first or is_large:
+            known = yield from compare_known(transfer, terms)
+            if known is not None:
+                return known
+        if is_large:
             return (yield from stream_in_parts(transfer, terms))
         return (yield from _stream_whole(transfer, terms))
     except CopyFailed as failed:
-        return Failed(transfer, failed.reason, failed.detail)
+        return failed_of(transfer, failed)
 
 
 def _stream_whole(transfer: Transfer, terms: Terms) -> Steps:
     source = yield from read(transfer.object, terms)
     digest = hashlib.sha256(source.body).digest()
-    content = Content(digest, len(source.body), [])
-    if transfer.compare_first:
-        known = yield from compare(transfer, terms, content)
-        if known is not None:
-            return known
     source_tags = yield from tags(transfer.object, source.headers, terms)
     request = _put(transfer, terms, source, digest, source_tags)
     answer = yield from write(request)
-    if answer.status == 403 and source_tags:
-        # To write tags is a permission of its own; the object matters more than they do.
+    if is_refused_for_its_tags(answer, source_tags):
         request = _put(transfer, terms, source, digest, [])
         answer = yield from write(request)
     if answer.is_ok:
-        return Copied(transfer)
+        return Copied(transfer, etag_of(answer))
     if answer.status == 412:
+        content = Content(digest, len(source.body), [], source.headers)
         return (yield from compare_existing(transfer, terms, content))
     raise failure_of(answer, request, terms)
 

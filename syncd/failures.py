@@ -30,6 +30,8 @@ WRONG_REGION = "wrong_region"
 UNSUPPORTED = "unsupported"
 UNEXPECTED = "unexpected_answer"
 CONCURRENT_WRITE = "concurrent_write"
+KEY_TOO_LONG = "key_too_long"
+KEY_NOT_UTF8 = "key_not_utf8"
 CONFLICT = "conflict"
 RETRY_REQUESTED = "retry_requested"
 
@@ -123,6 +125,14 @@ REMEDIES: dict[str, str] = {
         "nothing to do if it passes: another writer of the same key was under way, and the next tick tries again; otherwise"
         " find what else writes to this bucket, such as a second syncd or a replication rule"
     ),
+    KEY_TOO_LONG: (
+        "give the job a shorter destination.prefix: with it this key is longer than the destination takes (S3: 1,024 bytes);"
+        " `syncd ledger quarantine accept KEY` lets go of the object"
+    ),
+    KEY_NOT_UTF8: (
+        "ask the owner of the source to copy the object to a key in UTF-8: under this one nobody can ask for it; `syncd ledger"
+        " quarantine accept KEY` lets go of it"
+    ),
     CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY` keeps the replica and ends the matter",
     RETRY_REQUESTED: "nothing to do: the next tick tries the object again, as was asked for",
     NOT_HELD: "copy the key from `syncd ledger quarantine list`; one that is not listed needs nothing done",
@@ -198,6 +208,7 @@ _BY_CODE = {
     "NotImplemented": UNSUPPORTED,
     "ConditionalRequestConflict": CONCURRENT_WRITE,
     "OperationAborted": CONCURRENT_WRITE,
+    "KeyTooLongError": KEY_TOO_LONG,
     # The transport's own words, where no answer came.
     CONNECTION: CONNECTION,
     SHORT_BODY: SHORT_BODY,

@@ -140,7 +140,7 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "object_gone"})
+_SETTLED = frozenset({"conflict", "archived", "key_not_utf8", "key_too_long", "object_gone"})
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 

@@ -21,10 +21,10 @@ OPEN, COPY, CREDENTIALS, END, STOP = "open", "copy", "credentials", "end", "stop
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
 """From the worker: (OUTCOMES, channel, results, requests), (RENEW, channel, side, rejected), (CLOSED, channel, error)."""
 
-Parcel: TypeAlias = tuple[int, str, str, int, str, bool]
-"""A transfer: its number, source key, ETag, size in bytes, destination key, and whether to compare first."""
+Parcel: TypeAlias = tuple[int, str, str, int, str, bool, bool]
+"""A transfer: its number, source key, ETag, size in bytes, destination key, whether to compare first and whether changed."""
 Result: TypeAlias = tuple[int, str, str, str]
-"""An outcome: the transfer's number, a letter of `_LETTERS`, reason and detail."""
+"""An outcome: the transfer's number, a letter for its type, the reason or the replica's ETag, and the detail."""
 
 _NOWHERE = Shard("")
 
@@ -85,23 +85,23 @@ class Order:
 
 def parcel_of(number: int, transfer: Transfer) -> Parcel:
     """A transfer, ready to be sent."""
-    item = transfer.object
-    return number, item.key, item.etag, item.size_bytes, transfer.destination_key, transfer.compare_first
+    _, item, destination_key, compare_first, is_changed = transfer
+    return number, item.key, item.etag, item.size_bytes, destination_key, compare_first, is_changed
 
 
 def transfer_of(parcel: Parcel) -> Transfer:
     """What a copy needs of a transfer; its shard and times stay with the parent."""
-    _, key, etag, size, destination_key, compare_first = parcel
-    return Transfer(_NOWHERE, LogObject(key, etag, size, 0.0), destination_key, compare_first)
+    _, key, etag, size, destination_key, compare_first, is_changed = parcel
+    return Transfer(_NOWHERE, LogObject(key, etag, size, 0.0), destination_key, compare_first, is_changed)
 
 
 def result_of(number: int, outcome: Outcome) -> Result:
     """An outcome, ready to be sent."""
     match outcome:
-        case Copied():
-            return number, "c", "", ""
-        case AlreadyThere():
-            return number, "a", "", ""
+        case Copied(_, replica_etag):
+            return number, "c", replica_etag, ""
+        case AlreadyThere(_, replica_etag):
+            return number, "a", replica_etag, ""
         case Conflict(_, detail):
             return number, "x", "", detail
         case Failed(_, reason, detail):
@@ -110,16 +110,16 @@ def result_of(number: int, outcome: Outcome) -> Result:
 
 def outcome_of(result: Result, transfer: Transfer) -> Outcome:
     """The outcome of the parent's transfer."""
-    _, letter, reason, detail = result
+    _, letter, word, detail = result
     match letter:
         case "c":
-            return Copied(transfer)
+            return Copied(transfer, word)
         case "a":
-            return AlreadyThere(transfer)
+            return AlreadyThere(transfer, word)
         case "x":
             return Conflict(transfer, detail)
         case _:
-            return Failed(transfer, reason, detail)
+            return Failed(transfer, word, detail)
 
 
 class Opening(NamedTuple):

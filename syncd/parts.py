@@ -7,23 +7,15 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Generator
 
-from syncd.comparing import compare_existing, head
 from syncd.model import Transfer
-from syncd.reading import Checksum, Content, check_whole, described, read, read_through, tags, told_checksum
+from syncd.reading import Checksum, Content, check_whole, described, etag_of, read, tags, told_checksum
 from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Steps, Terms, failure_of
 from syncd.uploads import Upload, begin_upload
 
 
 def stream_in_parts(transfer: Transfer, terms: Terms) -> Steps:
-    """An object too large to be written at once; a replica that is there is compared before a byte is sent."""
-    looked = head(transfer, terms)
-    there = yield looked
-    if there.is_ok:
-        content = yield from read_through(transfer.object, terms)
-        return (yield from compare_existing(transfer, terms, content))
-    if there.status not in (403, 404):
-        raise failure_of(there, looked, terms)
+    """An object too large to be written at once, where no replica was found."""
     checksum = yield from told_checksum(transfer.object, terms)
     first = yield from read(transfer.object, terms, (0, terms.part_size))
     source_tags = yield from tags(transfer.object, first.headers, terms)
@@ -66,4 +58,4 @@ def _write(upload: Upload, number: int, body: bytes, digest: str) -> Generator[R
     written = yield request
     if not written.is_ok:
         raise failure_of(written, request, upload.terms)
-    return written.headers.get("etag", "").strip('"'), digest
+    return etag_of(written), digest

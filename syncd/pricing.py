@@ -49,19 +49,21 @@ class Estimate(NamedTuple):
 def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int]:
     """What the copy of one object sends, by operation: as `copying.stream` and `server_side.server_side` send it.
 
-    Where all goes well, that is: a new object is not at the destination, one that is to be compared is there and has a
-    checksum. A listing does not tell of tags, which cost a GetObjectTagging more where the object has some.
+    Where all goes well, that is: a new object is not at the destination, one that is to be compared is there with the
+    SHA-256 that it was written with, and the source tells none. Where both tell a checksum of the same algorithm, nothing
+    is read. A listing does not tell of tags, which cost a GetObjectTagging more where the object has some.
     """
     size = transfer.object.size_bytes
     if mode is Mode.SERVER_SIDE and not transfer.compare_first:
         if size <= bounds.largest_copy:
             return {"CopyObject": 1}
         return {"HeadObject": 1} | _upload("UploadPartCopy", _parts(size, bounds.copy_part_size))
-    if size <= bounds.multipart_above:
-        return {"GetObject": 1} | ({"HeadObject": 1} if transfer.compare_first else {"PutObject": 1})
-    parts = _parts(size, bounds.part_size)
+    is_whole = size <= bounds.multipart_above
+    parts = 1 if is_whole else _parts(size, bounds.part_size)
     if transfer.compare_first:
-        return {"HeadObject": 3, "GetObject": parts}
+        return {"HeadObject": 2, "GetObject": parts}
+    if is_whole:
+        return {"GetObject": 1, "PutObject": 1}
     return {"HeadObject": 2, "GetObject": parts} | _upload("UploadPart", parts)
 
 

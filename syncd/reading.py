@@ -2,9 +2,9 @@
 
 import hashlib
 import zlib
-from base64 import b64decode
+from base64 import b64encode
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from awscrt.checksums import crc32c, crc64nvme
@@ -13,6 +13,9 @@ from syncd import failures, s3
 from syncd.model import LogObject
 from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Terms, failure_of, named, short_body
+
+SHA256 = "x-amz-checksum-sha256"
+"""The one checksum that nobody can bring about with other bytes."""
 
 # What travels with the bytes: system metadata that S3 lets a writer set, and the user's own (digest signatures).
 _KEPT_HEADERS = ("content-type", "cache-control", "content-disposition", "content-language", "expires")
@@ -26,6 +29,8 @@ class Content:
     """Of the whole; None where only its parts were hashed, since each byte is hashed once."""
     size_bytes: int
     part_digests: list[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What S3 told of it when it was read; its checksums are those of the bytes."""
 
 
 def read(item: LogObject, terms: Terms, span: tuple[int, int] | None = None) -> Generator[Request, Answer, Answer]:
@@ -47,15 +52,24 @@ def read(item: LogObject, terms: Terms, span: tuple[int, int] | None = None) -> 
 
 
 def _check_read(answer: Answer, item: LogObject, request: Request, terms: Terms) -> None:
-    etag = answer.headers.get("etag", "").strip('"')
-    if item.etag and etag and etag != item.etag:
-        detail = f"{named(request, terms)}: listed with ETag {item.etag}, read with {etag}"
-        raise CopyFailed(failures.OBJECT_CHANGED, detail)
+    _check_etag(answer, item, request, terms)
     if len(answer.body) != request.expected_bytes:
         raise short_body(answer, request, terms)
     wrong = wrong_checksum(answer.headers, answer.body)
     if wrong and "range" not in dict(request.headers):
         raise CopyFailed(failures.CHECKSUM, f"{named(request, terms)}: the body does not match its {wrong}")
+
+
+def _check_etag(answer: Answer, item: LogObject, request: Request, terms: Terms) -> None:
+    etag = etag_of(answer)
+    if item.etag and etag and etag != item.etag:
+        detail = f"{named(request, terms)}: listed with ETag {item.etag}, read with {etag}"
+        raise CopyFailed(failures.OBJECT_CHANGED, detail)
+
+
+def etag_of(answer: Answer) -> str:
+    """Give the ETag that an answer tells, without quotes; empty if it tells none."""
+    return answer.headers.get("etag", "").strip('"')
 
 
 def wrong_checksum(headers: Mapping[str, str], body: bytes) -> str:
@@ -77,7 +91,7 @@ class Checksum:
         names = [name] if name else [known for known in _CHECKSUMS if known in headers]
         self.name = names[0] if names else ""
         told = headers.get(self.name, "")
-        self._told = b64decode(told) if told and is_whole(told, headers) else b""
+        self._told = told if told and is_whole(told, headers) else ""
         self._running = _CHECKSUMS[self.name]() if self._told else None
 
     def take(self, body: bytes) -> None:
@@ -88,11 +102,29 @@ class Checksum:
     @property
     def is_wrong(self) -> bool:
         """Whether all that was read is not what was told of."""
-        return self._running is not None and self._running.digest() != self._told
+        return self._running is not None and b64encode(self._running.digest()).decode() != self._told
 
 
-def told_checksum(item: LogObject, terms: Terms) -> Generator[Request, Answer, Checksum]:
-    """The checksum of an object that is to be read in parts: for these S3 tells none.
+def check_found(answer: Answer, item: LogObject, request: Request, terms: Terms) -> None:
+    """Hold what HeadObject tells of a source object against the listing.
+
+    Raises:
+        CopyFailed: it is another object by now.
+    """
+    _check_etag(answer, item, request, terms)
+    size = int(answer.headers.get("content-length", "-1"))
+    if size not in (-1, item.size_bytes):
+        detail = f"{named(request, terms)}: listed with {item.size_bytes} bytes, found with {size}"
+        raise CopyFailed(failures.OBJECT_CHANGED, detail)
+
+
+def whole_checksums(headers: Mapping[str, str]) -> dict[str, str]:
+    """Pick the full-object checksums that an answer tells, by header, with SHA-256 first."""
+    return {name: headers[name] for name in _CHECKSUMS if headers.get(name) and is_whole(headers[name], headers)}
+
+
+def look_at(item: LogObject, terms: Terms) -> Generator[Request, Answer, Answer]:
+    """Look at the source by HeadObject, asking for its checksum.
 
     Who may read an object may look at it, but a look that is refused does not say why: that is left to the read.
     """
@@ -101,9 +133,20 @@ def told_checksum(item: LogObject, terms: Terms) -> Generator[Request, Answer, C
         headers.append(("if-match", f'"{item.etag}"'))
     request = Request("HeadObject", Side.SOURCE, "HEAD", item.key, "", headers)
     answer = yield request
-    if not answer.is_ok and not 400 <= answer.status < 500:
+    if answer.is_ok:
+        check_found(answer, item, request, terms)
+    elif not 400 <= answer.status < 500:
         raise failure_of(answer, request, terms)
-    return Checksum(answer.headers if answer.is_ok else {})
+    return answer
+
+
+def told_checksum(item: LogObject, terms: Terms) -> Generator[Request, Answer, Checksum]:
+    """Ask for the checksum of an object that is to be read in parts: for these S3 tells none."""
+    return _checksum_of((yield from look_at(item, terms)))
+
+
+def _checksum_of(looked: Answer) -> Checksum:
+    return Checksum(looked.headers if looked.is_ok else {})
 
 
 def check_whole(checksum: Checksum, item: LogObject, terms: Terms) -> None:
@@ -126,9 +169,19 @@ def is_whole(checksum: str, headers: Mapping[str, str]) -> bool:
     return "-" not in checksum and kind.upper() == "FULL_OBJECT"
 
 
-def read_through(item: LogObject, terms: Terms) -> Generator[Request, Answer, Content]:
-    """All of an object, a part at a time: its hash, and its parts' hashes."""
-    checksum = yield from told_checksum(item, terms)
+def read_content(item: LogObject, terms: Terms, looked: Answer | None) -> Generator[Request, Answer, Content]:
+    """Read all of an object that was looked at, or not, to compare it: in parts where it would be copied so."""
+    if item.size_bytes > terms.multipart_above:
+        return (yield from read_through(item, terms, looked))
+    source = yield from read(item, terms)
+    return Content(hashlib.sha256(source.body).digest(), len(source.body), [], source.headers)
+
+
+def read_through(item: LogObject, terms: Terms, looked: Answer | None = None) -> Generator[Request, Answer, Content]:
+    """Read all of an object, a part at a time, for its hash and its parts' hashes."""
+    if looked is None:
+        looked = yield from look_at(item, terms)
+    checksum = _checksum_of(looked)
     whole = hashlib.sha256()
     digests = []
     for start in range(0, item.size_bytes, terms.part_size):
@@ -139,7 +192,7 @@ def read_through(item: LogObject, terms: Terms) -> Generator[Request, Answer, Co
         # It would be held while the next one comes.
         del part
     check_whole(checksum, item, terms)
-    return Content(whole.digest(), item.size_bytes, digests)
+    return Content(whole.digest(), item.size_bytes, digests, looked.headers if looked.is_ok else {})
 
 
 def tags(
@@ -160,9 +213,10 @@ def tags(
         (("x-amz-expected-bucket-owner", terms.source_owner),),
     )
     try:
-        return [("x-amz-tagging", s3.tagging_header(answer.body))] if answer.is_ok else []
+        header = s3.tagging_header(answer.body) if answer.is_ok else ""
     except s3.MalformedAnswer:
         return []
+    return [("x-amz-tagging", header)] if header else []
 
 
 def described(headers: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -199,7 +253,7 @@ class _Crc:
 
 
 _CHECKSUMS: Mapping[str, Callable[[], _Running]] = {
-    "x-amz-checksum-sha256": hashlib.sha256,
+    SHA256: hashlib.sha256,
     "x-amz-checksum-sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "x-amz-checksum-crc32": lambda: _Crc(zlib.crc32, 4),
     "x-amz-checksum-crc32c": lambda: _Crc(crc32c, 4),

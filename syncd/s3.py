@@ -126,8 +126,9 @@ def parse_listing(body: bytes) -> Listing:
     """
     # Rows in the order in which S3 writes them are taken out first: a page has a thousand of them, and an XML parser
     # takes most of the time that a page costs. What is left is parsed as XML, odd rows among it.
-    pieces = _ROW.split(body.decode("utf-8", "surrogateescape"))
-    root = _document("".join(pieces[:: _ROW.groups + 1]).encode("utf-8", "surrogateescape"), "ListBucketResult")
+    # A key that is no UTF-8 cannot be asked for, nor kept: the character that stands for it is that object's failure.
+    pieces = _ROW.split(body.decode("utf-8", "replace"))
+    root = _document("".join(pieces[:: _ROW.groups + 1]).encode(), "ListBucketResult")
     space = root.tag[: -len("ListBucketResult")]
     is_encoded = root.findtext(f"{space}EncodingType") == "url"
     odd_rows = [_log_object(item, space, is_encoded=is_encoded) for item in root.iter(f"{space}Contents")]
@@ -192,7 +193,9 @@ def text_of(body: bytes, document: str, name: str) -> str:
 
 
 def tagging_header(body: bytes) -> str:
-    """A Tagging document as the value of the x-amz-tagging header.
+    """A Tagging document as the value of the x-amz-tagging header, without what AWS alone may write.
+
+    "The aws: prefix is reserved for AWS use": S3 refuses a write that carries such a tag.
 
     Raises:
         MalformedAnswer: it is no such document.
@@ -202,7 +205,11 @@ def tagging_header(body: bytes) -> str:
     pairs = [
         (item.findtext(f"{space}Key") or "", item.findtext(f"{space}Value") or "") for item in root.iter(f"{space}Tag")
     ]
-    return "&".join(f"{quote(key, safe=_NOT_ESCAPED)}={quote(value, safe=_NOT_ESCAPED)}" for key, value in pairs)
+    return "&".join(
+        f"{quote(key, safe=_NOT_ESCAPED)}={quote(value, safe=_NOT_ESCAPED)}"
+        for key, value in pairs
+        if not key.lower().startswith("aws:")
+    )
 
 
 def complete_body(parts: Sequence[tuple[str, str]]) -> bytes:

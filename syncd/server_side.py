@@ -1,21 +1,23 @@
 """CopyObject: S3 moves the bytes, and one principal signs for both ends.
 
 Above 5 GB an object is copied in parts (UploadPartCopy). What S3 answers here tells a replica that is already there
-from a source that has changed only by words, so either is looked into by reading (`copying.stream`).
+from a source that has changed only by words, so either is looked into as if it were streamed (`copying.stream`).
 """
 
 import re
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd import failures, s3
+from syncd.comparing import compare_known
 from syncd.copying import stream
-from syncd.model import Copied, Failed, Transfer
-from syncd.reading import Content, described, tags
+from syncd.model import Copied, Transfer
+from syncd.reading import Content, check_found, described, tags
 from syncd.s3 import Answer, Request, Side
-from syncd.terms import CopyFailed, Steps, Terms, failure_of, named
+from syncd.terms import CopyFailed, Steps, Terms, failed_of, failure_of, named
 from syncd.uploads import Upload, begin_upload
-from syncd.writing import confirm, write
+from syncd.writing import check_key, confirm, write
 
 # S3 moves the bytes itself: allowed for at so many times the slowest line of ours, 16 MiB a second.
 _FASTER_THAN_A_LINE = 64
@@ -26,34 +28,44 @@ _ACTION = re.compile(r"perform: (s3:(Get|Put)\w+)")
 
 def server_side(transfer: Transfer, terms: Terms) -> Steps:
     """CopyObject by the signer, conditional on the listed ETag at the source and on no object at the destination."""
-    if transfer.compare_first:
-        return (yield from stream(transfer, terms))
     try:
+        check_key(transfer, terms)
+        if transfer.compare_first:
+            known = yield from compare_known(transfer, terms)
+            if known is not None:
+                return known
         if transfer.object.size_bytes > terms.largest_copy:
             return (yield from _copy_in_parts(transfer, terms))
         return (yield from _copy_whole(transfer, terms))
     except CopyFailed as failed:
-        return Failed(transfer, failed.reason, failed.detail)
+        return failed_of(transfer, failed)
 
 
 def _copy_whole(transfer: Transfer, terms: Terms) -> Steps:
     request = copy_request(transfer, terms)
     answer = yield from write(request)
+    if answer.code == "InvalidTag" and terms.copies_tags:
+        # S3 does not write tags of its own ("aws:…"), and copies all tags or none: the user's are written anew.
+        kept = yield from tags(transfer.object, {"x-amz-tagging-count": "1"}, terms)
+        request = copy_request(transfer, replace(terms, copies_tags=False), kept)
+        answer = yield from write(request)
     if answer.status == 403 and terms.copies_tags and _is_denied(answer):
         # Tags need permissions of their own at both ends; the object matters more than they do.
         request = copy_request(transfer, replace(terms, copies_tags=False))
         answer = yield from write(request)
     if answer.is_ok:
-        confirm(answer, "CopyObjectResult", request, terms)
-        return Copied(transfer)
+        return Copied(transfer, confirm(answer, "CopyObjectResult", request, terms))
     if answer.status == 412:
         looked_into = yield from stream(transfer._replace(compare_first=True), terms)
         return looked_into._replace(transfer=transfer)
     raise _refusal(answer, request, transfer, terms)
 
 
-def copy_request(transfer: Transfer, terms: Terms) -> Request:
-    """CopyObject, with metadata kept and S3 asked for a SHA-256 of what it writes."""
+def copy_request(transfer: Transfer, terms: Terms, source_tags: Sequence[tuple[str, str]] = ()) -> Request:
+    """CopyObject, with metadata kept and S3 asked for a SHA-256 of what it writes.
+
+    `source_tags` are written where the source's are not copied as they are.
+    """
     headers = [
         *_source_of(transfer, terms),
         ("x-amz-metadata-directive", "COPY"),
@@ -62,6 +74,7 @@ def copy_request(transfer: Transfer, terms: Terms) -> Request:
         ("if-none-match", "*"),
         ("x-amz-expected-bucket-owner", terms.destination_owner),
         *terms.landing,
+        *source_tags,
     ]
     waited_for = transfer.object.size_bytes // _FASTER_THAN_A_LINE
     key = transfer.destination_key
@@ -102,10 +115,7 @@ def _copy_in_parts(transfer: Transfer, terms: Terms) -> Steps:
     source = yield look
     if not source.is_ok:
         raise failure_of(source, look, terms)
-    size = int(source.headers.get("content-length", "-1"))
-    if size not in (-1, transfer.object.size_bytes):
-        detail = f"{named(look, terms)}: listed with {transfer.object.size_bytes} bytes, found with {size}"
-        raise CopyFailed(failures.OBJECT_CHANGED, detail)
+    check_found(source, transfer.object, look, terms)
     source_tags = yield from tags(transfer.object, source.headers, terms)
     upload = yield from begin_upload(transfer, terms, Side.COPY, described(source.headers), source_tags)
     try:

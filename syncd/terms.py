@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from syncd import failures
-from syncd.model import Outcome
+from syncd.model import Failed, Outcome, Transfer
 from syncd.s3 import Answer, Request, Side
 
 Steps: TypeAlias = Generator[Request, Answer, Outcome]
@@ -21,6 +21,10 @@ _COPIES_IN_MEMORY = 3
 # What an answer tells of a source that was listed. Nothing is tried again for these before a listing tells of something
 # else, so no answer about a replica or an upload may pass for one of them.
 _OF_THE_SOURCE = frozenset({failures.OBJECT_GONE, failures.OBJECT_CHANGED, failures.ARCHIVED})
+
+
+# What stands in a listed key for bytes that are no UTF-8. A key may also have the character itself.
+_NOT_UTF8 = "\N{REPLACEMENT CHARACTER}"
 
 
 class Bounds(NamedTuple):
@@ -75,6 +79,14 @@ class CopyFailed(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def failed_of(transfer: Transfer, failed: CopyFailed) -> Failed:
+    """Make the outcome of a copy that failed so."""
+    if failed.reason == failures.OBJECT_GONE and _NOT_UTF8 in transfer.object.key:
+        detail = f"{failed.detail}; the key was listed with bytes that are no UTF-8, each shown as {_NOT_UTF8}"
+        return Failed(transfer, failures.KEY_NOT_UTF8, detail)
+    return Failed(transfer, failed.reason, failed.detail)
 
 
 def named(request: Request, terms: Terms) -> str:

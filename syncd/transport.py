@@ -32,7 +32,7 @@ _PART_BYTES = 1024**2
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Of these only status and body tell something; handing over headers costs as much as any other part of a request.
-_HEADERS_UNREAD = frozenset({"CopyObject", "PutObject", "ListObjectsV2"})
+_HEADERS_UNREAD = frozenset({"CopyObject", "ListObjectsV2"})
 
 _CODES = {
     "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),

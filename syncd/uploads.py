@@ -9,7 +9,7 @@ from syncd.model import Copied, Transfer
 from syncd.reading import Content
 from syncd.s3 import Answer, Request, Side
 from syncd.terms import CopyFailed, Steps, Terms, failure_of, named
-from syncd.writing import confirm, write
+from syncd.writing import confirm, is_refused_for_its_tags, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,7 @@ class Upload:
         request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
         answer = yield from write(request)
         if answer.is_ok:
-            confirm(answer, "CompleteMultipartUploadResult", request, self.terms)
-            return Copied(self.transfer)
+            return Copied(self.transfer, confirm(answer, "CompleteMultipartUploadResult", request, self.terms))
         if answer.status == 412:
             yield self.abort()
             return (yield from compare_existing(self.transfer, self.terms, content))
@@ -70,8 +69,7 @@ def begin_upload(
     """Begin an upload of an object that is described so, with the source's tags where these may be written."""
     request = _beginning(transfer, terms, side, (*description, *source_tags))
     answer = yield request
-    if answer.status == 403 and source_tags:
-        # To write tags is a permission of its own; the object matters more than they do.
+    if is_refused_for_its_tags(answer, source_tags):
         request = _beginning(transfer, terms, side, description)
         answer = yield request
     if not answer.is_ok:

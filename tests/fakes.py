@@ -24,6 +24,7 @@ from syncd.model import (
 from syncd.transport import Credentials
 
 MINUTE = 60.0
+LONGEST_KEY_BYTES = 1024
 
 
 class CrashError(Exception):
@@ -133,14 +134,19 @@ class MemoryCopier:
         in_flight: int = 4,
         fail: Mapping[str, str] | None = None,
         crash_after: int | None = None,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`fail` gives keys of the source a reason to fail; after `crash_after` writes the process dies (CrashError)."""
+        """`fail` gives keys of the source a reason to fail; after `crash_after` writes the process dies (CrashError).
+
+        `now` is the LastModified of what is written.
+        """
         self.source = source
         self.destination = destination
         self.fail: dict[str, str] = dict(fail or {})
         self.crash_after = crash_after
         self.attempts: Counter[str] = Counter()
         self._in_flight = in_flight
+        self._now = now
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """As `ports.Copier` has it."""
@@ -168,6 +174,8 @@ class MemoryCopier:
     def _copy(self, transfer: Transfer) -> Outcome:
         key, there = transfer.object.key, transfer.destination_key
         self.attempts[key] += 1
+        if len(there.encode()) > LONGEST_KEY_BYTES:
+            return Failed(transfer, "key_too_long", f"{there} is longer than {LONGEST_KEY_BYTES} bytes")
         if key in self.fail:
             return Failed(transfer, self.fail[key], f"GetObject of {key}: {self.fail[key]}")
         if key not in self.source.objects:
@@ -177,13 +185,15 @@ class MemoryCopier:
         body = self.source.bodies[key]
         replica = self.destination.bodies.get(there)
         if replica is not None:
-            return AlreadyThere(transfer) if replica == body else Conflict(transfer, "the replica has other bytes")
+            if replica != body:
+                return Conflict(transfer, "the replica has other bytes")
+            return AlreadyThere(transfer, self.destination.objects[there].etag)
         if self.crash_after == 0:
             raise CrashError(key)
-        self.destination.put(there, body)
+        written = self.destination.put(there, body, last_modified=self._now())
         if self.crash_after is not None:
             self.crash_after -= 1
-        return Copied(transfer)
+        return Copied(transfer, written.etag)
 
 
 class MemoryPrincipal:

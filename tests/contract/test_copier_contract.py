@@ -10,7 +10,7 @@ from fakes import MemoryBucket, MemoryCopier, handed_over, outcomes_by_key, word
 from faulty import FaultyS3, Status, on
 
 from syncd.errors import JobFailed
-from syncd.model import Copied, Failed, Outcome, Transfer
+from syncd.model import AlreadyThere, Copied, Failed, Outcome, Transfer
 from syncd.pool import OBJECTS_OUT, WorkerPool
 from syncd.ports import Copier
 
@@ -28,6 +28,7 @@ class Copying(NamedTuple):
     """The source refuses to give the key."""
     put_replica: Callable[[str, bytes], object]
     replicas: Callable[[], dict[str, bytes]]
+    replica_etag: Callable[[str], str]
     copier: Copier
 
 
@@ -57,6 +58,7 @@ def in_memory() -> Copying:
         deny=lambda key: copier.fail.update({key: "access_denied"}),
         put_replica=destination.put,
         replicas=lambda: dict(destination.bodies),
+        replica_etag=lambda key: destination.objects[key].etag,
         copier=copier,
     )
 
@@ -70,6 +72,7 @@ def over_http(ends: Ends, copier: Copier) -> Copying:
         deny=lambda key: server.faults.add(on("GetObject", key=key), Status(403, "AccessDenied")),
         put_replica=lambda key, body: server.put(DESTINATION, key, body),
         replicas=lambda: {key: item.body for key, item in server.objects(DESTINATION).items()},
+        replica_etag=lambda key: server.get(DESTINATION, key).etag,
         copier=copier,
     )
 
@@ -101,7 +104,7 @@ def test_a_listing_that_has_nothing_yet_is_asked_again(copying: Copying) -> None
 
     outcomes = list(copying.copier.copy_all(iter([None, None, transfer, None, None]), Event()))
 
-    assert outcomes == [Copied(transfer)]
+    assert words(outcomes) == {"logs/a": "Copied"}
 
 
 def test_an_object_is_written_to_the_key_that_was_decided(copying: Copying) -> None:
@@ -141,6 +144,18 @@ def test_a_copy_that_compares_first_copies_what_is_not_there(copying: Copying) -
     assert words(copy(copying, [transfer])) == {"logs/a": "Copied"}
 
 
+def test_the_etag_of_the_replica_is_told_whoever_wrote_it(copying: Copying) -> None:
+    copying.put_replica("logs/b", b"b")
+    transfers = [copying.put("logs/a", b"a"), copying.put("logs/b", b"b")]
+
+    outcomes = copy(copying, transfers)
+
+    assert set(outcomes) == {
+        Copied(transfers[0], copying.replica_etag("logs/a")),
+        AlreadyThere(transfers[1], copying.replica_etag("logs/b")),
+    }
+
+
 def test_a_failure_is_told_with_reason_and_key_and_the_others_are_copied(copying: Copying) -> None:
     transfers = put_many(copying, 5)
     copying.deny("logs/0002")
@@ -155,6 +170,18 @@ def test_a_failure_is_told_with_reason_and_key_and_the_others_are_copied(copying
         True,
     )
     assert sorted(copying.replicas()) == ["logs/0000", "logs/0001", "logs/0003", "logs/0004"]
+
+
+def test_an_object_whose_key_would_be_too_long_there_fails_by_itself(copying: Copying) -> None:
+    fits, does_not = (
+        copying.put(key, b"body")._replace(destination_key="é" * count)
+        for key, count in {"logs/a": 512, "logs/b": 513}.items()
+    )
+
+    outcomes = copy(copying, [fits, does_not])
+
+    assert words(outcomes) == {"logs/a": "Copied", "logs/b": "key_too_long"}
+    assert list(copying.replicas()) == ["é" * 512]
 
 
 def test_an_object_that_is_gone_or_changed_since_it_was_listed_fails_as_such(copying: Copying) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from awscrt.checksums import crc32c, crc64nvme
@@ -27,8 +27,11 @@ from builders_copy import (
     walk,
 )
 
-from syncd.model import AlreadyThere, Copied
+from syncd.copying import stream
+from syncd.model import AlreadyThere, Copied, Transfer
 from syncd.s3 import Answer
+from syncd.server_side import server_side
+from syncd.terms import Steps, Terms
 
 BODY = b"one log"
 ITEM = listed("logs/a", BODY)
@@ -149,6 +152,51 @@ def test_an_empty_object_is_copied_with_the_checksum_of_nothing() -> None:
     assert "range" not in dict(get.headers)
     assert (dict(put.headers)["x-amz-checksum-sha256"], put.body) == (sha256_of(b""), b"")
     assert outcome == Copied(transfer)
+
+
+def test_the_etag_that_the_write_is_answered_with_is_told() -> None:
+    assert walk(WHOLE, read(), ok(etag='"ours"')).outcome == Copied(WHOLE, "ours")
+
+
+# Keys that cannot be had
+
+
+@pytest.mark.parametrize(
+    ("key", "is_too_long"), [("a" * 1024, False), ("a" * 1025, True), ("é" * 512, False), ("é" * 513, True)]
+)
+@pytest.mark.parametrize("begin", [stream, server_side])
+@pytest.mark.parametrize("compare_first", [False, True])
+def test_a_key_that_s3_does_not_take_fails_and_nothing_is_asked_for(
+    begin: Callable[[Transfer, Terms], Steps], key: str, *, compare_first: bool, is_too_long: bool
+) -> None:
+    steps = begin(WHOLE._replace(destination_key=key, compare_first=compare_first), terms())
+
+    if is_too_long:
+        with pytest.raises(StopIteration) as done:
+            next(steps)
+        assert reason(done.value.value) == "key_too_long"
+        assert f"{len(key.encode())} bytes" in detail(done.value.value)
+    else:
+        assert next(steps).operation in ("GetObject", "CopyObject", "HeadObject")
+
+
+def test_a_server_that_takes_shorter_keys_says_so() -> None:
+    assert reason(walk(WHOLE, read(), refused(400, "KeyTooLongError")).outcome) == "key_too_long"
+
+
+def test_a_key_that_was_listed_with_bytes_that_are_no_utf8_is_not_gone() -> None:
+    transfer = transfer_of(listed("logs/a\ufffd", BODY))
+
+    outcome = walk(transfer, refused(404, "NoSuchKey")).outcome
+
+    assert reason(outcome) == "key_not_utf8"
+    assert "NoSuchKey" in detail(outcome)
+
+
+def test_a_key_with_the_character_that_stands_for_such_bytes_is_copied() -> None:
+    transfer = transfer_of(listed("logs/a\ufffd", BODY))
+
+    assert walk(transfer, read(), ok()).outcome == Copied(transfer)
 
 
 # What goes wrong with reading
@@ -326,6 +374,36 @@ def test_an_object_whose_tags_may_not_be_written_is_written_without_them() -> No
     document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>")
 
     walked = walk(transfer_of(ITEM), tagged, document, refused(403, "AccessDenied"), ok(b""))
+
+    assert isinstance(walked.outcome, Copied)
+    assert "x-amz-tagging" not in dict(walked.requests[3].headers)
+
+
+def test_tags_of_aws_itself_are_left_behind() -> None:
+    rows = "".join(f"<Tag><Key>{key}</Key><Value>a</Value></Tag>" for key in ("aws:x", "team", "AWS:y", "awsome"))
+
+    walked = walk(
+        transfer_of(ITEM),
+        read(x_amz_tagging_count="4"),
+        ok(f"<Tagging><TagSet>{rows}</TagSet></Tagging>".encode()),
+        ok(),
+    )
+
+    assert dict(walked.requests[2].headers)["x-amz-tagging"] == "team=a&awsome=a"
+
+
+def test_an_object_that_has_tags_of_aws_alone_is_written_without_any() -> None:
+    document = ok(b"<Tagging><TagSet><Tag><Key>aws:x</Key><Value>a</Value></Tag></TagSet></Tagging>")
+
+    walked = walk(transfer_of(ITEM), read(x_amz_tagging_count="1"), document, ok())
+
+    assert "x-amz-tagging" not in dict(walked.requests[2].headers)
+
+
+def test_an_object_whose_tags_the_server_does_not_take_is_written_without_them() -> None:
+    document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>")
+
+    walked = walk(transfer_of(ITEM), read(x_amz_tagging_count="1"), document, refused(400, "InvalidTag"), ok())
 
     assert isinstance(walked.outcome, Copied)
     assert "x-amz-tagging" not in dict(walked.requests[3].headers)

@@ -78,7 +78,7 @@ def test_a_large_object_is_copied_in_parts() -> None:
 
     assert walked.operations == DONE_IN_PARTS
     assert [request.body for request in walked.requests if request.operation == "UploadPart"] == SPANS
-    assert walked.outcome == Copied(LARGE)
+    assert walked.outcome == Copied(LARGE, "x-3")
 
 
 def test_each_part_is_read_by_its_range_and_the_listed_etag() -> None:
@@ -135,7 +135,7 @@ def test_an_object_at_the_bound_is_copied_whole() -> None:
 def test_a_destination_that_does_not_tell_whether_a_key_is_there_is_written_to() -> None:
     walked = walk_in_parts(refused(403), *UPLOADED, COMPLETED)
 
-    assert walked.outcome == Copied(LARGE)
+    assert walked.outcome == Copied(LARGE, "x-3")
 
 
 def test_a_destination_that_cannot_be_asked_is_not_written_to() -> None:
@@ -192,7 +192,7 @@ def test_an_upload_that_fails_is_aborted(what: str) -> None:
 
 @pytest.mark.parametrize("told", [ok(), refused(403), refused(404)])
 def test_a_source_that_tells_no_checksum_is_copied_without(told: Answer) -> None:
-    assert walk_in_parts(MISSING, told, *UPLOADED[1:], COMPLETED).outcome == Copied(LARGE)
+    assert walk_in_parts(MISSING, told, *UPLOADED[1:], COMPLETED).outcome == Copied(LARGE, "x-3")
 
 
 def test_a_source_that_cannot_be_asked_for_its_checksum_is_not_read() -> None:
@@ -210,7 +210,7 @@ def test_tags_go_along_with_a_large_object() -> None:
 
     (begin,) = [request for request in walked.requests if request.operation == "CreateMultipartUpload"]
     assert dict(begin.headers)["x-amz-tagging"] == "team=a%20b"
-    assert walked.outcome == Copied(LARGE)
+    assert walked.outcome == Copied(LARGE, "x-3")
 
 
 def test_a_large_object_whose_tags_may_not_be_written_is_written_without_them() -> None:
@@ -218,7 +218,13 @@ def test_a_large_object_whose_tags_may_not_be_written_is_written_without_them() 
 
     begins = [request for request in walked.requests if request.operation == "CreateMultipartUpload"]
     assert ["x-amz-tagging" in dict(begin.headers) for begin in begins] == [True, False]
-    assert walked.outcome == Copied(LARGE)
+    assert walked.outcome == Copied(LARGE, "x-3")
+
+
+def test_a_large_object_whose_tags_the_server_does_not_take_is_written_without_them() -> None:
+    walked = walk_in_parts(MISSING, *TAGGED, refused(400, "InvalidTag"), *UPLOADED[2:], COMPLETED)
+
+    assert walked.outcome == Copied(LARGE, "x-3")
 
 
 def test_an_abort_that_fails_changes_nothing() -> None:
@@ -292,24 +298,26 @@ def test_an_upload_that_somebody_aborted_fails() -> None:
 def test_a_large_replica_is_compared_before_anything_is_uploaded() -> None:
     there = head_of(LARGE_BODY, x_amz_checksum_sha256=COMPOSITE)
 
-    walked = walk_in_parts(there, *READ_AGAIN, there)
+    walked = walk_in_parts(there, *READ_AGAIN)
 
-    assert walked.operations == [
-        "HeadObject destination",
-        "HeadObject source",
-        *["GetObject source"] * 3,
-        "HeadObject destination",
-    ]
+    assert walked.operations == ["HeadObject destination", "HeadObject source", *["GetObject source"] * 3]
     assert walked.outcome == AlreadyThere(LARGE)
 
 
 def test_a_large_replica_of_other_content_is_a_conflict_before_anything_is_uploaded() -> None:
     there = head_of(LARGE_BODY, x_amz_checksum_sha256=sha256_of(b"another"))
 
-    walked = walk_in_parts(there, *READ_AGAIN, there)
+    walked = walk_in_parts(there, *READ_AGAIN)
 
     assert isinstance(walked.outcome, Conflict)
     assert "CreateMultipartUpload destination" not in walked.operations
+
+
+def test_a_large_replica_of_the_same_checksum_is_already_there_and_not_a_byte_is_read() -> None:
+    walked = walk_in_parts(head_of(LARGE_BODY, **TOLD.headers, etag='"theirs"'), TOLD)
+
+    assert walked.operations == ["HeadObject destination", "HeadObject source"]
+    assert walked.outcome == AlreadyThere(LARGE, "theirs")
 
 
 def test_a_source_that_comes_broken_is_no_conflict_with_its_replica() -> None:

@@ -2,13 +2,14 @@
 
 import zlib
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from builders_copy import (
     MISSING,
     THERE,
     WRITER,
+    A,
     B,
     detail,
     head_of,
@@ -167,31 +168,142 @@ def test_a_replica_that_is_gone_after_it_was_there_is_tried_again_later() -> Non
 
 
 KNOWN = WHOLE._replace(compare_first=True)
+CHANGED = KNOWN._replace(is_changed=True)
+OTHER = b"another"
 
 
-def test_a_known_key_of_the_same_content_is_not_written() -> None:
-    walked = walk(KNOWN, read(), head_of(BODY, x_amz_checksum_sha256=sha256_of(BODY)))
-
-    assert walked.operations == ["GetObject source", "HeadObject destination"]
-    assert walked.outcome == AlreadyThere(KNOWN)
+def crc_of(body: bytes) -> str:
+    return b64encode(zlib.crc32(body).to_bytes(4)).decode()
 
 
-def test_a_known_key_of_other_content_is_a_conflict_without_a_write() -> None:
-    walked = walk(KNOWN, read(), head_of(b"another size"))
+def test_a_known_key_of_another_size_is_a_conflict_and_nothing_is_read() -> None:
+    walked = walk(KNOWN, head_of(b"another size"))
 
-    assert walked.operations == ["GetObject source", "HeadObject destination"]
+    assert walked.operations == ["HeadObject destination"]
+    assert walked.outcome == Conflict(KNOWN, "the replica has 12 bytes, the source 7")
+
+
+@pytest.mark.parametrize(("replica", "expected"), [(BODY, "AlreadyThere"), (OTHER, "Conflict")])
+@pytest.mark.parametrize(
+    "tells",
+    [lambda body: {"x_amz_checksum_crc32": crc_of(body)}, lambda body: {"x_amz_checksum_sha256": sha256_of(body)}],
+)
+def test_a_known_key_whose_checksum_is_told_at_both_ends_is_compared_without_a_body(
+    tells: Callable[[bytes], dict[str, str]], replica: bytes, expected: str
+) -> None:
+    walked = walk(KNOWN, head_of(replica, **tells(replica)), head_of(BODY, **tells(BODY)))
+
+    assert walked.operations == ["HeadObject destination", "HeadObject source"]
+    assert words([walked.outcome]) == {"logs/a": expected}
+
+
+def test_a_source_is_looked_at_for_its_checksum_under_the_listed_etag() -> None:
+    asked = walk(
+        KNOWN, head_of(BODY, x_amz_checksum_crc32=crc_of(BODY)), head_of(BODY, x_amz_checksum_crc32=crc_of(BODY))
+    ).requests[1]
+
+    assert (asked.method, asked.key, asked.side) == ("HEAD", "logs/a", Side.SOURCE)
+    assert dict(asked.headers) == {
+        "if-match": f'"{ITEM.etag}"',
+        "x-amz-checksum-mode": "ENABLED",
+        "x-amz-expected-bucket-owner": A,
+    }
+
+
+def test_a_crc_is_no_proof_of_a_source_that_may_have_been_altered() -> None:
+    told = head_of(BODY, x_amz_checksum_crc32=crc_of(BODY))
+
+    walked = walk(CHANGED, told, told, read(OTHER), ok(BODY, 206))
+
+    assert walked.operations == [
+        "HeadObject destination",
+        "HeadObject source",
+        "GetObject source",
+        "GetObject destination",
+    ]
     assert isinstance(walked.outcome, Conflict)
 
 
-def test_a_known_key_that_is_not_at_the_destination_is_written() -> None:
-    walked = walk(KNOWN, read(), MISSING, ok())
+def test_a_crc_that_differs_proves_other_content_of_any_source() -> None:
+    walked = walk(
+        CHANGED, head_of(OTHER, x_amz_checksum_crc32=crc_of(OTHER)), head_of(BODY, x_amz_checksum_crc32=crc_of(BODY))
+    )
 
-    assert walked.operations == ["GetObject source", "HeadObject destination", "PutObject destination"]
-    assert walked.outcome == Copied(KNOWN)
+    assert walked.operations == ["HeadObject destination", "HeadObject source"]
+    assert isinstance(walked.outcome, Conflict)
+
+
+def test_a_sha256_proves_the_content_of_a_source_that_may_have_been_altered() -> None:
+    told = head_of(BODY, x_amz_checksum_crc32=crc_of(BODY), x_amz_checksum_sha256=sha256_of(BODY))
+
+    walked = walk(CHANGED, told, told)
+
+    assert walked.outcome == AlreadyThere(CHANGED)
+
+
+@pytest.mark.parametrize(
+    "looked",
+    [
+        head_of(BODY),
+        head_of(BODY, x_amz_checksum_crc32=crc_of(BODY)),
+        # Of its parts, so it says nothing.
+        head_of(BODY, x_amz_checksum_sha256=sha256_of(b"parts"), x_amz_checksum_type="COMPOSITE"),
+        # Why, the read says, or that it may be read all the same.
+        refused(403),
+    ],
+)
+def test_a_source_that_tells_no_such_checksum_is_read_and_the_replica_is_not(looked: Answer) -> None:
+    walked = walk(KNOWN, head_of(BODY, x_amz_checksum_sha256=sha256_of(BODY), etag='"theirs"'), looked, read())
+
+    assert walked.operations == ["HeadObject destination", "HeadObject source", "GetObject source"]
+    assert walked.outcome == AlreadyThere(KNOWN, "theirs")
+
+
+def test_a_replica_that_tells_no_checksum_is_read_last_and_only_as_it_was_looked_at() -> None:
+    walked = walk(KNOWN, head_of(BODY, etag='"theirs"'), read(), ok(BODY, 206))
+
+    assert walked.operations == ["HeadObject destination", "GetObject source", "GetObject destination"]
+    assert dict(walked.requests[-1].headers)["if-match"] == '"theirs"'
+    assert walked.outcome == AlreadyThere(KNOWN, "theirs")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [head_of(BODY, etag='"another"')],
+        [head_of(b"longer than that")],
+        [refused(412), refused(412, "PreconditionFailed")],
+    ],
+)
+def test_a_source_that_changes_while_it_is_compared_is_no_conflict(answers: list[Answer]) -> None:
+    walked = walk(KNOWN, head_of(OTHER, x_amz_checksum_crc32=crc_of(OTHER)), *answers)
+
+    assert reason(walked.outcome) == "object_changed"
+
+
+def test_a_source_that_cannot_be_looked_at_is_not_compared() -> None:
+    walked = walk(KNOWN, head_of(BODY, x_amz_checksum_crc32=crc_of(BODY)), refused(0, "timeout"))
+
+    assert reason(walked.outcome) == "timeout"
+
+
+def test_a_replica_is_compared_by_the_checksum_that_the_source_was_read_with() -> None:
+    crc = {"x_amz_checksum_crc32": crc_of(BODY)}
+
+    walked = walk(WHOLE, read(**crc), THERE, head_of(BODY, **crc, etag='"theirs"'))
+
+    assert walked.outcome == AlreadyThere(WHOLE, "theirs")
+
+
+def test_a_known_key_that_is_not_at_the_destination_is_written() -> None:
+    walked = walk(KNOWN, MISSING, read(), ok(etag='"ours"'))
+
+    assert walked.operations == ["HeadObject destination", "GetObject source", "PutObject destination"]
+    assert walked.outcome == Copied(KNOWN, "ours")
 
 
 def test_a_known_key_that_cannot_be_compared_is_not_written() -> None:
-    walked = walk(KNOWN, read(), refused(403))
+    walked = walk(KNOWN, refused(403))
 
     assert reason(walked.outcome) == "cannot_compare"
-    assert "PutObject destination" not in walked.operations
+    assert walked.operations == ["HeadObject destination"]

@@ -1,7 +1,6 @@
 """CopyObject walked through every answer, and what it carries."""
 
 import hashlib
-from base64 import b64encode
 from dataclasses import replace
 
 import pytest
@@ -143,14 +142,68 @@ def test_a_large_object_is_given_the_time_that_s3_takes_to_copy_it() -> None:
     assert 240 < waited_for[1] / SLOWEST_BYTES_PER_SECOND < 360
 
 
-def test_a_replica_that_is_there_is_compared_by_reading_and_not_overwritten() -> None:
-    digest = b64encode(hashlib.sha256(BODY).digest()).decode()
-    head = Answer(200, {"content-length": str(len(BODY)), "x-amz-checksum-sha256": digest}, b"")
+def test_a_replica_that_is_there_is_compared_and_not_overwritten() -> None:
+    there = head_of(BODY, x_amz_checksum_sha256=sha256_of(BODY), etag='"theirs"')
 
-    requests, outcome = walk(transfer(), refused(412, "PreconditionFailed"), ok(BODY), head)
+    requests, outcome = walk(transfer(), refused(412, "PreconditionFailed"), there, head_of(BODY), ok(BODY))
 
-    assert isinstance(outcome, AlreadyThere)
-    assert [request.operation for request in requests] == ["CopyObject", "GetObject", "HeadObject"]
+    assert outcome == AlreadyThere(transfer(), "theirs")
+    assert operations(requests) == ["CopyObject", "HeadObject", "HeadObject", "GetObject"]
+
+
+def test_a_source_that_changed_is_told_from_a_replica_that_is_there() -> None:
+    gone, changed = refused(404), refused(412, "PreconditionFailed")
+
+    requests, outcome = walk(transfer(), refused(412, "PreconditionFailed"), gone, changed)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == failures.OBJECT_CHANGED
+    assert operations(requests) == ["CopyObject", "HeadObject", "GetObject"]
+
+
+def test_the_etag_that_the_copy_is_answered_with_is_told() -> None:
+    assert walk(transfer(), COPIED)[1] == Copied(transfer(), "x")
+    assert walk(transfer(), ok(b"<CopyObjectResult/>"))[1] == Copied(transfer(), "")
+
+
+def test_a_known_key_is_looked_at_before_it_is_copied() -> None:
+    known = transfer()._replace(compare_first=True)
+
+    requests, outcome = walk(known, refused(404), COPIED)
+
+    assert outcome == Copied(known, "x")
+    assert operations(requests) == ["HeadObject", "CopyObject"]
+
+
+def test_a_known_key_of_other_content_is_a_conflict_without_a_copy() -> None:
+    known = transfer()._replace(compare_first=True)
+
+    requests, outcome = walk(known, head_of(b"another size"))
+
+    assert isinstance(outcome, Conflict)
+    assert operations(requests) == ["HeadObject"]
+
+
+TWO_TAGS = b"<Tagging><TagSet><Tag><Key>aws:x</Key><Value>1</Value></Tag><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>"
+
+
+@pytest.mark.parametrize(("read", "written"), [(ok(TWO_TAGS), "team=a"), (DENIED, None)])
+def test_tags_that_aws_alone_may_write_are_left_behind_and_the_others_written(
+    read: Answer, written: str | None
+) -> None:
+    requests, outcome = walk(transfer(), refused(400, "InvalidTag"), read, COPIED, copy_terms=terms())
+
+    assert isinstance(outcome, Copied)
+    assert operations(requests) == ["CopyObject", "GetObjectTagging", "CopyObject"]
+    assert dict(requests[2].headers)["x-amz-tagging-directive"] == "REPLACE"
+    assert dict(requests[2].headers).get("x-amz-tagging") == written
+
+
+def test_tags_that_may_not_be_written_anew_either_are_left_behind() -> None:
+    requests, outcome = walk(transfer(), refused(400, "InvalidTag"), ok(TWO_TAGS), DENIED, COPIED)
+
+    assert isinstance(outcome, Copied)
+    assert "x-amz-tagging" not in dict(requests[3].headers)
 
 
 IN_PARTS = replace(terms(), largest_copy=8, copy_part_size=4)

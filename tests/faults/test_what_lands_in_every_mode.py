@@ -1,7 +1,9 @@
 """What lands is the user's choice and the source's, in each way of copying, as the server has stored it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from threading import Event
+from types import MappingProxyType
 
 import pytest
 from builders_copy import DESTINATION, SOURCE, B, Ends, terms
@@ -29,8 +31,10 @@ def way(request: pytest.FixtureRequest) -> Way:
     return WAYS[request.param]
 
 
-def landed(server: FaultyS3, way: Way, **chosen: object) -> StoredObject:
-    """The replica of an object with metadata, a tag and a storage class of its own."""
+def landed(
+    server: FaultyS3, way: Way, *, source_tags: Mapping[str, str] = MappingProxyType({"owner": "a"}), **chosen: object
+) -> StoredObject:
+    """The replica of an object with metadata, tags and a storage class of its own."""
     ends = Ends(server)
     server.storage.min_part_bytes = 1
     server.storage.buckets[SOURCE].shared_with = frozenset({B})
@@ -41,7 +45,7 @@ def landed(server: FaultyS3, way: Way, **chosen: object) -> StoredObject:
         copy_part_size=4,
         copies_tags=not destination.tags,
     )
-    transfer = ends.put("k", way.body, tags={"owner": "a"}, storage_class="GLACIER_IR", **DESCRIBED)
+    transfer = ends.put("k", way.body, tags=source_tags, storage_class="GLACIER_IR", **DESCRIBED)
     engine = Engine(
         {Side.SOURCE: ends.source, Side.DESTINATION: ends.destination, Side.COPY: ends.destination},
         begin=lambda item: way.begin(item, agreed),
@@ -101,3 +105,10 @@ def test_tags_that_may_not_be_read_stay_behind(faulty: FaultyS3, way: Way) -> No
     )
 
     assert landed(faulty, way).tags == {}
+
+
+@pytest.mark.parametrize("others", [{}, {"owner": "a"}])
+def test_tags_of_aws_itself_stay_behind_and_the_others_go_along(
+    faulty: FaultyS3, way: Way, others: dict[str, str]
+) -> None:
+    assert landed(faulty, way, source_tags={"aws:createdBy": "x"} | others).tags == others

@@ -1,7 +1,7 @@
 """Who may touch which bucket, and what every operation on objects shares."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -107,11 +107,18 @@ def hold_write_conditions(bucket: Bucket, request: Request) -> None:
 
 
 def check_write(request: Request) -> None:
-    """The bounds that S3 sets to a key and an ACL; buckets here have their ACLs turned off, as new ones have."""
+    """The bounds that S3 sets to a key, to tags and an ACL; buckets here have their ACLs turned off, as new ones have."""
+    _hold_tags(name for name, _ in parse_qsl(request.headers.get("x-amz-tagging", ""), keep_blank_values=True))
     if len(request.key.encode()) > _MAX_KEY_BYTES:
         raise S3Error(400, "KeyTooLongError", "Your key is too long", MaxSizeAllowed=str(_MAX_KEY_BYTES))
     if request.headers.get("x-amz-acl", _OWNER_ENFORCED_ACL) != _OWNER_ENFORCED_ACL:
         raise S3Error(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+
+
+def _hold_tags(tags: Iterable[str]) -> None:
+    """S3 takes no "system tags" from anybody (InvalidTag, "Error responses", S3 API Reference)."""
+    if any(name.lower().startswith("aws:") for name in tags):
+        raise S3Error(400, "InvalidTag", "System tags cannot be added/updated by requester")
 
 
 def template(request: Request, now: datetime) -> StoredObject:
@@ -145,6 +152,7 @@ def copied_template(source: StoredObject, request: Request, now: datetime) -> St
             system={**given.system, **kept},
         )
     if request.headers.get("x-amz-tagging-directive", "COPY") == "COPY":
+        _hold_tags(source.tags)
         given = replace(given, tags=source.tags)
     return given
 
