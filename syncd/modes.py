@@ -3,9 +3,11 @@
 A server-side copy costs no bytes here but has one principal for both ends, which most installations grant to nobody.
 `auto` tries it with the first object there is, keeps the verdict in the ledger, and streams where it was refused.
 
-A refusal is also what an object gets that is gone, or that a key of its own protects. So it is no verdict before
-streaming has copied what was refused. And what copies may also overwrite: many servers know no If-None-Match on
-CopyObject, and S3 itself only does since October 2025. So the first copy is made twice, and the second must be refused.
+A refusal is also what an object gets that is gone, or that a key of its own protects. And what copies may also
+overwrite: many servers know no If-None-Match on CopyObject, and S3 itself only does since October 2025. So that first
+object is streamed, under a condition that is held everywhere. What was there before tells nothing of the way. What is
+there now is ours and the same as the source, and a CopyObject onto it must be refused: it can do no harm where it is
+not. Right before, the replica is looked at, so that it is never another writer's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +18,13 @@ from typing import NamedTuple, Protocol
 
 from syncd import events, failures
 from syncd.errors import JobFailed
-from syncd.model import Copied, Failed, Mode, Outcome, Transfer
+from syncd.model import AlreadyThere, Copied, Failed, Mode, Outcome, Transfer
 from syncd.ports import Copier
+from syncd.terms import LARGEST_COPY_BYTES
 
 REFUSALS_TOLERATED = 32
 OBJECTS_TRIED = 3
-"""With so many objects that no way copies, `auto` finds nothing out; the next run tries again."""
+"""If so many objects tell nothing of the ways, since they fail or were there before, `auto` tries again in the next run."""
 # What says that a server-side copy cannot be had, rather than that something is wrong with the object.
 _REFUSALS = frozenset(
     {
@@ -135,58 +138,63 @@ class ModalCopier:
         return next((way for way in self.ways if verdict is not None and way.name == verdict[0]), None)
 
     def _try(self, transfers: Iterator[Transfer | None], stop: Event) -> tuple[Way | None, Outcome | None]:
-        """Copy the next object there is in the first way that is not refused.
+        """Stream the next object there is, and then try the other ways on its replica, the cheapest first.
 
-        Returns the way to go on with, None where this object has told nothing of it, and what came of the object, None
-        where there was none.
+        Returns the way to go on with, None if this object has told nothing of it, and what came of the object, None if
+        there was none.
         """
-        taken: list[Transfer] = []
-
-        def only_one() -> Iterator[Transfer | None]:
-            for transfer in transfers:
-                if transfer is not None:
-                    taken.append(transfer)
-                yield transfer
-                if taken:
-                    return
-
+        stream = self.ways[-1]
+        outcome = next(self.copier(stream).copy_all(_one_of(transfers), stop), None)
+        # A larger object is copied in parts, and the end of an upload is held to its condition everywhere.
+        if not isinstance(outcome, Copied) or outcome.transfer.object.size_bytes > LARGEST_COPY_BYTES:
+            return None, outcome
         why: list[str] = []
-        outcome: Outcome | None = None
-        for way in self.ways:
+        for way in self.ways[:-1]:
             try:
                 copier = self.copier(way)
             except JobFailed as refused:
                 # The session that writes is another than the one that reads, and may be refused by itself.
                 why.append(refused.detail)
                 continue
-            outcome = next(copier.copy_all(iter(taken) if taken else only_one(), stop), None)
-            if outcome is None or taken[0].compare_first:
-                # What is to be compared is read, whatever the way.
-                break
-            if not isinstance(outcome, Failed):
-                return self._found(way, outcome, why, stop), outcome
-            if outcome.reason not in _REFUSALS:
+            again = self._copied_again(copier, outcome, stop)
+            if isinstance(again, Copied):
+                self._decide(stream, f"CopyObject by the {way.signer} overwrites: the server ignores If-None-Match")
+                return stream, again
+            if isinstance(again, AlreadyThere):
+                self._decide(way, f"CopyObject by the {way.signer} works")
                 return way, outcome
-            why.append(outcome.detail)
-        return None, outcome
+            if not isinstance(again, Failed) or again.reason not in _REFUSALS:
+                return None, outcome
+            why.append(again.detail)
+        self._decide(stream, "; ".join(why))
+        return stream, outcome
 
-    def _found(self, way: Way, outcome: Outcome, why: Sequence[str], stop: Event) -> Way | None:
-        """The verdict, where a way has copied the first object."""
-        if way == self.ways[-1]:
-            self._decide(way, "; ".join(why))
-            return way
-        again: Outcome | None = outcome
-        if isinstance(outcome, Copied):
-            again = next(self.copier(way).copy_all(iter([outcome.transfer]), stop), None)
-        if isinstance(again, Copied):
-            self._decide(STREAM, f"CopyObject by the {way.signer} overwrites: the server ignores If-None-Match")
-            return STREAM
-        if again is None or isinstance(again, Failed):
+    def _copied_again(self, copier: Copier, copied: Copied, stop: Event) -> Outcome | None:
+        """Copy onto a replica of our own; None if that could not be tried, or the replica is not ours any more."""
+        transfer = copied.transfer
+        looked = next(
+            self.copier(self.ways[-1]).copy_all(iter([transfer._replace(compare_first=True)]), stop),
+            None,
+        )
+        if not isinstance(looked, AlreadyThere) or not _is_one_etag(looked.replica_etag, copied.replica_etag):
             return None
-        self._decide(way, f"CopyObject by the {way.signer} works")
-        return way
+        again = next(copier.copy_all(iter([transfer._replace(compare_first=False)]), stop), None)
+        return again._replace(transfer=transfer) if again is not None else None
 
     def _decide(self, way: Way, why: str) -> None:
         self.chosen = way.mode.value
         self.ledger.set_mode_verdict(way.name, why)
         self.tell(events.MODE_CHOSEN, mode=way.mode.value, signer=way.signer or None, why=why)
+
+
+def _one_of(transfers: Iterator[Transfer | None]) -> Iterator[Transfer | None]:
+    """Give the next transfer, and what comes before it."""
+    for transfer in transfers:
+        yield transfer
+        if transfer is not None:
+            return
+
+
+def _is_one_etag(one: str, other: str) -> bool:
+    """Tell whether two answers have the same ETag, as far as they have any."""
+    return one == other or not (one and other)
