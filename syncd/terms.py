@@ -82,7 +82,7 @@ class CopyFailed(Exception):
 
 
 def failed_of(transfer: Transfer, failed: CopyFailed) -> Failed:
-    """The outcome of a copy that failed so."""
+    """Make the outcome of a copy that failed so."""
     if failed.reason == failures.OBJECT_GONE and _NOT_UTF8 in transfer.object.key:
         detail = f"{failed.detail}; the key was listed with bytes that are no UTF-8, each shown as {_NOT_UTF8}"
         return Failed(transfer, failures.KEY_NOT_UTF8, detail)

@@ -228,6 +228,20 @@ def test_auto_finds_out_whether_a_server_would_overwrite(server: Server) -> None
     assert found.kept == VERDICTS[server.place.server]
 
 
+def test_auto_overwrites_nothing_while_it_finds_out(server: Server) -> None:
+    for number in range(3):
+        server.place.put(f"logs/{number}", b"body")
+    server.place.put("replica/logs/0", b"beef")
+    found = MemoryVerdict()
+    copier = ModalCopier([Way(Mode.SERVER_SIDE, "consumer"), STREAM], server.copier, found, lambda *_, **__: None)
+
+    outcomes = words(copier.copy_all(iter(server.transfers()), Event()))
+
+    assert outcomes == {"logs/0": "Conflict", "logs/1": "Copied", "logs/2": "Copied"}
+    assert server.replica("logs/0") == b"beef"
+    assert found.kept == VERDICTS[server.place.server]
+
+
 # MiniStack alone has policies of its users, and its denials name the action as AWS's do within an account.
 GRANTS = {
     "s3:GetObject": ("arn:aws:s3:::{}/*", "refused at the destination: s3:PutObject"),
