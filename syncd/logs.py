@@ -47,6 +47,7 @@ _SEVERITY = {
     events.CLOCK_JUMPED: "warning",
     events.DAEMON_ABANDONED: "warning",
     events.HTTP_UNAVAILABLE: "error",
+    events.HTTP_CRASHED: "error",
     events.HEARTBEAT_FAILED: "warning",
     events.LEDGER_UNREADABLE: "error",
     events.WATCHDOG_WITHHELD: "error",

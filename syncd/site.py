@@ -9,13 +9,15 @@ from syncd.board import Board
 from syncd.config import Job
 from syncd.errors import LedgerError
 from syncd.escaping import safe_line
+from syncd.http_message import Reply
 from syncd.jobpage import job_page
 from syncd.ledger import LedgerFile
 from syncd.metrics import CONTENT_TYPE, Metrics
 from syncd.page import overview
 from syncd.standing import objective_document
-from syncd.webserver import Reply
 
+RESERVED = ("/healthz", "/readyz")
+"""What probes ask for: answered while everything else is slow."""
 _JOBS_SHOWN = 100
 _JOB = "/jobs/"
 
