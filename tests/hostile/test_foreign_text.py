@@ -23,7 +23,7 @@ from rich.console import Console, RenderableType
 from stage import Stage
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
-from syncd import check_screen, granting, logs, screen
+from syncd import check_screen, granting, logs, policies_terraform, screen
 from syncd.checks import Check, JobChecks
 from syncd.checks import Status as CheckStatus
 from syncd.config import Log
@@ -268,6 +268,12 @@ def test_a_principal_that_sts_made_up_is_in_no_policy(text: str) -> None:
     arn = f"arn:aws:iam::222222222222:user/syncd{text}"
 
     assert granting.principal_problem(job(), arn) is not None
+
+
+def test_terraform_is_ascii() -> None:
+    written = policies_terraform._hcl("a\u202eb\x7f\U0001f480\n${x}", 0)
+
+    assert written == '"a\\u202eb\\u007f\\U0001f480\\n$${x}"'
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from service import Service
 from waiting import wait_until
 
-from syncd import http_connections
+from syncd import http_connections, readers
 from syncd.http_connections import MOST_CONNECTIONS, MOST_SLOW_READERS
 from syncd.http_message import LONGEST_HEAD_BYTES, MOST_HEADERS, RefusedRequestError, Reply, head_of, parse
 from syncd.webserver import PAGES_AT_A_TIME, PAGES_WAITING, WebServer
@@ -261,6 +261,17 @@ def test_a_host_is_an_address_localhost_or_named_in_the_configuration(
     host: str, expected: int, server: WebServer
 ) -> None:
     assert status_of(server.address, f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) == expected
+
+
+def test_host_names_of_the_configuration_are_compared_in_lower_case_and_without_the_last_dot() -> None:
+    assert readers.hosts(["Status.Example.com.", "syncd"]) == ("status.example.com", "syncd")
+    assert readers.hosts([]) == ()
+
+
+@pytest.mark.parametrize("host", ["", "http://a", "a:9464", "*.example.com", "a b", "a..b", "-a", "a" * 254, 1])
+def test_what_is_no_host_name_is_refused_in_the_configuration(host: object) -> None:
+    with pytest.raises(ValueError, match=r"host name|no text"):
+        readers.hosts([host])
 
 
 def test_a_refusal_repeats_nothing_of_what_was_asked(server: WebServer) -> None:
