@@ -16,6 +16,7 @@ from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job
 from syncd.errors import ConfigError, LedgerError, SyncdError
+from syncd.escaping import key_of, safe_key, safe_line
 from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.model import Window
@@ -44,14 +45,15 @@ RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R",
 
 def main() -> None:
     """The entry point: turns what may go wrong into words and an exit code."""
+    logs.write_safely()
     try:
         app()
     except ConfigError as error:
         for problem in error.problems:
-            sys.stderr.write(f"{problem}\n")
+            sys.stderr.write(f"{safe_line(str(problem))}\n")
         sys.exit(USAGE)
     except SyncdError as error:
-        sys.stderr.write(f"syncd: {error}\n")
+        sys.stderr.write(f"syncd: {safe_line(str(error))}\n")
         sys.exit(1)
 
 
@@ -136,7 +138,14 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Objects that are known 
 app.add_typer(ledger_app, name="ledger")
 ledger_app.add_typer(quarantine_app, name="quarantine")
 JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The object's key in the source.")]
+KeyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for a character that"
+        " cannot be seen, and two backslashes for one.",
+    ),
+]
 
 
 @ledger_app.command("rebuild")
@@ -204,12 +213,12 @@ def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
         if as_json:
             sys.stdout.write(f'{before}"error": {json.dumps(upkeep.ledger_error(error))}}}\n')
         else:
-            sys.stderr.write(f"syncd: {error}; {error.remedy}\n")
+            sys.stderr.write(f"syncd: {safe_line(str(error))}; {error.remedy}\n")
         sys.exit(FAILED)
 
 
 def _deal_with(
-    key: str,
+    word: str,
     do: Callable[[Sequence[Job], LedgerFile, str], dict[str, Any]],
     configuration: Configuration,
     names: list[str] | None,
@@ -217,11 +226,15 @@ def _deal_with(
     *,
     as_json: bool,
 ) -> NoReturn:
+    try:
+        key = key_of(word)
+    except ValueError as error:
+        raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
     chosen = session.chosen(configuration, names)
     with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
-    words = f"{document['key']} {done} {jobs}" if jobs else document["error"]["detail"]
+    words = f"{safe_key(key)} {done} {jobs}" if jobs else document["error"]["detail"]
     _print(document, words, as_json=as_json)
     sys.exit(DONE if jobs else FAILED)
 

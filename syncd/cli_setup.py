@@ -21,6 +21,7 @@ from syncd import (
     session,
 )
 from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, job_names, load
+from syncd.escaping import safe_indented
 from syncd.installation import Installation
 from syncd.report import FAILED, USAGE
 
@@ -162,7 +163,7 @@ def show_check(jobs: JobsArgument = None, *, config: ConfigOption = None, as_jso
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
     found = check.check_jobs(configuration, session.chosen(configuration, jobs), installation)
     if as_json:
-        sys.stdout.write(json.dumps(checks.checks_document(found), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(checks.checks_document(found)) + "\n")
     else:
         check_screen.show_checks(found)
     sys.exit(checks.exit_code(found))
@@ -199,7 +200,7 @@ def show_policies(
     found = [item for item in policies.documents(chosen, who) if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
     made = policy_files.files(chosen, found, who, style)
     if output is not None:
         granting.write(made, output, _say)
@@ -210,5 +211,5 @@ def show_policies(
 def _say(sentence: str) -> None:
     """For people, beside the document on stdout and in its order."""
     sys.stdout.flush()
-    sys.stderr.write(sentence + "\n")
+    sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()

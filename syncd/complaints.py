@@ -26,6 +26,7 @@ _DAMPED = frozenset(
         events.LEDGER_UNREADABLE,
         events.JOB_PAUSED,
         events.HTTP_UNAVAILABLE,
+        events.HTTP_CRASHED,
         events.HEARTBEAT_FAILED,
         events.WATCHDOG_WITHHELD,
     }

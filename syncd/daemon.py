@@ -24,7 +24,7 @@ from syncd.reload import Watch, difference, reread
 from syncd.report import DONE, STATE_UNWRITABLE
 from syncd.roster import Roster
 from syncd.schedule import Schedule
-from syncd.site import Site
+from syncd.site import RESERVED, Site
 from syncd.ticker import Parts, Ticker
 from syncd.vigil import Vigil
 from syncd.webserver import WebServer
@@ -197,12 +197,17 @@ class Daemon:
         if http.address is None:
             return
         try:
-            self._server = WebServer(http.address, self._site.answer)
+            self._server = WebServer(
+                http.address, self._site.answer, hosts=http.hosts, reserved=RESERVED, on_defect=self._page_crashed
+            )
         except OSError as error:
             self._tell(events.HTTP_UNAVAILABLE, listen=http.listen, reason=error.strerror or type(error).__name__)
         else:
             self._parts.complaints.settle(events.HTTP_UNAVAILABLE)
             self._tell(events.HTTP_LISTENING, address=self._server.address)
+
+    def _page_crashed(self, path: str, error: Exception) -> None:
+        self._tell(events.HTTP_CRASHED, path=path, reason=type(error).__name__, detail=str(error), exc_info=error)
 
     def _reload(self) -> None:
         """Read the files again. A broken edit is refused, and what was read before stays."""

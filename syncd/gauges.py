@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from syncd.config import Engine, JobEngine
+from syncd.escaping import safe_line
 from syncd.standing import Standing, is_fresh
 
 
@@ -63,7 +64,7 @@ class Gauges:
         )
         for standing in self.standings:
             for kind, instant in standing.kinds.items():
-                family.add_metric([standing.job, kind], instant)
+                family.add_metric([standing.job, safe_line(kind, _LONGEST_KIND)], instant)
         return family
 
     def _held(self) -> Metric:
@@ -77,6 +78,8 @@ class Gauges:
                 family.add_metric([standing.job, reason], count)
         return family
 
+
+_LONGEST_KIND = 64
 
 _LIMITS = (
     ("in_flight", "objects_in_flight", "objects being copied at once"),

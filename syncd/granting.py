@@ -10,9 +10,10 @@ from syncd.errors import JobFailed
 from syncd.identity import Identities
 from syncd.policy_files import PolicyFile
 
-_PRINCIPAL = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/.+")
-
-
+# Names and paths have these characters ("IAM identifiers"): STS is asked for the ARN, and may be anybody's server.
+_PRINCIPAL = re.compile(
+    r"arn:[a-z0-9-]{1,30}:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/[A-Za-z0-9_+=,.@/-]{1,700}", re.ASCII
+)
 _WHOLE_ACCOUNT = "account"
 
 

@@ -121,7 +121,7 @@ class RolePrincipal:
         self._count("AssumeRole")
         consumer = self._consumer.refresh()
         call = f"AssumeRole by {self._consumer.name} of {role.arn}"
-        with refusals.told(call, denied=_assume_remedy(role), hidden=role.external_id):
+        with refusals.told(call, denied=_assume_remedy(role), hidden=(role.external_id, consumer.session_token)):
             answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
         return Credentials(
             answer["AccessKeyId"],
@@ -211,7 +211,8 @@ class Identities:
             return None
         count("GetCallerIdentity")
         try:
-            with refusals.told(f"GetCallerIdentity by {_named(job.consumer)}", denied=_IDENTITY_REMEDY):
+            call, hidden = f"GetCallerIdentity by {_named(job.consumer)}", (credentials.session_token,)
+            with refusals.told(call, denied=_IDENTITY_REMEDY, hidden=hidden):
                 answer = self.sts(job, credentials).get_caller_identity()
         except JobFailed as error:
             # S3-compatible servers may assume roles without saying who asks.
@@ -223,7 +224,9 @@ class Identities:
                 raise
             self._callers[credentials] = None
             return None
-        self._callers[credentials] = Caller(answer["Arn"], answer["Account"])
+        self._callers[credentials] = Caller(
+            refusals.without(answer["Arn"], hidden), refusals.without(answer["Account"], hidden)
+        )
         return self._callers[credentials]
 
 

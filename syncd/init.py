@@ -16,6 +16,7 @@ from syncd.config import Consumer, Job, completed
 from syncd.configfile import DEFAULT_PATH, find, load
 from syncd.diagnosis import examine
 from syncd.errors import ConfigError
+from syncd.escaping import visible
 from syncd.identity import Identities
 from syncd.init_text import job_text, top_text
 from syncd.rules import JOB_RULES
@@ -225,7 +226,7 @@ def written_text(written: Written) -> str:
     lines += [f"kept  {path}, which was there already" for path in written.kept]
     width = max(len(why) for why, _ in written.next)
     lines += ["", "Next:", *(f"  {why:<{width}}    {command}" for why, command in written.next)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def job_table(answers: Answers) -> dict[str, Any]:

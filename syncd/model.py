@@ -281,7 +281,7 @@ class Replica:
         """From where to where."""
         endpoint = f" at {self.destination_endpoint}" if self.destination_endpoint else ""
         source = f"s3://{self.source_bucket}/{self.source_prefix}"
-        return f"{source} → s3://{self.destination_bucket}/{self.destination_prefix}{endpoint}"
+        return f"{source} to s3://{self.destination_bucket}/{self.destination_prefix}{endpoint}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

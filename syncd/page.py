@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from syncd import __version__, failures
 from syncd.board import Board
+from syncd.escaping import safe_key, safe_line
 from syncd.freshness import span, within_words
 from syncd.markup import Markup, element, join
 from syncd.pagestyle import STYLE
@@ -113,7 +114,7 @@ def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
     if error is not None:
         items.append(element("li", _sentence(failure_words(error)), _remedy(error.remedy)))
     if oldest is not None:
-        key = element("span", oldest.object.key, class_="key")
+        key = element("span", safe_key(oldest.object.key), class_="key")
         remedy = failures.remedy_of(oldest.reason)
         items.append(element("li", missing_words(standing), key, f": {answer_words(oldest)}", _remedy(remedy)))
     return element("ul", *items, class_="why") if items else None
@@ -124,7 +125,7 @@ def _sentence(words: str) -> str:
 
 
 def _remedy(remedy: str) -> Markup:
-    return element("div", element("b", "What to do: "), remedy, class_="remedy")
+    return element("div", element("b", "What to do: "), safe_line(remedy), class_="remedy")
 
 
 def _state(standing: Standing, now: float) -> tuple[str, str]:

@@ -20,6 +20,9 @@ class StartPoint(StrEnum):
     BEGINNING = "beginning"
 
 
+_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
+
 StartValue = StartPoint | timedelta | date
 
 
@@ -277,6 +280,18 @@ def listen(value: object) -> str:
     if address:
         split_address(address)
     return address
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """A list of host names, which may be empty, as clients write them in `Host`: in lower case."""
+    return () if value in ([], ()) else texts(_host, "host names")(value)
+
+
+def _host(value: str) -> str:
+    host = value.lower().removesuffix(".")
+    if len(host) > 253 or not _HOST.fullmatch(host):
+        raise RefusedError(f'{shown(value)} is no host name: without scheme and port, such as "syncd.example.com"')
+    return host
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from syncd.cloudtrail import held_in_scope
 from syncd.config import Configuration, Job
 from syncd.errors import LedgerError, LedgerFull
+from syncd.escaping import safe_line
 from syncd.ledger import LedgerFile, Reader, RecordedTick
 from syncd.model import Quarantined, ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
@@ -142,7 +143,7 @@ def _complaints(standing: Standing, now: float) -> list[str]:
 
 
 def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:
-    return [f"{consequence}: {error['reason']}: {error['detail']}", f"what to do: {error['remedy']}"]
+    return [f"{consequence}: {error['reason']}: {safe_line(error['detail'])}", f"what to do: {error['remedy']}"]
 
 
 def _age(instant: float, now: float) -> float:

@@ -37,6 +37,10 @@ class Http(Table):
         default=False, description="must be true for listen to be an address that other machines reach"
     )
 
+    hosts: fields.Hosts = Field(
+        (), description="names by which clients ask, beside addresses and localhost; any other Host is refused"
+    )
+
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port to listen on; None when turned off."""

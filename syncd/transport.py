@@ -107,6 +107,8 @@ class Transport:
         allowed_seconds = self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
         # A range is read into a buffer of its size; for a request of no particular type it grows by copying.
         is_part = request.expected_bytes >= _PART_BYTES and any(name == "range" for name, _ in request.headers)
+        if credentials.session_token:
+            on_answer = _without_token(on_answer, credentials.session_token)
         flight = _Flight(self._flights, request.operation, on_answer, allowed_seconds)
         flight.depart(
             self._client(address).make_request(
@@ -165,6 +167,18 @@ class Transport:
                     self._signing.clear()
                 self._signing[credentials, region] = config
         return config
+
+
+def _without_token(on_answer: Callable[[Answer], None], token: str) -> Callable[[Answer], None]:
+    """A server may say back the session token that it was sent, and what it says is logged."""
+
+    def hear(answer: Answer) -> None:
+        if token in answer.message or token in answer.code:
+            code, message = (text.replace(token, "(not shown)") for text in (answer.code, answer.message))
+            answer = answer._replace(code=code, message=message)
+        on_answer(answer)
+
+    return hear
 
 
 class _Flight:
