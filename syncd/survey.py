@@ -111,7 +111,7 @@ def _fix_start(found: Survey, task: Task, ports: Ports, began_at: float) -> None
         told = _oldest_replica(found, task, ports)
     elif task.window is None and task.start(began_at + 1) != found.start:
         # A start that is reckoned from now would leave out what came since the last copy, if the whole state was lost.
-        told = _newest_copy(found, task, ports, began_at)
+        told = _newest_replica(found, task, ports, began_at)
     found.start = found.start if told is None else min(found.start, told)
     # A catch-up before the first tick fixes it too, or its replicas would pass for those of a state that was lost.
     if task.window is None or _is_bare(task, ports):
@@ -127,19 +127,21 @@ def _oldest_replica(found: Survey, task: Task, ports: Ports) -> float | None:
     return min(stamps, default=None)
 
 
-def _newest_copy(found: Survey, task: Task, ports: Ports, began_at: float) -> float | None:
-    """Return when the newest replica was written that a first listing would come by. Returns None if there is none."""
-    newest: float | None = None
-    ranges = [
-        sides.at_destination(item.range, task.destination_prefix)
+def _newest_replica(found: Survey, task: Task, ports: Ports, began_at: float) -> float | None:
+    """Return the newest stamp of a replica that a first listing would come by. Returns None if there is none."""
+    ranges = {
+        sides.at_destination(item.range, task.destination_prefix): visit.state.shard
         for visit in found.visits.values()
-        for item in tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start)
         if not visit.state.listed_at
+        for item in tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start)
+    }
+    stamps = [
+        task.layout.stamp(ranges[page.range], item)
+        for page in ports.destination.pages(ranges)
+        if page is not None
+        for item in sides.replicas_of(page, task.destination_prefix)
     ]
-    for page in ports.destination.pages(ranges):
-        for item in page.objects if page is not None else ():
-            newest = max(newest or 0.0, item.last_modified)
-    return newest
+    return max(stamps, default=None)
 
 
 def _is_bare(task: Task, ports: Ports) -> bool:
