@@ -317,6 +317,7 @@ def report_from_json(text: str) -> TickReport:
     values = json.loads(text)
     known = {field.name: values[field.name] for field in fields(TickReport) if field.name in values}
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
+    known["uncovered"] = tuple(known.get("uncovered", ()))
     known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
     known["error"] = JobError(**known["error"]) if known["error"] else None
     return TickReport(**known)
