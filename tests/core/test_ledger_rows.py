@@ -314,11 +314,10 @@ def test_the_digest_of_a_day_is_the_sum_of_those_of_its_objects() -> None:
 
 
 @pytest.mark.parametrize(
-    ("odd", "exact"), [(SealedObject("b", None, 20, "y"), (False, True)), (SealedObject("b", "2", 20, ""), (True, False))]
+    ("odd", "exact"),
+    [(SealedObject("b", None, 20, "y"), (False, True)), (SealedObject("b", "2", 20, ""), (True, False))],
 )
-def test_a_day_with_an_unknown_etag_of_one_side_is_not_exact_there(
-    odd: SealedObject, exact: tuple[bool, bool]
-) -> None:
+def test_a_day_with_an_unknown_etag_of_one_side_is_not_exact_there(odd: SealedObject, exact: tuple[bool, bool]) -> None:
     folded = fold_day([SealedObject("a", "1", 10, "x"), odd])
 
     assert (folded.exact, folded.replica_exact) == exact
@@ -390,7 +389,9 @@ def test_folders_are_kept_up_to_a_number_and_a_size() -> None:
     assert children_to_json(["a" * 1000] * 2000) is None
 
 
-@given(st.text("0123456789/:x", max_size=12), st.dates(date(1999, 12, 31), date(2030, 1, 1)), st.sampled_from(["", "x"]))
+@given(
+    st.text("0123456789/:x", max_size=12), st.dates(date(1999, 12, 31), date(2030, 1, 1)), st.sampled_from(["", "x"])
+)
 @example("2026/11/24/", date(2026, 11, 24), "x")
 @example("2026/1", date(2026, 11, 24), "x")
 def test_no_tail_of_a_day_whose_key_follows_a_position_is_smaller_than_its_bound(
