@@ -161,6 +161,8 @@ class Ledger(LedgerView):
                 )
             if accepted:
                 self._put_accepted(replica_id, self._decided())
+            if self._count_damaged("quarantine"):
+                raise LedgerCorrupt(f"{self._path}: entries of the quarantine are damaged, and cannot be removed")
         told = []
         if held:
             told.append(
