@@ -1,7 +1,6 @@
 """The file of decisions: appended to, never relied on for a line that is not whole."""
 
 import json
-import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -199,7 +198,7 @@ def test_a_start_that_stays_what_it_is_is_not_written_again(file: LedgerFile, pa
 def test_a_start_of_which_the_decisions_know_nothing_is_written_there_once(file: LedgerFile, path: Path) -> None:
     with file.open(replica(), "b") as ledger:
         ledger.set_start(1000.0)
-    os.unlink(path)
+    path.unlink()
 
     for _ in range(3):
         file.open(replica(), "b").close()

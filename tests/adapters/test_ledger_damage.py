@@ -86,7 +86,7 @@ def truth_of(path: Path) -> Remembered:
     assert truth.states == STATES
     assert truth.looked == LOOKED
     assert truth.held.keys() == set(HELD)
-    assert truth.accepted == {name: (MD5, "STANDARD") for name in ACCEPTED}
+    assert truth.accepted == dict.fromkeys(ACCEPTED, (MD5, "STANDARD"))
     assert truth.days == {(of.prefix, day): _fold(of.prefix, day) for of in SHARDS for day in DAYS[:5]}
     return truth
 
@@ -103,7 +103,7 @@ def _fold(prefix: str, day: str) -> object:
 def is_true(said: Remembered, truth: Remembered) -> bool:
     """Whether all that is said is so; much of it may have been forgotten."""
     earlier = {name: Known(*KNOWN[name]) for name in KEYS}
-    held_earlier = {name: ("access_denied", 1) for name in ACCEPTED}
+    held_earlier = dict.fromkeys(ACCEPTED, ("access_denied", 1))
     return (
         said.start in (None, truth.start)
         and said.known.items() <= earlier.items()
@@ -433,7 +433,7 @@ def test_a_damaged_acceptance_is_taken_from_the_decisions(file: LedgerFile) -> N
 
         assert before == set(ACCEPTED[1:])
         assert told == "damaged acceptances were taken from decisions.jsonl again: 1"
-        assert ledger.accepted() == {name: (MD5, "STANDARD") for name in ACCEPTED}
+        assert ledger.accepted() == dict.fromkeys(ACCEPTED, (MD5, "STANDARD"))
         assert ledger.shards() == STATES
 
 
