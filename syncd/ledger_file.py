@@ -20,6 +20,7 @@ from syncd.errors import LedgerCorrupt, LedgerError
 from syncd.flock import create_private, create_private_directory, lock_now, lock_patiently, open_private
 from syncd.ledger_schema import (
     ENDINGS,
+    Entries,
     NotReady,
     Schema,
     check_pages,
@@ -28,7 +29,8 @@ from syncd.ledger_schema import (
     connect_to_nothing,
     make_ready,
     require_version,
-    salvage,
+    salvageable,
+    take_over,
     translated,
 )
 
@@ -173,13 +175,27 @@ class StateFile:
         for ending in ENDINGS:
             _sibling(fresh, ending).unlink(missing_ok=True)
         os.close(create_private(fresh))
-        with translated(self.path), closing(connect(fresh, mode="rw")) as connection:
+        with self._removed_on_error(fresh), translated(self.path), closing(connect(fresh, mode="rw")) as connection:
             make_ready(connection, fresh, self._schema)
-            self.salvaged = 0
-            with suppress(sqlite3.Error), closing(connect_readonly(self.path)) as damaged:
-                self.salvaged = salvage(damaged, connection)
+            self.salvaged = take_over(connection, self._salvageable())
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return fresh
+
+    @contextmanager
+    def _removed_on_error(self, fresh: Path) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            for ending in ENDINGS:
+                _sibling(fresh, ending).unlink(missing_ok=True)
+            raise
+
+    def _salvageable(self) -> Entries:
+        try:
+            with closing(connect_readonly(self.path)) as damaged:
+                return salvageable(damaged)
+        except (sqlite3.Error, UnicodeDecodeError):
+            return []
 
     def _prune(self) -> None:
         """Keep the newest damaged files alone: each may be as large as the state."""
