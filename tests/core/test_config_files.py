@@ -105,7 +105,7 @@ def test_a_job_file_that_leads_nowhere_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "jobs.d/b.toml").symlink_to("gone.toml")
 
     with pytest.raises(ConfigError, match=r"b\.toml: there is no such file"):
-        load(path, {})
+        load(path, {}, strict=True)
 
 
 def test_a_file_in_another_encoding_is_a_problem(tmp_path: Path) -> None:
@@ -207,16 +207,16 @@ def test_the_state_directory_is_expanded(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, {"jobs.d/b.toml": job_text("b", consumer='credentials_file = "${GONE}/b"')})
+    path = write(tmp_path, {"jobs.d/b.toml": job_text("b", consumer='credentials_file = "${SYNCD_GONE}/b"')})
 
-    with pytest.raises(ConfigError, match=r"\$\{GONE\}, which is not set") as caught:
+    with pytest.raises(ConfigError, match=r"\$\{SYNCD_GONE\}, which is not set") as caught:
         load(path, {})
 
     assert [each.key for each in caught.value.problems] == ["consumer.credentials_file"]
 
 
 def test_an_unset_variable_in_the_defaults_is_reported_there_alone(tmp_path: Path) -> None:
-    defaults = '[defaults.consumer]\ncredentials_file = "${GONE}/b"'
+    defaults = '[defaults.consumer]\ncredentials_file = "${SYNCD_GONE}/b"'
     path = write(tmp_path, {"syncd.toml": defaults, "jobs.d/a.toml": job_text("a"), "jobs.d/b.toml": job_text("b")})
 
     with pytest.raises(ConfigError) as caught:
