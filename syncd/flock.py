@@ -61,23 +61,36 @@ def create_private_directory(path: Path) -> None:
         LedgerExposed: others can replace what is in it.
         OSError: it cannot be made.
     """
-    _make_directory(path)
+    if not path.is_dir():
+        require_private(path)
+        _make_directory(path)
     require_private(path)
 
 
 def require_private(folder: Path) -> None:
-    """Refuse a folder in which others can put a file or a link in the place of ours, or do so with the folder itself.
+    """Refuse a folder that is exposed.
 
     Raises:
-        LedgerExposed: it, or a folder above it, belongs to somebody else, or others can write to it. A folder above it
-            may be open to all if it is sticky and root's, as /tmp is: there everybody moves only what is their own.
+        LedgerExposed: see `exposure`.
         OSError: it cannot be looked at.
     """
+    why = exposure(folder)
+    if why is not None:
+        raise LedgerExposed(why)
+
+
+def exposure(folder: Path) -> str | None:
+    """Tell why others can put a file or a link in the place of ours in a folder, or of the folder itself; else None.
+
+    It, or a folder above it, belongs to somebody else, or others can write to it. A folder above it may be open to all if
+    it is sticky and root's, as /tmp is: there everybody moves only what is their own. One that is missing is judged by
+    those above it. OSError if it cannot be looked at.
+    """
     folder = folder.absolute()
-    real = Path(os.path.realpath(folder))
-    _require_safe(folder, folder.stat(), is_above=False)
-    for above in dict.fromkeys((*folder.parents, *real.parents)):
-        _require_safe(above, above.stat(), is_above=True)
+    chain = dict.fromkeys((folder, *folder.parents, *Path(os.path.realpath(folder)).parents))
+    there = [each for each in chain if each.exists()]
+    found = (_unsafe(each, each.stat(), is_above=each != folder) for each in there)
+    return next((why for why in found if why is not None), None)
 
 
 def require_plain(path: Path) -> None:
@@ -132,15 +145,15 @@ def _require_regular(path: Path, status: os.stat_result) -> None:
         raise LedgerExposed(f"{path}: the file has {status.st_nlink} names (hard links)")
 
 
-def _require_safe(folder: Path, status: os.stat_result, *, is_above: bool) -> None:
+def _unsafe(folder: Path, status: os.stat_result, *, is_above: bool) -> str | None:
     if status.st_uid not in (_ROOT, os.geteuid()) and not (is_above and _is_unmapped(status.st_uid)):
-        user = _user(status.st_uid)
-        raise LedgerExposed(f"{folder}: it belongs to {user}, and this process is {_user(os.geteuid())}")
+        return f"{folder}: it belongs to {_user(status.st_uid)}, and this process is {_user(os.geteuid())}"
     if is_above and status.st_mode & stat.S_ISVTX:
-        return
+        return None
     for_group = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
     if status.st_mode & stat.S_IWOTH or for_group:
-        raise LedgerExposed(f"{folder}: others can write to it (mode {stat.S_IMODE(status.st_mode):04o})")
+        return f"{folder}: others can write to it (mode {stat.S_IMODE(status.st_mode):04o})"
+    return None
 
 
 def _is_own_group(gid: int) -> bool:

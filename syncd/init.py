@@ -16,6 +16,7 @@ from syncd.config import Consumer, Job, completed
 from syncd.configfile import DEFAULT_PATH, find, load
 from syncd.diagnosis import examine
 from syncd.errors import ConfigError
+from syncd.flock import exposure
 from syncd.identity import Identities
 from syncd.init_text import job_text, top_text
 from syncd.rules import JOB_RULES
@@ -163,6 +164,9 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
     job = top.parent / "jobs.d" / f"{raw['name']}.toml"
     if job.exists():
         raise Refused([f"--name: {job} is there already, and is left as it is; give the new job another name"])
+    there = next(folder for folder in job.absolute().parents if folder.exists())
+    if (why := exposure(there)) is not None:
+        raise Refused([f"{why}; whoever writes a job file decides what syncd does: name a folder that is yours alone"])
     wrote: list[Path] = []
     before = _refused_files(top)
     with _undone_on_error(job, wrote):
