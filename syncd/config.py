@@ -141,7 +141,7 @@ class Settings(Table):
 
     state_dir: fields.FilePath = Field(
         Path("/var/lib/syncd"),
-        description="where the state is kept; ~ and ${VARIABLE} are expanded, and relative is to this file's folder",
+        description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
     jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
     heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")

@@ -95,7 +95,8 @@ class Consumer(Table):
         None, description="profile of the AWS configuration, or of credentials_file; else the default chain"
     )
     credentials_file: fields.FilePath | None = Field(
-        None, description="AWS credentials file; ~ and ${VARIABLE} are expanded, and relative is to this file's folder"
+        None,
+        description="AWS credentials file; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
 
 
