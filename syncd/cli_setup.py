@@ -85,6 +85,7 @@ EndpointOption = Annotated[
         "--endpoint", metavar="URL", help="An S3-compatible server instead of AWS; where a role is given, its STS too."
     ),
 ]
+AllowHttpOption = Annotated[bool, typer.Option("--allow-http", help="Let --endpoint be http:// beyond this machine.")]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the state goes.")]
 
 
@@ -109,6 +110,7 @@ def show_init(
     destination_region: DestinationRegionOption = None,
     destination_prefix: DestinationPrefixOption = None,
     endpoint: EndpointOption = None,
+    allow_http: AllowHttpOption = False,
     state_dir: StateDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -130,6 +132,7 @@ def show_init(
         destination_region=destination_region,
         destination_prefix=destination_prefix,
         endpoint=endpoint,
+        allow_http=allow_http,
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )

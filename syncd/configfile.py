@@ -201,7 +201,9 @@ def _job_files(path: Path, patterns: Sequence[str]) -> tuple[list[Path], list[Pr
     for pattern in patterns:
         names = glob.glob(pattern, root_dir=path.parent, recursive=True)  # noqa: PTH207 - absolute patterns too
         candidates = [path.parent / name for name in names]
-        found = [file for file in candidates if not file.is_dir() and file.absolute() != path.absolute()]
+        # The folders that `**` comes by are no job files; one that is called like a file is read, and refused.
+        found = [file for file in candidates if file.suffix == ".toml" or not file.is_dir()]
+        found = [file for file in found if file.absolute() != path.absolute()]
         if not found:
             problems.append(
                 Problem(

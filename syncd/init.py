@@ -63,6 +63,7 @@ class Answers:
     destination_region: str | None = None
     destination_prefix: str | None = None
     endpoint: str | None = None
+    allow_http: bool = False
 
     def filled(self, **found: Any) -> "Answers":
         """With what was found out where nothing was given."""
@@ -269,7 +270,11 @@ def job_table(answers: Answers) -> dict[str, Any]:
             "region": answers.destination_region,
             "prefix": answers.destination_prefix,
         },
-        "endpoints": {"s3": answers.endpoint, "sts": answers.endpoint if answers.role else None}
+        "endpoints": {
+            "s3": answers.endpoint,
+            "sts": answers.endpoint if answers.role else None,
+            "allow_http": answers.allow_http or None,
+        }
         if answers.endpoint
         else None,
     }

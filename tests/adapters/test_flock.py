@@ -1,8 +1,10 @@
 """Files and folders that are this user's alone: what others could have planted is refused, and never followed."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,41 @@ def test_a_folder_of_a_group_is_refused_if_others_are_in_it_and_taken_if_it_is_t
         assert exposure(tmp_path) is not None
 
     assert own is None or "others can write" in own
+
+
+OF_A_GROUP = """
+import os, sys
+from pathlib import Path
+from syncd.flock import exposure
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+os.setgroups([number])
+os.setresgid(number, number, number)
+os.setresuid(number, number, number)
+print(exposure(folder))
+"""
+
+
+def test_a_volume_that_kubernetes_gives_to_a_group_of_the_container_alone_is_taken() -> None:
+    """fsGroup leaves the folder to root, and lets the group write."""
+    if os.geteuid() != 0:
+        return
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    volume = folder / "state"
+    volume.mkdir()
+    os.chown(volume, 0, OTHER)
+    volume.chmod(0o2770)
+
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", OF_A_GROUP, volume, str(number)], capture_output=True, text=True, check=True
+        ).stdout
+        for number in (OTHER, OTHER + 1)
+    ]
+
+    shutil.rmtree(folder)
+    assert found[0] == "None\n"
+    assert "others can write to it (mode 2770)" in found[1]
 
 
 DROP = """

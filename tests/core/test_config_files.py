@@ -274,6 +274,16 @@ def test_a_file_that_cannot_be_used_refuses_its_job_and_no_other(tmp_path: Path,
     assert str(refused.file) in refused.error.detail
 
 
+def test_a_folder_that_is_called_like_a_file_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path, {"syncd.toml": 'jobs = ["**/*"]', "jobs.d/a.toml": job_text("a")})
+    (tmp_path / "jobs.d/b.toml").mkdir()
+
+    (refused,) = load(path, {}).refused
+
+    assert refused.label == str(tmp_path / "jobs.d/b.toml")
+    assert "Is a directory" in refused.error.detail
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_strictly_one_such_file_refuses_all_jobs(tmp_path: Path, what: str) -> None:
     path = write(tmp_path, {"jobs.d/a.toml": job_text("a"), "jobs.d/b.toml": BROKEN[what]})
