@@ -187,7 +187,7 @@ def ledger_export(
             separator = ", " if as_json else ""
     left_out = session.refused(configuration, jobs)
     if as_json:
-        sys.stdout.write(f'], "refused": {json.dumps(refused.refused_entries(left_out))}, "error": null}}\n')
+        sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
     sys.exit(refused.with_refused(DONE, left_out))
 
 
@@ -205,7 +205,7 @@ def quarantine_list(
     left_out = session.refused(configuration, jobs)
     with _state_used('{"jobs": [], ', as_json=as_json):
         document = upkeep.quarantined(chosen, _ledger_file(configuration))
-    document["refused"] = refused.refused_entries(left_out)
+    document |= refused.refused_entries(left_out)
     _print(document, screen.quarantine_table(document), as_json=as_json)
     sys.exit(refused.with_refused(DONE, left_out))
 
@@ -270,7 +270,7 @@ def _deal_with(
     jobs = ", ".join(document["jobs"])
     words = f"{document['key']} {done} {jobs}" if jobs else document["error"]["detail"]
     left_out = session.refused(configuration, names)
-    document["refused"] = refused.refused_entries(left_out)
+    document |= refused.refused_entries(left_out)
     _print(document, words, as_json=as_json)
     sys.exit(refused.with_refused(DONE, left_out) if jobs else FAILED)
 

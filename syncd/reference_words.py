@@ -21,7 +21,8 @@ EXIT_CODES: Mapping[int | str, str] = {
 _SKIPPED = ", ".join(f"`{reason}`" for reason in SkipReason)
 _STATE_ERROR = "Why the state could not be used: `reason`, `detail` and `remedy`; null where it could."
 _REFUSED = (
-    "Jobs whose files cannot be used, of a verb over all jobs: `job` (its name, else its file), `file` and `error`."
+    "If there are any, the jobs whose files cannot be used, of a verb over all jobs: `job` (its name, else its file), "
+    "`file` and `error`."
 )
 _ERROR = "Why the job could not go on: `reason`, `detail` and `remedy`; null where it could."
 
@@ -169,8 +170,8 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "ledger quarantine list": (
         (
-            '`{"jobs": [...], "refused": [...], "error": null}`, an entry a job, none if `error` says why the state could not '
-            "be used; `refused` as of `ledger export`:"
+            '`{"jobs": [...], "error": null}`, an entry a job, none if `error` says why the state could not be used; and `refused` '
+            "as of `ledger export`:"
         ),
         QUARANTINE_JOB,
     ),

@@ -55,9 +55,10 @@ def refused_rebuilds(refused: Sequence[RefusedJob]) -> list[dict[str, Any]]:
     return [{"job": job.label, "shards": 0, "replicas": 0, "error": error_document(job.error)} for job in refused]
 
 
-def refused_entries(refused: Iterable[RefusedJob]) -> list[dict[str, Any]]:
-    """What verbs whose documents have no entry for each job say of them: `refused`."""
-    return [{"job": job.label, "file": str(job.file), "error": error_document(job.error)} for job in refused]
+def refused_entries(refused: Iterable[RefusedJob]) -> dict[str, Any]:
+    """What verbs whose documents have no entry for each job say of them: `refused`, if there are any."""
+    found = [{"job": job.label, "file": str(job.file), "error": error_document(job.error)} for job in refused]
+    return {"refused": found} if found else {}
 
 
 def refused_standing(job: RefusedJob) -> Standing:
