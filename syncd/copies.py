@@ -105,6 +105,6 @@ class Copies:
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,
             part_size=destination.part_size,
-            copies_tags=not destination.tags,
+            copies_tags=destination.copy_tags,
             landing=landing_headers(destination),
         )

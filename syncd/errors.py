@@ -8,6 +8,7 @@ SyncdError
 │   ├── LedgerCorrupt          moved aside and rebuilt
 │   ├── LedgerRefused          a value that the state cannot hold: this job's, and no damage
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
+│       └── LedgerExposed      others can replace its files: refused, nothing touched
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends; the next one tries again
     └── Interrupted            the job          it was told to end, which is no failure
@@ -87,6 +88,15 @@ class LedgerUnwritable(LedgerError):
 
     reason = "ledger_unwritable"
     remedy = "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+
+
+class LedgerExposed(LedgerUnwritable):
+    """The state file, or its directory, is not this user's alone."""
+
+    remedy = (
+        "let state_dir and the folders above it belong to the user that runs syncd, or to root, and let nobody else write to"
+        " them (`chmod go-w`), without links in the place of files; run syncd as that user: `runuser -u syncd -- syncd ...`"
+    )
 
 
 class AlreadyRunning(SyncdError):

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from syncd import failures, refusals
 from syncd.config import Consumer, Job, Role
 from syncd.errors import JobFailed
+from syncd.readers import as_written
 from syncd.transport import Credentials
 
 # Credentials are renewed when this much of their life is left, so that no object begins with what is about to end.
@@ -248,7 +249,7 @@ def _session(profile: str | None, credentials_file: str | None) -> boto3.Session
 def _provided(session: Callable[[], boto3.Session], consumer: Consumer) -> Any:
     path = consumer.credentials_file
     if path is not None and not path.is_file():
-        raise _no_credentials(consumer, f"consumer.credentials_file {path} is not there or is no file")
+        raise _no_credentials(consumer, f"consumer.credentials_file {as_written(path)} is not there or is no file")
     try:
         found = session().get_credentials()
     except (BotoCoreError, ClientError) as error:
@@ -263,13 +264,17 @@ def _no_credentials(consumer: Consumer, why: Exception | str) -> JobFailed:
     found = refusals.refusal_of(why) if isinstance(why, ClientError) else None
     if found is None or found.reason != failures.CLOCK_SKEWED:
         found = refusals.Refusal(failures.NO_CREDENTIALS, failures.remedy_of(failures.NO_CREDENTIALS))
-    return JobFailed(found.reason, f"looking for the credentials of {_named(consumer)}: {why}", found.remedy)
+    path, told = consumer.credentials_file, str(why)
+    if path is not None:
+        told = told.replace(str(path), as_written(path))
+    return JobFailed(found.reason, f"looking for the credentials of {_named(consumer)}: {told}", found.remedy)
 
 
 def _named(consumer: Consumer) -> str:
     """The consumer before anybody knows who it is: its account, and where its credentials come from."""
     named = [f"profile {consumer.profile}"] if consumer.profile is not None else []
-    named += [f"credentials file {consumer.credentials_file}"] if consumer.credentials_file is not None else []
+    path = consumer.credentials_file
+    named += [f"credentials file {as_written(path)}"] if path is not None else []
     return f"the consumer ({consumer.account_id}, {' of '.join(named) or 'the default chain'})"
 
 

@@ -17,7 +17,14 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from syncd.errors import LedgerCorrupt, LedgerError
-from syncd.flock import create_private, create_private_directory, lock_now, lock_patiently, open_private
+from syncd.flock import (
+    create_private,
+    create_private_directory,
+    lock_now,
+    lock_patiently,
+    open_private,
+    require_plain,
+)
 from syncd.ledger_schema import (
     ENDINGS,
     Entries,
@@ -102,6 +109,7 @@ class StateFile:
             try:
                 with translated(self.path):
                     create_private_directory(self.path.parent)
+                    self._require_plain()
                     opened = self._open_ready()
                     return opened._replace(moved_aside=moved_aside, salvaged=self.salvaged if moved_aside else 0)
             except NotReady:
@@ -117,6 +125,7 @@ class StateFile:
             LedgerError: as `open`, but nothing is mended; also where the file is of an older version.
         """
         with translated(self.path):
+            self._require_plain()
             identity = identity_of(self.path)
         if identity is None:
             return OpenState(connect_to_nothing(self._schema), None, None, self._turn)
@@ -284,6 +293,10 @@ class StateFile:
         if identity is None or self.path.stat().st_size == 0:
             raise NotReady(0)
         return identity
+
+    def _require_plain(self) -> None:
+        for ending in ENDINGS:
+            require_plain(_sibling(self.path, ending))
 
     def _free_name(self) -> Path:
         stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -41,6 +41,7 @@ _SEVERITY = {
     events.TICK_STALLED: "error",
     events.JOB_PAUSED: "error",
     events.JOB_MOVED: "warning",
+    events.JOB_REFUSED: "error",
     events.OBJECTS_COPIED_LATE: "warning",
     events.OBJECTIVE_MISSED: "error",
     events.CONFIGURATION_REFUSED: "error",

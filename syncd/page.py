@@ -111,6 +111,10 @@ def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
     """Everything that is wrong with a job, with the remedies; None where nothing is."""
     items = [element("li", _sentence(reason)) for reason in board.why_late(standing, now, with_failure=False)]
     error, oldest = standing.error, standing.oldest_held
+    refusal = board.refused().get(standing.job)
+    if refusal is not None and refusal.is_kept:
+        words = f"Its file was edited and cannot be used, so that it runs as before: {refusal.error.detail}"
+        items.append(element("li", words, _remedy(refusal.error.remedy)))
     if error is not None:
         items.append(element("li", _sentence(failure_words(error)), _remedy(error.remedy)))
     if oldest is not None:
@@ -131,6 +135,8 @@ def _remedy(remedy: str) -> Markup:
 def _state(standing: Standing, now: float) -> tuple[str, str]:
     if standing.last is None:
         return "no tick yet", "none"
+    if standing.error is not None and standing.error.reason == failures.CONFIGURATION:
+        return "refused", "bad"
     if not is_fresh(standing, now):
         return "not on time", "bad"
     if standing.error is not None:

@@ -242,6 +242,24 @@ def job_name(value: object) -> str:
     return value
 
 
+class ExpandedPath(type(Path())):  # type: ignore[misc]  # Path itself cannot be derived from before Python 3.12
+    """A path in which variables were expanded, and which is shown as it was written."""
+
+    written: str = ""
+
+
+def expanded_path(text: str, *, written: str) -> Path:
+    """The path, which messages show as `written`."""
+    found = ExpandedPath(text)
+    found.written = written
+    return found
+
+
+def as_written(path: Path) -> str:
+    """The path as the file has it, if that names variables: their values are not for everybody who reads messages."""
+    return getattr(path, "written", "") or str(path)
+
+
 def path(value: object) -> Path:
     """A path; whether anything is there is not asked."""
     if isinstance(value, Path):

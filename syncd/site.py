@@ -64,7 +64,13 @@ class Site:
     def _job(self, name: str, query: Mapping[str, str]) -> Reply | None:
         job = self._find_job(name)
         if job is None:
-            return None
+            refusal = self._board.refused().get(name)
+            if refusal is None:
+                return None
+            told = (
+                f"The job does not run, since its file cannot be used: {refusal.error.detail}\n{refusal.error.remedy}\n"
+            )
+            return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
         try:
             with self._ledger_file.open_readonly() as reader:
                 return _html(job_page(self._board, job, reader, now=self._now(), refresh="refresh" in query))

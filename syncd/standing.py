@@ -236,6 +236,8 @@ def _has_ticked(standing: Standing, now: float) -> bool:
 
 def failure_words(error: JobError) -> str:
     """A failed tick in a sentence."""
+    if error.reason == failures.CONFIGURATION:
+        return f"its file cannot be used, and it does not run: {safe_line(error.detail)}"
     return f"its last tick failed: {error.reason}: {safe_line(error.detail)}"
 
 

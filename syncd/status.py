@@ -115,6 +115,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "why": why,
         "mode": standing.last.mode if standing.last else None,
         "mode_why": remembered.mode_why,
+        "configuration_error": None,
         "state_error": state_error,
         "last_tick": None if standing.last is None else _last_tick(standing.last, now),
         "lag_seconds": _age(complete_until, now) if complete_until else None,

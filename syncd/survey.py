@@ -135,12 +135,12 @@ def _newest_replica(found: Survey, task: Task, ports: Ports, began_at: float) ->
         if not visit.state.listed_at
         for item in tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start)
     }
-    stamps = [
+    stamps = (
         task.layout.stamp(ranges[page.range], item)
         for page in ports.destination.pages(ranges)
         if page is not None
         for item in sides.replicas_of(page, task.destination_prefix)
-    ]
+    )
     return max(stamps, default=None)
 
 

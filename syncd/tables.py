@@ -107,7 +107,8 @@ class Consumer(Table):
         None, description="profile of the AWS configuration, or of credentials_file; else the default chain"
     )
     credentials_file: fields.FilePath | None = Field(
-        None, description="AWS credentials file; ~ and ${VARIABLE} are expanded, and relative is to this file's folder"
+        None,
+        description="AWS credentials file; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
 
 
@@ -195,6 +196,10 @@ class Destination(Table):
     )
     kms_key_id: fields.KmsKey | None = Field(None, description="KMS key of the replicas; else the bucket's encryption")
     tags: fields.Tags = Field(default_factory=dict, description="tags of the replicas, 10 at most")
+    copy_tags: fields.Flag = Field(
+        default=False,
+        description="put the source's tags on the replicas, as far as that is permitted; whoever tags the source then tags them",
+    )
     acl: Annotated[Literal["bucket-owner-full-control"], *fields.words("bucket-owner-full-control")] | None = Field(
         None, description="canned ACL of the replicas; else none"
     )
@@ -209,6 +214,9 @@ class Endpoints(Table):
     sts: fields.EndpointUrl | None = Field(None, description="STS endpoint")
     destination_s3: fields.EndpointUrl | None = Field(None, description="S3 endpoint of the destination, where another")
     cloudtrail: fields.EndpointUrl | None = Field(None, description="CloudTrail endpoint")
+    allow_http: fields.Flag = Field(
+        default=False, description="must be true for http:// beyond this machine, where anybody on the way reads along"
+    )
     path_style: fields.Flag = Field(
         default=False, description="buckets in the path of a named server; at an IP address they always are"
     )

@@ -54,7 +54,7 @@ class Terms:
     copy_principal: str = ""
     """Who signs server-side copies."""
     copies_tags: bool = True
-    """Source tags go along where that is permitted; not where the job gives replicas tags of its own."""
+    """Source tags go along if that is permitted; a job has to ask for it (`destination.copy_tags`)."""
     landing: tuple[tuple[str, str], ...] = ()
     """Headers of every write that say what lands: storage class, encryption, tags, ACL."""
     largest_copy: int = LARGEST_COPY_BYTES

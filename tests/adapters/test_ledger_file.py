@@ -120,7 +120,7 @@ def test_a_directory_that_cannot_be_made_is_unwritable(tmp_path: Path, directory
 def test_a_directory_in_the_place_of_the_file_is_unwritable(file: LedgerFile) -> None:
     file.path.mkdir(parents=True)
 
-    with pytest.raises(LedgerUnwritable, match="unable to open database file"):
+    with pytest.raises(LedgerUnwritable, match="it is not a regular file"):
         file.open(replica(), "b")
 
 
