@@ -156,5 +156,6 @@ def branch_spans(beginning: str, date_format: str, since: float, now: float) -> 
 def _just_before(folder: str) -> str:
     # Not the folder's bare name: some S3-compatible servers list a folder's keys only after a key that sorts like a
     # path, and skip `a/1` for StartAfter `a` (SeaweedFS does).
-    last = folder[-1]
-    return folder[:-1] + ("/~" if last == "0" else f"{chr(ord(last) - 1)}~")
+    above, last = folder[:-1], folder[-1]
+    # Digits come before the colon: this is after the days 1 and 10 to 19 for the 2nd, and after the 1st for the 10th.
+    return f"{above}/{_AFTER_ANY_NAME}" if last == "0" else f"{above}{chr(ord(last) - 1)}:"

@@ -202,6 +202,7 @@ class CloudTrailLayout(_Anyhow):
 
 _FOLDER_LENGTH = len("2026/11/24/")
 _FOLDER = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/")
+_BARE_STAMP = re.compile(r"[0-9]{8}T[0-9]{4}(?:[0-9]{2})?Z")
 _TO_THE_MINUTE, _TO_THE_SECOND = len("20261124T0005Z"), len("20261124T000530Z")
 
 
@@ -242,7 +243,7 @@ def _leading_stamp(shard: Shard, key: str) -> float | None:
 
 @lru_cache(maxsize=8192)
 def _bare_stamp(text: str) -> float | None:
-    return stamp_of(f"_{text}") if text.endswith("Z") else None
+    return stamp_of(f"_{text}") if _BARE_STAMP.fullmatch(text) else None
 
 
 class PatternLayout(_Anyhow):
