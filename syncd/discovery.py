@@ -4,14 +4,17 @@ A folder's last listing is remembered, so that in a large organization each tick
 come round within `discovery_every`; a small job asks about all of them each tick.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from syncd.cloudtrail import EVERY, Below, Node, Scope, children, date_node, is_among_dates, is_ignored, roots
 from syncd.layout import Layout, PatternLayout
-from syncd.model import Folder, Page, Range, Shard
+from syncd.model import Folder, LogObject, Page, Range, Shard
 from syncd.tiers import due, overdue
+
+# More objects than this directly under a dated prefix are not listed again each time somebody looks there.
+_MOST_LOOSE = 1000
 
 Looks = Mapping[str, tuple[float, tuple[str, ...]]]
 """For each folder when it was last listed, and the folders that it held."""
@@ -22,6 +25,14 @@ class FolderLister(Protocol):
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
         """One or more Folders for each prefix; raises JobFailed."""
+        ...
+
+
+class SideLister(FolderLister, Protocol):
+    """Lists keys, too."""
+
+    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
+        """Pages of the ranges, None while there is nothing yet; raises JobFailed."""
         ...
 
 
@@ -50,7 +61,8 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
     """
     # A look from the future was made by a clock that ran ahead.
     looks = {prefix: look for prefix, look in looks.items() if look[0] <= now}
-    reached = _reached(scope, looks)
+    remembered: dict[str, Below] = {}
+    reached = _reached(scope, looks, remembered)
     times = {prefix: looks[prefix][0] for prefix, level in reached.items() if level != "date"}
     beside = {prefix: looks[prefix][0] for prefix, level in reached.items() if level == "date"}
     stale = due(times, every=every, now=now) | overdue(beside, every=every, now=now) if every else set(looks)
@@ -64,13 +76,12 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
         deeper: list[Node] = []
         for node in nodes:
             if node.prefix in fresh:
-                prefixes = fresh[node.prefix]
-                found.looks[node.prefix] = (now, prefixes)
+                found.looks[node.prefix] = (now, fresh[node.prefix])
+                below = children(node, fresh[node.prefix], scope)
             else:
-                when, prefixes = looks[node.prefix]
+                below = remembered.get(node.prefix) or children(node, looks[node.prefix][1], scope)
                 if node.level != "date":
-                    found.stalest_look = min(found.stalest_look, when)
-            below = children(node, prefixes, scope)
+                    found.stalest_look = min(found.stalest_look, looks[node.prefix][0])
             found.shards += below.shards
             found.uncovered += below.uncovered
             deeper += _below(node, below)
@@ -80,14 +91,21 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
 
 def _below(node: Node, below: Below) -> list[Node]:
     depth = node.depth + 1 if node.level == "date" else 0
-    # Dates directly below a kind are of the kind's own folder, which was just listed. A folder of no account has no
-    # grammar that could be followed.
-    followed = [shard for shard in below.shards if shard.prefix != node.prefix and shard.account]
-    return [*below.nodes, *(date_node(shard, depth) for shard in followed)]
+    return [*below.nodes, *(date_node(shard, depth) for shard in below.shards if _is_followed(shard, node))]
 
 
-def _reached(scope: Scope, looks: Looks) -> dict[str, str]:
-    """Return the remembered folders that the scope still reaches, and their levels; others must not use up looks."""
+def _is_followed(shard: Shard, above: Node) -> bool:
+    """Return True if there may be folders beside a shard's dates that are nobody else's to find."""
+    # Dates directly below a kind are of the kind's own folder, which was just listed; those of Hive are no folder, and a
+    # folder of no account has no grammar that could be followed.
+    return shard.prefix != above.prefix and shard.prefix.endswith("/") and bool(shard.account)
+
+
+def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> dict[str, str]:
+    """Return the remembered folders that the scope still reaches, and their levels; others must not use up looks.
+
+    What lies below them is noted in `remembered`.
+    """
     nodes, shards = roots(scope)
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]
     found: dict[str, str] = {}
@@ -96,22 +114,50 @@ def _reached(scope: Scope, looks: Looks) -> dict[str, str]:
         for node in nodes:
             if node.prefix in looks:
                 found[node.prefix] = node.level
-                deeper += _below(node, children(node, looks[node.prefix][1], scope))
+                below = remembered[node.prefix] = children(node, looks[node.prefix][1], scope)
+                deeper += _below(node, below)
         nodes = deeper
     return found
 
 
-def side_folders(layout: Layout, shard: Shard, lister: FolderLister, ignore: Collection[str]) -> list[str]:
-    """Return the folders of a dated prefix that do not begin with a date, by one delimiter listing.
+class Sides(NamedTuple):
+    """What lies under a dated prefix beside its dates."""
+
+    folders: Sequence[str]
+    """Folders, or keys, that only a listing of the whole prefix finds."""
+    loose: Sequence[Page]
+    """Objects that lie directly under the prefix, as in `Discovered`."""
+
+
+def side_folders(layout: Layout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> Sides:
+    """Return what a dated prefix holds that does not begin with a date, by a listing or two.
 
     Raises:
         JobFailed: the listing was refused or cannot be had.
     """
     if not isinstance(layout, PatternLayout):
-        return []
-    names = [name for folder in lister.folders([shard.prefix]) for name in folder.prefixes]
-    odd = [name for name in names if not layout.first_component.fullmatch(name[len(shard.prefix) : -1])]
-    return [name for name in odd if not is_ignored(name, list(ignore))]
+        return Sides([], [])
+    if not layout.has_folders:
+        return Sides(_keys_beside(layout, shard, lister, ignore), [])
+    folders: list[str] = []
+    loose: list[LogObject] = []
+    for folder in lister.folders([shard.prefix]):
+        folders += [name for name in folder.prefixes if not layout.is_date_folder(name[len(shard.prefix) : -1])]
+        loose += [item for item in folder.objects if not is_ignored(item.key, ignore)]
+        if len(loose) > _MOST_LOOSE:
+            return Sides([shard.prefix], [])
+    folders = [name for name in folders if not is_ignored(name, ignore)]
+    return Sides(folders, [Page(Range(shard, ""), loose, is_last=True)] if loose else [])
+
+
+def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> list[str]:
+    """Return the first key before or after those that begin with a digit: files and folders alike begin with the day."""
+    end = layout.dates_end(shard)
+    for page in lister.pages([Range(shard, "", f"{end[:-1]}/\U0010ffff"), Range(shard, end)]):
+        for item in page.objects if page else ():
+            if not is_ignored(item.key, ignore):
+                return [item.key]
+    return []
 
 
 def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
@@ -120,7 +166,7 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
     for folder in lister.folders(by_prefix):
         node = by_prefix[folder.prefix]
         fresh[folder.prefix] = fresh.get(folder.prefix, ()) + tuple(folder.prefixes)
-        loose = folder.objects
+        loose = [item for item in folder.objects if not is_ignored(item.key, scope.ignore)]
         if node.level == "date":
             loose = [item for item in loose if not is_among_dates(node.prefix, item.key)]
         if loose and _is_everything_wanted(node, scope):

@@ -159,7 +159,7 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
     if task.scope is None:
         assert task.shard is not None
         state = states.get(task.shard.prefix) or ShardState(shard=task.shard)
-        found.visits[task.shard.prefix] = Visit(_looked_into(state, task, ports, began_at))
+        found.visits[task.shard.prefix] = Visit(_looked_into(found, state, task, ports, began_at))
         found.discovered_at = began_at
         return
     is_tick = task.window is None
@@ -182,12 +182,14 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
             found.visits[shard.prefix] = Visit(states.get(shard.prefix) or ShardState(shard=shard))
 
 
-def _looked_into(state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
+def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
     """Return the state of a dated prefix; one with folders beside its dates has to be listed whole."""
     is_due = began_at - state.recent_at >= task.pace.recent_every
     if state.found_by is FoundBy.WHOLE or not is_due:
         return state
-    if not side_folders(task.layout, state.shard, ports.source, task.ignore):
+    sides = side_folders(task.layout, state.shard, ports.source, task.ignore)
+    found.loose += sides.loose
+    if not sides.folders:
         return state
     return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)
 
