@@ -58,6 +58,8 @@ class Page(NamedTuple):
     """The listing met the end of the shard."""
     requested_at: float = 0.0
     """When the listing of the range began."""
+    unreadable: Sequence[LogObject] = ()
+    """Objects whose keys are not UTF-8, so that no request can name them; here each such byte stands as `%XX`."""
 
 
 class Folder(NamedTuple):
@@ -67,6 +69,8 @@ class Folder(NamedTuple):
     prefixes: Sequence[str]
     objects: Sequence[LogObject]
     """Keys directly in it, with no folder of their own."""
+    unreadable: Sequence[str] = ()
+    """Objects and folders whose names are not UTF-8; each such byte stands as `%XX`."""
 
 
 class Known(NamedTuple):
