@@ -1,5 +1,6 @@
 """The gate of listings: what passes, what fails the job that lists, and what fails alone."""
 
+import itertools
 from datetime import UTC, datetime
 from urllib.parse import unquote_to_bytes
 
@@ -152,7 +153,7 @@ def test_a_page_may_follow_one_that_ended_with_such_a_key() -> None:
 def test_whatever_bytes_there_are_keys_in_their_order_pass_and_others_do_not(names: list[bytes]) -> None:
     rows = [row("logs/" + name.decode("utf-8", "surrogateescape")) for name in names]
 
-    if all(before < after for before, after in zip(names, names[1:], strict=False)):
+    if all(before < after for before, after in itertools.pairwise(names)):
         passed = gate().take(listing(*rows))
         read = [item.key.encode() for item in passed.objects]
         read += [unquote_to_bytes(item.key) for item in passed.unreadable]
