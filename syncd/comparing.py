@@ -46,8 +46,9 @@ def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) ->
     """The SHA-256 of the replica; what came broken is held against what HeadObject has told, and is no Conflict."""
     whole, checksum = hashlib.sha256(), Checksum(there.headers)
     key = transfer.destination_key
-    for start in range(0, size, terms.part_size):
-        end = min(start + terms.part_size, size)
+    part_size = terms.part_size_of(size)
+    for start in range(0, size, part_size):
+        end = min(start + part_size, size)
         headers = [("x-amz-expected-bucket-owner", terms.destination_owner)]
         if end - start < size:
             # A range that is the whole may be answered as the whole, or as a range.

@@ -102,9 +102,11 @@ class Gate:
     def _check_object(self, item: LogObject) -> None:
         if not 0 <= item.size_bytes <= LARGEST_SIZE:
             raise MalformedAnswer(f"key {_shown(item.key)} has {item.size_bytes} bytes")
-        if not OLDEST <= item.last_modified <= self._newest:
+        if item.last_modified < OLDEST:
+            raise MalformedAnswer(f"key {_shown(item.key)} was modified before the year 2000")
+        if item.last_modified > self._newest:
             when = datetime.fromtimestamp(item.last_modified, UTC).isoformat()
-            raise MalformedAnswer(f"key {_shown(item.key)} was modified at {when}, before 2000 or in the future")
+            raise MalformedAnswer(f"key {_shown(item.key)} was modified in the future, at {when}")
         if not _ETAG.fullmatch(item.etag):
             raise MalformedAnswer(f"key {_shown(item.key)} has the ETag {_shown(item.etag)}")
         if not _STORAGE_CLASS.fullmatch(item.storage_class):

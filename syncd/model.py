@@ -144,7 +144,7 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "object_gone"})
+_SETTLED = frozenset({"conflict", "archived", "object_gone", "key_not_utf8"})
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 

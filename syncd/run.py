@@ -130,7 +130,9 @@ class Run:
         )
 
     def _lister(self, end: End, side: Side) -> BucketLister:
-        return BucketLister(end, side, now=self._installation.now, stop=self._stop)
+        # A catch-up lists for as long as it takes: somebody asked for it.
+        budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
+        return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
 
     def _task(self) -> Task:
         job, request = self._job, self._request

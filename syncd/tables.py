@@ -77,6 +77,10 @@ class Listing(Table):
     idle_every: fields.Duration = Field(
         timedelta(minutes=15), description="an idle account, kind and region is listed after this long at the latest"
     )
+    budget: fields.Duration = Field(
+        timedelta(minutes=30),
+        description="how long a tick may wait for listings, before it hands in what it has as partial",
+    )
 
 
 class Prices(Table):
@@ -145,6 +149,12 @@ class Source(Table):
     regions: fields.Regions = Field("*", description='of which regions; "*" discovers them')
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
     organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
+    max_object: fields.ObjectSize | None = Field(
+        None, description="larger objects are not copied: they are quarantined, and hold the horizon until accepted"
+    )
+    max_objects_per_tick: fields.ObjectCount | None = Field(
+        None, description="objects that one tick copies at most; the next one goes on"
+    )
     role: Role | None = Field(None, description="the role to assume; left out: the consumer's own identity reads")
 
     @property

@@ -142,6 +142,7 @@ class Tick:
 
     def _planned(self, page: Page, rules: Rules, listed_by: Slice | None = None) -> Iterator[Transfer]:
         shard = page.range.shard
+        self._take_unreadable(page, rules)
         plan = make_plan(
             page,
             known=self._ports.ledger.known(shard, [item.key for item in page.objects]),
@@ -157,6 +158,14 @@ class Tick:
         if visit is not None and listed_by is not None:
             before = visit.listed.get(page.range) or Listed(listed_by, page.requested_at)
             visit.listed[page.range] = before.after(page, layout=self._task.layout, left_out_stamp=plan.left_out_stamp)
+
+    def _take_unreadable(self, page: Page, rules: Rules) -> None:
+        for item in page.unreadable:
+            if item.key not in self._held:
+                transfer = Transfer(page.range.shard, item, rules.destination_prefix + item.key)
+                self._recorder.begin(transfer)
+                detail = f"s3://{self._ports.source_bucket}/{item.key}: a key whose bytes are not UTF-8 cannot be asked for"
+                self._recorder.take(Failed(transfer, failures.KEY_NOT_UTF8, detail), is_live=False, counts_lag=False)
 
     def _handed_over(self, transfer: Transfer) -> Transfer:
         self._recorder.begin(transfer)

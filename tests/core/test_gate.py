@@ -61,7 +61,7 @@ BAD_ROWS = {
     "-1 bytes": row("logs/a", size=-1),
     "56294995342131201 bytes": row("logs/a", size=56294995342131201),
     "9999-12-31": row("logs/a", modified=datetime(9999, 12, 31, tzinfo=UTC).timestamp()),
-    "1999-12-31": row("logs/a", modified=datetime(1999, 12, 31, tzinfo=UTC).timestamp()),
+    "before the year 2000": row("logs/a", modified=datetime(1999, 12, 31, tzinfo=UTC).timestamp()),
     "2026-11-26T00:00:01": row("logs/a", modified=NOW + 2 * DAY + 1),
     "ETag": row("logs/a", etag='a"\r\nx-amz-acl: public'),
     "the ETag": row("logs/a", etag="a" * 257),
