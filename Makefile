@@ -45,6 +45,9 @@ vendor: $(VENV)/.test  ## a thousand jobs in one daemon, nothing new at any of t
 simulate: $(VENV)/.test  ## sixty days of late and disordered deliveries: what cursors of other kinds lose
 	@cd tests && ../$(BIN)/python -m simulation $(ARGS)
 
+hostile: $(VENV)/.test  ## servers that attack one job of a run, and what becomes of it, of the memory and of the job beside it
+	@cd tests && ../$(BIN)/python -m hostile
+
 scale: $(VENV)/.test  ## state files of a million and ten million objects, and a day of ticks over a million
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
 	@$(BIN)/python benchmarks/idle_day.py $(ARGS)
@@ -80,4 +83,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench memory vendor simulate scale ceph lock
+.PHONY: help demo test check docs format bench memory vendor simulate hostile scale ceph lock
