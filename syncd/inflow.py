@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
-from time import monotonic, sleep
+from threading import Event, Lock, Thread
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 ALLOWED_BYTES = 64 * 1024**2
@@ -144,6 +144,7 @@ class Inflow:
         self._since: _Look | None = None
         self._looked = (0, 0.0)
         self._guard = Lock()
+        self._pause = Event()
         self._is_running = False
 
     def begin(self) -> None:
@@ -224,7 +225,7 @@ class Inflow:
     def _run(self) -> None:
         looks = idle = 0
         while True:
-            sleep(_LOOK_SECONDS)
+            self._pause.wait(_LOOK_SECONDS)
             with suppress(OSError):
                 self.look()
             looks += 1

@@ -164,7 +164,9 @@ class Tick:
             if item.key not in self._held:
                 transfer = Transfer(page.range.shard, item, rules.destination_prefix + item.key)
                 self._recorder.begin(transfer)
-                detail = f"s3://{self._ports.source_bucket}/{item.key}: a key whose bytes are not UTF-8 cannot be asked for"
+                detail = (
+                    f"s3://{self._ports.source_bucket}/{item.key}: a key whose bytes are not UTF-8 cannot be asked for"
+                )
                 self._recorder.take(Failed(transfer, failures.KEY_NOT_UTF8, detail), is_live=False, counts_lag=False)
 
     def _handed_over(self, transfer: Transfer) -> Transfer:
