@@ -26,7 +26,7 @@ def main() -> int:
             is_whole = set(stage.replica(HONEST)) == set(came.keys) and not stage.replica(HOSTILE)
         held = is_whole and came.honest["outcome"] == "ok" and came.reasons <= attack.reasons and bool(came.reasons)
         is_held &= held
-        seconds = [f"{job['duration_seconds']:.1f}" for job in (came.harmed, came.honest)]
+        seconds = [f"{job['duration_seconds']:.1f}" for job in (*came.harmed, came.honest)]
         figures = [str(came.parent_mib), str(came.worker_mib), *seconds]
         print(f"| {name} | 1 | {int(held)} | {' | '.join(figures)} |", flush=True)
     return 0 if is_held else 1

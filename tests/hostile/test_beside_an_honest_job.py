@@ -26,3 +26,14 @@ def test_an_attack_harms_its_own_job_and_nothing_else(stage: Stage, name: str) -
     assert came.reasons <= attack.reasons
     assert came.parent_mib < DAEMON_MIB
     assert came.worker_mib < WORKER_MIB
+
+
+@pytest.mark.parametrize("name", ["a listing without an end", "objects of 2 bytes that send without an end"])
+def test_many_attackers_at_once_hold_no_more_than_one(stage: Stage, name: str) -> None:
+    came = attacked(stage, ATTACKS[name], attackers=16)
+
+    assert (came.honest["outcome"], came.honest["copied"]) == ("ok", len(came.keys))
+    assert set(stage.replica(HONEST)) == set(came.keys)
+    assert came.reasons == {"unexpected_answer"}
+    assert came.parent_mib < DAEMON_MIB
+    assert came.worker_mib < WORKER_MIB
