@@ -120,8 +120,9 @@ def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) ->
     """Hash the replica that HeadObject found; what came broken is held against its checksum, and is no Conflict."""
     whole, checksum = hashlib.sha256(), Checksum(there.headers)
     key, etag = transfer.destination_key, etag_of(there)
-    for start in range(0, size, terms.part_size):
-        end = min(start + terms.part_size, size)
+    part_size = terms.part_size_of(size)
+    for start in range(0, size, part_size):
+        end = min(start + part_size, size)
         headers = [("x-amz-expected-bucket-owner", terms.destination_owner)]
         if etag:
             headers.append(("if-match", f'"{etag}"'))

@@ -11,7 +11,8 @@ SyncdError
 │       └── LedgerExposed      others can replace its files: refused, nothing touched
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends; the next one tries again
-    └── Interrupted            the job          it was told to end, which is no failure
+    ├── Interrupted            the job          it was told to end, which is no failure
+    └── ListingBudgetSpent     the job          listing took too long: what was found so far is handed in
 """
 
 from collections.abc import Sequence
@@ -131,3 +132,7 @@ class Interrupted(JobFailed):
         super().__init__(
             "interrupted", "told to end before all was done", "run it again: it goes on where this one ended"
         )
+
+
+class ListingBudgetSpent(JobFailed):
+    """Listing has taken as long as a tick may list; everything found so far is good, and the rest is not listed."""

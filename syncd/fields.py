@@ -96,4 +96,9 @@ ByteRate = Annotated[
     PlainValidator(readers.size("1B", "1000GiB", bare=True)),
     Words("size or number of bytes, per second", format_size),
 ]
+# S3's largest object.
+ObjectSize = Annotated[int, PlainValidator(readers.size("1B", "51200GiB")), Words("size, up to 51200GiB", format_size)]
+ObjectCount = Annotated[
+    int, PlainValidator(readers.whole_number(1, 1_000_000_000)), Words("whole number, 1 to 1000000000")
+]
 StorageClass = Annotated[str, *words(*aws_names.STORAGE_CLASSES)]

@@ -10,7 +10,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd import failures, refusals
+from syncd import failures, refusals, sts_wire
 from syncd.config import Consumer, Job, Role
 from syncd.errors import JobFailed
 from syncd.readers import as_written
@@ -18,6 +18,10 @@ from syncd.transport import Credentials
 
 # Credentials are renewed when this much of their life is left, so that no object begins with what is about to end.
 RENEW_AHEAD_SECONDS = 300.0
+_CONNECT_SECONDS = 10.0
+# A session that is rejected in its first minute was no cure; how many of them, before all that follow are none either.
+_YOUNG_SECONDS = 60.0
+_YOUNG_SESSIONS = 3
 _ANSWERS_IN_PLACE_OF_AN_IDENTITY = frozenset({404, 405, 501})
 # "No permissions are required to perform this operation", not even in spite of a Deny (GetCallerIdentity, STS API Reference).
 _IDENTITY_REMEDY = (
@@ -90,6 +94,8 @@ class RolePrincipal:
         self._now = now
         self._count = count
         self._duration_seconds = duration_seconds or int(role.duration.total_seconds())
+        self._assumed_at = 0.0
+        self._rejected_young = 0
         self._current = self._assume()
 
     @property
@@ -102,12 +108,25 @@ class RolePrincipal:
         return self._current
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Assume the role again when the session is near its end or was rejected."""
+        """Assume the role again when the session is near its end or was rejected.
+
+        Raises:
+            JobFailed: the role cannot be assumed, or new sessions are rejected one after the other.
+        """
+        if rejected is not None and rejected == self._current:
+            self._count_rejected()
         expires_at = self._current.expires_at or 0.0
         ahead = min(RENEW_AHEAD_SECONDS, self._duration_seconds / 4)
         if rejected == self._current or expires_at - self._now() < ahead:
             self._current = self._assume()
         return self._current
+
+    def _count_rejected(self) -> None:
+        is_young = self._now() - self._assumed_at < min(_YOUNG_SECONDS, self._duration_seconds / 4)
+        self._rejected_young = self._rejected_young + 1 if is_young else 0
+        if self._rejected_young > _YOUNG_SESSIONS:
+            detail = f"{self._rejected_young} new sessions of {self._role.arn} in a row were rejected as expired or not known"
+            raise JobFailed(failures.CREDENTIALS, detail, failures.remedy_of(failures.CREDENTIALS))
 
     def _assume(self) -> Credentials:
         role = self._role
@@ -124,6 +143,7 @@ class RolePrincipal:
         call = f"AssumeRole by {self._consumer.name} of {role.arn}"
         with refusals.told(call, denied=_assume_remedy(role), hidden=(role.external_id, consumer.session_token)):
             answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
+        self._assumed_at = self._now()
         return Credentials(
             answer["AccessKeyId"],
             answer["SecretAccessKey"],
@@ -187,7 +207,8 @@ class Identities:
         if client is None:
             if len(self._clients) > 256:
                 self._clients.clear()
-            client = self.session(job.consumer).client(
+            session = self.session(job.consumer)
+            client = session.client(
                 "sts",
                 region_name=job.source.region,
                 endpoint_url=endpoint,
@@ -195,10 +216,17 @@ class Identities:
                 aws_secret_access_key=credentials.secret_access_key,
                 aws_session_token=credentials.session_token,
                 config=Config(
-                    connect_timeout=10,
-                    read_timeout=20,
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=sts_wire.CALL_SECONDS,
                     retries={"mode": "standard", "max_attempts": 3},
                 ),
+            )
+            # The session's own (AWS_CA_BUNDLE or the profile's ca_bundle), else what botocore falls back on.
+            authorities = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  # boto3 has no name for it
+            sts_wire.bound(
+                client,
+                authorities=authorities or os.environ.get("REQUESTS_CA_BUNDLE"),
+                connect_seconds=_CONNECT_SECONDS,
             )
             self._clients[key] = client
         return client

@@ -184,8 +184,9 @@ def read_through(item: LogObject, terms: Terms, looked: Answer | None = None) ->
     checksum = _checksum_of(looked)
     whole = hashlib.sha256()
     digests = []
-    for start in range(0, item.size_bytes, terms.part_size):
-        part = yield from read(item, terms, (start, min(terms.part_size, item.size_bytes - start)))
+    part_size = terms.part_size_of(item.size_bytes)
+    for start in range(0, item.size_bytes, part_size):
+        part = yield from read(item, terms, (start, min(part_size, item.size_bytes - start)))
         checksum.take(part.body)
         whole.update(part.body)
         digests.append(hashlib.sha256(part.body).digest())

@@ -89,6 +89,10 @@ class Listing(Table):
         timedelta(days=7),
         description="how often it is compared with the days that are remembered as one row; 0s: never",
     )
+    budget: fields.Duration = Field(
+        timedelta(minutes=30),
+        description="how long a tick may wait for listings, before it hands in what it has as partial",
+    )
 
 
 class Prices(Table):
@@ -160,6 +164,12 @@ class Source(Table):
     organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
     ignore: fields.Ignored = Field(
         (), description="folders outside the layout that are left alone, as `uncovered` shows them, or patterns of keys"
+    )
+    max_object: fields.ObjectSize | None = Field(
+        None, description="larger objects are not copied: they are quarantined, and hold the horizon until accepted"
+    )
+    max_objects_per_tick: fields.ObjectCount | None = Field(
+        None, description="objects that one tick copies at most; the next one goes on"
     )
     role: Role | None = Field(None, description="the role to assume; left out: the consumer's own identity reads")
 

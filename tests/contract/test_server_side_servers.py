@@ -8,6 +8,7 @@ is shown on the fake (`faults/test_server_side_ticks.py`), and here the rest; ta
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,7 +45,7 @@ class Server(NamedTuple):
 
     def transfers(self) -> list[Transfer]:
         """Everything under `logs/`, as it is listed."""
-        lister = BucketLister(self.end, Side.SOURCE, now=lambda: 0.0)
+        lister = BucketLister(self.end, Side.SOURCE, now=time.time)
         pages = [page for page in lister.pages([Range(LOGS, "")]) if page is not None]
         return [Transfer(LOGS, item, f"replica/{item.key}") for page in pages for item in page.objects]
 
