@@ -40,10 +40,21 @@ class Caller(NamedTuple):
 class ConsumerPrincipal:
     """The consumer's own credentials: a profile, a credentials file, or the default chain, which renews itself."""
 
-    def __init__(self, consumer: Consumer, *, session: Callable[[], boto3.Session]) -> None:
-        """`session` gives the consumer's session, a new one where its files have changed since the last."""
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        session: Callable[[], boto3.Session],
+        identify: Callable[[Credentials], str | None] = lambda _: None,
+    ) -> None:
+        """Look the credentials up.
+
+        `session` gives the consumer's session, a new one if its files have changed since the last. `identify` is asked
+        whose other credentials are that appear later. It raises JobFailed for those of somebody else.
+        """
         self._consumer = consumer
         self._session = session
+        self._identify = identify
         self._current = self._frozen()
         self.name = f"the consumer ({consumer.account_id})"
 
@@ -52,13 +63,21 @@ class ConsumerPrincipal:
         return self._current
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Ask the provider, which renews temporary credentials of its own accord and reads a changed file again."""
+        """Ask the provider, which renews temporary credentials of its own accord and reads a changed file again.
+
+        Raises:
+            JobFailed: those in use were rejected and there are no others, or the others are somebody else's.
+        """
         try:
-            self._current = self._frozen()
+            fresh = self._frozen()
         except JobFailed:
             # A file may be about to be written: what was read before holds until it is rejected.
             if rejected == self._current:
                 raise
+            return self._current
+        if fresh != self._current:
+            self.name = self._identify(fresh) or self.name
+            self._current = fresh
         return self._current
 
     def _frozen(self) -> Credentials:
@@ -175,11 +194,16 @@ class Identities:
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.
         """
-        principal = ConsumerPrincipal(job.consumer, session=lambda: self.session(job.consumer))
-        caller = self._caller(job, principal.current(), count=count)
-        if caller is not None:
+
+        def identify(credentials: Credentials) -> str | None:
+            caller = self._caller(job, credentials, count=count)
+            if caller is None:
+                return None
             _check_caller(caller, job)
-            principal.name = caller.arn
+            return caller.arn
+
+        principal = ConsumerPrincipal(job.consumer, session=lambda: self.session(job.consumer), identify=identify)
+        principal.name = identify(principal.current()) or principal.name
         return principal
 
     def role(

@@ -210,6 +210,20 @@ class LedgerView:
                         break
         return False
 
+    def remembered_counts(self) -> tuple[int, int]:
+        """Return how many objects are remembered key by key, and how many in sealed days."""
+        with self._guarded():
+            shards = "SELECT id FROM shards WHERE replica = ?"
+            (rows,) = self._db.execute(
+                f"SELECT count(*) FROM objects WHERE shard IN ({shards})",
+                (self._id(),),  # noqa: S608 - our own text
+            ).fetchone()
+            (sealed,) = self._db.execute(
+                f"SELECT coalesce(sum(count), 0) FROM days WHERE shard IN ({shards})",
+                (self._id(),),  # noqa: S608 - our own text
+            ).fetchone()
+            return rows, sealed
+
     def lateness(self) -> dict[int, int]:
         """The histogram of how late objects were: count by bucket, the buckets being the caller's own numbers."""
         with self._guarded():

@@ -63,6 +63,7 @@ PLAN_JOB: Mapping[str, str] = {
     "cost_usd": "What these would cost by the prices in `[prices]`, in US dollars; null where there is no plan.",
     "seconds": "How long copying would take at `objects_per_second`, and at no more than 125 MB/s; null where there is no plan.",
     "objects_per_second": "The rate of small objects that `seconds` assumes; a large one counts by its requests.",
+    "audit_lists_a_day": "Listings of the destination, of 1,000 keys each, that its audit takes in a day; see `[listing] audit`.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }

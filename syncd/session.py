@@ -188,6 +188,7 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
         "cost_usd": round(estimate.cost_usd, 6) if estimate else None,
         "seconds": round(estimate.seconds, 1) if estimate else None,
         "objects_per_second": round(estimate.objects_per_second, 1) if estimate else None,
+        "audit_lists_a_day": copies.audit_lists_a_day,
         "requests_made": dict(report.requests),
         "error": report_document(report)["error"],
     }
