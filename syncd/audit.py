@@ -24,6 +24,7 @@ from syncd.tiers import Pace
 
 LISTS_A_TICK = 64
 """Listings of the destination in one tick, of 1,000 keys each, for the audit of remembered keys and of sealed days."""
+_USUAL_PERIOD_SECONDS = 300.0
 ROWS_AT_ONCE = 1000
 KEYS_TOLD = 20
 
@@ -50,7 +51,9 @@ class Audit:
         self._recorder = recorder
         self._accepted = accepted
         self._began_at = began_at
-        self._lists_left = LISTS_A_TICK
+        # Who ticks once a day has a day's listings to make up for.
+        last = max((visit.state.listed_at for visit in survey.visits.values()), default=began_at)
+        self._lists_left = ceil(LISTS_A_TICK * max(1.0, (began_at - last) / _USUAL_PERIOD_SECONDS))
         self._told = 0
 
     def transfers(self, plan_day: PlanDay, hand_over: HandOver) -> Iterator[Transfer | None]:
