@@ -154,7 +154,9 @@ class Source(Table):
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
     organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
     ignore: fields.Ignored = Field(
-        (), description="folders outside the layout that are left alone, as `uncovered` shows them, or patterns of keys"
+        (),
+        description="folders that are left alone: key prefixes, as `uncovered` shows them, or patterns such as"
+        ' "AWSLogs/*/Config/"',
     )
     role: Role | None = Field(None, description="the role to assume; left out: the consumer's own identity reads")
 
