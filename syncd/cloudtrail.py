@@ -7,7 +7,7 @@ taken from the path, never from the file name, since the two have been seen to d
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
@@ -116,14 +116,19 @@ def _is_ignored(prefix: str, ignore: tuple[str, ...]) -> bool:
 class Below(NamedTuple):
     """What one delimiter listing found below a node, within the scope."""
 
-    nodes: list[Node]
-    shards: list[Shard]
-    uncovered: list[str]
+    nodes: Sequence[Node]
+    shards: Sequence[Shard]
+    uncovered: Sequence[str]
     """Folders that are neither of the layout's grammar nor ignored."""
 
 
-def children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
+_NOTHING_BESIDE = Below((), (), ())
+
+
+def children(node: Node, prefixes: Collection[str], scope: Scope) -> Below:
     """Return what one delimiter listing of a node means."""
+    if node.level == "date" and all(is_among_dates(node.prefix, prefix) for prefix in prefixes):
+        return _NOTHING_BESIDE  # nearly always, and there may be 50,000 of them
     below = _children(node, prefixes, scope)
     if not scope.ignore:
         return below

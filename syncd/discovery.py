@@ -89,7 +89,9 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
     return found
 
 
-def _below(node: Node, below: Below) -> list[Node]:
+def _below(node: Node, below: Below) -> Sequence[Node]:
+    if not below.nodes and not below.shards:
+        return ()
     depth = node.depth + 1 if node.level == "date" else 0
     return [*below.nodes, *(date_node(shard, depth) for shard in below.shards if _is_followed(shard, node))]
 

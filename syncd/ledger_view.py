@@ -216,11 +216,11 @@ class LedgerView:
             shards = "SELECT id FROM shards WHERE replica = ?"
             (rows,) = self._db.execute(
                 f"SELECT count(*) FROM objects WHERE shard IN ({shards})",
-                (self._id(),),  # noqa: S608 - our own text
+                (self._id(),),
             ).fetchone()
             (sealed,) = self._db.execute(
                 f"SELECT coalesce(sum(count), 0) FROM days WHERE shard IN ({shards})",
-                (self._id(),),  # noqa: S608 - our own text
+                (self._id(),),
             ).fetchone()
             return rows, sealed
 

@@ -177,6 +177,8 @@ def ignored(value: object) -> tuple[str, ...]:
 def _ignored(entry: str) -> str:
     if not entry.strip("*/"):
         raise RefusedError(f"{shown(entry)} would leave out everything; name a folder, such as AWSLogs/old/")
+    if entry.startswith("/"):
+        raise RefusedError(f"{shown(entry)} begins with a slash, and no key does; write {shown(entry.lstrip('/'))}")
     return entry
 
 

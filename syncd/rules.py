@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -200,6 +201,22 @@ def filters_fit_layout(job: JobParts) -> Iterator[Finding]:
         yield Finding(f"source.{key}", 'only layout = "cloudtrail" can be narrowed by this; remove it')
 
 
+def ignore_leaves_something(job: JobParts) -> Iterator[Finding]:
+    """Leave out folders of the source, but not all of them and none that lie elsewhere."""
+    source = job.source
+    if source.ignore and source.layout == "flat":
+        yield Finding("source.ignore", 'layout = "flat" copies everything under source.prefix; remove it')
+    if not source.is_cloudtrail:
+        return
+    top = f"{source.prefix}/AWSLogs/".lstrip("/")
+    any_folder = f"{top}\0/"
+    for entry in source.ignore:
+        if top.startswith(entry) or fnmatchcase(top, entry) or fnmatchcase(any_folder, entry):
+            yield Finding("source.ignore", f"{shown(entry)} leaves out everything; name a folder under {shown(top)}")
+        elif not entry.startswith(top) and not set("*?[") & set(entry):
+            yield Finding("source.ignore", f"{shown(entry)} is not under {shown(top)}, where the job's logs are")
+
+
 def parts_fit(job: JobParts) -> Iterator[Finding]:
     """A part is no larger than the objects that are written in parts, nor than the memory for it."""
     destination = job.destination
@@ -277,6 +294,7 @@ JOB_RULES = (
     destination_is_in_the_same_partition,
     prefix_fits_layout,
     filters_fit_layout,
+    ignore_leaves_something,
     parts_fit,
     key_is_in_destination_region,
     endpoints_are_private,

@@ -163,7 +163,9 @@ class Source(Table):
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
     organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
     ignore: fields.Ignored = Field(
-        (), description="folders outside the layout that are left alone, as `uncovered` shows them, or patterns of keys"
+        (),
+        description="folders that are left alone: key prefixes, as `uncovered` shows them, or patterns such as"
+        ' "AWSLogs/*/Config/"',
     )
     max_object: fields.ObjectSize | None = Field(
         None, description="larger objects are not copied: they are quarantined, and hold the horizon until accepted"
