@@ -6,7 +6,7 @@ import tempfile
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -100,10 +100,8 @@ class Daemon:
         if self.folder is not None:
             for path in self.folder.glob("ledger.sqlite3*"):
                 path.unlink()
-        elif hasattr(self.memory, "lose"):
-            self.memory.lose()
         else:
-            self.memory = MemoryLedgerFile()
+            self.memory.lose()
 
     def damage(self, how: str, luck: float) -> None:
         """Some bits are turned; a ledger in memory is lost."""
@@ -156,20 +154,18 @@ class World:
         self.is_nested = False
         self.temporary = Path(tempfile.mkdtemp(prefix="syncd-attack-")) if schedule.on_disk else None
         self.daemon, self.other = Daemon(now=self.clock, folder=self.temporary), Daemon(now=self.clock)
-        known = {item.name for item in fields(Pace)}
-        pace = {
-            "tail": schedule.tail,
-            "recent": schedule.recent,
-            "recent_every": schedule.recent_every,
-            "deep": DEEP,
-            "deep_every": DEEP_EVERY,
-            "discovery_every": schedule.discovery_every,
-            "idle_every": schedule.idle_every,
-            "lateness": schedule.lateness,
-            "audit_every": AUDIT_EVERY,
-            "audit_sealed_every": AUDIT_SEALED_EVERY,
-        }
-        self.pace = Pace(**{name: value for name, value in pace.items() if name in known})
+        self.pace = Pace(
+            tail=schedule.tail,
+            recent=schedule.recent,
+            recent_every=schedule.recent_every,
+            deep=DEEP,
+            deep_every=DEEP_EVERY,
+            discovery_every=schedule.discovery_every,
+            idle_every=schedule.idle_every,
+            lateness=schedule.lateness,
+            audit_every=AUDIT_EVERY,
+            audit_sealed_every=AUDIT_SEALED_EVERY,
+        )
 
     def run(self) -> Judge:
         """Let everything happen, then heal, and look at what is left."""
@@ -488,9 +484,7 @@ class World:
     def named(self, daemon: Daemon, setting: Setting) -> Named:
         """What is held, accepted or not covered."""
         with daemon.file().open(self._replica(setting), "job") as ledger:
-            held = ledger.quarantined()
-            accepted = ledger.accepted() if hasattr(ledger, "accepted") else {}
-            uncovered = ledger.uncovered() if hasattr(ledger, "uncovered") else {}
+            held, accepted, uncovered = ledger.quarantined(), ledger.accepted(), ledger.uncovered()
         conflicts = {key for key, item in held.items() if item.is_conflict}
         return Named(set(held), conflicts, set(accepted), set(uncovered))
 
