@@ -7,9 +7,10 @@ again, and told of. Each tick goes on for a bounded number of listings, the stal
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from math import ceil
 
 from syncd import events, failures
-from syncd.layout import day_start
+from syncd.layout import DAY_SECONDS, day_start
 from syncd.ledger_rows import SealedDay
 from syncd.model import Failed, Known, LogObject, Range, Shard, ShardState, Transfer
 from syncd.plan import is_another
@@ -19,9 +20,11 @@ from syncd.sealing import day_ranges, is_same_there
 from syncd.sides import replicas_in
 from syncd.survey import Survey, Visit
 from syncd.task import Task
+from syncd.tiers import Pace
 
 LISTS_A_TICK = 64
 """Listings of the destination in one tick, of 1,000 keys each, for the audit of remembered keys and of sealed days."""
+_USUAL_PERIOD_SECONDS = 300.0
 ROWS_AT_ONCE = 1000
 KEYS_TOLD = 20
 
@@ -48,7 +51,9 @@ class Audit:
         self._recorder = recorder
         self._accepted = accepted
         self._began_at = began_at
-        self._lists_left = LISTS_A_TICK
+        # Who ticks once a day has a day's listings to make up for.
+        last = max((visit.state.listed_at for visit in survey.visits.values()), default=began_at)
+        self._lists_left = ceil(LISTS_A_TICK * max(1.0, (began_at - last) / _USUAL_PERIOD_SECONDS))
         self._told = 0
 
     def transfers(self, plan_day: PlanDay, hand_over: HandOver) -> Iterator[Transfer | None]:
@@ -174,3 +179,15 @@ def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:
         batch[day] = was
         total += was.count
     return batch
+
+
+def audit_lists_a_day(pace: Pace, counts: tuple[int, int], shards: int) -> int:
+    """Return how many listings of the destination the audit takes in a day, given the objects that are remembered.
+
+    `counts` are those that are remembered key by key, and in sealed days. A shard takes one listing at least.
+    """
+    total = 0.0
+    for every, count in zip((pace.audit_every, pace.audit_sealed_every), counts, strict=True):
+        if every and count:
+            total += max(shards, count / ROWS_AT_ONCE) * DAY_SECONDS / every
+    return ceil(total)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from syncd import events, tiers
+from syncd import claims, events, tiers
 from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.layout import day_start
 from syncd.model import Quarantined, ShardState, Window
@@ -54,7 +54,7 @@ def horizon(task: Task, ledger: Ledger) -> tuple[float, float]:
         LedgerError: the state cannot be read.
     """
     held = held_in_scope(ledger.quarantined(), task.scope).values()
-    return tiers.horizon(
+    return claims.horizon(
         wanted_states(ledger.shards().values(), task),
         discovered_at=ledger.discovered_at(),
         pace=task.pace,
@@ -86,7 +86,7 @@ def _ended(
         before = replace(before, complete_from=current.complete_from)
     listed = visit.finished()
     if listed:
-        return tiers.advance(before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing)
+        return claims.advance(before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing)
     return before if visit.is_audited else None
 
 

@@ -169,6 +169,7 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
         node = by_prefix[folder.prefix]
         fresh[folder.prefix] = fresh.get(folder.prefix, ()) + tuple(folder.prefixes)
         loose = [item for item in folder.objects if not is_ignored(item.key, scope.ignore)]
+        found.uncovered += [name for name in folder.unreadable if not is_ignored(name, scope.ignore)]
         if node.level == "date":
             loose = [item for item in loose if not is_among_dates(node.prefix, item.key)]
         if loose and _is_everything_wanted(node, scope):

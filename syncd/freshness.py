@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from syncd.claims import searched_at
 from syncd.model import FoundBy, Shard, ShardState
-from syncd.tiers import lateness_of, searched_at
+from syncd.tiers import lateness_of
 
 LAG_BOUNDS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
 """Upper ends, in seconds, of the histogram of the lag: from an object's LastModified to its copy."""

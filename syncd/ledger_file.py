@@ -17,9 +17,17 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from syncd.errors import LedgerCorrupt, LedgerError
-from syncd.flock import create_private, create_private_directory, lock_now, lock_patiently, open_private
+from syncd.flock import (
+    create_private,
+    create_private_directory,
+    lock_now,
+    lock_patiently,
+    open_private,
+    require_plain,
+)
 from syncd.ledger_schema import (
     ENDINGS,
+    Entries,
     NotReady,
     Schema,
     check_pages,
@@ -28,7 +36,8 @@ from syncd.ledger_schema import (
     connect_to_nothing,
     make_ready,
     require_version,
-    salvage,
+    salvageable,
+    take_over,
     translated,
 )
 
@@ -100,6 +109,7 @@ class StateFile:
             try:
                 with translated(self.path):
                     create_private_directory(self.path.parent)
+                    self._require_plain()
                     opened = self._open_ready()
                     return opened._replace(moved_aside=moved_aside, salvaged=self.salvaged if moved_aside else 0)
             except NotReady:
@@ -115,6 +125,7 @@ class StateFile:
             LedgerError: as `open`, but nothing is mended; also where the file is of an older version.
         """
         with translated(self.path):
+            self._require_plain()
             identity = identity_of(self.path)
         if identity is None:
             return OpenState(connect_to_nothing(self._schema), None, None, self._turn)
@@ -173,13 +184,27 @@ class StateFile:
         for ending in ENDINGS:
             _sibling(fresh, ending).unlink(missing_ok=True)
         os.close(create_private(fresh))
-        with translated(self.path), closing(connect(fresh, mode="rw")) as connection:
+        with self._removed_on_error(fresh), translated(self.path), closing(connect(fresh, mode="rw")) as connection:
             make_ready(connection, fresh, self._schema)
-            self.salvaged = 0
-            with suppress(sqlite3.Error), closing(connect_readonly(self.path)) as damaged:
-                self.salvaged = salvage(damaged, connection)
+            self.salvaged = take_over(connection, self._salvageable())
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return fresh
+
+    @contextmanager
+    def _removed_on_error(self, fresh: Path) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            for ending in ENDINGS:
+                _sibling(fresh, ending).unlink(missing_ok=True)
+            raise
+
+    def _salvageable(self) -> Entries:
+        try:
+            with closing(connect_readonly(self.path)) as damaged:
+                return salvageable(damaged)
+        except (sqlite3.Error, UnicodeDecodeError):
+            return []
 
     def _prune(self) -> None:
         """Keep the newest damaged files alone: each may be as large as the state."""
@@ -268,6 +293,10 @@ class StateFile:
         if identity is None or self.path.stat().st_size == 0:
             raise NotReady(0)
         return identity
+
+    def _require_plain(self) -> None:
+        for ending in ENDINGS:
+            require_plain(_sibling(self.path, ending))
 
     def _free_name(self) -> Path:
         stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -2,26 +2,31 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from syncd import failures
-from syncd.decisions import Decisions
-from syncd.errors import LedgerCorrupt
+from syncd.decisions import NAME, Decisions, Kept
+from syncd.errors import LedgerCorrupt, LedgerRefused
 from syncd.ledger_file import OpenState, identity_of
 from syncd.ledger_rows import (
+    LONGEST_KEY_BYTES,
+    MOST_UNCOVERED,
     backoff_seconds,
+    children_to_json,
     encode_etags,
     encode_key,
+    is_key,
     is_whole,
     object_checksum,
     report_to_json,
+    shortened,
     with_checksum,
 )
-from syncd.ledger_schema import transaction, translated
+from syncd.ledger_schema import SCHEMA, TABLES, connect_to_nothing, refusing, transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
 from syncd.ledger_view import CURSOR_COLUMNS, LedgerView, replica_key, replica_of_row
@@ -40,6 +45,7 @@ from syncd.model import (
 )
 
 _CLOCK_SKEW_SECONDS = 600.0
+_LARGEST_TEXT = 2 * 1024 * 1024
 TICKS_KEPT = 300
 """How many ticks and catch-ups of a job are remembered."""
 
@@ -71,8 +77,12 @@ class Ledger(LedgerView):
         self._now = now
         self.moved_aside = state.moved_aside
         self.salvaged = state.salvaged
-        if self.start() is None:
+        start = self.start()
+        if start is None:
             self._restore_decisions()
+        elif not decisions.has_start(replica_key(replica)):
+            # A state of before kept none, and the file may have been lost as well.
+            decisions.keep_start(replica_key(replica), job, start)
         self._ran_here = self.start() is not None
 
     def ran_here(self) -> bool:
@@ -81,15 +91,21 @@ class Ledger(LedgerView):
 
     def _restore_decisions(self) -> None:
         """Take up what was decided before the state file was lost; a start from the future was no decision."""
-        with self._guarded():
-            kept = self._decisions.of(replica_key(self._replica))
-        if kept.start is None or kept.start > self._now() + _CLOCK_SKEW_SECONDS:
+        kept = self._decided()
+        if kept.start is None and not kept.accepted:
             return
         with self._writing():
-            row = self._own_row()
-            self._put_replica(row | {"start": kept.start})
-            for key, (etag, storage_class, at) in kept.accepted.items():
-                self._put("accepted", row["id"], key, etag, storage_class, at)
+            row = self._bare_row()
+            if row["start"] is None and kept.start is not None:
+                self._put_replica(row | {"start": float(kept.start)})
+            self._put_accepted(row["id"], kept)
+
+    def _decided(self) -> Kept:
+        return self._decisions.of(replica_key(self._replica), latest=self._now() + _CLOCK_SKEW_SECONDS)
+
+    def _put_accepted(self, replica_id: int, kept: Kept) -> None:
+        for key, (etag, storage_class, at) in kept.accepted.items():
+            self._put("accepted", replica_id, key, etag, storage_class, float(at))
 
     def __enter__(self) -> Self:
         return self
@@ -121,39 +137,62 @@ class Ledger(LedgerView):
 
     def set_start(self, instant: float) -> None:
         """Fix the instant from which the job replicates; one that was fixed before stays if it is earlier."""
-        with self._guarded():
-            self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
         with self._writing():
             row = self._own_row()
             if row["start"] is None or row["start"] > instant:
+                self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
                 self._put_replica(row | {"start": float(instant)})
 
     def mend(self) -> list[str]:
         """Let go of damaged entries of the quarantine, and have this replica's shards looked through again.
 
         Returns a sentence for each thing that was done. An object that such an entry held is found again, since source
-        and destination are listed side by side from the job's start.
+        and destination are listed side by side from the job's start. A damaged acceptance is taken from the decisions.
         """
         with self._guarded():
-            replica_id = self._id()
-            rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (replica_id,)).fetchall()
-        damaged = [row[1] for row in rows if not is_whole(row)]
-        if not damaged:
-            return []
+            if not self._count_damaged("quarantine") and not self._count_damaged("accepted"):
+                return []
         with self._writing():
-            self._db.executemany(
-                "DELETE FROM quarantine WHERE replica = ? AND key = ?", [(replica_id, key) for key in damaged]
+            replica_id = self._own_row()["id"]
+            held, accepted = self._drop_damaged("quarantine"), self._drop_damaged("accepted")
+            if held:
+                self._db.execute(
+                    "DELETE FROM cursors WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (replica_id,)
+                )
+            if accepted:
+                self._put_accepted(replica_id, self._decided())
+            if self._count_damaged("quarantine"):
+                raise LedgerCorrupt(f"{self._path}: entries of the quarantine are damaged, and cannot be removed")
+        told = []
+        if held:
+            told.append(
+                f"damaged entries of the quarantine were removed: {held}; source and destination are compared again"
+                " from the job's start"
             )
-            self._db.execute(
-                "DELETE FROM cursors WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (replica_id,)
-            )
-        entries = "1 entry" if len(damaged) == 1 else f"{len(damaged)} entries"
-        return [f"{entries} of the quarantine were damaged: source and destination are compared from the job's start"]
+        if accepted:
+            told.append(f"damaged acceptances were taken from {NAME} again: {accepted}")
+        return told
+
+    def _count_damaged(self, table: str) -> int:
+        return sum(not is_whole(row) for row in self._rows_of_replica(table))
+
+    def _rows_of_replica(self, table: str) -> list[tuple[Any, ...]]:
+        return self._db.execute(f"SELECT * FROM {table} WHERE replica = ?", (self._id(),)).fetchall()  # noqa: S608 - our own table names
+
+    def _drop_damaged(self, table: str) -> int:
+        """Write the whole rows anew without the others, whose keys may be no text that could be asked for."""
+        rows = self._rows_of_replica(table)
+        whole = [row for row in rows if is_whole(row)]
+        if len(whole) < len(rows):
+            self._db.execute(f"DELETE FROM {table} WHERE replica = ?", (self._id(),))  # noqa: S608 - our own table names
+            for row in whole:
+                self._put(table, *row[:-1])
+        return len(rows) - len(whole)
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
         """Remember what `copy = "auto"` came to, and why."""
         with self._writing():
-            self._put_replica(self._own_row() | {"mode": mode, "mode_why": why})
+            self._put_replica(self._own_row() | {"mode": mode, "mode_why": shortened(why)})
 
     def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
         """Remember how far these shards are and, if that is given, when a full discovery of shards began."""
@@ -165,11 +204,18 @@ class Ledger(LedgerView):
                 self._put("cursors", self._own_shard(row["id"], state.shard), *_cursor_values(state))
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        """Remember when these prefixes were listed for what lies below them, and the child prefixes found."""
+        """Remember when these prefixes were listed for what lies below them, and the child prefixes found.
+
+        A folder with more of them than are kept is forgotten, so that it is listed again each time.
+        """
         with self._writing():
             replica_id = self._own_row()["id"]
             for prefix, (at, children) in looks.items():
-                self._put("looked", replica_id, prefix, float(at), json.dumps(children))
+                text = children_to_json(children)
+                if text is None:
+                    self._db.execute("DELETE FROM looked WHERE replica = ? AND prefix = ?", (replica_id, prefix))
+                else:
+                    self._put("looked", replica_id, _fitting(prefix), float(at), text)
 
     def record(
         self,
@@ -204,14 +250,15 @@ class Ledger(LedgerView):
 
     def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
         """Remember which folders of the source are not covered, in place of those of before."""
+        wanted = sorted(prefixes)[:MOST_UNCOVERED]
         before = self.uncovered()
-        if before.keys() == set(prefixes):
+        if before.keys() == set(wanted):
             return
         with self._writing():
             replica_id = self._own_row()["id"]
             self._db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
-            for prefix in prefixes:
-                self._put("uncovered", replica_id, prefix, before.get(prefix, float(now)))
+            for prefix in wanted:
+                self._put("uncovered", replica_id, _fitting(prefix), before.get(prefix, float(now)))
 
     def accept(self, key: str) -> bool:
         """Be done with an object that is held, until its ETag or storage class changes. Returns True if it was held.
@@ -222,7 +269,8 @@ class Ledger(LedgerView):
         if found is None:
             return False
         item, now = found.object, float(self._now())
-        with self._guarded():
+        with self._writing():
+            replica_id = self._own_row()["id"]
             self._decisions.keep_accepted(
                 replica_key(self._replica),
                 self._job,
@@ -231,8 +279,6 @@ class Ledger(LedgerView):
                 storage_class=item.storage_class,
                 at=now,
             )
-        with self._writing():
-            replica_id = self._own_row()["id"]
             if found.is_conflict:
                 self._put_objects(replica_id, [(found.shard, item, "")])
             self._put("accepted", replica_id, key, item.etag, item.storage_class, now)
@@ -301,28 +347,44 @@ class Ledger(LedgerView):
             # In WAL mode SQLite writes on into a file that has no name any more, and says nothing.
             if identity_of(self._path) != self._state.identity:
                 raise LedgerCorrupt(f"{self._path} was moved or removed while it was open")
-            with self._state.turn, transaction(self._db):
+            with self._state.turn, refusing(self._path, self._check_schema), transaction(self._db):
                 yield
 
+    def _check_schema(self) -> None:
+        """Hold each table's columns to what they were made with; a file in which they are others is damaged."""
+        with closing(connect_to_nothing(SCHEMA)) as model:
+            for table in TABLES:
+                query = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - our own table names
+                if self._db.execute(query).description != model.execute(query).description:
+                    raise LedgerCorrupt(f"{self._path}: the table {table} has other columns")
+
     def _put(self, table: str, *values: object) -> None:
+        for value in values:
+            if isinstance(value, str) and len(value) > _LARGEST_TEXT:
+                raise LedgerRefused(f"{self._path}: a text of {len(value)} characters for the table {table}")
         row = with_checksum(*values)
         marks = ", ".join("?" * len(row))
         self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
 
     def _own_row(self) -> dict[str, Any]:
         """The replica's row by column, made where it is missing or damaged, and marked as this job's."""
-        row = self._replica_row()
-        if row is not None and row["job"] == self._job:
+        row = self._bare_row()
+        if row["job"] == self._job:
             return row
         for other in self._db.execute("SELECT * FROM replicas WHERE job = ?", (self._job,)).fetchall():
             if is_whole(other):
                 self._put("replicas", *other[:6], "", *other[7:-1])
+        row |= {"job": self._job}
+        self._put_replica(row)
+        return row
+
+    def _bare_row(self) -> dict[str, Any]:
+        """Return the replica's row by column, made if it is missing or damaged, whoever's it is."""
+        row = self._replica_row()
         if row is None:
             key = replica_key(self._replica)
-            self._put("replicas", *key, next_replica_id(self._db), self._job, None, 0.0, None, None)
-        else:
-            self._put_replica(row | {"job": self._job})
-        row = self._replica_row()
+            self._put("replicas", *key, next_replica_id(self._db), "", None, 0.0, None, None)
+            row = self._replica_row()
         assert row is not None
         return row
 
@@ -350,8 +412,8 @@ class Ledger(LedgerView):
         for shard, item, replica_etag in objects:
             if shard not in ids:
                 ids[shard] = self._own_shard(replica_id, shard)
-            etags = encode_etags(item.etag, replica_etag)
-            values = (ids[shard], encode_key(shard, item.key), etags, item.size_bytes)
+            etags = encode_etags(_fitting(item.etag), _fitting(replica_etag))
+            values = (ids[shard], encode_key(shard, _fitting(item.key)), etags, item.size_bytes)
             rows.append((*values, object_checksum(*values)))
         self._db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
 
@@ -383,18 +445,25 @@ class Ledger(LedgerView):
         self._put(
             "quarantine",
             replica_id,
-            item.key,
+            _fitting(item.key),
             json.dumps(held.shard),
-            item.etag,
+            _fitting(item.etag),
             item.size_bytes,
             float(item.last_modified),
-            item.storage_class,
+            _fitting(item.storage_class),
             held.reason,
-            held.detail,
+            shortened(held.detail),
             held.attempts,
             held.first_at,
             held.next_at,
         )
+
+
+def _fitting(text: str) -> str:
+    """Return a key, an ETag or the like; LedgerRefused for one that is longer than S3 lets a key be."""
+    if not is_key(text):
+        raise LedgerRefused(f"{shortened(text)!r} is longer than {LONGEST_KEY_BYTES} bytes")
+    return text
 
 
 def _cursor_values(state: ShardState) -> tuple[object, ...]:

@@ -15,11 +15,12 @@ else, so that a page of a listing is one range of the table. Every tail leads ba
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 from zlib import crc32
 
@@ -31,14 +32,24 @@ NO_DAY = "="
 
 _FOLDER_LENGTH = len("2026/11/24/")
 _DATE_LENGTH = len("20261124")
+_DIGITS = frozenset("0123456789")
+_AFTER_DIGITS = ":"
 _MARKS = frozenset(":;<")
 _NOT_AFTER_A_DATE = _MARKS | {""}
 _FOLDER = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MD5_BYTES = 16
+_TEXT, _SAME, _OTHER = b"=", b"!", b"?"
 _FIRST_BACKOFF_SECONDS = 60.0
 LONGEST_BACKOFF_SECONDS = 3600.0
 _DIGEST_MODULUS = 2**63
+
+LONGEST_KEY_BYTES = 1024
+LONGEST_DETAIL = 2000
+MOST_CHILDREN = 10_000
+LARGEST_CHILDREN_BYTES = 1024 * 1024
+MOST_IN_REPORT = 100
+MOST_UNCOVERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,17 @@ def first_tail(day: str) -> str:
     return day.replace("-", "")
 
 
+def first_tail_after(rest: str) -> str:
+    """Return a text that no tail with a day is smaller than whose key follows one, given behind the shard's prefix."""
+    lowest = ""
+    for form, char in zip("dddd/dd/dd/", rest, strict=False):
+        is_as_in_a_folder = char in _DIGITS if form == "d" else char == form
+        if not is_as_in_a_folder:
+            return lowest + _AFTER_DIGITS if char > ("9" if form == "d" else form) else lowest
+        lowest += char if form == "d" else ""
+    return lowest
+
+
 def last_tail(day: str) -> str:
     """A text greater than every tail of a day (YYYY-MM-DD) and smaller than those of the next one."""
     compact = day.replace("-", "")
@@ -135,7 +157,7 @@ def encode_etag(etag: str | None) -> bytes | None:
         return None
     if _MD5.fullmatch(etag):
         return bytes.fromhex(etag)
-    raw = b"=" + etag.encode("utf-8", "surrogatepass")
+    raw = _TEXT + etag.encode("utf-8", "surrogatepass")
     # 0xFF occurs in no UTF-8: it keeps a text of 15 bytes from being taken for an MD5.
     return raw + b"\xff" if len(raw) == _MD5_BYTES else raw
 
@@ -146,19 +168,23 @@ def decode_etag(raw: bytes | None) -> str | None:
         return None
     if len(raw) == _MD5_BYTES:
         return raw.hex()
-    return raw[1:].removesuffix(b"\xff").decode("utf-8", "surrogatepass")
+    return raw[1:].rstrip(b"\xff").decode("utf-8", "surrogatepass")
 
 
 def encode_etags(etag: str | None, replica_etag: str) -> bytes | None:
-    """Return the ETags of an object and of its replica as the ledger keeps them: one alone if they are the same.
+    """Return the ETags of an object and of its replica as the ledger keeps them.
 
-    Otherwise an exclamation mark, the length of the first in two bytes, the first, and the second or nothing.
+    E           the replica's is not known: the source's as `encode_etag` makes it, as schema 1 wrote it
+    !E          both are the same
+    ?LLE R      others, behind the length of the source's in two bytes
     """
     source = encode_etag(etag)
-    if source is None or replica_etag == etag:
+    if source is None or not replica_etag:
         return source
-    there = (encode_etag(replica_etag) or b"") if replica_etag else b""
-    raw = b"!" + len(source).to_bytes(2, "big") + source + there
+    if replica_etag == etag:
+        raw = _SAME + source
+        return raw + b"\xff\xff" if len(raw) == _MD5_BYTES else raw
+    raw = _OTHER + len(source).to_bytes(2, "big") + source + (encode_etag(replica_etag) or b"")
     return raw + b"\xff" if len(raw) == _MD5_BYTES else raw
 
 
@@ -166,16 +192,14 @@ def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
     """Return the ETags that `encode_etags` made these bytes of; the replica's is empty if it is not known."""
     if raw is None:
         return None, ""
-    if len(raw) == _MD5_BYTES:
-        text = raw.hex()
+    mark = raw[:1]
+    if len(raw) == _MD5_BYTES or mark == _TEXT:
+        return decode_etag(raw), ""
+    if mark == _SAME:
+        text = raw[1:].hex() if len(raw) == 1 + _MD5_BYTES else decode_etag(raw[1:]) or ""
         return text, text
-    if raw[:1] != b"!":
-        etag = decode_etag(raw)
-        return etag, etag or ""
-    if len(raw) == _MD5_BYTES + 1:
-        raw = raw.removesuffix(b"\xff")
     end = 3 + int.from_bytes(raw[1:3], "big")
-    return decode_etag(raw[3:end]), decode_etag(raw[end:]) or "" if raw[end:] else ""
+    return decode_etag(raw[3:end]), decode_etag(raw[end:]) or ""
 
 
 def checksum(*values: object) -> int:
@@ -250,9 +274,42 @@ def backoff_seconds(attempts: int) -> float:
     return float(min(_FIRST_BACKOFF_SECONDS * 2**doublings, LONGEST_BACKOFF_SECONDS))
 
 
+def shortened(text: str) -> str:
+    """Return a text for people as the ledger keeps it: what is too long is cut in the middle."""
+    if len(text) <= LONGEST_DETAIL:
+        return text
+    head = (LONGEST_DETAIL - 1) // 2
+    return f"{text[:head]}…{text[head + 1 - LONGEST_DETAIL :]}"
+
+
+def is_key(text: str) -> bool:
+    """Return True for a text that is no longer than S3 lets a key be."""
+    return len(text) <= LONGEST_KEY_BYTES // 4 or len(text.encode("utf-8", "surrogatepass")) <= LONGEST_KEY_BYTES
+
+
+def children_to_json(children: Sequence[str]) -> str | None:
+    """Return the folders found in one folder as the ledger keeps them; None for more than it keeps."""
+    if len(children) > MOST_CHILDREN:
+        return None
+    text = json.dumps(children)
+    return text if len(text) <= LARGEST_CHILDREN_BYTES else None
+
+
 def report_to_json(report: TickReport) -> str:
-    """A report as the ledger keeps it."""
-    return json.dumps(asdict(report), separators=(",", ":"))
+    """A report as the ledger keeps it: long texts are cut in the middle, long lists at their end."""
+    return json.dumps(_bounded(asdict(report)), separators=(",", ":"))
+
+
+def _bounded(value: Any) -> Any:
+    match value:
+        case str():
+            return shortened(value)
+        case dict():
+            return {name: _bounded(item) for name, item in islice(value.items(), MOST_IN_REPORT)}
+        case list() | tuple():
+            return [_bounded(item) for item in value[:MOST_IN_REPORT]]
+        case _:
+            return value
 
 
 def report_from_json(text: str) -> TickReport:
@@ -260,6 +317,7 @@ def report_from_json(text: str) -> TickReport:
     values = json.loads(text)
     known = {field.name: values[field.name] for field in fields(TickReport) if field.name in values}
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
+    known["uncovered"] = tuple(known.get("uncovered", ()))
     known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
     known["error"] = JobError(**known["error"]) if known["error"] else None
     return TickReport(**known)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from syncd.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, LedgerUnwritable
+from syncd.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, LedgerRefused, LedgerUnwritable
 from syncd.flock import NO_ROOM
 from syncd.ledger_rows import is_whole, with_checksum
 
@@ -124,9 +124,9 @@ def _migrate_1(connection: sqlite3.Connection) -> None:
             _insert(connection, "days", with_checksum(*row[:-1], 0, 0))
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> None:
+def _insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
     marks = ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
+    return connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount  # noqa: S608 - our own table names
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -230,36 +230,71 @@ def make_ready(connection: sqlite3.Connection, path: Path, schema: Schema) -> No
             connection.execute(f"PRAGMA user_version = {schema.version:d}")
 
 
-_SALVAGED = {"replicas": "source_bucket", "quarantine": "key", "accepted": "key"}
-"""Tables that no listing can tell again, and a column to read them by in either direction."""
+_SALVAGED = {
+    "replicas": "source_bucket {0}, source_prefix {0}, destination_endpoint {0}, destination_bucket {0}, destination_prefix {0}",
+    "quarantine": "replica {0}, key {0}",
+    "accepted": "replica {0}, key {0}",
+}
+"""Tables that no listing can tell again, and the order of their keys, by which they are read from either end."""
+
+Entries = list[tuple[str, tuple[object, ...]]]
 
 
-def salvage(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
-    """Take over what a damaged file still tells of starts, quarantine and acceptances. Returns how many entries.
+def salvageable(damaged: sqlite3.Connection) -> Entries:
+    """Return what a damaged file still tells of starts, quarantine and acceptances, by table.
 
-    Rows whose checksum is wrong are left behind, and so is what lies on pages that cannot be read.
+    Rows whose checksum is wrong are left behind, and so is what lies between two pages that cannot be read.
     """
+    found: Entries = []
+    for table, order in _SALVAGED.items():
+        rows = {row: None for way in ("ASC", "DESC") for row in _readable(damaged, table, order.format(way))}
+        found += ((table, row) for row in rows)
+    return found
+
+
+def take_over(fresh: sqlite3.Connection, entries: Entries) -> int:
+    """Write what `salvageable` found into a new file, and return how many entries fitted there."""
     taken = 0
     with transaction(fresh):
-        for table, column in _SALVAGED.items():
-            found = {row[:-1]: row for order in ("ASC", "DESC") for row in _readable(damaged, table, column, order)}
-            for row in found.values():
-                if table == "replicas":
-                    # No shard is known any more, so none was discovered.
-                    row = with_checksum(*row[:8], 0.0, *row[9:-1])  # noqa: PLW2901
-                _insert(fresh, table, row)
-                taken += 1
+        widths = {table: len(fresh.execute(f"SELECT * FROM {table} LIMIT 0").description) for table in _SALVAGED}  # noqa: S608 - our own names
+        for table, row in entries:
+            if len(row) != widths[table]:
+                continue
+            if table == "replicas":
+                # No shard is known any more, so none was discovered.
+                row = with_checksum(*row[:8], 0.0, *row[9:-1])  # noqa: PLW2901
+            taken += _insert(fresh, table, row)
     return taken
 
 
-def _readable(damaged: sqlite3.Connection, table: str, column: str, order: str) -> Iterator[tuple[object, ...]]:
+def _readable(damaged: sqlite3.Connection, table: str, order: str) -> Iterator[tuple[object, ...]]:
     """Yield whole rows until one lies on a page that cannot be read."""
-    try:
-        for row in damaged.execute(f"SELECT * FROM {table} ORDER BY {column} {order}"):  # noqa: S608 - our own names
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        for row in damaged.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - our own names
             if is_whole(row):
                 yield row
-    except (sqlite3.Error, UnicodeDecodeError):
-        return
+
+
+@contextmanager
+def refusing(path: Path, check: Callable[[], None]) -> Iterator[None]:
+    """Hold a write to what it is: a value that does not fit is no damage, whatever SQLite calls it.
+
+    `check` looks at the file itself, and raises if that is what is wrong.
+
+    Raises:
+        LedgerRefused: the value cannot be stored.
+    """
+    try:
+        yield
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise LedgerRefused(f"{path}: {error}") from error
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_TOOBIG) & 0xFF not in _OF_A_VALUE:
+            raise
+        check()
+        raise LedgerRefused(f"{path}: {error}") from error
 
 
 @contextmanager
@@ -318,6 +353,16 @@ _CORRUPT = frozenset(
         sqlite3.SQLITE_ERROR,
         sqlite3.SQLITE_SCHEMA,
         sqlite3.SQLITE_TOOBIG,
+    }
+)
+_OF_A_VALUE = frozenset(
+    {
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_SCHEMA,
     }
 )
 _DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from syncd.ledger_rows import (
     day_of,
     decode_etags,
     decode_key,
-    encode_key,
     encode_keys,
+    first_tail_after,
     is_whole,
     object_checksum,
     tail_form,
@@ -27,6 +28,8 @@ from syncd.ledger_schema import translated
 from syncd.model import Branch, FoundBy, Known, LogObject, Quarantined, Replica, Shard, ShardState
 
 _RANGE_SLACK_ROWS = 1000
+_LAST = "\U0010ffff"
+_AFTER_NO_DAY = chr(ord(NO_DAY) + 1)
 
 
 class LedgerView:
@@ -129,14 +132,10 @@ class LedgerView:
         return [row for row in rows if not ends or row[0] <= min(ends)]
 
     def _from_day_of(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
-        first = _first_dated_tail(after_key[len(shard.prefix) :])
-        query = (
-            "SELECT tail, etag, size_bytes, checksum FROM objects"
-            " WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
-        )
+        first = first_tail_after(_within(shard, after_key))
         rows: list[tuple[str, Known]] = []
         day = ""
-        for row in self._rows(shard, shard_id, query, first, NO_DAY):
+        for row in self._rows(shard, shard_id, first, until=NO_DAY):
             key = row[0]
             if len(rows) >= limit and key[: len(day)] != day:
                 break
@@ -146,14 +145,16 @@ class LedgerView:
         return sorted(rows)
 
     def _loose_after(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
-        query = (
-            "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail > ? ORDER BY tail LIMIT ?"
-        )
-        first = NO_DAY + after_key[len(shard.prefix) :] if after_key else NO_DAY
-        return list(self._rows(shard, shard_id, query, first, limit))
+        first = NO_DAY + _within(shard, after_key)
+        rows = self._rows(shard, shard_id, first, until=_AFTER_NO_DAY)
+        return list(islice((row for row in rows if row[0] > after_key), limit))
 
-    def _rows(self, shard: Shard, shard_id: int, query: str, *bounds: object) -> Iterator[tuple[str, Known]]:
-        for tail, raw, size, check in self._db.execute(query, (shard_id, *bounds)):
+    def _rows(self, shard: Shard, shard_id: int, first: str, *, until: str) -> Iterator[tuple[str, Known]]:
+        query = (
+            "SELECT tail, etag, size_bytes, checksum FROM objects"
+            " WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
+        )
+        for tail, raw, size, check in self._db.execute(query, (shard_id, first, until)):
             if check == object_checksum(shard_id, tail, raw, size):
                 etag, replica_etag = decode_etags(raw)
                 yield decode_key(shard, tail), Known(etag, size, replica_etag)
@@ -178,8 +179,9 @@ class LedgerView:
         """
         with self._guarded():
             rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._id(),)).fetchall()
-            if not all(is_whole(row) for row in rows):
-                raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged")
+        if not all(is_whole(row) for row in rows):
+            # The file is not condemned for it: the next tick mends the entry.
+            raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged")
         return {row[1]: _quarantined(row) for row in rows}
 
     def sealed(self, shard: Shard, first: str, last: str) -> dict[str, SealedDay]:
@@ -207,6 +209,20 @@ class LedgerView:
                     if not _shares_day_folder(shard, tail, key, start_after):
                         break
         return False
+
+    def remembered_counts(self) -> tuple[int, int]:
+        """Return how many objects are remembered key by key, and how many in sealed days."""
+        with self._guarded():
+            shards = "SELECT id FROM shards WHERE replica = ?"
+            (rows,) = self._db.execute(
+                f"SELECT count(*) FROM objects WHERE shard IN ({shards})",
+                (self._id(),),  # noqa: S608 - our own text
+            ).fetchone()
+            (sealed,) = self._db.execute(
+                f"SELECT coalesce(sum(count), 0) FROM days WHERE shard IN ({shards})",
+                (self._id(),),  # noqa: S608 - our own text
+            ).fetchone()
+            return rows, sealed
 
     def lateness(self) -> dict[int, int]:
         """The histogram of how late objects were: count by bucket, the buckets being the caller's own numbers."""
@@ -283,12 +299,11 @@ class LedgerView:
                 self.damaged_rows += 1
 
 
-def _first_dated_tail(rest: str) -> str:
-    """Return where the tails with a day begin that may follow what is left of a key behind its shard's prefix."""
-    folder = encode_key(Shard(""), rest[: len("2026/11/24/")])
-    if not folder.startswith(NO_DAY):
-        return folder[: len("20261124")]
-    return NO_DAY if rest >= ":" else ""
+def _within(shard: Shard, key: str) -> str:
+    """Return what is left of a key behind its shard's prefix; of one that lies before or after the shard, its end."""
+    if key.startswith(shard.prefix):
+        return key[len(shard.prefix) :]
+    return "" if key < shard.prefix else _LAST
 
 
 def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:

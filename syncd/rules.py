@@ -242,6 +242,27 @@ def key_is_in_destination_region(job: JobParts) -> Iterator[Finding]:
         )
 
 
+def endpoints_are_private(job: JobParts) -> Iterator[Finding]:
+    """Over plain HTTP, credentials' signatures and logs are read, and answers altered, by whoever is on the way."""
+    endpoints = job.endpoints
+    if endpoints.allow_http:
+        return
+    for key in ("s3", "sts", "destination_s3", "cloudtrail"):
+        parts = urlsplit(getattr(endpoints, key) or "")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            yield Finding(
+                f"endpoints.{key}",
+                "http:// beyond this machine is neither private nor safe from change; use https://,"
+                " or say allow_http = true in [endpoints]",
+            )
+
+
+def tags_are_of_one_origin(job: JobParts) -> Iterator[Finding]:
+    """A write gives an object all of its tags."""
+    if job.destination.copy_tags and job.destination.tags:
+        yield Finding("destination.copy_tags", "tags and copy_tags exclude each other; remove one of them")
+
+
 def destination_is_not_source(job: JobParts) -> Iterator[Finding]:
     """A replica in the source's own bucket would be listed as a source again."""
     if _place(job.endpoints.s3, job.source.region, job.source.bucket) == destination_place(job)[:3]:
@@ -276,6 +297,8 @@ JOB_RULES = (
     ignore_leaves_something,
     parts_fit,
     key_is_in_destination_region,
+    endpoints_are_private,
+    tags_are_of_one_origin,
     destination_is_not_source,
 )
 

@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from syncd import failures, tiers
+from syncd import claims, failures
 from syncd.cloudtrail import held_in_scope, in_scope
 from syncd.config import Job
+from syncd.escaping import safe_key, safe_line
 from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
 from syncd.ledger import Reader, RecordedTick
 from syncd.model import JobError, Quarantined, ShardState, TickReport
@@ -122,7 +123,7 @@ def standing_of(
     ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
     stamp = layout_of(job).stamp
-    complete_from, complete_until = tiers.horizon(
+    complete_from, complete_until = claims.horizon(
         states,
         discovered_at=discovered_at,
         pace=pace_of(job),
@@ -139,7 +140,7 @@ def standing_of(
         look=last_look(states, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
         shards=len(states),
-        has_found=tiers.has_found(states) or bool(held),
+        has_found=claims.has_found(states) or bool(held),
         prefixes=source_prefixes(job),
         uncovered=sorted(uncovered),
         audited_at=min((state.audited_at for state in states), default=0.0),
@@ -188,7 +189,7 @@ def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -
         why.append(waits if standing.uncovered else "no listing of it has come to its end yet")
     elif now > standing.deadline.at:
         shard = standing.deadline.shard
-        where = f", held by {shard.prefix}" if shard else ""
+        where = f", held by {safe_line(shard.prefix)}" if shard else ""
         allowed = f"{span(promise.objective)} beyond {span(promise.lateness)}"
         why.append(
             f"it is complete up to {utc(standing.complete_until)}, {span(now - standing.complete_until)} ago,"
@@ -207,9 +208,9 @@ def trouble(standing: Standing) -> list[str]:
         why.append(f"{len(standing.uncovered)} folders of the source are uncovered: {named}")
         why.append("what to do: give them a job of their own, or leave them out with source.ignore")
     if (error := standing.error) is not None:
-        why += [failure_words(error), f"what to do: {error.remedy}"]
+        why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := standing.oldest_held) is not None:
-        why.append(f"{missing_words(standing)}{oldest.object.key} ({answer_words(oldest)})")
+        why.append(f"{missing_words(standing)}{safe_key(oldest.object.key)} ({answer_words(oldest)})")
         remedy = failures.remedy_of(oldest.reason)
         if error is None or error.remedy != remedy:
             why.append(f"what to do: {remedy}")
@@ -225,7 +226,7 @@ def missing_words(standing: Standing) -> str:
 
 def answer_words(held: Quarantined) -> str:
     """Why an object is not at the destination, and what was answered, which names the principal."""
-    return f"{held.reason}: {held.detail}" if held.detail else held.reason
+    return f"{held.reason}: {safe_line(held.detail)}" if held.detail else held.reason
 
 
 def _has_ticked(standing: Standing, now: float) -> bool:
@@ -235,7 +236,9 @@ def _has_ticked(standing: Standing, now: float) -> bool:
 
 def failure_words(error: JobError) -> str:
     """A failed tick in a sentence."""
-    return f"its last tick failed: {error.reason}: {error.detail}"
+    if error.reason == failures.CONFIGURATION:
+        return f"its file cannot be used, and it does not run: {safe_line(error.detail)}"
+    return f"its last tick failed: {error.reason}: {safe_line(error.detail)}"
 
 
 def objective_document(standing: Standing, now: float) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd import events, sides, tiers
+from syncd.claims import Listed
 from syncd.cloudtrail import EVERY, in_scope, top
 from syncd.discovery import discover, side_folders
 from syncd.model import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
 from syncd.task import Task
-from syncd.tiers import Listed, Slice, Tier
+from syncd.tiers import Slice, Tier
 
 
 @dataclass(slots=True)
@@ -104,10 +105,14 @@ def _fix_start(found: Survey, task: Task, ports: Ports, began_at: float) -> None
         found.start = start
         return
     found.start = task.start(began_at)
+    told = None
     if task.was_here:
         # The state was lost with all that told of the start: what was replicated tells at least so much.
-        oldest = _oldest_replica(found, task, ports)
-        found.start = found.start if oldest is None else min(found.start, oldest)
+        told = _oldest_replica(found, task, ports)
+    elif task.window is None and task.start(began_at + 1) != found.start:
+        # A start that is reckoned from now would leave out what came since the last copy, if the whole state was lost.
+        told = _newest_replica(found, task, ports, began_at)
+    found.start = found.start if told is None else min(found.start, told)
     # A catch-up before the first tick fixes it too, or its replicas would pass for those of a state that was lost.
     if task.window is None or _is_bare(task, ports):
         ports.ledger.set_start(found.start)
@@ -120,6 +125,23 @@ def _oldest_replica(found: Survey, task: Task, ports: Ports) -> float | None:
         for item in sides.first_page(visit.state.shard, ports.destination, task.destination_prefix)
     ]
     return min(stamps, default=None)
+
+
+def _newest_replica(found: Survey, task: Task, ports: Ports, began_at: float) -> float | None:
+    """Return the newest stamp of a replica that a first listing would come by. Returns None if there is none."""
+    ranges = {
+        sides.at_destination(item.range, task.destination_prefix): visit.state.shard
+        for visit in found.visits.values()
+        if not visit.state.listed_at
+        for item in tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start)
+    }
+    stamps = (
+        task.layout.stamp(ranges[page.range], item)
+        for page in ports.destination.pages(ranges)
+        if page is not None
+        for item in sides.replicas_of(page, task.destination_prefix)
+    )
+    return max(stamps, default=None)
 
 
 def _is_bare(task: Task, ports: Ports) -> bool:

@@ -6,6 +6,8 @@ it at any moment and knows what must be remembered.
 
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -44,6 +46,16 @@ def write_until_full(ledger: Ledger, writer: str) -> int:
 def limit_files(size: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+
+@contextmanager
+def no_room(size: int = 1) -> Iterator[None]:
+    """While no file of this process can grow beyond a size."""
+    limit_files(size)
+    try:
+        yield
+    finally:
+        limit_files(resource.RLIM_INFINITY)
 
 
 def open_when_full(file: LedgerFile, writer: str) -> None:

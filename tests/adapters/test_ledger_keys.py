@@ -4,12 +4,11 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from builders_ledger import MD5, NOW, SHARD, copied, replica
+from builders_ledger import MD5, NOW, SHARD, copied, replica, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import fold_day
 from syncd.model import Known
 
 STEM = "111111111111_CloudTrail_us-east-1_"
@@ -57,7 +56,7 @@ def test_exactly_the_remembered_keys_of_a_page_are_known(fresh: Fresh, remembere
     with fresh() as ledger:
         ledger.record([copied(name) for name in remembered], [], now=NOW)
 
-        assert ledger.known(SHARD, sorted(page)) == dict.fromkeys(page & remembered, Known(MD5, 100))
+        assert ledger.known(SHARD, sorted(page)) == dict.fromkeys(page & remembered, Known(MD5, 100, MD5))
 
 
 @given(remembered=st.sets(keys, max_size=12), position=positions)
@@ -66,6 +65,19 @@ def test_a_later_key_is_told_as_the_order_of_keys_says(fresh: Fresh, remembered:
         ledger.record([copied(name) for name in remembered], [], now=NOW)
 
         assert ledger.has_known_after(SHARD, position) == any(name > position for name in remembered)
+
+
+@given(remembered=st.sets(keys, max_size=12), position=positions, limit=st.integers(1, 14))
+def test_the_rows_after_a_position_are_the_next_in_the_order_of_keys(
+    fresh: Fresh, remembered: set[str], position: str, limit: int
+) -> None:
+    with fresh() as ledger:
+        ledger.record([copied(name) for name in remembered], [], now=NOW)
+
+        following = [name for name in sorted(remembered) if name > position]
+        rows = [name for name, _ in ledger.remembered(SHARD, position, limit=limit)]
+        assert rows == following[: len(rows)]
+        assert len(rows) >= min(limit, len(following))
 
 
 @given(
@@ -88,5 +100,5 @@ def test_exactly_the_days_before_the_bound_are_sealed(fresh: Fresh, remembered: 
         assert folded == len(old)
         assert ledger.known(SHARD, sorted(remembered)).keys() == remembered - old.keys()
         assert ledger.sealed(SHARD, "", "9") == {
-            day: fold_day((name, MD5, 100) for name in old if old[name] == day) for day in old.values()
+            day: sealed(*(name for name in old if old[name] == day)) for day in old.values()
         }

@@ -34,7 +34,7 @@ def problems_of(folder: Path, files: dict[str, str], environ: dict[str, str] | N
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     try:
-        load(folder / "syncd.toml", environ or {})
+        load(folder / "syncd.toml", environ or {}, strict=True)
     except ConfigError as error:
         return [each._replace(file=str(Path(each.file).relative_to(folder))) for each in error.problems]
     return []

@@ -9,20 +9,27 @@ from hypothesis import strategies as st
 
 from syncd.ledger_rows import (
     SealedDay,
+    SealedObject,
     backoff_seconds,
     checksum,
+    children_to_json,
     day_of,
     decode_etag,
+    decode_etags,
     decode_key,
     encode_etag,
+    encode_etags,
     encode_key,
     encode_keys,
     first_tail,
+    first_tail_after,
     fold_day,
+    is_key,
     is_whole,
     last_tail,
     object_checksum,
     object_digest,
+    replica_digest,
     report_from_json,
     report_to_json,
     with_checksum,
@@ -180,6 +187,41 @@ def test_an_md5_takes_sixteen_bytes() -> None:
     assert encode_etag("d41d8cd98f00b204e9800998ecf8427e") == bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e")
 
 
+ETAGS = st.one_of(st.text(), st.text("0123456789abcdef", min_size=32, max_size=32), st.text(min_size=10, max_size=18))
+MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+LIKE_A_TEXT = f"{b'=exactly-15-cha'.hex()}ff"
+
+
+@given(st.one_of(st.none(), ETAGS), ETAGS)
+@example(MD5, MD5)
+@example(MD5, LIKE_A_TEXT)
+@example(LIKE_A_TEXT, LIKE_A_TEXT)
+@example("exactly-14-cha", "exactly-14-cha")
+@example("exactly-15-char", "exactly-15-char")
+@example("twelve-chars", "")
+@example("a", "ten-chars-")
+def test_the_etags_of_an_object_and_of_its_replica_come_back(etag: str | None, replica_etag: str) -> None:
+    expected = (etag, replica_etag if etag is not None else "")
+
+    assert decode_etags(encode_etags(etag, replica_etag)) == expected
+
+
+@given(st.one_of(st.none(), ETAGS))
+def test_an_etag_written_by_schema_1_tells_nothing_of_the_replicas(etag: str | None) -> None:
+    assert decode_etags(encode_etag(etag)) == (etag, "")
+
+
+@given(st.tuples(ETAGS, ETAGS), st.tuples(ETAGS, ETAGS))
+def test_different_pairs_of_etags_are_written_differently(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assume(one != other)
+
+    assert encode_etags(*one) != encode_etags(*other)
+
+
+def test_an_md5_that_is_the_replicas_too_takes_seventeen_bytes() -> None:
+    assert len(encode_etags(MD5, MD5) or b"") == 17
+
+
 @given(st.text(), st.text())
 def test_different_etags_are_written_differently(one: str, other: str) -> None:
     assume(one != other)
@@ -246,28 +288,45 @@ def test_a_checksum_is_the_same_in_every_version_of_python() -> None:
     assert checksum("é\U0001fae8", 1.5, None, b"\x00", 7) == 3477023113
 
 
-@given(st.lists(st.tuples(st.text(), st.one_of(st.none(), st.text()), st.integers(0, 2**40))), st.randoms())
-def test_the_fold_of_a_day_does_not_depend_on_the_order(
-    objects: list[tuple[str, str | None, int]], random: object
-) -> None:
+OBJECTS = st.builds(
+    SealedObject, st.text(), st.one_of(st.none(), st.text()), st.integers(0, 2**40), st.sampled_from(["", "e", "f"])
+)
+
+
+@given(st.lists(OBJECTS), st.randoms())
+def test_the_fold_of_a_day_does_not_depend_on_the_order(objects: list[SealedObject], random: object) -> None:
     shuffled = sorted(objects, key=lambda _: random.random())  # type: ignore[attr-defined]
 
     assert fold_day(objects) == fold_day(shuffled)
 
 
-@given(st.lists(st.tuples(st.text(), st.text(), st.integers(0, 2**40))), st.integers(0, 20))
-def test_a_day_folded_in_two_parts_is_the_day_folded_at_once(objects: list[tuple[str, str, int]], cut: int) -> None:
+@given(st.lists(OBJECTS), st.integers(0, 20))
+def test_a_day_folded_in_two_parts_is_the_day_folded_at_once(objects: list[SealedObject], cut: int) -> None:
     assert fold_day(objects[cut:], onto=fold_day(objects[:cut])) == fold_day(objects)
 
 
 def test_the_digest_of_a_day_is_the_sum_of_those_of_its_objects() -> None:
-    folded = fold_day([("a", "1", 10), ("b", "2", 20)])
+    folded = fold_day([SealedObject("a", "1", 10, "x"), SealedObject("b", "2", 20, "y")])
 
-    assert folded == SealedDay(2, 30, (object_digest("a", "1") + object_digest("b", "2")) % 2**63, exact=True)
+    digest = (object_digest("a", "1") + object_digest("b", "2")) % 2**63
+    there = (replica_digest("a", 10, "x") + replica_digest("b", 20, "y")) % 2**63
+    assert folded == SealedDay(2, 30, digest, exact=True, replica_digest=there, replica_exact=True)
 
 
-def test_a_day_with_an_unknown_etag_is_not_exact() -> None:
-    assert not fold_day([("a", None, 10), ("b", "2", 20)]).exact
+@pytest.mark.parametrize(
+    ("odd", "exact"),
+    [(SealedObject("b", None, 20, "y"), (False, True)), (SealedObject("b", "2", 20, ""), (True, False))],
+)
+def test_a_day_with_an_unknown_etag_of_one_side_is_not_exact_there(odd: SealedObject, exact: tuple[bool, bool]) -> None:
+    folded = fold_day([SealedObject("a", "1", 10, "x"), odd])
+
+    assert (folded.exact, folded.replica_exact) == exact
+
+
+def test_the_digest_of_replicas_tells_key_size_and_etag_apart() -> None:
+    told = [("a", 1, "b"), ("a=1", 1, "b"), ("a", 11, "b"), ("a", 1, "1b"), ("b", 1, "a")]
+
+    assert len({replica_digest(*item) for item in told}) == len(told)
 
 
 def test_the_digest_tells_key_and_etag_apart() -> None:
@@ -298,6 +357,50 @@ def test_a_report_comes_back_as_it_was() -> None:
     )
 
     assert report_from_json(report_to_json(report)) == report
+
+
+def test_what_a_report_quotes_is_bounded() -> None:
+    long = "a" * 5000 + "b" * 5000
+    report = TickReport(
+        job="b",
+        outcome="failed",
+        failed=[FailedObject(key="key", reason="gone", detail=long)] * 1000,
+        uncovered=[f"folder-{number}/" for number in range(100_000)],
+        error=JobError(reason="unexpected_answer", detail=long, remedy="remedy"),
+    )
+
+    back = report_from_json(report_to_json(report))
+
+    assert back.error is not None
+    assert (back.error.detail[:999], back.error.detail[999], back.error.detail[1000:]) == ("a" * 999, "…", "b" * 1000)
+    assert (len(back.failed), len(back.failed[0].detail), len(back.uncovered)) == (100, 2000, 100)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"), [("k" * 1024, True), ("k" * 1025, False), ("é" * 512, True), ("é" * 513, False), ("", True)]
+)
+def test_a_key_has_1024_bytes_at_the_most(key: str, expected: object) -> None:
+    assert is_key(key) is expected
+
+
+def test_folders_are_kept_up_to_a_number_and_a_size() -> None:
+    assert children_to_json(["a"] * 10_000) is not None
+    assert children_to_json(["a"] * 10_001) is None
+    assert children_to_json(["a" * 1000] * 2000) is None
+
+
+@given(
+    st.text("0123456789/:x", max_size=12), st.dates(date(1999, 12, 31), date(2030, 1, 1)), st.sampled_from(["", "x"])
+)
+@example("2026/11/24/", date(2026, 11, 24), "x")
+@example("2026/1", date(2026, 11, 24), "x")
+def test_no_tail_of_a_day_whose_key_follows_a_position_is_smaller_than_its_bound(
+    rest: str, day: date, name: str
+) -> None:
+    key = f"{day:%Y/%m/%d}/{name}"
+    assume(key > rest)
+
+    assert encode_key(BUCKET, key) >= first_tail_after(rest)
 
 
 def test_a_report_with_a_field_of_another_version_is_read_without_it() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from syncd.layout import CloudTrailLayout, Layout, PatternLayout, stamp_of
 from syncd.model import Shard, ShardState
-from syncd.tiers import Listed, Pace, Slice, Tier, advance, shards_to_visit, slices
+from syncd.tiers import Listed, Pace, Slice, Tier, shards_to_visit, slices
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 2, 22, 40, tzinfo=UTC).timestamp()
