@@ -36,6 +36,7 @@ KEY_NOT_UTF8 = "key_not_utf8"
 CONFLICT = "conflict"
 TOO_LARGE = "object_too_large"
 RETRY_REQUESTED = "retry_requested"
+CRASHED = "crashed"
 
 # Of `ledger quarantine`.
 NOT_HELD = "not_in_quarantine"
@@ -87,6 +88,7 @@ REMEDIES: dict[str, str] = {
         " kms:GenerateDataKey and kms:Decrypt at the destination; a key that is disabled, deleted or about to be is refused"
         " so too"
     ),
+    CRASHED: "report this with the traceback that the log has; the other jobs went on, and the next tick tries again",
     REPLICA_LOST: (
         "look for who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
         " neither side has these objects any more; `syncd ledger quarantine accept KEY` lets go of them"

@@ -25,9 +25,9 @@ from syncd.flock import (
     open_private,
     require_plain,
 )
+from syncd.ledger_mending import Entries, salvageable, take_over
 from syncd.ledger_schema import (
     ENDINGS,
-    Entries,
     NotReady,
     Schema,
     check_pages,
@@ -36,8 +36,6 @@ from syncd.ledger_schema import (
     connect_to_nothing,
     make_ready,
     require_version,
-    salvageable,
-    take_over,
     translated,
 )
 

@@ -1,35 +1,30 @@
 """What the ledger remembers of one replica: the writing half."""
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from syncd import failures
-from syncd.decisions import NAME, Decisions, Kept
-from syncd.errors import LedgerCorrupt, LedgerRefused
+from syncd.decisions import Decisions, Kept
+from syncd.errors import LedgerCorrupt
 from syncd.ledger_file import OpenState, identity_of
+from syncd.ledger_mending import MENDED, count_damaged, mend
 from syncd.ledger_rows import (
-    LONGEST_KEY_BYTES,
     MOST_UNCOVERED,
     backoff_seconds,
     children_to_json,
-    encode_etags,
-    encode_key,
-    is_key,
     is_whole,
-    object_checksum,
     report_to_json,
     shortened,
-    with_checksum,
 )
-from syncd.ledger_schema import SCHEMA, TABLES, connect_to_nothing, refusing, transaction, translated
+from syncd.ledger_schema import refusing, transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
-from syncd.ledger_view import CURSOR_COLUMNS, LedgerView, replica_key, replica_of_row
+from syncd.ledger_values import cursor_values, fitting, object_row, quarantine_values, row_of
+from syncd.ledger_view import LedgerView, replica_key, replica_of_row
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -45,7 +40,6 @@ from syncd.model import (
 )
 
 _CLOCK_SKEW_SECONDS = 600.0
-_LARGEST_TEXT = 2 * 1024 * 1024
 TICKS_KEPT = 300
 """How many ticks and catch-ups of a job are remembered."""
 
@@ -150,44 +144,13 @@ class Ledger(LedgerView):
         and destination are listed side by side from the job's start. A damaged acceptance is taken from the decisions.
         """
         with self._guarded():
-            if not self._count_damaged("quarantine") and not self._count_damaged("accepted"):
+            if not any(count_damaged(self._db, table, self._id()) for table in MENDED):
                 return []
         with self._writing():
             replica_id = self._own_row()["id"]
-            held, accepted = self._drop_damaged("quarantine"), self._drop_damaged("accepted")
-            if held:
-                self._db.execute(
-                    "DELETE FROM cursors WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (replica_id,)
-                )
-            if accepted:
-                self._put_accepted(replica_id, self._decided())
-            if self._count_damaged("quarantine"):
-                raise LedgerCorrupt(f"{self._path}: entries of the quarantine are damaged, and cannot be removed")
-        told = []
-        if held:
-            told.append(
-                f"damaged entries of the quarantine were removed: {held}; source and destination are compared again"
-                " from the job's start"
-            )
-        if accepted:
-            told.append(f"damaged acceptances were taken from {NAME} again: {accepted}")
+            told = mend(self._db, self._path, replica_id)
+            self._put_accepted(replica_id, self._decided())
         return told
-
-    def _count_damaged(self, table: str) -> int:
-        return sum(not is_whole(row) for row in self._rows_of_replica(table))
-
-    def _rows_of_replica(self, table: str) -> list[tuple[Any, ...]]:
-        return self._db.execute(f"SELECT * FROM {table} WHERE replica = ?", (self._id(),)).fetchall()  # noqa: S608 - our own table names
-
-    def _drop_damaged(self, table: str) -> int:
-        """Write the whole rows anew without the others, whose keys may be no text that could be asked for."""
-        rows = self._rows_of_replica(table)
-        whole = [row for row in rows if is_whole(row)]
-        if len(whole) < len(rows):
-            self._db.execute(f"DELETE FROM {table} WHERE replica = ?", (self._id(),))  # noqa: S608 - our own table names
-            for row in whole:
-                self._put(table, *row[:-1])
-        return len(rows) - len(whole)
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
         """Remember what `copy = "auto"` came to, and why."""
@@ -201,7 +164,7 @@ class Ledger(LedgerView):
             if discovered_at is not None:
                 self._put_replica(row | {"discovered_at": float(discovered_at)})
             for state in states:
-                self._put("cursors", self._own_shard(row["id"], state.shard), *_cursor_values(state))
+                self._put("cursors", self._own_shard(row["id"], state.shard), *cursor_values(state))
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
         """Remember when these prefixes were listed for what lies below them, and the child prefixes found.
@@ -215,7 +178,7 @@ class Ledger(LedgerView):
                 if text is None:
                     self._db.execute("DELETE FROM looked WHERE replica = ? AND prefix = ?", (replica_id, prefix))
                 else:
-                    self._put("looked", replica_id, _fitting(prefix), float(at), text)
+                    self._put("looked", replica_id, fitting(prefix), float(at), text)
 
     def record(
         self,
@@ -258,7 +221,7 @@ class Ledger(LedgerView):
             replica_id = self._own_row()["id"]
             self._db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
             for prefix in wanted:
-                self._put("uncovered", replica_id, _fitting(prefix), before.get(prefix, float(now)))
+                self._put("uncovered", replica_id, fitting(prefix), before.get(prefix, float(now)))
 
     def accept(self, key: str) -> bool:
         """Be done with an object that is held, until its ETag or storage class changes. Returns True if it was held.
@@ -347,22 +310,11 @@ class Ledger(LedgerView):
             # In WAL mode SQLite writes on into a file that has no name any more, and says nothing.
             if identity_of(self._path) != self._state.identity:
                 raise LedgerCorrupt(f"{self._path} was moved or removed while it was open")
-            with self._state.turn, refusing(self._path, self._check_schema), transaction(self._db):
+            with self._state.turn, refusing(self._db, self._path), transaction(self._db):
                 yield
 
-    def _check_schema(self) -> None:
-        """Hold each table's columns to what they were made with; a file in which they are others is damaged."""
-        with closing(connect_to_nothing(SCHEMA)) as model:
-            for table in TABLES:
-                query = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - our own table names
-                if self._db.execute(query).description != model.execute(query).description:
-                    raise LedgerCorrupt(f"{self._path}: the table {table} has other columns")
-
     def _put(self, table: str, *values: object) -> None:
-        for value in values:
-            if isinstance(value, str) and len(value) > _LARGEST_TEXT:
-                raise LedgerRefused(f"{self._path}: a text of {len(value)} characters for the table {table}")
-        row = with_checksum(*values)
+        row = row_of(table, values)
         marks = ", ".join("?" * len(row))
         self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
 
@@ -412,9 +364,7 @@ class Ledger(LedgerView):
         for shard, item, replica_etag in objects:
             if shard not in ids:
                 ids[shard] = self._own_shard(replica_id, shard)
-            etags = encode_etags(_fitting(item.etag), _fitting(replica_etag))
-            values = (ids[shard], encode_key(shard, _fitting(item.key)), etags, item.size_bytes)
-            rows.append((*values, object_checksum(*values)))
+            rows.append(object_row(ids[shard], shard, item, replica_etag))
         self._db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
 
     def _release(self, replica_id: int | None, keys: Iterable[str], *, unless_reason: str = "") -> None:
@@ -441,33 +391,4 @@ class Ledger(LedgerView):
         )
 
     def _hold(self, replica_id: int, held: Quarantined) -> None:
-        item = held.object
-        self._put(
-            "quarantine",
-            replica_id,
-            _fitting(item.key),
-            json.dumps(held.shard),
-            _fitting(item.etag),
-            item.size_bytes,
-            float(item.last_modified),
-            _fitting(item.storage_class),
-            held.reason,
-            shortened(held.detail),
-            held.attempts,
-            held.first_at,
-            held.next_at,
-        )
-
-
-def _fitting(text: str) -> str:
-    """Return a key, an ETag or the like; LedgerRefused for one that is longer than S3 lets a key be."""
-    if not is_key(text):
-        raise LedgerRefused(f"{shortened(text)!r} is longer than {LONGEST_KEY_BYTES} bytes")
-    return text
-
-
-def _cursor_values(state: ShardState) -> tuple[object, ...]:
-    told = {name: getattr(state, name) for name in CURSOR_COLUMNS}
-    told["found_by"] = state.found_by.value
-    told["branches"] = json.dumps(state.branches)
-    return tuple(float(value) if isinstance(value, int | float) else value for value in told.values())
+        self._put("quarantine", *quarantine_values(replica_id, held))

@@ -8,7 +8,7 @@ import os
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,13 +118,14 @@ def _migrate_1(connection: sqlite3.Connection) -> None:
             # The round before the one that is under way is the last that came to its end, a day earlier.
             done_at = max(0.0, deep_at - _DAY_SECONDS) if deep_key else deep_at
             values = (*kept, done_at, "?", "tail", "[]", "", 0.0, 0.0, "", 0.0, 0.0)
-            _insert(connection, "cursors", with_checksum(*values))
+            insert(connection, "cursors", with_checksum(*values))
     for row in days:
         if is_whole(row):
-            _insert(connection, "days", with_checksum(*row[:-1], 0, 0))
+            insert(connection, "days", with_checksum(*row[:-1], 0, 0))
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
+def insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
+    """Write a row if there is none of its key yet; 1 if it was written."""
     marks = ", ".join("?" * len(row))
     return connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount  # noqa: S608 - our own table names
 
@@ -230,59 +231,13 @@ def make_ready(connection: sqlite3.Connection, path: Path, schema: Schema) -> No
             connection.execute(f"PRAGMA user_version = {schema.version:d}")
 
 
-_SALVAGED = {
-    "replicas": "source_bucket {0}, source_prefix {0}, destination_endpoint {0}, destination_bucket {0}, destination_prefix {0}",
-    "quarantine": "replica {0}, key {0}",
-    "accepted": "replica {0}, key {0}",
-}
-"""Tables that no listing can tell again, and the order of their keys, by which they are read from either end."""
-
-Entries = list[tuple[str, tuple[object, ...]]]
-
-
-def salvageable(damaged: sqlite3.Connection) -> Entries:
-    """Return what a damaged file still tells of starts, quarantine and acceptances, by table.
-
-    Rows whose checksum is wrong are left behind, and so is what lies between two pages that cannot be read.
-    """
-    found: Entries = []
-    for table, order in _SALVAGED.items():
-        rows = {row: None for way in ("ASC", "DESC") for row in _readable(damaged, table, order.format(way))}
-        found += ((table, row) for row in rows)
-    return found
-
-
-def take_over(fresh: sqlite3.Connection, entries: Entries) -> int:
-    """Write what `salvageable` found into a new file, and return how many entries fitted there."""
-    taken = 0
-    with transaction(fresh):
-        widths = {table: len(fresh.execute(f"SELECT * FROM {table} LIMIT 0").description) for table in _SALVAGED}  # noqa: S608 - our own names
-        for table, row in entries:
-            if len(row) != widths[table]:
-                continue
-            if table == "replicas":
-                # No shard is known any more, so none was discovered.
-                row = with_checksum(*row[:8], 0.0, *row[9:-1])  # noqa: PLW2901
-            taken += _insert(fresh, table, row)
-    return taken
-
-
-def _readable(damaged: sqlite3.Connection, table: str, order: str) -> Iterator[tuple[object, ...]]:
-    """Yield whole rows until one lies on a page that cannot be read."""
-    with suppress(sqlite3.Error, UnicodeDecodeError):
-        for row in damaged.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - our own names
-            if is_whole(row):
-                yield row
-
-
 @contextmanager
-def refusing(path: Path, check: Callable[[], None]) -> Iterator[None]:
+def refusing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
     """Hold a write to what it is: a value that does not fit is no damage, whatever SQLite calls it.
-
-    `check` looks at the file itself, and raises if that is what is wrong.
 
     Raises:
         LedgerRefused: the value cannot be stored.
+        LedgerCorrupt: a table is not as it was made.
     """
     try:
         yield
@@ -291,10 +246,19 @@ def refusing(path: Path, check: Callable[[], None]) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise
     except sqlite3.Error as error:
+        # Without a code it is Python that finds a value too big.
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_TOOBIG) & 0xFF not in _OF_A_VALUE:
             raise
-        check()
+        _require_columns(connection, path)
         raise LedgerRefused(f"{path}: {error}") from error
+
+
+def _require_columns(connection: sqlite3.Connection, path: Path) -> None:
+    with closing(connect_to_nothing(SCHEMA)) as model:
+        for table in TABLES:
+            query = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - our own table names
+            if connection.execute(query).description != model.execute(query).description:
+                raise LedgerCorrupt(f"{path}: the table {table} has other columns")
 
 
 @contextmanager

@@ -213,14 +213,12 @@ class LedgerView:
     def remembered_counts(self) -> tuple[int, int]:
         """Return how many objects are remembered key by key, and how many in sealed days."""
         with self._guarded():
-            shards = "SELECT id FROM shards WHERE replica = ?"
             (rows,) = self._db.execute(
-                f"SELECT count(*) FROM objects WHERE shard IN ({shards})",
-                (self._id(),),  # noqa: S608 - our own text
+                "SELECT count(*) FROM objects WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (self._id(),)
             ).fetchone()
             (sealed,) = self._db.execute(
-                f"SELECT coalesce(sum(count), 0) FROM days WHERE shard IN ({shards})",
-                (self._id(),),  # noqa: S608 - our own text
+                "SELECT coalesce(sum(count), 0) FROM days WHERE shard IN (SELECT id FROM shards WHERE replica = ?)",
+                (self._id(),),
             ).fetchone()
             return rows, sealed
 

@@ -79,7 +79,8 @@ class Run:
         except LedgerCorrupt as error:
             aside = self._installation.ledger_file.move_aside()
             salvaged = self._installation.ledger_file.salvaged
-            self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
+            if aside is not None:
+                self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
             return self._against_state_file()
 
     def _against_state_file(self) -> TickReport:

@@ -9,12 +9,12 @@ from datetime import date
 from threading import Event, Lock
 from typing import Any
 
-from syncd import aws_names
+from syncd import aws_names, events, failures
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job, RefusedJob
 from syncd.errors import ConfigError, Problem
 from syncd.installation import Installation
-from syncd.model import TickReport
+from syncd.model import JobError, TickReport
 from syncd.planning import PlannedCopies
 from syncd.recorder import Recorder
 from syncd.report import exit_code, report_document
@@ -135,7 +135,10 @@ def run(
             with guard:
                 on_progress(job.name, recorder)
 
-        return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        try:
+            return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+            return _crashed(job, error, tell)
 
     with _interruptible() as interruption:
         try:
@@ -159,9 +162,20 @@ def plan(
     with _interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
-            return plan_job(job, request, installation, stop=interruption.stop)
+            try:
+                return plan_job(job, request, installation, stop=interruption.stop)
+            except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+                return _crashed(job, error, tell), PlannedCopies()
 
         return _side_by_side(one, jobs, interruption, installation)
+
+
+def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
+    """Return the report of a job that met a defect of ours. The others are not told."""
+    tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
+    reason, detail = failures.CRASHED, f"{type(error).__name__}: {error}"
+    why = JobError(reason=reason, detail=detail, remedy=failures.remedy_of(reason))
+    return TickReport(job=job.name, outcome="failed", error=why)
 
 
 def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:

@@ -138,7 +138,6 @@ class BucketLister:
                     cursor.prefix,
                     start_after="" if cursor.range is None else cursor.range.start_after,
                     delimiter=cursor.delimiter,
-                    began_at=cursor.requested_at,
                 )
                 cursor.brought_at = self._clock()
                 under_way[id(cursor)] = cursor

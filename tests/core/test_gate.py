@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 
 def gate(prefix: str = "logs/", *, start_after: str = "", delimiter: str = "") -> Gate:
-    return Gate(prefix, start_after=start_after, delimiter=delimiter, began_at=NOW)
+    return Gate(prefix, start_after=start_after, delimiter=delimiter)
 
 
 def row(key: str, *, size: int = 1, modified: float = NOW, etag: str = "00ff", storage: str = "STANDARD") -> LogObject:
@@ -60,9 +60,8 @@ BAD_ROWS = {
     "longer than 1024 bytes": row("logs/" + "é" * 510),
     "-1 bytes": row("logs/a", size=-1),
     "56294995342131201 bytes": row("logs/a", size=56294995342131201),
-    "9999-12-31": row("logs/a", modified=datetime(9999, 12, 31, tzinfo=UTC).timestamp()),
+    "after the year 2199": row("logs/a", modified=datetime(9999, 12, 31, tzinfo=UTC).timestamp()),
     "before the year 2000": row("logs/a", modified=datetime(1999, 12, 31, tzinfo=UTC).timestamp()),
-    "2026-11-26T00:00:01": row("logs/a", modified=NOW + 2 * DAY + 1),
     "ETag": row("logs/a", etag='a"\r\nx-amz-acl: public'),
     "the ETag": row("logs/a", etag="a" * 257),
     "storage class": row("logs/a", storage="GLACIER\n"),
