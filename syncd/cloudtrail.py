@@ -29,7 +29,7 @@ STANDARD_KINDS = frozenset(
 )
 """CloudTrail's own folders, whose keys are known to be arranged by day right below the region."""
 DEEPEST = 4
-"""Folders between region and date are followed so far down."""
+"""Folders between region and date are followed so far down; what is deeper is one shard with all that is in it."""
 
 
 class Scope(NamedTuple):
@@ -100,6 +100,13 @@ def is_standard(shard: Shard) -> bool:
     return shard.kind in STANDARD_KINDS and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/")
 
 
+def has_no_grammar(shard: Shard) -> bool:
+    """Return True for a folder that is not followed down to its dates: of no account, or too deep below its region."""
+    above = f"/{shard.account}/{shard.kind}/{shard.region}/"
+    found = shard.prefix.rfind(above)
+    return not shard.account or (found >= 0 and shard.prefix.count("/", found + len(above)) > DEEPEST)
+
+
 def is_ignored(prefix: str, ignore: Sequence[str]) -> bool:
     """Return True if a folder or key lies below one of these prefixes, or matches a pattern itself or with a folder above."""
     return bool(ignore) and _is_ignored(prefix, tuple(ignore))
@@ -147,9 +154,8 @@ def _children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
     if node.level == "date":
         beside = [name for name in names if not is_among_dates(node.prefix, f"{node.prefix}{name}/")]
         shards, others = _hive_dates(node, beside)
-        followed = MOST_BESIDE if node.depth < DEEPEST else 0
-        uncovered = [f"{node.prefix}{name}/" for name in others[followed:]]
-        return Below([], shards + [_shard(node, name) for name in others[:followed]], uncovered)
+        uncovered = [f"{node.prefix}{name}/" for name in others[MOST_BESIDE:]]
+        return Below([], shards + [_shard(node, name) for name in others[:MOST_BESIDE]], uncovered)
     shards, others = _dates(node, names, scope)
     if node.level == "kind":
         kinds = [name for name in others if EVERY in scope.kinds or name in scope.kinds]

@@ -99,11 +99,11 @@ def _width(digits: str, letter: str) -> str:
     return f"%{letter}" if digits[0] == "0" else ""
 
 
-def branches_of(rests: Iterable[str]) -> list[Branch]:
+def branches_of(rests: Iterable[str], before: Iterable[Branch] = ()) -> list[Branch]:
     """Return the folders below which these keys tell days, and how, the newest first, at most `BRANCHES`.
 
-    Days from the 10th of the months from October on are written alike with and without leading zeros. If no other key
-    tells which it is, both are returned.
+    Days from the 10th of the months from October on are written alike with and without leading zeros. If neither another
+    key tells which it is nor the branches of earlier keys do, both are returned.
     """
     newest: dict[tuple[str, str], date] = {}
     widths: dict[tuple[str, str], set[tuple[str, str]]] = {}
@@ -113,21 +113,36 @@ def branches_of(rests: Iterable[str]) -> list[Branch]:
             place = (told.before, told.template)
             newest[place] = max(newest.get(place, told.day), told.day)
             widths.setdefault(place, set()).add((told.month, told.day_of_month))
+    earlier = dict.fromkeys(before)
     found: dict[Branch, None] = {}
-    for before, template in sorted(newest, key=newest.__getitem__, reverse=True):
-        for month, day in _formats(widths[before, template]):
-            found[Branch(before, template.replace("{m}", month).replace("{d}", day))] = None
-    return list(found)[:BRANCHES]
+    for folder, template in sorted(newest, key=newest.__getitem__, reverse=True):
+        formats = _formats(widths[folder, template])
+        either = [_branch(folder, template, month, day) for month, day in _EITHER]
+        known = [branch for branch in either if branch in earlier]
+        if formats and known == either:
+            for branch in either:
+                earlier.pop(branch, None)  # both were remembered only until some key would tell
+        sure = [_branch(folder, template, month, day) for month, day in formats]
+        found.update(dict.fromkeys(sure or known or either))
+    return list(found | earlier)[:BRANCHES]
+
+
+_EITHER = [("%m", "%d"), ("%-m", "%-d")]
+
+
+def _branch(folder: str, template: str, month: str, day: str) -> Branch:
+    return Branch(folder, template.replace("{m}", month).replace("{d}", day))
 
 
 def _formats(widths: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the formats of month and day that these are written in; none if they may be in either."""
     filled = set()
     for month, day in widths:
         if month or day:
             # Whoever writes the one with a zero writes the other so too.
             bare = "-" if "-" in month + day else ""
             filled.add((month or f"%{bare}m", day or f"%{bare}d"))
-    return sorted(filled) or [("%m", "%d"), ("%-m", "%-d")]
+    return sorted(filled)
 
 
 def branch_spans(beginning: str, date_format: str, since: float, now: float) -> list[tuple[str, str]]:

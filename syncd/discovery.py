@@ -8,7 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from syncd.cloudtrail import EVERY, Below, Node, Scope, children, date_node, is_among_dates, is_ignored, roots
+from syncd.cloudtrail import (
+    EVERY,
+    Below,
+    Node,
+    Scope,
+    children,
+    date_node,
+    has_no_grammar,
+    is_among_dates,
+    is_ignored,
+    roots,
+)
 from syncd.layout import Layout, PatternLayout
 from syncd.model import Folder, LogObject, Page, Range, Shard
 from syncd.tiers import due, overdue
@@ -98,9 +109,8 @@ def _below(node: Node, below: Below) -> Sequence[Node]:
 
 def _is_followed(shard: Shard, above: Node) -> bool:
     """Return True if there may be folders beside a shard's dates that are nobody else's to find."""
-    # Dates directly below a kind are of the kind's own folder, which was just listed; those of Hive are no folder, and a
-    # folder of no account has no grammar that could be followed.
-    return shard.prefix != above.prefix and shard.prefix.endswith("/") and bool(shard.account)
+    # Dates directly below a kind are of the kind's own folder, which was just listed; those of Hive are no folder.
+    return shard.prefix != above.prefix and shard.prefix.endswith("/") and not has_no_grammar(shard)
 
 
 def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> dict[str, str]:

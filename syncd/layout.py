@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
+from syncd.cloudtrail import has_no_grammar
 from syncd.day_forms import branch_spans, branches_of, end_of, to_the_day, told_day, utc_date, written
 from syncd.model import Branch, FoundBy, LogObject, Range, Shard
 
@@ -66,8 +67,8 @@ class Layout(Protocol):
         """Return which listing is sure to find keys like this one."""
         ...
 
-    def branches_of(self, shard: Shard, keys: Iterable[str]) -> list[Branch]:
-        """Return the folders below which these keys tell days, the newest first, at most `BRANCHES`."""
+    def branches_of(self, shard: Shard, keys: Iterable[str], before: Iterable[Branch] = ()) -> list[Branch]:
+        """Return the folders below which these keys tell days, the newest first, then those of earlier keys."""
         ...
 
     def branch_ranges(self, shard: Shard, branch: Branch, since: float, now: float) -> list[Range]:
@@ -135,9 +136,9 @@ class _Anyhow:
         told = told_day(key[len(shard.prefix) :])
         return told.day.isoformat() if told else ""
 
-    def branches_of(self, shard: Shard, keys: Iterable[str]) -> list[Branch]:
-        """Return each folder and form once."""
-        return branches_of(key[len(shard.prefix) :] for key in keys)
+    def branches_of(self, shard: Shard, keys: Iterable[str], before: Iterable[Branch] = ()) -> list[Branch]:
+        """Return each folder and form once, at most `day_forms.BRANCHES`."""
+        return branches_of((key[len(shard.prefix) :] for key in keys), before)
 
     def branch_ranges(self, shard: Shard, branch: Branch, since: float, now: float) -> list[Range]:
         """Return one range, or one a day if the days are not in the order of time."""
@@ -171,7 +172,7 @@ class CloudTrailLayout(_Anyhow):
 
     def whole(self, shard: Shard) -> Range:
         """Return everything that begins with a digit; other folders are shards of their own."""
-        if not shard.account:
+        if has_no_grammar(shard):
             return Range(shard, "")
         return Range(shard, f"{shard.prefix}/\U0010ffff", self.dates_end(shard))
 

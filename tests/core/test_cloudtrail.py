@@ -215,13 +215,11 @@ def test_other_folders_beside_the_dates_of_a_shard_are_shards() -> None:
     ]
 
 
-def test_many_or_deep_folders_beside_the_dates_are_named() -> None:
+def test_many_folders_beside_the_dates_are_named() -> None:
     names = [f"n{number:03}" for number in range(102)]
 
     assert below(REGION, *names).uncovered == [f"{REGION.prefix}n100/", f"{REGION.prefix}n101/"]
     assert len(below(REGION, *names).shards) == 100
-    assert below(REGION._replace(depth=3), "a").uncovered == []
-    assert below(REGION._replace(depth=4), "2026", "a") == Below([], [], [f"{REGION.prefix}a/"])
 
 
 @pytest.mark.parametrize(

@@ -306,13 +306,16 @@ def test_hive_folders_bring_no_new_shard_with_the_day() -> None:
     assert set(found.looks) == {"AWSLogs/", f"AWSLogs/{B}/", f"AWSLogs/{B}/vpcflowlogs/", region.prefix}
 
 
-def test_folders_too_deep_to_be_followed_are_named() -> None:
+def test_a_folder_too_deep_to_be_followed_is_one_shard_with_all_that_is_in_it() -> None:
     region = shard(B, "Brokers", "us-east-1")
 
-    found = found_in(bucket_of(f"{region.prefix}a/b/c/d/e/f/2026/11/24/x"), scope())
+    found = found_in(bucket_of(f"{region.prefix}a/b/c/d/e/f/2026/11/24/x", f"{region.prefix}a/b/c/d/e/g/x"), scope())
 
-    assert found.uncovered == [f"{region.prefix}a/b/c/d/e/"]
-    assert len(found.shards) == 5
+    deepest = region._replace(prefix=f"{region.prefix}a/b/c/d/e/")
+    assert found.uncovered == []
+    assert len(found.shards) == 6
+    assert deepest in found.shards
+    assert deepest.prefix not in found.looks
 
 
 # Folders beside the dates of a pattern

@@ -396,8 +396,18 @@ def test_all_of_a_shard_is_what_begins_with_a_digit_since_other_folders_are_shar
     assert [rest for rest in inside + outside if whole.start_after < WAF.prefix + rest < whole.until] == inside
 
 
-def test_all_of_a_folder_of_no_account_is_everything() -> None:
-    assert CloudTrailLayout().whole(Shard("AWSLogs/other/")) == Range(Shard("AWSLogs/other/"), "")
+@pytest.mark.parametrize(
+    ("shard", "is_everything"),
+    [
+        (Shard("AWSLogs/other/"), True),
+        (LOGS._replace(prefix=f"{LOGS.prefix}a/b/c/d/e/"), True),
+        (LOGS._replace(prefix=f"{LOGS.prefix}a/b/c/d/"), False),
+        (LOGS._replace(prefix=f"{LOGS.prefix}year="), False),
+        (BY_KIND, False),
+    ],
+)
+def test_all_of_a_folder_that_is_not_followed_is_everything(shard: Shard, *, is_everything: bool) -> None:
+    assert (CloudTrailLayout().whole(shard) == Range(shard, "")) is is_everything
 
 
 # Days in any form
@@ -455,6 +465,19 @@ def test_days_that_are_written_alike_in_both_forms_are_taken_for_both_unless_ano
     assert branches("2026/2/24/x", "2026/11/24/x") == both[1:]
     assert branches("2026/11/24/x", "2026/11/05/x") == both[:1]
     assert set(branches("2026/11/5/x", "2026/11/05/x")) == set(both)
+
+
+def test_branches_of_earlier_keys_tell_what_later_ones_do_not() -> None:
+    layout = CloudTrailLayout()
+    padded, bare, other = Branch("", "%Y/%m/%d/"), Branch("", "%Y/%-m/%-d/"), Branch("a/", "%Y-%m-%d/")
+    either, told = f"{WAF.prefix}2026/11/24/x", f"{WAF.prefix}2026/2/5/x"
+
+    assert layout.branches_of(WAF, [either], [other, bare]) == [bare, other]
+    assert layout.branches_of(WAF, [either], [padded, bare]) == [padded, bare]
+    assert layout.branches_of(WAF, [told], [padded, bare, other]) == [bare, other]
+    assert layout.branches_of(WAF, [told], [padded]) == [bare, padded]
+    assert layout.branches_of(WAF, [], [other]) == [other]
+    assert len(layout.branches_of(WAF, [told], [Branch(f"{number}/", "%Y-%m-%d/") for number in range(16)])) == 16
 
 
 def test_no_more_than_a_few_branches_are_remembered() -> None:
