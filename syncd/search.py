@@ -91,9 +91,7 @@ class Search:
         visit = self._survey.visits.get(shard.prefix)
         if window is None or visit is None or not tiers.is_listed_whole(visit.state, layout):
             return lambda _: True
-        return lambda item: is_in_window(
-            layout.day_anyhow(shard, item.key) or utc_day(max(0.0, item.last_modified)), window
-        )
+        return lambda item: any(is_in_window(day, window) for day in _days_of(layout, shard, item))
 
     def _listed(self) -> Iterator[Transfer | None]:
         """Yield what the slices of all shards bring."""
@@ -331,6 +329,12 @@ class Reading:
     beside: Beside | None
     """The destination's listing, if that side is listed too."""
     rules: Rules
+
+
+def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:
+    """Return the days that an object may be asked for by: the one that its key tells, and that of its stamp."""
+    stamped = utc_day(max(0.0, layout.stamp(shard, item)))
+    return {layout.day_anyhow(shard, item.key) or stamped, stamped}
 
 
 def _of_day(

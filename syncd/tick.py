@@ -44,10 +44,11 @@ class Tick:
             LedgerError: the state cannot be read or written; nothing is claimed that is not recorded.
         """
         error: JobFailed | None = None
+        # First of all: nothing can be said of a quarantine with a damaged entry.
+        for mended in self._ports.ledger.mend():
+            self._ports.tell(events.STATE_MENDED, what=mended)
         before = horizon(self._task, self._ports.ledger)
         try:
-            for mended in self._ports.ledger.mend():
-                self._ports.tell(events.STATE_MENDED, what=mended)
             self._held = held_in_scope(self._ports.ledger.quarantined(), self._task.scope)
             self._watched_since = self._ports.ledger.discovered_at()
             self._survey = survey(self._task, self._ports, began_at=self._began_at)

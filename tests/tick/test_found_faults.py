@@ -136,11 +136,13 @@ class World:
         self.lists = dict(there.lists)
         return report
 
-    def ticks(self, seconds: float, every: float = 6 * HOUR) -> TickReport | None:
+    def ticks(self, seconds: float, every: float = 6 * HOUR, *, is_busy: bool = False) -> TickReport | None:
         report = None
         end = self.now + seconds
         while self.now < end:
             self.now += every
+            if is_busy:
+                self.deliver(self.now - 10 * MINUTE)
             report = self.tick()
         return report
 
@@ -163,24 +165,26 @@ def day(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).date().isoformat()
 
 
-def test_horizon_waits_for_a_new_shard_that_is_over_the_quota(tmp_path: Path) -> None:
+def test_the_horizon_waits_for_a_shard_that_was_found_and_is_over_the_quota(tmp_path: Path) -> None:
     world = World(tmp_path)
-    for number in range(3):
-        world.deliver(BEGIN - DAY - number * HOUR)
-    world.tick()
+    world.deliver(BEGIN - DAY)
     for number in range(6):
         world.deliver(BEGIN - DAY - number * HOUR, account=OTHER)
+
+    absent = world.absent_within(world.tick(most=2))
+    world.now += HOUR
+    rest = world.tick()
     world.now += HOUR
 
-    report = world.tick(most=2)
+    assert absent == []
+    assert rest is not None
+    assert rest.complete_until > BEGIN
 
-    assert world.absent_within(report) == []
 
-
-def test_a_flat_catch_up_claims_only_what_it_listed(tmp_path: Path) -> None:
-    world = World(tmp_path, layout=FlatLayout(), shard=FLAT)
+def test_a_catch_up_of_a_shard_listed_whole_claims_only_what_it_listed(tmp_path: Path) -> None:
+    world = World(tmp_path, layout=PatternLayout("%Y/%m/%d/"), shard=FLAT)
     world.start = lambda now: now - DAY
-    world.put("logs/2026/11/9/late.log", arrives=BEGIN - 14 * DAY + HOUR)  # on the 10th
+    world.put("logs/side/2026/11/9/late.log", arrives=BEGIN - 14 * DAY + HOUR)  # on the 10th
     world.put("logs/2026/11/24/x.log", arrives=BEGIN - HOUR)
     world.tick()
     world.now += HOUR
@@ -197,10 +201,8 @@ def test_a_catch_up_of_local_days_claims_only_what_it_listed(tmp_path: Path) -> 
     world.put("logs/2026/11/24/x.log", arrives=BEGIN - HOUR)
     world.tick()
     world.now += HOUR
-    world.tick(Window("2026-11-20", "2026-11-24"))
-    world.now += HOUR
 
-    assert world.absent_within(world.tick()) == []
+    assert world.absent_within(world.tick(Window("2026-11-20", "2026-11-24"))) == []
 
 
 @pytest.mark.parametrize("how", ["crash", "quota"])
@@ -208,7 +210,7 @@ def test_what_vanished_from_a_sealed_day_is_restored_even_if_the_audit_is_cut_sh
     world = World(tmp_path)
     old = [world.deliver(BEGIN - 10 * DAY - number * HOUR) for number in range(4)]
     world.tick()
-    world.ticks(40 * DAY, every=DAY)
+    world.ticks(40 * DAY, every=DAY, is_busy=True)
     with world.ledger() as ledger:
         assert all(not ledger.known(state.shard, old) for state in ledger.shards().values())
     for key in old:
@@ -228,7 +230,7 @@ def test_a_conflict_accepted_after_its_day_was_sealed_is_counted_once(tmp_path: 
     key = world.deliver(BEGIN - HOUR)
     world.tick()
     world.source.put(key, b"other content", last_modified=float(int(world.now)))
-    world.ticks(60 * DAY, every=DAY)
+    world.ticks(60 * DAY, every=DAY, is_busy=True)
     with world.ledger() as ledger:
         assert ledger.accept(key)
     world.ticks(16 * DAY, every=DAY)
@@ -243,7 +245,7 @@ def test_what_vanished_and_could_not_be_restored_until_its_day_was_sealed_is_cou
     world.tick()
     world.failing[key] = "access_denied"
     world.destination.delete(PREFIX + key)
-    world.ticks(60 * DAY, every=DAY)
+    world.ticks(60 * DAY, every=DAY, is_busy=True)
     world.failing.clear()
     world.ticks(16 * DAY, every=DAY)
 
@@ -445,6 +447,6 @@ def test_days_that_are_not_written_with_slashes_are_sealed_too(tmp_path: Path) -
         moment = datetime.fromtimestamp(BEGIN - number * DAY, UTC)
         world.put(f"logs/year={moment:%Y}/month={moment:%m}/day={moment:%d}/x")
     world.tick()
-    world.ticks(60 * DAY, every=DAY)
+    world.ticks(60 * DAY, every=DAY, is_busy=True)
     with world.ledger() as ledger:
         assert ledger.remembered_counts()[0] == 0
