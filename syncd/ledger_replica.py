@@ -148,9 +148,12 @@ class Ledger(LedgerView):
             if not any(count_damaged(self._db, table, self._id()) for table in MENDED):
                 return []
         with self._writing():
-            replica_id = self._own_row()["id"]
-            told = mend(self._db, self._path, replica_id)
-            self._put_accepted(replica_id, self._decided())
+            row = self._own_row()
+            if count_damaged(self._db, "quarantine", row["id"]):
+                # Until all shards have begun anew, none of them vouches for the others.
+                self._put_replica(row | {"discovered_at": 0.0})
+            told = mend(self._db, self._path, row["id"])
+            self._put_accepted(row["id"], self._decided())
         return told
 
     def set_mode_verdict(self, mode: str, why: str) -> None:

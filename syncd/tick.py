@@ -44,6 +44,7 @@ class Tick:
             LedgerError: the state cannot be read or written; nothing is claimed that is not recorded.
         """
         error: JobFailed | None = None
+        # First of all: nothing can be said of a quarantine with a damaged entry.
         for mended in self._ports.ledger.mend():
             self._ports.tell(events.STATE_MENDED, what=mended)
         before = horizon(self._task, self._ports.ledger)
