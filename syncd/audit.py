@@ -5,6 +5,7 @@ Remembered keys are compared with the destination's listing once in `[listing] a
 again, and told of. Each tick goes on for a bounded number of listings, the stalest shard first.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
@@ -78,17 +79,20 @@ class Audit:
         state = visit.state
         began = state.audit_at if state.audit_key else self._began_at
         key = state.audit_key
+        days = sorted(self._ports.ledger.sealed(state.shard, "0000-00-00", "9999-99-99"))
+        sealed = [self._task.layout.day_end(state.shard, day) for day in days]
         while self._lists_left > 0:
             # Rows first: whatever was recorded before the listing has to be in it.
             rows = self._ports.ledger.remembered(state.shard, key, limit=ROWS_AT_ONCE)
             if rows:
-                wanted = Range(state.shard, key, rows[-1][0])
-                self._lists_left -= 1 + len(rows) // ROWS_AT_ONCE
-                replicas = yield from replicas_in(wanted, self._ports.destination, self._task.destination_prefix)
-                if replicas is None:
-                    return
-                for item in self._differing(state, rows, replicas):
-                    yield hand_over(item)
+                for some in _between_sealed(rows, sealed):
+                    wanted = Range(state.shard, max(key, some[0][0][:-1]), some[-1][0])
+                    self._lists_left -= 1 + len(some) // ROWS_AT_ONCE
+                    replicas = yield from replicas_in(wanted, self._ports.destination, self._task.destination_prefix)
+                    if replicas is None:
+                        return
+                    for item in self._differing(state, some, replicas):
+                        yield hand_over(item)
                 key = rows[-1][0]
             if len(rows) < ROWS_AT_ONCE:
                 self._move(visit, audit_key="", audit_at=began, audited_at=began)
@@ -167,6 +171,20 @@ class Audit:
     def _move(self, visit: Visit, **audit: float | str) -> None:
         visit.state = replace(visit.state, **audit)  # type: ignore[arg-type]
         visit.is_audited = True
+
+
+def _between_sealed(rows: list[tuple[str, Known]], sealed: list[str]) -> Iterator[list[tuple[str, Known]]]:
+    """Yield rows that follow one another, cut where a sealed day lies between two: its replicas are not listed here.
+
+    `sealed` are the ends of the sealed days, in order.
+    """
+    begin = 0
+    for number in range(1, len(rows)):
+        at = bisect_right(sealed, rows[number - 1][0])
+        if at < len(sealed) and sealed[at] < rows[number][0]:
+            yield rows[begin:number]
+            begin = number
+    yield rows[begin:]
 
 
 def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from syncd import failures
 from syncd.decisions import Decisions, Kept
 from syncd.errors import LedgerCorrupt
+from syncd.ledger_access import replica_key, replica_of_row
 from syncd.ledger_file import OpenState, identity_of
 from syncd.ledger_mending import MENDED, count_damaged, mend
 from syncd.ledger_rows import (
@@ -24,7 +25,7 @@ from syncd.ledger_schema import refusing, transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
 from syncd.ledger_values import cursor_values, fitting, object_row, quarantine_values, row_of
-from syncd.ledger_view import LedgerView, replica_key, replica_of_row
+from syncd.ledger_view import LedgerView
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -147,9 +148,12 @@ class Ledger(LedgerView):
             if not any(count_damaged(self._db, table, self._id()) for table in MENDED):
                 return []
         with self._writing():
-            replica_id = self._own_row()["id"]
-            told = mend(self._db, self._path, replica_id)
-            self._put_accepted(replica_id, self._decided())
+            row = self._own_row()
+            if count_damaged(self._db, "quarantine", row["id"]):
+                # Until all shards have begun anew, none of them vouches for the others.
+                self._put_replica(row | {"discovered_at": 0.0})
+            told = mend(self._db, self._path, row["id"])
+            self._put_accepted(row["id"], self._decided())
         return told
 
     def set_mode_verdict(self, mode: str, why: str) -> None:

@@ -73,7 +73,7 @@ class Search:
         yield from self._denied()
         audit = Audit(self._task, self._ports, self._survey, self._recorder, self._accepted, began_at=self._began_at)
         yield from audit.transfers(self._plan_day, self._handed_over)
-        yield from self._tried_again()
+        yield from self.tried_again()
 
     def _rules(self, shard: Shard) -> Rules:
         task = self._task
@@ -91,9 +91,7 @@ class Search:
         visit = self._survey.visits.get(shard.prefix)
         if window is None or visit is None or not tiers.is_listed_whole(visit.state, layout):
             return lambda _: True
-        return lambda item: is_in_window(
-            layout.day_anyhow(shard, item.key) or utc_day(max(0.0, item.last_modified)), window
-        )
+        return lambda item: any(is_in_window(day, window) for day in _days_of(layout, shard, item))
 
     def _listed(self) -> Iterator[Transfer | None]:
         """Yield what the slices of all shards bring."""
@@ -128,7 +126,8 @@ class Search:
             else:
                 replicas = None
                 if reading.beside is not None and run.page.objects:
-                    replicas = yield from reading.beside.upto(run.page.objects[-1].key)
+                    here = {item.key for item in run.page.objects}
+                    replicas = yield from reading.beside.upto(run.page.objects[-1].key, here.__contains__)
                 plan = yield from self._planned(run.page, reading.rules, replicas)
             if plan is not None:
                 if reading.slice.tier is Tier.FIRST and plan.adopted:
@@ -147,8 +146,9 @@ class Search:
         task, shard, was = self._task, run.page.range.shard, reading.sealed[run.sealed_day]
         replicas = None
         if reading.beside is not None:
-            replicas = yield from reading.beside.upto(task.layout.day_end(shard, run.sealed_day))
-            replicas = _of_day(replicas, shard, run.sealed_day, task.layout)
+            replicas = yield from reading.beside.upto(
+                task.layout.day_end(shard, run.sealed_day), lambda key: task.layout.day(shard, key) == run.sealed_day
+            )
         is_same_here = is_same(was, run.totals) and run.totals.total == len(run.page.objects)
         if is_same_here and (replicas is None or is_same_there(was, replicas)):
             self._recorder.skip_sealed(run.totals.total)
@@ -258,7 +258,7 @@ class Search:
         before = min(here, first_unsealed_day(visit.state, task.pace, self._began_at), *visit.days_in_flight)
         self._ports.ledger.seal(shard, before, limit=SEALED_AT_ONCE)
 
-    def _tried_again(self) -> Iterator[Transfer | None]:
+    def tried_again(self) -> Iterator[Transfer | None]:
         """Yield what failed before, the longest waiting first: those that have to be looked up, then the others."""
         if self._task.window is not None:
             for transfer in self._deferred:
@@ -333,9 +333,7 @@ class Reading:
     rules: Rules
 
 
-def _of_day(
-    replicas: Mapping[str, LogObject] | None, shard: Shard, day: str, layout: Layout
-) -> Mapping[str, LogObject] | None:
-    if replicas is None:
-        return None
-    return {key: item for key, item in replicas.items() if layout.day(shard, key) == day}
+def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:
+    """Return the days that an object may be asked for by: the one that its key tells, and that of its stamp."""
+    stamped = utc_day(max(0.0, layout.stamp(shard, item)))
+    return {layout.day_anyhow(shard, item.key) or stamped, stamped}
