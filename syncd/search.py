@@ -163,13 +163,14 @@ class Search:
     ) -> Generator[Transfer | None, None, Plan]:
         """Remember a sealed day key by key again, and plan it."""
         shard = page.range.shard
-        self._ports.ledger.unseal(shard, [day])
-        plan = yield from self._planned(page, rules, replicas)
+        plan = self._plan(page, rules, replicas)
         here = {item.key for item in page.objects}
         for key, replica in (replicas or {}).items():
             if key not in here:
                 # The source has expired it since; its replica stays among what is remembered of the day.
                 self._recorder.adopt(shard, replica._replace(etag=""), replica.etag)
+        self._recorder.unseal(shard, day, plan.transfers)
+        yield from self._chosen(plan, shard)
         return plan
 
     def _plan_day(self, shard: Shard, day: str) -> Generator[Transfer | None, None, int]:
@@ -190,6 +191,11 @@ class Search:
     def _planned(
         self, page: Page, rules: Rules, replicas: Mapping[str, LogObject] | None
     ) -> Generator[Transfer | None, None, Plan]:
+        plan = self._plan(page, rules, replicas)
+        yield from self._chosen(plan, page.range.shard)
+        return plan
+
+    def _plan(self, page: Page, rules: Rules, replicas: Mapping[str, LogObject] | None) -> Plan:
         shard = page.range.shard
         plan = make_plan(
             page,
@@ -204,6 +210,10 @@ class Search:
             self._ports.tell(events.REPLICA_RESTORED, key=key, restored=len(plan.restored))
         if self._task.window is not None:
             self._deferred += plan.deferred
+        return plan
+
+    def _chosen(self, plan: Plan, shard: Shard) -> Iterator[Transfer]:
+        """Yield a plan's transfers, as many as this tick may copy."""
         visit = self._survey.visits.get(shard.prefix)
         for transfer in plan.transfers:
             self._note_lateness(transfer, visit)
@@ -216,7 +226,6 @@ class Search:
                     visit.unresolved += 1
             else:
                 yield self._handed_over(transfer)
-        return plan
 
     def _take_unreadable(self, page: Page, rules: Rules) -> None:
         for item in page.unreadable:

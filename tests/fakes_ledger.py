@@ -211,7 +211,16 @@ class MemoryLedger:
         rows = sorted((key, known) for key, known in self._all.objects.get(shard, {}).items() if key > after_key)
         return rows[:limit]
 
-    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome] = (),
+        adopted: Sequence[tuple[Shard, LogObject, str]] = (),
+        now: float = 0.0,
+    ) -> None:
+        self.record(outcomes, adopted, now=now)
         for day in days:
             self._all.days.get(shard, {}).pop(day, None)
 
@@ -240,7 +249,7 @@ class MemoryLedger:
         days: dict[str, list[str]] = {}
         for key in objects:
             day = _day(shard, key)
-            if day and day < before_day:
+            if day and day < before_day and key not in self._all.quarantine:
                 days.setdefault(day, []).append(key)
         folded = 0
         for day, keys in sorted(days.items()):
