@@ -52,6 +52,7 @@ POLICY_MALFORMED = "session_policy_malformed"
 INVALID_PARAMETER = "invalid_parameter"
 SOURCE_EMPTY = "source_empty"
 CONFIGURATION = "configuration_refused"
+TOO_MANY_HELD = "too_many_held"
 LEDGER_UNWRITABLE = "ledger_unwritable"
 LISTING_BUDGET = "listing_budget_spent"
 
@@ -177,6 +178,10 @@ REMEDIES: dict[str, str] = {
     LISTING_BUDGET: (
         "nothing to do if it passes: the next tick lists again; raise listing.budget if the source is large and slow, or ask"
         " its owner or its server why listings take so long"
+    ),
+    TOO_MANY_HELD: (
+        "`syncd ledger quarantine list` shows what is held and why: give the permission that most of it wants for, have it"
+        " restored, or leave its folder out with source.ignore, by which it counts no more; the next tick goes on"
     ),
     SOURCE_EMPTY: "ask the owner of the source whether logs were deleted or the trail moved; check bucket and prefix in the job",
 }

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from syncd.ledger_access import replica_of_row
 from syncd.ledger_rows import decode_etags, decode_key, is_whole, object_checksum, report_from_json
 from syncd.ledger_schema import ENDINGS, translated
-from syncd.ledger_view import LedgerView, replica_of_row, sealed_day
+from syncd.ledger_view import LedgerView, sealed_day
 from syncd.model import Quarantined, Replica, Shard, ShardState, TickReport
 
 

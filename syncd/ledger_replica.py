@@ -10,6 +10,7 @@ from typing import Any, Self
 from syncd import failures
 from syncd.decisions import Decisions, Kept
 from syncd.errors import LedgerCorrupt
+from syncd.ledger_access import replica_key, replica_of_row
 from syncd.ledger_file import OpenState, identity_of
 from syncd.ledger_mending import MENDED, count_damaged, mend
 from syncd.ledger_rows import (
@@ -24,7 +25,7 @@ from syncd.ledger_schema import refusing, transaction, translated
 from syncd.ledger_sealing import fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
 from syncd.ledger_values import cursor_values, fitting, object_row, quarantine_values, row_of
-from syncd.ledger_view import LedgerView, replica_key, replica_of_row
+from syncd.ledger_view import LedgerView
 from syncd.model import (
     AlreadyThere,
     Conflict,

@@ -6,12 +6,11 @@ A row whose checksum is wrong is treated as forgotten: it is counted, and found 
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from syncd.errors import LedgerCorrupt
+from syncd.ledger_held import HeldView
 from syncd.ledger_rows import (
     NO_DAY,
     SealedDay,
@@ -24,19 +23,16 @@ from syncd.ledger_rows import (
     object_checksum,
     tail_form,
 )
-from syncd.ledger_schema import translated
-from syncd.model import Branch, FoundBy, Known, LogObject, Quarantined, Replica, Shard, ShardState
+from syncd.model import Branch, FoundBy, Known, Replica, Shard, ShardState
 
 _RANGE_SLACK_ROWS = 1000
 _LAST = "\U0010ffff"
 _AFTER_NO_DAY = chr(ord(NO_DAY) + 1)
 
 
-class LedgerView:
+class LedgerView(HeldView):
     """One replica's rows, read. Belongs to one thread; every method may raise a LedgerError."""
 
-    damaged_rows: int
-    """How many rows were met whose checksum is wrong, so far."""
     damaged_shards: list[str]
     """The prefixes of the shards that the last call of `shards` left out because their rows are damaged."""
 
@@ -48,11 +44,7 @@ class LedgerView:
         *,
         on_corrupt: Callable[[], None],
     ) -> None:
-        self._db = connection
-        self._path = path
-        self._replica = replica
-        self._on_corrupt = on_corrupt
-        self.damaged_rows = 0
+        super().__init__(connection, path, replica, on_corrupt=on_corrupt)
         self.damaged_shards = []
 
     def start(self) -> float | None:
@@ -171,19 +163,6 @@ class LedgerView:
         with self._guarded():
             return {row[1]: row[2] for row in self._owned("SELECT * FROM uncovered WHERE replica = ?")}
 
-    def quarantined(self) -> dict[str, Quarantined]:
-        """The objects that are known and not at the destination, by key.
-
-        Raises:
-            LedgerCorrupt: an entry is damaged. The horizon rests on them, so none may be left out silently.
-        """
-        with self._guarded():
-            rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._id(),)).fetchall()
-        if not all(is_whole(row) for row in rows):
-            # The file is not condemned for it: the next tick mends the entry.
-            raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged")
-        return {row[1]: _quarantined(row) for row in rows}
-
     def sealed(self, shard: Shard, first: str, last: str) -> dict[str, SealedDay]:
         """The sealed days of a shard between two days (YYYY-MM-DD, both inclusive), by day."""
         with self._guarded():
@@ -226,39 +205,6 @@ class LedgerView:
         """The histogram of how late objects were: count by bucket, the buckets being the caller's own numbers."""
         with self._guarded():
             return {row[1]: row[2] for row in self._owned("SELECT * FROM lateness WHERE replica = ?")}
-
-    def _guarded(self) -> AbstractContextManager[None]:
-        return translated(self._path, on_corrupt=self._on_corrupt)
-
-    def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
-        return row
-
-    def _whole(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        for row in rows:
-            if is_whole(row):
-                yield row
-            else:
-                self.damaged_rows += 1
-
-    def _owned(self, query: str) -> Iterator[tuple[Any, ...]]:
-        return self._whole(self._db.execute(query, (self._id(),)))
-
-    def _replica_row(self) -> dict[str, Any] | None:
-        """The row of this replica by column; None where there is none, or a damaged one, which counts as none."""
-        query = (
-            "SELECT * FROM replicas WHERE source_bucket = ? AND source_prefix = ?"
-            " AND destination_endpoint = ? AND destination_bucket = ? AND destination_prefix = ?"
-        )
-        cursor = self._db.execute(query, replica_key(self._replica))
-        row = cursor.fetchone()
-        if not is_whole(row):
-            return None
-        return dict(zip((column[0] for column in cursor.description), row, strict=True))
-
-    def _id(self) -> int | None:
-        row = self._replica_row()
-        return row["id"] if row else None
 
     def _all_shards(self) -> Iterator[tuple[str, int, Shard | None]]:
         """Prefix, ID and Shard of each of the replica's shards; no Shard where the row is damaged."""
@@ -304,28 +250,6 @@ def _within(shard: Shard, key: str) -> str:
     return "" if key < shard.prefix else _LAST
 
 
-def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:
-    """What tells one replica from another, in the order of the table."""
-    return (
-        replica.source_bucket,
-        replica.source_prefix,
-        replica.destination_endpoint,
-        replica.destination_bucket,
-        replica.destination_prefix,
-    )
-
-
-def replica_of_row(row: Sequence[Any]) -> Replica:
-    """The replica that a row of the table `replicas` is of."""
-    return Replica(
-        source_bucket=row[0],
-        source_prefix=row[1],
-        destination_endpoint=row[2],
-        destination_bucket=row[3],
-        destination_prefix=row[4],
-    )
-
-
 def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
     folder = len(shard.prefix) + len("2026/11/24/")
     return day_of(tail) is not None and key[:folder] == other[:folder]
@@ -365,9 +289,3 @@ def sealed_day(row: Sequence[Any]) -> SealedDay:
     """What a row of the table `days` says."""
     _, _, count, size_bytes, digest, exact, there, is_there_exact, _ = row
     return SealedDay(count, size_bytes, digest, bool(exact), there, bool(is_there_exact))
-
-
-def _quarantined(row: Sequence[Any]) -> Quarantined:
-    _, key, shard, etag, size, last_modified, storage_class, reason, detail, attempts, first_at, next_at, _ = row
-    log_object = LogObject(key, etag, size, last_modified, storage_class)
-    return Quarantined(log_object, Shard(*json.loads(shard)), reason, detail, attempts, first_at, next_at)

@@ -60,9 +60,7 @@ class Beside:
         self._newest_key = ""
         self._is_at_end = False
 
-    def upto(
-        self, key: str, is_wanted: Callable[[str], bool]
-    ) -> Generator[None, None, Mapping[str, LogObject] | None]:
+    def upto(self, key: str, is_wanted: Callable[[str], bool]) -> Generator[None, None, Mapping[str, LogObject] | None]:
         """List on until a key. Returns the wanted replicas up to it, or None if that is denied; others are let go of.
 
         Years of replicas may lie between two keys that the source still has. Yields None while there is nothing yet.

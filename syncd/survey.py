@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from syncd import events, sides, tiers
+from syncd import events, failures, sides, tiers
 from syncd.claims import Listed
 from syncd.cloudtrail import EVERY, in_scope, top
 from syncd.discovery import discover, side_folders
+from syncd.errors import JobFailed
+from syncd.layout import utc_day
 from syncd.model import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
 from syncd.task import Task
@@ -60,6 +62,10 @@ class Survey:
     """This replica was filled from here before."""
 
 
+EARLIEST = 1_767_225_600.0
+"""2026-01-01: no clock of a machine that runs this is earlier, unless it is wrong."""
+
+
 def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
     """Find the shards, fix the job's start, and choose what to list.
 
@@ -67,6 +73,9 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
         JobFailed: a listing was refused or cannot be had.
         LedgerError: the state cannot be read or written.
     """
+    if began_at < EARLIEST:
+        detail = f"this machine's clock says {utc_day(max(0.0, began_at))}, which is before this syncd was made"
+        raise JobFailed(failures.CLOCK_SKEWED, detail, failures.remedy_of(failures.CLOCK_SKEWED))
     found = Survey(ran_here=task.was_here)
     states = _meaningful(ports.ledger.shards(), task, ports, began_at)
     _find_shards(found, task, ports, states, began_at)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from syncd.cloudtrail import is_standard
-from syncd.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start, utc_day
+from syncd.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start
 from syncd.model import FoundBy, Range, Shard, ShardState, Window
 
 # Shards and folders that are looked at each tick however quiet they are: in a small job this is all of them.
