@@ -58,6 +58,8 @@ class Search:
         self._put_off: deque[Transfer] = deque(maxlen=REFUSED_IN_A_ROW)
         self._sealed_at = 0
         self._quota = Quota(task.max_objects)
+        self._dealt_with: set[str] = set()
+        """Keys that failed before and that this tick has come by."""
         self.recalled: Counter[str] = Counter()
         """Replicas that shards which the ledger knew nothing of were found to have, by prefix."""
         self.late: list[float] = []
@@ -230,6 +232,7 @@ class Search:
             replicas=replicas,
         )
         self._recorder.take_plan(plan, shard, len(page.objects))
+        self._dealt_with.update(item.key for item, _ in plan.adopted if item.key in self._held)
         for key in plan.restored[:KEYS_TOLD]:
             self._ports.tell(events.REPLICA_RESTORED, key=key, restored=len(plan.restored))
         if self._task.window is not None:
@@ -297,11 +300,12 @@ class Search:
             for transfer in self._deferred:
                 yield self._handed_over(transfer)
             return
-        due = sorted(self._due(), key=lambda held: held.next_at)
+        left = [held for held in self._due() if held.object.key not in self._dealt_with]
+        due = sorted(left, key=lambda held: held.next_at)
         changed = [held for held in due if held.has_changed]
         yield from self._looked_up(changed[:RETRIES_A_TICK])
         for held in due:
-            if not held.has_changed and held.object.key not in self._recorder.in_progress:
+            if not held.has_changed:
                 if not (yield from self._may_retry()):
                     return
                 key = self._task.destination_prefix + held.object.key
@@ -348,7 +352,9 @@ class Search:
 
     def _handed_over(self, transfer: Transfer) -> Transfer:
         self._recorder.begin(transfer)
-        self._recorder.retried += transfer.object.key in self._held
+        if transfer.object.key in self._held:
+            self._recorder.retried += 1
+            self._dealt_with.add(transfer.object.key)
         visit = self._survey.visits.get(transfer.shard.prefix)
         if visit is not None:
             visit.unresolved += 1

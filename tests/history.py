@@ -45,7 +45,7 @@ TAIL, RECENT, DEEP, DISCOVERY, AT_DESTINATION = "tail", "recent", "deep", "disco
 LISTS = (TAIL, RECENT, DEEP, DISCOVERY, AT_DESTINATION)
 """The kinds of ListObjectsV2; everything else is counted by its operation."""
 
-_POSITION = re.compile(r"/(\d{4})/(\d\d)/(\d\d)/(?:~|.*_\d{8}T(\d\d)(\d\d))")
+_POSITION = re.compile(r"/(\d{4})/(\d\d)/(\d\d)(?:0$|/.*_\d{8}T(\d\d)(\d\d))")
 
 
 @dataclass(frozen=True)
