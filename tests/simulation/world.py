@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,6 +17,7 @@ from syncd.model import LogObject, Replica, TickReport, Window
 from syncd.planning import ForgivingLister
 from syncd.ports import Ports
 from syncd.recorder import Recorder
+from syncd.search import RETRIES_A_TICK
 from syncd.task import Task
 from syncd.tick import Tick
 from syncd.tiers import Pace
