@@ -26,7 +26,7 @@ from syncd.task import Task
 from syncd.tiers import Slice, Tier
 
 RETRIES_A_TICK = 64
-"""Objects that failed before and are tried again in one tick, after everything new."""
+"""Objects that failed before and may fail again in one tick, after everything new; while they heal, more are tried."""
 SEALED_EVERY_OBJECTS = 20_000
 """A listing that goes through history folds its days away after so many objects."""
 
@@ -297,12 +297,25 @@ class Search:
             for transfer in self._deferred:
                 yield self._handed_over(transfer)
             return
-        due = sorted(self._due(), key=lambda held: held.next_at)[:RETRIES_A_TICK]
-        yield from self._looked_up([held for held in due if held.has_changed])
+        due = sorted(self._due(), key=lambda held: held.next_at)
+        changed = [held for held in due if held.has_changed]
+        yield from self._looked_up(changed[:RETRIES_A_TICK])
         for held in due:
             if not held.has_changed and held.object.key not in self._recorder.in_progress:
+                if not (yield from self._may_retry()):
+                    return
                 key = self._task.destination_prefix + held.object.key
                 yield self._handed_over(Transfer(held.shard, held.object, key))
+
+    def _may_retry(self) -> Generator[None, None, bool]:
+        """Wait for those under way if they may be the last; False once so many have failed again."""
+        recorder = self._recorder
+        while recorder.retries_failed < RETRIES_A_TICK:
+            under_way = recorder.retried - recorder.retries_ended
+            if recorder.retries_failed + under_way < RETRIES_A_TICK:
+                return True
+            yield None
+        return False
 
     def _looked_up(self, due: Sequence[Quarantined]) -> Iterator[Transfer | None]:
         """Yield objects that were no longer as they had been listed: what they are now, a listing of the one key says."""
