@@ -195,7 +195,7 @@ def _tier(start_after: str, newest: float) -> str:
         return DEEP
     year, month, day, hour, minute = (int(part or 0) for part in found.groups())
     back = newest - datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()
-    if start_after.endswith("~"):
+    if found[4] is None:
         return RECENT if back <= 4 * DAY else DEEP
     return TAIL if back <= 2 * HOUR else DEEP
 
