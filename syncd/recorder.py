@@ -113,6 +113,8 @@ class Recorder:
         self.failed_count = 0
         self.failed_by_reason: Counter[str] = Counter()
         self.retried = 0
+        self.retries_ended = 0
+        self.retries_failed = 0
         self.restored = 0
         self.lags: Counter[str] = Counter()
         self.lag_seconds = 0.0
@@ -207,6 +209,8 @@ class Recorder:
         """
         item = outcome.transfer.object
         self.ended += 1
+        self.retries_ended += not is_new
+        self.retries_failed += not is_new and isinstance(outcome, Failed | Conflict)
         match outcome:
             case Copied():
                 self.copied += 1

@@ -434,19 +434,6 @@ def test_one_old_object_in_a_folder_of_the_future_leaves_a_horizon(tmp_path: Pat
     assert report.complete_from <= report.complete_until
 
 
-def test_a_loose_object_that_vanished_is_restored(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.deliver(BEGIN - HOUR)
-    key = world.put(f"AWSLogs/{ACCOUNT}/Config/ConfigWritabilityCheckFile")
-    world.tick()
-    assert world.is_there(key)
-    world.destination.delete(PREFIX + key)
-    world.ticks(9 * DAY, every=DAY)
-    world.tick(Window())
-
-    assert world.is_there(key)
-
-
 def test_loose_objects_and_the_quota(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.deliver(BEGIN - HOUR)
@@ -456,14 +443,3 @@ def test_loose_objects_and_the_quota(tmp_path: Path) -> None:
     world.now += HOUR
     report = world.tick(most=2)
     assert world.absent_within(report) == []
-
-
-def test_days_that_are_not_written_with_slashes_are_sealed_too(tmp_path: Path) -> None:
-    world = World(tmp_path, layout=PatternLayout("year=%Y/month=%m/day=%d/"), shard=FLAT)
-    for number in range(10):
-        moment = datetime.fromtimestamp(BEGIN - number * DAY, UTC)
-        world.put(f"logs/year={moment:%Y}/month={moment:%m}/day={moment:%d}/x")
-    world.tick()
-    world.ticks(60 * DAY, every=DAY, is_busy=True)
-    with world.ledger() as ledger:
-        assert ledger.remembered_counts()[0] == 0
