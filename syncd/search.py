@@ -80,11 +80,16 @@ class Search:
         return Rules(
             destination_prefix=task.destination_prefix,
             start=0.0 if task.window else self._survey.start,
-            stamp=lambda item: task.layout.stamp(shard, item),
+            stamp=lambda item: self._stamp_by_now(shard, item),
             accepted=self._accepted,
             ran_here=self._survey.ran_here,
             is_wanted=self._in_window(shard),
         )
+
+    def _stamp_by_now(self, shard: Shard, item: LogObject) -> float:
+        """Return an object's stamp; 0.0 if its time is yet to come, when it will be listed again."""
+        stamp = self._task.layout.stamp(shard, item)
+        return stamp if stamp <= self._began_at else 0.0
 
     def _in_window(self, shard: Shard) -> Callable[[LogObject], bool]:
         window, layout = self._task.window, self._task.layout
@@ -246,8 +251,7 @@ class Search:
             elif not self._quota.take():
                 # Left to the next tick, and the horizon waits for it.
                 self._recorder.skipped[SkipReason.OVER_QUOTA] += 1
-                if visit is not None:
-                    visit.unresolved += 1
+                self._left_over(visit)
             else:
                 yield self._handed_over(transfer)
 
@@ -264,10 +268,15 @@ class Search:
     def _put_it_off(self, transfer: Transfer) -> None:
         """Leave an object to the next tick, unless it is among the newest, which get a chance in this one."""
         if self._put_off.maxlen == len(self._put_off):
-            left = self._survey.visits.get(self._put_off[0].shard.prefix)
-            if left is not None:
-                left.unresolved += 1
+            self._left_over(self._survey.visits.get(self._put_off[0].shard.prefix))
         self._put_off.append(transfer)
+
+    def _left_over(self, visit: Visit | None) -> None:
+        """Note that an object was found and is left to the next tick; None for one above any shard."""
+        if visit is not None:
+            visit.unresolved += 1
+        else:
+            self._survey.discovered_at = None
 
     def _denied(self) -> Iterator[Transfer]:
         """Yield the newest of what was put off: objects that are denied for ever delay no readable one."""
