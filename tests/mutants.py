@@ -25,7 +25,6 @@ TABLES = tuple(
         "sides",
         "plan",
         "recorder",
-        "survey",
         "discovery",
         "layout",
         "cloudtrail",
