@@ -122,7 +122,7 @@ def fill(ledger: Ledger, rows: int) -> tuple[float, float]:
 
 def arrivals(shard: Shard, tick: int) -> list[Outcome]:
     items = [log_object(shard, tick, number) for number in range(OBJECTS_A_TICK)]
-    return [Copied(Transfer(shard, item, item.key)) for item in items]
+    return [Copied(Transfer(shard, item, item.key), item.etag) for item in items]
 
 
 def log_object(shard: Shard, tick: int, number: int) -> LogObject:

@@ -34,8 +34,8 @@ def transfer(item: LogObject, of: Shard = SHARD) -> Transfer:
     return Transfer(of, item, item.key)
 
 
-def copied(name: str, of: Shard = SHARD, *, etag: str = MD5, size: int = 100) -> Outcome:
-    return Copied(transfer(log_object(name, etag=etag, size=size), of))
+def copied(name: str, of: Shard = SHARD, *, etag: str = MD5, size: int = 100, replica_etag: str = "") -> Outcome:
+    return Copied(transfer(log_object(name, etag=etag, size=size), of), replica_etag)
 
 
 def failed(name: str, *, reason: str = "access_denied") -> Outcome:

@@ -12,14 +12,21 @@ from builders_ledger import NOW, SHARD, conflict, copied, failed, key, replica, 
 
 from syncd.errors import LedgerCorrupt
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import fold_day
-from syncd.model import Known, ShardState, TickReport
+from syncd.ledger_rows import SealedObject, fold_day
+from syncd.ledger_schema import TABLES
+from syncd.model import Known, Outcome, ShardState, TickReport
 
 SHARDS = [shard(f"us-east-{number}") for number in range(4)]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 21)]
 KEYS = [key(day, f"{number:016}", of) for of in SHARDS for day in DAYS for number in range(10)]
 HELD = [key("2026-11-24", f"held-{number}") for number in range(20)]
-KNOWN = {name: Known(f"{number:032x}", 1000 + number) for number, name in enumerate(KEYS)}
+ACCEPTED = [key("2026-11-24", f"accepted-{number}") for number in range(5)]
+UNCOVERED = [f"AWSLogs/odd-{number}/" for number in range(5)]
+REPLICA_ETAGS = ["", "{0:032x}", "{0:032x}-2", "{0:031x}f"]
+KNOWN = {
+    name: Known(f"{number:032x}", 1000 + number, REPLICA_ETAGS[number % 4].format(number))
+    for number, name in enumerate(KEYS)
+}
 SHARD_OF = {name: of for of in SHARDS for name in KEYS if name.startswith(of.prefix)}
 STATES = {of.prefix: ShardState(shard=of, frontier=NOW + n, deep_key=KEYS[n]) for n, of in enumerate(SHARDS)}
 LOOKED = {of.prefix: (NOW, (f"{of.prefix}2026/",)) for of in SHARDS}
@@ -36,6 +43,8 @@ class Remembered(NamedTuple):
     held: dict[str, tuple[str, int]]
     days: dict[tuple[str, str], object]
     lateness: dict[int, int]
+    accepted: dict[str, tuple[str, str]]
+    uncovered: dict[str, float]
 
 
 def write(file: LedgerFile) -> None:
@@ -43,12 +52,20 @@ def write(file: LedgerFile) -> None:
         ledger.set_start(NOW)
         ledger.save_shards(STATES.values(), discovered_at=NOW)
         ledger.save_looked_at(LOOKED)
-        outcomes = [copied(n, SHARD_OF[n], etag=str(KNOWN[n].etag), size=KNOWN[n].size_bytes) for n in KEYS]
-        ledger.record(outcomes, [], now=NOW, lateness={300: 4})
-        ledger.record([*map(failed, HELD[:10]), *map(conflict, HELD[10:])], [], now=NOW)
+        ledger.record([copied_as_known(name) for name in KEYS], [], now=NOW, lateness={300: 4})
+        ledger.record([*map(failed, HELD[:10]), *map(conflict, HELD[10:]), *map(failed, ACCEPTED)], [], now=NOW)
+        for name in ACCEPTED:
+            ledger.accept(name)
+        ledger.save_uncovered(UNCOVERED, now=NOW)
         for of in SHARDS:
             ledger.seal(of, SEALED_BEFORE, limit=10**6)
         ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
+
+
+def copied_as_known(name: str) -> Outcome:
+    etag, size, replica_etag = KNOWN[name]
+    assert etag is not None
+    return copied(name, SHARD_OF[name], etag=etag, size=size, replica_etag=replica_etag)
 
 
 def read(ledger: Ledger) -> Remembered:
@@ -59,7 +76,20 @@ def read(ledger: Ledger) -> Remembered:
         days |= {(of.prefix, day): sealed for day, sealed in ledger.sealed(of, "", "9").items()}
         ledger.has_known_after(of, "")
     held = {name: (entry.reason, entry.attempts) for name, entry in ledger.quarantined().items()}
-    return Remembered(ledger.start(), known, ledger.shards(), ledger.looked_at(), held, days, ledger.lateness())
+    for of in SHARDS:
+        rows = dict(ledger.remembered(of, "", limit=10**6))
+        assert known.items() >= {name: rows[name] for name in rows.keys() & SHARD_OF.keys()}.items()
+    return Remembered(
+        ledger.start(),
+        known,
+        ledger.shards(),
+        ledger.looked_at(),
+        held,
+        days,
+        ledger.lateness(),
+        ledger.accepted(),
+        ledger.uncovered(),
+    )
 
 
 def truth_of(path: Path) -> Remembered:
@@ -72,6 +102,7 @@ def truth_of(path: Path) -> Remembered:
     assert truth.states == STATES
     assert truth.looked == LOOKED
     assert truth.held.keys() == set(HELD)
+    assert (truth.accepted.keys(), truth.uncovered.keys()) == (set(ACCEPTED), set(UNCOVERED))
     assert truth.days == {(of.prefix, day): _fold(of.prefix, day) for of in SHARDS for day in DAYS[:5]}
     return truth
 
@@ -82,20 +113,23 @@ def _is_sealed(name: str) -> bool:
 
 def _fold(prefix: str, day: str) -> object:
     names = [name for name in KEYS if name.startswith(prefix + day.replace("-", "/"))]
-    return fold_day((name, *KNOWN[name]) for name in names)
+    return fold_day(SealedObject(name, *KNOWN[name]) for name in names)
 
 
 def is_true(said: Remembered, truth: Remembered) -> bool:
     """Whether all that is said is so; much of it may have been forgotten."""
     earlier = {name: Known(*KNOWN[name]) for name in KEYS}
+    held_before = truth.held | dict.fromkeys(ACCEPTED, ("access_denied", 1))
     return (
         said.start in (None, truth.start)
         and said.known.items() <= earlier.items()
         and said.states.items() <= truth.states.items()
         and said.looked.items() <= truth.looked.items()
-        and said.held.items() <= truth.held.items()
+        and said.held.items() <= held_before.items()
         and said.days.items() <= truth.days.items()
         and said.lateness.items() <= truth.lateness.items()
+        and said.accepted.items() <= truth.accepted.items()
+        and said.uncovered.items() <= truth.uncovered.items()
     )
 
 
@@ -176,7 +210,8 @@ def _use(file: LedgerFile, truth: Remembered) -> None:
     with file.open_readonly() as reader:
         reader.last_tick("b")
         reader.counts("b")
-        exported = {row["key"]: (row["etag"], row["size_bytes"]) for row in reader.export() if row["type"] == "object"}
+        rows = [row for row in reader.export() if row["type"] == "object"]
+    exported = {row["key"]: (row["etag"], row["size_bytes"], row["replica_etag"]) for row in rows}
     assert exported.keys() - set(fresh) <= set(KEYS)
     assert all(exported[name] == KNOWN[name] for name in exported.keys() & set(KEYS))
 
@@ -268,6 +303,14 @@ def file(tmp_path: Path) -> LedgerFile:
     return file
 
 
+def counted(file: LedgerFile) -> dict[str, int]:
+    """How many rows each of a replica's tables has, of those that have any."""
+    tables = [name for name in TABLES if name not in ("meta", "ticks")]
+    with closing(sqlite3.connect(file.path)) as connection:
+        counts = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}
+    return {name: count for name, count in counts.items() if count}
+
+
 def tamper(file: LedgerFile, statement: str) -> None:
     with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
         assert connection.execute(statement).rowcount
@@ -334,12 +377,12 @@ def test_a_damaged_shard_is_left_out_and_begins_afresh(file: LedgerFile) -> None
         assert ledger.known(SHARDS[0], [KEYS[100]]) == {}
 
 
-def test_a_damaged_replica_is_new(file: LedgerFile) -> None:
+def test_a_damaged_replica_keeps_what_was_decided_and_knows_nothing_else(file: LedgerFile) -> None:
     tamper(file, "UPDATE replicas SET start = 1.0")
 
     with file.open(replica(), "b") as ledger:
-        assert ledger.replica_is_new
-        assert (ledger.start(), ledger.shards(), ledger.known(SHARDS[0], [KEYS[100]])) == (None, {}, {})
+        assert (ledger.start(), ledger.accepted().keys()) == (NOW, set(ACCEPTED))
+        assert (ledger.shards(), ledger.known(SHARDS[0], [KEYS[100]]), ledger.quarantined()) == ({}, {}, {})
 
 
 def test_a_replica_after_a_damaged_one_does_not_inherit_its_rows(file: LedgerFile) -> None:
@@ -359,10 +402,7 @@ def test_forgetting_sweeps_out_what_damage_left_without_an_owner(file: LedgerFil
     with file.open(replica(), "b") as ledger:
         ledger.forget()
 
-    with closing(sqlite3.connect(file.path)) as connection:
-        tables = ("replicas", "shards", "cursors", "looked", "objects", "days", "quarantine", "lateness")
-        counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
-    assert counts == [0] * len(tables)
+    assert counted(file) == {"replicas": 1, "quarantine": len(HELD), "accepted": len(ACCEPTED)}
 
 
 @pytest.mark.parametrize("column", ["etag", "attempts", "shard", "next_at"])

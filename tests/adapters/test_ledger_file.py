@@ -81,7 +81,7 @@ def test_a_file_that_is_there_is_opened_and_nothing_is_moved(file: LedgerFile) -
 
     with file.open(replica(), "b") as ledger:
         assert ledger.moved_aside is None
-        assert not ledger.replica_is_new
+        assert ledger.ran_here()
 
 
 def test_an_empty_file_is_made_into_a_ledger(file: LedgerFile, state_dir: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_newer_file_is_refused_and_not_touched(file: LedgerFile, state_dir: Pa
     tamper(file.path, "UPDATE meta SET value = '99' WHERE name = 'schema_version'", "PRAGMA user_version = 99")
     before = file.path.read_bytes()
 
-    with pytest.raises(LedgerNewer, match="has schema 99; this syncd knows schemas up to 1"):
+    with pytest.raises(LedgerNewer, match="has schema 99; this syncd knows schemas up to 2"):
         file.open(replica(), "b")
 
     assert file.path.read_bytes() == before
@@ -148,7 +148,7 @@ def test_a_file_whose_version_or_tables_contradict_themselves_is_moved_aside(
 
     with file.open(replica(), "b") as ledger:
         assert ledger.moved_aside == state_dir / ASIDE
-        assert ledger.replica_is_new
+        assert ledger.shards() == {}
         assert ledger.known(SHARD, [A]) == {}
 
 
@@ -384,7 +384,7 @@ def test_reading_does_not_migrate(file: LedgerFile, state_dir: Path) -> None:
     remember(file)
     newer = LedgerFile(state_dir, now=lambda: NOW, schema=next_schema(NOTES))
 
-    with pytest.raises(LedgerError, match="has the older schema 1"), newer.open_readonly():
+    with pytest.raises(LedgerError, match="has the older schema 2"), newer.open_readonly():
         pass
     assert known(file) == {A}
 

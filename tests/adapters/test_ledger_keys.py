@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import fold_day
+from syncd.ledger_rows import SealedObject, fold_day
 from syncd.model import Known
 
 STEM = "111111111111_CloudTrail_us-east-1_"
@@ -88,5 +88,5 @@ def test_exactly_the_days_before_the_bound_are_sealed(fresh: Fresh, remembered: 
         assert folded == len(old)
         assert ledger.known(SHARD, sorted(remembered)).keys() == remembered - old.keys()
         assert ledger.sealed(SHARD, "", "9") == {
-            day: fold_day((name, MD5, 100) for name in old if old[name] == day) for day in old.values()
+            day: fold_day(SealedObject(name, MD5, 100, "") for name in old if old[name] == day) for day in old.values()
         }

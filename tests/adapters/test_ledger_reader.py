@@ -10,7 +10,7 @@ from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, repl
 
 from syncd.errors import LedgerCorrupt, LedgerNewer
 from syncd.ledger import TICKS_KEPT, Counts, LedgerFile, RecordedTick
-from syncd.ledger_rows import fold_day
+from syncd.ledger_rows import SealedObject, fold_day
 from syncd.model import Known, ShardState, TickReport
 
 A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C")
@@ -216,7 +216,7 @@ def test_the_export_tells_every_row(file: LedgerFile) -> None:
     assert (head["source_bucket"], head["destination_bucket"]) == ("example-trail", "example-b-logs")
     assert (head["start"], head["discovered_at"], head["mode"]) == (1000, NOW, "stream")
     assert (state["prefix"], state["account"], state["frontier"]) == (SHARD.prefix, "111111111111", NOW)
-    sealed = fold_day([(A, MD5, 100)])
+    sealed = fold_day([SealedObject(A, MD5, 100, "")])
     assert (day["day"], day["count"], day["digest"], day["exact"]) == ("2026-11-24", 1, sealed.digest, True)
     assert (kept["key"], kept["etag"], kept["size_bytes"], kept["prefix"]) == (C, "multi-2", 7, SHARD.prefix)
     assert (held["key"], held["reason"], held["attempts"], held["etag"]) == (B, "conflict", 1, MD5)

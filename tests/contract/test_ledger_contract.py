@@ -12,7 +12,7 @@ from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, log_
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import fold_day
+from syncd.ledger_rows import SealedObject, fold_day, replica_digest
 from syncd.model import AlreadyThere, Known, Replica, Shard, ShardState
 
 REPLICA, OTHER_REPLICA = replica("example-b-logs"), replica("example-c-logs")
@@ -41,24 +41,25 @@ def reopened(files: Files) -> Callable[[], Ledger | MemoryLedger]:
 Reopened = Callable[[], Ledger | MemoryLedger]
 
 
-A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C")
+A, B, C, D = (key(day, name) for day, name in (("2026-11-24", "A"), ("2026-11-24", "B"), ("2026-11-25", "C"), ("2026-11-26", "D")))
 
 
-def test_a_replica_is_new_until_its_start_is_fixed(reopened: Reopened) -> None:
+def test_a_replica_was_filled_from_here_once_an_earlier_process_has_fixed_its_start(reopened: Reopened) -> None:
     with reopened() as ledger:
-        before = ledger.replica_is_new
+        before = ledger.ran_here()
         ledger.set_start(NOW)
+        meanwhile = ledger.ran_here()
 
     with reopened() as ledger:
-        assert (before, ledger.replica_is_new) == (True, False)
+        assert (before, meanwhile, ledger.ran_here()) == (False, False, True)
 
 
-def test_a_rebuild_that_was_cut_short_leaves_the_replica_new(reopened: Reopened) -> None:
+def test_objects_without_a_start_do_not_tell_that_it_ran_here(reopened: Reopened) -> None:
     with reopened() as ledger:
-        ledger.adopt_replicas(SHARD, [(A, 100)])
+        ledger.record([copied(A)], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.replica_is_new
+        assert not ledger.ran_here()
 
 
 def test_the_start_is_none_until_it_is_fixed(reopened: Reopened) -> None:
@@ -66,10 +67,11 @@ def test_the_start_is_none_until_it_is_fixed(reopened: Reopened) -> None:
         assert ledger.start() is None
 
 
-def test_the_start_is_fixed_once(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.set_start(1000)
-        ledger.set_start(2000)
+@pytest.mark.parametrize("instants", [(1000, 2000), (2000, 1000), (1000, 1000)])
+def test_the_earliest_start_stays(reopened: Reopened, instants: tuple[float, ...]) -> None:
+    for instant in instants:
+        with reopened() as ledger:
+            ledger.set_start(instant)
 
     with reopened() as ledger:
         assert ledger.start() == 1000
@@ -93,7 +95,7 @@ def test_replicas_do_not_see_each_other(files: Files) -> None:
         ledger.save_looked_at({"AWSLogs/": (NOW, ())})
 
     with files.open(OTHER_REPLICA, "c") as ledger:
-        assert ledger.replica_is_new
+        assert not ledger.ran_here()
         assert (ledger.start(), ledger.discovered_at()) == (None, 0.0)
         assert (ledger.shards(), ledger.looked_at(), ledger.known(SHARD, [A])) == ({}, {}, {})
         assert (ledger.quarantined(), ledger.lateness()) == ({}, {})
@@ -303,33 +305,34 @@ def test_keys_far_apart_are_known_among_many_others(reopened: Reopened) -> None:
         assert ledger.known(SHARD, [keys[0], keys[1500], keys[-1], A]).keys() == {keys[0], keys[1500], keys[-1]}
 
 
-def test_replicas_told_by_the_destination_are_known_without_an_etag(reopened: Reopened) -> None:
+def test_adopted_objects_are_known_with_the_sources_etag_and_the_replicas(reopened: Reopened) -> None:
+    other = log_object(key("2026-11-24", "A", OTHER_SHARD))
     with reopened() as ledger:
-        ledger.adopt_replicas(SHARD, [(A, 100), (B, 7)])
-
-    with reopened() as ledger:
-        assert ledger.known(SHARD, [A, B]) == {A: Known(None, 100), B: Known(None, 7)}
-
-
-def test_what_the_destination_tells_does_not_replace_a_known_etag(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([copied(A)], [], now=NOW)
-        ledger.adopt_replicas(SHARD, [(A, 7), (B, 8)])
-        ledger.adopt_replicas(SHARD, [(B, 9)])
+        ledger.record([], [(SHARD, log_object(A), "there"), (OTHER_SHARD, other, "")], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A, B]) == {A: Known(MD5, 100), B: Known(None, 9)}
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, "there")}
+        assert ledger.known(OTHER_SHARD, [other.key]) == {other.key: Known(MD5, 100)}
 
 
-def test_adopted_objects_take_the_sources_etag(reopened: Reopened) -> None:
+@pytest.mark.parametrize("replica_etag", ["", MD5, "another", "d41d8cd98f00b204e9800998ecf8427f", "d41d8cd9-2"])
+@pytest.mark.parametrize("etag", [MD5, "multi-2", ""])
+def test_the_replicas_etag_is_kept_beside_the_sources(reopened: Reopened, etag: str, replica_etag: str) -> None:
     with reopened() as ledger:
-        ledger.adopt_replicas(SHARD, [(A, 100)])
-        ledger.record(
-            [], [(SHARD, log_object(A)), (OTHER_SHARD, log_object(key("2026-11-24", "A", OTHER_SHARD)))], now=NOW
-        )
+        there = AlreadyThere(transfer(log_object(B, etag=etag)), replica_etag)
+        ledger.record([copied(A, etag=etag, replica_etag=replica_etag), there], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+        assert ledger.known(SHARD, [A, B]) == dict.fromkeys([A, B], Known(etag, 100, replica_etag))
+
+
+def test_a_newer_replica_takes_the_place_of_the_one_before(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A, replica_etag="first")], [], now=NOW)
+        ledger.record([], [(SHARD, log_object(A), "second")], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, "second")}
 
 
 @pytest.mark.parametrize(
@@ -396,7 +399,7 @@ def test_a_second_failure_keeps_the_first_time_and_waits_longer(reopened: Reopen
 def test_an_object_that_is_there_leaves_the_quarantine(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([failed(A), failed(B), failed(C)], [], now=NOW)
-        ledger.record([copied(A), AlreadyThere(transfer(log_object(B)))], [(SHARD, log_object(C))], now=NOW)
+        ledger.record([copied(A), AlreadyThere(transfer(log_object(B)))], [(SHARD, log_object(C), MD5)], now=NOW)
 
     with reopened() as ledger:
         assert ledger.quarantined() == {}
@@ -414,7 +417,7 @@ def test_a_conflict_is_quarantined_as_such(reopened: Reopened) -> None:
 def test_an_adopted_object_does_not_end_a_conflict(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([conflict(A)], [], now=NOW)
-        ledger.record([], [(SHARD, log_object(A))], now=NOW)
+        ledger.record([], [(SHARD, log_object(A), MD5)], now=NOW)
 
     with reopened() as ledger:
         assert ledger.quarantined().keys() == {A}
@@ -464,16 +467,6 @@ def test_an_object_whose_retry_is_asked_for_is_settled_no_more_and_due_at_once(r
         assert (held.is_settled, held.next_at, held.attempts) == (False, 0.0, 1)
 
 
-def test_released_entries_are_forgotten(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([failed(A), conflict(B), failed(C)], [], now=NOW)
-        ledger.release([A, B, "never heard of"])
-
-    with reopened() as ledger:
-        assert ledger.quarantined().keys() == {C}
-        assert ledger.known(SHARD, [A, B]) == {}
-
-
 def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([copied(A), copied(B, size=7, etag="multi-2"), copied(C)], [], now=NOW)
@@ -483,7 +476,7 @@ def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reo
         assert folded == 2
         assert ledger.known(SHARD, [A, B, C]).keys() == {C}
         assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {
-            "2026-11-24": fold_day([(A, MD5, 100), (B, "multi-2", 7)])
+            "2026-11-24": fold_day([SealedObject(A, MD5, 100, ""), SealedObject(B, "multi-2", 7, "")])
         }
 
 
@@ -497,19 +490,21 @@ def test_an_object_found_later_is_added_to_its_sealed_day(reopened: Reopened) ->
     with reopened() as ledger:
         assert folded == 1
         assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
-            "2026-11-24": fold_day([(A, MD5, 100), (B, MD5, 100)])
+            "2026-11-24": fold_day([SealedObject(A, MD5, 100, ""), SealedObject(B, MD5, 100, "")])
         }
 
 
-def test_a_day_with_an_unknown_etag_is_sealed_as_not_exact(reopened: Reopened) -> None:
+@pytest.mark.parametrize(("replica_etag", "is_exact"), [("there", True), (MD5, True), ("", False)])
+def test_a_day_is_sealed_with_its_replicas(reopened: Reopened, replica_etag: str, is_exact: object) -> None:
     with reopened() as ledger:
-        ledger.record([copied(A)], [], now=NOW)
-        ledger.adopt_replicas(SHARD, [(B, 7)])
+        ledger.record([copied(A, replica_etag="one"), copied(B, size=7, replica_etag=replica_etag)], [], now=NOW)
         ledger.seal(SHARD, "2026-11-25", limit=1000)
 
     with reopened() as ledger:
         day = ledger.sealed(SHARD, "2026-11-24", "2026-11-24")["2026-11-24"]
-        assert (day.count, day.size_bytes, day.exact) == (2, 107, False)
+        assert (day.count, day.size_bytes, day.exact, day.replica_exact) == (2, 107, True, is_exact)
+        sums = replica_digest(A, 100, "one") + replica_digest(B, 7, replica_etag)
+        assert day.replica_digest == sums % 2**63
 
 
 def test_sealing_stops_at_its_limit_with_whole_days(reopened: Reopened) -> None:
@@ -542,7 +537,7 @@ def test_every_form_of_key_in_a_day_folder_is_sealed_with_it(reopened: Reopened)
     with reopened() as ledger:
         assert ledger.known(SHARD, keys) == {}
         assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
-            "2026-11-24": fold_day((name, MD5, 100) for name in keys)
+            "2026-11-24": fold_day(SealedObject(name, MD5, 100, "") for name in keys)
         }
 
 
@@ -568,16 +563,29 @@ def test_sealed_days_are_told_by_span_and_shard(reopened: Reopened) -> None:
         assert ledger.sealed(OTHER_SHARD, "2026-11-01", "2026-11-30") == {}
 
 
-def test_a_reopened_day_is_remembered_key_by_key_again(reopened: Reopened) -> None:
+def test_an_unsealed_day_is_remembered_by_what_is_recorded_again(reopened: Reopened) -> None:
     with reopened() as ledger:
-        ledger.record([copied(A), copied(B)], [], now=NOW)
-        ledger.seal(SHARD, "2026-11-25", limit=1000)
-        ledger.record([copied(A)], [], now=NOW)
-        ledger.reopen(SHARD, "2026-11-24", [(A, 100), (B, 100)])
+        ledger.record([copied(A), copied(B), copied(C)], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-26", limit=1000)
+        ledger.unseal(SHARD, ["2026-11-24", "2026-11-23"])
+        ledger.record([], [(SHARD, log_object(A), MD5)], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {}
-        assert ledger.known(SHARD, [A, B]) == {A: Known(MD5, 100), B: Known(None, 100)}
+        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30").keys() == {"2026-11-25"}
+        assert ledger.known(SHARD, [A, B, C]) == {A: Known(MD5, 100, MD5)}
+
+
+def test_unsealing_leaves_other_shards_and_what_was_never_sealed(reopened: Reopened) -> None:
+    elsewhere = key("2026-11-24", "A", OTHER_SHARD)
+    with reopened() as ledger:
+        ledger.record([copied(A), copied(elsewhere, OTHER_SHARD)], [], now=NOW)
+        ledger.seal(OTHER_SHARD, "2026-11-25", limit=1000)
+        ledger.unseal(SHARD, ["2026-11-24"])
+        ledger.unseal(FLAT, ["2026-11-24"])
+
+    with reopened() as ledger:
+        assert ledger.sealed(OTHER_SHARD, "2026-11-24", "2026-11-24").keys() == {"2026-11-24"}
+        assert ledger.known(SHARD, [A]).keys() == {A}
 
 
 def test_lateness_adds_up_by_bucket(reopened: Reopened) -> None:
@@ -589,20 +597,25 @@ def test_lateness_adds_up_by_bucket(reopened: Reopened) -> None:
         assert ledger.lateness() == {300: 5, 0: 1}
 
 
-def test_a_forgotten_replica_is_new_and_empty(reopened: Reopened) -> None:
+def test_forgetting_keeps_what_no_listing_tells(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.set_start(1000)
-        ledger.record([copied(A), failed(B), copied(C)], [], now=NOW, lateness={300: 2})
+        ledger.record([copied(A), failed(B), conflict(C), failed(D)], [], now=NOW, lateness={300: 2})
+        ledger.accept(C)
         ledger.save_shards([STATE], discovered_at=NOW)
         ledger.save_looked_at({"AWSLogs/": (NOW, ())})
+        ledger.save_uncovered(["AWSLogs/odd/"], now=NOW)
+        ledger.set_mode_verdict("stream", "CopyObject answered 403")
         ledger.seal(SHARD, "2026-11-25", limit=1000)
         ledger.forget()
-        is_new = ledger.replica_is_new
 
     with reopened() as ledger:
-        assert (is_new, ledger.replica_is_new) == (True, True)
-        assert (ledger.start(), ledger.discovered_at(), ledger.shards(), ledger.looked_at()) == (None, 0.0, {}, {})
-        assert (ledger.known(SHARD, [A, C]), ledger.quarantined(), ledger.lateness()) == ({}, {}, {})
+        assert (ledger.start(), ledger.ran_here()) == (1000, True)
+        assert ledger.quarantined().keys() == {B, D}
+        assert ledger.accepted() == {C: (MD5, "STANDARD")}
+        assert (ledger.discovered_at(), ledger.mode_verdict()) == (0.0, None)
+        assert (ledger.shards(), ledger.looked_at(), ledger.uncovered()) == ({}, {}, {})
+        assert (ledger.known(SHARD, [A, C]), ledger.lateness()) == ({}, {})
         assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {}
 
 

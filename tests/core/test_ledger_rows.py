@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from syncd.ledger_rows import (
     SealedDay,
+    SealedObject,
     backoff_seconds,
     checksum,
     day_of,
@@ -23,6 +24,7 @@ from syncd.ledger_rows import (
     last_tail,
     object_checksum,
     object_digest,
+    replica_digest,
     report_from_json,
     report_to_json,
     with_checksum,
@@ -246,28 +248,47 @@ def test_a_checksum_is_the_same_in_every_version_of_python() -> None:
     assert checksum("é\U0001fae8", 1.5, None, b"\x00", 7) == 3477023113
 
 
-@given(st.lists(st.tuples(st.text(), st.one_of(st.none(), st.text()), st.integers(0, 2**40))), st.randoms())
-def test_the_fold_of_a_day_does_not_depend_on_the_order(
-    objects: list[tuple[str, str | None, int]], random: object
-) -> None:
+sealed_objects = st.builds(
+    SealedObject, st.text(), st.one_of(st.none(), st.text()), st.integers(0, 2**40), st.one_of(st.just(""), st.text())
+)
+
+
+@given(st.lists(sealed_objects), st.randoms())
+def test_the_fold_of_a_day_does_not_depend_on_the_order(objects: list[SealedObject], random: object) -> None:
     shuffled = sorted(objects, key=lambda _: random.random())  # type: ignore[attr-defined]
 
     assert fold_day(objects) == fold_day(shuffled)
 
 
-@given(st.lists(st.tuples(st.text(), st.text(), st.integers(0, 2**40))), st.integers(0, 20))
-def test_a_day_folded_in_two_parts_is_the_day_folded_at_once(objects: list[tuple[str, str, int]], cut: int) -> None:
+@given(st.lists(sealed_objects), st.integers(0, 20))
+def test_a_day_folded_in_two_parts_is_the_day_folded_at_once(objects: list[SealedObject], cut: int) -> None:
     assert fold_day(objects[cut:], onto=fold_day(objects[:cut])) == fold_day(objects)
 
 
-def test_the_digest_of_a_day_is_the_sum_of_those_of_its_objects() -> None:
-    folded = fold_day([("a", "1", 10), ("b", "2", 20)])
+def test_the_digests_of_a_day_are_the_sums_of_those_of_its_objects_and_of_their_replicas() -> None:
+    folded = fold_day([SealedObject("a", "1", 10, "x"), SealedObject("b", "2", 20, "y")])
 
-    assert folded == SealedDay(2, 30, (object_digest("a", "1") + object_digest("b", "2")) % 2**63, exact=True)
+    digest = (object_digest("a", "1") + object_digest("b", "2")) % 2**63
+    there = (replica_digest("a", 10, "x") + replica_digest("b", 20, "y")) % 2**63
+    assert folded == SealedDay(2, 30, digest, exact=True, replica_digest=there, replica_exact=True)
 
 
 def test_a_day_with_an_unknown_etag_is_not_exact() -> None:
-    assert not fold_day([("a", None, 10), ("b", "2", 20)]).exact
+    folded = fold_day([SealedObject("a", None, 10, "x"), SealedObject("b", "2", 20, "y")])
+
+    assert (folded.exact, folded.replica_exact) == (False, True)
+
+
+def test_a_day_with_an_unknown_replica_is_not_exact_there() -> None:
+    folded = fold_day([SealedObject("a", "1", 10, ""), SealedObject("b", "2", 20, "y")])
+
+    assert (folded.exact, folded.replica_exact) == (True, False)
+
+
+def test_the_digest_of_a_replica_tells_key_size_and_etag_apart() -> None:
+    replicas = [("a", 1, "b"), ("a", 11, "b"), ("a=1", 1, "b"), ("a", 1, "1b"), ("a", 1, ""), ("a=", 1, "b")]
+
+    assert len({replica_digest(*replica) for replica in replicas}) == len(replicas)
 
 
 def test_the_digest_tells_key_and_etag_apart() -> None:
