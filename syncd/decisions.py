@@ -7,10 +7,11 @@ the only place. It is read when the state file knows no start of a replica. A da
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from zlib import crc32
 
@@ -18,6 +19,7 @@ from syncd.flock import create_private_directory, open_private
 
 NAME = "decisions.jsonl"
 START, ACCEPTED = "start", "accepted"
+_TOLD_APART_BY = 256
 
 
 @dataclass(slots=True)
@@ -34,6 +36,11 @@ class Decisions:
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / NAME
+        self._turn = Lock()
+        self._kept: dict[tuple[str, ...], Kept] = {}
+        self._read_until = 0
+        self._last_read = b""
+        """The end of what was read, which tells whether this is the same file still."""
 
     @property
     def exists(self) -> bool:
@@ -53,17 +60,50 @@ class Decisions:
 
     def of(self, replica: tuple[str, ...]) -> Kept:
         """Return what was decided about a replica; the later line wins. Raises OSError."""
-        kept = Kept()
-        for entry in self._entries():
-            if entry.get("replica") != list(replica):
-                continue
-            with suppress(KeyError, TypeError, ValueError):
-                if entry["decision"] == START:
-                    kept.start = float(entry["instant"])
-                elif entry["decision"] == ACCEPTED:
-                    found = str(entry["etag"]), str(entry["storage_class"]), float(entry["at"])
-                    kept.accepted[str(entry["key"])] = found
-        return kept
+        with self._turn:
+            self._read_on()
+            kept = self._kept.get(replica, Kept())
+            return Kept(kept.start, dict(kept.accepted))
+
+    def _read_on(self) -> None:
+        """Take up the lines that were appended since: thousands of jobs may look, each at its start."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            self._kept, self._read_until, self._last_read = {}, 0, b""
+            return
+        with file:
+            file.seek(self._read_until - len(self._last_read))
+            data = file.read()
+            if data.startswith(self._last_read):
+                data = data[len(self._last_read) :]
+            else:
+                self._kept, self._read_until, self._last_read = {}, 0, b""
+                file.seek(0)
+                data = file.read()
+        for line in data.splitlines():
+            self._take(line)
+        # A last line that is not ended may be on its way, and is read again.
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read_until += len(whole)
+        self._last_read = (self._last_read + whole)[-_TOLD_APART_BY:]
+
+    def _take(self, line: bytes) -> None:
+        """Take up one line; one that is damaged says nothing."""
+        with suppress(KeyError, TypeError, ValueError, RecursionError):
+            entry = json.loads(line)
+            told = entry.pop("crc32")
+            if told != crc32(json.dumps(entry, sort_keys=True).encode()):
+                return
+            kept = self._kept.setdefault(tuple(entry["replica"]), Kept())
+            if entry["decision"] == START:
+                kept.start = float(entry["instant"])
+            elif entry["decision"] == ACCEPTED:
+                kept.accepted[str(entry["key"])] = (
+                    str(entry["etag"]),
+                    str(entry["storage_class"]),
+                    float(entry["at"]),
+                )
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         text = json.dumps(entry, sort_keys=True)
@@ -82,23 +122,21 @@ class Decisions:
                 os.ftruncate(descriptor, end)
                 raise
             os.fsync(descriptor)
+            if not end:
+                _sync_directory(self._path.parent)
         finally:
             os.close(descriptor)
-
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        try:
-            lines = self._path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            with suppress(ValueError):
-                entry = json.loads(line)
-                if isinstance(entry, dict):
-                    told = entry.pop("crc32", None)
-                    if told == crc32(json.dumps(entry, sort_keys=True).encode()):
-                        yield entry
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+def _sync_directory(path: Path) -> None:
+    """Have the disk remember that a file was made in a directory."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,7 @@ SyncdError
 │   ├── LedgerNewer            written by a newer syncd: refused, nothing touched
 │   ├── LedgerFull             no room on the disk: the tick fails and goes on when there is room
 │   ├── LedgerCorrupt          moved aside and rebuilt
+│   ├── LedgerRefused          the job          what a source said cannot be kept: this job's tick fails, the state is whole
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends; the next one tries again
@@ -14,6 +15,8 @@ SyncdError
 
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from syncd import failures
 
 
 class Problem(NamedTuple):
@@ -70,6 +73,13 @@ class LedgerCorrupt(LedgerError):
         "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise look at"
         " the disk, and for another syncd that has the file open"
     )
+
+
+class LedgerRefused(LedgerError):
+    """What was to be remembered does not fit into the state: whoever said it is to blame, and the file is whole."""
+
+    reason = failures.UNEXPECTED
+    remedy = failures.REMEDIES[failures.UNEXPECTED]
 
 
 class LedgerUnwritable(LedgerError):

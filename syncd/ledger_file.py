@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from syncd.errors import LedgerCorrupt, LedgerError
 from syncd.flock import create_private, create_private_directory, lock_now, lock_patiently, open_private
+from syncd.ledger_errors import ENDINGS, translated
+from syncd.ledger_salvage import salvage
 from syncd.ledger_schema import (
-    ENDINGS,
     NotReady,
     Schema,
     check_pages,
@@ -28,8 +29,6 @@ from syncd.ledger_schema import (
     connect_to_nothing,
     make_ready,
     require_version,
-    salvage,
-    translated,
 )
 
 ALONE_SECONDS = 30.0
@@ -156,38 +155,46 @@ class StateFile:
 
     def _moved(self, identity: Identity | None) -> Path:
         """Put a new file in the place of a damaged one, with whatever of it no listing can tell again."""
-        fresh = self._fresh()
-        target = self._free_name()
-        for ending in ENDINGS:
-            with suppress(FileNotFoundError):
-                _sibling(self.path, ending).rename(_sibling(target, ending))
-        fresh.rename(self.path)
+        fresh = _sibling(self.path, ".new")
+        try:
+            salvaged = self._make_fresh(fresh)
+            target = self._free_name()
+            # The log first: it must never lie beside the new file, whose pages it is not of.
+            for ending in ENDINGS[1:]:
+                with suppress(FileNotFoundError):
+                    _sibling(self.path, ending).rename(_sibling(target, ending))
+            _keep_name(self.path, target)
+            fresh.replace(self.path)
+        finally:
+            _remove(fresh)
+        self.salvaged = salvaged
         if identity is not None:
             self._condemned.discard(identity)
-        self._prune()
+        self._prune(target)
         return target
 
-    def _fresh(self) -> Path:
-        """Make a file beside the damaged one; made whole before anything is moved, since the disk may be full."""
-        fresh = _sibling(self.path, ".new")
-        for ending in ENDINGS:
-            _sibling(fresh, ending).unlink(missing_ok=True)
+    def _make_fresh(self, fresh: Path) -> int:
+        """Make a file beside the damaged one, whole before anything is moved: the disk may be full. Returns what it took over."""
+        _remove(fresh)
         os.close(create_private(fresh))
-        with translated(self.path), closing(connect(fresh, mode="rw")) as connection:
+        with translated(fresh), closing(connect(fresh, mode="rw")) as connection:
             make_ready(connection, fresh, self._schema)
-            self.salvaged = 0
-            with suppress(sqlite3.Error), closing(connect_readonly(self.path)) as damaged:
-                self.salvaged = salvage(damaged, connection)
+            salvaged = salvage(self.path, connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return fresh
+        return salvaged
 
-    def _prune(self) -> None:
-        """Keep the newest damaged files alone: each may be as large as the state."""
-        found = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
-        kept = [path for path in found if not path.name.endswith(ENDINGS[1:])]
-        for old in kept[:-DAMAGED_FILES_KEPT]:
-            for ending in ENDINGS:
-                _sibling(old, ending).unlink(missing_ok=True)
+    def _prune(self, newest: Path) -> None:
+        """Keep the newest damaged files alone: each may be as large as the state. What cannot be removed stays."""
+        begin = f"{self.path.name}.corrupt-"
+        found = [path for path in self.path.parent.glob(f"{begin}*") if path != newest]
+        ages = {_without_ending(path): 0.0 for path in found}
+        for path in found:
+            with suppress(OSError):
+                ages[_without_ending(path)] = max(ages[_without_ending(path)], path.stat().st_mtime)
+        oldest_first = sorted(ages, key=lambda path: (ages[path], path.name))
+        for old in oldest_first[: len(oldest_first) - DAMAGED_FILES_KEPT + 1]:
+            with suppress(OSError):
+                _remove(old)
 
     def _open_ready(self) -> OpenState:
         held = self._share()
@@ -316,6 +323,29 @@ class StateFile:
 
 def _sibling(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _without_ending(path: Path) -> Path:
+    name = path.name
+    for ending in ENDINGS[1:]:
+        name = name.removesuffix(ending)
+    return path.with_name(name)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file and what belongs to it, if it is there."""
+    for ending in ENDINGS:
+        _sibling(path, ending).unlink(missing_ok=True)
+
+
+def _keep_name(path: Path, target: Path) -> None:
+    """Give a file a second name, so that at no moment there is none of the first; where that cannot be, the second alone."""
+    try:
+        target.hardlink_to(path)
+    except FileNotFoundError:
+        return
+    except OSError:
+        path.rename(target)
 
 
 def _close(descriptor: int | None) -> None:

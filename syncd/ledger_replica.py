@@ -1,8 +1,7 @@
 """What the ledger remembers of one replica: the writing half."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -11,20 +10,13 @@ from typing import Any, Self
 from syncd import failures
 from syncd.decisions import Decisions
 from syncd.errors import LedgerCorrupt
-from syncd.ledger_file import OpenState, identity_of
-from syncd.ledger_rows import (
-    backoff_seconds,
-    encode_etags,
-    encode_key,
-    is_whole,
-    object_checksum,
-    report_to_json,
-    with_checksum,
-)
-from syncd.ledger_schema import transaction, translated
+from syncd.ledger_access import replica_key
+from syncd.ledger_errors import change, change_many, translated
+from syncd.ledger_file import OpenState
+from syncd.ledger_rows import bounded_children, is_whole, report_to_json, shortened
 from syncd.ledger_sealing import fold_away, oldest_day
-from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
-from syncd.ledger_view import CURSOR_COLUMNS, LedgerView, replica_key, replica_of_row
+from syncd.ledger_sweep import forget_replica, next_number, sweep
+from syncd.ledger_writer import ReplicaWriter, cursor_values
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -32,7 +24,6 @@ from syncd.model import (
     Failed,
     LogObject,
     Outcome,
-    Quarantined,
     Replica,
     Shard,
     ShardState,
@@ -44,7 +35,7 @@ TICKS_KEPT = 300
 """How many ticks and catch-ups of a job are remembered."""
 
 
-class Ledger(LedgerView):
+class Ledger(ReplicaWriter):
     """One replica's rows, read and written. Belongs to one thread; every method may raise a LedgerError.
 
     Each writing method is one commit: all of it is remembered, or nothing.
@@ -64,32 +55,46 @@ class Ledger(LedgerView):
         now: Callable[[], float],
         on_corrupt: Callable[[], None],
     ) -> None:
-        super().__init__(state.connection, path, replica, on_corrupt=on_corrupt)
-        self._state = state
-        self._job = job
+        super().__init__(state, path, replica, job, on_corrupt=on_corrupt)
         self._decisions = decisions
         self._now = now
         self.moved_aside = state.moved_aside
         self.salvaged = state.salvaged
-        if self.start() is None:
-            self._restore_decisions()
+        self._agree_with_decisions()
         self._ran_here = self.start() is not None
 
     def ran_here(self) -> bool:
         """Return True if this replica had a start when its ledger was opened: it was filled from here before."""
         return self._ran_here
 
-    def _restore_decisions(self) -> None:
-        """Take up what was decided before the state file was lost; a start from the future was no decision."""
+    def _agree_with_decisions(self) -> None:
+        """Take up what was decided before the state file was lost, or write down what only that file knows."""
+        replica, start = replica_key(self._replica), self.start()
         with self._guarded():
-            kept = self._decisions.of(replica_key(self._replica))
-        if kept.start is None or kept.start > self._now() + _CLOCK_SKEW_SECONDS:
-            return
-        with self._writing():
-            row = self._own_row()
-            self._put_replica(row | {"start": kept.start})
-            for key, (etag, storage_class, at) in kept.accepted.items():
-                self._put("accepted", row["id"], key, etag, storage_class, at)
+            kept = self._decisions.of(replica)
+            if start is not None:
+                if kept.start != start:
+                    self._decisions.keep_start(replica, self._job, start)
+                return
+        # A start from the future was told by a wrong clock, and was no decision.
+        is_decided = kept.start is not None and kept.start <= self._now() + _CLOCK_SKEW_SECONDS
+        if is_decided or kept.accepted:
+            with self._writing():
+                row = self._own_row()
+                if is_decided:
+                    self._put_replica(row | {"start": kept.start})
+                self._accept_again(row["id"])
+
+    def _accept_again(self, replica_id: int) -> int:
+        """Take up the acceptances that are written down and not among the rows; inside a commit. Returns how many."""
+        kept = self._decisions.of(replica_key(self._replica)).accepted
+        missing = kept.keys() - self.accepted().keys()
+        for key in missing:
+            etag, storage_class, _ = kept[key]
+            self._put("accepted", replica_id, key, *kept[key])
+            held = "replica = ? AND key = ? AND etag = ? AND storage_class = ?"
+            change(self._db, f"DELETE FROM quarantine WHERE {held}", (replica_id, key, etag, storage_class))  # noqa: S608
+        return len(missing)
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +126,9 @@ class Ledger(LedgerView):
 
     def set_start(self, instant: float) -> None:
         """Fix the instant from which the job replicates; one that was fixed before stays if it is earlier."""
+        before = self.start()
+        if before is not None and before <= instant:
+            return
         with self._guarded():
             self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
         with self._writing():
@@ -129,31 +137,50 @@ class Ledger(LedgerView):
                 self._put_replica(row | {"start": float(instant)})
 
     def mend(self) -> list[str]:
-        """Let go of damaged entries of the quarantine, and have this replica's shards looked through again.
+        """Let go of damaged entries of the quarantine and of damaged acceptances. Returns a sentence for each.
 
-        Returns a sentence for each thing that was done. An object that such an entry held is found again, since source
-        and destination are listed side by side from the job's start.
+        What such an entry held is found again: this replica's shards are listed on both sides from the job's start.
+        Acceptances are written down twice.
         """
         with self._guarded():
             replica_id = self._id()
-            rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (replica_id,)).fetchall()
-        damaged = [row[1] for row in rows if not is_whole(row)]
-        if not damaged:
+            damaged = {table: self._damaged(table, replica_id) for table in ("quarantine", "accepted")}
+        if replica_id is None or not any(damaged.values()):
             return []
         with self._writing():
-            self._db.executemany(
-                "DELETE FROM quarantine WHERE replica = ? AND key = ?", [(replica_id, key) for key in damaged]
+            for table, rows in damaged.items():
+                for row in rows:
+                    self._delete_damaged(table, row)
+            if damaged["quarantine"]:
+                shards = "SELECT id FROM shards WHERE replica = ?"
+                change(self._db, f"DELETE FROM cursors WHERE shard IN ({shards})", (replica_id,))  # noqa: S608 - our own
+            restored = self._accept_again(replica_id)
+        told = []
+        if held := len(damaged["quarantine"]):
+            entries = "1 entry" if held == 1 else f"{held} entries"
+            told.append(
+                f"{entries} of the quarantine damaged: source and destination are compared from the job's start"
             )
-            self._db.execute(
-                "DELETE FROM cursors WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (replica_id,)
-            )
-        entries = "1 entry" if len(damaged) == 1 else f"{len(damaged)} entries"
-        return [f"{entries} of the quarantine were damaged: source and destination are compared from the job's start"]
+        if accepted := len(damaged["accepted"]):
+            told.append(f"{accepted} of the accepted objects damaged: {restored} of them are written down elsewhere")
+        return told
+
+    def _damaged(self, table: str, replica_id: int | None) -> list[tuple[Any, ...]]:
+        rows = self._db.execute(f"SELECT * FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
+        return [row for row in rows if not is_whole(row)]
+
+    def _delete_damaged(self, table: str, row: tuple[Any, ...]) -> None:
+        """Delete a row by the bytes of its key, which may be no text any more."""
+        key = row[1].encode("utf-8", "surrogateescape") if isinstance(row[1], str) else row[1]
+        where = "replica = ? AND key = CAST(? AS TEXT)" if isinstance(key, bytes) else "replica = ? AND key IS ?"
+        deleted = change(self._db, f"DELETE FROM {table} WHERE {where}", (row[0], key))  # noqa: S608 - our own names
+        if not deleted.rowcount:
+            raise LedgerCorrupt(f"{self._path}: a damaged entry of {table} cannot be found by its key")
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
         """Remember what `copy = "auto"` came to, and why."""
         with self._writing():
-            self._put_replica(self._own_row() | {"mode": mode, "mode_why": why})
+            self._put_replica(self._own_row() | {"mode": mode, "mode_why": shortened(why)})
 
     def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
         """Remember how far these shards are and, if that is given, when a full discovery of shards began."""
@@ -162,14 +189,14 @@ class Ledger(LedgerView):
             if discovered_at is not None:
                 self._put_replica(row | {"discovered_at": float(discovered_at)})
             for state in states:
-                self._put("cursors", self._own_shard(row["id"], state.shard), *_cursor_values(state))
+                self._put("cursors", self._own_shard(row["id"], state.shard), *cursor_values(state))
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
         """Remember when these prefixes were listed for what lies below them, and the child prefixes found."""
         with self._writing():
             replica_id = self._own_row()["id"]
             for prefix, (at, children) in looks.items():
-                self._put("looked", replica_id, prefix, float(at), json.dumps(children))
+                self._put("looked", replica_id, prefix, float(at), json.dumps(bounded_children(prefix, children)))
 
     def record(
         self,
@@ -209,7 +236,7 @@ class Ledger(LedgerView):
             return
         with self._writing():
             replica_id = self._own_row()["id"]
-            self._db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
+            change(self._db, "DELETE FROM uncovered WHERE replica = ?", (replica_id,))
             for prefix in prefixes:
                 self._put("uncovered", replica_id, prefix, before.get(prefix, float(now)))
 
@@ -218,7 +245,7 @@ class Ledger(LedgerView):
 
         The replica of a conflict is taken for good, under the source's ETag.
         """
-        found = self.quarantined().get(key)
+        found = self.held(key)
         if found is None:
             return False
         item, now = found.object, float(self._now())
@@ -241,7 +268,7 @@ class Ledger(LedgerView):
 
     def retry(self, key: str) -> bool:
         """Have the next tick try an object that is held, whatever the matter was; whether the key was held."""
-        found = self.quarantined().get(key)
+        found = self.held(key)
         if found is None:
             return False
         with self._writing():
@@ -272,7 +299,7 @@ class Ledger(LedgerView):
         """Forget the rows of sealed days (YYYY-MM-DD): they are remembered key by key again."""
         with self._writing():
             shard_id = self._shard_id(shard)
-            self._db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
+            change_many(self._db, "DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
 
     def record_tick(self, report: TickReport, *, kind: str) -> None:
         """Remember what a `tick` or a `catch-up` did; the last `TICKS_KEPT` of a job are kept."""
@@ -281,7 +308,7 @@ class Ledger(LedgerView):
             (last,) = self._db.execute("SELECT max(number) FROM ticks WHERE job = ?", (self._job,)).fetchone()
             number = next_number(last)
             self._put("ticks", self._job, number, kind, report_to_json(report))
-            self._db.execute("DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
+            change(self._db, "DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
 
     def forget(self) -> None:
         """Forget what the two listings tell of this replica; also what damage left without an owner.
@@ -294,111 +321,3 @@ class Ledger(LedgerView):
             forget_replica(self._db, row["id"])
         with self._guarded():
             sweep(self._db)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._guarded():
-            # In WAL mode SQLite writes on into a file that has no name any more, and says nothing.
-            if identity_of(self._path) != self._state.identity:
-                raise LedgerCorrupt(f"{self._path} was moved or removed while it was open")
-            with self._state.turn, transaction(self._db):
-                yield
-
-    def _put(self, table: str, *values: object) -> None:
-        row = with_checksum(*values)
-        marks = ", ".join("?" * len(row))
-        self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
-
-    def _own_row(self) -> dict[str, Any]:
-        """The replica's row by column, made where it is missing or damaged, and marked as this job's."""
-        row = self._replica_row()
-        if row is not None and row["job"] == self._job:
-            return row
-        for other in self._db.execute("SELECT * FROM replicas WHERE job = ?", (self._job,)).fetchall():
-            if is_whole(other):
-                self._put("replicas", *other[:6], "", *other[7:-1])
-        if row is None:
-            key = replica_key(self._replica)
-            self._put("replicas", *key, next_replica_id(self._db), self._job, None, 0.0, None, None)
-        else:
-            self._put_replica(row | {"job": self._job})
-        row = self._replica_row()
-        assert row is not None
-        return row
-
-    def _written_before(self) -> list[Replica]:
-        """The other replicas that are marked as this job's: one at the most."""
-        rows = self._db.execute("SELECT * FROM replicas WHERE job = ?", (self._job,)).fetchall()
-        found = [replica_of_row(row) for row in rows if is_whole(row)]
-        return [other for other in found if other != self._replica]
-
-    def _put_replica(self, row: Mapping[str, Any]) -> None:
-        self._put("replicas", *(value for column, value in row.items() if column != "checksum"))
-
-    def _own_shard(self, replica_id: int, shard: Shard) -> int:
-        """The ID of the shard, made where it has none or its row is damaged."""
-        shard_id = self._shard_id(shard)
-        if shard_id is None:
-            shard_id = next_shard_id(self._db)
-            parts = (shard.account, shard.kind, shard.region, shard.organization)
-            self._put("shards", replica_id, shard.prefix, shard_id, *parts)
-        return shard_id
-
-    def _put_objects(self, replica_id: int, objects: Iterable[tuple[Shard, LogObject, str]]) -> None:
-        ids: dict[Shard, int] = {}
-        rows = []
-        for shard, item, replica_etag in objects:
-            if shard not in ids:
-                ids[shard] = self._own_shard(replica_id, shard)
-            etags = encode_etags(item.etag, replica_etag)
-            values = (ids[shard], encode_key(shard, item.key), etags, item.size_bytes)
-            rows.append((*values, object_checksum(*values)))
-        self._db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
-
-    def _release(self, replica_id: int | None, keys: Iterable[str], *, unless_reason: str = "") -> None:
-        self._db.executemany(
-            "DELETE FROM quarantine WHERE replica = ? AND key = ? AND reason <> ?",
-            ((replica_id, key, unless_reason) for key in keys),
-        )
-
-    def _quarantine(self, replica_id: int, outcome: Conflict | Failed, now: float) -> None:
-        item = outcome.transfer.object
-        row = self._row("SELECT * FROM quarantine WHERE replica = ? AND key = ?", replica_id, item.key)
-        attempts, first_at = (row[9] + 1, row[10]) if is_whole(row) else (1, float(now))
-        self._hold(
-            replica_id,
-            Quarantined(
-                object=item,
-                shard=outcome.transfer.shard,
-                reason=failures.CONFLICT if isinstance(outcome, Conflict) else outcome.reason,
-                detail=outcome.detail,
-                attempts=attempts,
-                first_at=first_at,
-                next_at=float(now) + backoff_seconds(attempts),
-            ),
-        )
-
-    def _hold(self, replica_id: int, held: Quarantined) -> None:
-        item = held.object
-        self._put(
-            "quarantine",
-            replica_id,
-            item.key,
-            json.dumps(held.shard),
-            item.etag,
-            item.size_bytes,
-            float(item.last_modified),
-            item.storage_class,
-            held.reason,
-            held.detail,
-            held.attempts,
-            held.first_at,
-            held.next_at,
-        )
-
-
-def _cursor_values(state: ShardState) -> tuple[object, ...]:
-    told = {name: getattr(state, name) for name in CURSOR_COLUMNS}
-    told["found_by"] = state.found_by.value
-    told["branches"] = json.dumps(state.branches)
-    return tuple(float(value) if isinstance(value, int | float) else value for value in told.values())

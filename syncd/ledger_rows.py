@@ -16,7 +16,7 @@ else, so that a page of a listing is one range of the table. Every tail leads ba
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
@@ -29,6 +29,7 @@ SUFFIX = ".json.gz"
 NO_DAY = "="
 """What the tails without a day begin with; all tails with a day sort before it."""
 
+_DIGITS = frozenset("0123456789")
 _FOLDER_LENGTH = len("2026/11/24/")
 _DATE_LENGTH = len("20261124")
 _MARKS = frozenset(":;<")
@@ -39,6 +40,20 @@ _MD5_BYTES = 16
 _FIRST_BACKOFF_SECONDS = 60.0
 LONGEST_BACKOFF_SECONDS = 3600.0
 _DIGEST_MODULUS = 2**63
+_KNOWS_REPLICAS = 0x2B5D97
+"""What tells the checksums of schema 2 from those of schema 1, by bits that no single flipped bit of a row changes so."""
+LONGEST_DETAIL = 2000
+"""Characters of what was answered that are remembered; a longer text is cut in its middle."""
+LONGEST_ETAG = 4096
+"""Characters of an ETag."""
+LONGEST_TEXT = 4 * 1024 * 1024
+"""Characters of any one text that is remembered."""
+MOST_CHILDREN = 10_000
+"""Names below one folder that are remembered."""
+_CHILDREN_BYTES = 1024 * 1024
+_CUT = " [...] "
+_KEPT_OBJECTS = 20
+_KEPT_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,7 @@ class SealedDay:
 
     count: int
     size_bytes: int
+    """Of its objects together, modulo 2**63."""
     digest: int
     """The sum of `object_digest` over its objects, modulo 2**63: whatever the order, the same."""
     exact: bool
@@ -129,6 +145,20 @@ def last_tail(day: str) -> str:
     return compact[:-1] + chr(ord(compact[-1]) + 1)
 
 
+def first_dated_tail(rest: str) -> str:
+    """Return a text which no tail with a day is smaller than whose key follows one; of that one, what its prefix leaves.
+
+    Day folders are gone through character by character, as `2026/11/24/` is written: the first that differs decides.
+    """
+    tail = ""
+    for place, there in zip("0000/00/00/", rest, strict=False):
+        if place == there or (place == "0" and there in _DIGITS):
+            tail += there if place == "0" else ""
+        else:
+            return tail + NO_DAY if there > place else tail
+    return tail
+
+
 def encode_etag(etag: str | None) -> bytes | None:
     """An ETag as the ledger keeps it: an MD5 in 16 bytes, any other text behind a `=`, None for one not known."""
     if etag is None:
@@ -178,6 +208,29 @@ def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
     return decode_etag(raw[3:end]), decode_etag(raw[end:]) or "" if raw[end:] else ""
 
 
+def shortened(text: str, longest: int = LONGEST_DETAIL) -> str:
+    """Return a text from outside as it is remembered: cut in its middle if it is long, and of characters that can be kept."""
+    if len(text) > longest:
+        begin = (longest - len(_CUT)) // 2
+        text = text[:begin] + _CUT + text[begin + len(_CUT) - longest :]
+    return text.encode("utf-8", "backslashreplace").decode() if not text.isascii() else text
+
+
+def bounded_children(prefix: str, children: Iterable[str], *, most: int = MOST_CHILDREN) -> tuple[str, ...]:
+    """Return the folders below a prefix that are remembered.
+
+    Of more than there is room for, the first that is beyond it follows the others, and the prefix itself that one.
+    """
+    kept: list[str] = []
+    room = _CHILDREN_BYTES
+    for child in children:
+        room -= len(json.dumps(child)) + len(", ")
+        if len(kept) >= most - 2 or room < 0:
+            return (*kept, child, prefix)
+        kept.append(child)
+    return tuple(kept)
+
+
 def checksum(*values: object) -> int:
     """The CRC-32 of a row's values.
 
@@ -186,14 +239,34 @@ def checksum(*values: object) -> int:
     return crc32(ascii(values).encode("ascii"))
 
 
-def object_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: int) -> int:
-    """24 bits of a CRC-32 over an object's row, as SQLite stores in three bytes: from -2**23 to 2**23 - 1.
+def object_checksum(shard_id: int, tail: str, etags: bytes | None, size_bytes: int) -> int:
+    """Return 24 bits of a CRC-32 over an object's row, as SQLite stores in three bytes: from -2**23 to 2**23 - 1.
 
     Made for a page of a thousand; any type that damage may have put in a value's place gives another checksum.
     """
+    return old_checksum(shard_id, tail, etags, size_bytes) ^ _KNOWS_REPLICAS
+
+
+def old_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: int) -> int:
+    """Return the checksum of a row as schema 1 wrote it, which knew nothing of the replica's ETag."""
     crc = crc32(f"{shard_id}/{size_bytes}/{tail}".encode("utf-8", "surrogatepass"))
     crc = crc32(etag if isinstance(etag, bytes) else ascii(etag).encode("ascii"), crc)
     return (crc & 0xFFFFFF) - 0x800000
+
+
+def object_etags(
+    shard_id: int, tail: str, etags: bytes | None, size_bytes: int, check: object
+) -> tuple[str | None, str] | None:
+    """Return the ETags of an object and of its replica, as its row says. Returns None for a row that is damaged.
+
+    In a row of schema 1 one ETag alone does not say that the replica has the same.
+    """
+    expected = object_checksum(shard_id, tail, etags, size_bytes)
+    if check == expected:
+        return decode_etags(etags)
+    if check == expected ^ _KNOWS_REPLICAS:
+        return decode_etag(etags), ""
+    return None
 
 
 def with_checksum(*values: object) -> tuple[object, ...]:
@@ -233,7 +306,7 @@ def fold_day(objects: Iterable[SealedObject], onto: SealedDay | None = None) -> 
     there, is_there_exact = before.replica_digest, before.replica_exact
     for key, etag, size, replica_etag in objects:
         count += 1
-        size_bytes += size
+        size_bytes = (size_bytes + size) % _DIGEST_MODULUS
         digest = (digest + object_digest(key, etag)) % _DIGEST_MODULUS
         exact = exact and etag is not None
         there = (there + replica_digest(key, size, replica_etag)) % _DIGEST_MODULUS
@@ -251,8 +324,16 @@ def backoff_seconds(attempts: int) -> float:
 
 
 def report_to_json(report: TickReport) -> str:
-    """A report as the ledger keeps it."""
-    return json.dumps(asdict(report), separators=(",", ":"))
+    """Return a report as the ledger keeps it: what a source can make long is cut, since hundreds are kept of each job."""
+    error = report.error
+    kept = replace(
+        report,
+        conflicts=[(key, shortened(detail, _KEPT_DETAIL)) for key, detail in report.conflicts[:_KEPT_OBJECTS]],
+        failed=[replace(item, detail=shortened(item.detail, _KEPT_DETAIL)) for item in report.failed[:_KEPT_OBJECTS]],
+        uncovered=report.uncovered[:_KEPT_OBJECTS],
+        error=error and replace(error, detail=shortened(error.detail)),
+    )
+    return json.dumps(asdict(kept), separators=(",", ":"))
 
 
 def report_from_json(text: str) -> TickReport:
@@ -261,6 +342,7 @@ def report_from_json(text: str) -> TickReport:
     known = {field.name: values[field.name] for field in fields(TickReport) if field.name in values}
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
     known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
+    known["uncovered"] = tuple(known.get("uncovered", ()))
     known["error"] = JobError(**known["error"]) if known["error"] else None
     return TickReport(**known)
 

@@ -1,27 +1,21 @@
-"""The schema of the state file, how it is opened, checked and migrated, and what SQLite's errors mean.
+"""The schema of the state file, and how it is opened, checked and migrated.
 
 No table has a second index, so that none can disagree with its table: each is one tree. Every row ends in a checksum
 of the values before it, because SQLite notices damage to a page's structure and not to what is in it.
 """
 
 import os
-import resource
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from syncd.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, LedgerUnwritable
-from syncd.flock import NO_ROOM
+from syncd.errors import LedgerCorrupt, LedgerNewer
 from syncd.ledger_rows import is_whole, with_checksum
 
 BUSY_SECONDS = 30.0
-ENDINGS = ("", "-wal", "-shm")
-"""What SQLite puts behind the name of a file for the files that belong to it."""
-
 _LONGEST_VALUE_BYTES = 64 * 1024 * 1024
-_PROBE_BYTES = 64 * 1024
 
 TABLES = {
     "meta": "name TEXT PRIMARY KEY, value TEXT NOT NULL",
@@ -230,38 +224,6 @@ def make_ready(connection: sqlite3.Connection, path: Path, schema: Schema) -> No
             connection.execute(f"PRAGMA user_version = {schema.version:d}")
 
 
-_SALVAGED = {"replicas": "source_bucket", "quarantine": "key", "accepted": "key"}
-"""Tables that no listing can tell again, and a column to read them by in either direction."""
-
-
-def salvage(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
-    """Take over what a damaged file still tells of starts, quarantine and acceptances. Returns how many entries.
-
-    Rows whose checksum is wrong are left behind, and so is what lies on pages that cannot be read.
-    """
-    taken = 0
-    with transaction(fresh):
-        for table, column in _SALVAGED.items():
-            found = {row[:-1]: row for order in ("ASC", "DESC") for row in _readable(damaged, table, column, order)}
-            for row in found.values():
-                if table == "replicas":
-                    # No shard is known any more, so none was discovered.
-                    row = with_checksum(*row[:8], 0.0, *row[9:-1])  # noqa: PLW2901
-                _insert(fresh, table, row)
-                taken += 1
-    return taken
-
-
-def _readable(damaged: sqlite3.Connection, table: str, column: str, order: str) -> Iterator[tuple[object, ...]]:
-    """Yield whole rows until one lies on a page that cannot be read."""
-    try:
-        for row in damaged.execute(f"SELECT * FROM {table} ORDER BY {column} {order}"):  # noqa: S608 - our own names
-            if is_whole(row):
-                yield row
-    except (sqlite3.Error, UnicodeDecodeError):
-        return
-
-
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """A write transaction: committed at the end of the block, rolled back where that or the block fails."""
@@ -274,90 +236,3 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
-
-
-@contextmanager
-def translated(path: Path, *, on_corrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Turn what SQLite and the file system say into the errors of syncd; `on_corrupt` is called before a LedgerCorrupt.
-
-    Raises:
-        LedgerFull: there is no room.
-        LedgerCorrupt: the file is damaged, or was moved or removed while it was open.
-        LedgerUnwritable: anything else that keeps the file from being used.
-    """
-    try:
-        with _translated(path):
-            yield
-    except LedgerCorrupt:
-        on_corrupt()
-        raise
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise  # a mistake in this program, which a rebuild would only hide
-    except sqlite3.Error as error:
-        raise _meaning(error, path)(f"{path}: {error}") from error
-    except UnicodeDecodeError as error:
-        # All text in rows is decoded whatever it is; this is SQLite quoting a damaged schema in its message.
-        raise LedgerCorrupt(f"{path}: its schema is damaged") from error
-    except OSError as error:
-        kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
-        raise kind(f"{path}: {error.strerror}") from error
-
-
-_CORRUPT = frozenset(
-    {
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_FORMAT,
-        # All statements are constant, so one that does not fit meets a schema that is not ours.
-        sqlite3.SQLITE_ERROR,
-        sqlite3.SQLITE_SCHEMA,
-        sqlite3.SQLITE_TOOBIG,
-    }
-)
-_DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
-
-
-def _meaning(error: sqlite3.Error, path: Path) -> type[LedgerError]:
-    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    primary = extended & 0xFF
-    if primary == sqlite3.SQLITE_FULL:
-        return LedgerFull
-    if primary in _CORRUPT or extended in _DAMAGED_READS or extended == sqlite3.SQLITE_READONLY_DBMOVED:
-        return LedgerCorrupt
-    if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and _has_no_room(path):
-        return LedgerFull
-    # A flipped bit in the header's write version makes SQLite call a file read-only that is not.
-    if extended == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        return LedgerCorrupt
-    return LedgerUnwritable
-
-
-def _has_no_room(path: Path) -> bool:
-    """Whether writes fail for want of room: SQLite itself says so only where the disk as a whole is full."""
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    if limit != resource.RLIM_INFINITY and any(size + _PROBE_BYTES > limit for size in _sizes(path)):
-        return True
-    try:
-        descriptor = os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        return error.errno in NO_ROOM
-    try:
-        os.write(descriptor, bytes(_PROBE_BYTES))
-        os.fsync(descriptor)
-    except OSError as error:
-        return error.errno in NO_ROOM
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _sizes(path: Path) -> Iterator[int]:
-    for end in ENDINGS:
-        with suppress(OSError):
-            yield path.with_name(path.name + end).stat().st_size

@@ -4,53 +4,32 @@ A row whose checksum is wrong is treated as forgotten: it is counted, and found 
 """
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from syncd.errors import LedgerCorrupt
+from syncd.ledger_held import HeldView
 from syncd.ledger_rows import (
     NO_DAY,
     SealedDay,
     day_of,
-    decode_etags,
     decode_key,
-    encode_key,
     encode_keys,
+    first_dated_tail,
     is_whole,
-    object_checksum,
+    object_etags,
     tail_form,
 )
-from syncd.ledger_schema import translated
-from syncd.model import Branch, FoundBy, Known, LogObject, Quarantined, Replica, Shard, ShardState
+from syncd.model import Branch, FoundBy, Known, Shard, ShardState
 
 _RANGE_SLACK_ROWS = 1000
 
 
-class LedgerView:
+class LedgerView(HeldView):
     """One replica's rows, read. Belongs to one thread; every method may raise a LedgerError."""
 
-    damaged_rows: int
-    """How many rows were met whose checksum is wrong, so far."""
-    damaged_shards: list[str]
+    damaged_shards: Sequence[str] = ()
     """The prefixes of the shards that the last call of `shards` left out because their rows are damaged."""
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        path: Path,
-        replica: Replica,
-        *,
-        on_corrupt: Callable[[], None],
-    ) -> None:
-        self._db = connection
-        self._path = path
-        self._replica = replica
-        self._on_corrupt = on_corrupt
-        self.damaged_rows = 0
-        self.damaged_shards = []
 
     def start(self) -> float | None:
         """The instant from which the job replicates, fixed by its first tick; None before that."""
@@ -72,15 +51,16 @@ class LedgerView:
 
     def shards(self) -> dict[str, ShardState]:
         """What was saved of each shard, by its prefix; `damaged_shards` then names those left out."""
-        self.damaged_shards = []
+        damaged: list[str] = []
         states: dict[str, ShardState] = {}
         with self._guarded():
             for prefix, shard_id, shard in self._all_shards():
                 row = None if shard is None else self._row("SELECT * FROM cursors WHERE shard = ?", shard_id)
                 if shard is None or (row is not None and not is_whole(row)):
-                    self.damaged_shards.append(prefix)
+                    damaged.append(prefix)
                 elif row is not None:
                     states[prefix] = _shard_state(shard, row)
+        self.damaged_shards = damaged
         return states
 
     def looked_at(self) -> dict[str, tuple[float, tuple[str, ...]]]:
@@ -107,9 +87,8 @@ class LedgerView:
             if shard_id is None:
                 return {}
             for key_of in by_form.values():
-                for tail, raw, size in self._objects(shard_id, key_of):
-                    etag, replica_etag = decode_etags(raw)
-                    known[key_of[tail]] = Known(etag, size, replica_etag)
+                for tail, row in self._objects(shard_id, key_of):
+                    known[key_of[tail]] = row
         return known
 
     def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
@@ -117,48 +96,45 @@ class LedgerView:
 
         Of keys with a day folder whole days are taken, in which tails are in another order than their keys.
         """
+        if not after_key.startswith(shard.prefix) and after_key > shard.prefix:
+            return []
+        rest = after_key[len(shard.prefix) :] if after_key.startswith(shard.prefix) else None
         with self._guarded():
             shard_id = self._shard_id(shard)
             if shard_id is None:
                 return []
-            dated = self._from_day_of(shard, shard_id, after_key, limit)
-            loose = self._loose_after(shard, shard_id, after_key, limit)
+            dated = self._from_day_of(shard, shard_id, rest, limit)
+            loose = self._loose_after(shard, shard_id, rest, limit)
         rows = sorted(dated + loose)
         # Beyond the last of the one kind that was cut short nothing is known of the other.
         ends = [kind[-1][0] for kind in (dated, loose) if len(kind) >= limit]
         return [row for row in rows if not ends or row[0] <= min(ends)]
 
-    def _from_day_of(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
-        first = _first_dated_tail(after_key[len(shard.prefix) :])
-        query = (
-            "SELECT tail, etag, size_bytes, checksum FROM objects"
-            " WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
-        )
+    def _from_day_of(self, shard: Shard, shard_id: int, rest: str | None, limit: int) -> list[tuple[str, Known]]:
+        """Return the rows with a day whose keys follow one, of which this is behind the shard's prefix; None for all."""
+        after_key = "" if rest is None else shard.prefix + rest
         rows: list[tuple[str, Known]] = []
         day = ""
-        for row in self._rows(shard, shard_id, query, first, NO_DAY):
-            key = row[0]
+        for key, known in self._rows(shard, shard_id, "tail >= ? AND tail < ?", first_dated_tail(rest or ""), NO_DAY):
             if len(rows) >= limit and key[: len(day)] != day:
                 break
             day = key[: len(shard.prefix) + len("2026/11/24/")]
             if key > after_key:
-                rows.append(row)
+                rows.append((key, known))
         return sorted(rows)
 
-    def _loose_after(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
-        query = (
-            "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail > ? ORDER BY tail LIMIT ?"
-        )
-        first = NO_DAY + after_key[len(shard.prefix) :] if after_key else NO_DAY
-        return list(self._rows(shard, shard_id, query, first, limit))
+    def _loose_after(self, shard: Shard, shard_id: int, rest: str | None, limit: int) -> list[tuple[str, Known]]:
+        bound, first = ("tail >= ?", NO_DAY) if rest is None else ("tail > ?", NO_DAY + rest)
+        return list(islice(self._rows(shard, shard_id, bound, first), limit))
 
-    def _rows(self, shard: Shard, shard_id: int, query: str, *bounds: object) -> Iterator[tuple[str, Known]]:
-        for tail, raw, size, check in self._db.execute(query, (shard_id, *bounds)):
-            if check == object_checksum(shard_id, tail, raw, size):
-                etag, replica_etag = decode_etags(raw)
-                yield decode_key(shard, tail), Known(etag, size, replica_etag)
-            else:
+    def _rows(self, shard: Shard, shard_id: int, bounds: str, *values: str) -> Iterator[tuple[str, Known]]:
+        columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
+        for tail, raw, size, check in self._db.execute(f"{columns} AND {bounds} ORDER BY tail", (shard_id, *values)):
+            etags = object_etags(shard_id, tail, raw, size, check)
+            if etags is None:
                 self.damaged_rows += 1
+            else:
+                yield decode_key(shard, tail), Known(etags[0], size, etags[1])
 
     def accepted(self) -> dict[str, tuple[str, str]]:
         """Return ETag and storage class of the objects that an operator has let go of, by key."""
@@ -169,18 +145,6 @@ class LedgerView:
         """Return the folders of the source that the job does not cover, and since when that is known."""
         with self._guarded():
             return {row[1]: row[2] for row in self._owned("SELECT * FROM uncovered WHERE replica = ?")}
-
-    def quarantined(self) -> dict[str, Quarantined]:
-        """The objects that are known and not at the destination, by key.
-
-        Raises:
-            LedgerCorrupt: an entry is damaged. The horizon rests on them, so none may be left out silently.
-        """
-        with self._guarded():
-            rows = self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._id(),)).fetchall()
-            if not all(is_whole(row) for row in rows):
-                raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged")
-        return {row[1]: _quarantined(row) for row in rows}
 
     def sealed(self, shard: Shard, first: str, last: str) -> dict[str, SealedDay]:
         """The sealed days of a shard between two days (YYYY-MM-DD, both inclusive), by day."""
@@ -213,39 +177,6 @@ class LedgerView:
         with self._guarded():
             return {row[1]: row[2] for row in self._owned("SELECT * FROM lateness WHERE replica = ?")}
 
-    def _guarded(self) -> AbstractContextManager[None]:
-        return translated(self._path, on_corrupt=self._on_corrupt)
-
-    def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
-        return row
-
-    def _whole(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        for row in rows:
-            if is_whole(row):
-                yield row
-            else:
-                self.damaged_rows += 1
-
-    def _owned(self, query: str) -> Iterator[tuple[Any, ...]]:
-        return self._whole(self._db.execute(query, (self._id(),)))
-
-    def _replica_row(self) -> dict[str, Any] | None:
-        """The row of this replica by column; None where there is none, or a damaged one, which counts as none."""
-        query = (
-            "SELECT * FROM replicas WHERE source_bucket = ? AND source_prefix = ?"
-            " AND destination_endpoint = ? AND destination_bucket = ? AND destination_prefix = ?"
-        )
-        cursor = self._db.execute(query, replica_key(self._replica))
-        row = cursor.fetchone()
-        if not is_whole(row):
-            return None
-        return dict(zip((column[0] for column in cursor.description), row, strict=True))
-
-    def _id(self) -> int | None:
-        row = self._replica_row()
-        return row["id"] if row else None
-
     def _all_shards(self) -> Iterator[tuple[str, int, Shard | None]]:
         """Prefix, ID and Shard of each of the replica's shards; no Shard where the row is damaged."""
         for row in self._db.execute("SELECT * FROM shards WHERE replica = ?", (self._id(),)).fetchall():
@@ -259,8 +190,9 @@ class LedgerView:
         shard_id: int = row[2]
         return shard_id
 
-    def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes | None, int]]:
-        """Tail, ETag and size of the objects remembered among these tails."""
+    def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, Known]]:
+        """Yield what is remembered of the objects of these tails."""
+        self._require_short((max(wanted, key=len),))
         columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
         limit = 2 * len(wanted) + _RANGE_SLACK_ROWS
         bounds = (shard_id, min(wanted), max(wanted), limit)
@@ -268,49 +200,20 @@ class LedgerView:
         if len(rows) == limit:
             # Keys far apart, with others between them: ask for each.
             rows = [row for tail in wanted for row in self._db.execute(f"{columns} AND tail = ?", (shard_id, tail))]
-        for tail, etag, size, check in rows:
+        for tail, raw, size, check in rows:
             if tail in wanted:
-                if check == object_checksum(shard_id, tail, etag, size):
-                    yield tail, etag, size
-                else:
+                etags = object_etags(shard_id, tail, raw, size, check)
+                if etags is None:
                     self.damaged_rows += 1
+                else:
+                    yield tail, Known(etags[0], size, etags[1])
 
     def _tails(self, shard_id: int, query: str) -> Iterator[str]:
         for tail, etag, size, check in self._db.execute(query, (shard_id,)):
-            if check == object_checksum(shard_id, tail, etag, size):
-                yield tail
-            else:
+            if object_etags(shard_id, tail, etag, size, check) is None:
                 self.damaged_rows += 1
-
-
-def _first_dated_tail(rest: str) -> str:
-    """Return where the tails with a day begin that may follow what is left of a key behind its shard's prefix."""
-    folder = encode_key(Shard(""), rest[: len("2026/11/24/")])
-    if not folder.startswith(NO_DAY):
-        return folder[: len("20261124")]
-    return NO_DAY if rest >= ":" else ""
-
-
-def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:
-    """What tells one replica from another, in the order of the table."""
-    return (
-        replica.source_bucket,
-        replica.source_prefix,
-        replica.destination_endpoint,
-        replica.destination_bucket,
-        replica.destination_prefix,
-    )
-
-
-def replica_of_row(row: Sequence[Any]) -> Replica:
-    """The replica that a row of the table `replicas` is of."""
-    return Replica(
-        source_bucket=row[0],
-        source_prefix=row[1],
-        destination_endpoint=row[2],
-        destination_bucket=row[3],
-        destination_prefix=row[4],
-    )
+            else:
+                yield tail
 
 
 def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:
@@ -352,9 +255,3 @@ def sealed_day(row: Sequence[Any]) -> SealedDay:
     """What a row of the table `days` says."""
     _, _, count, size_bytes, digest, exact, there, is_there_exact, _ = row
     return SealedDay(count, size_bytes, digest, bool(exact), there, bool(is_there_exact))
-
-
-def _quarantined(row: Sequence[Any]) -> Quarantined:
-    _, key, shard, etag, size, last_modified, storage_class, reason, detail, attempts, first_at, next_at, _ = row
-    log_object = LogObject(key, etag, size, last_modified, storage_class)
-    return Quarantined(log_object, Shard(*json.loads(shard)), reason, detail, attempts, first_at, next_at)

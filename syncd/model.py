@@ -172,6 +172,21 @@ class Quarantined(NamedTuple):
         return self.reason in ("object_changed", "retry_requested")
 
 
+class HeldCounts(NamedTuple):
+    """How many objects are known and not at the destination, and why."""
+
+    objects: int = 0
+    size_bytes: int = 0
+    by_reason: Mapping[str, int] = {}
+    oldest_at: float = 0.0
+    """Since when the first of them is known; 0.0 if there is none."""
+
+    @property
+    def conflicts(self) -> int:
+        """How many are held back by other content at the destination."""
+        return self.by_reason.get("conflict", 0)
+
+
 class Plan(NamedTuple):
     """What to do about one page."""
 
