@@ -1,10 +1,11 @@
 """How a tick ends: what its listings prove, and what need not be remembered key by key any more."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from syncd import claims, events, tiers
-from syncd.cloudtrail import held_in_scope, in_scope
+from syncd.cloudtrail import in_scope, wanted_by
 from syncd.layout import day_start
 from syncd.model import Quarantined, ShardState, Window
 from syncd.ports import Ledger, Ports
@@ -31,11 +32,13 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         LedgerError: the state cannot be read or written.
     """
     ledger = ports.ledger
-    held = held_in_scope(ledger.quarantined(), task.scope)
+    held: defaultdict[str, list[tuple[float, Quarantined]]] = defaultdict(list)
+    for item in ledger.quarantined(is_wanted=wanted_by(task.scope), with_details=False).values():
+        held[item.shard.prefix].append((task.layout.stamp(item.shard, item.object), item))
     current = ledger.shards()
     ended = []
     for prefix, visit in survey.visits.items():
-        missing = [task.layout.stamp(item.shard, item.object) for item in held.values() if item.shard.prefix == prefix]
+        missing = [stamp for stamp, _ in held.get(prefix, ())]
         state = _ended(task, survey, visit, current.get(prefix), missing, began_at)
         ended += [state] if state is not None else []
     ledger.save_shards(ended, discovered_at=survey.discovered_at if is_whole else None)
@@ -53,12 +56,11 @@ def horizon(task: Task, ledger: Ledger) -> tuple[float, float]:
     Raises:
         LedgerError: the state cannot be read.
     """
-    held = held_in_scope(ledger.quarantined(), task.scope).values()
     return claims.horizon(
         wanted_states(ledger.shards().values(), task),
         discovered_at=ledger.discovered_at(),
         pace=task.pace,
-        missing=[task.layout.stamp(item.shard, item.object) for item in held],
+        missing=ledger.held_stamps(task.layout.stamp, wanted_by(task.scope)),
     )
 
 
@@ -103,17 +105,14 @@ def _extended(state: ShardState | None, window: Window, missing: Sequence[float]
     return replace(state, complete_from=first)
 
 
-def _tell_held(states: Sequence[ShardState], held: Mapping[str, Quarantined], task: Task, ports: Ports) -> None:
+def _tell_held(
+    states: Sequence[ShardState], held: Mapping[str, Sequence[tuple[float, Quarantined]]], task: Task, ports: Ports
+) -> None:
     """Tell by which object the horizon of a shard is held."""
     told = 0
     for state in states:
         is_held = state.complete_until < state.listed_at - task.pace.lateness_of(state.shard.kind)
-        within = [
-            (stamp, item)
-            for item in held.values()
-            if item.shard.prefix == state.shard.prefix
-            and (stamp := task.layout.stamp(item.shard, item.object)) >= state.complete_from
-        ]
+        within = [pair for pair in held.get(state.shard.prefix, ()) if pair[0] >= state.complete_from]
         if is_held and within and told < HELD_TOLD:
             told += 1
             _, item = min(within, key=lambda pair: pair[0])

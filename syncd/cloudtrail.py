@@ -7,11 +7,11 @@ taken from the path, never from the file name, since the two have been seen to d
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from syncd.model import Quarantined, Shard
+from syncd.model import Shard
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _DIGITS = frozenset("0123456789")
@@ -187,6 +187,6 @@ def in_scope(shard: Shard, scope: Scope) -> bool:
     )
 
 
-def held_in_scope(held: Mapping[str, Quarantined], scope: Scope | None) -> dict[str, Quarantined]:
-    """Those of the objects that are known and not at the destination that the job still wants."""
-    return {key: item for key, item in held.items() if scope is None or in_scope(item.shard, scope)}
+def wanted_by(scope: Scope | None) -> Callable[[Shard], bool]:
+    """Return what tells the shards that a job wants now; without a scope all that it ever remembered."""
+    return lambda shard: scope is None or in_scope(shard, scope)

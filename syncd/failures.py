@@ -49,6 +49,7 @@ POLICY_TOO_LARGE = "session_policy_too_large"
 POLICY_MALFORMED = "session_policy_malformed"
 INVALID_PARAMETER = "invalid_parameter"
 SOURCE_EMPTY = "source_empty"
+TOO_MANY_HELD = "too_many_held"
 LEDGER_UNWRITABLE = "ledger_unwritable"
 
 OF_EVERY_REQUEST = frozenset({CLOCK_SKEWED, INVALID_CREDENTIALS, WRONG_SECRET})
@@ -160,6 +161,10 @@ REMEDIES: dict[str, str] = {
     INVALID_PARAMETER: (
         "correct the key of [source.role] that is the parameter named here: arn is RoleArn, session_name RoleSessionName,"
         " external_id ExternalId, duration DurationSeconds"
+    ),
+    TOO_MANY_HELD: (
+        "`syncd ledger quarantine list` shows what is held and why: give the permission that most of it wants for, have it"
+        " restored, or leave its folder out with source.ignore, by which it counts no more; the next tick goes on"
     ),
     SOURCE_EMPTY: "ask the owner of the source whether logs were deleted or the trail moved; check bucket and prefix in the job",
 }

@@ -13,7 +13,7 @@ from syncd.model import Quarantined, ShardState
 from syncd.page import ago, badge, document, minute, objective_tile, table, why_list
 from syncd.scope import replica_of
 from syncd.sparkline import sparkline
-from syncd.standing import Standing, read_standing, shards_of
+from syncd.standing import Standing, held_of, read_standing, shards_of
 
 SHARDS_SHOWN = 500
 HELD_SHOWN = 100
@@ -29,14 +29,14 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
     standing = board.present(read_standing(job, reader))
     view = reader.view(replica_of(job))
     states = shards_of(job, view.shards())
-    held = sorted(view.quarantined().values(), key=lambda item: item.first_at)
+    held = held_of(job, view, shown=HELD_SHOWN)
     why = why_list(board, standing, now)
     body = join(
         element("h1", job.name, " ", badge(standing, now)),
         element("p", _flow(job), class_="soft"),
         element("div", why, class_="notice") if why else None,
         _tiles(standing, now),
-        _held(held, now) if held else None,
+        _held(held.counts.objects, held.longest, now) if held.longest else None,
         _shards(states, standing.promise, now),
         _ticks(reader.ticks(job.name, TICKS_SHOWN), now),
     )
@@ -82,7 +82,7 @@ def _news(standing: Standing, now: float) -> str:
     return f"{looked}; {look.quiet_shards} of {standing.shards} are quiet" if look.quiet_shards else looked
 
 
-def _held(held: Sequence[Quarantined], now: float) -> Markup:
+def _held(objects: int, held: Sequence[Quarantined], now: float) -> Markup:
     rows = [
         element(
             "tr",
@@ -92,10 +92,10 @@ def _held(held: Sequence[Quarantined], now: float) -> Markup:
             element("td", ago(item.first_at, now), class_="time"),
             element("td", "-" if item.is_settled else minute(item.next_at), class_="time"),
         )
-        for item in held[:HELD_SHOWN]
+        for item in held
     ]
-    everything = "1 object" if len(held) == 1 else f"{len(held):,} objects"
-    caption = f"The first {HELD_SHOWN} of {everything}" if len(held) > HELD_SHOWN else everything
+    everything = "1 object" if objects == 1 else f"{objects:,} objects"
+    caption = f"The first {len(held)} of {everything}" if objects > len(held) else everything
     titles = ("Object, and what was answered", "Reason and remedy", "Attempts", "Known since", "Next attempt")
     return join(
         element("h2", "Known and not at the destination", id="held"),

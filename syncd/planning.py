@@ -9,7 +9,7 @@ from typing import TypeVar
 from syncd import events, failures
 from syncd.errors import JobFailed
 from syncd.ledger_view import LedgerView
-from syncd.model import Folder, LogObject, Outcome, Page, Quarantined, Range, Shard, ShardState, Transfer
+from syncd.model import Folder, LogObject, Outcome, Page, Range, Shard, ShardState, Transfer
 from syncd.modes import Way
 from syncd.ports import Lister
 from syncd.pricing import Estimate
@@ -56,7 +56,9 @@ class PlanLedger:
         self.shards = view.shards
         self.discovered_at = view.discovered_at
         self.looked_at = view.looked_at
-        self.quarantined: Callable[[], Mapping[str, Quarantined]] = view.quarantined
+        self.quarantined = view.quarantined
+        self.held_counts = view.held_counts
+        self.held_stamps = view.held_stamps
         self.has_known_after = view.has_known_after
         self.known = view.known
         self.sealed = view.sealed

@@ -8,6 +8,7 @@ from typing import Protocol
 from syncd.ledger_rows import SealedDay
 from syncd.model import (
     Folder,
+    HeldCounts,
     Known,
     LogObject,
     Outcome,
@@ -112,8 +113,20 @@ class Ledger(Protocol):
         """Remember which folders of the source are not covered, in place of those of before."""
         ...
 
-    def quarantined(self) -> Mapping[str, Quarantined]:
-        """Objects that are known and not at the destination, by key."""
+    def quarantined(
+        self, *, is_wanted: Callable[[Shard], bool] | None = ..., limit: int | None = ..., with_details: bool = ...
+    ) -> Mapping[str, Quarantined]:
+        """Objects that are known and not at the destination, by key; of the shards that are wanted, so many at the most."""
+        ...
+
+    def held_counts(self, is_wanted: Callable[[Shard], bool] | None = ...) -> HeldCounts:
+        """How many of them there are, without loading any."""
+        ...
+
+    def held_stamps(
+        self, stamp: Callable[[Shard, LogObject], float], is_wanted: Callable[[Shard], bool] | None = ...
+    ) -> Iterator[float]:
+        """The times that they belong to, one at a time."""
         ...
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:

@@ -28,6 +28,8 @@ RECORD_EVERY_SECONDS = 1.0
 # This many objects refused in a row are the job's misfortune and not each object's own.
 REFUSED_IN_A_ROW = 100
 LISTED_IN_REPORT = 100
+MOST_HELD = 100_000
+"""Objects of one job that may be known and not at the destination: each takes memory in every tick."""
 LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2678400)
 
 
@@ -49,6 +51,12 @@ class RecordLedger(Protocol):
 def lateness_bound(seconds: float) -> int:
     """The bucket of the lateness histogram: the smallest bound that holds it, in seconds; 0 for beyond all of them."""
     return next((bound for bound in LATENESS_BOUNDS if seconds <= bound), 0)
+
+
+def too_many_held(objects: int) -> JobFailed:
+    """Return the failure of a job of which so many objects are known and not at the destination."""
+    detail = f"{objects:,} objects are known and not at the destination, and a job may have {MOST_HELD:,}"
+    return JobFailed(failures.TOO_MANY_HELD, detail, failures.remedy_of(failures.TOO_MANY_HELD))
 
 
 class Recorder:
@@ -75,6 +83,8 @@ class Recorder:
         self._denied_in_a_row: list[Failed] = []
         self._denied_before: list[Failed] = []
         self._of_the_job: Failed | None = None
+        self.held = 0
+        """How many objects are known and not at the destination, those of before among them."""
         self.in_progress: set[str] = set()
         """Keys that are being copied, wait to be recorded, or have failed in this tick."""
         self.listed = 0
@@ -102,8 +112,16 @@ class Recorder:
         """Objects that were handed to the copier and have not come to their end."""
         return self.planned - self.ended
 
+    def _require_few_held(self) -> None:
+        if self.held > MOST_HELD:
+            raise too_many_held(self.held)
+
     def take_plan(self, plan: Plan, shard: Shard, listed: int) -> None:
-        """Count a page, and note what it tells of replicas that only the destination's listing knew."""
+        """Count a page, and note what it tells of replicas that only the destination's listing knew.
+
+        Raises:
+            JobFailed: too many objects are known and not at the destination.
+        """
         self.listed += listed
         self.known_listed += plan.known_listed
         self.skipped.update(plan.skipped)
@@ -115,6 +133,8 @@ class Recorder:
             Failed(transfer, failures.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
             for transfer in plan.archived
         ]
+        self.held += len(plan.archived)
+        self._require_few_held()
 
     def adopt(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
         """Remember an object that the destination lists, and the ETag that its replica has."""
@@ -154,9 +174,10 @@ class Recorder:
         """Note that a transfer is handed to the copier.
 
         Raises:
-            JobFailed: one was refused for what is the job's, or the store refused so many in a row that it would refuse
-                the next.
+            JobFailed: one was refused for what is the job's, the store refused so many in a row that it would refuse
+                the next, or too many are known and not at the destination.
         """
+        self._require_few_held()
         if self._of_the_job is not None:
             refused = self._of_the_job
             raise JobFailed(refused.reason, refused.detail, failures.remedy_of(refused.reason))
@@ -188,10 +209,12 @@ class Recorder:
                 self.already_there += 1
                 self._no_refusal()
             case Conflict(_, detail):
+                self.held += is_new
                 self.conflict_count += 1
                 if len(self.conflicts) < LISTED_IN_REPORT:
                     self.conflicts.append((item.key, detail))
             case Failed(_, reason, detail):
+                self.held += is_new
                 self._take_failure(item, outcome, reason, detail, is_new=is_new)
         self._outcomes.append(outcome)
         return self.record_if_due()

@@ -12,7 +12,7 @@ from syncd.cloudtrail import EVERY
 from syncd.config import Job, Role
 from syncd.copies import Copies, ways_of
 from syncd.ends import End, Principal
-from syncd.errors import Interrupted, JobFailed, LedgerCorrupt
+from syncd.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused
 from syncd.identity import ConsumerPrincipal
 from syncd.installation import Installation, end_of
 from syncd.ledger import Ledger
@@ -114,7 +114,12 @@ class Run:
             ended = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
         else:
             self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
-            return self._as_a_whole(self._tick.run())
+            try:
+                return self._as_a_whole(self._tick.run())
+            except LedgerRefused as error:
+                ended = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+        for mended in ledger.mend():
+            self._tell(events.STATE_MENDED, what=mended)
         complete = horizon(self._task(), ledger)
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 

@@ -69,7 +69,7 @@ class Search:
         yield from self._denied()
         audit = Audit(self._task, self._ports, self._survey, self._recorder, self._accepted, began_at=self._began_at)
         yield from audit.transfers(self._plan_day, self._handed_over)
-        yield from self._tried_again()
+        yield from self.tried_again()
 
     def _rules(self, shard: Shard) -> Rules:
         task = self._task
@@ -238,7 +238,7 @@ class Search:
         before = min(here, first_unsealed_day(visit.state, task.pace, self._began_at), *visit.days_in_flight)
         self._ports.ledger.seal(shard, before, limit=SEALED_AT_ONCE)
 
-    def _tried_again(self) -> Iterator[Transfer | None]:
+    def tried_again(self) -> Iterator[Transfer | None]:
         """Yield what failed before, the longest waiting first: those that have to be looked up, then the others."""
         if self._task.window is not None:
             for transfer in self._deferred:

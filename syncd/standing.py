@@ -3,17 +3,16 @@
 What is read holds instants rather than ages, so that it stays true while nothing happens and grows old by itself.
 """
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from syncd import claims, failures
-from syncd.cloudtrail import held_in_scope, in_scope
+from syncd.cloudtrail import in_scope, wanted_by
 from syncd.config import Job
 from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
-from syncd.ledger import Reader, RecordedTick
-from syncd.model import JobError, Quarantined, ShardState, TickReport
+from syncd.ledger import LedgerView, Reader, RecordedTick
+from syncd.model import HeldCounts, JobError, Quarantined, ShardState, TickReport
 from syncd.report import utc
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, source_prefixes
 
@@ -102,7 +101,7 @@ def read_standing(job: Job, reader: Reader) -> Standing:
     return standing_of(
         job,
         shards_of(job, view.shards()),
-        list(held_in_scope(view.quarantined(), scope_of(job)).values()),
+        held_of(job, view, shown=1),
         reader.ticks(job.name, TICKS_READ),
         discovered_at=view.discovered_at(),
         uncovered=view.uncovered(),
@@ -112,7 +111,7 @@ def read_standing(job: Job, reader: Reader) -> Standing:
 def standing_of(
     job: Job,
     states: Sequence[ShardState],
-    held: Sequence[Quarantined],
+    held: "Held",
     recorded: Sequence[RecordedTick],
     *,
     discovered_at: float,
@@ -121,12 +120,11 @@ def standing_of(
     """Return the same from what was read; `recorded` has the newest first."""
     ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
-    stamp = layout_of(job).stamp
     complete_from, complete_until = claims.horizon(
         states,
         discovered_at=discovered_at,
         pace=pace_of(job),
-        missing=[stamp(item.shard, item.object) for item in held],
+        missing=held.stamps,
     )
     return Standing(
         job=job.name,
@@ -139,16 +137,39 @@ def standing_of(
         look=last_look(states, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
         shards=len(states),
-        has_found=claims.has_found(states) or bool(held),
+        has_found=claims.has_found(states) or bool(held.counts.objects),
         prefixes=source_prefixes(job),
         uncovered=sorted(uncovered),
         audited_at=min((state.audited_at for state in states), default=0.0),
         sealed_audited_at=min((state.sealed_audited_at for state in states), default=0.0),
         kinds=_by_kind(states),
-        held=len(held),
-        held_reasons=Counter(item.reason for item in held),
-        oldest_held=min(held, key=lambda item: item.first_at, default=None),
+        held=held.counts.objects,
+        held_reasons=held.counts.by_reason,
+        oldest_held=held.longest[0] if held.longest else None,
     )
+
+
+class Held(NamedTuple):
+    """What a job knows of and has not at its destination, as far as it takes to tell how the job stands."""
+
+    counts: HeldCounts = HeldCounts()
+    longest: Sequence[Quarantined] = ()
+    """The first of them, the one that is held longest before the others."""
+    stamps: Iterable[float] = ()
+    """The times that all of them belong to, read as they are asked for, and once."""
+
+
+def held_of(job: Job, view: LedgerView, *, shown: int) -> Held:
+    """Return what a job has not at its destination, with the first of it; there may be more than memory should hold.
+
+    Raises:
+        LedgerError: the state cannot be read.
+    """
+    wanted = wanted_by(scope_of(job))
+    counts = view.held_counts(wanted)
+    if not counts.objects:
+        return Held()
+    return Held(counts, view.longest_held(shown, wanted), view.held_stamps(layout_of(job).stamp, wanted))
 
 
 def shards_of(job: Job, shards: Mapping[str, ShardState]) -> list[ShardState]:

@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from syncd.cloudtrail import held_in_scope
 from syncd.config import Configuration, Job
 from syncd.errors import LedgerError, LedgerFull
 from syncd.ledger import LedgerFile, Reader, RecordedTick
-from syncd.model import Quarantined, ShardState, TickReport
+from syncd.model import ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
-from syncd.scope import replica_of, scope_of
+from syncd.scope import replica_of
 from syncd.standing import (
     TICKS_READ,
+    Held,
     Standing,
+    held_of,
     late_reasons,
     objective_document,
     shards_of,
@@ -30,8 +31,7 @@ class _Remembered(NamedTuple):
     """What the ledger tells of a job; as it stands here, that of one that never ticked."""
 
     states: Sequence[ShardState] = ()
-    held: Sequence[Quarantined] = ()
-    """The one that is held longest first."""
+    held: Held = Held()
     ticks: Sequence[RecordedTick] = ()
     """The newest first."""
     discovered_at: float = 0.0
@@ -85,7 +85,7 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
     verdict = view.mode_verdict()
     return _Remembered(
         states=shards_of(job, view.shards()),
-        held=sorted(held_in_scope(view.quarantined(), scope_of(job)).values(), key=lambda item: item.first_at),
+        held=held_of(job, view, shown=LISTED),
         ticks=reader.ticks(job.name, TICKS_READ),
         discovered_at=view.discovered_at(),
         mode_why=verdict[1] if verdict else None,
@@ -127,9 +127,9 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "uncovered": list(standing.uncovered[:LISTED]),
         "audit": {"audited_at": utc(standing.audited_at), "sealed_audited_at": utc(standing.sealed_audited_at)},
         "quarantine": {
-            "count": len(held),
-            "conflicts": sum(item.is_conflict for item in held),
-            "objects": [held_document(item) for item in held[:LISTED]],
+            "count": held.counts.objects,
+            "conflicts": held.counts.conflicts,
+            "objects": [held_document(item) for item in held.longest],
         },
         "shards": [_shard(state) for state in states[:LISTED]],
         "shard_count": len(states),

@@ -4,17 +4,17 @@ A catch-up is a tick with a window, a dry run is a tick whose copier copies noth
 database or the time of day: the world comes in by `ports`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from threading import Event
 
 from syncd import events, failures
 from syncd.closing import close, horizon
-from syncd.cloudtrail import held_in_scope
+from syncd.cloudtrail import wanted_by
 from syncd.errors import Interrupted, JobFailed
 from syncd.model import FoundBy, JobError, Quarantined, SkipReason, TickReport, Transfer
 from syncd.ports import Ports
-from syncd.recorder import Recorder
+from syncd.recorder import LISTED_IN_REPORT, MOST_HELD, Recorder, too_many_held
 from syncd.search import Search
 from syncd.survey import Survey, Visit, survey
 from syncd.task import Task
@@ -44,22 +44,22 @@ class Tick:
             LedgerError: the state cannot be read or written; nothing is claimed that is not recorded.
         """
         error: JobFailed | None = None
+        for mended in self._ports.ledger.mend():
+            self._ports.tell(events.STATE_MENDED, what=mended)
         before = horizon(self._task, self._ports.ledger)
         try:
-            for mended in self._ports.ledger.mend():
-                self._ports.tell(events.STATE_MENDED, what=mended)
-            self._held = held_in_scope(self._ports.ledger.quarantined(), self._task.scope)
+            self._load_held()
             self._watched_since = self._ports.ledger.discovered_at()
             self._survey = survey(self._task, self._ports, began_at=self._began_at)
-            self._copy(self._searching())
+            self._copy(self._searching().transfers())
             self._recorder.require_readable()
             self._guard_against_an_empty_source()
         except JobFailed as raised:
             error = raised
         self._recorder.flush()
         report = self._report(error)
-        if error is not None and error.reason == failures.SOURCE_EMPTY:
-            # What was listed proves nothing: no cursor moves.
+        if error is not None and error.reason in (failures.SOURCE_EMPTY, failures.TOO_MANY_HELD):
+            # What was listed proves nothing, or too little of it can be remembered: no cursor moves.
             complete = horizon(self._task, self._ports.ledger)
         else:
             is_whole = report.outcome in ("ok", "partial")
@@ -91,8 +91,22 @@ class Tick:
         )
         return self._search
 
-    def _copy(self, search: Search) -> None:
-        for outcome in self._ports.copier.copy_all(search.transfers(), self._stop):
+    def _load_held(self) -> None:
+        """Load what failed before.
+
+        Raises:
+            JobFailed: there is too much of it. What may be tried again was, so that a job whose misfortune is over goes on.
+        """
+        wanted = wanted_by(self._task.scope)
+        held = self._ports.ledger.held_counts(wanted).objects
+        self._held = self._ports.ledger.quarantined(is_wanted=wanted, limit=MOST_HELD, with_details=False)
+        if held > MOST_HELD:
+            self._copy(self._searching().tried_again())
+            raise too_many_held(held)
+        self._recorder.held = held
+
+    def _copy(self, transfers: Iterator[Transfer | None]) -> None:
+        for outcome in self._ports.copier.copy_all(transfers, self._stop):
             transfer = outcome.transfer
             visit = self._survey.visits.get(transfer.shard.prefix)
             if visit is not None:
@@ -163,7 +177,7 @@ class Tick:
             retried=recorder.retried,
             restored=recorder.restored,
             shards=len(self._survey.visits),
-            uncovered=tuple(self._survey.uncovered),
+            uncovered=tuple(self._survey.uncovered[:LISTED_IN_REPORT]),
             late_beyond_allowance=len(late),
             worst_lateness_seconds=max(late, default=0.0),
             lags=dict(recorder.lags),

@@ -2,17 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from syncd.ledger_rows import SealedDay, SealedObject, fold_day
+from syncd.ledger_rows import SealedDay, SealedObject, bounded_children, fold_day, shortened
 from syncd.model import (
     AlreadyThere,
     Conflict,
     Copied,
     Failed,
+    HeldCounts,
     Known,
     LogObject,
     Outcome,
@@ -23,6 +24,7 @@ from syncd.model import (
     TickReport,
 )
 
+IsWanted = Callable[[Shard], bool]
 _DAY = re.compile(r"(\d{4})/(0[1-9]|1[0-2])/([0-2]\d|3[01])/", re.ASCII)
 
 
@@ -120,9 +122,8 @@ class MemoryLedger:
         return self._all.start
 
     def set_start(self, instant: float) -> None:
-        self._decided.start = instant
         if self._all.start is None or self._all.start > instant:
-            self._all.start = instant
+            self._all.start = self._decided.start = instant
 
     def mode_verdict(self) -> tuple[str, str] | None:
         return self._all.mode
@@ -145,7 +146,9 @@ class MemoryLedger:
         return dict(self._all.looked)
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        self._all.looked.update(looks)
+        self._all.looked.update(
+            {prefix: (at, bounded_children(prefix, children)) for prefix, (at, children) in looks.items()}
+        )
 
     def known(self, shard: Shard, keys: Sequence[str]) -> dict[str, Known]:
         objects = self._all.objects.get(shard, {})
@@ -190,14 +193,40 @@ class MemoryLedger:
 
     def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
         rows = sorted((key, known) for key, known in self._all.objects.get(shard, {}).items() if key > after_key)
-        return rows[:limit]
+        # At least so many: of the day that the last of them lies in, all.
+        last_day = _day(shard, rows[limit - 1][0]) if len(rows) >= limit else ""
+        return rows[:limit] + [row for row in rows[limit:] if last_day and _day(shard, row[0]) == last_day]
 
     def unseal(self, shard: Shard, days: Sequence[str]) -> None:
         for day in days:
             self._all.days.get(shard, {}).pop(day, None)
 
-    def quarantined(self) -> dict[str, Quarantined]:
-        return dict(self._all.quarantine)
+    def quarantined(
+        self, *, is_wanted: IsWanted | None = None, limit: int | None = None, with_details: bool = True
+    ) -> dict[str, Quarantined]:
+        wanted = sorted(
+            (key, held) for key, held in self._all.quarantine.items() if not is_wanted or is_wanted(held.shard)
+        )
+        return {key: held if with_details else held._replace(detail="") for key, held in wanted[:limit]}
+
+    def held(self, key: str) -> Quarantined | None:
+        return self._all.quarantine.get(key)
+
+    def held_counts(self, is_wanted: IsWanted | None = None) -> HeldCounts:
+        held = self.quarantined(is_wanted=is_wanted).values()
+        size_bytes = sum(item.object.size_bytes for item in held)
+        by_reason = Counter(item.reason for item in held)
+        return HeldCounts(len(held), size_bytes, by_reason, min((item.first_at for item in held), default=0.0))
+
+    def held_stamps(
+        self, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
+    ) -> Iterator[float]:
+        for item in self.quarantined(is_wanted=is_wanted).values():
+            yield stamp(item.shard, item.object)
+
+    def longest_held(self, limit: int, is_wanted: IsWanted | None = None) -> list[Quarantined]:
+        held = self.quarantined(is_wanted=is_wanted).values()
+        return sorted(held, key=lambda item: (item.first_at, item.object.key))[:limit]
 
     def accept(self, key: str) -> bool:
         held = self._all.quarantine.get(key)
@@ -263,7 +292,7 @@ class MemoryLedger:
             object=item,
             shard=outcome.transfer.shard,
             reason="conflict" if isinstance(outcome, Conflict) else outcome.reason,
-            detail=outcome.detail,
+            detail=shortened(outcome.detail),
             attempts=attempts,
             first_at=held.first_at if held else now,
             next_at=now + min(60 * 2 ** (attempts - 1), 3600),
