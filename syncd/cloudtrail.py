@@ -102,10 +102,17 @@ class Below(NamedTuple):
     """Folders that are neither of the layout's grammar nor ignored."""
 
 
+def wanted_below(node: Node, prefixes: Iterable[str], scope: Scope) -> list[str]:
+    """Return the folders below a node that mean anything to a scope, whatever it makes of them."""
+    wanted = [prefix for prefix in prefixes if not is_ignored(prefix, scope.ignore)]
+    if node.level != "date":
+        return wanted
+    return [prefix for prefix in wanted if not is_among_dates(node.prefix, prefix)]
+
+
 def children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
     """Return what one delimiter listing of a node means."""
-    wanted = [prefix for prefix in prefixes if not is_ignored(prefix, scope.ignore)]
-    names = [prefix[len(node.prefix) : -1] for prefix in wanted]
+    names = [prefix[len(node.prefix) : -1] for prefix in wanted_below(node, prefixes, scope)]
     if node.level == "account":
         return _below_account(node, names, scope)
     if node.level == "kind":
@@ -117,10 +124,9 @@ def children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
         # Dates may stand directly below the kind, whose own folder is then a shard.
         own = [_shard(node, "")] if dates else []
         return Below([], own + [_shard(node, name) for name in regions if name not in dates], [])
-    beside = [name for name in names if not is_among_dates(node.prefix, f"{node.prefix}{name}/")]
     followed = MOST_BESIDE if node.depth < DEEPEST else 0
-    uncovered = [f"{node.prefix}{name}/" for name in beside[followed:]]
-    return Below([], [_shard(node, name) for name in beside[:followed]], uncovered)
+    uncovered = [f"{node.prefix}{name}/" for name in names[followed:]]
+    return Below([], [_shard(node, name) for name in names[:followed]], uncovered)
 
 
 def is_among_dates(prefix: str, key: str) -> bool:

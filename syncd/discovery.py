@@ -4,15 +4,31 @@ A folder's last listing is remembered, so that in a large organization each tick
 come round within `discovery_every`; a small job asks about all of them each tick.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from zlib import crc32
 
-from syncd.cloudtrail import EVERY, Below, Node, Scope, children, date_node, is_among_dates, is_ignored, roots
+from syncd.cloudtrail import (
+    EVERY,
+    Below,
+    Node,
+    Scope,
+    children,
+    date_node,
+    is_among_dates,
+    is_ignored,
+    roots,
+    wanted_below,
+)
 from syncd.layout import Layout, PatternLayout
+from syncd.ledger_rows import MOST_CHILDREN, bounded_children
 from syncd.model import Folder, Page, Range, Shard
 from syncd.tiers import due, overdue
 
+MOST_UNCOVERED = 1000
+"""Folders that are named as uncovered; one is enough to hold the horizon."""
 Looks = Mapping[str, tuple[float, tuple[str, ...]]]
 """For each folder when it was last listed, and the folders that it held."""
 
@@ -49,7 +65,7 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
         JobFailed: a listing was refused or cannot be had.
     """
     # A look from the future was made by a clock that ran ahead.
-    looks = {prefix: look for prefix, look in looks.items() if look[0] <= now}
+    looks = {prefix: look for prefix, look in looks.items() if look[0] <= now and is_of(scope, prefix, look[1])}
     reached = _reached(scope, looks)
     times = {prefix: looks[prefix][0] for prefix, level in reached.items() if level != "date"}
     beside = {prefix: looks[prefix][0] for prefix, level in reached.items() if level == "date"}
@@ -70,12 +86,45 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
                 when, prefixes = looks[node.prefix]
                 if node.level != "date":
                     found.stalest_look = min(found.stalest_look, when)
-            below = children(node, prefixes, scope)
+            below = _meaning(node, prefixes, scope)
             found.shards += below.shards
             found.uncovered += below.uncovered
             deeper += _below(node, below)
         nodes = deeper
+    del found.uncovered[MOST_UNCOVERED:]
     return found
+
+
+def remembered_below(node: Node, prefixes: Sequence[str], scope: Scope) -> tuple[str, ...]:
+    """Return what is remembered of the folders below a node: those that mean anything, and so many at the most.
+
+    If some were left out because the scope ignores them, that is noted: another scope has to look again.
+    """
+    note = _note(scope, node.prefix)
+    is_short = any(prefix == note or is_ignored(prefix, scope.ignore) for prefix in prefixes)
+    wanted = wanted_below(node, [prefix for prefix in prefixes if prefix != note], scope)
+    kept = bounded_children(node.prefix, wanted, most=MOST_CHILDREN - 1)
+    return (note, *kept) if is_short else kept
+
+
+def is_of(scope: Scope, prefix: str, remembered: Sequence[str]) -> bool:
+    """Return True if what is remembered of the folders below a prefix is all that a scope has to know of them."""
+    first = remembered[0] if remembered else ""
+    return not first.startswith(f"{prefix}//") or first == _note(scope, prefix)
+
+
+def _note(scope: Scope, prefix: str) -> str:
+    # No name of a folder holds a slash, so that none reads like this.
+    return f"{prefix}//{crc32(json.dumps(list(scope.ignore)).encode()):08x}"
+
+
+def _meaning(node: Node, remembered: Sequence[str], scope: Scope) -> Below:
+    """Return what the remembered folders mean. The first of those beyond what is remembered stands for the others."""
+    beyond: list[str] = []
+    if remembered[-1:] == (node.prefix,):
+        beyond, remembered = list(remembered[-2:-1]), remembered[:-2]
+    below = children(node, [prefix for prefix in remembered if not prefix.startswith(f"{node.prefix}//")], scope)
+    return below._replace(uncovered=below.uncovered + wanted_below(node, beyond, scope))
 
 
 def _below(node: Node, below: Below) -> list[Node]:
@@ -96,7 +145,7 @@ def _reached(scope: Scope, looks: Looks) -> dict[str, str]:
         for node in nodes:
             if node.prefix in looks:
                 found[node.prefix] = node.level
-                deeper += _below(node, children(node, looks[node.prefix][1], scope))
+                deeper += _below(node, _meaning(node, looks[node.prefix][1], scope))
         nodes = deeper
     return found
 
@@ -119,7 +168,9 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
     fresh: dict[str, tuple[str, ...]] = {}
     for folder in lister.folders(by_prefix):
         node = by_prefix[folder.prefix]
-        fresh[folder.prefix] = fresh.get(folder.prefix, ()) + tuple(folder.prefixes)
+        before = fresh.get(folder.prefix, ())
+        if before[-1:] != (folder.prefix,):
+            fresh[folder.prefix] = remembered_below(node, [*before, *folder.prefixes], scope)
         loose = folder.objects
         if node.level == "date":
             loose = [item for item in loose if not is_among_dates(node.prefix, item.key)]
