@@ -51,7 +51,7 @@ def found(source: Source, looks: Looks | None = None, *, scope: Scope = EVERYTHI
 
 def later(source: Source, before: Discovered, *, scope: Scope = EVERYTHING) -> Discovered:
     """A tick later, in which the turn is the crowd's."""
-    looks = before.looks | {prefix: (NOW - 3600, ()) for prefix in CROWD}
+    looks = before.looks | dict.fromkeys(CROWD, (NOW - 3600, ()))
     source.asked.clear()
     return found(source, looks, scope=scope, now=NOW + 60)
 

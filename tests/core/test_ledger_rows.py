@@ -1,6 +1,7 @@
 """How keys, ETags and days are written down: exact both ways, whatever they are."""
 
 import string
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -14,19 +15,25 @@ from syncd.ledger_rows import (
     checksum,
     day_of,
     decode_etag,
+    decode_etags,
     decode_key,
     encode_etag,
+    encode_etags,
     encode_key,
     encode_keys,
+    first_dated_tail,
     first_tail,
     fold_day,
     is_whole,
     last_tail,
     object_checksum,
     object_digest,
+    object_etags,
+    old_checksum,
     replica_digest,
     report_from_json,
     report_to_json,
+    shortened,
     with_checksum,
 )
 from syncd.model import FailedObject, JobError, Shard, TickReport
@@ -189,6 +196,126 @@ def test_different_etags_are_written_differently(one: str, other: str) -> None:
     assert encode_etag(one) != encode_etag(other)
 
 
+MD5S = st.text("0123456789abcdef", min_size=32, max_size=32)
+ETAGS = st.one_of(MD5S, st.text(max_size=40), st.integers(0, 40).map("x".__mul__), MD5S.map("{}-12".format))
+
+
+@given(st.one_of(st.none(), ETAGS), ETAGS)
+@example("", "")
+@example("", "x" * 11)
+@example("x" * 11, "")
+@example("x" * 5, "x" * 6)
+@example("d41d8cd98f00b204e9800998ecf8427e", "")
+@example("d41d8cd98f00b204e9800998ecf8427e", "d41d8cd98f00b204e9800998ecf8427e")
+@example("", "21" * 16)
+@example("21" * 16, "ff" * 16)
+def test_both_etags_come_back(etag: str | None, replica_etag: str) -> None:
+    # Of an object whose own ETag is not known, that of its replica is not kept.
+    expected = (None, "") if etag is None else (etag, replica_etag)
+
+    assert decode_etags(encode_etags(etag, replica_etag)) == expected
+
+
+@pytest.mark.parametrize("first", range(20))
+@pytest.mark.parametrize("second", range(20))
+def test_no_two_texts_of_any_length_are_taken_for_an_md5(first: int, second: int) -> None:
+    raw = encode_etags("a" * first, "b" * second)
+
+    assert raw is not None
+    assert len(raw) != 16
+    assert decode_etags(raw) == ("a" * first, "b" * second)
+
+
+@given(st.tuples(ETAGS, ETAGS), st.tuples(ETAGS, ETAGS))
+def test_different_pairs_of_etags_are_written_differently(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assume(one != other)
+
+    assert encode_etags(*one) != encode_etags(*other)
+
+
+def test_a_replica_with_the_sources_md5_takes_no_room_of_its_own() -> None:
+    md5 = "d41d8cd98f00b204e9800998ecf8427e"
+
+    assert encode_etags(md5, md5) == bytes.fromhex(md5)
+
+
+@given(ETAGS, ETAGS)
+def test_a_row_tells_both_etags(etag: str, replica_etag: str) -> None:
+    raw = encode_etags(etag, replica_etag)
+
+    assert object_etags(7, "x", raw, 5, object_checksum(7, "x", raw, 5)) == (etag, replica_etag)
+
+
+@given(st.one_of(st.none(), ETAGS))
+def test_a_row_of_schema_1_tells_nothing_of_the_replica(etag: str | None) -> None:
+    raw = encode_etag(etag)
+
+    assert object_etags(7, "x", raw, 5, old_checksum(7, "x", raw, 5)) == (etag, "")
+
+
+@pytest.mark.parametrize("check", [0, None, "", 1.5, b"", 2**40])
+def test_a_row_with_another_checksum_tells_nothing(check: object) -> None:
+    assert object_etags(7, "x", b"0123456789abcdef", 5, check) is None
+
+
+@pytest.mark.parametrize("bit", range(24))
+@pytest.mark.parametrize("of", [object_checksum, old_checksum])
+def test_a_flipped_bit_of_a_checksum_is_noticed(of: Callable[..., int], bit: int) -> None:
+    row = (7, "x", b"0123456789abcdef", 5)
+
+    assert object_etags(*row, of(*row) ^ (1 << bit)) is None
+
+
+folders = st.sampled_from(
+    [f"20{year}/{month:02}/{day:02}/" for year in (24, 26) for month in (1, 11) for day in (9, 24)]
+)
+cut_folders = st.builds(lambda folder, end, more: folder[:end] + more, folders, st.integers(0, 11), names)
+
+
+@given(folders, names, st.one_of(names, cut_folders))
+@example("2026/11/24/", "x", "2026/1:")
+@example("2026/11/24/", "x", "2026.")
+def test_no_later_key_with_a_day_has_a_smaller_tail_than_the_first(folder: str, name: str, after: str) -> None:
+    key = folder + name
+
+    assert key <= after or encode_key(SHARD, SHARD.prefix + key) >= first_dated_tail(after)
+
+
+@pytest.mark.parametrize(
+    ("after", "tail"),
+    [
+        ("", ""),
+        ("2026/11/24/111111111111_x", "20261124"),
+        ("2026/11/24", "20261124"),
+        ("2026/11/24x", "20261124="),
+        ("2026/1", "20261"),
+        ("2026/1x", "20261="),
+        ("2026-1", "2026"),
+        ("2026", "2026"),
+        ("2026=", "2026="),
+        ("!", ""),
+        ("x", "="),
+    ],
+)
+def test_where_later_keys_with_a_day_begin_is_as_near_as_what_is_told(after: str, tail: str) -> None:
+    assert first_dated_tail(after) == tail
+
+
+@pytest.mark.parametrize("length", [0, 1, 1999, 2000, 2001, 100_000])
+def test_a_long_text_is_cut_in_its_middle(length: int) -> None:
+    text = "a" * (length // 2) + "b" * (length - length // 2)
+
+    cut = shortened(text)
+
+    assert len(cut) == min(length, 2000)
+    assert (cut[:900], cut[-900:]) == (text[:900], text[-900:])
+    assert (cut == text) == (length <= 2000)
+
+
+def test_a_text_that_is_no_unicode_is_kept_in_a_form_that_is() -> None:
+    assert shortened("key \udc80 é") == "key \\udc80 é"
+
+
 @pytest.mark.parametrize("position", range(31 * 8))
 def test_each_flipped_bit_of_a_tail_changes_the_checksum(position: int) -> None:
     tail, etag = encode_key(SHARD, USUAL).encode(), bytes(range(16))
@@ -196,7 +323,8 @@ def test_each_flipped_bit_of_a_tail_changes_the_checksum(position: int) -> None:
     flipped[position // 8] ^= 1 << position % 8
     flipped_text = flipped.decode("utf-8", "surrogateescape")
 
-    assert object_checksum(7, flipped_text, etag, 1234) != object_checksum(7, tail.decode(), etag, 1234)
+    assert object_etags(7, flipped_text, etag, 1234, object_checksum(7, tail.decode(), etag, 1234)) is None
+    assert object_etags(7, flipped_text, etag, 1234, old_checksum(7, tail.decode(), etag, 1234)) is None
 
 
 @pytest.mark.parametrize("position", range(16 * 8))
@@ -204,7 +332,8 @@ def test_each_flipped_bit_of_an_etag_changes_the_checksum(position: int) -> None
     flipped = bytearray(range(16))
     flipped[position // 8] ^= 1 << position % 8
 
-    assert object_checksum(7, "x", bytes(flipped), 1234) != object_checksum(7, "x", bytes(range(16)), 1234)
+    assert object_etags(7, "x", bytes(flipped), 1234, object_checksum(7, "x", bytes(range(16)), 1234)) is None
+    assert object_etags(7, "x", bytes(flipped), 1234, old_checksum(7, "x", bytes(range(16)), 1234)) is None
 
 
 @pytest.mark.parametrize(
@@ -319,6 +448,27 @@ def test_a_report_comes_back_as_it_was() -> None:
     )
 
     assert report_from_json(report_to_json(report)) == report
+
+
+def test_a_report_is_kept_without_what_a_source_can_make_long() -> None:
+    report = TickReport(
+        job="b",
+        outcome="partial",
+        conflicts=[("key", "x" * 10_000)] * 100,
+        conflict_count=5000,
+        failed=[FailedObject(key="key", reason="gone", detail="x" * 10_000)] * 100,
+        failed_count=7000,
+        uncovered=["AWSLogs/odd/"] * 1000,
+        error=JobError(reason="access_denied", detail="x" * 10_000, remedy="remedy"),
+    )
+
+    kept = report_from_json(text := report_to_json(report))
+
+    assert len(text) < 20_000
+    assert (kept.conflict_count, kept.failed_count) == (5000, 7000)
+    assert (len(kept.conflicts), len(kept.failed), len(kept.uncovered)) == (20, 20, 20)
+    assert kept.error is not None
+    assert len(kept.error.detail) == 2000
 
 
 def test_a_report_with_a_field_of_another_version_is_read_without_it() -> None:
