@@ -72,7 +72,7 @@ class MemoryLedgerFile:
     def open(self, replica: Replica, job: str) -> "MemoryLedger":
         remembered = self._replicas.setdefault(replica, _Remembered())
         decided = self.decisions.setdefault(replica, _Decided())
-        if remembered.start is None and decided.start is not None:
+        if remembered.start is None:
             remembered.start = decided.start
             remembered.accepted = dict(decided.accepted)
         ticks = self.ticks.setdefault(job, [])

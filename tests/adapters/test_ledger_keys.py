@@ -5,7 +5,8 @@ from itertools import count
 
 import pytest
 from builders_ledger import MD5, NOW, SHARD, copied, replica
-from hypothesis import given
+from fakes_ledger import MemoryLedger, MemoryLedgerFile
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncd.ledger import Ledger, LedgerFile
@@ -41,15 +42,17 @@ keys = relative.map(SHARD.prefix.__add__)
 positions = st.one_of(keys, relative, st.just(""), st.just(SHARD.prefix), st.sampled_from(["A", "Z"]))
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Ledger]:
+Fresh = Callable[[], Ledger | MemoryLedger]
+
+
+@pytest.fixture(scope="module", params=["disk", "memory"])
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     """An empty ledger each time it is called: an example's own replica in one file."""
-    file = LedgerFile(tmp_path_factory.mktemp("ledger"), now=lambda: NOW)
+    file = MemoryLedgerFile()
+    if request.param == "disk":
+        file = LedgerFile(tmp_path_factory.mktemp("ledger"), now=lambda: NOW)
     numbers = count()
     return lambda: file.open(replica(f"bucket-{next(numbers)}"), "b")
-
-
-Fresh = Callable[[], Ledger]
 
 
 @given(remembered=st.sets(keys, max_size=12), page=st.sets(keys, max_size=12))
@@ -58,6 +61,41 @@ def test_exactly_the_remembered_keys_of_a_page_are_known(fresh: Fresh, remembere
         ledger.record([copied(name) for name in remembered], [], now=NOW)
 
         assert ledger.known(SHARD, sorted(page)) == dict.fromkeys(page & remembered, Known(MD5, 100))
+
+
+many_keys = st.sets(keys, max_size=40)
+
+
+@given(remembered=many_keys, after=positions, limit=st.one_of(st.integers(1, 12), st.just(1000)))
+@example(remembered={SHARD.prefix}, after="", limit=1)
+@example(remembered={SHARD.prefix, f"{SHARD.prefix}a"}, after=SHARD.prefix, limit=1)
+def test_the_rows_after_a_key_come_in_the_order_of_keys_and_at_least_as_many_as_asked_for(
+    fresh: Fresh, remembered: set[str], after: str, limit: int
+) -> None:
+    expected = [(name, Known(MD5, 100, MD5)) for name in sorted(remembered) if name > after]
+
+    with fresh() as ledger:
+        ledger.record([copied(name, replica_etag=MD5) for name in remembered], [], now=NOW)
+        found = ledger.remembered(SHARD, after, limit=limit)
+
+    assert found == expected[: len(found)]
+    assert len(found) >= min(limit, len(expected))
+
+
+@given(remembered=many_keys, limit=st.integers(1, 6))
+def test_going_on_from_the_last_row_leads_through_all_of_them(fresh: Fresh, remembered: set[str], limit: int) -> None:
+    met: list[str] = []
+
+    with fresh() as ledger:
+        ledger.record([copied(name) for name in remembered], [], now=NOW)
+        after = ""
+        while rows := ledger.remembered(SHARD, after, limit=limit):
+            met += [name for name, _ in rows]
+            after = rows[-1][0]
+            if len(rows) < limit:
+                break
+
+    assert met == sorted(remembered)
 
 
 @given(remembered=st.sets(keys, max_size=12), position=positions)

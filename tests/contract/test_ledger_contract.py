@@ -12,8 +12,8 @@ from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, log_
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import SealedObject, fold_day, replica_digest
-from syncd.model import AlreadyThere, Known, Replica, Shard, ShardState
+from syncd.ledger_rows import MOST_CHILDREN, SealedObject, fold_day, replica_digest
+from syncd.model import AlreadyThere, Branch, Failed, FoundBy, HeldCounts, Known, Replica, Shard, ShardState
 
 REPLICA, OTHER_REPLICA = replica("example-b-logs"), replica("example-c-logs")
 OTHER_SHARD = shard("eu-west-1")
@@ -24,13 +24,17 @@ class Files(NamedTuple):
     """One of the two kinds of ledger."""
 
     open: Callable[[Replica, str], Ledger | MemoryLedger]
+    lose: Callable[[], None]
+    """Loses everything but what was decided."""
 
 
 @pytest.fixture(params=["disk", "memory"])
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     if request.param == "disk":
-        return Files(LedgerFile(tmp_path, now=lambda: NOW).open)
-    return Files(MemoryLedgerFile().open)
+        file = LedgerFile(tmp_path, now=lambda: NOW)
+        return Files(file.open, file.path.unlink)
+    memory = MemoryLedgerFile()
+    return Files(memory.open, memory.lose)
 
 
 @pytest.fixture
@@ -41,7 +45,9 @@ def reopened(files: Files) -> Callable[[], Ledger | MemoryLedger]:
 Reopened = Callable[[], Ledger | MemoryLedger]
 
 
-A, B, C, D = (key(day, name) for day, name in (("2026-11-24", "A"), ("2026-11-24", "B"), ("2026-11-25", "C"), ("2026-11-26", "D")))
+A, B, C, D = (
+    key(day, name) for day, name in (("2026-11-24", "A"), ("2026-11-24", "B"), ("2026-11-25", "C"), ("2026-11-26", "D"))
+)
 
 
 def test_a_replica_was_filled_from_here_once_an_earlier_process_has_fixed_its_start(reopened: Reopened) -> None:
@@ -169,6 +175,16 @@ STATE = ShardState(
     complete_from=5.5,
     complete_until=6.5,
     newest_arrival=7.5,
+    deep_done_at=8.5,
+    layout="cloudtrail",
+    found_by=FoundBy.WHOLE,
+    branches=(Branch("odd/", "%Y/%m/%d/"), Branch("", "%Y-%-m-%-d/")),
+    audit_key=B,
+    audit_at=9.5,
+    audited_at=10.5,
+    sealed_audit_day="2026-11-24",
+    sealed_audit_at=11.5,
+    sealed_audited_at=12.5,
 )
 
 
@@ -465,6 +481,173 @@ def test_an_object_whose_retry_is_asked_for_is_settled_no_more_and_due_at_once(r
         held = ledger.quarantined()[A]
         assert asked == [True, False]
         assert (held.is_settled, held.next_at, held.attempts) == (False, 0.0, 1)
+
+
+def test_what_is_accepted_is_told_with_what_it_was_accepted_as(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A), conflict(B), failed(C)], [], now=NOW)
+        ledger.accept(A)
+        ledger.accept(B)
+
+    with reopened() as ledger:
+        assert ledger.accepted() == {A: (MD5, "STANDARD"), B: (MD5, "STANDARD")}
+
+
+def test_what_is_accepted_anew_is_accepted_as_it_is_then(reopened: Reopened) -> None:
+    for etag in ("first", "second"):
+        with reopened() as ledger:
+            ledger.record([conflict(A, etag=etag)], [], now=NOW)
+            ledger.accept(A)
+
+    with reopened() as ledger:
+        assert ledger.accepted() == {A: ("second", "STANDARD")}
+        assert ledger.known(SHARD, [A]) == {A: Known("second", 100)}
+
+
+def test_an_accepted_object_that_is_copied_or_fails_after_all_stays_accepted(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A), failed(B)], [], now=NOW)
+        ledger.accept(A)
+        ledger.accept(B)
+        ledger.record([copied(A), failed(B, reason="throttled")], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.accepted().keys() == {A, B}
+        assert ledger.quarantined().keys() == {B}
+        assert ledger.quarantined()[B].attempts == 1
+
+
+def test_what_was_decided_survives_the_loss_of_all_else(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.set_start(2000)
+        ledger.set_start(1000)
+        ledger.set_start(3000)
+        ledger.record([failed(A), conflict(B), failed(C)], [], now=NOW)
+        ledger.accept(A)
+        ledger.accept(B)
+    files.lose()
+
+    with files.open(REPLICA, "renamed") as ledger:
+        assert (ledger.start(), ledger.ran_here()) == (1000, True)
+        assert ledger.accepted() == {A: (MD5, "STANDARD"), B: (MD5, "STANDARD")}
+        assert (ledger.quarantined(), ledger.known(SHARD, [B])) == ({}, {})
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        assert (ledger.start(), ledger.accepted(), ledger.ran_here()) == (None, {}, False)
+
+
+def test_there_is_nothing_to_mend_where_nothing_is_damaged(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        first = ledger.mend()
+        ledger.record([failed(A), conflict(B)], [], now=NOW)
+        ledger.accept(B)
+        ledger.save_shards([STATE])
+
+    with reopened() as ledger:
+        assert (list(first), list(ledger.mend())) == ([], [])
+        assert (ledger.shards().keys(), ledger.quarantined().keys()) == ({SHARD.prefix}, {A})
+
+
+def test_uncovered_folders_are_replaced_and_keep_their_first_time(reopened: Reopened) -> None:
+    for now, prefixes in ((NOW, ["a/", "b/"]), (NOW + 1, ["b/", "c/"]), (NOW + 2, ["c/", "b/"])):
+        with reopened() as ledger:
+            ledger.save_uncovered(prefixes, now=now)
+
+    with reopened() as ledger:
+        assert ledger.uncovered() == {"b/": NOW, "c/": NOW + 1}
+        ledger.save_uncovered([], now=NOW + 3)
+        assert ledger.uncovered() == {}
+
+
+def test_uncovered_folders_are_of_one_replica(files: Files) -> None:
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        ledger.save_uncovered(["a/"], now=NOW)
+    with files.open(REPLICA, "b") as ledger:
+        ledger.save_uncovered(["b/"], now=NOW)
+        ledger.save_uncovered([], now=NOW)
+
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        assert ledger.uncovered() == {"a/": NOW}
+
+
+def test_more_folders_than_are_remembered_are_cut_with_a_sign_of_it(reopened: Reopened) -> None:
+    children = tuple(f"p/{number}/" for number in range(MOST_CHILDREN + 10))
+    with reopened() as ledger:
+        ledger.save_looked_at({"p/": (NOW, children)})
+
+    with reopened() as ledger:
+        _, remembered = ledger.looked_at()["p/"]
+        assert remembered == (*children[: MOST_CHILDREN - 1], "p/")
+
+
+def test_what_was_answered_is_remembered_as_far_as_it_is_of_use(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([Failed(transfer(log_object(A)), "access_denied", "a" * 10**6 + "z")], [], now=NOW)
+
+    with reopened() as ledger:
+        detail = ledger.quarantined()[A].detail
+        assert (len(detail), detail[-1]) == (2000, "z")
+
+
+def held_by_shard(ledger: Ledger | MemoryLedger) -> str:
+    """Holds three objects of one shard and one of another; the key of that one."""
+    elsewhere = log_object(key("2026-11-24", "A", OTHER_SHARD), size=7)
+    ledger.record([failed(B), failed(A)], [], now=NOW)
+    ledger.record([conflict(C), Failed(transfer(elsewhere, OTHER_SHARD), "archived", "detail")], [], now=NOW + 5)
+    return elsewhere.key
+
+
+def test_what_is_held_is_counted_by_reason(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        empty = ledger.held_counts()
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        counts = ledger.held_counts()
+        here, nowhere = ledger.held_counts(SHARD.__eq__), ledger.held_counts(lambda _: False)
+        assert (empty, nowhere) == (HeldCounts(), HeldCounts())
+        assert counts == HeldCounts(4, 307, {"access_denied": 2, "conflict": 1, "archived": 1}, NOW)
+        assert here == HeldCounts(3, 300, {"access_denied": 2, "conflict": 1}, NOW)
+        assert (counts.conflicts, ledger.held_counts(OTHER_SHARD.__eq__).conflicts) == (1, 0)
+
+
+def test_what_is_held_is_loaded_as_far_as_it_is_asked_for(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        elsewhere = held_by_shard(ledger)
+
+    with reopened() as ledger:
+        assert list(ledger.quarantined(limit=2)) == sorted([A, B, C, elsewhere])[:2]
+        assert list(ledger.quarantined(is_wanted=SHARD.__eq__, limit=2)) == [A, B]
+        assert ledger.quarantined(is_wanted=OTHER_SHARD.__eq__).keys() == {elsewhere}
+        assert ledger.quarantined(limit=0) == {}
+        bare = ledger.quarantined(with_details=False)
+        assert bare == {name: item._replace(detail="") for name, item in ledger.quarantined().items()}
+
+
+def test_the_objects_that_are_held_longest_are_told_first(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        elsewhere = held_by_shard(ledger)
+
+    with reopened() as ledger:
+        assert [item.object.key for item in ledger.longest_held(3)] == [A, B, min(C, elsewhere)]
+        assert ledger.longest_held(9, OTHER_SHARD.__eq__) == [ledger.quarantined()[elsewhere]]
+
+
+def test_the_times_that_held_objects_belong_to_are_told_by_whoever_knows_them(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        sizes = ledger.held_stamps(lambda of, item: float(item.size_bytes) + (of == SHARD))
+        assert sorted(sizes) == [7.0, 101.0, 101.0, 101.0]
+        assert list(ledger.held_stamps(lambda _, item: item.last_modified, OTHER_SHARD.__eq__)) == [NOW - 60]
+
+
+def test_one_object_that_is_held_is_told_by_its_key(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        assert (ledger.held(C), ledger.held("elsewhere")) == (ledger.quarantined()[C], None)
 
 
 def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reopened) -> None:
