@@ -177,7 +177,8 @@ class StateFile:
         """Make a file beside the damaged one, whole before anything is moved: the disk may be full. Returns what it took over."""
         _remove(fresh)
         os.close(create_private(fresh))
-        with translated(fresh), closing(connect(fresh, mode="rw")) as connection:
+        # Within as well: that there is no room shows in the sizes of files that are gone once all is closed.
+        with translated(fresh), closing(connect(fresh, mode="rw")) as connection, translated(fresh):
             make_ready(connection, fresh, self._schema)
             salvaged = salvage(self.path, connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -264,7 +265,11 @@ class StateFile:
         if identity is None:
             os.close(create_private(self.path))
         try:
-            with translated(self.path), closing(connect(self.path, mode="rw")) as connection:
+            with (
+                translated(self.path),
+                closing(connect(self.path, mode="rw")) as connection,
+                translated(self.path),
+            ):
                 make_ready(connection, self.path, self._schema)
         except LedgerCorrupt:
             return self._moved(identity)
