@@ -50,12 +50,21 @@ simulate: $(VENV)/.test  ## what cursors of other kinds lose in sixty days, and 
 mutants: $(VENV)/.test  ## wrong lines in the core, one at a time: some test has to notice each
 	@$(BIN)/python tests/mutants.py $(ARGS)
 
+hostile: $(VENV)/.test  ## servers that attack one job of a run, and what becomes of it, of the memory and of the job beside it
+	@cd tests && ../$(BIN)/python -m hostile
+
 scale: $(VENV)/.test  ## state files of a million and ten million objects, and a day of ticks over a million
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
 	@$(BIN)/python benchmarks/idle_day.py $(ARGS)
 
 ceph: $(VENV)/.test  ## server-side copies between two owners, on Ceph's gateway, which has to be installed
 	$(BIN)/pytest tests/ceph $(ARGS)
+
+sbom: | $(BIN)/python  ## the bill of materials of what runs, dist/syncd.cdx.json (CycloneDX), from the lock file
+	@$(BIN)/python supply/sbom.py --output dist/syncd.cdx.json
+
+hashes: | $(BIN)/python  ## whether the hashes of the lock files are those of the package index at this moment
+	@$(BIN)/python supply/check_locks.py $(ARGS)
 
 lock:  ## resolves the lock files anew; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv" >&2; exit 1; }
@@ -85,4 +94,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench memory vendor simulate mutants scale ceph lock
+.PHONY: help demo test check docs format bench memory vendor simulate mutants hostile scale ceph lock sbom hashes

@@ -5,11 +5,13 @@ Remembered keys are compared with the destination's listing once in `[listing] a
 again, and told of. Each tick goes on for a bounded number of listings, the stalest shard first.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from math import ceil
 
 from syncd import events, failures
-from syncd.layout import day_start
+from syncd.layout import DAY_SECONDS, day_start
 from syncd.ledger_rows import SealedDay
 from syncd.model import Failed, Known, LogObject, Range, Shard, ShardState, Transfer
 from syncd.plan import is_another
@@ -19,9 +21,11 @@ from syncd.sealing import day_ranges, is_same_there
 from syncd.sides import replicas_in
 from syncd.survey import Survey, Visit
 from syncd.task import Task
+from syncd.tiers import Pace
 
 LISTS_A_TICK = 64
 """Listings of the destination in one tick, of 1,000 keys each, for the audit of remembered keys and of sealed days."""
+_USUAL_PERIOD_SECONDS = 300.0
 ROWS_AT_ONCE = 1000
 KEYS_TOLD = 20
 
@@ -48,7 +52,9 @@ class Audit:
         self._recorder = recorder
         self._accepted = accepted
         self._began_at = began_at
-        self._lists_left = LISTS_A_TICK
+        # Who ticks once a day has a day's listings to make up for.
+        last = max((visit.state.listed_at for visit in survey.visits.values()), default=began_at)
+        self._lists_left = ceil(LISTS_A_TICK * max(1.0, (began_at - last) / _USUAL_PERIOD_SECONDS))
         self._told = 0
 
     def transfers(self, plan_day: PlanDay, hand_over: HandOver) -> Iterator[Transfer | None]:
@@ -73,17 +79,20 @@ class Audit:
         state = visit.state
         began = state.audit_at if state.audit_key else self._began_at
         key = state.audit_key
+        days = sorted(self._ports.ledger.sealed(state.shard, "0000-00-00", "9999-99-99"))
+        sealed = [self._task.layout.day_end(state.shard, day) for day in days]
         while self._lists_left > 0:
             # Rows first: whatever was recorded before the listing has to be in it.
             rows = self._ports.ledger.remembered(state.shard, key, limit=ROWS_AT_ONCE)
             if rows:
-                wanted = Range(state.shard, key, rows[-1][0])
-                self._lists_left -= 1 + len(rows) // ROWS_AT_ONCE
-                replicas = yield from replicas_in(wanted, self._ports.destination, self._task.destination_prefix)
-                if replicas is None:
-                    return
-                for item in self._differing(state, rows, replicas):
-                    yield hand_over(item)
+                for some in _between_sealed(rows, sealed):
+                    wanted = Range(state.shard, max(key, some[0][0][:-1]), some[-1][0])
+                    self._lists_left -= 1 + len(some) // ROWS_AT_ONCE
+                    replicas = yield from replicas_in(wanted, self._ports.destination, self._task.destination_prefix)
+                    if replicas is None:
+                        return
+                    for item in self._differing(state, some, replicas):
+                        yield hand_over(item)
                 key = rows[-1][0]
             if len(rows) < ROWS_AT_ONCE:
                 self._move(visit, audit_key="", audit_at=began, audited_at=began)
@@ -164,6 +173,20 @@ class Audit:
         visit.is_audited = True
 
 
+def _between_sealed(rows: list[tuple[str, Known]], sealed: list[str]) -> Iterator[list[tuple[str, Known]]]:
+    """Yield rows that follow one another, cut where a sealed day lies between two: its replicas are not listed here.
+
+    `sealed` are the ends of the sealed days, in order.
+    """
+    begin = 0
+    for number in range(1, len(rows)):
+        at = bisect_right(sealed, rows[number - 1][0])
+        if at < len(sealed) and sealed[at] < rows[number][0]:
+            yield rows[begin:number]
+            begin = number
+    yield rows[begin:]
+
+
 def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:
     """Return the first days that are worth one listing."""
     batch: dict[str, SealedDay] = {}
@@ -174,3 +197,15 @@ def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:
         batch[day] = was
         total += was.count
     return batch
+
+
+def audit_lists_a_day(pace: Pace, counts: tuple[int, int], shards: int) -> int:
+    """Return how many listings of the destination the audit takes in a day, given the objects that are remembered.
+
+    `counts` are those that are remembered key by key, and in sealed days. A shard takes one listing at least.
+    """
+    total = 0.0
+    for every, count in zip((pace.audit_every, pace.audit_sealed_every), counts, strict=True):
+        if every and count:
+            total += max(shards, count / ROWS_AT_ONCE) * DAY_SECONDS / every
+    return ceil(total)

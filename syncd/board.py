@@ -1,13 +1,15 @@
 """What the daemon knows of its jobs at this moment, for whoever asks: the page, the metrics, systemd."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from syncd.config import RefusedJob
 from syncd.flights import STALLED_SECONDS, Flights
 from syncd.model import TickReport
 from syncd.pauses import Pauses
+from syncd.refused import refused_standing
 from syncd.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
-from syncd.standing import Standing, is_fresh, late_reasons
+from syncd.standing import Standing, is_fresh, late_reasons, trouble
 
 _SILENT_SECONDS = 12 * PULSE_SECONDS
 
@@ -29,6 +31,7 @@ class Board:
         self._pauses = pauses
         self._standings: dict[str, Standing] = {}
         self._reports: dict[str, TickReport] = {}
+        self._refused: dict[str, RefusedJob] = {}
 
     def put(self, standing: Standing) -> None:
         """A job was read again."""
@@ -53,6 +56,25 @@ class Board:
         self._standings.pop(job, None)
         self._reports.pop(job, None)
 
+    def refuse(self, refused: Sequence[RefusedJob]) -> None:
+        """Take in the jobs whose files cannot be used, in the place of those that were refused before.
+
+        One that does not run stands among the others as one whose last tick failed; one that runs as it was before an
+        edit has its own standing.
+        """
+        for label, job in self._refused.items():
+            if not job.is_kept:
+                self.drop(label)
+        self._refused = {job.label: job for job in refused}
+        for label, job in self._refused.items():
+            if not job.is_kept:
+                self.drop(label)
+                self._standings[label] = refused_standing(job)
+
+    def refused(self) -> Mapping[str, RefusedJob]:
+        """The jobs whose files cannot be used, by what they are called."""
+        return self._refused
+
     def of(self, job: str) -> Standing | None:
         """One job's standing."""
         return self._standings.get(job)
@@ -68,6 +90,9 @@ class Board:
 
     def why_late(self, standing: Standing, now: float, *, with_failure: bool = True) -> list[str]:
         """Why a job does not keep its objective; none where it does. `with_failure` says why its last tick failed."""
+        refusal = self._refused.get(standing.job)
+        if refusal is not None and not refusal.is_kept:
+            return trouble(standing) if with_failure else []
         why = late_reasons(standing, now, with_failure=with_failure)
         pause = self._pauses.of(standing.job)
         if why and pause is not None:

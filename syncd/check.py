@@ -28,6 +28,7 @@ STEPS = (
     check_source.BUCKET,
     check_source.REGION,
     check_source.LIST,
+    check_source.FOLDERS,
     check_source.READ,
     check_source.KMS,
     check_destination.BUCKET,
@@ -98,7 +99,14 @@ def _bucket_checks(
     return checks + check_reach.reach_checks(job, wide, remedies, refuses_wrong_digests=is_safe)
 
 
-_OF_THE_ROLE = (check_source.LIST, check_source.READ, check_source.KMS, check_reach.COPY_MODES, check_reach.SURPLUS)
+_OF_THE_ROLE = (
+    check_source.LIST,
+    check_source.FOLDERS,
+    check_source.READ,
+    check_source.KMS,
+    check_reach.COPY_MODES,
+    check_reach.SURPLUS,
+)
 
 
 def _is_aws(end: End) -> bool:

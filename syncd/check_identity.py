@@ -136,9 +136,10 @@ def _assumed(
     """A session of the role as its own policies leave it, or why there is none."""
     requests["AssumeRole"] += 1
     more = {} if external_id is None else {"ExternalId": external_id}
+    hidden = (external_id, consumer.current().session_token)
     sts = installation.identities.sts(job, consumer.current())
     try:
-        with refusals.told(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=external_id):
+        with refusals.told(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
             answer = sts.assume_role(
                 RoleArn=role.arn,
                 RoleSessionName=role.session_name,

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.text import Text
 
 from syncd.checks import Check, JobChecks, Status
+from syncd.escaping import safe_line
+from syncd.screen import plain_console
 
 _MARKS = {
     Status.OK: ("✓", "green"),
@@ -14,23 +15,25 @@ _MARKS = {
     Status.INFORMATION: ("·", "dim"),
 }
 _WIDTH = 20
+# A statement that is missing stands in its remedy, and names a prefix for each account.
+LONGEST_REMEDY = 20_000
 
 
 def show_checks(found: Sequence[JobChecks]) -> None:
     """Print to stdout. Lines are not folded, so that a statement can be copied from them."""
-    console = Console()
+    console = plain_console()
     for job in found:
         console.print(Text(job.job, style="bold"))
         for check in job.checks:
             console.print(_line(check), soft_wrap=True)
             if check.remedy:
-                console.print(Text(f"    → {check.remedy}"), soft_wrap=True)
+                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
         console.print(_verdict(job), soft_wrap=True)
 
 
 def _line(check: Check) -> Text:
     mark, style = _MARKS[check.status]
-    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), check.detail)
+    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
 
 
 def _verdict(job: JobChecks) -> Text:

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from syncd import failures, s3
 from syncd.checks import Check, Status, not_tried
-from syncd.cloudtrail import Node, children, roots
+from syncd.cloudtrail import Node, children, roots, top
 from syncd.config import Job
 from syncd.ends import End
 from syncd.errors import JobFailed
@@ -18,7 +18,8 @@ from syncd.scope import layout_of, scope_of, shard_of, source_prefixes
 from syncd.source import BucketLister
 
 BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"
-_STEPS = (BUCKET, REGION, LIST, READ, KMS)
+FOLDERS = "source-folders"
+_FOLDERS_NAMED = 5
 # Of a large organization a few folders at each end stand for the rest.
 _FOLDERS_AT_EACH_END = 2
 _RECENT_SECONDS = 2 * 3600.0
@@ -41,21 +42,24 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
     answers = [ask(end, request) for request in requests]
     place, is_there = place_checks(end, requests[0], answers, job_key="source", names=(BUCKET, REGION))
     if not is_there:
-        return SourceFound([*place, *(not_tried(name, f"see {place[-1].name}") for name in (LIST, READ, KMS))])
+        return SourceFound([*place, *(not_tried(name, f"see {place[-1].name}") for name in (LIST, FOLDERS, READ, KMS))])
     listed = _list_check(end, prefixes, answers, remedies)
     if listed.status is Status.FAILED:
-        return SourceFound([*place, listed, *(not_tried(name, f"see {LIST}") for name in (READ, KMS))])
+        return SourceFound([*place, listed, *(not_tried(name, f"see {LIST}") for name in (FOLDERS, READ, KMS))])
     try:
-        samples = _samples(job, end, now)
+        samples, uncovered = _samples(job, end, now)
     except JobFailed as error:
         remedy = remedies.listing(error.detail) if error.reason == failures.ACCESS_DENIED else error.remedy
         failed = Check(LIST, Status.FAILED, error.detail, remedy)
-        return SourceFound([*place, failed, *(not_tried(name, f"see {LIST}") for name in (READ, KMS))])
+        return SourceFound([*place, failed, *(not_tried(name, f"see {LIST}") for name in (FOLDERS, READ, KMS))])
+    folders = _folders_check(job, uncovered)
     if not samples:
-        empty = Check(LIST, Status.WARNING, f"{listed.detail}, and found no log there", _empty_remedy(job))
-        return SourceFound([*place, empty, *(not_tried(name, "there is no log to read") for name in (READ, KMS))])
+        where = ", ".join(prefix or f"s3://{end.bucket}/" for prefix in prefixes[:_FOLDERS_NAMED])
+        empty = Check(LIST, Status.WARNING, f"{listed.detail}: nothing found yet under {where}", _empty_remedy(job))
+        not_read = (not_tried(name, "there is no log to read") for name in (READ, KMS))
+        return SourceFound([*place, empty, folders, *not_read])
     checks, is_readable = _read_checks(end, samples, remedies)
-    return SourceFound([*place, listed, *checks], samples[-1], is_readable)
+    return SourceFound([*place, listed, folders, *checks], samples[-1], is_readable)
 
 
 def place_checks(
@@ -110,32 +114,54 @@ def _empty_remedy(job: Job) -> str:
     return f"check {named} in the job against the keys in the bucket; of a new trail, wait for its first delivery"
 
 
-def _samples(job: Job, end: End, now: float) -> list[LogObject]:
-    """The oldest and the newest object found, one of them where there is one; none where nothing was found."""
+def _folders_check(job: Job, uncovered: Sequence[str]) -> Check:
+    """Name the folders that the job neither covers nor ignores; its horizon waits for them."""
+    scope = scope_of(job)
+    if scope is None or job.source.accounts != "*":
+        return not_tried(FOLDERS, "the job names what it copies")
+    if not uncovered:
+        return Check(FOLDERS, Status.OK, f"every folder under {top(scope)} is of an account, covered or ignored")
+    named = ", ".join(uncovered[:_FOLDERS_NAMED])
+    more = f" and {len(uncovered) - _FOLDERS_NAMED} more" if len(uncovered) > _FOLDERS_NAMED else ""
+    remedy = (
+        f"copy them with a job of their own, or leave them out: source.ignore = {list(uncovered[:_FOLDERS_NAMED])};"
+        ' a job with accounts, kinds and regions = "*" copies every folder'
+    )
+    return Check(
+        FOLDERS, Status.WARNING, f"not covered by the job, whose horizon waits for them: {named}{more}", remedy
+    )
+
+
+def _samples(job: Job, end: End, now: float) -> tuple[list[LogObject], Sequence[str]]:
+    """Return the oldest and the newest object found, if any, and the folders that the job does not cover."""
     lister = BucketLister(end, Side.SOURCE, now=lambda: now)
     layout = layout_of(job)
     found: list[LogObject] = []
-    for shard in _shards(job, lister):
+    shards, uncovered = _shards(job, lister)
+    for shard in shards:
         found += _ends_of(shard, lister, layout, now)
     found.sort(key=lambda item: stamp_of(item.key) or item.last_modified)
-    return found[:1] + found[-1:] if len(found) > 1 else found
+    return (found[:1] + found[-1:] if len(found) > 1 else found), uncovered
 
 
-def _shards(job: Job, lister: BucketLister) -> list[Shard]:
+def _shards(job: Job, lister: BucketLister) -> tuple[list[Shard], list[str]]:
+    """Return a few of the job's shards, and the folders found on the way that are not covered."""
     scope = scope_of(job)
     if scope is None:
         shard = shard_of(job)
         assert shard is not None
-        return [shard]
+        return [shard], []
     nodes, shards = roots(scope)
+    uncovered: list[str] = []
     while nodes:
         by_prefix: dict[str, Node] = {node.prefix: node for node in _edges(nodes)}
         nodes = []
         for folder in lister.folders(by_prefix):
-            below = children(by_prefix[folder.prefix], _edges(folder.prefixes), scope)
+            below = children(by_prefix[folder.prefix], folder.prefixes, scope)
             nodes += below.nodes
-            shards += below.shards
-    return _edges(shards)
+            shards += _edges(below.shards)
+            uncovered += below.uncovered
+    return _edges(shards), uncovered
 
 
 def _edges(items: Sequence[T]) -> list[T]:

@@ -11,8 +11,6 @@ from syncd.layout import Layout
 from syncd.model import Branch, FoundBy, LogObject, Page, ShardState
 from syncd.tiers import Pace, Slice, Tier, is_listed_whole, later
 
-_BRANCHES_KEPT = 16
-
 
 class Listed(NamedTuple):
     """What has come so far of listing one slice."""
@@ -48,8 +46,7 @@ class Listed(NamedTuple):
                 found_by = later(found_by, layout.found_by(shard, item.key))
         branches = self.branches
         if later(found_by, self.found_by) is FoundBy.WHOLE and page.objects:
-            here = layout.branches_of(shard, [item.key for item in page.objects])
-            branches = tuple(dict.fromkeys([*here, *branches]))[:_BRANCHES_KEPT]
+            branches = tuple(layout.branches_of(shard, [item.key for item in page.objects], branches))
         return self._replace(
             last_key=page.objects[-1].key if page.objects else self.last_key,
             is_whole=page.is_last,

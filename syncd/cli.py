@@ -11,11 +11,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from syncd import __version__, aws_names, cli_setup, logs, screen, session, status, upkeep
-from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, load
+from syncd import __version__, aws_names, cli_setup, logs, refused, screen, session, status, upkeep
+from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job
 from syncd.errors import ConfigError, LedgerError, SyncdError
+from syncd.escaping import key_of, safe_key, safe_line
 from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.model import Window
@@ -44,15 +45,19 @@ RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R",
 
 def main() -> None:
     """The entry point: turns what may go wrong into words and an exit code."""
+    logs.write_safely()
     try:
         app()
     except ConfigError as error:
         for problem in error.problems:
-            sys.stderr.write(f"{problem}\n")
+            sys.stderr.write(f"{safe_line(str(problem))}\n")
         sys.exit(USAGE)
+    except LedgerError as error:
+        sys.stderr.write(f"syncd: {error}; {error.remedy}\n")
+        sys.exit(FAILED)
     except SyncdError as error:
-        sys.stderr.write(f"syncd: {error}\n")
-        sys.exit(1)
+        sys.stderr.write(f"syncd: {safe_line(str(error))}\n")
+        sys.exit(FAILED)
 
 
 @app.callback(invoke_without_command=True)
@@ -70,20 +75,26 @@ def _version(
 
 
 @app.command()
-def run(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: JsonOption = False) -> None:
     """The daemon: every job on its own schedule, until SIGTERM."""
     from syncd import daemon
 
-    code = daemon.run(load(config), now=time.time, tell=logs.teller())
+    code = daemon.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.teller())
     if as_json:
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
     sys.exit(code)
 
 
 @app.command()
-def tick(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def tick(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """One pass now over each job."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     _do(configuration, jobs, Request(kind=TICK), as_json=as_json)
 
 
@@ -96,10 +107,11 @@ def catch_up(
     account: AccountOption = None,
     region: RegionOption = None,
     config: ConfigOption = None,
+    strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """A wider window: copies what is missing of it. Start it again after an interruption, it goes on."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     request = Request(
         kind=CATCH_UP,
         window=_window(first, last),
@@ -119,14 +131,16 @@ def plan(
     first: FromOption = None,
     last: ToOption = None,
     config: ConfigOption = None,
+    strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """What a tick, or with --from a catch-up, would do; changes nothing."""
     if last and not first:
         raise typer.BadParameter("goes with --from", param_hint="--to")
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     request = Request(kind=CATCH_UP, window=_window(first, last)) if first else Request(kind=TICK)
     plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
+    plans += refused.refused_plans(session.refused(configuration, jobs))
     _print(session.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(session.plans_exit_code(plans))
 
@@ -136,23 +150,43 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Objects that are known 
 app.add_typer(ledger_app, name="ledger")
 ledger_app.add_typer(quarantine_app, name="quarantine")
 JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The object's key in the source.")]
+KeyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for a character that"
+        " cannot be seen, and two backslashes for one.",
+    ),
+]
 
 
 @ledger_app.command("rebuild")
-def ledger_rebuild(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def ledger_rebuild(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Forget what is remembered, and read it again from the destination's listing."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
     document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
+    document["jobs"] += refused.refused_rebuilds(session.refused(configuration, jobs))
     _print(document, screen.rebuild_table(document), as_json=as_json)
     sys.exit(upkeep.rebuild_exit_code(document))
 
 
 @ledger_app.command("export")
-def ledger_export(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def ledger_export(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Every row as JSON, one a line; with --json all of them in one document."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
     separator = ""
     sys.stdout.write('{"rows": [' if as_json else "")
@@ -160,34 +194,56 @@ def ledger_export(jobs: JobsArgument = None, *, config: ConfigOption = None, as_
         for row in rows:
             sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
             separator = ", " if as_json else ""
-    sys.stdout.write('], "error": null}\n' if as_json else "")
+    left_out = session.refused(configuration, jobs)
+    if as_json:
+        sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
+    sys.exit(refused.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("list")
-def quarantine_list(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def quarantine_list(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """What failed or is in conflict, why, how often, and when it is tried again."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     chosen = session.chosen(configuration, jobs)
+    left_out = session.refused(configuration, jobs)
     with _state_used('{"jobs": [], ', as_json=as_json):
         document = upkeep.quarantined(chosen, _ledger_file(configuration))
+    document |= refused.refused_entries(left_out)
     _print(document, screen.quarantine_table(document), as_json=as_json)
+    sys.exit(refused.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("retry")
 def quarantine_retry(
-    key: KeyArgument, *, job: JobOption = None, config: ConfigOption = None, as_json: JsonOption = False
+    key: KeyArgument,
+    *,
+    job: JobOption = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Have the next tick try this object again."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     _deal_with(key, upkeep.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
 
 
 @quarantine_app.command("accept")
 def quarantine_accept(
-    key: KeyArgument, *, job: JobOption = None, config: ConfigOption = None, as_json: JsonOption = False
+    key: KeyArgument,
+    *,
+    job: JobOption = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Keep the replica of a conflict as it is, or give up an object that the source has no more."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     _deal_with(key, upkeep.accept, configuration, job, "is accepted for", as_json=as_json)
 
 
@@ -204,12 +260,12 @@ def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
         if as_json:
             sys.stdout.write(f'{before}"error": {json.dumps(upkeep.ledger_error(error))}}}\n')
         else:
-            sys.stderr.write(f"syncd: {error}; {error.remedy}\n")
+            sys.stderr.write(f"syncd: {safe_line(str(error))}; {error.remedy}\n")
         sys.exit(FAILED)
 
 
 def _deal_with(
-    key: str,
+    word: str,
     do: Callable[[Sequence[Job], LedgerFile, str], dict[str, Any]],
     configuration: Configuration,
     names: list[str] | None,
@@ -217,20 +273,33 @@ def _deal_with(
     *,
     as_json: bool,
 ) -> NoReturn:
+    try:
+        key = key_of(word)
+    except ValueError as error:
+        raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
     chosen = session.chosen(configuration, names)
     with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
-    words = f"{document['key']} {done} {jobs}" if jobs else document["error"]["detail"]
+    words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
+    left_out = session.refused(configuration, names)
+    document |= refused.refused_entries(left_out)
     _print(document, words, as_json=as_json)
-    sys.exit(DONE if jobs else FAILED)
+    sys.exit(refused.with_refused(DONE, left_out) if jobs else FAILED)
 
 
 @app.command("status")
-def show_status(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def show_status(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Last tick, lag, horizon and quarantine of each job; exit code 4 when one is stale."""
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     document = status.status_document(configuration, session.chosen(configuration, jobs), now=time.time())
+    document["jobs"] += map(refused.refused_status, session.refused(configuration, jobs))
     _print(document, screen.status_table(document), as_json=as_json)
     sys.exit(status.exit_code(document))
 
@@ -256,7 +325,15 @@ def show_demo(
 def _do(configuration: Configuration, jobs: list[str] | None, request: Request, *, as_json: bool) -> NoReturn:
     chosen = session.chosen(configuration, jobs)
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
-        done = session.run(configuration, chosen, request, now=time.time, tell=logs.teller(), on_progress=bars.show)
+        done = session.run(
+            configuration,
+            chosen,
+            request,
+            now=time.time,
+            tell=logs.teller(),
+            on_progress=bars.show,
+            besides=refused.refused_reports(session.refused(configuration, jobs)),
+        )
     _print(session.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)
 

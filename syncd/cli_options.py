@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
-from syncd import configfile, logs
+from syncd import configfile, events, logs
 from syncd.config import Configuration, Log
 from syncd.errors import ConfigError
+from syncd.privileges import drop_to_owner
+from syncd.refused import refusal_facts
 
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="The configuration file; else $SYNCD_CONFIG, else /etc/syncd/syncd.toml."),
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse all jobs if one job's file cannot be used; else the others are run."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; logs go to stderr.")]
 
@@ -32,13 +38,21 @@ JobsArgument = Annotated[
 ]
 
 
-def load(option: Path | None) -> Configuration:
-    """The configuration, with the log set up as it says.
+def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True) -> Configuration:
+    """The configuration, with the log set up as it says, and with the rights that its state is touched with.
+
+    Files of single jobs that cannot be used are told in the log, unless the caller says them itself.
 
     Raises:
         ConfigError: with every problem of every file.
+        LedgerExposed: the state is another user's, who this process cannot become.
     """
     logs.configure(Log())
-    configuration = configfile.load(configfile.find(option, os.environ))
+    configuration = configfile.load(configfile.find(option, os.environ), strict=strict)
     logs.configure(configuration.settings.log)
+    tell = logs.teller()
+    if touches_state and (user := drop_to_owner(configuration.settings.state_dir)) is not None:
+        tell(events.PRIVILEGES_DROPPED, user=user, state_dir=str(configuration.settings.state_dir))
+    for job in configuration.refused if tells_refused else ():
+        tell(events.JOB_REFUSED, **refusal_facts(job))
     return configuration

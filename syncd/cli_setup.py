@@ -18,9 +18,11 @@ from syncd import (
     policies,
     policy_files,
     questions,
+    refused,
     session,
 )
-from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, job_names, load
+from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
+from syncd.escaping import safe_indented
 from syncd.installation import Installation
 from syncd.report import FAILED, USAGE
 
@@ -84,6 +86,7 @@ EndpointOption = Annotated[
         "--endpoint", metavar="URL", help="An S3-compatible server instead of AWS; where a role is given, its STS too."
     ),
 ]
+AllowHttpOption = Annotated[bool, typer.Option("--allow-http", help="Let --endpoint be http:// beyond this machine.")]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the state goes.")]
 
 
@@ -108,6 +111,7 @@ def show_init(
     destination_region: DestinationRegionOption = None,
     destination_prefix: DestinationPrefixOption = None,
     endpoint: EndpointOption = None,
+    allow_http: AllowHttpOption = False,
     state_dir: StateDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -129,6 +133,7 @@ def show_init(
         destination_region=destination_region,
         destination_prefix=destination_prefix,
         endpoint=endpoint,
+        allow_http=allow_http,
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
@@ -154,15 +159,22 @@ def _begin(answers: init.Answers, top: Path, state_dir: Path | None, *, as_json:
 
 
 @app.command("check")
-def show_check(jobs: JobsArgument = None, *, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def show_check(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Tries each permission for real and changes nothing; says the remedy where one fails. Exit code 4 then."""
     from syncd import check, check_screen
 
-    configuration = load(config)
+    configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
     found = check.check_jobs(configuration, session.chosen(configuration, jobs), installation)
+    found += refused.refused_checks(session.refused(configuration, jobs))
     if as_json:
-        sys.stdout.write(json.dumps(checks.checks_document(found), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(checks.checks_document(found)) + "\n")
     else:
         check_screen.show_checks(found)
     sys.exit(checks.exit_code(found))
@@ -189,17 +201,18 @@ def show_policies(
         ),
     ] = None,
     config: ConfigOption = None,
+    strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """The IAM and bucket policies that both accounts need, each with where it goes and why."""
-    (chosen,) = session.chosen(load(config), [job])
+    (chosen,) = session.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who = granting.named(principal) if principal is not None else granting.who_runs(chosen, _say)
     found = [item for item in policies.documents(chosen, who) if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(document) + "\n")
     made = policy_files.files(chosen, found, who, style)
     if output is not None:
         granting.write(made, output, _say)
@@ -210,5 +223,5 @@ def show_policies(
 def _say(sentence: str) -> None:
     """For people, beside the document on stdout and in its order."""
     sys.stdout.flush()
-    sys.stderr.write(sentence + "\n")
+    sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from syncd import claims, events, tiers
+from syncd import claims, events
 from syncd.cloudtrail import in_scope, wanted_by
-from syncd.layout import day_start
-from syncd.model import Quarantined, ShardState, Window
+from syncd.layout import DAY_SECONDS, day_start
+from syncd.model import FoundBy, Quarantined, ShardState, Window
 from syncd.ports import Ledger, Ports
 from syncd.sealing import first_unsealed_day
 from syncd.survey import Survey, Visit
@@ -41,7 +41,9 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         missing = [stamp for stamp, _ in held.get(prefix, ())]
         state = _ended(task, survey, visit, current.get(prefix), missing, began_at)
         ended += [state] if state is not None else []
-    ledger.save_shards(ended, discovered_at=survey.discovered_at if is_whole else None)
+    # A shard of which nothing is remembered holds no horizon; that it is found and not yet gone through, this tells.
+    is_gone_through = all(visit.state.listed_at or visit.finished() for visit in survey.visits.values())
+    ledger.save_shards(ended, discovered_at=survey.discovered_at if is_whole and is_gone_through else None)
     if task.window is None and is_whole:
         ledger.save_uncovered(survey.uncovered, now=began_at)
         _tell_uncovered(survey, ports)
@@ -97,7 +99,11 @@ def _extended(state: ShardState | None, window: Window, missing: Sequence[float]
     if state is None or not state.listed_at or window.first is None:
         return None
     first = day_start(window.first)
-    end = day_start(tiers.day_after(window.last)) if window.last else began_at
+    end = began_at
+    if window.last:
+        # A folder of a local day may lie a day ahead of what is in it.
+        is_a_day_ahead = state.found_by is not FoundBy.TAIL
+        end = min(began_at, day_start(window.last) + (0 if is_a_day_ahead else DAY_SECONDS))
     if end < state.complete_from or first >= state.complete_from:
         return None
     if any(first <= stamp < state.complete_from for stamp in missing):

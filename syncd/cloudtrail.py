@@ -7,15 +7,19 @@ taken from the path, never from the file name, since the two have been seen to d
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple
 
 from syncd.model import Shard
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _DIGITS = frozenset("0123456789")
-_YEAR = re.compile(r"[0-9]{4}")
+# A year, a month or a day where other folders were expected.
+_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:[-_.].*|[0-9]{2}|[0-9]{4}|[0-9]{6})?", re.DOTALL)
+# The first folder of dates as Hive writes them, such as `year=2026` or `dt=2026-11-24`.
+_HIVE_DATE = re.compile(r"([A-Za-z_]+=)[0-9]{4}(?:[^0-9].*|[0-9]{4})?", re.DOTALL)
 MOST_BESIDE = 100
 """Folders beside the dates of a shard that become shards of their own."""
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
@@ -25,7 +29,7 @@ STANDARD_KINDS = frozenset(
 )
 """CloudTrail's own folders, whose keys are known to be arranged by day right below the region."""
 DEEPEST = 4
-"""Folders between region and date are followed so far down."""
+"""Folders between region and date are followed so far down; what is deeper is one shard with all that is in it."""
 
 
 class Scope(NamedTuple):
@@ -69,7 +73,15 @@ def exact_prefixes(scope: Scope) -> list[str]:
 
 
 def roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
-    """Where discovery begins: nodes to list, and shards that need no discovery because they are named in full."""
+    """Return where discovery begins: nodes to list, and shards that are named in full. What is ignored is left out."""
+    nodes, shards = _roots(scope)
+    if scope.ignore:
+        nodes = [node for node in nodes if not is_ignored(node.prefix, scope.ignore)]
+        shards = [shard for shard in shards if not is_ignored(shard.prefix, scope.ignore)]
+    return nodes, shards
+
+
+def _roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
     above = [(top(scope) + f"{organization}/", organization) for organization in scope.organizations] or [
         (top(scope), "")
     ]
@@ -88,45 +100,88 @@ def is_standard(shard: Shard) -> bool:
     return shard.kind in STANDARD_KINDS and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/")
 
 
+def has_no_grammar(shard: Shard) -> bool:
+    """Return True for a folder that is not followed down to its dates: of no account, or too deep below its region."""
+    above = f"/{shard.account}/{shard.kind}/{shard.region}/"
+    found = shard.prefix.rfind(above)
+    return not shard.account or (found >= 0 and shard.prefix.count("/", found + len(above)) > DEEPEST)
+
+
 def is_ignored(prefix: str, ignore: Sequence[str]) -> bool:
-    """Return True if a folder lies below one of these prefixes, or matches one of these patterns."""
-    return any(prefix.startswith(entry) or fnmatchcase(prefix, entry) for entry in ignore)
+    """Return True if a folder or key lies below one of these prefixes, or matches a pattern itself or with a folder above."""
+    return bool(ignore) and _is_ignored(prefix, tuple(ignore))
+
+
+@lru_cache(maxsize=65536)
+def _is_ignored(prefix: str, ignore: tuple[str, ...]) -> bool:
+    if prefix.startswith(ignore):
+        return True
+    above = [prefix[: end + 1] for end, letter in enumerate(prefix) if letter == "/"]
+    return any(fnmatchcase(part, entry) for part in {*above, prefix} for entry in ignore)
 
 
 class Below(NamedTuple):
     """What one delimiter listing found below a node, within the scope."""
 
-    nodes: list[Node]
-    shards: list[Shard]
-    uncovered: list[str]
+    nodes: Sequence[Node]
+    shards: Sequence[Shard]
+    uncovered: Sequence[str]
     """Folders that are neither of the layout's grammar nor ignored."""
 
 
-def wanted_below(node: Node, prefixes: Iterable[str], scope: Scope) -> list[str]:
-    """Return the folders below a node that mean anything to a scope, whatever it makes of them."""
-    wanted = [prefix for prefix in prefixes if not is_ignored(prefix, scope.ignore)]
-    if node.level != "date":
-        return wanted
-    return [prefix for prefix in wanted if not is_among_dates(node.prefix, prefix)]
+_NOTHING_BESIDE = Below((), (), ())
 
 
-def children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
+def children(node: Node, prefixes: Collection[str], scope: Scope) -> Below:
     """Return what one delimiter listing of a node means."""
-    names = [prefix[len(node.prefix) : -1] for prefix in wanted_below(node, prefixes, scope)]
+    if node.level == "date" and all(is_among_dates(node.prefix, prefix) for prefix in prefixes):
+        return _NOTHING_BESIDE  # nearly always, and there may be 50,000 of them
+    below = _children(node, prefixes, scope)
+    if not scope.ignore:
+        return below
+    # What the scope names need not have been listed.
+    return Below(
+        [item for item in below.nodes if not is_ignored(item.prefix, scope.ignore)],
+        [item for item in below.shards if not is_ignored(item.prefix, scope.ignore)],
+        [item for item in below.uncovered if not is_ignored(item, scope.ignore)],
+    )
+
+
+def _children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
+    names = [prefix[len(node.prefix) : -1] for prefix in prefixes]
     if node.level == "account":
         return _below_account(node, names, scope)
+    if node.level == "date":
+        beside = [name for name in names if not is_among_dates(node.prefix, f"{node.prefix}{name}/")]
+        shards, others = _hive_dates(node, beside)
+        uncovered = [f"{node.prefix}{name}/" for name in others[MOST_BESIDE:]]
+        return Below([], shards + [_shard(node, name) for name in others[:MOST_BESIDE]], uncovered)
+    shards, others = _dates(node, names, scope)
     if node.level == "kind":
-        kinds = [name for name in names if EVERY in scope.kinds or name in scope.kinds]
-        return Below(*_narrow([_kind_node(node, name) for name in kinds], scope), [])
-    if node.level == "region":
-        regions = [name for name in names if EVERY in scope.regions or name in scope.regions]
-        dates = [name for name in regions if _YEAR.fullmatch(name) and EVERY in scope.regions]
-        # Dates may stand directly below the kind, whose own folder is then a shard.
-        own = [_shard(node, "")] if dates else []
-        return Below([], own + [_shard(node, name) for name in regions if name not in dates], [])
-    followed = MOST_BESIDE if node.depth < DEEPEST else 0
-    uncovered = [f"{node.prefix}{name}/" for name in names[followed:]]
-    return Below([], [_shard(node, name) for name in names[:followed]], uncovered)
+        kinds = [name for name in others if EVERY in scope.kinds or name in scope.kinds]
+        nodes, named = _narrow([_kind_node(node, name) for name in kinds], scope)
+        return Below(nodes, shards + named, [])
+    regions = [name for name in others if EVERY in scope.regions or name in scope.regions]
+    return Below([], shards + [_shard(node, name) for name in regions], [])
+
+
+def _dates(node: Node, names: Sequence[str], scope: Scope) -> tuple[list[Shard], list[str]]:
+    """Return the shards of dates directly below an account or a kind, if all that they may be is wanted, and other names."""
+    if EVERY not in scope.regions or (node.level == "kind" and EVERY not in scope.kinds):
+        return [], list(names)
+    shards, others = _hive_dates(node, names)
+    if any(_DATE.fullmatch(name) for name in others):
+        # The folder itself is then a shard, of everything in it that begins with a digit.
+        shards.append(_shard(node, ""))
+    return shards, [name for name in others if not _DATE.fullmatch(name)]
+
+
+def _hive_dates(node: Node, names: Sequence[str]) -> tuple[list[Shard], list[str]]:
+    """Return one shard for all dates of a name, such as `…/year=`, so that no day brings a new one, and other names."""
+    begins = {name: found[1] for name in names if (found := _HIVE_DATE.fullmatch(name))}
+    own = _shard(node, "")
+    shards = [own._replace(prefix=node.prefix + begin) for begin in dict.fromkeys(begins.values())]
+    return shards, [name for name in names if name not in begins]
 
 
 def is_among_dates(prefix: str, key: str) -> bool:
@@ -178,7 +233,10 @@ def _shard(node: Node, name: str) -> Shard:
 
 
 def in_scope(shard: Shard, scope: Scope) -> bool:
-    """Whether a shard that the ledger remembers is still wanted by the job; parts that it lacks are anybody's."""
+    """Return True if the job still wants a shard that the ledger remembers.
+
+    What lies above accounts, kinds or regions belongs to none of them, and is wanted by a job that wants all of them.
+    """
     above = top(scope)
     if not shard.prefix.startswith(above) or is_ignored(shard.prefix, scope.ignore):
         return False
@@ -187,10 +245,14 @@ def in_scope(shard: Shard, scope: Scope) -> bool:
     if shard.organization and not scope.organizations and EVERY not in scope.accounts:
         # Of an organization that the job named before: named accounts now lie beside it, and no session may list it.
         return False
-    return all(
-        not part or EVERY in wanted or part in wanted
-        for part, wanted in ((shard.account, scope.accounts), (shard.kind, scope.kinds), (shard.region, scope.regions))
-    )
+    if not shard.account:
+        own = f"{above}{shard.organization}/" if shard.organization else above
+        is_above = shard.prefix == own
+        return EVERY in scope.accounts and EVERY in scope.kinds and (is_above or EVERY in scope.regions)
+    wanted = [(shard.account, scope.accounts), (shard.kind, scope.kinds)]
+    if shard.kind:
+        wanted.append((shard.region, scope.regions))
+    return all(EVERY in names or part in names for part, names in wanted)
 
 
 def wanted_by(scope: Scope | None) -> Callable[[Shard], bool]:

@@ -59,7 +59,7 @@ def compare_existing(transfer: Transfer, terms: Terms, content: Content) -> Step
 
 
 def compare(transfer: Transfer, terms: Terms, content: Content) -> Generator[Request, Answer, Outcome | None]:
-    """AlreadyThere or Conflict by the replica's content, once the source was read; None if there is no replica."""
+    """Tell AlreadyThere from Conflict once the source was read; None if there is no replica."""
     request = _head(transfer, terms)
     there = yield request
     if there.status == 404:
@@ -117,11 +117,12 @@ def _told(transfer: Transfer, there: Answer, *, is_same: bool) -> Outcome:
 
 
 def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) -> Generator[Request, Answer, bytes]:
-    """The SHA-256 of the replica that HeadObject found; what came broken is held against its checksum, and is no Conflict."""
+    """Hash the replica that HeadObject found; what came broken is held against its checksum, and is no Conflict."""
     whole, checksum = hashlib.sha256(), Checksum(there.headers)
     key, etag = transfer.destination_key, etag_of(there)
-    for start in range(0, size, terms.part_size):
-        end = min(start + terms.part_size, size)
+    part_size = terms.part_size_of(size)
+    for start in range(0, size, part_size):
+        end = min(start + part_size, size)
         headers = [("x-amz-expected-bucket-owner", terms.destination_owner)]
         if etag:
             headers.append(("if-match", f'"{etag}"'))

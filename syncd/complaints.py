@@ -25,7 +25,9 @@ _DAMPED = frozenset(
         events.REBUILD_BLIND,
         events.LEDGER_UNREADABLE,
         events.JOB_PAUSED,
+        events.JOB_REFUSED,
         events.HTTP_UNAVAILABLE,
+        events.HTTP_CRASHED,
         events.HEARTBEAT_FAILED,
         events.WATCHDOG_WITHHELD,
     }

@@ -9,8 +9,10 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from syncd import cron as cron_lines
-from syncd import fields
+from syncd import failures, fields
 from syncd.aws_names import partition_of
+from syncd.errors import Problem
+from syncd.model import JobError
 from syncd.readers import StartPoint, StartValue, is_job_name
 from syncd.rules import job_findings, settings_findings
 from syncd.tables import (
@@ -40,6 +42,7 @@ __all__ = [
     "Listing",
     "Log",
     "Prices",
+    "RefusedJob",
     "Role",
     "Settings",
     "Source",
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 _LEAST_OBJECTIVE = timedelta(minutes=15)
+_PROBLEMS_TOLD = 10
 
 
 class Job(Table):
@@ -137,7 +141,7 @@ class Settings(Table):
 
     state_dir: fields.FilePath = Field(
         Path("/var/lib/syncd"),
-        description="where the state is kept; ~ and ${VARIABLE} are expanded, and relative is to this file's folder",
+        description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
     jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
     heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")
@@ -161,9 +165,42 @@ class Settings(Table):
 
 
 @dataclass(frozen=True)
+class RefusedJob:
+    """A job file that cannot be used, beside others that can."""
+
+    file: Path
+    name: str | None
+    """The job's name, if it is known and no usable job has it."""
+    problems: tuple[Problem, ...]
+    is_kept: bool = False
+    """A running daemon goes on with the job as it was before this edit of its file."""
+
+    @property
+    def label(self) -> str:
+        """What the job is called in documents and metrics: its name, else its file."""
+        return self.name if self.name is not None else str(self.file)
+
+    @property
+    def error(self) -> JobError:
+        """Why the job does not run, as its report has it."""
+        told = [str(problem) for problem in self.problems[:_PROBLEMS_TOLD]]
+        more = len(self.problems) - len(told)
+        told += [f"{more} more problems"] if more else []
+        return JobError(
+            reason=failures.CONFIGURATION,
+            detail="; ".join(told),
+            remedy=failures.remedy_of(failures.CONFIGURATION),
+        )
+
+
+@dataclass(frozen=True)
 class Configuration:
     """Everything that was read: `files` is syncd.toml and then each job's file, in the order of `jobs`."""
 
     settings: Settings
     jobs: tuple[Job, ...]
     files: tuple[Path, ...]
+    refused: tuple[RefusedJob, ...] = ()
+    """Job files that cannot be used, in the order of their names."""
+    is_strict: bool = False
+    """One such file refuses all jobs."""

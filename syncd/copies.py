@@ -105,6 +105,8 @@ class Copies:
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,
             part_size=destination.part_size,
-            copies_tags=not destination.tags,
+            copies_tags=destination.copy_tags,
             landing=landing_headers(destination),
+            max_object=self.job.source.max_object,
+            memory_bytes=None if signer else min(self.job.engine.memory or self.limits.memory, self.limits.memory),
         )

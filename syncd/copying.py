@@ -8,16 +8,28 @@ Every write carries `If-None-Match: *` and a SHA-256 that S3 checks; nothing at 
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Callable
 
+from syncd import failures
 from syncd.comparing import compare_existing, compare_known
-from syncd.model import Copied, Transfer
+from syncd.model import Copied, Failed, Transfer
 from syncd.parts import stream_in_parts
 from syncd.reading import Content, described, etag_of, read, tags
 from syncd.s3 import Answer, Request, Side
+from syncd.sizes import refusal
 from syncd.terms import CopyFailed, Steps, Terms, failed_of, failure_of
 from syncd.writing import check_key, is_refused_for_its_tags, write
 
-__all__ = ["Terms", "stream"]
+__all__ = ["Terms", "stream", "unless_too_large"]
+
+
+def unless_too_large(transfer: Transfer, terms: Terms, copy: Callable[[Transfer, Terms], Steps]) -> Steps:
+    """Copy the object, or refuse it before its first byte."""
+    size = transfer.object.size_bytes
+    why = refusal(size, max_object=terms.max_object, part_size=terms.part_size, memory_bytes=terms.memory_bytes)
+    if why:
+        return Failed(transfer, failures.TOO_LARGE, f"s3://{terms.source_bucket}/{transfer.object.key}: {why}")
+    return (yield from copy(transfer, terms))
 
 
 def stream(transfer: Transfer, terms: Terms) -> Steps:

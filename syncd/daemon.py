@@ -20,11 +20,12 @@ from syncd.errors import ConfigError
 from syncd.gauges import Gauges
 from syncd.heartbeat import Heartbeat
 from syncd.installation import Installation
+from syncd.left_out import LeftOut
 from syncd.reload import Watch, difference, reread
 from syncd.report import DONE, STATE_UNWRITABLE
 from syncd.roster import Roster
 from syncd.schedule import Schedule
-from syncd.site import Site
+from syncd.site import RESERVED, Site
 from syncd.ticker import Parts, Ticker
 from syncd.vigil import Vigil
 from syncd.webserver import WebServer
@@ -96,12 +97,13 @@ class Daemon:
         self._now = now
         self._monotonic = monotonic
         self._inbox: SimpleQueue[Message] = SimpleQueue()  # its put may interrupt itself, as a signal handler does
-        self._is_stale = False
+        self._is_stale = bool(configuration.refused)
         self._server: WebServer | None = None
         self._watch = Watch(configuration)
         self._parts = Parts.of(now=now, monotonic=monotonic, tell=tell, gauges=self._gauges)
         self._tell = self._parts.complaints.tell
         self._roster = Roster(self._parts)
+        self._left_out = LeftOut(self._parts, monotonic=monotonic)
         self._ticker = Ticker(
             Installation.of(configuration, now=now, tell=self._tell),
             self._parts,
@@ -151,6 +153,7 @@ class Daemon:
         jobs = self._configuration.jobs
         self._vigil.notify(systemd.status("starting"))
         self._listen()
+        self._left_out.take(self._configuration.refused)
         self._ticker.read_standings(jobs)
         self._roster.begin(jobs, self._schedule)
         self._schedule.start()
@@ -166,6 +169,7 @@ class Daemon:
 
     def _look(self) -> None:
         self._vigil.look()
+        self._left_out.remind()
         if self._server is None:
             self._listen()
         if self._watch.is_due(self._configuration):
@@ -187,6 +191,7 @@ class Daemon:
             stalled=len(self._parts.flights.stalled()),
             ledger_bytes=self._ticker.ledger_bytes(),
             is_configuration_stale=self._is_stale,
+            refused=self._parts.board.refused(),
             engine=self._configuration.settings.engine,
             job_engines={job.name: job.engine for job in self._configuration.jobs},
         )
@@ -197,12 +202,17 @@ class Daemon:
         if http.address is None:
             return
         try:
-            self._server = WebServer(http.address, self._site.answer)
+            self._server = WebServer(
+                http.address, self._site.answer, hosts=http.hosts, reserved=RESERVED, on_defect=self._page_crashed
+            )
         except OSError as error:
             self._tell(events.HTTP_UNAVAILABLE, listen=http.listen, reason=error.strerror or type(error).__name__)
         else:
             self._parts.complaints.settle(events.HTTP_UNAVAILABLE)
             self._tell(events.HTTP_LISTENING, address=self._server.address)
+
+    def _page_crashed(self, path: str, error: Exception) -> None:
+        self._tell(events.HTTP_CRASHED, path=path, reason=type(error).__name__, detail=str(error), exc_info=error)
 
     def _reload(self) -> None:
         """Read the files again. A broken edit is refused, and what was read before stays."""
@@ -217,7 +227,7 @@ class Daemon:
             problems = [str(problem) for problem in error.problems]
             self._tell(events.CONFIGURATION_REFUSED, problems=problems[:NAMES_TOLD], problem_count=len(problems))
         else:
-            self._is_stale = False
+            self._is_stale = bool(after.refused)
             self._parts.metrics.take_reload("done")
             self._apply(before, after)
         self._watch.note(self._configuration)
@@ -234,6 +244,7 @@ class Daemon:
             self._listen()
         found = difference(before.jobs, after.jobs)
         self._roster.apply(found, self._schedule)
+        self._left_out.take(after.refused)
         self._ticker.read_standings([*found.added, *found.changed])
         self._tell(
             events.CONFIGURATION_RELOADED,
@@ -241,6 +252,7 @@ class Daemon:
             changed=[job.name for job in found.changed[:NAMES_TOLD]],
             removed=list(found.removed[:NAMES_TOLD]),
             jobs=len(after.jobs),
+            refused=[job.label for job in after.refused[:NAMES_TOLD]],
         )
 
     def _try_again(self) -> None:

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
 from syncd.embedded import ROOT_SECRET
+from syncd.escaping import safe_line
 from syncd.screen import reports_table, size
 from syncd.story import Built, Compared, Delivered, Step, Ticked, Tried
 from syncd.world import World
@@ -29,8 +31,8 @@ _HEADINGS = {
 
 def console() -> Console:
     """For stdout; in a pipe a little wider than rich would have it, so that tables are whole."""
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=_WIDTH)
+    plain = Console(highlight=False, emoji=False)
+    return plain if plain.is_terminal else Console(highlight=False, emoji=False, width=_WIDTH)
 
 
 class DemoScreen:
@@ -48,7 +50,7 @@ class DemoScreen:
 
     def begun(self, url: str) -> None:
         """The server is up."""
-        self._console.print(f"[bold]syncd demo[/]\nAn AWS of its own runs at {url}: S3, STS, IAM.")
+        self._console.print(f"[bold]syncd demo[/]\nAn AWS of its own runs at {_plain(url)}: S3, STS, IAM.")
 
     def show(self, step: Step) -> None:
         """What a step was, and whether it came out right."""
@@ -84,7 +86,7 @@ class DemoScreen:
         aws = f"aws --region {world.region} --endpoint-url {world.url}"
         root = f"AWS_ACCESS_KEY_ID={world.account_id} AWS_SECRET_ACCESS_KEY={ROOT_SECRET}"
         lines = (
-            f"\n[bold]It runs on at {world.url} until Ctrl-C.[/] In another terminal:",
+            f"\n[bold]It runs on at {_plain(world.url)} until Ctrl-C.[/] In another terminal:",
             f"  export SYNCD_CONFIG={config}",
             f"  {program} status",
             f"  {program} tick",
@@ -94,11 +96,15 @@ class DemoScreen:
             f"  {root} {aws} s3 ls s3://{world.bucket}/AWSLogs/",
             f"The jobs are in {config.parent / 'jobs.d'}, what they logged is in {config.parent / 'demo.log'}.",
         )
-        for line in lines:
-            self._console.print(line, soft_wrap=True)
+        title, *rest = lines
+        self._console.print(title, soft_wrap=True)
+        for line in rest:
+            self._console.print(line, soft_wrap=True, markup=False)
 
     def _built(self, world: World) -> None:
-        self._console.print(f"{world.account_id}  account-a  owns the trail and its bucket, s3://{world.bucket}")
+        self._console.print(
+            f"{world.account_id}  account-a  owns the trail and its bucket, s3://{_plain(world.bucket)}"
+        )
         for consumer in world.consumers:
             self._console.print(f"{consumer.account_id}  {consumer.name}  {_ROLES[consumer.name]}")
 
@@ -118,19 +124,24 @@ class DemoScreen:
     def _compared(self, step: Compared) -> None:
         verdict = "same as the trail's" if step.holds else f"{len(step.differences)} differences"
         self._console.print(
-            f"{_mark(step)} {step.job}  {step.destination}: "
+            f"{_mark(step)} {step.job}  {_plain(step.destination)}: "
             f"{_objects(step.objects)}, {size(step.size_bytes)}, {verdict}"
         )
         for difference in step.differences[:5]:
-            self._console.print(f"    {difference}")
+            self._console.print(f"    {_plain(difference)}")
 
     def _tried(self, step: Tried) -> None:
         error = step.report.error
         verdict = f"refused at {step.operation}" if step.holds else "NOT refused as it should be"
         self._console.print(f"{_mark(step)} {step.what}: {verdict}")
         if error is not None:
-            said = Text(f"{error.reason}: {error.detail}\n→ {error.remedy}", style="dim")
+            said = Text(f"{error.reason}: {safe_line(error.detail)}\n→ {safe_line(error.remedy)}", style="dim")
             self._console.print(Padding(said, (0, 0, 0, 4)))
+
+
+def _plain(text: str) -> str:
+    """The text without markup of its own."""
+    return escape(safe_line(text))
 
 
 def _objects(count: int) -> str:

@@ -14,6 +14,9 @@ from syncd.wording import Finding, did_you_mean, shown
 
 TableT = TypeVar("TableT", bound=Table)
 
+_UNKNOWN_TOLD = 20
+"""Keys of one table; to look for a similar one takes a moment for each."""
+
 
 class UnreadError(Exception):
     """A value was asked for that could not be read."""
@@ -56,7 +59,10 @@ def read(
     """What can be read of a table; appends what is wrong to `findings`. Of a `partial` one nothing is required."""
     known = keys_of(table)
     names = {field.alias or name: name for name, field in table.model_fields.items()}
-    findings += [Finding(_dotted(path, key), _unknown(table, key)) for key in raw if key not in known]
+    unknown = [key for key in raw if key not in known]
+    findings += [Finding(_dotted(path, key), _unknown(table, key)) for key in unknown[:_UNKNOWN_TOLD]]
+    if len(unknown) > _UNKNOWN_TOLD:
+        findings.append(Finding(path, f"has {len(unknown) - _UNKNOWN_TOLD} more keys that are none of syncd's"))
     values: dict[str, Any] = {}
     for key, field in known.items():
         dotted, inner = _dotted(path, key), table_in(field)

@@ -4,11 +4,9 @@ A folder's last listing is remembered, so that in a large organization each tick
 come round within `discovery_every`; a small job asks about all of them each tick.
 """
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-from zlib import crc32
+from typing import NamedTuple, Protocol
 
 from syncd.cloudtrail import (
     EVERY,
@@ -17,18 +15,18 @@ from syncd.cloudtrail import (
     Scope,
     children,
     date_node,
+    has_no_grammar,
     is_among_dates,
     is_ignored,
     roots,
-    wanted_below,
 )
 from syncd.layout import Layout, PatternLayout
-from syncd.ledger_rows import MOST_CHILDREN, bounded_children
-from syncd.model import Folder, Page, Range, Shard
+from syncd.model import Folder, LogObject, Page, Range, Shard
 from syncd.tiers import due, overdue
 
-MOST_UNCOVERED = 1000
-"""Folders that are named as uncovered; one is enough to hold the horizon."""
+# More objects than this directly under a dated prefix are not listed again each time somebody looks there.
+_MOST_LOOSE = 1000
+
 Looks = Mapping[str, tuple[float, tuple[str, ...]]]
 """For each folder when it was last listed, and the folders that it held."""
 
@@ -38,6 +36,14 @@ class FolderLister(Protocol):
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
         """One or more Folders for each prefix; raises JobFailed."""
+        ...
+
+
+class SideLister(FolderLister, Protocol):
+    """Lists keys, too."""
+
+    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
+        """Pages of the ranges, None while there is nothing yet; raises JobFailed."""
         ...
 
 
@@ -65,8 +71,9 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
         JobFailed: a listing was refused or cannot be had.
     """
     # A look from the future was made by a clock that ran ahead.
-    looks = {prefix: look for prefix, look in looks.items() if look[0] <= now and is_of(scope, prefix, look[1])}
-    reached = _reached(scope, looks)
+    looks = {prefix: look for prefix, look in looks.items() if look[0] <= now}
+    remembered: dict[str, Below] = {}
+    reached = _reached(scope, looks, remembered)
     times = {prefix: looks[prefix][0] for prefix, level in reached.items() if level != "date"}
     beside = {prefix: looks[prefix][0] for prefix, level in reached.items() if level == "date"}
     stale = due(times, every=every, now=now) | overdue(beside, every=every, now=now) if every else set(looks)
@@ -80,63 +87,37 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
         deeper: list[Node] = []
         for node in nodes:
             if node.prefix in fresh:
-                prefixes = fresh[node.prefix]
-                found.looks[node.prefix] = (now, prefixes)
+                found.looks[node.prefix] = (now, fresh[node.prefix])
+                below = children(node, fresh[node.prefix], scope)
             else:
-                when, prefixes = looks[node.prefix]
+                below = remembered.get(node.prefix) or children(node, looks[node.prefix][1], scope)
                 if node.level != "date":
-                    found.stalest_look = min(found.stalest_look, when)
-            below = _meaning(node, prefixes, scope)
+                    found.stalest_look = min(found.stalest_look, looks[node.prefix][0])
             found.shards += below.shards
             found.uncovered += below.uncovered
             deeper += _below(node, below)
         nodes = deeper
-    del found.uncovered[MOST_UNCOVERED:]
     return found
 
 
-def remembered_below(node: Node, prefixes: Sequence[str], scope: Scope) -> tuple[str, ...]:
-    """Return what is remembered of the folders below a node: those that mean anything, and so many at the most.
-
-    If some were left out because the scope ignores them, that is noted: another scope has to look again.
-    """
-    note = _note(scope, node.prefix)
-    is_short = any(prefix == note or is_ignored(prefix, scope.ignore) for prefix in prefixes)
-    wanted = wanted_below(node, [prefix for prefix in prefixes if prefix != note], scope)
-    kept = bounded_children(node.prefix, wanted, most=MOST_CHILDREN - 1)
-    return (note, *kept) if is_short else kept
-
-
-def is_of(scope: Scope, prefix: str, remembered: Sequence[str]) -> bool:
-    """Return True if what is remembered of the folders below a prefix is all that a scope has to know of them."""
-    first = remembered[0] if remembered else ""
-    return not first.startswith(f"{prefix}//") or first == _note(scope, prefix)
-
-
-def _note(scope: Scope, prefix: str) -> str:
-    # No name of a folder holds a slash, so that none reads like this.
-    return f"{prefix}//{crc32(json.dumps(list(scope.ignore)).encode()):08x}"
-
-
-def _meaning(node: Node, remembered: Sequence[str], scope: Scope) -> Below:
-    """Return what the remembered folders mean. The first of those beyond what is remembered stands for the others."""
-    beyond: list[str] = []
-    if remembered[-1:] == (node.prefix,):
-        beyond, remembered = list(remembered[-2:-1]), remembered[:-2]
-    below = children(node, [prefix for prefix in remembered if not prefix.startswith(f"{node.prefix}//")], scope)
-    return below._replace(uncovered=below.uncovered + wanted_below(node, beyond, scope))
-
-
-def _below(node: Node, below: Below) -> list[Node]:
+def _below(node: Node, below: Below) -> Sequence[Node]:
+    if not below.nodes and not below.shards:
+        return ()
     depth = node.depth + 1 if node.level == "date" else 0
-    # Dates directly below a kind are of the kind's own folder, which was just listed. A folder of no account has no
-    # grammar that could be followed.
-    followed = [shard for shard in below.shards if shard.prefix != node.prefix and shard.account]
-    return [*below.nodes, *(date_node(shard, depth) for shard in followed)]
+    return [*below.nodes, *(date_node(shard, depth) for shard in below.shards if _is_followed(shard, node))]
 
 
-def _reached(scope: Scope, looks: Looks) -> dict[str, str]:
-    """Return the remembered folders that the scope still reaches, and their levels; others must not use up looks."""
+def _is_followed(shard: Shard, above: Node) -> bool:
+    """Return True if there may be folders beside a shard's dates that are nobody else's to find."""
+    # Dates directly below a kind are of the kind's own folder, which was just listed; those of Hive are no folder.
+    return shard.prefix != above.prefix and shard.prefix.endswith("/") and not has_no_grammar(shard)
+
+
+def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> dict[str, str]:
+    """Return the remembered folders that the scope still reaches, and their levels; others must not use up looks.
+
+    What lies below them is noted in `remembered`.
+    """
     nodes, shards = roots(scope)
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]
     found: dict[str, str] = {}
@@ -145,22 +126,50 @@ def _reached(scope: Scope, looks: Looks) -> dict[str, str]:
         for node in nodes:
             if node.prefix in looks:
                 found[node.prefix] = node.level
-                deeper += _below(node, _meaning(node, looks[node.prefix][1], scope))
+                below = remembered[node.prefix] = children(node, looks[node.prefix][1], scope)
+                deeper += _below(node, below)
         nodes = deeper
     return found
 
 
-def side_folders(layout: Layout, shard: Shard, lister: FolderLister, ignore: Collection[str]) -> list[str]:
-    """Return the folders of a dated prefix that do not begin with a date, by one delimiter listing.
+class Sides(NamedTuple):
+    """What lies under a dated prefix beside its dates."""
+
+    folders: Sequence[str]
+    """Folders, or keys, that only a listing of the whole prefix finds."""
+    loose: Sequence[Page]
+    """Objects that lie directly under the prefix, as in `Discovered`."""
+
+
+def side_folders(layout: Layout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> Sides:
+    """Return what a dated prefix holds that does not begin with a date, by a listing or two.
 
     Raises:
         JobFailed: the listing was refused or cannot be had.
     """
     if not isinstance(layout, PatternLayout):
-        return []
-    names = [name for folder in lister.folders([shard.prefix]) for name in folder.prefixes]
-    odd = [name for name in names if not layout.first_component.fullmatch(name[len(shard.prefix) : -1])]
-    return [name for name in odd if not is_ignored(name, list(ignore))]
+        return Sides([], [])
+    if not layout.has_folders:
+        return Sides(_keys_beside(layout, shard, lister, ignore), [])
+    folders: list[str] = []
+    loose: list[LogObject] = []
+    for folder in lister.folders([shard.prefix]):
+        folders += [name for name in folder.prefixes if not layout.is_date_folder(name[len(shard.prefix) : -1])]
+        loose += [item for item in folder.objects if not is_ignored(item.key, ignore)]
+        if len(loose) > _MOST_LOOSE:
+            return Sides([shard.prefix], [])
+    folders = [name for name in folders if not is_ignored(name, ignore)]
+    return Sides(folders, [Page(Range(shard, ""), loose, is_last=True)] if loose else [])
+
+
+def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> list[str]:
+    """Return the first key before or after those that begin with a digit: files and folders alike begin with the day."""
+    end = layout.dates_end(shard)
+    for page in lister.pages([Range(shard, "", f"{end[:-1]}/\U0010ffff"), Range(shard, end)]):
+        for item in page.objects if page else ():
+            if not is_ignored(item.key, ignore):
+                return [item.key]
+    return []
 
 
 def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
@@ -168,10 +177,9 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
     fresh: dict[str, tuple[str, ...]] = {}
     for folder in lister.folders(by_prefix):
         node = by_prefix[folder.prefix]
-        before = fresh.get(folder.prefix, ())
-        if before[-1:] != (folder.prefix,):
-            fresh[folder.prefix] = remembered_below(node, [*before, *folder.prefixes], scope)
-        loose = folder.objects
+        fresh[folder.prefix] = fresh.get(folder.prefix, ()) + tuple(folder.prefixes)
+        loose = [item for item in folder.objects if not is_ignored(item.key, scope.ignore)]
+        found.uncovered += [name for name in folder.unreadable if not is_ignored(name, scope.ignore)]
         if node.level == "date":
             loose = [item for item in loose if not is_among_dates(node.prefix, item.key)]
         if loose and _is_everything_wanted(node, scope):

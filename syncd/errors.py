@@ -6,11 +6,13 @@ SyncdError
 │   ├── LedgerNewer            written by a newer syncd: refused, nothing touched
 │   ├── LedgerFull             no room on the disk: the tick fails and goes on when there is room
 │   ├── LedgerCorrupt          moved aside and rebuilt
-│   ├── LedgerRefused          the job          what a source said cannot be kept: this job's tick fails, the state is whole
+│   ├── LedgerRefused          a value that the state cannot hold: this job's, and no damage
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
+│       └── LedgerExposed      others can replace its files: refused, nothing touched
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends; the next one tries again
-    └── Interrupted            the job          it was told to end, which is no failure
+    ├── Interrupted            the job          it was told to end, which is no failure
+    └── ListingBudgetSpent     the job          listing took too long: what was found so far is handed in
 """
 
 from collections.abc import Sequence
@@ -76,7 +78,7 @@ class LedgerCorrupt(LedgerError):
 
 
 class LedgerRefused(LedgerError):
-    """What was to be remembered does not fit into the state: whoever said it is to blame, and the file is whole."""
+    """A source told something that the state file cannot hold, such as a key longer than a key can be."""
 
     reason = failures.UNEXPECTED
     remedy = failures.REMEDIES[failures.UNEXPECTED]
@@ -87,6 +89,15 @@ class LedgerUnwritable(LedgerError):
 
     reason = "ledger_unwritable"
     remedy = "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+
+
+class LedgerExposed(LedgerUnwritable):
+    """The state file, or its directory, is not this user's alone."""
+
+    remedy = (
+        "let state_dir and the folders above it belong to the user that runs syncd, or to root, and let nobody else write to"
+        " them (`chmod go-w`), without links in the place of files; run syncd as that user: `runuser -u syncd -- syncd ...`"
+    )
 
 
 class AlreadyRunning(SyncdError):
@@ -121,3 +132,7 @@ class Interrupted(JobFailed):
         super().__init__(
             "interrupted", "told to end before all was done", "run it again: it goes on where this one ended"
         )
+
+
+class ListingBudgetSpent(JobFailed):
+    """Listing has taken as long as a tick may list; everything found so far is good, and the rest is not listed."""

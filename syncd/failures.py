@@ -34,7 +34,9 @@ CONCURRENT_WRITE = "concurrent_write"
 KEY_TOO_LONG = "key_too_long"
 KEY_NOT_UTF8 = "key_not_utf8"
 CONFLICT = "conflict"
+TOO_LARGE = "object_too_large"
 RETRY_REQUESTED = "retry_requested"
+CRASHED = "crashed"
 
 # Of `ledger quarantine`.
 NOT_HELD = "not_in_quarantine"
@@ -49,8 +51,10 @@ POLICY_TOO_LARGE = "session_policy_too_large"
 POLICY_MALFORMED = "session_policy_malformed"
 INVALID_PARAMETER = "invalid_parameter"
 SOURCE_EMPTY = "source_empty"
+CONFIGURATION = "configuration_refused"
 TOO_MANY_HELD = "too_many_held"
 LEDGER_UNWRITABLE = "ledger_unwritable"
+LISTING_BUDGET = "listing_budget_spent"
 
 OF_EVERY_REQUEST = frozenset({CLOCK_SKEWED, INVALID_CREDENTIALS, WRONG_SECRET})
 """What is never one object's own: whatever else this machine or these credentials sign is refused too."""
@@ -85,6 +89,7 @@ REMEDIES: dict[str, str] = {
         " kms:GenerateDataKey and kms:Decrypt at the destination; a key that is disabled, deleted or about to be is refused"
         " so too"
     ),
+    CRASHED: "report this with the traceback that the log has; the other jobs went on, and the next tick tries again",
     REPLICA_LOST: (
         "look for who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
         " neither side has these objects any more; `syncd ledger quarantine accept KEY` lets go of them"
@@ -135,11 +140,15 @@ REMEDIES: dict[str, str] = {
         "give the job a shorter destination.prefix: with it this key is longer than the destination takes (S3: 1,024 bytes);"
         " `syncd ledger quarantine accept KEY` lets go of the object"
     ),
-    KEY_NOT_UTF8: (
-        "ask the owner of the source to copy the object to a key in UTF-8: under this one nobody can ask for it; `syncd ledger"
-        " quarantine accept KEY` lets go of it"
-    ),
     CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY` keeps the replica and ends the matter",
+    KEY_NOT_UTF8: (
+        "ask the owner of the source to copy the object to a key that is UTF-8: each byte that is not stands as %XX here;"
+        " `syncd ledger quarantine accept KEY` leaves it out for good"
+    ),
+    TOO_LARGE: (
+        "raise what the detail names (source.max_object, or engine.memory, which must hold three parts), if the object is one"
+        " to pay for; `syncd ledger quarantine accept KEY` leaves it out for good"
+    ),
     RETRY_REQUESTED: "nothing to do: the next tick tries the object again, as was asked for",
     NOT_HELD: "copy the key from `syncd ledger quarantine list`; one that is not listed needs nothing done",
     ROOT_CALLER: "use an IAM user or role of the consumer's account: AWS lets no root user assume a role",
@@ -161,6 +170,14 @@ REMEDIES: dict[str, str] = {
     INVALID_PARAMETER: (
         "correct the key of [source.role] that is the parameter named here: arn is RoleArn, session_name RoleSessionName,"
         " external_id ExternalId, duration DurationSeconds"
+    ),
+    CONFIGURATION: (
+        "correct the job's file, as is told here key by key; a daemon that runs reads it again by itself, and the other jobs"
+        " run meanwhile"
+    ),
+    LISTING_BUDGET: (
+        "nothing to do if it passes: the next tick lists again; raise listing.budget if the source is large and slow, or ask"
+        " its owner or its server why listings take so long"
     ),
     TOO_MANY_HELD: (
         "`syncd ledger quarantine list` shows what is held and why: give the permission that most of it wants for, have it"

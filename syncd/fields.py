@@ -50,6 +50,7 @@ SessionName = Annotated[str, PlainValidator(readers.checked(aws_names.check_sess
 ExternalId = Annotated[str, PlainValidator(readers.checked(aws_names.check_external_id)), Words("2 to 1224 characters")]
 KmsKey = Annotated[str, PlainValidator(readers.checked(aws_names.check_kms_key)), Words("key ID, ARN or alias/NAME")]
 Cron = Annotated[str, PlainValidator(readers.checked(cron.normalized)), Words("five cron fields, UTC")]
+Hosts = Annotated[tuple[str, ...], PlainValidator(readers.hosts), Words("list of host names", _listed)]
 Layout = Annotated[str, PlainValidator(readers.layout), Words('"cloudtrail", "flat" or a date pattern')]
 Start = Annotated[StartValue, PlainValidator(readers.start), Words('"now", a duration, a day or "beginning"')]
 Tags = Annotated[Mapping[str, str], PlainValidator(readers.tags), Words("table of texts", lambda _: "none")]
@@ -94,5 +95,10 @@ ByteRate = Annotated[
     int,
     PlainValidator(readers.size("1B", "1000GiB", bare=True)),
     Words("size or number of bytes, per second", format_size),
+]
+# S3's largest object.
+ObjectSize = Annotated[int, PlainValidator(readers.size("1B", "51200GiB")), Words("size, up to 51200GiB", format_size)]
+ObjectCount = Annotated[
+    int, PlainValidator(readers.whole_number(1, 1_000_000_000)), Words("whole number, 1 to 1000000000")
 ]
 StorageClass = Annotated[str, *words(*aws_names.STORAGE_CLASSES)]

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from syncd.config import Engine, JobEngine
+from syncd.config import Engine, JobEngine, RefusedJob
+from syncd.escaping import safe_line
 from syncd.standing import Standing, is_fresh
 
 
@@ -23,7 +24,9 @@ class Gauges:
     """How many of them have made no progress for long."""
     ledger_bytes: int = 0
     is_configuration_stale: bool = False
-    """The files were edited, and the edit was refused."""
+    """The files were edited, and the edit was refused, of all jobs or of one."""
+    refused: Mapping[str, RefusedJob] = field(default_factory=dict)
+    """Jobs whose files cannot be used."""
     engine: Engine = field(default_factory=Engine)
     """The limits of all jobs together."""
     job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
@@ -39,6 +42,7 @@ class Gauges:
             for standing in self.standings:
                 family.add_metric([standing.job], of_job(standing, self))
             yield family
+        yield self._refusals()
         yield self._kinds()
         yield self._held()
 
@@ -55,6 +59,16 @@ class Gauges:
             yield overall
             yield of_job
 
+    def _refusals(self) -> Metric:
+        family = GaugeMetricFamily(
+            "syncd_job_refused",
+            "1 for a job whose file cannot be used: it does not run, or runs as it was before the edit.",
+            labels=["job"],
+        )
+        for job in self.refused:
+            family.add_metric([job], 1.0)
+        return family
+
     def _kinds(self) -> Metric:
         family = GaugeMetricFamily(
             "syncd_kind_complete_until_timestamp_seconds",
@@ -63,7 +77,7 @@ class Gauges:
         )
         for standing in self.standings:
             for kind, instant in standing.kinds.items():
-                family.add_metric([standing.job, kind], instant)
+                family.add_metric([standing.job, safe_line(kind, _LONGEST_KIND)], instant)
         return family
 
     def _held(self) -> Metric:
@@ -78,6 +92,8 @@ class Gauges:
         return family
 
 
+_LONGEST_KIND = 64
+
 _LIMITS = (
     ("in_flight", "objects_in_flight", "objects being copied at once"),
     ("memory", "memory_bytes", "what the bodies of objects in flight may take"),
@@ -86,13 +102,17 @@ _LIMITS = (
 )
 
 _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
-    ("syncd_jobs", "Jobs that are scheduled.", lambda it: len(it.standings)),
+    (
+        "syncd_jobs",
+        "Jobs that are scheduled.",
+        lambda it: len(it.standings) - sum(not job.is_kept for job in it.refused.values()),
+    ),
     ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
     ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
     ("syncd_ledger_bytes", "Size of the state file and what belongs to it.", lambda it: it.ledger_bytes),
     (
         "syncd_configuration_stale",
-        "1 where the files were edited and the edit was refused: the daemon runs what it read before.",
+        "1 if a file was edited and the edit was refused: the daemon runs what it read before, of that job or of all.",
         lambda it: it.is_configuration_stale,
     ),
 )

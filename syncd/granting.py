@@ -1,19 +1,25 @@
 """What `syncd policies` does: finds out who the consumer is, and writes or prints the documents."""
 
+import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from syncd.config import Job
-from syncd.errors import JobFailed
+from syncd.errors import JobFailed, SyncdError
+from syncd.flock import exposure
 from syncd.identity import Identities
 from syncd.policy_files import PolicyFile
 
-_PRINCIPAL = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/.+")
-
-
+# Names and paths have these characters ("IAM identifiers"): STS is asked for the ARN, and may be anybody's server.
+_PRINCIPAL = re.compile(
+    r"arn:[a-z0-9-]{1,30}:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/[A-Za-z0-9_+=,.@/-]{1,700}", re.ASCII
+)
 _WHOLE_ACCOUNT = "account"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def named(principal: str) -> str | None:
@@ -49,18 +55,45 @@ def who_runs(job: Job, say: Callable[[str], None]) -> str | None:
 def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None]) -> None:
     """Write the files into a folder an account, and say of each where it goes, why, and how.
 
+    A file that is there is replaced, and so is a link: it is not followed.
+
     Raises:
-        OSError: a file cannot be written.
+        SyncdError: a file cannot be written, or others could replace it before it is used.
     """
     for file in files:
         path = directory / file.account_id / file.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text, encoding="utf-8")
+        try:
+            _write(path, file.text)
+        except OSError as error:
+            raise SyncdError(f"{path}: it cannot be written: {error.strerror}") from error
         say(f"{path}")
         for sentence in file.about:
             say(f"  {sentence}")
         if file.command is not None:
             say(f"  {file.command.format(file=path)}")
+
+
+def _write(path: Path, text: str) -> None:
+    folder, outer = path.parent, path.parent.parent
+    outer.mkdir(parents=True, exist_ok=True)
+    top = os.open(outer, _FOLDER)
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(folder.name, dir_fd=top)
+        inner = os.open(folder.name, _FOLDER | os.O_NOFOLLOW, dir_fd=top)
+    finally:
+        os.close(top)
+    try:
+        why = exposure(folder)
+        if why is not None:
+            raise SyncdError(f"{why}; name a folder that is yours alone with --output: these documents grant access")
+        new = f".{path.name}.{secrets.token_hex(8)}"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=inner)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(new, path.name, src_dir_fd=inner, dst_dir_fd=inner)
+    finally:
+        os.close(inner)
 
 
 def show(files: Sequence[PolicyFile], say: Callable[[str], None], write_out: Callable[[str], object]) -> None:

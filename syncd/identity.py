@@ -10,13 +10,18 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd import failures, refusals
+from syncd import failures, refusals, sts_wire
 from syncd.config import Consumer, Job, Role
 from syncd.errors import JobFailed
+from syncd.readers import as_written
 from syncd.transport import Credentials
 
 # Credentials are renewed when this much of their life is left, so that no object begins with what is about to end.
 RENEW_AHEAD_SECONDS = 300.0
+_CONNECT_SECONDS = 10.0
+# A session that is rejected in its first minute was no cure; how many of them, before all that follow are none either.
+_YOUNG_SECONDS = 60.0
+_YOUNG_SESSIONS = 3
 _ANSWERS_IN_PLACE_OF_AN_IDENTITY = frozenset({404, 405, 501})
 # "No permissions are required to perform this operation", not even in spite of a Deny (GetCallerIdentity, STS API Reference).
 _IDENTITY_REMEDY = (
@@ -35,10 +40,21 @@ class Caller(NamedTuple):
 class ConsumerPrincipal:
     """The consumer's own credentials: a profile, a credentials file, or the default chain, which renews itself."""
 
-    def __init__(self, consumer: Consumer, *, session: Callable[[], boto3.Session]) -> None:
-        """`session` gives the consumer's session, a new one where its files have changed since the last."""
+    def __init__(
+        self,
+        consumer: Consumer,
+        *,
+        session: Callable[[], boto3.Session],
+        identify: Callable[[Credentials], str | None] = lambda _: None,
+    ) -> None:
+        """Look the credentials up.
+
+        `session` gives the consumer's session, a new one if its files have changed since the last. `identify` is asked
+        whose other credentials are that appear later. It raises JobFailed for those of somebody else.
+        """
         self._consumer = consumer
         self._session = session
+        self._identify = identify
         self._current = self._frozen()
         self.name = f"the consumer ({consumer.account_id})"
 
@@ -47,13 +63,21 @@ class ConsumerPrincipal:
         return self._current
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Ask the provider, which renews temporary credentials of its own accord and reads a changed file again."""
+        """Ask the provider, which renews temporary credentials of its own accord and reads a changed file again.
+
+        Raises:
+            JobFailed: those in use were rejected and there are no others, or the others are somebody else's.
+        """
         try:
-            self._current = self._frozen()
+            fresh = self._frozen()
         except JobFailed:
             # A file may be about to be written: what was read before holds until it is rejected.
             if rejected == self._current:
                 raise
+            return self._current
+        if fresh != self._current:
+            self.name = self._identify(fresh) or self.name
+            self._current = fresh
         return self._current
 
     def _frozen(self) -> Credentials:
@@ -89,6 +113,8 @@ class RolePrincipal:
         self._now = now
         self._count = count
         self._duration_seconds = duration_seconds or int(role.duration.total_seconds())
+        self._assumed_at = 0.0
+        self._rejected_young = 0
         self._current = self._assume()
 
     @property
@@ -101,12 +127,25 @@ class RolePrincipal:
         return self._current
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Assume the role again when the session is near its end or was rejected."""
+        """Assume the role again when the session is near its end or was rejected.
+
+        Raises:
+            JobFailed: the role cannot be assumed, or new sessions are rejected one after the other.
+        """
+        if rejected is not None and rejected == self._current:
+            self._count_rejected()
         expires_at = self._current.expires_at or 0.0
         ahead = min(RENEW_AHEAD_SECONDS, self._duration_seconds / 4)
         if rejected == self._current or expires_at - self._now() < ahead:
             self._current = self._assume()
         return self._current
+
+    def _count_rejected(self) -> None:
+        is_young = self._now() - self._assumed_at < min(_YOUNG_SECONDS, self._duration_seconds / 4)
+        self._rejected_young = self._rejected_young + 1 if is_young else 0
+        if self._rejected_young > _YOUNG_SESSIONS:
+            detail = f"{self._rejected_young} new sessions of {self._role.arn} in a row were rejected as expired or not known"
+            raise JobFailed(failures.CREDENTIALS, detail, failures.remedy_of(failures.CREDENTIALS))
 
     def _assume(self) -> Credentials:
         role = self._role
@@ -121,8 +160,9 @@ class RolePrincipal:
         self._count("AssumeRole")
         consumer = self._consumer.refresh()
         call = f"AssumeRole by {self._consumer.name} of {role.arn}"
-        with refusals.told(call, denied=_assume_remedy(role), hidden=role.external_id):
+        with refusals.told(call, denied=_assume_remedy(role), hidden=(role.external_id, consumer.session_token)):
             answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
+        self._assumed_at = self._now()
         return Credentials(
             answer["AccessKeyId"],
             answer["SecretAccessKey"],
@@ -154,11 +194,16 @@ class Identities:
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.
         """
-        principal = ConsumerPrincipal(job.consumer, session=lambda: self.session(job.consumer))
-        caller = self._caller(job, principal.current(), count=count)
-        if caller is not None:
+
+        def identify(credentials: Credentials) -> str | None:
+            caller = self._caller(job, credentials, count=count)
+            if caller is None:
+                return None
             _check_caller(caller, job)
-            principal.name = caller.arn
+            return caller.arn
+
+        principal = ConsumerPrincipal(job.consumer, session=lambda: self.session(job.consumer), identify=identify)
+        principal.name = identify(principal.current()) or principal.name
         return principal
 
     def role(
@@ -186,7 +231,8 @@ class Identities:
         if client is None:
             if len(self._clients) > 256:
                 self._clients.clear()
-            client = self.session(job.consumer).client(
+            session = self.session(job.consumer)
+            client = session.client(
                 "sts",
                 region_name=job.source.region,
                 endpoint_url=endpoint,
@@ -194,10 +240,17 @@ class Identities:
                 aws_secret_access_key=credentials.secret_access_key,
                 aws_session_token=credentials.session_token,
                 config=Config(
-                    connect_timeout=10,
-                    read_timeout=20,
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=sts_wire.CALL_SECONDS,
                     retries={"mode": "standard", "max_attempts": 3},
                 ),
+            )
+            # The session's own (AWS_CA_BUNDLE or the profile's ca_bundle), else what botocore falls back on.
+            authorities = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  # boto3 has no name for it
+            sts_wire.bound(
+                client,
+                authorities=authorities or os.environ.get("REQUESTS_CA_BUNDLE"),
+                connect_seconds=_CONNECT_SECONDS,
             )
             self._clients[key] = client
         return client
@@ -211,7 +264,8 @@ class Identities:
             return None
         count("GetCallerIdentity")
         try:
-            with refusals.told(f"GetCallerIdentity by {_named(job.consumer)}", denied=_IDENTITY_REMEDY):
+            call, hidden = f"GetCallerIdentity by {_named(job.consumer)}", (credentials.session_token,)
+            with refusals.told(call, denied=_IDENTITY_REMEDY, hidden=hidden):
                 answer = self.sts(job, credentials).get_caller_identity()
         except JobFailed as error:
             # S3-compatible servers may assume roles without saying who asks.
@@ -223,7 +277,9 @@ class Identities:
                 raise
             self._callers[credentials] = None
             return None
-        self._callers[credentials] = Caller(answer["Arn"], answer["Account"])
+        self._callers[credentials] = Caller(
+            refusals.without(answer["Arn"], hidden), refusals.without(answer["Account"], hidden)
+        )
         return self._callers[credentials]
 
 
@@ -245,7 +301,7 @@ def _session(profile: str | None, credentials_file: str | None) -> boto3.Session
 def _provided(session: Callable[[], boto3.Session], consumer: Consumer) -> Any:
     path = consumer.credentials_file
     if path is not None and not path.is_file():
-        raise _no_credentials(consumer, f"consumer.credentials_file {path} is not there or is no file")
+        raise _no_credentials(consumer, f"consumer.credentials_file {as_written(path)} is not there or is no file")
     try:
         found = session().get_credentials()
     except (BotoCoreError, ClientError) as error:
@@ -260,13 +316,17 @@ def _no_credentials(consumer: Consumer, why: Exception | str) -> JobFailed:
     found = refusals.refusal_of(why) if isinstance(why, ClientError) else None
     if found is None or found.reason != failures.CLOCK_SKEWED:
         found = refusals.Refusal(failures.NO_CREDENTIALS, failures.remedy_of(failures.NO_CREDENTIALS))
-    return JobFailed(found.reason, f"looking for the credentials of {_named(consumer)}: {why}", found.remedy)
+    path, told = consumer.credentials_file, str(why)
+    if path is not None:
+        told = told.replace(str(path), as_written(path))
+    return JobFailed(found.reason, f"looking for the credentials of {_named(consumer)}: {told}", found.remedy)
 
 
 def _named(consumer: Consumer) -> str:
     """The consumer before anybody knows who it is: its account, and where its credentials come from."""
     named = [f"profile {consumer.profile}"] if consumer.profile is not None else []
-    named += [f"credentials file {consumer.credentials_file}"] if consumer.credentials_file is not None else []
+    path = consumer.credentials_file
+    named += [f"credentials file {as_written(path)}"] if path is not None else []
     return f"the consumer ({consumer.account_id}, {' of '.join(named) or 'the default chain'})"
 
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +16,8 @@ from syncd.config import Consumer, Job, completed
 from syncd.configfile import DEFAULT_PATH, find, load
 from syncd.diagnosis import examine
 from syncd.errors import ConfigError
+from syncd.escaping import visible
+from syncd.flock import exposure
 from syncd.identity import Identities
 from syncd.init_text import job_text, top_text
 from syncd.rules import JOB_RULES
@@ -62,6 +64,7 @@ class Answers:
     destination_region: str | None = None
     destination_prefix: str | None = None
     endpoint: str | None = None
+    allow_http: bool = False
 
     def filled(self, **found: Any) -> "Answers":
         """With what was found out where nothing was given."""
@@ -163,7 +166,11 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
     job = top.parent / "jobs.d" / f"{raw['name']}.toml"
     if job.exists():
         raise Refused([f"--name: {job} is there already, and is left as it is; give the new job another name"])
+    there = next(folder for folder in job.absolute().parents if folder.exists())
+    if (why := exposure(there)) is not None:
+        raise Refused([f"{why}; whoever writes a job file decides what syncd does: name a folder that is yours alone"])
     wrote: list[Path] = []
+    before = _refused_files(top)
     with _undone_on_error(job, wrote):
         job.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -171,7 +178,7 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
             wrote.append(top)
         _write_new(job, job_text(raw))
         wrote.append(job)
-        _require_whole(top, job)
+        _require_whole(top, job, before)
     kept = [] if top in wrote else [top]
     option = "" if top == find(None, os.environ) else f" --config {shlex.quote(str(top))}"
     name = raw["name"]
@@ -199,14 +206,25 @@ def _undone_on_error(job: Path, wrote: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def _require_whole(top: Path, job: Path) -> None:
-    """The files as every verb will read them: what is between one job and another shows only there."""
+def _refused_files(top: Path) -> set[str]:
+    """The files that cannot be used already."""
     try:
-        files = load(top).files
+        return {str(refusal.file) for refusal in load(top).refused}
     except ConfigError as error:
-        why = f"{job} is not written, since with it the configuration cannot be used"
+        return {problem.file for problem in error.problems}
+
+
+def _require_whole(top: Path, job: Path, before: Collection[str]) -> None:
+    """The files as every verb will read them: what is between one job and another shows only there."""
+    why = f"{job} is not written, since with it the configuration cannot be used"
+    try:
+        found = load(top)
+    except ConfigError as error:
         raise Refused([why, *map(str, error.problems)]) from None
-    if not any(file.samefile(job) for file in files):
+    for refusal in found.refused:
+        if str(refusal.file) not in before:
+            raise Refused([why, *map(str, refusal.problems)])
+    if not any(file.samefile(job) for file in found.files):
         raise Refused([f'{top}: jobs: no pattern matches {job}, which is not written; add "jobs.d/*.toml" to them'])
 
 
@@ -225,7 +243,7 @@ def written_text(written: Written) -> str:
     lines += [f"kept  {path}, which was there already" for path in written.kept]
     width = max(len(why) for why, _ in written.next)
     lines += ["", "Next:", *(f"  {why:<{width}}    {command}" for why, command in written.next)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def job_table(answers: Answers) -> dict[str, Any]:
@@ -253,7 +271,11 @@ def job_table(answers: Answers) -> dict[str, Any]:
             "region": answers.destination_region,
             "prefix": answers.destination_prefix,
         },
-        "endpoints": {"s3": answers.endpoint, "sts": answers.endpoint if answers.role else None}
+        "endpoints": {
+            "s3": answers.endpoint,
+            "sts": answers.endpoint if answers.role else None,
+            "allow_http": answers.allow_http or None,
+        }
         if answers.endpoint
         else None,
     }

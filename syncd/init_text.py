@@ -41,6 +41,7 @@ _ABOUT = {
     "destination.prefix": "put in front of the source's key, literally",
     "endpoints": "an S3-compatible server instead of AWS",
     "endpoints.sts": "where the role is assumed",
+    "endpoints.allow_http": "over plain HTTP, which whoever is on the way reads and may alter",
 }
 
 

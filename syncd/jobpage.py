@@ -6,6 +6,7 @@ from urllib.parse import quote
 from syncd import failures
 from syncd.board import Board
 from syncd.config import Job
+from syncd.escaping import safe_key, safe_line
 from syncd.freshness import Promise, fresh_until, is_quiet, span
 from syncd.ledger import Reader, RecordedTick
 from syncd.markup import Markup, element, join
@@ -18,6 +19,7 @@ from syncd.standing import Standing, held_of, read_standing, shards_of
 SHARDS_SHOWN = 500
 HELD_SHOWN = 100
 TICKS_SHOWN = 20
+_LONGEST_NAME = 200
 
 
 def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: bool = False) -> str:
@@ -86,7 +88,11 @@ def _held(objects: int, held: Sequence[Quarantined], now: float) -> Markup:
     rows = [
         element(
             "tr",
-            element("td", element("span", item.object.key, class_="key"), element("small", item.detail)),
+            element(
+                "td",
+                element("span", safe_key(item.object.key), class_="key"),
+                element("small", safe_line(item.detail)),
+            ),
             element("td", item.reason, element("small", failures.remedy_of(item.reason))),
             element("td", item.attempts, class_="number"),
             element("td", ago(item.first_at, now), class_="time"),
@@ -117,9 +123,9 @@ def _shards(states: Sequence[ShardState], promise: Promise, now: float) -> Marku
 def _shard_row(state: ShardState, promise: Promise, now: float) -> Markup:
     shard = state.shard
     word, kind = _shard_state(state, promise, now)
-    names = [element("td", part or "-") for part in (shard.account, shard.kind, shard.region)]
+    names = [element("td", safe_line(part, _LONGEST_NAME) or "-") for part in (shard.account, shard.kind, shard.region)]
     if not any((shard.account, shard.kind, shard.region)):
-        names = [element("td", shard.prefix or "(the whole bucket)", class_="key", colspan="3")]
+        names = [element("td", safe_line(shard.prefix) or "(the whole bucket)", class_="key", colspan="3")]
     return element(
         "tr",
         element("td", element("span", word, class_=f"badge {kind}")),

@@ -11,12 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
+from syncd.cloudtrail import has_no_grammar
+from syncd.day_forms import branch_spans, branches_of, end_of, to_the_day, told_day, utc_date, written
 from syncd.model import Branch, FoundBy, LogObject, Range, Shard
 
 DAY_SECONDS = 86400
 
 # The last of its kind each time: a trail's own name and prefix may look like a stamp and like a day.
-_STAMP = re.compile(r"(?s:.*)_(\d{8})T(\d{2})(\d{2})(\d{2})?Z[^/]*$")
+_STAMP = re.compile(r"(?s:.*)_([0-9]{8})T([0-9]{2})([0-9]{2})([0-9]{2})?Z[^/]*$")
 # Only these put the stamp right after the stem, so that a listing can begin inside a day (digests name the trail first).
 _STAMP_FIRST_KINDS = frozenset({"CloudTrail"})
 
@@ -65,8 +67,8 @@ class Layout(Protocol):
         """Return which listing is sure to find keys like this one."""
         ...
 
-    def branches_of(self, shard: Shard, keys: Iterable[str]) -> list[Branch]:
-        """Return the folders below which these keys tell days, the newest first, at most `BRANCHES`."""
+    def branches_of(self, shard: Shard, keys: Iterable[str], before: Iterable[Branch] = ()) -> list[Branch]:
+        """Return the folders below which these keys tell days, the newest first, then those of earlier keys."""
         ...
 
     def branch_ranges(self, shard: Shard, branch: Branch, since: float, now: float) -> list[Range]:
@@ -96,6 +98,11 @@ def _compact_day_start(day: str) -> float | None:
         return None
 
 
+@lru_cache(maxsize=4096)
+def _day_end_instant(day: str) -> float:
+    return day_start(day) + DAY_SECONDS - 1
+
+
 @lru_cache(maxsize=8192)
 def stamp_of(key: str) -> float | None:
     """The stamp in a CloudTrail file name (`…_20261124T0005Z_…`), in seconds since the epoch; None where there is none."""
@@ -109,72 +116,34 @@ def stamp_of(key: str) -> float | None:
     return start + int(hours) * 3600 + int(minutes) * 60 + (int(seconds) if seconds else 0)
 
 
-BRANCHES = 16
-_FORMS = (
-    (re.compile(r"year=(\d{4})/month=(\d{2})/day=(\d{2})(?=/|$)"), "year=%Y/month=%m/day=%d"),
-    (re.compile(r"(?<!\d)(\d{4})/(\d{2})/(\d{2})(?=/|$)"), "%Y/%m/%d"),
-    (re.compile(r"(?<!\d)(\d{4})/(\d{1,2})/(\d{1,2})(?=/|$)"), "%Y/%-m/%-d"),
-    (re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)"), "%Y-%m-%d"),
-)
-_LATEST_DAYS = 2
-
-
 class _Anyhow:
     """Days in forms that are not the layout's own."""
+
+    def day(self, shard: Shard, key: str) -> str:
+        """Return none."""
+        del shard, key
+        return ""
 
     def whole(self, shard: Shard) -> Range:
         """Return all of the shard."""
         return Range(shard, "")
 
     def day_anyhow(self, shard: Shard, key: str) -> str:
-        """Return the day of the first form that fits."""
-        found = _told_day(key[len(shard.prefix) :])
-        return found[0] if found else ""
+        """Return the layout's own day if it has one, else that of its folders, else that of its name."""
+        own = self.day(shard, key)
+        if own:
+            return own
+        told = told_day(key[len(shard.prefix) :])
+        return told.day.isoformat() if told else ""
 
-    def branches_of(self, shard: Shard, keys: Iterable[str]) -> list[Branch]:
-        """Return each folder and form once."""
-        newest: dict[Branch, str] = {}
-        for key in keys:
-            found = _told_day(key[len(shard.prefix) :])
-            if found:
-                day, branch = found
-                newest[branch] = max(newest.get(branch, ""), day)
-        return sorted(newest, key=newest.__getitem__, reverse=True)[:BRANCHES]
+    def branches_of(self, shard: Shard, keys: Iterable[str], before: Iterable[Branch] = ()) -> list[Branch]:
+        """Return each folder and form once, at most `day_forms.BRANCHES`."""
+        return branches_of((key[len(shard.prefix) :] for key in keys), before)
 
     def branch_ranges(self, shard: Shard, branch: Branch, since: float, now: float) -> list[Range]:
-        """Return a range a day: they may be in no order that is that of time."""
-        folder = shard.prefix + branch.prefix
-        first, last = _date(since), _date(now + DAY_SECONDS)
-        if "%-" not in branch.date_format:
-            end = _padded(folder, last, branch.date_format)
-            return [Range(shard, _padded(folder, first - timedelta(days=1), branch.date_format), end)]
-        days = [last - timedelta(days=back) for back in range(min(_LATEST_DAYS + 1, (last - first).days + 1))]
-        return [Range(shard, f"{folder}{_unpadded(day)}/", f"{folder}{_unpadded(day)}0") for day in sorted(days)]
-
-
-def _told_day(rest: str) -> tuple[str, Branch] | None:
-    for pattern, form in _FORMS:
-        found = pattern.search(rest)
-        if found:
-            try:
-                day = date(int(found[1]), int(found[2]), int(found[3])).isoformat()
-            except ValueError:
-                continue
-            return day, Branch(rest[: found.start()], form)
-    return None
-
-
-def _date(instant: float) -> date:
-    return datetime.fromtimestamp(max(0.0, instant), UTC).date()
-
-
-def _unpadded(day: date) -> str:
-    return f"{day.year}/{day.month}/{day.day}"
-
-
-def _padded(folder: str, day: date, date_format: str) -> str:
-    """Return the end of everything that begins with the day: the next code point after what follows a whole day."""
-    return f"{folder}{day:{date_format}}0" if "/" in date_format else f"{folder}{day:{date_format}}\U0010ffff"
+        """Return one range, or one a day if the days are not in the order of time."""
+        spans = branch_spans(shard.prefix + branch.prefix, branch.date_format, since, now)
+        return [Range(shard, start, end) for start, end in spans]
 
 
 class CloudTrailLayout(_Anyhow):
@@ -186,11 +155,12 @@ class CloudTrailLayout(_Anyhow):
         """Return a place inside the day if the kind's file names begin with the stamp, else the beginning of the day."""
         if instant <= 0:
             return ""
-        moment = datetime.fromtimestamp(instant, UTC)
-        if whole_day or shard.kind not in _STAMP_FIRST_KINDS or not shard.region:
-            # `0` follows the slash in key order: the end of the day before, whatever its names.
-            return f"{shard.prefix}{moment.date() - timedelta(days=1):%Y/%m/%d}0"
-        return f"{shard.prefix}{moment:%Y/%m/%d}/{_stem(shard)}{moment:%Y%m%dT%H%M}"
+        day = utc_date(instant)
+        if whole_day or not _is_searched_inside_days(shard):
+            return self.day_end(shard, (day - timedelta(days=1)).isoformat())
+        minute = int(instant % DAY_SECONDS // 60)
+        stamp = f"{day:%Y%m%d}T{minute // 60:02}{minute % 60:02}"
+        return f"{shard.prefix}{day:%Y/%m/%d}/{_stem(shard)}{stamp}"
 
     def day_end(self, shard: Shard, day: str) -> str:
         """Return what is after all of the folder and before the next: `0` follows the slash in key order."""
@@ -202,22 +172,19 @@ class CloudTrailLayout(_Anyhow):
 
     def whole(self, shard: Shard) -> Range:
         """Return everything that begins with a digit; other folders are shards of their own."""
-        if not shard.account:
+        if has_no_grammar(shard):
             return Range(shard, "")
         return Range(shard, f"{shard.prefix}/\U0010ffff", self.dates_end(shard))
 
     def stamp(self, shard: Shard, item: LogObject) -> float:
         """Return the stamp in the file name, else LastModified, but nothing after the end of the key's folder."""
-        found = stamp_of(item.key)
-        if found is None:
-            return item.last_modified
         day = self.day(shard, item.key)
-        if not day:
-            return found
-        begin = day_start(day)
-        if not begin <= found < begin + DAY_SECONDS:
-            return min(found, begin + DAY_SECONDS - 1)
-        return found
+        found = _leading_stamp(shard, item.key) if day and _is_searched_inside_days(shard) else None
+        if found is None:
+            found = stamp_of(item.key)
+        if found is None:
+            found = item.last_modified
+        return min(found, _day_end_instant(day)) if day else found
 
     def day(self, shard: Shard, key: str) -> str:
         """Return the day folder."""
@@ -227,30 +194,57 @@ class CloudTrailLayout(_Anyhow):
         """Return the tail for a name that begins with its stamp in a day folder, something slower for any other."""
         if not self.day(shard, key):
             return FoundBy.WHOLE
+        if _is_searched_inside_days(shard) and _leading_stamp(shard, key) is not None:
+            return FoundBy.TAIL
         if stamp_of(key) is None:
             return FoundBy.DEEP
-        if shard.kind in _STAMP_FIRST_KINDS and not key.startswith(_stem(shard), len(shard.prefix) + _FOLDER_LENGTH):
-            return FoundBy.RECENT
-        return FoundBy.TAIL
+        return FoundBy.RECENT if _is_searched_inside_days(shard) else FoundBy.TAIL
 
 
 _FOLDER_LENGTH = len("2026/11/24/")
 _FOLDER = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/")
+_BARE_STAMP = re.compile(r"[0-9]{8}T[0-9]{4}(?:[0-9]{2})?Z")
+_TO_THE_MINUTE, _TO_THE_SECOND = len("20261124T0005Z"), len("20261124T000530Z")
 
 
 @lru_cache(maxsize=4096)
 def _day_folder(folder: str) -> str:
     found = _FOLDER.fullmatch(folder)
-    if found is None:
-        return ""
+    return _iso_day(*found.groups()) if found else ""
+
+
+def _iso_day(year: str, month: str, day: str) -> str:
+    """Return a day of the calendar; empty for what is none."""
     try:
-        return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
+        return date(int(year), int(month), int(day)).isoformat()
     except ValueError:
         return ""
 
 
+def _is_searched_inside_days(shard: Shard) -> bool:
+    return shard.kind in _STAMP_FIRST_KINDS and bool(shard.region)
+
+
 def _stem(shard: Shard) -> str:
     return f"{shard.account}_{shard.kind}_{shard.region}_"
+
+
+def _leading_stamp(shard: Shard, key: str) -> float | None:
+    """Return the stamp right after the shard's stem, by which the key is sorted; the name may hold others."""
+    stem = _stem(shard)
+    begin = len(shard.prefix) + _FOLDER_LENGTH
+    if not key.startswith(stem, begin):
+        return None
+    begin += len(stem)
+    end = begin + (
+        _TO_THE_MINUTE if key[begin + _TO_THE_MINUTE - 1 : begin + _TO_THE_MINUTE] == "Z" else _TO_THE_SECOND
+    )
+    return _bare_stamp(key[begin:end])
+
+
+@lru_cache(maxsize=8192)
+def _bare_stamp(text: str) -> float | None:
+    return stamp_of(f"_{text}") if _BARE_STAMP.fullmatch(text) else None
 
 
 class PatternLayout(_Anyhow):
@@ -260,52 +254,57 @@ class PatternLayout(_Anyhow):
         """`date_format` is what follows the shard's prefix, from `%Y` on; `%m` and `%d` come after it, in this order."""
         self.name = date_format
         # Keys are taken apart down to the day, since an hour's folder is never the unit of a listing.
-        end = date_format.index("%d") + 2
-        self._day_format = date_format[:end]
-        self._ends_in_slash = date_format[end : end + 1] == "/"
-        probe = re.escape(date_format[: end + self._ends_in_slash])
-        for directive, group in (("%Y", r"(?P<y>\d{4})"), ("%m", r"(?P<m>\d{2})"), ("%d", r"(?P<d>\d{2})")):
-            probe = probe.replace(re.escape(directive), group, 1)
-        self._pattern = re.compile(probe)
-        component = self._day_format.partition("/")[0]
-        for directive, group in (("%Y", r"\d{4}"), ("%m", r"\d{2}"), ("%d", r"\d{2}")):
-            component = component.replace(directive, group)
-        self.first_component = re.compile(component + ".*" if "/" not in self._day_format else component)
+        self._day_format, self._separator = to_the_day(date_format)
+        self._pattern = re.compile(_matching(self._day_format + self._separator))
+        self.has_folders = "/" in date_format
+        """False if the files themselves may begin with the day."""
+        self._first_folder = re.compile(
+            _matching(date_format.partition("/")[0]) + ("" if self.has_folders else "(?s:.*)")
+        )
+        self._read = lru_cache(maxsize=4096)(self._read_day)
+        self._day_length = len(written(date(2026, 11, 24), self._day_format + self._separator))
 
     def position(self, shard: Shard, instant: float, *, whole_day: bool = False) -> str:
         """Return the beginning of the instant's day."""
         del whole_day
-        if instant <= 0:
-            return ""
-        return self.day_end(shard, (_date(instant) - timedelta(days=1)).isoformat())
+        return self.day_end(shard, (utc_date(instant) - timedelta(days=1)).isoformat()) if instant > 0 else ""
 
     def day_end(self, shard: Shard, day: str) -> str:
         """Return what is after everything that begins with the day."""
-        after = "0" if self._ends_in_slash else "\U0010ffff"
-        return f"{shard.prefix}{date.fromisoformat(day):{self._day_format}}{after}"
+        return end_of(shard.prefix + written(date.fromisoformat(day), self._day_format), self._separator)
 
     def dates_end(self, shard: Shard) -> str:
         """Return what is after the last year."""
         return f"{shard.prefix}{self._day_format[: self._day_format.index('%Y')]}:"
 
+    def is_date_folder(self, name: str) -> bool:
+        """Return True for a folder right below the shard's prefix in which the pattern may go on."""
+        return self._first_folder.fullmatch(name) is not None
+
     def stamp(self, shard: Shard, item: LogObject) -> float:
         """Return LastModified, but nothing after the end of the key's day."""
         day = self.day(shard, item.key)
-        return min(item.last_modified, day_start(day) + DAY_SECONDS - 1) if day else item.last_modified
+        return min(item.last_modified, _day_end_instant(day)) if day else item.last_modified
 
     def day(self, shard: Shard, key: str) -> str:
         """Return the day that the key begins with."""
-        found = self._pattern.match(key, len(shard.prefix))
-        if found is None:
-            return ""
-        try:
-            return date(int(found["y"]), int(found["m"]), int(found["d"])).isoformat()
-        except ValueError:
-            return ""
+        return self._read(key[len(shard.prefix) : len(shard.prefix) + self._day_length])
+
+    def _read_day(self, text: str) -> str:
+        found = self._pattern.fullmatch(text)
+        return _iso_day(found["Y"], found["m"], found["d"]) if found else ""
 
     def found_by(self, shard: Shard, key: str) -> FoundBy:
         """Return deep: whoever writes the keys may put them into the event's day, or a local one."""
         return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE
+
+
+def _matching(date_format: str) -> str:
+    """Return the regular expression of a format: four digits for the year, two for anything else."""
+    pieces = re.split(r"%([YmdH])", date_format)
+    texts, directives = pieces[::2], pieces[1::2]
+    digits = [f"(?P<{letter}>[0-9]{{{4 if letter == 'Y' else 2}}})" for letter in directives]
+    return "".join(re.escape(text) + group for text, group in zip(texts, [*digits, ""], strict=True))
 
 
 class FlatLayout(_Anyhow):
@@ -332,11 +331,6 @@ class FlatLayout(_Anyhow):
         """Return LastModified."""
         del shard
         return item.last_modified
-
-    def day(self, shard: Shard, key: str) -> str:
-        """Return none."""
-        del shard, key
-        return ""
 
     def found_by(self, shard: Shard, key: str) -> FoundBy:
         """Return the tail, which is a listing of everything."""

@@ -1,14 +1,13 @@
 """How the rows of one replica are come by: its own row, and those that belong to it, each held to its checksum."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from syncd.errors import LedgerRefused
-from syncd.ledger_errors import translated
-from syncd.ledger_rows import LONGEST_TEXT, is_whole
+from syncd.ledger_rows import is_whole
+from syncd.ledger_schema import translated
 from syncd.model import Replica
 
 
@@ -35,13 +34,7 @@ class ReplicaRows:
     def _guarded(self) -> AbstractContextManager[None]:
         return translated(self._path, on_corrupt=self._on_corrupt)
 
-    def _require_short(self, texts: Iterable[object]) -> None:
-        """Keep texts from SQLite that it calls too big, in which it says the same of a damaged row."""
-        if any(isinstance(text, str) and len(text) > LONGEST_TEXT for text in texts):
-            raise LedgerRefused(f"{self._path}: a text of more than {LONGEST_TEXT} characters is not remembered")
-
     def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        self._require_short(values)
         row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
         return row
 

@@ -17,10 +17,17 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from syncd.errors import LedgerCorrupt, LedgerError
-from syncd.flock import create_private, create_private_directory, lock_now, lock_patiently, open_private
-from syncd.ledger_errors import ENDINGS, translated
-from syncd.ledger_salvage import salvage
+from syncd.flock import (
+    create_private,
+    create_private_directory,
+    lock_now,
+    lock_patiently,
+    open_private,
+    require_plain,
+)
+from syncd.ledger_mending import Entries, salvageable, take_over
 from syncd.ledger_schema import (
+    ENDINGS,
     NotReady,
     Schema,
     check_pages,
@@ -29,6 +36,7 @@ from syncd.ledger_schema import (
     connect_to_nothing,
     make_ready,
     require_version,
+    translated,
 )
 
 ALONE_SECONDS = 30.0
@@ -99,6 +107,7 @@ class StateFile:
             try:
                 with translated(self.path):
                     create_private_directory(self.path.parent)
+                    self._require_plain()
                     opened = self._open_ready()
                     return opened._replace(moved_aside=moved_aside, salvaged=self.salvaged if moved_aside else 0)
             except NotReady:
@@ -114,6 +123,7 @@ class StateFile:
             LedgerError: as `open`, but nothing is mended; also where the file is of an older version.
         """
         with translated(self.path):
+            self._require_plain()
             identity = identity_of(self.path)
         if identity is None:
             return OpenState(connect_to_nothing(self._schema), None, None, self._turn)
@@ -155,47 +165,52 @@ class StateFile:
 
     def _moved(self, identity: Identity | None) -> Path:
         """Put a new file in the place of a damaged one, with whatever of it no listing can tell again."""
-        fresh = _sibling(self.path, ".new")
-        try:
-            salvaged = self._make_fresh(fresh)
-            target = self._free_name()
-            # The log first: it must never lie beside the new file, whose pages it is not of.
-            for ending in ENDINGS[1:]:
-                with suppress(FileNotFoundError):
-                    _sibling(self.path, ending).rename(_sibling(target, ending))
-            _keep_name(self.path, target)
-            fresh.replace(self.path)
-        finally:
-            _remove(fresh)
-        self.salvaged = salvaged
+        fresh = self._fresh()
+        target = self._free_name()
+        for ending in ENDINGS:
+            with suppress(FileNotFoundError):
+                _sibling(self.path, ending).rename(_sibling(target, ending))
+        fresh.rename(self.path)
         if identity is not None:
             self._condemned.discard(identity)
-        self._prune(target)
+        self._prune()
         return target
 
-    def _make_fresh(self, fresh: Path) -> int:
-        """Make a file beside the damaged one, whole before anything is moved: the disk may be full. Returns what it took over."""
-        _remove(fresh)
+    def _fresh(self) -> Path:
+        """Make a file beside the damaged one; made whole before anything is moved, since the disk may be full."""
+        fresh = _sibling(self.path, ".new")
+        for ending in ENDINGS:
+            _sibling(fresh, ending).unlink(missing_ok=True)
         os.close(create_private(fresh))
-        # Within as well: that there is no room shows in the sizes of files that are gone once all is closed.
-        with translated(fresh), closing(connect(fresh, mode="rw")) as connection, translated(fresh):
+        with self._removed_on_error(fresh), translated(self.path), closing(connect(fresh, mode="rw")) as connection:
             make_ready(connection, fresh, self._schema)
-            salvaged = salvage(self.path, connection)
+            self.salvaged = take_over(connection, self._salvageable())
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return salvaged
+        return fresh
 
-    def _prune(self, newest: Path) -> None:
-        """Keep the newest damaged files alone: each may be as large as the state. What cannot be removed stays."""
-        begin = f"{self.path.name}.corrupt-"
-        found = [path for path in self.path.parent.glob(f"{begin}*") if path != newest]
-        ages = {_without_ending(path): 0.0 for path in found}
-        for path in found:
-            with suppress(OSError):
-                ages[_without_ending(path)] = max(ages[_without_ending(path)], path.stat().st_mtime)
-        oldest_first = sorted(ages, key=lambda path: (ages[path], path.name))
-        for old in oldest_first[: len(oldest_first) - DAMAGED_FILES_KEPT + 1]:
-            with suppress(OSError):
-                _remove(old)
+    @contextmanager
+    def _removed_on_error(self, fresh: Path) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            for ending in ENDINGS:
+                _sibling(fresh, ending).unlink(missing_ok=True)
+            raise
+
+    def _salvageable(self) -> Entries:
+        try:
+            with closing(connect_readonly(self.path)) as damaged:
+                return salvageable(damaged)
+        except (sqlite3.Error, UnicodeDecodeError):
+            return []
+
+    def _prune(self) -> None:
+        """Keep the newest damaged files alone: each may be as large as the state."""
+        found = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
+        kept = [path for path in found if not path.name.endswith(ENDINGS[1:])]
+        for old in kept[:-DAMAGED_FILES_KEPT]:
+            for ending in ENDINGS:
+                _sibling(old, ending).unlink(missing_ok=True)
 
     def _open_ready(self) -> OpenState:
         held = self._share()
@@ -265,11 +280,7 @@ class StateFile:
         if identity is None:
             os.close(create_private(self.path))
         try:
-            with (
-                translated(self.path),
-                closing(connect(self.path, mode="rw")) as connection,
-                translated(self.path),
-            ):
+            with translated(self.path), closing(connect(self.path, mode="rw")) as connection:
                 make_ready(connection, self.path, self._schema)
         except LedgerCorrupt:
             return self._moved(identity)
@@ -280,6 +291,10 @@ class StateFile:
         if identity is None or self.path.stat().st_size == 0:
             raise NotReady(0)
         return identity
+
+    def _require_plain(self) -> None:
+        for ending in ENDINGS:
+            require_plain(_sibling(self.path, ending))
 
     def _free_name(self) -> Path:
         stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -328,29 +343,6 @@ class StateFile:
 
 def _sibling(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def _without_ending(path: Path) -> Path:
-    name = path.name
-    for ending in ENDINGS[1:]:
-        name = name.removesuffix(ending)
-    return path.with_name(name)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file and what belongs to it, if it is there."""
-    for ending in ENDINGS:
-        _sibling(path, ending).unlink(missing_ok=True)
-
-
-def _keep_name(path: Path, target: Path) -> None:
-    """Give a file a second name, so that at no moment there is none of the first; where that cannot be, the second alone."""
-    try:
-        target.hardlink_to(path)
-    except FileNotFoundError:
-        return
-    except OSError:
-        path.rename(target)
 
 
 def _close(descriptor: int | None) -> None:

@@ -6,6 +6,7 @@ There may be very many of them, with long keys and long details: what only count
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from heapq import nsmallest
 from sys import intern
@@ -18,6 +19,10 @@ from syncd.model import HeldCounts, LogObject, Quarantined, Shard
 
 IsWanted: TypeAlias = Callable[[Shard], bool]
 """Tells the shards that the job wants now, since the quarantine remembers those that it wanted before too."""
+
+
+class _DamagedEntry(Exception):
+    """An entry whose checksum is wrong."""
 
 
 class HeldView(ReplicaRows):
@@ -38,7 +43,7 @@ class HeldView(ReplicaRows):
             with_details: keep what was answered, which takes most of the memory.
         """
         found: dict[str, Quarantined] = {}
-        with self._guarded():
+        with self._reading():
             for row in self._entries():
                 shard = _shard_of(row[2])
                 if limit is not None and len(found) >= limit:
@@ -49,7 +54,7 @@ class HeldView(ReplicaRows):
 
     def held(self, key: str) -> Quarantined | None:
         """Return what is known of one object that is not at the destination. Returns None if it is not held."""
-        with self._guarded():
+        with self._reading():
             row = self._row("SELECT * FROM quarantine WHERE replica = ? AND key = ?", self._id(), key)
             return None if row is None else _quarantined(self._checked(row), _shard_of(row[2]), with_details=True)
 
@@ -61,7 +66,7 @@ class HeldView(ReplicaRows):
         )
         objects, size_bytes, oldest_at = 0, 0, 0.0
         by_reason: Counter[str] = Counter()
-        with self._guarded():
+        with self._reading():
             for shard, reason, count, size, first_at in self._db.execute(query, (self._id(),)):
                 if is_wanted is None or is_wanted(self._parsed(shard)):
                     objects += count
@@ -74,7 +79,7 @@ class HeldView(ReplicaRows):
         self, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
     ) -> Iterator[float]:
         """Yield the times that the held objects belong to, one at a time, as `stamp` tells them."""
-        with self._guarded():
+        with self._reading():
             for row in self._entries():
                 shard = _shard_of(row[2])
                 if is_wanted is None or is_wanted(shard):
@@ -83,12 +88,21 @@ class HeldView(ReplicaRows):
     def longest_held(self, limit: int, is_wanted: IsWanted | None = None) -> list[Quarantined]:
         """Return the objects that have been held longest, with details; so many at the most."""
         query = "SELECT first_at, key, shard FROM quarantine WHERE replica = ?"
-        with self._guarded():
+        with self._reading():
             rows = self._db.execute(query, (self._id(),))
             wanted = (row[:2] for row in rows if is_wanted is None or is_wanted(self._parsed(row[2])))
             first = nsmallest(limit, wanted)
         found = [self.held(key) for _, key in first]
         return [item for item in found if item is not None]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Guard a block that reads entries: one that is damaged can be mended, and condemns no file."""
+        try:
+            with self._guarded():
+                yield
+        except _DamagedEntry as error:
+            raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged") from error
 
     def _entries(self) -> Iterator[tuple[Any, ...]]:
         for row in self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._id(),)):
@@ -96,7 +110,7 @@ class HeldView(ReplicaRows):
 
     def _checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         if not is_whole(row):
-            raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged")
+            raise _DamagedEntry
         return row
 
     def _parsed(self, shard: str) -> Shard:
@@ -104,7 +118,7 @@ class HeldView(ReplicaRows):
         try:
             return _shard_of(shard)
         except (TypeError, ValueError) as error:
-            raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged") from error
+            raise _DamagedEntry from error
 
 
 @lru_cache(maxsize=1024)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.ledger_access import replica_of_row
-from syncd.ledger_errors import ENDINGS, translated
-from syncd.ledger_rows import decode_key, is_whole, object_etags, report_from_json
+from syncd.ledger_rows import decode_etags, decode_key, is_whole, object_checksum, report_from_json
+from syncd.ledger_schema import ENDINGS, translated
 from syncd.ledger_view import LedgerView, sealed_day
 from syncd.model import Quarantined, Replica, Shard, ShardState, TickReport
 
@@ -129,11 +129,11 @@ class Reader:
             if is_whole(row):
                 yield {"type": "day", "day": row[1]} | asdict(sealed_day(row))
         query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
-        for tail, raw, size, check in self._db.execute(query, (shard_id,)):
-            if (etags := object_etags(shard_id, tail, raw, size, check)) is not None:
-                source, replica = etags
-                told = {"key": decode_key(shard, tail), "etag": source, "replica_etag": replica}
-                yield {"type": "object", **told, "size_bytes": size}
+        for tail, etag, size, check in self._db.execute(query, (shard_id,)):
+            if check == object_checksum(shard_id, tail, etag, size):
+                key = decode_key(shard, tail)
+                source, replica = decode_etags(etag)
+                yield {"type": "object", "key": key, "etag": source, "replica_etag": replica, "size_bytes": size}
 
     def _ticks(self, job: str) -> Iterator[RecordedTick]:
         with self._guarded():

@@ -1,22 +1,31 @@
 """What the ledger remembers of one replica: the writing half."""
 
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from syncd import failures
-from syncd.decisions import Decisions
+from syncd.decisions import Decisions, Kept
 from syncd.errors import LedgerCorrupt
-from syncd.ledger_access import replica_key
-from syncd.ledger_errors import change, change_many, translated
-from syncd.ledger_file import OpenState
-from syncd.ledger_rows import bounded_children, is_whole, report_to_json, shortened
+from syncd.ledger_access import replica_key, replica_of_row
+from syncd.ledger_file import OpenState, identity_of
+from syncd.ledger_mending import MENDED, count_damaged, mend
+from syncd.ledger_rows import (
+    MOST_UNCOVERED,
+    backoff_seconds,
+    children_to_json,
+    is_whole,
+    report_to_json,
+    shortened,
+)
+from syncd.ledger_schema import refusing, transaction, translated
 from syncd.ledger_sealing import fold_away, oldest_day
-from syncd.ledger_sweep import forget_replica, next_number, sweep
-from syncd.ledger_writer import ReplicaWriter, cursor_values
+from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
+from syncd.ledger_values import cursor_values, fitting, object_row, quarantine_values, row_of
+from syncd.ledger_view import LedgerView
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -24,6 +33,7 @@ from syncd.model import (
     Failed,
     LogObject,
     Outcome,
+    Quarantined,
     Replica,
     Shard,
     ShardState,
@@ -35,7 +45,7 @@ TICKS_KEPT = 300
 """How many ticks and catch-ups of a job are remembered."""
 
 
-class Ledger(ReplicaWriter):
+class Ledger(LedgerView):
     """One replica's rows, read and written. Belongs to one thread; every method may raise a LedgerError.
 
     Each writing method is one commit: all of it is remembered, or nothing.
@@ -55,46 +65,42 @@ class Ledger(ReplicaWriter):
         now: Callable[[], float],
         on_corrupt: Callable[[], None],
     ) -> None:
-        super().__init__(state, path, replica, job, on_corrupt=on_corrupt)
+        super().__init__(state.connection, path, replica, on_corrupt=on_corrupt)
+        self._state = state
+        self._job = job
         self._decisions = decisions
         self._now = now
         self.moved_aside = state.moved_aside
         self.salvaged = state.salvaged
-        self._agree_with_decisions()
+        start = self.start()
+        if start is None:
+            self._restore_decisions()
+        elif not decisions.has_start(replica_key(replica)):
+            # A state of before kept none, and the file may have been lost as well.
+            decisions.keep_start(replica_key(replica), job, start)
         self._ran_here = self.start() is not None
 
     def ran_here(self) -> bool:
         """Return True if this replica had a start when its ledger was opened: it was filled from here before."""
         return self._ran_here
 
-    def _agree_with_decisions(self) -> None:
-        """Take up what was decided before the state file was lost, or write down what only that file knows."""
-        replica, start = replica_key(self._replica), self.start()
-        with self._guarded():
-            kept = self._decisions.of(replica)
-            if start is not None:
-                if kept.start != start:
-                    self._decisions.keep_start(replica, self._job, start)
-                return
-        # A start from the future was told by a wrong clock, and was no decision.
-        is_decided = kept.start is not None and kept.start <= self._now() + _CLOCK_SKEW_SECONDS
-        if is_decided or kept.accepted:
-            with self._writing():
-                row = self._own_row()
-                if is_decided:
-                    self._put_replica(row | {"start": kept.start})
-                self._accept_again(row["id"])
+    def _restore_decisions(self) -> None:
+        """Take up what was decided before the state file was lost; a start from the future was no decision."""
+        kept = self._decided()
+        if kept.start is None and not kept.accepted:
+            return
+        with self._writing():
+            row = self._bare_row()
+            if row["start"] is None and kept.start is not None:
+                self._put_replica(row | {"start": float(kept.start)})
+            self._put_accepted(row["id"], kept)
 
-    def _accept_again(self, replica_id: int) -> int:
-        """Take up the acceptances that are written down and not among the rows; inside a commit. Returns how many."""
-        kept = self._decisions.of(replica_key(self._replica)).accepted
-        missing = kept.keys() - self.accepted().keys()
-        for key in missing:
-            etag, storage_class, _ = kept[key]
-            self._put("accepted", replica_id, key, *kept[key])
-            held = "replica = ? AND key = ? AND etag = ? AND storage_class = ?"
-            change(self._db, f"DELETE FROM quarantine WHERE {held}", (replica_id, key, etag, storage_class))  # noqa: S608
-        return len(missing)
+    def _decided(self) -> Kept:
+        return self._decisions.of(replica_key(self._replica), latest=self._now() + _CLOCK_SKEW_SECONDS)
+
+    def _put_accepted(self, replica_id: int, kept: Kept) -> None:
+        for key, (etag, storage_class, at) in kept.accepted.items():
+            self._put("accepted", replica_id, key, etag, storage_class, float(at))
 
     def __enter__(self) -> Self:
         return self
@@ -126,56 +132,29 @@ class Ledger(ReplicaWriter):
 
     def set_start(self, instant: float) -> None:
         """Fix the instant from which the job replicates; one that was fixed before stays if it is earlier."""
-        before = self.start()
-        if before is not None and before <= instant:
-            return
-        with self._guarded():
-            self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
         with self._writing():
             row = self._own_row()
             if row["start"] is None or row["start"] > instant:
+                self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
                 self._put_replica(row | {"start": float(instant)})
 
     def mend(self) -> list[str]:
-        """Let go of damaged entries of the quarantine and of damaged acceptances. Returns a sentence for each.
+        """Let go of damaged entries of the quarantine, and have this replica's shards looked through again.
 
-        What such an entry held is found again: this replica's shards are listed on both sides from the job's start.
-        Acceptances are written down twice.
+        Returns a sentence for each thing that was done. An object that such an entry held is found again, since source
+        and destination are listed side by side from the job's start. A damaged acceptance is taken from the decisions.
         """
         with self._guarded():
-            replica_id = self._id()
-            damaged = {table: self._damaged(table, replica_id) for table in ("quarantine", "accepted")}
-        if replica_id is None or not any(damaged.values()):
-            return []
+            if not any(count_damaged(self._db, table, self._id()) for table in MENDED):
+                return []
         with self._writing():
-            for table, rows in damaged.items():
-                for row in rows:
-                    self._delete_damaged(table, row)
-            if damaged["quarantine"]:
-                shards = "SELECT id FROM shards WHERE replica = ?"
-                change(self._db, f"DELETE FROM cursors WHERE shard IN ({shards})", (replica_id,))  # noqa: S608 - our own
-            restored = self._accept_again(replica_id)
-        told = []
-        if held := len(damaged["quarantine"]):
-            entries = "1 entry" if held == 1 else f"{held} entries"
-            told.append(
-                f"{entries} of the quarantine damaged: source and destination are compared from the job's start"
-            )
-        if accepted := len(damaged["accepted"]):
-            told.append(f"{accepted} of the accepted objects damaged: {restored} of them are written down elsewhere")
+            row = self._own_row()
+            if count_damaged(self._db, "quarantine", row["id"]):
+                # Until all shards have begun anew, none of them vouches for the others.
+                self._put_replica(row | {"discovered_at": 0.0})
+            told = mend(self._db, self._path, row["id"])
+            self._put_accepted(row["id"], self._decided())
         return told
-
-    def _damaged(self, table: str, replica_id: int | None) -> list[tuple[Any, ...]]:
-        rows = self._db.execute(f"SELECT * FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
-        return [row for row in rows if not is_whole(row)]
-
-    def _delete_damaged(self, table: str, row: tuple[Any, ...]) -> None:
-        """Delete a row by the bytes of its key, which may be no text any more."""
-        key = row[1].encode("utf-8", "surrogateescape") if isinstance(row[1], str) else row[1]
-        where = "replica = ? AND key = CAST(? AS TEXT)" if isinstance(key, bytes) else "replica = ? AND key IS ?"
-        deleted = change(self._db, f"DELETE FROM {table} WHERE {where}", (row[0], key))  # noqa: S608 - our own names
-        if not deleted.rowcount:
-            raise LedgerCorrupt(f"{self._path}: a damaged entry of {table} cannot be found by its key")
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
         """Remember what `copy = "auto"` came to, and why."""
@@ -192,11 +171,18 @@ class Ledger(ReplicaWriter):
                 self._put("cursors", self._own_shard(row["id"], state.shard), *cursor_values(state))
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        """Remember when these prefixes were listed for what lies below them, and the child prefixes found."""
+        """Remember when these prefixes were listed for what lies below them, and the child prefixes found.
+
+        A folder with more of them than are kept is forgotten, so that it is listed again each time.
+        """
         with self._writing():
             replica_id = self._own_row()["id"]
             for prefix, (at, children) in looks.items():
-                self._put("looked", replica_id, prefix, float(at), json.dumps(bounded_children(prefix, children)))
+                text = children_to_json(children)
+                if text is None:
+                    self._db.execute("DELETE FROM looked WHERE replica = ? AND prefix = ?", (replica_id, prefix))
+                else:
+                    self._put("looked", replica_id, fitting(prefix), float(at), text)
 
     def record(
         self,
@@ -231,25 +217,27 @@ class Ledger(ReplicaWriter):
 
     def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
         """Remember which folders of the source are not covered, in place of those of before."""
+        wanted = sorted(prefixes)[:MOST_UNCOVERED]
         before = self.uncovered()
-        if before.keys() == set(prefixes):
+        if before.keys() == set(wanted):
             return
         with self._writing():
             replica_id = self._own_row()["id"]
-            change(self._db, "DELETE FROM uncovered WHERE replica = ?", (replica_id,))
-            for prefix in prefixes:
-                self._put("uncovered", replica_id, prefix, before.get(prefix, float(now)))
+            self._db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
+            for prefix in wanted:
+                self._put("uncovered", replica_id, fitting(prefix), before.get(prefix, float(now)))
 
     def accept(self, key: str) -> bool:
         """Be done with an object that is held, until its ETag or storage class changes. Returns True if it was held.
 
         The replica of a conflict is taken for good, under the source's ETag.
         """
-        found = self.held(key)
+        found = self.quarantined().get(key)
         if found is None:
             return False
         item, now = found.object, float(self._now())
-        with self._guarded():
+        with self._writing():
+            replica_id = self._own_row()["id"]
             self._decisions.keep_accepted(
                 replica_key(self._replica),
                 self._job,
@@ -258,8 +246,6 @@ class Ledger(ReplicaWriter):
                 storage_class=item.storage_class,
                 at=now,
             )
-        with self._writing():
-            replica_id = self._own_row()["id"]
             if found.is_conflict:
                 self._put_objects(replica_id, [(found.shard, item, "")])
             self._put("accepted", replica_id, key, item.etag, item.storage_class, now)
@@ -268,7 +254,7 @@ class Ledger(ReplicaWriter):
 
     def retry(self, key: str) -> bool:
         """Have the next tick try an object that is held, whatever the matter was; whether the key was held."""
-        found = self.held(key)
+        found = self.quarantined().get(key)
         if found is None:
             return False
         with self._writing():
@@ -299,7 +285,7 @@ class Ledger(ReplicaWriter):
         """Forget the rows of sealed days (YYYY-MM-DD): they are remembered key by key again."""
         with self._writing():
             shard_id = self._shard_id(shard)
-            change_many(self._db, "DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
+            self._db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
 
     def record_tick(self, report: TickReport, *, kind: str) -> None:
         """Remember what a `tick` or a `catch-up` did; the last `TICKS_KEPT` of a job are kept."""
@@ -308,7 +294,7 @@ class Ledger(ReplicaWriter):
             (last,) = self._db.execute("SELECT max(number) FROM ticks WHERE job = ?", (self._job,)).fetchone()
             number = next_number(last)
             self._put("ticks", self._job, number, kind, report_to_json(report))
-            change(self._db, "DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
+            self._db.execute("DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
 
     def forget(self) -> None:
         """Forget what the two listings tell of this replica; also what damage left without an owner.
@@ -321,3 +307,92 @@ class Ledger(ReplicaWriter):
             forget_replica(self._db, row["id"])
         with self._guarded():
             sweep(self._db)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._guarded():
+            # In WAL mode SQLite writes on into a file that has no name any more, and says nothing.
+            if identity_of(self._path) != self._state.identity:
+                raise LedgerCorrupt(f"{self._path} was moved or removed while it was open")
+            with self._state.turn, refusing(self._db, self._path), transaction(self._db):
+                yield
+
+    def _put(self, table: str, *values: object) -> None:
+        row = row_of(table, values)
+        marks = ", ".join("?" * len(row))
+        self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
+
+    def _own_row(self) -> dict[str, Any]:
+        """The replica's row by column, made where it is missing or damaged, and marked as this job's."""
+        row = self._bare_row()
+        if row["job"] == self._job:
+            return row
+        for other in self._db.execute("SELECT * FROM replicas WHERE job = ?", (self._job,)).fetchall():
+            if is_whole(other):
+                self._put("replicas", *other[:6], "", *other[7:-1])
+        row |= {"job": self._job}
+        self._put_replica(row)
+        return row
+
+    def _bare_row(self) -> dict[str, Any]:
+        """Return the replica's row by column, made if it is missing or damaged, whoever's it is."""
+        row = self._replica_row()
+        if row is None:
+            key = replica_key(self._replica)
+            self._put("replicas", *key, next_replica_id(self._db), "", None, 0.0, None, None)
+            row = self._replica_row()
+        assert row is not None
+        return row
+
+    def _written_before(self) -> list[Replica]:
+        """The other replicas that are marked as this job's: one at the most."""
+        rows = self._db.execute("SELECT * FROM replicas WHERE job = ?", (self._job,)).fetchall()
+        found = [replica_of_row(row) for row in rows if is_whole(row)]
+        return [other for other in found if other != self._replica]
+
+    def _put_replica(self, row: Mapping[str, Any]) -> None:
+        self._put("replicas", *(value for column, value in row.items() if column != "checksum"))
+
+    def _own_shard(self, replica_id: int, shard: Shard) -> int:
+        """The ID of the shard, made where it has none or its row is damaged."""
+        shard_id = self._shard_id(shard)
+        if shard_id is None:
+            shard_id = next_shard_id(self._db)
+            parts = (shard.account, shard.kind, shard.region, shard.organization)
+            self._put("shards", replica_id, shard.prefix, shard_id, *parts)
+        return shard_id
+
+    def _put_objects(self, replica_id: int, objects: Iterable[tuple[Shard, LogObject, str]]) -> None:
+        ids: dict[Shard, int] = {}
+        rows = []
+        for shard, item, replica_etag in objects:
+            if shard not in ids:
+                ids[shard] = self._own_shard(replica_id, shard)
+            rows.append(object_row(ids[shard], shard, item, replica_etag))
+        self._db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _release(self, replica_id: int | None, keys: Iterable[str], *, unless_reason: str = "") -> None:
+        self._db.executemany(
+            "DELETE FROM quarantine WHERE replica = ? AND key = ? AND reason <> ?",
+            ((replica_id, key, unless_reason) for key in keys),
+        )
+
+    def _quarantine(self, replica_id: int, outcome: Conflict | Failed, now: float) -> None:
+        item = outcome.transfer.object
+        row = self._row("SELECT * FROM quarantine WHERE replica = ? AND key = ?", replica_id, item.key)
+        attempts, first_at = (row[9] + 1, row[10]) if is_whole(row) else (1, float(now))
+        self._hold(
+            replica_id,
+            Quarantined(
+                object=item,
+                shard=outcome.transfer.shard,
+                reason=failures.CONFLICT if isinstance(outcome, Conflict) else outcome.reason,
+                detail=outcome.detail,
+                attempts=attempts,
+                first_at=first_at,
+                next_at=float(now) + backoff_seconds(attempts),
+            ),
+        )
+
+    def _hold(self, replica_id: int, held: Quarantined) -> None:
+        self._put("quarantine", *quarantine_values(replica_id, held))

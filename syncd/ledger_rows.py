@@ -15,11 +15,12 @@ else, so that a page of a listing is one range of the table. Every tail leads ba
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 from zlib import crc32
 
@@ -29,31 +30,26 @@ SUFFIX = ".json.gz"
 NO_DAY = "="
 """What the tails without a day begin with; all tails with a day sort before it."""
 
-_DIGITS = frozenset("0123456789")
 _FOLDER_LENGTH = len("2026/11/24/")
 _DATE_LENGTH = len("20261124")
+_DIGITS = frozenset("0123456789")
+_AFTER_DIGITS = ":"
 _MARKS = frozenset(":;<")
 _NOT_AFTER_A_DATE = _MARKS | {""}
 _FOLDER = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MD5_BYTES = 16
+_TEXT, _SAME, _OTHER = b"=", b"!", b"?"
 _FIRST_BACKOFF_SECONDS = 60.0
 LONGEST_BACKOFF_SECONDS = 3600.0
 _DIGEST_MODULUS = 2**63
-_KNOWS_REPLICAS = 0x2B5D97
-"""What tells the checksums of schema 2 from those of schema 1, by bits that no single flipped bit of a row changes so."""
+
+LONGEST_KEY_BYTES = 1024
 LONGEST_DETAIL = 2000
-"""Characters of what was answered that are remembered; a longer text is cut in its middle."""
-LONGEST_ETAG = 4096
-"""Characters of an ETag."""
-LONGEST_TEXT = 4 * 1024 * 1024
-"""Characters of any one text that is remembered."""
 MOST_CHILDREN = 10_000
-"""Names below one folder that are remembered."""
-_CHILDREN_BYTES = 1024 * 1024
-_CUT = " [...] "
-_KEPT_OBJECTS = 20
-_KEPT_DETAIL = 300
+LARGEST_CHILDREN_BYTES = 1024 * 1024
+MOST_IN_REPORT = 100
+MOST_UNCOVERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,6 @@ class SealedDay:
 
     count: int
     size_bytes: int
-    """Of its objects together, modulo 2**63."""
     digest: int
     """The sum of `object_digest` over its objects, modulo 2**63: whatever the order, the same."""
     exact: bool
@@ -139,24 +134,21 @@ def first_tail(day: str) -> str:
     return day.replace("-", "")
 
 
+def first_tail_after(rest: str) -> str:
+    """Return a text that no tail with a day is smaller than whose key follows one, given behind the shard's prefix."""
+    lowest = ""
+    for form, char in zip("dddd/dd/dd/", rest, strict=False):
+        is_as_in_a_folder = char in _DIGITS if form == "d" else char == form
+        if not is_as_in_a_folder:
+            return lowest + _AFTER_DIGITS if char > ("9" if form == "d" else form) else lowest
+        lowest += char if form == "d" else ""
+    return lowest
+
+
 def last_tail(day: str) -> str:
     """A text greater than every tail of a day (YYYY-MM-DD) and smaller than those of the next one."""
     compact = day.replace("-", "")
     return compact[:-1] + chr(ord(compact[-1]) + 1)
-
-
-def first_dated_tail(rest: str) -> str:
-    """Return a text which no tail with a day is smaller than whose key follows one; of that one, what its prefix leaves.
-
-    Day folders are gone through character by character, as `2026/11/24/` is written: the first that differs decides.
-    """
-    tail = ""
-    for place, there in zip("0000/00/00/", rest, strict=False):
-        if place == there or (place == "0" and there in _DIGITS):
-            tail += there if place == "0" else ""
-        else:
-            return tail + NO_DAY if there > place else tail
-    return tail
 
 
 def encode_etag(etag: str | None) -> bytes | None:
@@ -165,7 +157,7 @@ def encode_etag(etag: str | None) -> bytes | None:
         return None
     if _MD5.fullmatch(etag):
         return bytes.fromhex(etag)
-    raw = b"=" + etag.encode("utf-8", "surrogatepass")
+    raw = _TEXT + etag.encode("utf-8", "surrogatepass")
     # 0xFF occurs in no UTF-8: it keeps a text of 15 bytes from being taken for an MD5.
     return raw + b"\xff" if len(raw) == _MD5_BYTES else raw
 
@@ -176,19 +168,23 @@ def decode_etag(raw: bytes | None) -> str | None:
         return None
     if len(raw) == _MD5_BYTES:
         return raw.hex()
-    return raw[1:].removesuffix(b"\xff").decode("utf-8", "surrogatepass")
+    return raw[1:].rstrip(b"\xff").decode("utf-8", "surrogatepass")
 
 
 def encode_etags(etag: str | None, replica_etag: str) -> bytes | None:
-    """Return the ETags of an object and of its replica as the ledger keeps them: one alone if they are the same.
+    """Return the ETags of an object and of its replica as the ledger keeps them.
 
-    Otherwise an exclamation mark, the length of the first in two bytes, the first, and the second or nothing.
+    E           the replica's is not known: the source's as `encode_etag` makes it, as schema 1 wrote it
+    !E          both are the same
+    ?LLE R      others, behind the length of the source's in two bytes
     """
     source = encode_etag(etag)
-    if source is None or replica_etag == etag:
+    if source is None or not replica_etag:
         return source
-    there = (encode_etag(replica_etag) or b"") if replica_etag else b""
-    raw = b"!" + len(source).to_bytes(2, "big") + source + there
+    if replica_etag == etag:
+        raw = _SAME + source
+        return raw + b"\xff\xff" if len(raw) == _MD5_BYTES else raw
+    raw = _OTHER + len(source).to_bytes(2, "big") + source + (encode_etag(replica_etag) or b"")
     return raw + b"\xff" if len(raw) == _MD5_BYTES else raw
 
 
@@ -196,39 +192,14 @@ def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
     """Return the ETags that `encode_etags` made these bytes of; the replica's is empty if it is not known."""
     if raw is None:
         return None, ""
-    if len(raw) == _MD5_BYTES:
-        text = raw.hex()
+    mark = raw[:1]
+    if len(raw) == _MD5_BYTES or mark == _TEXT:
+        return decode_etag(raw), ""
+    if mark == _SAME:
+        text = raw[1:].hex() if len(raw) == 1 + _MD5_BYTES else decode_etag(raw[1:]) or ""
         return text, text
-    if raw[:1] != b"!":
-        etag = decode_etag(raw)
-        return etag, etag or ""
-    if len(raw) == _MD5_BYTES + 1:
-        raw = raw.removesuffix(b"\xff")
     end = 3 + int.from_bytes(raw[1:3], "big")
-    return decode_etag(raw[3:end]), decode_etag(raw[end:]) or "" if raw[end:] else ""
-
-
-def shortened(text: str, longest: int = LONGEST_DETAIL) -> str:
-    """Return a text from outside as it is remembered: cut in its middle if it is long, and of characters that can be kept."""
-    if len(text) > longest:
-        begin = (longest - len(_CUT)) // 2
-        text = text[:begin] + _CUT + text[begin + len(_CUT) - longest :]
-    return text.encode("utf-8", "backslashreplace").decode() if not text.isascii() else text
-
-
-def bounded_children(prefix: str, children: Iterable[str], *, most: int = MOST_CHILDREN) -> tuple[str, ...]:
-    """Return the folders below a prefix that are remembered.
-
-    Of more than there is room for, the first that is beyond it follows the others, and the prefix itself that one.
-    """
-    kept: list[str] = []
-    room = _CHILDREN_BYTES
-    for child in children:
-        room -= len(json.dumps(child)) + len(", ")
-        if len(kept) >= most - 2 or room < 0:
-            return (*kept, child, prefix)
-        kept.append(child)
-    return tuple(kept)
+    return decode_etag(raw[3:end]), decode_etag(raw[end:]) or ""
 
 
 def checksum(*values: object) -> int:
@@ -239,34 +210,14 @@ def checksum(*values: object) -> int:
     return crc32(ascii(values).encode("ascii"))
 
 
-def object_checksum(shard_id: int, tail: str, etags: bytes | None, size_bytes: int) -> int:
-    """Return 24 bits of a CRC-32 over an object's row, as SQLite stores in three bytes: from -2**23 to 2**23 - 1.
+def object_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: int) -> int:
+    """24 bits of a CRC-32 over an object's row, as SQLite stores in three bytes: from -2**23 to 2**23 - 1.
 
     Made for a page of a thousand; any type that damage may have put in a value's place gives another checksum.
     """
-    return old_checksum(shard_id, tail, etags, size_bytes) ^ _KNOWS_REPLICAS
-
-
-def old_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: int) -> int:
-    """Return the checksum of a row as schema 1 wrote it, which knew nothing of the replica's ETag."""
     crc = crc32(f"{shard_id}/{size_bytes}/{tail}".encode("utf-8", "surrogatepass"))
     crc = crc32(etag if isinstance(etag, bytes) else ascii(etag).encode("ascii"), crc)
     return (crc & 0xFFFFFF) - 0x800000
-
-
-def object_etags(
-    shard_id: int, tail: str, etags: bytes | None, size_bytes: int, check: object
-) -> tuple[str | None, str] | None:
-    """Return the ETags of an object and of its replica, as its row says. Returns None for a row that is damaged.
-
-    In a row of schema 1 one ETag alone does not say that the replica has the same.
-    """
-    expected = object_checksum(shard_id, tail, etags, size_bytes)
-    if check == expected:
-        return decode_etags(etags)
-    if check == expected ^ _KNOWS_REPLICAS:
-        return decode_etag(etags), ""
-    return None
 
 
 def with_checksum(*values: object) -> tuple[object, ...]:
@@ -306,7 +257,7 @@ def fold_day(objects: Iterable[SealedObject], onto: SealedDay | None = None) -> 
     there, is_there_exact = before.replica_digest, before.replica_exact
     for key, etag, size, replica_etag in objects:
         count += 1
-        size_bytes = (size_bytes + size) % _DIGEST_MODULUS
+        size_bytes += size
         digest = (digest + object_digest(key, etag)) % _DIGEST_MODULUS
         exact = exact and etag is not None
         there = (there + replica_digest(key, size, replica_etag)) % _DIGEST_MODULUS
@@ -323,17 +274,42 @@ def backoff_seconds(attempts: int) -> float:
     return float(min(_FIRST_BACKOFF_SECONDS * 2**doublings, LONGEST_BACKOFF_SECONDS))
 
 
+def shortened(text: str) -> str:
+    """Return a text for people as the ledger keeps it: what is too long is cut in the middle."""
+    if len(text) <= LONGEST_DETAIL:
+        return text
+    head = (LONGEST_DETAIL - 1) // 2
+    return f"{text[:head]}…{text[head + 1 - LONGEST_DETAIL :]}"
+
+
+def is_key(text: str) -> bool:
+    """Return True for a text that is no longer than S3 lets a key be."""
+    return len(text) <= LONGEST_KEY_BYTES // 4 or len(text.encode("utf-8", "surrogatepass")) <= LONGEST_KEY_BYTES
+
+
+def children_to_json(children: Sequence[str]) -> str | None:
+    """Return the folders found in one folder as the ledger keeps them; None for more than it keeps."""
+    if len(children) > MOST_CHILDREN:
+        return None
+    text = json.dumps(children)
+    return text if len(text) <= LARGEST_CHILDREN_BYTES else None
+
+
 def report_to_json(report: TickReport) -> str:
-    """Return a report as the ledger keeps it: what a source can make long is cut, since hundreds are kept of each job."""
-    error = report.error
-    kept = replace(
-        report,
-        conflicts=[(key, shortened(detail, _KEPT_DETAIL)) for key, detail in report.conflicts[:_KEPT_OBJECTS]],
-        failed=[replace(item, detail=shortened(item.detail, _KEPT_DETAIL)) for item in report.failed[:_KEPT_OBJECTS]],
-        uncovered=report.uncovered[:_KEPT_OBJECTS],
-        error=error and replace(error, detail=shortened(error.detail)),
-    )
-    return json.dumps(asdict(kept), separators=(",", ":"))
+    """A report as the ledger keeps it: long texts are cut in the middle, long lists at their end."""
+    return json.dumps(_bounded(asdict(report)), separators=(",", ":"))
+
+
+def _bounded(value: Any) -> Any:
+    match value:
+        case str():
+            return shortened(value)
+        case dict():
+            return {name: _bounded(item) for name, item in islice(value.items(), MOST_IN_REPORT)}
+        case list() | tuple():
+            return [_bounded(item) for item in value[:MOST_IN_REPORT]]
+        case _:
+            return value
 
 
 def report_from_json(text: str) -> TickReport:
@@ -341,8 +317,8 @@ def report_from_json(text: str) -> TickReport:
     values = json.loads(text)
     known = {field.name: values[field.name] for field in fields(TickReport) if field.name in values}
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
-    known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
     known["uncovered"] = tuple(known.get("uncovered", ()))
+    known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
     known["error"] = JobError(**known["error"]) if known["error"] else None
     return TickReport(**known)
 

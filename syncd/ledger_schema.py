@@ -1,21 +1,27 @@
-"""The schema of the state file, and how it is opened, checked and migrated.
+"""The schema of the state file, how it is opened, checked and migrated, and what SQLite's errors mean.
 
 No table has a second index, so that none can disagree with its table: each is one tree. Every row ends in a checksum
 of the values before it, because SQLite notices damage to a page's structure and not to what is in it.
 """
 
 import os
+import resource
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from syncd.errors import LedgerCorrupt, LedgerNewer
+from syncd.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerNewer, LedgerRefused, LedgerUnwritable
+from syncd.flock import NO_ROOM
 from syncd.ledger_rows import is_whole, with_checksum
 
 BUSY_SECONDS = 30.0
+ENDINGS = ("", "-wal", "-shm")
+"""What SQLite puts behind the name of a file for the files that belong to it."""
+
 _LONGEST_VALUE_BYTES = 64 * 1024 * 1024
+_PROBE_BYTES = 64 * 1024
 
 TABLES = {
     "meta": "name TEXT PRIMARY KEY, value TEXT NOT NULL",
@@ -112,15 +118,16 @@ def _migrate_1(connection: sqlite3.Connection) -> None:
             # The round before the one that is under way is the last that came to its end, a day earlier.
             done_at = max(0.0, deep_at - _DAY_SECONDS) if deep_key else deep_at
             values = (*kept, done_at, "?", "tail", "[]", "", 0.0, 0.0, "", 0.0, 0.0)
-            _insert(connection, "cursors", with_checksum(*values))
+            insert(connection, "cursors", with_checksum(*values))
     for row in days:
         if is_whole(row):
-            _insert(connection, "days", with_checksum(*row[:-1], 0, 0))
+            insert(connection, "days", with_checksum(*row[:-1], 0, 0))
 
 
-def _insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> None:
+def insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
+    """Write a row if there is none of its key yet; 1 if it was written."""
     marks = ", ".join("?" * len(row))
-    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
+    return connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount  # noqa: S608 - our own table names
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -225,6 +232,36 @@ def make_ready(connection: sqlite3.Connection, path: Path, schema: Schema) -> No
 
 
 @contextmanager
+def refusing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Hold a write to what it is: a value that does not fit is no damage, whatever SQLite calls it.
+
+    Raises:
+        LedgerRefused: the value cannot be stored.
+        LedgerCorrupt: a table is not as it was made.
+    """
+    try:
+        yield
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise LedgerRefused(f"{path}: {error}") from error
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.Error as error:
+        # Without a code it is Python that finds a value too big.
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_TOOBIG) & 0xFF not in _OF_A_VALUE:
+            raise
+        _require_columns(connection, path)
+        raise LedgerRefused(f"{path}: {error}") from error
+
+
+def _require_columns(connection: sqlite3.Connection, path: Path) -> None:
+    with closing(connect_to_nothing(SCHEMA)) as model:
+        for table in TABLES:
+            query = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - our own table names
+            if connection.execute(query).description != model.execute(query).description:
+                raise LedgerCorrupt(f"{path}: the table {table} has other columns")
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """A write transaction: committed at the end of the block, rolled back where that or the block fails."""
     connection.execute("BEGIN IMMEDIATE")
@@ -236,3 +273,100 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def translated(path: Path, *, on_corrupt: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Turn what SQLite and the file system say into the errors of syncd; `on_corrupt` is called before a LedgerCorrupt.
+
+    Raises:
+        LedgerFull: there is no room.
+        LedgerCorrupt: the file is damaged, or was moved or removed while it was open.
+        LedgerUnwritable: anything else that keeps the file from being used.
+    """
+    try:
+        with _translated(path):
+            yield
+    except LedgerCorrupt:
+        on_corrupt()
+        raise
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # a mistake in this program, which a rebuild would only hide
+    except sqlite3.Error as error:
+        raise _meaning(error, path)(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        # All text in rows is decoded whatever it is; this is SQLite quoting a damaged schema in its message.
+        raise LedgerCorrupt(f"{path}: its schema is damaged") from error
+    except OSError as error:
+        kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
+        raise kind(f"{path}: {error.strerror}") from error
+
+
+_CORRUPT = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+        # All statements are constant, so one that does not fit meets a schema that is not ours.
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
+_OF_A_VALUE = frozenset(
+    {
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_SCHEMA,
+    }
+)
+_DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
+
+
+def _meaning(error: sqlite3.Error, path: Path) -> type[LedgerError]:
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    primary = extended & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return LedgerFull
+    if primary in _CORRUPT or extended in _DAMAGED_READS or extended == sqlite3.SQLITE_READONLY_DBMOVED:
+        return LedgerCorrupt
+    if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and _has_no_room(path):
+        return LedgerFull
+    # A flipped bit in the header's write version makes SQLite call a file read-only that is not.
+    if extended == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return LedgerCorrupt
+    return LedgerUnwritable
+
+
+def _has_no_room(path: Path) -> bool:
+    """Whether writes fail for want of room: SQLite itself says so only where the disk as a whole is full."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit != resource.RLIM_INFINITY and any(size + _PROBE_BYTES > limit for size in _sizes(path)):
+        return True
+    try:
+        descriptor = os.open(path.parent, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        return error.errno in NO_ROOM
+    try:
+        os.write(descriptor, bytes(_PROBE_BYTES))
+        os.fsync(descriptor)
+    except OSError as error:
+        return error.errno in NO_ROOM
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _sizes(path: Path) -> Iterator[int]:
+    for end in ENDINGS:
+        with suppress(OSError):
+            yield path.with_name(path.name + end).stat().st_size

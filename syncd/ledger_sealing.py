@@ -3,17 +3,17 @@
 import sqlite3
 from collections.abc import Iterator
 
-from syncd.ledger_errors import change
 from syncd.ledger_rows import (
     SealedDay,
     SealedObject,
     day_of,
+    decode_etags,
     decode_key,
     first_tail,
     fold_day,
     is_whole,
     last_tail,
-    object_etags,
+    object_checksum,
     with_checksum,
 )
 from syncd.ledger_view import sealed_day
@@ -39,18 +39,18 @@ def fold_away(connection: sqlite3.Connection, shard: Shard, shard_id: int, day: 
     def whole_objects() -> Iterator[SealedObject]:
         nonlocal damaged
         query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
-        for tail, raw, size, check in connection.execute(query, span):
-            etags = object_etags(shard_id, tail, raw, size, check)
-            if etags is None:
-                damaged += 1
+        for tail, etag, size, check in connection.execute(query, span):
+            if check == object_checksum(shard_id, tail, etag, size):
+                source_etag, replica_etag = decode_etags(etag)
+                yield SealedObject(decode_key(shard, tail), source_etag, size, replica_etag)
             else:
-                yield SealedObject(decode_key(shard, tail), etags[0], size, etags[1])
+                damaged += 1
 
     row = connection.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
     before = sealed_day(row) if is_whole(row) else None
     folded = fold_day(whole_objects(), onto=before)
     put_day(connection, shard_id, day, folded)
-    change(connection, "DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
+    connection.execute("DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
     return folded.count - (before.count if before else 0), damaged
 
 
@@ -58,4 +58,4 @@ def put_day(connection: sqlite3.Connection, shard_id: int, day: str, sealed: Sea
     """Write a day's row, inside the caller's transaction."""
     sums = (sealed.count, sealed.size_bytes, sealed.digest, int(sealed.exact))
     values = with_checksum(shard_id, day, *sums, sealed.replica_digest, int(sealed.replica_exact))
-    change(connection, "INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

@@ -3,7 +3,6 @@
 import sqlite3
 
 from syncd.errors import LedgerCorrupt
-from syncd.ledger_errors import change
 from syncd.ledger_schema import transaction
 
 _ROWS_AT_ONCE = 20_000
@@ -46,14 +45,11 @@ def forget_replica(connection: sqlite3.Connection, replica_id: int | None) -> No
     Its start, its quarantine and what was accepted stay: no listing tells them.
     """
     for table in ("shards", "looked", "lateness", "uncovered"):
-        change(connection, f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
+        connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
 
 
 def sweep(connection: sqlite3.Connection) -> None:
-    """Delete the rows of replicas and of shards that are not there, some at a time, so that others can write in between."""
-    with transaction(connection):
-        for table in _OF_REPLICA:
-            change(connection, f"DELETE FROM {table} WHERE replica NOT IN (SELECT id FROM replicas)")  # noqa: S608 - our own names
+    """Delete the rows of shards that are not there, some at a time, so that others can write in between."""
     for table in ("cursors", "days", "objects"):
         last = 0
         while (shard_id := _next_shard(connection, table, last)) is not None:
@@ -76,4 +72,4 @@ def _delete_some(connection: sqlite3.Connection, table: str, shard_id: int) -> b
             return False
         rows = f"SELECT {column} FROM {table} WHERE shard = ? LIMIT {_ROWS_AT_ONCE}"  # noqa: S608 - our own names
         delete = f"DELETE FROM {table} WHERE shard = ? AND {column} IN ({rows})"  # noqa: S608 - our own names
-        return change(connection, delete, (shard_id, shard_id)).rowcount > 0
+        return connection.execute(delete, (shard_id, shard_id)).rowcount > 0

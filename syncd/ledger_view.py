@@ -4,8 +4,10 @@ A row whose checksum is wrong is treated as forgotten: it is counted, and found 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from syncd.ledger_held import HeldView
@@ -13,23 +15,37 @@ from syncd.ledger_rows import (
     NO_DAY,
     SealedDay,
     day_of,
+    decode_etags,
     decode_key,
     encode_keys,
-    first_dated_tail,
+    first_tail_after,
     is_whole,
-    object_etags,
+    object_checksum,
     tail_form,
 )
-from syncd.model import Branch, FoundBy, Known, Shard, ShardState
+from syncd.model import Branch, FoundBy, Known, Replica, Shard, ShardState
 
 _RANGE_SLACK_ROWS = 1000
+_LAST = "\U0010ffff"
+_AFTER_NO_DAY = chr(ord(NO_DAY) + 1)
 
 
 class LedgerView(HeldView):
     """One replica's rows, read. Belongs to one thread; every method may raise a LedgerError."""
 
-    damaged_shards: Sequence[str] = ()
+    damaged_shards: list[str]
     """The prefixes of the shards that the last call of `shards` left out because their rows are damaged."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        replica: Replica,
+        *,
+        on_corrupt: Callable[[], None],
+    ) -> None:
+        super().__init__(connection, path, replica, on_corrupt=on_corrupt)
+        self.damaged_shards = []
 
     def start(self) -> float | None:
         """The instant from which the job replicates, fixed by its first tick; None before that."""
@@ -51,16 +67,15 @@ class LedgerView(HeldView):
 
     def shards(self) -> dict[str, ShardState]:
         """What was saved of each shard, by its prefix; `damaged_shards` then names those left out."""
-        damaged: list[str] = []
+        self.damaged_shards = []
         states: dict[str, ShardState] = {}
         with self._guarded():
             for prefix, shard_id, shard in self._all_shards():
                 row = None if shard is None else self._row("SELECT * FROM cursors WHERE shard = ?", shard_id)
                 if shard is None or (row is not None and not is_whole(row)):
-                    damaged.append(prefix)
+                    self.damaged_shards.append(prefix)
                 elif row is not None:
                     states[prefix] = _shard_state(shard, row)
-        self.damaged_shards = damaged
         return states
 
     def looked_at(self) -> dict[str, tuple[float, tuple[str, ...]]]:
@@ -87,8 +102,9 @@ class LedgerView(HeldView):
             if shard_id is None:
                 return {}
             for key_of in by_form.values():
-                for tail, row in self._objects(shard_id, key_of):
-                    known[key_of[tail]] = row
+                for tail, raw, size in self._objects(shard_id, key_of):
+                    etag, replica_etag = decode_etags(raw)
+                    known[key_of[tail]] = Known(etag, size, replica_etag)
         return known
 
     def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
@@ -96,45 +112,46 @@ class LedgerView(HeldView):
 
         Of keys with a day folder whole days are taken, in which tails are in another order than their keys.
         """
-        if not after_key.startswith(shard.prefix) and after_key > shard.prefix:
-            return []
-        rest = after_key[len(shard.prefix) :] if after_key.startswith(shard.prefix) else None
         with self._guarded():
             shard_id = self._shard_id(shard)
             if shard_id is None:
                 return []
-            dated = self._from_day_of(shard, shard_id, rest, limit)
-            loose = self._loose_after(shard, shard_id, rest, limit)
+            dated = self._from_day_of(shard, shard_id, after_key, limit)
+            loose = self._loose_after(shard, shard_id, after_key, limit)
         rows = sorted(dated + loose)
         # Beyond the last of the one kind that was cut short nothing is known of the other.
         ends = [kind[-1][0] for kind in (dated, loose) if len(kind) >= limit]
         return [row for row in rows if not ends or row[0] <= min(ends)]
 
-    def _from_day_of(self, shard: Shard, shard_id: int, rest: str | None, limit: int) -> list[tuple[str, Known]]:
-        """Return the rows with a day whose keys follow one, of which this is behind the shard's prefix; None for all."""
-        after_key = "" if rest is None else shard.prefix + rest
+    def _from_day_of(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
+        first = first_tail_after(_within(shard, after_key))
         rows: list[tuple[str, Known]] = []
         day = ""
-        for key, known in self._rows(shard, shard_id, "tail >= ? AND tail < ?", first_dated_tail(rest or ""), NO_DAY):
+        for row in self._rows(shard, shard_id, first, until=NO_DAY):
+            key = row[0]
             if len(rows) >= limit and key[: len(day)] != day:
                 break
             day = key[: len(shard.prefix) + len("2026/11/24/")]
             if key > after_key:
-                rows.append((key, known))
+                rows.append(row)
         return sorted(rows)
 
-    def _loose_after(self, shard: Shard, shard_id: int, rest: str | None, limit: int) -> list[tuple[str, Known]]:
-        bound, first = ("tail >= ?", NO_DAY) if rest is None else ("tail > ?", NO_DAY + rest)
-        return list(islice(self._rows(shard, shard_id, bound, first), limit))
+    def _loose_after(self, shard: Shard, shard_id: int, after_key: str, limit: int) -> list[tuple[str, Known]]:
+        first = NO_DAY + _within(shard, after_key)
+        rows = self._rows(shard, shard_id, first, until=_AFTER_NO_DAY)
+        return list(islice((row for row in rows if row[0] > after_key), limit))
 
-    def _rows(self, shard: Shard, shard_id: int, bounds: str, *values: str) -> Iterator[tuple[str, Known]]:
-        columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
-        for tail, raw, size, check in self._db.execute(f"{columns} AND {bounds} ORDER BY tail", (shard_id, *values)):
-            etags = object_etags(shard_id, tail, raw, size, check)
-            if etags is None:
-                self.damaged_rows += 1
+    def _rows(self, shard: Shard, shard_id: int, first: str, *, until: str) -> Iterator[tuple[str, Known]]:
+        query = (
+            "SELECT tail, etag, size_bytes, checksum FROM objects"
+            " WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
+        )
+        for tail, raw, size, check in self._db.execute(query, (shard_id, first, until)):
+            if check == object_checksum(shard_id, tail, raw, size):
+                etag, replica_etag = decode_etags(raw)
+                yield decode_key(shard, tail), Known(etag, size, replica_etag)
             else:
-                yield decode_key(shard, tail), Known(etags[0], size, etags[1])
+                self.damaged_rows += 1
 
     def accepted(self) -> dict[str, tuple[str, str]]:
         """Return ETag and storage class of the objects that an operator has let go of, by key."""
@@ -172,6 +189,18 @@ class LedgerView(HeldView):
                         break
         return False
 
+    def remembered_counts(self) -> tuple[int, int]:
+        """Return how many objects are remembered key by key, and how many in sealed days."""
+        with self._guarded():
+            (rows,) = self._db.execute(
+                "SELECT count(*) FROM objects WHERE shard IN (SELECT id FROM shards WHERE replica = ?)", (self._id(),)
+            ).fetchone()
+            (sealed,) = self._db.execute(
+                "SELECT coalesce(sum(count), 0) FROM days WHERE shard IN (SELECT id FROM shards WHERE replica = ?)",
+                (self._id(),),
+            ).fetchone()
+            return rows, sealed
+
     def lateness(self) -> dict[int, int]:
         """The histogram of how late objects were: count by bucket, the buckets being the caller's own numbers."""
         with self._guarded():
@@ -190,9 +219,8 @@ class LedgerView(HeldView):
         shard_id: int = row[2]
         return shard_id
 
-    def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, Known]]:
-        """Yield what is remembered of the objects of these tails."""
-        self._require_short((max(wanted, key=len),))
+    def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes | None, int]]:
+        """Tail, ETag and size of the objects remembered among these tails."""
         columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
         limit = 2 * len(wanted) + _RANGE_SLACK_ROWS
         bounds = (shard_id, min(wanted), max(wanted), limit)
@@ -200,20 +228,26 @@ class LedgerView(HeldView):
         if len(rows) == limit:
             # Keys far apart, with others between them: ask for each.
             rows = [row for tail in wanted for row in self._db.execute(f"{columns} AND tail = ?", (shard_id, tail))]
-        for tail, raw, size, check in rows:
+        for tail, etag, size, check in rows:
             if tail in wanted:
-                etags = object_etags(shard_id, tail, raw, size, check)
-                if etags is None:
-                    self.damaged_rows += 1
+                if check == object_checksum(shard_id, tail, etag, size):
+                    yield tail, etag, size
                 else:
-                    yield tail, Known(etags[0], size, etags[1])
+                    self.damaged_rows += 1
 
     def _tails(self, shard_id: int, query: str) -> Iterator[str]:
         for tail, etag, size, check in self._db.execute(query, (shard_id,)):
-            if object_etags(shard_id, tail, etag, size, check) is None:
-                self.damaged_rows += 1
-            else:
+            if check == object_checksum(shard_id, tail, etag, size):
                 yield tail
+            else:
+                self.damaged_rows += 1
+
+
+def _within(shard: Shard, key: str) -> str:
+    """Return what is left of a key behind its shard's prefix; of one that lies before or after the shard, its end."""
+    if key.startswith(shard.prefix):
+        return key[len(shard.prefix) :]
+    return "" if key < shard.prefix else _LAST
 
 
 def _shares_day_folder(shard: Shard, tail: str, key: str, other: str) -> bool:

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from syncd.escaping import visible
+
 _VOID = frozenset({"meta", "input"})
 
 
@@ -12,8 +14,8 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """A value as text in a page."""
-    return value if isinstance(value, Markup) else Markup(escape(str(value)))
+    """A value as text in a page; what cannot be seen is written as an escape."""
+    return value if isinstance(value, Markup) else Markup(escape(visible(str(value))))
 
 
 def join(*parts: object) -> Markup:
@@ -24,7 +26,7 @@ def join(*parts: object) -> Markup:
 def element(name: str, /, *children: object, **attributes: object) -> Markup:
     """An element. In attribute names `_` stands for a dash, and one at the end for nothing; None and False are left out."""
     written = "".join(
-        f' {_attribute(key)}="{escape(str(value))}"' if value is not True else f" {_attribute(key)}"
+        f' {_attribute(key)}="{escape(visible(str(value)))}"' if value is not True else f" {_attribute(key)}"
         for key, value in attributes.items()
         if value is not None and value is not False
     )

@@ -58,6 +58,8 @@ class Page(NamedTuple):
     """The listing met the end of the shard."""
     requested_at: float = 0.0
     """When the listing of the range began."""
+    unreadable: Sequence[LogObject] = ()
+    """Objects whose keys are not UTF-8, so that no request can name them; here each such byte stands as `%XX`."""
 
 
 class Folder(NamedTuple):
@@ -67,6 +69,8 @@ class Folder(NamedTuple):
     prefixes: Sequence[str]
     objects: Sequence[LogObject]
     """Keys directly in it, with no folder of their own."""
+    unreadable: Sequence[str] = ()
+    """Objects and folders whose names are not UTF-8; each such byte stands as `%XX`."""
 
 
 class Known(NamedTuple):
@@ -91,6 +95,7 @@ class SkipReason(StrEnum):
     SEALED = "sealed"
     ACCEPTED = "accepted"
     OUTSIDE_WINDOW = "outside_window"
+    OVER_QUOTA = "over_quota"
 
 
 class Transfer(NamedTuple):
@@ -140,7 +145,9 @@ class Failed(NamedTuple):
 
 
 # Words of `failures`, which says what each means.
-_SETTLED = frozenset({"conflict", "archived", "key_not_utf8", "key_too_long", "object_gone", "replica_lost"})
+_SETTLED = frozenset(
+    {"conflict", "archived", "key_not_utf8", "key_too_long", "object_gone", "object_too_large", "replica_lost"}
+)
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
@@ -296,7 +303,7 @@ class Replica:
         """From where to where."""
         endpoint = f" at {self.destination_endpoint}" if self.destination_endpoint else ""
         source = f"s3://{self.source_bucket}/{self.source_prefix}"
-        return f"{source} → s3://{self.destination_bucket}/{self.destination_prefix}{endpoint}"
+        return f"{source} to s3://{self.destination_bucket}/{self.destination_prefix}{endpoint}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,7 @@ class ModalCopier:
         return stream, outcome
 
     def _copied_again(self, copier: Copier, copied: Copied, stop: Event) -> Outcome | None:
-        """What comes of a copy onto a replica of our own; None if it could not be tried, or is not ours any more."""
+        """Copy onto a replica of our own; None if that could not be tried, or the replica is not ours any more."""
         transfer = copied.transfer
         looked = next(
             self.copier(self.ways[-1]).copy_all(iter([transfer._replace(compare_first=True)]), stop),
@@ -188,7 +188,7 @@ class ModalCopier:
 
 
 def _one_of(transfers: Iterator[Transfer | None]) -> Iterator[Transfer | None]:
-    """The next transfer, and what comes before it."""
+    """Give the next transfer, and what comes before it."""
     for transfer in transfers:
         yield transfer
         if transfer is not None:
@@ -196,5 +196,5 @@ def _one_of(transfers: Iterator[Transfer | None]) -> Iterator[Transfer | None]:
 
 
 def _is_one_etag(one: str, other: str) -> bool:
-    """Whether two answers tell of the same ETag, as far as they tell of any."""
+    """Tell whether two answers have the same ETag, as far as they have any."""
     return one == other or not (one and other)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
-from syncd.copying import stream
+from syncd.copying import stream, unless_too_large
 from syncd.model import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
 from syncd.s3 import Address, Side
 from syncd.server_side import server_side
@@ -75,7 +75,7 @@ class Order:
     def begin(self) -> Callable[[Transfer], Steps]:
         """What makes the generator of one copy."""
         copy, terms = (server_side if self.mode is Mode.SERVER_SIDE else stream), self.terms
-        return lambda transfer: copy(transfer, terms)
+        return lambda transfer: unless_too_large(transfer, terms, copy)
 
     @property
     def requests_a_copy(self) -> int:

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from syncd import __version__, failures
 from syncd.board import Board
+from syncd.escaping import safe_key, safe_line
 from syncd.freshness import span, within_words
 from syncd.markup import Markup, element, join
 from syncd.pagestyle import STYLE
@@ -110,10 +111,14 @@ def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
     """Everything that is wrong with a job, with the remedies; None where nothing is."""
     items = [element("li", _sentence(reason)) for reason in board.why_late(standing, now, with_failure=False)]
     error, oldest = standing.error, standing.oldest_held
+    refusal = board.refused().get(standing.job)
+    if refusal is not None and refusal.is_kept:
+        words = f"Its file was edited and cannot be used, so that it runs as before: {refusal.error.detail}"
+        items.append(element("li", words, _remedy(refusal.error.remedy)))
     if error is not None:
         items.append(element("li", _sentence(failure_words(error)), _remedy(error.remedy)))
     if oldest is not None:
-        key = element("span", oldest.object.key, class_="key")
+        key = element("span", safe_key(oldest.object.key), class_="key")
         remedy = failures.remedy_of(oldest.reason)
         items.append(element("li", missing_words(standing), key, f": {answer_words(oldest)}", _remedy(remedy)))
     return element("ul", *items, class_="why") if items else None
@@ -124,12 +129,14 @@ def _sentence(words: str) -> str:
 
 
 def _remedy(remedy: str) -> Markup:
-    return element("div", element("b", "What to do: "), remedy, class_="remedy")
+    return element("div", element("b", "What to do: "), safe_line(remedy), class_="remedy")
 
 
 def _state(standing: Standing, now: float) -> tuple[str, str]:
     if standing.last is None:
         return "no tick yet", "none"
+    if standing.error is not None and standing.error.reason == failures.CONFIGURATION:
+        return "refused", "bad"
     if not is_fresh(standing, now):
         return "not on time", "bad"
     if standing.error is not None:

@@ -17,7 +17,7 @@ from syncd.uploads import Upload, begin_upload
 def stream_in_parts(transfer: Transfer, terms: Terms) -> Steps:
     """An object too large to be written at once, where no replica was found."""
     checksum = yield from told_checksum(transfer.object, terms)
-    first = yield from read(transfer.object, terms, (0, terms.part_size))
+    first = yield from read(transfer.object, terms, (0, terms.part_size_of(transfer.object.size_bytes)))
     source_tags = yield from tags(transfer.object, first.headers, terms)
     upload = yield from begin_upload(transfer, terms, Side.DESTINATION, described(first.headers), source_tags)
     # Whoever holds the first part while the others come holds twice as much as is reckoned with.
@@ -34,6 +34,7 @@ def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> St
     transfer, terms = upload.transfer, upload.terms
     part = parts.pop()
     size = transfer.object.size_bytes
+    part_size = terms.part_size_of(size)
     done: list[tuple[str, str]] = []
     digests: list[bytes] = []
     start = 0
@@ -46,7 +47,7 @@ def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> St
         del part
         if start >= size:
             break
-        part = yield from read(transfer.object, terms, (start, min(terms.part_size, size - start)))
+        part = yield from read(transfer.object, terms, (start, min(part_size, size - start)))
     check_whole(checksum, transfer.object, terms)
     return (yield from upload.complete(done, Content(None, size, digests)))
 

@@ -29,6 +29,8 @@ class PlannedCopies:
     requests: Counter[str] = field(default_factory=Counter)
     estimate: Estimate | None = None
     """What it comes to; None where the plan could not be made."""
+    audit_lists_a_day: int = 0
+    """Listings of the destination that its audit takes in a day."""
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """Count the transfers; there are no outcomes."""

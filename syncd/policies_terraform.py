@@ -117,7 +117,16 @@ def _hcl(value: Any, depth: int) -> str:
             return "\n".join(["[", *rows, close + "]"])
         case _:
             # In a quoted text `${` and `%{` begin a template; doubled they stand for themselves.
-            return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+            written = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+            return "".join(map(_ascii, written))
+
+
+def _ascii(char: str) -> str:
+    """HCL has JSON's escapes, and one of its own where JSON takes two halves."""
+    code = ord(char)
+    if code < 0x7F:
+        return char
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _key(name: str) -> str:

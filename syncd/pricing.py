@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from syncd.model import Mode, Transfer
 from syncd.modes import Way
+from syncd.sizes import part_size_for
 from syncd.tables import Prices
 from syncd.terms import Bounds
 
@@ -68,7 +69,7 @@ def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int
 
 
 def _parts(size_bytes: int, part_size: int) -> int:
-    return -(-size_bytes // part_size)
+    return -(-size_bytes // part_size_for(size_bytes, part_size))
 
 
 def _upload(operation: str, parts: int) -> dict[str, int]:

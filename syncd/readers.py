@@ -20,6 +20,9 @@ class StartPoint(StrEnum):
     BEGINNING = "beginning"
 
 
+_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
+
 StartValue = StartPoint | timedelta | date
 
 
@@ -174,6 +177,8 @@ def ignored(value: object) -> tuple[str, ...]:
 def _ignored(entry: str) -> str:
     if not entry.strip("*/"):
         raise RefusedError(f"{shown(entry)} would leave out everything; name a folder, such as AWSLogs/old/")
+    if entry.startswith("/"):
+        raise RefusedError(f"{shown(entry)} begins with a slash, and no key does; write {shown(entry.lstrip('/'))}")
     return entry
 
 
@@ -239,6 +244,24 @@ def job_name(value: object) -> str:
     return value
 
 
+class ExpandedPath(type(Path())):  # type: ignore[misc]  # Path itself cannot be derived from before Python 3.12
+    """A path in which variables were expanded, and which is shown as it was written."""
+
+    written: str = ""
+
+
+def expanded_path(text: str, *, written: str) -> Path:
+    """The path, which messages show as `written`."""
+    found = ExpandedPath(text)
+    found.written = written
+    return found
+
+
+def as_written(path: Path) -> str:
+    """The path as the file has it, if that names variables: their values are not for everybody who reads messages."""
+    return getattr(path, "written", "") or str(path)
+
+
 def path(value: object) -> Path:
     """A path; whether anything is there is not asked."""
     if isinstance(value, Path):
@@ -277,6 +300,18 @@ def listen(value: object) -> str:
     if address:
         split_address(address)
     return address
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """A list of host names, which may be empty, as clients write them in `Host`: in lower case."""
+    return () if value in ([], ()) else texts(_host, "host names")(value)
+
+
+def _host(value: str) -> str:
+    host = value.lower().removesuffix(".")
+    if len(host) > 253 or not _HOST.fullmatch(host):
+        raise RefusedError(f'{shown(value)} is no host name: without scheme and port, such as "syncd.example.com"')
+    return host
 
 
 def split_address(address: str) -> tuple[str, int]:

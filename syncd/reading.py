@@ -68,7 +68,7 @@ def _check_etag(answer: Answer, item: LogObject, request: Request, terms: Terms)
 
 
 def etag_of(answer: Answer) -> str:
-    """The ETag that an answer tells, without quotes; empty if it tells none."""
+    """Give the ETag that an answer tells, without quotes; empty if it tells none."""
     return answer.headers.get("etag", "").strip('"')
 
 
@@ -119,12 +119,12 @@ def check_found(answer: Answer, item: LogObject, request: Request, terms: Terms)
 
 
 def whole_checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """The full-object checksums that an answer tells, by header; a cryptographic one first."""
+    """Pick the full-object checksums that an answer tells, by header, with SHA-256 first."""
     return {name: headers[name] for name in _CHECKSUMS if headers.get(name) and is_whole(headers[name], headers)}
 
 
 def look_at(item: LogObject, terms: Terms) -> Generator[Request, Answer, Answer]:
-    """HeadObject of the source, asking for its checksum.
+    """Look at the source by HeadObject, asking for its checksum.
 
     Who may read an object may look at it, but a look that is refused does not say why: that is left to the read.
     """
@@ -141,7 +141,7 @@ def look_at(item: LogObject, terms: Terms) -> Generator[Request, Answer, Answer]
 
 
 def told_checksum(item: LogObject, terms: Terms) -> Generator[Request, Answer, Checksum]:
-    """The checksum of an object that is to be read in parts: for these S3 tells none."""
+    """Ask for the checksum of an object that is to be read in parts: for these S3 tells none."""
     return _checksum_of((yield from look_at(item, terms)))
 
 
@@ -178,14 +178,15 @@ def read_content(item: LogObject, terms: Terms, looked: Answer | None) -> Genera
 
 
 def read_through(item: LogObject, terms: Terms, looked: Answer | None = None) -> Generator[Request, Answer, Content]:
-    """All of an object, a part at a time: its hash, and its parts' hashes."""
+    """Read all of an object, a part at a time, for its hash and its parts' hashes."""
     if looked is None:
         looked = yield from look_at(item, terms)
     checksum = _checksum_of(looked)
     whole = hashlib.sha256()
     digests = []
-    for start in range(0, item.size_bytes, terms.part_size):
-        part = yield from read(item, terms, (start, min(terms.part_size, item.size_bytes - start)))
+    part_size = terms.part_size_of(item.size_bytes)
+    for start in range(0, item.size_bytes, part_size):
+        part = yield from read(item, terms, (start, min(part_size, item.size_bytes - start)))
         checksum.take(part.body)
         whole.update(part.body)
         digests.append(hashlib.sha256(part.body).digest())

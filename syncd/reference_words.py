@@ -7,9 +7,12 @@ from syncd.model import SkipReason
 EXIT_CODES: Mapping[int | str, str] = {
     0: "Done, or nothing to do. `run`: ended cleanly on SIGTERM or SIGINT.",
     1: "Failed: the whole run, or every job.",
-    2: "The configuration or the command line is wrong; nothing was run.",
-    3: "Some jobs or some objects failed, or a conflict was found.",
-    4: "`status`: a job is stale or unhealthy. `check`: a permission is missing.",
+    2: (
+        "The command line or the configuration is wrong, and nothing was run: syncd.toml, the file of a job that was named, "
+        "or with `--strict` that of any; or no job's file can be used."
+    ),
+    3: "Some jobs or some objects failed, a conflict was found, or one job's file of several cannot be used.",
+    4: "`status`: a job is stale or unhealthy. `check`: a permission is missing, or a job's file cannot be used.",
     5: "`run`: the state cannot be written.",
     11: "Every named job is already running elsewhere.",
     "130, 143": "`tick`, `catch-up` or `demo` was interrupted by SIGINT or SIGTERM.",
@@ -17,6 +20,10 @@ EXIT_CODES: Mapping[int | str, str] = {
 
 _SKIPPED = ", ".join(f"`{reason}`" for reason in SkipReason)
 _STATE_ERROR = "Why the state could not be used: `reason`, `detail` and `remedy`; null where it could."
+_REFUSED = (
+    "If there are any, the jobs whose files cannot be used, of a verb over all jobs: `job` (its name, else its file), "
+    "`file` and `error`."
+)
 _ERROR = "Why the job could not go on: `reason`, `detail` and `remedy`; null where it could."
 
 TICK_JOB: Mapping[str, str] = {
@@ -56,6 +63,7 @@ PLAN_JOB: Mapping[str, str] = {
     "cost_usd": "What these would cost by the prices in `[prices]`, in US dollars; null where there is no plan.",
     "seconds": "How long copying would take at `objects_per_second`, and at no more than 125 MB/s; null where there is no plan.",
     "objects_per_second": "The rate of small objects that `seconds` assumes; a large one counts by its requests.",
+    "audit_lists_a_day": "Listings of the destination, of 1,000 keys each, that its audit takes in a day; see `[listing] audit`.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }
@@ -67,6 +75,10 @@ STATUS_JOB: Mapping[str, str] = {
     "mode": "How objects were copied in the last tick.",
     "mode_why": 'What `copy = "auto"` came to, and why; null where that was not found out.',
     "lateness_histogram": "How late logs were, LastModified against the name's stamp: counts by bound in seconds, 0 beyond.",
+    "configuration_error": (
+        "Why the job's file cannot be used: `reason`, `detail` and `remedy`; the rest is then that of a job of which nothing "
+        "is known. null where it can."
+    ),
     "state_error": (
         "Why the state cannot be read, or the next tick not be recorded (`disk_full`): `reason`, `detail` and `remedy`; null "
         "where it can and the disk of `state_dir` has room. A tick that was not recorded is not in `last_tick`; where the state cannot even be read, the rest is that of a job that never ticked."
@@ -135,6 +147,7 @@ QUARANTINE_DONE: Mapping[str, str] = {
         "Why nothing was done, the state could not be used or the key is in no job's quarantine (`not_in_quarantine`): "
         "`reason`, `detail` and `remedy`; null where it was."
     ),
+    "refused": _REFUSED,
 }
 
 DEMO: Mapping[str, str] = {
@@ -161,11 +174,15 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "One object:",
         {
             "rows": "Every row, as the lines without `--json` have them; those before an `error`.",
+            "refused": _REFUSED,
             "error": _STATE_ERROR,
         },
     ),
     "ledger quarantine list": (
-        '`{"jobs": [...], "error": null}`, an entry a job; none where `error` says why the state could not be used:',
+        (
+            '`{"jobs": [...], "error": null}`, an entry a job, none if `error` says why the state could not be used; and `refused` '
+            "as of `ledger export`:"
+        ),
         QUARANTINE_JOB,
     ),
     "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
@@ -176,7 +193,10 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 ENVIRONMENT: Mapping[str, str] = {
     "SYNCD_CONFIG": "The configuration file, where `--config` names none.",
-    "CREDENTIALS_DIRECTORY": "Set by systemd; `credentials_file` may name it, as any variable: `${CREDENTIALS_DIRECTORY}/aws`.",
+    "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_*, SYNCD_*": (
+        "What `credentials_file` and `state_dir` may name, such as `${CREDENTIALS_DIRECTORY}/aws`, and no other variable: it "
+        "might hold a secret, and a path is printed and logged."
+    ),
     "AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID and the like": (
         "The consumer's default chain of credentials, where the job names no profile and no file."
     ),

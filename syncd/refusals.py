@@ -5,7 +5,7 @@ Guide. Of several refusals AWS gives one code to, the message tells which it is.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -36,6 +36,9 @@ _CERTIFICATE = (
     "have the certificate of the server or of the proxy trusted here (AWS_CA_BUNDLE names a file of authorities), or check"
     " that nobody stands between"
 )
+
+NOT_SHOWN = "(not shown)"
+_LONG_SECRET = 8
 
 
 class Refusal(NamedTuple):
@@ -87,7 +90,7 @@ _BY_STATUS: Mapping[int, Refusal] = {
 
 
 @contextmanager
-def told(call: str, *, denied: str, hidden: str | None = None) -> Iterator[None]:
+def told(call: str, *, denied: str, hidden: Collection[str | None] = ()) -> Iterator[None]:
     """Turn what botocore raises into JobFailed, once.
 
     `call` names the call, the principal and the resource; `denied` is what to do where permission is what lacks; `hidden`
@@ -97,18 +100,27 @@ def told(call: str, *, denied: str, hidden: str | None = None) -> Iterator[None]
         yield
     except exceptions.ClientError as error:
         code, message = answered(error)
-        if hidden is not None:
-            message = message.replace(f"'{hidden}'", "(not shown)")
         found = refusal_of(error)
         remedy = denied if found.reason == failures.ACCESS_DENIED else found.remedy
-        raise JobFailed(found.reason, f"{call}: {failures.said(code, message)}", remedy) from error
+        said = without(failures.said(code, message), hidden)
+        raise JobFailed(found.reason, f"{call}: {said}", remedy) from error
     except exceptions.BotoCoreError as error:
         # Of parameters botocore writes a line each.
         what = "; ".join(str(error).replace("failed:\n", "failed: ").splitlines())
-        raise JobFailed(*_not_asked(error, f"{call}: {what}")) from error
+        raise JobFailed(*_not_asked(error, f"{call}: {without(what, hidden)}")) from error
     except (ResponseParserError, KeyError):
         # botocore quotes the answer, which may hold credentials, in what it raises: nothing of it may go on.
         raise JobFailed(failures.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
+
+
+def without(text: str, hidden: Collection[str | None]) -> str:
+    """Return what a server said without the secrets that it was sent: it may repeat them."""
+    for secret in hidden:
+        if secret:
+            text = re.sub(rf"'{re.escape(secret)}'|(?<!\w){re.escape(secret)}(?!\w)", NOT_SHOWN, text)
+            # Long ones are nothing else by chance, whatever stands beside them.
+            text = text.replace(secret, NOT_SHOWN) if len(secret) >= _LONG_SECRET else text
+    return text
 
 
 def refusal_of(error: exceptions.ClientError) -> Refusal:

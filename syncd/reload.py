@@ -2,12 +2,14 @@
 
 import glob
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from syncd import configfile
 from syncd.config import Configuration, Job
 from syncd.errors import ConfigError, Problem
+from syncd.rules import destination_place
 
 Fingerprint = Mapping[Path, tuple[int, int, int] | None]
 """Modification time, size and inode of each file; None for one that cannot be looked at."""
@@ -63,17 +65,39 @@ def fingerprint(configuration: Configuration) -> Fingerprint:
 
 
 def reread(configuration: Configuration) -> Configuration:
-    """The configuration as its files now have it.
+    """The configuration as its files now have it; a job whose file cannot be used any more stays as it is.
 
     Raises:
         ConfigError: it cannot be used, or not without a restart.
     """
     top = configuration.files[0]
-    found = configfile.load(top)
+    found = configfile.load(top, strict=configuration.is_strict)
     fixed = [Problem(str(top), key, _RESTART) for key, ask in _FIXED if ask(found) != ask(configuration)]
     if fixed:
         raise ConfigError(fixed)
-    return found
+    return _with_kept(configuration, found)
+
+
+def _with_kept(before: Configuration, after: Configuration) -> Configuration:
+    running = dict(zip(before.files[1:], before.jobs, strict=False))
+    names = {job.name for job in after.jobs}
+    places = {destination_place(job) for job in after.jobs}
+    kept, refused = [], []
+    for refusal in after.refused:
+        job = running.get(refusal.file)
+        if job is None or job.name in names or destination_place(job) in places:
+            refused.append(refusal)
+            continue
+        names.add(job.name)
+        places.add(destination_place(job))
+        kept.append((refusal.file, job))
+        refused.append(replace(refusal, name=job.name, is_kept=True))
+    return replace(
+        after,
+        jobs=(*after.jobs, *(job for _, job in kept)),
+        files=(*after.files, *(file for file, _ in kept)),
+        refused=tuple(refused),
+    )
 
 
 def difference(before: Sequence[Job], after: Sequence[Job]) -> Difference:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -200,6 +201,22 @@ def filters_fit_layout(job: JobParts) -> Iterator[Finding]:
         yield Finding(f"source.{key}", 'only layout = "cloudtrail" can be narrowed by this; remove it')
 
 
+def ignore_leaves_something(job: JobParts) -> Iterator[Finding]:
+    """Leave out folders of the source, but not all of them and none that lie elsewhere."""
+    source = job.source
+    if source.ignore and source.layout == "flat":
+        yield Finding("source.ignore", 'layout = "flat" copies everything under source.prefix; remove it')
+    if not source.is_cloudtrail:
+        return
+    top = f"{source.prefix}/AWSLogs/".lstrip("/")
+    any_folder = f"{top}\0/"
+    for entry in source.ignore:
+        if top.startswith(entry) or fnmatchcase(top, entry) or fnmatchcase(any_folder, entry):
+            yield Finding("source.ignore", f"{shown(entry)} leaves out everything; name a folder under {shown(top)}")
+        elif not entry.startswith(top) and not set("*?[") & set(entry):
+            yield Finding("source.ignore", f"{shown(entry)} is not under {shown(top)}, where the job's logs are")
+
+
 def parts_fit(job: JobParts) -> Iterator[Finding]:
     """A part is no larger than the objects that are written in parts, nor than the memory for it."""
     destination = job.destination
@@ -223,6 +240,27 @@ def key_is_in_destination_region(job: JobParts) -> Iterator[Finding]:
             "destination.kms_key_id",
             f"the key is in {region}, and S3 needs one in destination.region, {job.destination.region}",
         )
+
+
+def endpoints_are_private(job: JobParts) -> Iterator[Finding]:
+    """Over plain HTTP, credentials' signatures and logs are read, and answers altered, by whoever is on the way."""
+    endpoints = job.endpoints
+    if endpoints.allow_http:
+        return
+    for key in ("s3", "sts", "destination_s3", "cloudtrail"):
+        parts = urlsplit(getattr(endpoints, key) or "")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            yield Finding(
+                f"endpoints.{key}",
+                "http:// beyond this machine is neither private nor safe from change; use https://,"
+                " or say allow_http = true in [endpoints]",
+            )
+
+
+def tags_are_of_one_origin(job: JobParts) -> Iterator[Finding]:
+    """A write gives an object all of its tags."""
+    if job.destination.copy_tags and job.destination.tags:
+        yield Finding("destination.copy_tags", "tags and copy_tags exclude each other; remove one of them")
 
 
 def destination_is_not_source(job: JobParts) -> Iterator[Finding]:
@@ -256,8 +294,11 @@ JOB_RULES = (
     destination_is_in_the_same_partition,
     prefix_fits_layout,
     filters_fit_layout,
+    ignore_leaves_something,
     parts_fit,
     key_is_in_destination_region,
+    endpoints_are_private,
+    tags_are_of_one_origin,
     destination_is_not_source,
 )
 

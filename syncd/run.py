@@ -79,7 +79,8 @@ class Run:
         except LedgerCorrupt as error:
             aside = self._installation.ledger_file.move_aside()
             salvaged = self._installation.ledger_file.salvaged
-            self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
+            if aside is not None:
+                self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
             return self._against_state_file()
 
     def _against_state_file(self) -> TickReport:
@@ -137,7 +138,9 @@ class Run:
         )
 
     def _lister(self, end: End, side: Side) -> BucketLister:
-        return BucketLister(end, side, now=self._installation.now, stop=self._stop)
+        # A catch-up lists for as long as it takes: somebody asked for it.
+        budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
+        return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
 
     def _task(self) -> Task:
         job, request = self._job, self._request
@@ -154,6 +157,7 @@ class Run:
             regions=request.regions,
             was_here=self._was_here,
             ignore=job.source.ignore,
+            max_objects=job.source.max_objects_per_tick if request.window is None else None,
             is_patient=request.is_patient,
             objective=job.objective_effective.total_seconds(),
         )

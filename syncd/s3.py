@@ -5,7 +5,7 @@ Header and parameter names are those of the Amazon S3 API Reference.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from html import unescape
 from typing import NamedTuple
@@ -22,6 +22,19 @@ _ROW = re.compile(
     "(?:<StorageClass>([^<]*)</StorageClass>)?</Contents>"
 )
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9/\-._~]*")
+_TAKEN_TAG = "Taken"
+_TAKEN = f"<{_TAKEN_TAG}/>"
+# An error document of S3's has less than a kilobyte.
+_LONGEST_ERROR_BYTES = 64 * 1024
+_LONGEST_CODE = 100
+_LONGEST_MESSAGE = 2000
+_SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)
+# A page of a thousand rows in any order of their elements has a third of these. Each costs thirty times its own length.
+_MOST_TAGS = 100_000
+# Bytes that are not UTF-8 come out of a listing as lone surrogates, which no XML document may hold: while a document is
+# parsed they are private characters.
+_HIDDEN = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}
+_SHOWN = {hidden: surrogate for surrogate, hidden in _HIDDEN.items()}
 
 
 class Side(StrEnum):
@@ -126,20 +139,21 @@ def parse_listing(body: bytes) -> Listing:
     """
     # Rows in the order in which S3 writes them are taken out first: a page has a thousand of them, and an XML parser
     # takes most of the time that a page costs. What is left is parsed as XML, odd rows among it.
-    # A key that is no UTF-8 cannot be asked for, nor kept: the character that stands for it is that object's failure.
-    pieces = _ROW.split(body.decode("utf-8", "replace"))
-    root = _document("".join(pieces[:: _ROW.groups + 1]).encode(), "ListBucketResult")
+    pieces = _ROW.split(body.decode("utf-8", "surrogateescape"))
+    rest = pieces[:: _ROW.groups + 1]
+    has_odd_rows = any("<Contents" in piece or ":Contents" in piece for piece in rest)
+    # Each row that was taken out leaves an element, by which the odd ones keep their places.
+    root = _document(_markup((_TAKEN if has_odd_rows else "").join(rest)), "ListBucketResult")
     space = root.tag[: -len("ListBucketResult")]
     is_encoded = root.findtext(f"{space}EncodingType") == "url"
-    odd_rows = [_log_object(item, space, is_encoded=is_encoded) for item in root.iter(f"{space}Contents")]
     objects = [
         _row_object(*pieces[index : index + _ROW.groups], is_encoded=is_encoded)
         for index in range(1, len(pieces), _ROW.groups + 1)
     ]
-    if odd_rows:
-        objects = sorted([*objects, *odd_rows], key=lambda item: item.key) if objects else odd_rows
+    if has_odd_rows:
+        objects = _in_their_places(root, space, objects, is_encoded=is_encoded)
     prefixes = [
-        _decode(item.findtext(f"{space}Prefix") or "", is_encoded=is_encoded)
+        _decode((item.findtext(f"{space}Prefix") or "").translate(_SHOWN), is_encoded=is_encoded)
         for item in root.iter(f"{space}CommonPrefixes")
     ]
     token = ""
@@ -150,33 +164,69 @@ def parse_listing(body: bytes) -> Listing:
     return Listing(objects, prefixes, token)
 
 
+def _markup(text: str) -> bytes:
+    """Encode what is to be parsed as XML.
+
+    Raises:
+        MalformedAnswer: it has so many elements that parsing it would take a lot of memory.
+    """
+    if text.count("<") > _MOST_TAGS:
+        raise MalformedAnswer(f"more than {_MOST_TAGS} tags in one page")
+    if not text.isascii():
+        text = text.translate(_HIDDEN)
+    return text.encode()
+
+
+def _in_their_places(root: Element, space: str, taken: Sequence[LogObject], *, is_encoded: bool) -> list[LogObject]:
+    """Put the rows that were taken out back between the odd ones."""
+    rows = iter(taken)
+    objects = []
+    for item in root.iter():
+        if item.tag == f"{space}{_TAKEN_TAG}":
+            objects.append(next(rows))
+        elif item.tag == f"{space}Contents":
+            objects.append(_log_object(item, space, is_encoded=is_encoded))
+    return objects
+
+
 def _row_object(
     key: str, last_modified: str, etag: str, size: str, storage_class: str | None, *, is_encoded: bool
 ) -> LogObject:
-    try:
-        moment = datetime.fromisoformat(last_modified).timestamp()
-    except ValueError as error:
-        raise MalformedAnswer(f"a listed object that lacks or garbles {error}") from error
     return LogObject(
         _decode(unescape(key) if "&" in key else key, is_encoded=is_encoded),
         etag.replace("&quot;", "").strip('"'),
-        int(size),
-        moment,
+        _size(size),
+        _moment(last_modified),
         storage_class or "STANDARD",
     )
+
+
+def _size(text: str) -> int:
+    if not _SIZE.fullmatch(text):
+        raise MalformedAnswer(f"a listed object of size {text[:40]!a}")
+    return int(text)
+
+
+def _moment(text: str) -> float:
+    try:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise MalformedAnswer(f"a listed object that was modified at {text[:40]!a}") from error
 
 
 def error_of(body: bytes) -> tuple[str, str]:
     """Code and message of an S3 error document; empty strings where it is none."""
     body = _without_padding(body)
-    if b"<Error" not in body[:512]:
+    if b"<Error" not in body[:512] or len(body) > _LONGEST_ERROR_BYTES:
         return "", ""
     try:
         root = fromstring(body)  # noqa: S314  # expat itself bounds entity expansion
     except ParseError:
         return "", ""
     space = root.tag[: -len("Error")]
-    return root.findtext(f"{space}Code") or "Unknown", root.findtext(f"{space}Message") or ""
+    code, message = root.findtext(f"{space}Code") or "Unknown", root.findtext(f"{space}Message") or ""
+    return code[:_LONGEST_CODE], message[:_LONGEST_MESSAGE]
 
 
 def text_of(body: bytes, document: str, name: str) -> str:
@@ -238,18 +288,20 @@ def _document(body: bytes, name: str) -> Element:
 
 
 def _decode(text: str, *, is_encoded: bool) -> str:
-    return unquote_plus(text) if is_encoded and ("%" in text or "+" in text) else text
+    """Decode a key or a prefix; each byte that is not UTF-8 becomes a lone surrogate."""
+    return unquote_plus(text, errors="surrogateescape") if is_encoded and ("%" in text or "+" in text) else text
 
 
 def _log_object(item: Element, space: str, *, is_encoded: bool) -> LogObject:
     fields = {child.tag: child.text or "" for child in item}
     try:
-        return LogObject(
-            _decode(fields[f"{space}Key"], is_encoded=is_encoded),
-            fields.get(f"{space}ETag", "").strip('"'),
-            int(fields[f"{space}Size"]),
-            datetime.fromisoformat(fields[f"{space}LastModified"]).timestamp(),
-            fields.get(f"{space}StorageClass", "STANDARD"),
-        )
-    except (KeyError, ValueError) as error:
-        raise MalformedAnswer(f"a listed object that lacks or garbles {error}") from error
+        key, size, modified = (fields[f"{space}{name}"] for name in ("Key", "Size", "LastModified"))
+    except KeyError as error:
+        raise MalformedAnswer(f"a listed object without {error.args[0].removeprefix(space)}") from error
+    return LogObject(
+        _decode(key.translate(_SHOWN), is_encoded=is_encoded),
+        fields.get(f"{space}ETag", "").strip('"'),
+        _size(size),
+        _moment(modified),
+        fields.get(f"{space}StorageClass", "STANDARD"),
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from syncd.escaping import safe_key, safe_line
 from syncd.failures import CONFLICT, remedy_of
 from syncd.freshness import span
 from syncd.model import TickReport
@@ -28,15 +29,41 @@ from syncd.recorder import Recorder
 from syncd.report import utc
 
 _UNBOUNDED = 10_000
+_INDENT = 4
+_LEAST_WIDTH = 20
 _GOOD, _BAD = "green", "red"
 
 
 def show(table: RenderableType) -> None:
-    """Print to stdout. In a pipe nothing is cut off or folded to the width of a screen that is not there."""
-    console = Console()
+    """Print to stdout, text as it is. In a pipe nothing is folded to the width of a screen that is not there."""
+    console = plain_console()
     if not console.is_terminal:
         console.width = _UNBOUNDED
-    console.print(table)
+    if isinstance(table, str):
+        table = Text(table, no_wrap=True, overflow="ignore")
+    console.print(table, crop=False)
+
+
+def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """A console that takes text as text: brackets are no markup, colons no emoji, and digits have no colour."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
+class Line:
+    """One line. On a terminal that is too narrow it goes on below, indented, so that no text begins a line of its own."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self._text = Text(text, style=style)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fold to the width of the console."""
+        first = max(options.max_width, _LEAST_WIDTH)
+        if self._text.cell_len <= first:
+            yield self._text
+            return
+        for number, line in enumerate(self._text.wrap(console, first - _INDENT)):
+            line.rstrip()
+            yield Text.assemble(" " * _INDENT, line) if number else line
 
 
 def size(count: float) -> str:
@@ -53,12 +80,12 @@ def reports_table(reports: Sequence[TickReport]) -> RenderableType:
     table = _table(
         "Job", "Outcome", "Complete until", numbers=("Listed", "Copied", "Bytes", "There", "Failed", "Seconds")
     )
-    remarks = []
+    remarks: list[Line] = []
     for report in reports:
         style = _GOOD if report.outcome == "ok" else _BAD
         table.add_row(
             report.job,
-            f"[{style}]{report.outcome}[/]",
+            Text(report.outcome, style=style),
             _minute(report.complete_until),
             str(report.listed),
             str(report.copied),
@@ -67,8 +94,7 @@ def reports_table(reports: Sequence[TickReport]) -> RenderableType:
             str(report.failed_count + report.conflict_count),
             f"{report.duration_seconds:.1f}",
         )
-        if remark := _remark(report):
-            remarks.append(Text(f"{report.job}: {remark}"))
+        remarks += _remarks(report)
     return Group(table, *remarks)
 
 
@@ -87,15 +113,19 @@ def _minute(instant: float) -> str:
     return text[:16].replace("T", " ") if text else "-"
 
 
-def _remark(report: TickReport) -> str:
+def _remarks(report: TickReport) -> list[Line]:
+    """What was wrong, and what to do about it."""
     if report.error is not None:
-        return f"{report.error.reason}: {report.error.detail}\n→ {report.error.remedy}"
-    if report.failed:
+        said, remedy = f"{report.error.reason}: {safe_line(report.error.detail)}", report.error.remedy
+    elif report.failed:
         first = report.failed[0]
-        return f"{first.reason}: {first.detail}\n→ {remedy_of(first.reason)}"
-    if report.conflicts:
-        return "conflict: {}: {}\n→ {}".format(*report.conflicts[0], remedy_of(CONFLICT))
-    return ""
+        said, remedy = f"{first.reason}: {safe_line(first.detail)}", remedy_of(first.reason)
+    elif report.conflicts:
+        key, detail = report.conflicts[0]
+        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(CONFLICT)
+    else:
+        return []
+    return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]
 
 
 def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
@@ -114,8 +144,7 @@ def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> Renderable
             f"${made.cost_usd:.4f}" if made else "-",
             f"{made.seconds:.0f} s" if made else "-",
         )
-        if remark := _remark(report):
-            remarks.append(Text(f"{report.job}: {remark}"))
+        remarks += _remarks(report)
     prices = (
         f"Prices of {PRICED_ON}, us-east-1, unless [prices] says otherwise; time at the best rate of the last runs."
     )
@@ -137,7 +166,7 @@ def status_table(document: dict[str, Any]) -> RenderableType:
         never = "-" if job["state_error"] else "never"
         table.add_row(
             job["job"],
-            f"[{_GOOD}]healthy[/]" if job["healthy"] else f"[{_BAD}]unhealthy[/]",
+            Text("healthy", style=_GOOD) if job["healthy"] else Text("unhealthy", style=_BAD),
             job["freshness"]["objective"],
             f"{last['outcome']}, {span(last['age_seconds'])} ago" if last else never,
             until[:16].replace("T", " ") if until else "-",
@@ -145,7 +174,8 @@ def status_table(document: dict[str, Any]) -> RenderableType:
             _copied_in_time(job["freshness"]),
             str(job["quarantine"]["count"]),
         )
-        remarks += [Text(f"{job['job']}: {sentence}") for sentence in job["why"]]
+        # Sentences hold keys and what servers said, escaped where they are made.
+        remarks += [Line(f"{job['job']}: {sentence}") for sentence in job["why"]]
     return Group(table, *remarks)
 
 
@@ -163,22 +193,22 @@ def rebuild_table(document: dict[str, Any]) -> RenderableType:
     for job in document["jobs"]:
         table.add_row(job["job"], str(job["shards"]), str(job["replicas"]))
         if job["error"]:
-            remarks.append(Text(f"{job['job']}: {job['error']['reason']}: {job['error']['detail']}"))
+            remarks.append(Line(f"{job['job']}: {job['error']['reason']}: {safe_line(job['error']['detail'])}"))
     return Group(table, *remarks)
 
 
 def quarantine_table(document: dict[str, Any]) -> RenderableType:
-    """What is held, an entry an object."""
-    entries: list[RenderableType] = [
-        Text(
-            f"{job['job']}: {item['key']}\n"
-            f"  {item['reason']}, tried {'once' if item['attempts'] == 1 else str(item['attempts']) + ' times'}"
-            f" since {item['first_at']}{', again from ' + item['next_at'] if item['next_at'] else ''}\n"
-            f"  {item['detail']}"
-        )
-        for job in document["jobs"]
-        for item in job["objects"]
-    ]
+    """What is held, an entry an object. Keys are not folded, so that they can be copied."""
+    entries: list[RenderableType] = []
+    for job in document["jobs"]:
+        for item in job["objects"]:
+            times = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
+            again = f", again from {item['next_at']}" if item["next_at"] else ""
+            entries += [
+                Text(f"{job['job']}: {safe_key(item['key'])}", no_wrap=True, overflow="ignore"),
+                Line(f"  {item['reason']}, tried {times} since {item['first_at']}{again}"),
+                Line(f"  {safe_line(item['detail'])}"),
+            ]
     return Group(*entries) if entries else Text("nothing is held")
 
 
@@ -215,13 +245,13 @@ def progress(*, is_shown: bool) -> Iterator[Bars]:
         yield Bars(None)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[bytes]}"),
+        TextColumn("{task.fields[bytes]}", markup=False),
         _Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    with Progress(*columns, console=plain_console(stderr=True), transient=True) as shown:
         yield Bars(shown)

@@ -14,12 +14,13 @@ from syncd.claims import Listed
 from syncd.closing import SEALED_AT_ONCE
 from syncd.layout import Layout, utc_day
 from syncd.ledger_rows import LONGEST_BACKOFF_SECONDS, SealedDay
-from syncd.model import Failed, LogObject, Page, Plan, Quarantined, Range, Shard, Transfer
+from syncd.model import Failed, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
 from syncd.plan import Rules, make_plan
 from syncd.ports import Ports
 from syncd.recorder import REFUSED_IN_A_ROW, Recorder
 from syncd.sealing import Gate, Run, day_ranges, first_unsealed_day, is_same, is_same_there
 from syncd.sides import Beside, replicas_in
+from syncd.sizes import Quota
 from syncd.survey import Survey, Visit, is_in_window
 from syncd.task import Task
 from syncd.tiers import Slice, Tier
@@ -56,6 +57,7 @@ class Search:
         self._deferred: list[Transfer] = []
         self._put_off: deque[Transfer] = deque(maxlen=REFUSED_IN_A_ROW)
         self._sealed_at = 0
+        self._quota = Quota(task.max_objects)
         self.recalled: Counter[str] = Counter()
         """Replicas that shards which the ledger knew nothing of were found to have, by prefix."""
         self.late: list[float] = []
@@ -64,7 +66,9 @@ class Search:
     def transfers(self) -> Iterator[Transfer | None]:
         """Yield everything to copy as the listing finds it, what is new first; None while there is nothing yet."""
         for loose in self._survey.loose:
-            yield from self._planned(loose, self._rules(loose.range.shard), None)
+            rules = self._rules(loose.range.shard)
+            self._take_unreadable(loose, rules)
+            yield from self._planned(loose, rules, None)
         yield from self._listed()
         yield from self._denied()
         audit = Audit(self._task, self._ports, self._survey, self._recorder, self._accepted, began_at=self._began_at)
@@ -87,9 +91,7 @@ class Search:
         visit = self._survey.visits.get(shard.prefix)
         if window is None or visit is None or not tiers.is_listed_whole(visit.state, layout):
             return lambda _: True
-        return lambda item: is_in_window(
-            layout.day_anyhow(shard, item.key) or utc_day(max(0.0, item.last_modified)), window
-        )
+        return lambda item: any(is_in_window(day, window) for day in _days_of(layout, shard, item))
 
     def _listed(self) -> Iterator[Transfer | None]:
         """Yield what the slices of all shards bring."""
@@ -117,13 +119,15 @@ class Search:
         shard = page.range.shard
         new: list[LogObject] = []
         left_out = 0.0
+        self._take_unreadable(page, reading.rules)
         for run in reading.gate.runs(page):
             if run.sealed_day:
                 plan = yield from self._sealed_run(run, reading)
             else:
                 replicas = None
                 if reading.beside is not None and run.page.objects:
-                    replicas = yield from reading.beside.upto(run.page.objects[-1].key)
+                    here = {item.key for item in run.page.objects}
+                    replicas = yield from reading.beside.upto(run.page.objects[-1].key, here.__contains__)
                 plan = yield from self._planned(run.page, reading.rules, replicas)
             if plan is not None:
                 if reading.slice.tier is Tier.FIRST and plan.adopted:
@@ -142,8 +146,9 @@ class Search:
         task, shard, was = self._task, run.page.range.shard, reading.sealed[run.sealed_day]
         replicas = None
         if reading.beside is not None:
-            replicas = yield from reading.beside.upto(task.layout.day_end(shard, run.sealed_day))
-            replicas = _of_day(replicas, shard, run.sealed_day, task.layout)
+            replicas = yield from reading.beside.upto(
+                task.layout.day_end(shard, run.sealed_day), lambda key: task.layout.day(shard, key) == run.sealed_day
+            )
         is_same_here = is_same(was, run.totals) and run.totals.total == len(run.page.objects)
         if is_same_here and (replicas is None or is_same_there(was, replicas)):
             self._recorder.skip_sealed(run.totals.total)
@@ -204,9 +209,24 @@ class Search:
             self._note_lateness(transfer, visit)
             if self._recorder.is_denied:
                 self._put_it_off(transfer)
+            elif not self._quota.take():
+                # Left to the next tick, and the horizon waits for it.
+                self._recorder.skipped[SkipReason.OVER_QUOTA] += 1
+                if visit is not None:
+                    visit.unresolved += 1
             else:
                 yield self._handed_over(transfer)
         return plan
+
+    def _take_unreadable(self, page: Page, rules: Rules) -> None:
+        for item in page.unreadable:
+            if item.key not in self._held:
+                transfer = Transfer(page.range.shard, item, rules.destination_prefix + item.key)
+                self._recorder.begin(transfer)
+                detail = (
+                    f"s3://{self._ports.source_bucket}/{item.key}: a key whose bytes are not UTF-8 cannot be asked for"
+                )
+                self._recorder.take(Failed(transfer, failures.KEY_NOT_UTF8, detail), is_live=False)
 
     def _put_it_off(self, transfer: Transfer) -> None:
         """Leave an object to the next tick, unless it is among the newest, which get a chance in this one."""
@@ -313,9 +333,7 @@ class Reading:
     rules: Rules
 
 
-def _of_day(
-    replicas: Mapping[str, LogObject] | None, shard: Shard, day: str, layout: Layout
-) -> Mapping[str, LogObject] | None:
-    if replicas is None:
-        return None
-    return {key: item for key, item in replicas.items() if layout.day(shard, key) == day}
+def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:
+    """Return the days that an object may be asked for by: the one that its key tells, and that of its stamp."""
+    stamped = utc_day(max(0.0, layout.stamp(shard, item)))
+    return {layout.day_anyhow(shard, item.key) or stamped, stamped}

@@ -15,6 +15,7 @@ from syncd.copying import stream
 from syncd.model import Copied, Transfer
 from syncd.reading import Content, check_found, described, tags
 from syncd.s3 import Answer, Request, Side
+from syncd.sizes import part_size_for
 from syncd.terms import CopyFailed, Steps, Terms, failed_of, failure_of, named
 from syncd.uploads import Upload, begin_upload
 from syncd.writing import check_key, confirm, write
@@ -129,8 +130,9 @@ def _copy_parts(upload: Upload) -> Steps:
     transfer, terms = upload.transfer, upload.terms
     size = transfer.object.size_bytes
     done: list[tuple[str, str]] = []
-    for start in range(0, size, terms.copy_part_size):
-        end = min(start + terms.copy_part_size, size)
+    part_size = part_size_for(size, terms.copy_part_size)
+    for start in range(0, size, part_size):
+        end = min(start + part_size, size)
         headers = (*_source_of(transfer, terms), ("x-amz-copy-source-range", f"bytes={start}-{end - 1}"))
         request = upload.part("UploadPartCopy", len(done) + 1, headers)
         request = request._replace(expected_bytes=(end - start) // _FASTER_THAN_A_LINE)

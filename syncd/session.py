@@ -9,12 +9,12 @@ from datetime import date
 from threading import Event, Lock
 from typing import Any
 
-from syncd import aws_names
+from syncd import aws_names, events, failures
 from syncd.cloudtrail import EVERY
-from syncd.config import Configuration, Job
+from syncd.config import Configuration, Job, RefusedJob
 from syncd.errors import ConfigError, Problem
 from syncd.installation import Installation
-from syncd.model import TickReport
+from syncd.model import JobError, TickReport
 from syncd.planning import PlannedCopies
 from syncd.recorder import Recorder
 from syncd.report import exit_code, report_document
@@ -37,22 +37,32 @@ class Done:
 
 
 def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
-    """The jobs of these names, or all of them.
+    """The jobs of these names, or all that can be used.
 
     Raises:
-        ConfigError: a name is no job's.
+        ConfigError: a name is no job's, or that of one whose file cannot be used.
     """
     by_name = {job.name: job for job in configuration.jobs}
-    unknown = [name for name in names or () if name not in by_name]
-    if unknown:
-        known = ", ".join(sorted(by_name)) or "none"
-        raise ConfigError(
-            [
-                Problem(str(configuration.files[0]), "", f"no job is named {name}: the jobs are {known}")
-                for name in unknown
-            ]
-        )
+    refused = {job.label: job for job in configuration.refused}
+    problems: list[Problem] = []
+    for name in dict.fromkeys(names or ()):
+        if name in by_name:
+            continue
+        if name in refused:
+            problems += refused[name].problems
+        else:
+            known = ", ".join(sorted(by_name)) or "none"
+            unread = "".join(f"; {job.file} cannot be used" for job in configuration.refused if job.name is None)
+            message = f"no job is named {name}: the jobs are {known}{unread}"
+            problems.append(Problem(str(configuration.files[0]), "", message))
+    if problems:
+        raise ConfigError(problems)
     return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
+
+
+def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
+    """The jobs that a verb tells of, since it cannot do anything about them: of a verb over all jobs every refused one."""
+    return () if names else configuration.refused
 
 
 def narrowing_problem(jobs: Sequence[Job], request: Request) -> tuple[str, str] | None:
@@ -111,8 +121,12 @@ def run(
     now: Callable[[], float],
     tell: Callable[..., None],
     on_progress: Callable[[str, Recorder], None],
+    besides: Sequence[TickReport] = (),
 ) -> Done:
-    """A tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight."""
+    """A tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
+
+    `besides` are reports of jobs that cannot be run, which count as any other.
+    """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
 
@@ -121,11 +135,14 @@ def run(
             with guard:
                 on_progress(job.name, recorder)
 
-        return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        try:
+            return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+            return _crashed(job, error, tell)
 
     with _interruptible() as interruption:
         try:
-            reports = _side_by_side(one, jobs, interruption, installation)
+            reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
             installation.close()
     code = 128 + interruption.signal if interruption.signal else exit_code(reports)
@@ -145,9 +162,20 @@ def plan(
     with _interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
-            return plan_job(job, request, installation, stop=interruption.stop)
+            try:
+                return plan_job(job, request, installation, stop=interruption.stop)
+            except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+                return _crashed(job, error, tell), PlannedCopies()
 
         return _side_by_side(one, jobs, interruption, installation)
+
+
+def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
+    """Return the report of a job that met a defect of ours. The others are not told."""
+    tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
+    reason, detail = failures.CRASHED, f"{type(error).__name__}: {error}"
+    why = JobError(reason=reason, detail=detail, remedy=failures.remedy_of(reason))
+    return TickReport(job=job.name, outcome="failed", error=why)
 
 
 def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
@@ -174,6 +202,7 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
         "cost_usd": round(estimate.cost_usd, 6) if estimate else None,
         "seconds": round(estimate.seconds, 1) if estimate else None,
         "objects_per_second": round(estimate.objects_per_second, 1) if estimate else None,
+        "audit_lists_a_day": copies.audit_lists_a_day,
         "requests_made": dict(report.requests),
         "error": report_document(report)["error"],
     }

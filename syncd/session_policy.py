@@ -48,12 +48,10 @@ def copy_policy(job: Job) -> str:
 def _copying(job: Job, read: Sequence[str], written: Sequence[str]) -> str:
     source = statements.bucket_arn(job, job.source.bucket)
     destination = statements.bucket_arn(job, job.destination.bucket)
-    # In this session `copy = "auto"` copies server-side too.
-    put = statements.write_actions(job, is_server_side=True)
     return _compact(
         [
-            allow("", ["s3:GetObject", "s3:GetObjectTagging"], objects(source, read)),
-            allow("", put, objects(destination, written)),
+            allow("", statements.read_actions(job), objects(source, read)),
+            allow("", statements.write_actions(job), objects(destination, written)),
             *_copying_keys(job),
         ]
     )
@@ -83,7 +81,7 @@ def _rendered(job: Job, prefixes: Sequence[str]) -> str:
     bucket = statements.bucket_arn(job, job.source.bucket)
     narrowed = [
         listing("", bucket, prefixes),
-        allow("", ["s3:GetObject", "s3:GetObjectTagging"], objects(bucket, prefixes)),
+        allow("", statements.read_actions(job), objects(bucket, prefixes)),
         allow("", "s3:GetBucketLocation", bucket),
         allow("", "kms:Decrypt", statements.source_keys(job)),
         allow("", "cloudtrail:ListPublicKeys", "*"),

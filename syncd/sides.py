@@ -1,6 +1,6 @@
 """The destination listed beside the source, key by key, so that what is there is seen rather than remembered."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from syncd.model import Folder, LogObject, Page, Range, Shard
@@ -60,19 +60,21 @@ class Beside:
         self._newest_key = ""
         self._is_at_end = False
 
-    def upto(self, key: str) -> Generator[None, None, Mapping[str, LogObject] | None]:
-        """List on until a key. Returns the replicas up to it that were not returned before, or None if that is denied.
+    def upto(self, key: str, is_wanted: Callable[[str], bool]) -> Generator[None, None, Mapping[str, LogObject] | None]:
+        """List on until a key. Returns the wanted replicas up to it, or None if that is denied; others are let go of.
 
-        Yields None while there is nothing yet. Raises JobFailed.
+        Years of replicas may lie between two keys that the source still has. Yields None while there is nothing yet.
+        Raises JobFailed.
         """
-        while not self._is_at_end and self._newest_key < key:
+        found: dict[str, LogObject] = {}
+        while True:
+            for name in [name for name in self._waiting if name <= key]:
+                item = self._waiting.pop(name)
+                if is_wanted(name):
+                    found[name] = item
+            if self._is_at_end or self._newest_key >= key:
+                return None if self._lister.is_denied else found
             yield from self._next_page()
-        if self._lister.is_denied:
-            return None
-        if self._newest_key <= key:
-            found, self._waiting = self._waiting, {}
-            return found
-        return {name: self._waiting.pop(name) for name in [name for name in self._waiting if name <= key]}
 
     def rest(self) -> Generator[None, None, dict[str, LogObject] | None]:
         """List to the end. Returns what is left, or None if the listing is denied."""

@@ -8,13 +8,16 @@ from typing import Any
 from syncd.board import Board
 from syncd.config import Job
 from syncd.errors import LedgerError
+from syncd.escaping import safe_line
+from syncd.http_message import Reply
 from syncd.jobpage import job_page
 from syncd.ledger import LedgerFile
 from syncd.metrics import CONTENT_TYPE, Metrics
 from syncd.page import overview
 from syncd.standing import objective_document
-from syncd.webserver import Reply
 
+RESERVED = ("/healthz", "/readyz")
+"""What probes ask for: answered while everything else is slow."""
 _JOBS_SHOWN = 100
 _JOB = "/jobs/"
 
@@ -61,12 +64,18 @@ class Site:
     def _job(self, name: str, query: Mapping[str, str]) -> Reply | None:
         job = self._find_job(name)
         if job is None:
-            return None
+            refusal = self._board.refused().get(name)
+            if refusal is None:
+                return None
+            told = (
+                f"The job does not run, since its file cannot be used: {refusal.error.detail}\n{refusal.error.remedy}\n"
+            )
+            return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
         try:
             with self._ledger_file.open_readonly() as reader:
                 return _html(job_page(self._board, job, reader, now=self._now(), refresh="refresh" in query))
         except LedgerError as error:
-            told = f"The state cannot be read now: {error}\n{error.remedy}\n"
+            told = f"The state cannot be read now: {safe_line(str(error))}\n{error.remedy}\n"
             return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _health(self) -> Reply:

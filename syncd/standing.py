@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from syncd import claims, failures
 from syncd.cloudtrail import in_scope, wanted_by
 from syncd.config import Job
+from syncd.escaping import safe_key, safe_line
 from syncd.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
 from syncd.ledger import LedgerView, Reader, RecordedTick
 from syncd.model import HeldCounts, JobError, Quarantined, ShardState, TickReport
@@ -209,7 +210,7 @@ def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -
         why.append(waits if standing.uncovered else "no listing of it has come to its end yet")
     elif now > standing.deadline.at:
         shard = standing.deadline.shard
-        where = f", held by {shard.prefix}" if shard else ""
+        where = f", held by {safe_line(shard.prefix)}" if shard else ""
         allowed = f"{span(promise.objective)} beyond {span(promise.lateness)}"
         why.append(
             f"it is complete up to {utc(standing.complete_until)}, {span(now - standing.complete_until)} ago,"
@@ -228,9 +229,9 @@ def trouble(standing: Standing) -> list[str]:
         why.append(f"{len(standing.uncovered)} folders of the source are uncovered: {named}")
         why.append("what to do: give them a job of their own, or leave them out with source.ignore")
     if (error := standing.error) is not None:
-        why += [failure_words(error), f"what to do: {error.remedy}"]
+        why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := standing.oldest_held) is not None:
-        why.append(f"{missing_words(standing)}{oldest.object.key} ({answer_words(oldest)})")
+        why.append(f"{missing_words(standing)}{safe_key(oldest.object.key)} ({answer_words(oldest)})")
         remedy = failures.remedy_of(oldest.reason)
         if error is None or error.remedy != remedy:
             why.append(f"what to do: {remedy}")
@@ -246,7 +247,7 @@ def missing_words(standing: Standing) -> str:
 
 def answer_words(held: Quarantined) -> str:
     """Why an object is not at the destination, and what was answered, which names the principal."""
-    return f"{held.reason}: {held.detail}" if held.detail else held.reason
+    return f"{held.reason}: {safe_line(held.detail)}" if held.detail else held.reason
 
 
 def _has_ticked(standing: Standing, now: float) -> bool:
@@ -256,7 +257,9 @@ def _has_ticked(standing: Standing, now: float) -> bool:
 
 def failure_words(error: JobError) -> str:
     """A failed tick in a sentence."""
-    return f"its last tick failed: {error.reason}: {error.detail}"
+    if error.reason == failures.CONFIGURATION:
+        return f"its file cannot be used, and it does not run: {safe_line(error.detail)}"
+    return f"its last tick failed: {error.reason}: {safe_line(error.detail)}"
 
 
 def objective_document(standing: Standing, now: float) -> dict[str, Any]:

@@ -125,17 +125,18 @@ def encrypting(job: Job, key: str, *, account_id: str | None = None) -> dict[str
 def reading(job: Job) -> list[Statement]:
     """What listing and reading the source takes."""
     bucket, prefixes = bucket_arn(job, job.source.bucket), source_prefixes(job)
-    actions = ["s3:GetObject"]
-    if job.destination.copy_mode == "server-side":
-        # CopyObject takes the tags along, and for that it must read them.
-        actions.append("s3:GetObjectTagging")
-    return [listing(LIST_LOGS, bucket, prefixes), allow(READ_LOGS, actions, objects(bucket, prefixes))]
+    return [listing(LIST_LOGS, bucket, prefixes), allow(READ_LOGS, read_actions(job), objects(bucket, prefixes))]
+
+
+def read_actions(job: Job) -> list[str]:
+    """What S3 asks of who reads objects; their tags only if the replicas are to carry them."""
+    return ["s3:GetObject", *(["s3:GetObjectTagging"] if job.destination.copy_tags else [])]
 
 
 def writing(job: Job) -> list[Statement]:
     """What writing replicas takes, with whatever the job wants them to carry."""
     destination = job.destination
-    actions = write_actions(job, is_server_side=destination.copy_mode == "server-side")
+    actions = write_actions(job)
     below = objects(bucket_arn(job, destination.bucket), replica_prefixes(job))
     found: list[Statement] = [allow(WRITE_REPLICAS, actions, below)]
     if destination.kms_key_id is not None:
@@ -143,10 +144,10 @@ def writing(job: Job) -> list[Statement]:
     return found
 
 
-def write_actions(job: Job, *, is_server_side: bool) -> list[str]:
-    """What S3 asks of who writes replicas; of CopyObject also the tags, which it takes along from the source."""
+def write_actions(job: Job) -> list[str]:
+    """What S3 asks of who writes replicas."""
     actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
-    if job.destination.tags or is_server_side:
+    if job.destination.tags or job.destination.copy_tags:
         actions.append("s3:PutObjectTagging")
     if job.destination.acl is not None:
         actions.append("s3:PutObjectAcl")

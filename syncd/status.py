@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from syncd.audit import audit_lists_a_day
 from syncd.config import Configuration, Job
 from syncd.errors import LedgerError, LedgerFull
+from syncd.escaping import safe_line
 from syncd.ledger import LedgerFile, Reader, RecordedTick
 from syncd.model import ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
-from syncd.scope import replica_of
+from syncd.scope import pace_of, replica_of
 from syncd.standing import (
     TICKS_READ,
     Held,
@@ -38,6 +40,8 @@ class _Remembered(NamedTuple):
     mode_why: str | None = None
     lateness: Mapping[int, int] = {}
     uncovered: Mapping[str, float] = {}
+    counts: tuple[int, int] = (0, 0)
+    """Objects that are remembered key by key, and in sealed days."""
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
@@ -91,6 +95,7 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
         mode_why=verdict[1] if verdict else None,
         lateness=view.lateness(),
         uncovered=view.uncovered(),
+        counts=view.remembered_counts(),
     )
 
 
@@ -114,6 +119,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "why": why,
         "mode": standing.last.mode if standing.last else None,
         "mode_why": remembered.mode_why,
+        "configuration_error": None,
         "state_error": state_error,
         "last_tick": None if standing.last is None else _last_tick(standing.last, now),
         "lag_seconds": _age(complete_until, now) if complete_until else None,
@@ -125,7 +131,11 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "complete_until": utc(complete_until),
         "found": standing.has_found,
         "uncovered": list(standing.uncovered[:LISTED]),
-        "audit": {"audited_at": utc(standing.audited_at), "sealed_audited_at": utc(standing.sealed_audited_at)},
+        "audit": {
+            "audited_at": utc(standing.audited_at),
+            "sealed_audited_at": utc(standing.sealed_audited_at),
+            "lists_a_day": audit_lists_a_day(pace_of(job), remembered.counts, len(states)),
+        },
         "quarantine": {
             "count": held.counts.objects,
             "conflicts": held.counts.conflicts,
@@ -142,7 +152,7 @@ def _complaints(standing: Standing, now: float) -> list[str]:
 
 
 def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:
-    return [f"{consequence}: {error['reason']}: {error['detail']}", f"what to do: {error['remedy']}"]
+    return [f"{consequence}: {error['reason']}: {safe_line(error['detail'])}", f"what to do: {error['remedy']}"]
 
 
 def _age(instant: float, now: float) -> float:

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from syncd import events, sides, tiers
+from syncd import events, failures, sides, tiers
 from syncd.claims import Listed
 from syncd.cloudtrail import EVERY, in_scope, top
 from syncd.discovery import discover, side_folders
+from syncd.errors import JobFailed
+from syncd.layout import utc_day
 from syncd.model import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.ports import Ports
 from syncd.task import Task
@@ -60,6 +62,10 @@ class Survey:
     """This replica was filled from here before."""
 
 
+EARLIEST = 1_767_225_600.0
+"""2026-01-01: no clock of a machine that runs this is earlier, unless it is wrong."""
+
+
 def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
     """Find the shards, fix the job's start, and choose what to list.
 
@@ -67,6 +73,9 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
         JobFailed: a listing was refused or cannot be had.
         LedgerError: the state cannot be read or written.
     """
+    if began_at < EARLIEST:
+        detail = f"this machine's clock says {utc_day(max(0.0, began_at))}, which is before this syncd was made"
+        raise JobFailed(failures.CLOCK_SKEWED, detail, failures.remedy_of(failures.CLOCK_SKEWED))
     found = Survey(ran_here=task.was_here)
     states = _meaningful(ports.ledger.shards(), task, ports, began_at)
     _find_shards(found, task, ports, states, began_at)
@@ -105,10 +114,14 @@ def _fix_start(found: Survey, task: Task, ports: Ports, began_at: float) -> None
         found.start = start
         return
     found.start = task.start(began_at)
+    told = None
     if task.was_here:
         # The state was lost with all that told of the start: what was replicated tells at least so much.
-        oldest = _oldest_replica(found, task, ports)
-        found.start = found.start if oldest is None else min(found.start, oldest)
+        told = _oldest_replica(found, task, ports)
+    elif task.window is None and task.start(began_at + 1) != found.start:
+        # A start that is reckoned from now would leave out what came since the last copy, if the whole state was lost.
+        told = _newest_replica(found, task, ports, began_at)
+    found.start = found.start if told is None else min(found.start, told)
     # A catch-up before the first tick fixes it too, or its replicas would pass for those of a state that was lost.
     if task.window is None or _is_bare(task, ports):
         ports.ledger.set_start(found.start)
@@ -121,6 +134,23 @@ def _oldest_replica(found: Survey, task: Task, ports: Ports) -> float | None:
         for item in sides.first_page(visit.state.shard, ports.destination, task.destination_prefix)
     ]
     return min(stamps, default=None)
+
+
+def _newest_replica(found: Survey, task: Task, ports: Ports, began_at: float) -> float | None:
+    """Return the newest stamp of a replica that a first listing would come by. Returns None if there is none."""
+    ranges = {
+        sides.at_destination(item.range, task.destination_prefix): visit.state.shard
+        for visit in found.visits.values()
+        if not visit.state.listed_at
+        for item in tiers.slices(visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start)
+    }
+    stamps = (
+        task.layout.stamp(ranges[page.range], item)
+        for page in ports.destination.pages(ranges)
+        if page is not None
+        for item in sides.replicas_of(page, task.destination_prefix)
+    )
+    return max(stamps, default=None)
 
 
 def _is_bare(task: Task, ports: Ports) -> bool:
@@ -138,7 +168,7 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
     if task.scope is None:
         assert task.shard is not None
         state = states.get(task.shard.prefix) or ShardState(shard=task.shard)
-        found.visits[task.shard.prefix] = Visit(_looked_into(state, task, ports, began_at))
+        found.visits[task.shard.prefix] = Visit(_looked_into(found, state, task, ports, began_at))
         found.discovered_at = began_at
         return
     is_tick = task.window is None
@@ -161,12 +191,14 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
             found.visits[shard.prefix] = Visit(states.get(shard.prefix) or ShardState(shard=shard))
 
 
-def _looked_into(state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
+def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
     """Return the state of a dated prefix; one with folders beside its dates has to be listed whole."""
     is_due = began_at - state.recent_at >= task.pace.recent_every
     if state.found_by is FoundBy.WHOLE or not is_due:
         return state
-    if not side_folders(task.layout, state.shard, ports.source, task.ignore):
+    sides = side_folders(task.layout, state.shard, ports.source, task.ignore)
+    found.loose += sides.loose
+    if not sides.folders:
         return state
     return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)
 

@@ -37,6 +37,10 @@ class Http(Table):
         default=False, description="must be true for listen to be an address that other machines reach"
     )
 
+    hosts: fields.Hosts = Field(
+        (), description="names by which clients ask, beside addresses and localhost; any other Host is refused"
+    )
+
     @property
     def address(self) -> tuple[str, int] | None:
         """Host and port to listen on; None when turned off."""
@@ -85,6 +89,10 @@ class Listing(Table):
         timedelta(days=7),
         description="how often it is compared with the days that are remembered as one row; 0s: never",
     )
+    budget: fields.Duration = Field(
+        timedelta(minutes=30),
+        description="how long a tick may wait for listings, before it hands in what it has as partial",
+    )
 
 
 class Prices(Table):
@@ -103,7 +111,8 @@ class Consumer(Table):
         None, description="profile of the AWS configuration, or of credentials_file; else the default chain"
     )
     credentials_file: fields.FilePath | None = Field(
-        None, description="AWS credentials file; ~ and ${VARIABLE} are expanded, and relative is to this file's folder"
+        None,
+        description="AWS credentials file; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
 
 
@@ -154,7 +163,15 @@ class Source(Table):
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
     organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
     ignore: fields.Ignored = Field(
-        (), description="folders outside the layout that are left alone, as `uncovered` shows them, or patterns of keys"
+        (),
+        description="folders that are left alone: key prefixes, as `uncovered` shows them, or patterns such as"
+        ' "AWSLogs/*/Config/"',
+    )
+    max_object: fields.ObjectSize | None = Field(
+        None, description="larger objects are not copied: they are quarantined, and hold the horizon until accepted"
+    )
+    max_objects_per_tick: fields.ObjectCount | None = Field(
+        None, description="objects that one tick copies at most; the next one goes on"
     )
     role: Role | None = Field(None, description="the role to assume; left out: the consumer's own identity reads")
 
@@ -191,6 +208,10 @@ class Destination(Table):
     )
     kms_key_id: fields.KmsKey | None = Field(None, description="KMS key of the replicas; else the bucket's encryption")
     tags: fields.Tags = Field(default_factory=dict, description="tags of the replicas, 10 at most")
+    copy_tags: fields.Flag = Field(
+        default=False,
+        description="put the source's tags on the replicas, as far as that is permitted; whoever tags the source then tags them",
+    )
     acl: Annotated[Literal["bucket-owner-full-control"], *fields.words("bucket-owner-full-control")] | None = Field(
         None, description="canned ACL of the replicas; else none"
     )
@@ -205,6 +226,9 @@ class Endpoints(Table):
     sts: fields.EndpointUrl | None = Field(None, description="STS endpoint")
     destination_s3: fields.EndpointUrl | None = Field(None, description="S3 endpoint of the destination, where another")
     cloudtrail: fields.EndpointUrl | None = Field(None, description="CloudTrail endpoint")
+    allow_http: fields.Flag = Field(
+        default=False, description="must be true for http:// beyond this machine, where anybody on the way reads along"
+    )
     path_style: fields.Flag = Field(
         default=False, description="buckets in the path of a named server; at an IP address they always are"
     )

@@ -36,5 +36,7 @@ class Task:
     """Failed objects wait for their time (the daemon); otherwise somebody asked for everything now."""
     ignore: Sequence[str] = ()
     """Prefixes and patterns of keys that a dated layout leaves alone; a Scope has its own."""
+    max_objects: int | None = None
+    """Objects that a tick copies at most; None for no bound."""
     objective: float = inf
     """Seconds that a new object may take from its LastModified to its copy."""

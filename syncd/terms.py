@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from syncd import failures
 from syncd.model import Failed, Outcome, Transfer
 from syncd.s3 import Answer, Request, Side
+from syncd.sizes import COPIES_IN_MEMORY, part_size_for
 
 Steps: TypeAlias = Generator[Request, Answer, Outcome]
 """One copy: yields Requests, is sent their Answers, returns an Outcome."""
@@ -16,8 +17,6 @@ Steps: TypeAlias = Generator[Request, Answer, Outcome]
 LARGEST_COPY_BYTES = 5 * 1000**3
 COPY_PART_BYTES = 1024**3
 
-# A body is there once as the runtime has read it, once as we have, and once as the runtime sends it.
-_COPIES_IN_MEMORY = 3
 # What an answer tells of a source that was listed. Nothing is tried again for these before a listing tells of something
 # else, so no answer about a replica or an upload may pass for one of them.
 _OF_THE_SOURCE = frozenset({failures.OBJECT_GONE, failures.OBJECT_CHANGED, failures.ARCHIVED})
@@ -54,13 +53,17 @@ class Terms:
     copy_principal: str = ""
     """Who signs server-side copies."""
     copies_tags: bool = True
-    """Source tags go along where that is permitted; not where the job gives replicas tags of its own."""
+    """Source tags go along if that is permitted; a job has to ask for it (`destination.copy_tags`)."""
     landing: tuple[tuple[str, str], ...] = ()
     """Headers of every write that say what lands: storage class, encryption, tags, ACL."""
     largest_copy: int = LARGEST_COPY_BYTES
     """Objects of more bytes than this are copied by the server in parts ..."""
     copy_part_size: int = COPY_PART_BYTES
-    """... of so many bytes."""
+    """... of so many bytes, or more if there would be too many."""
+    max_object: int | None = None
+    """Larger objects are not copied."""
+    memory_bytes: int | None = None
+    """What bodies in flight may hold; None if it does not matter how large a part is."""
 
     @property
     def bounds(self) -> Bounds:
@@ -69,7 +72,11 @@ class Terms:
 
     def held_bytes(self, size_bytes: int) -> int:
         """What a copy of an object of this size holds in memory at the most."""
-        return _COPIES_IN_MEMORY * (size_bytes if size_bytes <= self.multipart_above else self.part_size)
+        return COPIES_IN_MEMORY * (size_bytes if size_bytes <= self.multipart_above else self.part_size_of(size_bytes))
+
+    def part_size_of(self, size_bytes: int) -> int:
+        """The size of the parts of an object of this size."""
+        return part_size_for(size_bytes, self.part_size)
 
 
 class CopyFailed(Exception):
@@ -82,7 +89,7 @@ class CopyFailed(Exception):
 
 
 def failed_of(transfer: Transfer, failed: CopyFailed) -> Failed:
-    """The outcome of a copy that failed so."""
+    """Make the outcome of a copy that failed so."""
     if failed.reason == failures.OBJECT_GONE and _NOT_UTF8 in transfer.object.key:
         detail = f"{failed.detail}; the key was listed with bytes that are no UTF-8, each shown as {_NOT_UTF8}"
         return Failed(transfer, failures.KEY_NOT_UTF8, detail)

@@ -11,7 +11,7 @@ from threading import Event
 from syncd import events, failures
 from syncd.closing import close, horizon
 from syncd.cloudtrail import wanted_by
-from syncd.errors import Interrupted, JobFailed
+from syncd.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model import FoundBy, JobError, Quarantined, SkipReason, TickReport, Transfer
 from syncd.ports import Ports
 from syncd.recorder import LISTED_IN_REPORT, MOST_HELD, Recorder, too_many_held
@@ -44,6 +44,7 @@ class Tick:
             LedgerError: the state cannot be read or written; nothing is claimed that is not recorded.
         """
         error: JobFailed | None = None
+        # First of all: nothing can be said of a quarantine with a damaged entry.
         for mended in self._ports.ledger.mend():
             self._ports.tell(events.STATE_MENDED, what=mended)
         before = horizon(self._task, self._ports.ledger)
@@ -62,7 +63,7 @@ class Tick:
             # What was listed proves nothing, or too little of it can be remembered: no cursor moves.
             complete = horizon(self._task, self._ports.ledger)
         else:
-            is_whole = report.outcome in ("ok", "partial")
+            is_whole = report.outcome in ("ok", "partial") and error is None
             complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
         self._tell_start_moved(before[0], complete[0])
         if self._search is not None and (recalled := self._search.recalled):
@@ -154,7 +155,8 @@ class Tick:
         late = self._search.late if self._search is not None else []
         outcome = "partial" if recorder.failed_count or recorder.conflict_count else "ok"
         if error is not None:
-            outcome = "failed"
+            # What came before the listing took too long is good, and handed in.
+            outcome = "partial" if isinstance(error, ListingBudgetSpent) else "failed"
         if isinstance(error, Interrupted):
             error = None
             outcome = "interrupted"

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from syncd.cloudtrail import is_standard
-from syncd.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start, utc_day
+from syncd.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start
 from syncd.model import FoundBy, Range, Shard, ShardState, Window
 
 # Shards and folders that are looked at each tick however quiet they are: in a small job this is all of them.
@@ -256,8 +256,3 @@ def shards_to_visit(states: Sequence[ShardState], *, pace: Pace, now: float) -> 
             quiet[state.shard.prefix] = state.listed_at
     spare = due(quiet, every=pace.idle_every, now=now, at_least=max(0, LOOKS_A_TICK * 2 - len(wanted)))
     return wanted + [state for state in states if state.shard.prefix in spare]
-
-
-def day_after(day: str) -> str:
-    """The next UTC day."""
-    return utc_day(day_start(day) + DAY_SECONDS)

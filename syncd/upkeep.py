@@ -7,6 +7,7 @@ from typing import Any
 from syncd import failures
 from syncd.config import Job
 from syncd.errors import AlreadyRunning, LedgerCorrupt, LedgerError
+from syncd.escaping import safe_key
 from syncd.installation import Installation
 from syncd.ledger import LedgerFile
 from syncd.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
@@ -83,8 +84,9 @@ def retry(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, A
 
 
 def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callable[[Any], bool]) -> dict[str, Any]:
-    done = []
-    for job in jobs:
+    done: list[str] = []
+    # Half of a character that takes two is in no ledger, which holds UTF-8.
+    for job in jobs if _is_unicode(key) else ():
         with ledger_file.open(replica_of(job), job.name) as ledger:
             if ledger.moved_aside is not None:
                 raise LedgerCorrupt(f"{ledger_file.path} was damaged, and is now {ledger.moved_aside}")
@@ -92,6 +94,18 @@ def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callab
     return {"key": key, "jobs": done, "error": None if done else _not_held(key)}
 
 
+def _is_unicode(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _not_held(key: str) -> dict[str, str]:
     reason = failures.NOT_HELD
-    return {"reason": reason, "detail": f"{key} is in no job's quarantine", "remedy": failures.remedy_of(reason)}
+    return {
+        "reason": reason,
+        "detail": f"{safe_key(key)} is in no job's quarantine",
+        "remedy": failures.remedy_of(reason),
+    }

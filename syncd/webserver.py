@@ -1,129 +1,121 @@
-"""A small HTTP server: GET and HEAD, a few threads, and nothing that a stranger could make it do."""
+"""The status port: GET and HEAD over HTTP, a few threads, and nothing that a stranger could make it do.
+
+Replies are made on threads: a few for pages, and one of its own for each path that must be answered while pages are
+slow to make or asked for without end. Clients are `http_connections`' business, and no thread waits for one.
+"""
 
 import socket
-import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from queue import Full, Queue
 
-ANSWERS_AT_A_TIME = 8
-_READ_SECONDS = 10.0
-_POLL_SECONDS = 0.1
+from syncd.http_connections import MOST_CONNECTIONS, Connection, Connections
+from syncd.http_message import Asked, RefusedRequestError, Reply, parse, plain, written
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    # The page has a style of its own, and neither scripts nor anything from elsewhere.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a request is answered with."""
-
-    body: bytes
-    content_type: str
-    status: HTTPStatus = HTTPStatus.OK
-    headers: Mapping[str, str] = field(default_factory=dict)
-
+PAGES_AT_A_TIME = 4
+PAGES_WAITING = 16
+_BACKLOG = 128
 
 Answer = Callable[[str, Mapping[str, str]], Reply | None]
 """From the path and the query's last value of each name to a Reply; None for a path that is not there."""
+_Work = tuple[Connection, Asked] | None
 
 
 class WebServer:
     """Answers on one address until it is closed."""
 
-    def __init__(self, address: tuple[str, int], answer: Answer) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        answer: Answer,
+        *,
+        hosts: Collection[str] = (),
+        reserved: Collection[str] = (),
+        on_defect: Callable[[str, Exception], None] = lambda _path, _error: None,
+    ) -> None:
         """Listen.
+
+        `hosts` are names that clients may ask by, beside addresses and localhost. Each `reserved` path has a thread of
+        its own. `on_defect` is told the path and what `answer` raised, which is answered with a 500.
 
         Raises:
             OSError: the address cannot be listened on.
         """
-        self._server = _Server(address, answer)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="http", daemon=True
-        )
-        self._thread.start()
+        listener = _listener(address)
+        self._address = listener.getsockname()[:2]
+        self._answer = answer
+        self._hosts = frozenset(hosts)
+        self._on_defect = on_defect
+        self._pages = _Lane("http-page", PAGES_AT_A_TIME, PAGES_WAITING, self._serve)
+        self._reserved = {path: _Lane(f"http{path}", 1, MOST_CONNECTIONS, self._serve) for path in reserved}
+        self._connections = Connections(listener, self._ask)
 
     @property
     def address(self) -> str:
         """Where it listens, the port being the one that the kernel chose where 0 was asked for."""
-        host, port = self._server.server_address[:2]
-        return f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+        host, port = self._address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def close(self) -> None:
         """Listen no more; answers under way are not waited for."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._connections.close()
+        for lane in (self._pages, *self._reserved.values()):
+            lane.close()
 
+    def _ask(self, connection: Connection, head: bytes) -> None:
+        asked = parse(head, self._hosts)
+        if not self._reserved.get(asked.path, self._pages).take((connection, asked)):
+            raise RefusedRequestError(HTTPStatus.SERVICE_UNAVAILABLE)
 
-class _Server(ThreadingHTTPServer):
-    """Threads are bounded, and whoever comes when all are busy is sent away."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], answer: Answer) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.answer = answer
-        self._room = threading.BoundedSemaphore(ANSWERS_AT_A_TIME)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
+    def _serve(self, connection: Connection, asked: Asked) -> None:
         try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is no event; a defect of ours is shown with its traceback."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+            reply = self._answer(asked.path, asked.query) or plain(HTTPStatus.NOT_FOUND)
+        except Exception as error:  # noqa: BLE001 - one page's defect is not the next one's
+            self._on_defect(asked.path, error)
+            reply = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._connections.reply(connection, written(reply, has_body=asked.has_body))
 
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = _READ_SECONDS
-    server_version = "syncd"
-    sys_version = ""
+class _Lane:
+    """Threads that make replies, and a bounded row of requests before them."""
 
-    def do_GET(self) -> None:
-        self._reply(self._found(), with_body=True)
+    def __init__(self, name: str, threads: int, waiting: int, serve: Callable[[Connection, Asked], None]) -> None:
+        self._row: Queue[_Work] = Queue(waiting)
+        self._serve = serve
+        self._threads = threads
+        self._is_over = False
+        for _ in range(threads):
+            threading.Thread(target=self._run, name=name, daemon=True).start()
 
-    def do_HEAD(self) -> None:
-        self._reply(self._found(), with_body=False)
+    def take(self, work: _Work) -> bool:
+        """Have a reply made; False if too many wait already."""
+        try:
+            self._row.put_nowait(work)
+        except Full:
+            return False
+        return True
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Requests are not logged."""
+    def close(self) -> None:
+        """Let the threads end after what they are at."""
+        self._is_over = True
+        with suppress(Full):
+            for _ in range(self._threads):
+                self._row.put_nowait(None)
 
-    def _found(self) -> Reply:
-        parts = urlsplit(self.path)
-        server = self.server
-        assert isinstance(server, _Server)
-        reply = server.answer(unquote(parts.path), dict(parse_qsl(parts.query)))
-        return reply or Reply(b"There is nothing here.\n", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
+    def _run(self) -> None:
+        while not self._is_over and (work := self._row.get()) is not None:
+            self._serve(*work)
 
-    def _reply(self, reply: Reply, *, with_body: bool) -> None:
-        self.send_response(reply.status)
-        for name, value in (_HEADERS | dict(reply.headers)).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(reply.body)
+
+def _listener(address: tuple[str, int]) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

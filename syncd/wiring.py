@@ -4,6 +4,7 @@ from collections.abc import Callable
 from threading import Event
 
 from syncd import events, failures
+from syncd.audit import audit_lists_a_day
 from syncd.config import Job
 from syncd.copies import ways_of
 from syncd.errors import AlreadyRunning, LedgerError
@@ -15,7 +16,7 @@ from syncd.pricing import estimate, requests_of
 from syncd.recorder import Recorder
 from syncd.report import report_document
 from syncd.run import CATCH_UP, TICK, Request, Run
-from syncd.scope import replica_of
+from syncd.scope import pace_of, replica_of
 from syncd.terms import Bounds
 
 FAILURES_TOLD = 20
@@ -64,6 +65,7 @@ def plan_job(
             way = planned_way(ways_of(job), view.mode_verdict())
             bounds = Bounds(job.destination.multipart_above, job.destination.part_size)
             copies = PlannedCopies(way.mode.value, lambda transfer: requests_of(transfer, way.mode, bounds))
+            copies.audit_lists_a_day = audit_lists_a_day(pace_of(job), view.remembered_counts(), len(view.shards()))
             report = run.tick(PlanLedger(view), lambda *_: copies)
             copies.estimate = estimate(
                 way,

@@ -197,7 +197,7 @@ class Worker:
         self._channels: dict[int, _Channel] = {}
         self._requests = _bucket(limits.requests_per_second)
         self._bytes = _bucket(limits.bytes_per_second)
-        self.transport = Transport(deadline_seconds=limits.deadline_seconds)
+        self.transport = Transport(deadline_seconds=limits.deadline_seconds, body_bytes=limits.memory_bytes)
 
     def share(self, channel: _Channel, wanted: int) -> int:
         """How many objects one job may have in flight now: an even share of what the process may.

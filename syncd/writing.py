@@ -38,7 +38,7 @@ def write(request: Request) -> Generator[Request, Answer, Answer]:
 
 
 def is_refused_for_its_tags(answer: Answer, source_tags: Sequence[tuple[str, str]]) -> bool:
-    """Whether a write may be taken without the source's tags: the object matters more than they do.
+    """Tell whether a write is to be sent without the source's tags: the object matters more than they do.
 
     To write tags is a permission of its own, and S3 takes no "system tags" (InvalidTag, S3 API Reference).
     """

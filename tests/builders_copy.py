@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -136,7 +137,7 @@ class Ends:
         address = address_of(self.server.url, bucket)
         return End(bucket, owner, address, principal, self.transport, self.requests)
 
-    def lister(self, *, now: Callable[[], float] = lambda: 0.0) -> BucketLister:
+    def lister(self, *, now: Callable[[], float] = time.time) -> BucketLister:
         """Lists the source."""
         return BucketLister(self.source, Side.SOURCE, now=now)
 

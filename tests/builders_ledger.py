@@ -1,6 +1,7 @@
 """Ledger values with defaults for all but what a test is about."""
 
-from syncd.model import Conflict, Copied, Failed, LogObject, Outcome, Replica, Shard, Transfer
+from syncd.ledger_rows import SealedDay, SealedObject, fold_day
+from syncd.model import Conflict, Copied, Failed, Known, LogObject, Outcome, Replica, Shard, Transfer
 
 NOW = 1_795_507_200.0
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
@@ -34,8 +35,17 @@ def transfer(item: LogObject, of: Shard = SHARD) -> Transfer:
     return Transfer(of, item, item.key)
 
 
-def copied(name: str, of: Shard = SHARD, *, etag: str = MD5, size: int = 100, replica_etag: str = "") -> Outcome:
+def copied(name: str, of: Shard = SHARD, *, etag: str = MD5, size: int = 100, replica_etag: str = MD5) -> Outcome:
     return Copied(transfer(log_object(name, etag=etag, size=size), of), replica_etag)
+
+
+def known(*, etag: str | None = MD5, size: int = 100, replica_etag: str = MD5) -> Known:
+    return Known(etag, size, replica_etag)
+
+
+def sealed(*names: str) -> SealedDay:
+    """A day of objects as `copied` writes them."""
+    return fold_day(SealedObject(name, *known()) for name in names)
 
 
 def failed(name: str, *, reason: str = "access_denied") -> Outcome:

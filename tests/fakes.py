@@ -24,6 +24,7 @@ from syncd.model import (
 from syncd.transport import Credentials
 
 MINUTE = 60.0
+LONGEST_KEY_BYTES = 1024
 
 
 class CrashError(Exception):
@@ -174,6 +175,8 @@ class MemoryCopier:
     def _copy(self, transfer: Transfer) -> Outcome:
         key, there = transfer.object.key, transfer.destination_key
         self.attempts[key] += 1
+        if len(there.encode()) > LONGEST_KEY_BYTES:
+            return Failed(transfer, "key_too_long", f"{there} is longer than {LONGEST_KEY_BYTES} bytes")
         if key in self.fail:
             return Failed(transfer, self.fail[key], f"GetObject of {key}: {self.fail[key]}")
         if key not in self.source.objects:

@@ -2,12 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from types import TracebackType
 from typing import Self
 
-from syncd.ledger_rows import SealedDay, SealedObject, bounded_children, fold_day, shortened
+from syncd.errors import LedgerRefused
+from syncd.ledger_rows import (
+    MOST_UNCOVERED,
+    SealedDay,
+    SealedObject,
+    children_to_json,
+    fold_day,
+    is_key,
+    shortened,
+)
 from syncd.model import (
     AlreadyThere,
     Conflict,
@@ -49,14 +59,15 @@ class _Remembered:
 class _Decided:
     """What no listing can tell again."""
 
-    start: float | None = None
+    starts: list[float] = field(default_factory=list)
     accepted: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class MemoryLedgerFile:
     """The ledgers of all jobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: Callable[[], float] = lambda: inf) -> None:
+        self._now = now
         self._replicas: dict[Replica, _Remembered] = {}
         self.writers: dict[Replica, str] = {}
         self.ticks: dict[str, list[tuple[str, TickReport]]] = {}
@@ -73,8 +84,9 @@ class MemoryLedgerFile:
         remembered = self._replicas.setdefault(replica, _Remembered())
         decided = self.decisions.setdefault(replica, _Decided())
         if remembered.start is None:
-            remembered.start = decided.start
-            remembered.accepted = dict(decided.accepted)
+            past = [instant for instant in decided.starts if instant <= self._now() + 600]
+            remembered.start = past[-1] if past else None
+            remembered.accepted |= decided.accepted
         ticks = self.ticks.setdefault(job, [])
         return MemoryLedger(remembered, decided, ticks, lambda: self._move(replica, job))
 
@@ -123,13 +135,14 @@ class MemoryLedger:
 
     def set_start(self, instant: float) -> None:
         if self._all.start is None or self._all.start > instant:
-            self._all.start = self._decided.start = instant
+            self._decided.starts.append(instant)
+            self._all.start = instant
 
     def mode_verdict(self) -> tuple[str, str] | None:
         return self._all.mode
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
-        self._all.mode = mode, why
+        self._all.mode = mode, shortened(why)
 
     def discovered_at(self) -> float:
         return self._all.discovered_at
@@ -146,9 +159,10 @@ class MemoryLedger:
         return dict(self._all.looked)
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        self._all.looked.update(
-            {prefix: (at, bounded_children(prefix, children)) for prefix, (at, children) in looks.items()}
-        )
+        for prefix, look in looks.items():
+            self._all.looked[_fitting(prefix)] = look
+            if children_to_json(look[1]) is None:
+                del self._all.looked[prefix]
 
     def known(self, shard: Shard, keys: Sequence[str]) -> dict[str, Known]:
         objects = self._all.objects.get(shard, {})
@@ -162,6 +176,8 @@ class MemoryLedger:
         now: float,
         lateness: Mapping[int, int] = {},
     ) -> None:
+        for item in [*(outcome.transfer.object for outcome in outcomes), *(item for _, item, _ in adopted)]:
+            _fitting(item.key), _fitting(item.etag)
         for outcome in outcomes:
             shard, item = outcome.transfer.shard, outcome.transfer.object
             if isinstance(outcome, Copied | AlreadyThere):
@@ -188,8 +204,10 @@ class MemoryLedger:
     def uncovered(self) -> dict[str, float]:
         return dict(self._all.uncovered)
 
-    def save_uncovered(self, prefixes: Sequence[str], *, now: float) -> None:
-        self._all.uncovered = {prefix: self._all.uncovered.get(prefix, now) for prefix in prefixes}
+    def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
+        self._all.uncovered = {
+            prefix: self._all.uncovered.get(prefix, now) for prefix in sorted(prefixes)[:MOST_UNCOVERED]
+        }
 
     def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
         rows = sorted((key, known) for key, known in self._all.objects.get(shard, {}).items() if key > after_key)
@@ -297,6 +315,12 @@ class MemoryLedger:
             first_at=held.first_at if held else now,
             next_at=now + min(60 * 2 ** (attempts - 1), 3600),
         )
+
+
+def _fitting(text: str) -> str:
+    if not is_key(text):
+        raise LedgerRefused(text)
+    return text
 
 
 def _day(shard: Shard, key: str) -> str:

@@ -6,15 +6,15 @@ it at any moment and knows what must be remembered.
 
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 from builders_ledger import NOW, copied, key, replica
 
-from syncd.decisions import Decisions
-from syncd.errors import LedgerCorrupt, LedgerFull
+from syncd.errors import LedgerFull
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_access import replica_key
 
 BATCH = 20
 
@@ -48,6 +48,16 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
+@contextmanager
+def no_room(size: int = 1) -> Iterator[None]:
+    """While no file of this process can grow beyond a size."""
+    limit_files(size)
+    try:
+        yield
+    finally:
+        limit_files(resource.RLIM_INFINITY)
+
+
 def open_when_full(file: LedgerFile, writer: str) -> None:
     try:
         file.open(replica(), writer).close()
@@ -55,50 +65,9 @@ def open_when_full(file: LedgerFile, writer: str) -> None:
         print("full", flush=True)
 
 
-def decide(directory: Path, writer: str, how_many: int) -> None:
-    decisions = Decisions(directory)
-    for number in range(how_many):
-        key = f"{writer}-{number}"
-        decisions.keep_accepted(replica_key(replica()), writer, key, etag="e", storage_class="STANDARD", at=NOW)
-
-
-def decide_when_full(file: LedgerFile, writer: str, room: int) -> None:
-    """Decide on a start when the decisions may grow by so many bytes, and again when there is room."""
-    with file.open(replica(), writer) as ledger:
-        ledger.record([], [], now=NOW)
-        decide(file.path.parent, "filler", 1)
-        limit_files((file.path.parent / "decisions.jsonl").stat().st_size + room)
-        try:
-            ledger.set_start(1000.0)
-        except LedgerFull:
-            print("full", flush=True)
-        limit_files(resource.RLIM_INFINITY)
-        print(ledger.start(), flush=True)
-        ledger.set_start(1000.0)
-
-
-def salvage_when_full(file: LedgerFile, size: int) -> None:
-    """Find the file damaged and move it aside, when no file may be larger than this."""
-    try:
-        with file.open(replica(), "b") as ledger:
-            ledger.quarantined()
-    except LedgerCorrupt:
-        limit_files(size)
-        try:
-            file.move_aside()
-        except LedgerFull:
-            print("full", flush=True)
-
-
 def main(directory: str, writer: str, what: str, more: str) -> None:
     file = LedgerFile(Path(directory), now=lambda: NOW)
     match what:
-        case "decide":
-            decide(Path(directory), writer, int(more))
-        case "decide-when-full":
-            decide_when_full(file, writer, int(more))
-        case "salvage-when-full":
-            salvage_when_full(file, int(more))
         case "batches":
             with file.open(replica(), writer) as ledger:
                 write_some(ledger, writer, int(more))

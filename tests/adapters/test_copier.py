@@ -273,6 +273,22 @@ def test_credentials_that_end_at_a_look_are_renewed_though_a_head_does_not_say_w
     assert len(writer.rejected) == 1
 
 
+@pytest.mark.parametrize(
+    ("replica", "expected"), [(b"body", "AlreadyThere"), (b"beef", "Conflict"), (b"longer", "Conflict")]
+)
+def test_a_known_key_is_compared_by_the_checksums_that_s3_makes_itself(
+    faulty: FaultyS3, replica: bytes, expected: str
+) -> None:
+    ends = Ends(faulty)
+    faulty.put(DESTINATION, "logs/a", replica)
+    transfer = ends.put("logs/a", b"body")._replace(compare_first=True)
+
+    outcomes = copy(ends.engine(), [transfer])
+
+    assert words(outcomes) == {"logs/a": expected}
+    assert {request.operation for request in faulty.requests} == {"HeadObject"}
+
+
 def test_credentials_that_end_again_and_again_in_a_large_object_are_renewed_each_time(faulty: FaultyS3) -> None:
     faulty.storage.min_part_bytes = 1
     reader, writer = renewing(faulty, A, count=20), renewing(faulty, B, count=20)

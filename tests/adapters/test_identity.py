@@ -9,6 +9,7 @@ import pytest
 from faulty import Status
 from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
 
+from syncd.errors import JobFailed
 from syncd.session_policy import session_policy
 from syncd.transport import Credentials
 from syncd.world import ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
@@ -21,6 +22,27 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 # Where credentials come from
+
+
+def test_credentials_of_somebody_else_that_appear_in_mid_run_are_asked_who_they_are(stage: Stage) -> None:
+    stage.write("default", stage.server.add_user(ACCOUNT_B, "at-first"))
+    consumer = stage.consumer()
+    stage.write("default", stage.server.add_user(ACCOUNT_C, "later"))
+
+    with pytest.raises(JobFailed, match="wrong_account"):
+        consumer.refresh()
+
+    assert consumer.name == f"arn:aws:iam::{ACCOUNT_B}:user/at-first"
+
+
+def test_credentials_that_change_in_mid_run_give_the_consumer_another_name(stage: Stage) -> None:
+    stage.write("default", stage.server.add_user(ACCOUNT_B, "at-first"))
+    consumer = stage.consumer()
+    stage.write("default", stage.server.add_user(ACCOUNT_B, "later"))
+
+    consumer.refresh()
+
+    assert consumer.name == f"arn:aws:iam::{ACCOUNT_B}:user/later"
 
 
 def test_a_credentials_file_has_a_default_profile(stage: Stage) -> None:

@@ -8,25 +8,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from builders_ledger import NOW, SHARD, conflict, copied, failed, key, replica, shard
+from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, shard
+from ledger_writing import no_room
 
-from syncd.errors import LedgerCorrupt
+from syncd.errors import LedgerCorrupt, LedgerFull
 from syncd.ledger import Ledger, LedgerFile
 from syncd.ledger_rows import SealedObject, fold_day
-from syncd.ledger_schema import TABLES
-from syncd.model import Known, Outcome, ShardState, TickReport
+from syncd.model import Known, ShardState, TickReport
 
 SHARDS = [shard(f"us-east-{number}") for number in range(4)]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 21)]
 KEYS = [key(day, f"{number:016}", of) for of in SHARDS for day in DAYS for number in range(10)]
 HELD = [key("2026-11-24", f"held-{number}") for number in range(20)]
-ACCEPTED = [key("2026-11-24", f"accepted-{number}") for number in range(5)]
-UNCOVERED = [f"AWSLogs/odd-{number}/" for number in range(5)]
-REPLICA_ETAGS = ["", "{0:032x}", "{0:032x}-2", "{0:031x}f"]
 KNOWN = {
-    name: Known(f"{number:032x}", 1000 + number, REPLICA_ETAGS[number % 4].format(number))
+    name: Known(f"{number:032x}", 1000 + number, f"{number:032x}" if number % 3 else "other")
     for number, name in enumerate(KEYS)
 }
+ACCEPTED = [key("2026-11-24", f"accepted-{number}") for number in range(5)]
 SHARD_OF = {name: of for of in SHARDS for name in KEYS if name.startswith(of.prefix)}
 STATES = {of.prefix: ShardState(shard=of, frontier=NOW + n, deep_key=KEYS[n]) for n, of in enumerate(SHARDS)}
 LOOKED = {of.prefix: (NOW, (f"{of.prefix}2026/",)) for of in SHARDS}
@@ -41,10 +39,9 @@ class Remembered(NamedTuple):
     states: dict[str, ShardState]
     looked: dict[str, tuple[float, tuple[str, ...]]]
     held: dict[str, tuple[str, int]]
+    accepted: dict[str, tuple[str, str]]
     days: dict[tuple[str, str], object]
     lateness: dict[int, int]
-    accepted: dict[str, tuple[str, str]]
-    uncovered: dict[str, float]
 
 
 def write(file: LedgerFile) -> None:
@@ -52,20 +49,18 @@ def write(file: LedgerFile) -> None:
         ledger.set_start(NOW)
         ledger.save_shards(STATES.values(), discovered_at=NOW)
         ledger.save_looked_at(LOOKED)
-        ledger.record([copied_as_known(name) for name in KEYS], [], now=NOW, lateness={300: 4})
-        ledger.record([*map(failed, HELD[:10]), *map(conflict, HELD[10:]), *map(failed, ACCEPTED)], [], now=NOW)
+        outcomes = [
+            copied(name, SHARD_OF[name], etag=str(known.etag), size=known.size_bytes, replica_etag=known.replica_etag)
+            for name, known in KNOWN.items()
+        ]
+        ledger.record(outcomes, [], now=NOW, lateness={300: 4})
+        ledger.record([failed(name) for name in ACCEPTED], [], now=NOW)
         for name in ACCEPTED:
             ledger.accept(name)
-        ledger.save_uncovered(UNCOVERED, now=NOW)
+        ledger.record([*map(failed, HELD[:10]), *map(conflict, HELD[10:])], [], now=NOW)
         for of in SHARDS:
             ledger.seal(of, SEALED_BEFORE, limit=10**6)
         ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
-
-
-def copied_as_known(name: str) -> Outcome:
-    etag, size, replica_etag = KNOWN[name]
-    assert etag is not None
-    return copied(name, SHARD_OF[name], etag=etag, size=size, replica_etag=replica_etag)
 
 
 def read(ledger: Ledger) -> Remembered:
@@ -75,21 +70,10 @@ def read(ledger: Ledger) -> Remembered:
         known |= ledger.known(of, [name for name in KEYS if SHARD_OF[name] == of])
         days |= {(of.prefix, day): sealed for day, sealed in ledger.sealed(of, "", "9").items()}
         ledger.has_known_after(of, "")
+        assert dict(ledger.remembered(of, "", limit=10**6)).items() <= KNOWN.items()
     held = {name: (entry.reason, entry.attempts) for name, entry in ledger.quarantined().items()}
-    for of in SHARDS:
-        rows = dict(ledger.remembered(of, "", limit=10**6))
-        assert known.items() >= {name: rows[name] for name in rows.keys() & SHARD_OF.keys()}.items()
-    return Remembered(
-        ledger.start(),
-        known,
-        ledger.shards(),
-        ledger.looked_at(),
-        held,
-        days,
-        ledger.lateness(),
-        ledger.accepted(),
-        ledger.uncovered(),
-    )
+    accepted, looked = ledger.accepted(), ledger.looked_at()
+    return Remembered(ledger.start(), known, ledger.shards(), looked, held, accepted, days, ledger.lateness())
 
 
 def truth_of(path: Path) -> Remembered:
@@ -102,7 +86,7 @@ def truth_of(path: Path) -> Remembered:
     assert truth.states == STATES
     assert truth.looked == LOOKED
     assert truth.held.keys() == set(HELD)
-    assert (truth.accepted.keys(), truth.uncovered.keys()) == (set(ACCEPTED), set(UNCOVERED))
+    assert truth.accepted == dict.fromkeys(ACCEPTED, (MD5, "STANDARD"))
     assert truth.days == {(of.prefix, day): _fold(of.prefix, day) for of in SHARDS for day in DAYS[:5]}
     return truth
 
@@ -119,17 +103,16 @@ def _fold(prefix: str, day: str) -> object:
 def is_true(said: Remembered, truth: Remembered) -> bool:
     """Whether all that is said is so; much of it may have been forgotten."""
     earlier = {name: Known(*KNOWN[name]) for name in KEYS}
-    held_before = truth.held | dict.fromkeys(ACCEPTED, ("access_denied", 1))
+    held_earlier = dict.fromkeys(ACCEPTED, ("access_denied", 1))
     return (
         said.start in (None, truth.start)
         and said.known.items() <= earlier.items()
         and said.states.items() <= truth.states.items()
         and said.looked.items() <= truth.looked.items()
-        and said.held.items() <= held_before.items()
+        and said.held.items() <= (truth.held | held_earlier).items()
+        and said.accepted.items() <= truth.accepted.items()
         and said.days.items() <= truth.days.items()
         and said.lateness.items() <= truth.lateness.items()
-        and said.accepted.items() <= truth.accepted.items()
-        and said.uncovered.items() <= truth.uncovered.items()
     )
 
 
@@ -200,18 +183,22 @@ def check(file: LedgerFile, truth: Remembered) -> None:
 
 def _use(file: LedgerFile, truth: Remembered) -> None:
     with file.open(replica(), "b") as ledger:
+        ledger.mend()
         assert is_true(read(ledger), truth)
         fresh = [key("2026-11-24", f"fresh-{number}") for number in range(30)]
         ledger.record([copied(name) for name in fresh], [], now=NOW)
         ledger.save_shards(STATES.values())
         ledger.seal(SHARDS[0], "2026-11-10", limit=10**6)
         ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
-        assert set(ledger.known(SHARD, fresh).values()) <= {Known("d41d8cd98f00b204e9800998ecf8427e", 100)}
+        assert set(ledger.known(SHARD, fresh).values()) <= {Known(MD5, 100, MD5)}
     with file.open_readonly() as reader:
         reader.last_tick("b")
         reader.counts("b")
-        rows = [row for row in reader.export() if row["type"] == "object"]
-    exported = {row["key"]: (row["etag"], row["size_bytes"], row["replica_etag"]) for row in rows}
+        exported = {
+            row["key"]: (row["etag"], row["size_bytes"], row["replica_etag"])
+            for row in reader.export()
+            if row["type"] == "object"
+        }
     assert exported.keys() - set(fresh) <= set(KEYS)
     assert all(exported[name] == KNOWN[name] for name in exported.keys() & set(KEYS))
 
@@ -303,14 +290,6 @@ def file(tmp_path: Path) -> LedgerFile:
     return file
 
 
-def counted(file: LedgerFile) -> dict[str, int]:
-    """How many rows each of a replica's tables has, of those that have any."""
-    tables = [name for name in TABLES if name not in ("meta", "ticks")]
-    with closing(sqlite3.connect(file.path)) as connection:
-        counts = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}
-    return {name: count for name, count in counts.items() if count}
-
-
 def tamper(file: LedgerFile, statement: str) -> None:
     with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
         assert connection.execute(statement).rowcount
@@ -377,12 +356,13 @@ def test_a_damaged_shard_is_left_out_and_begins_afresh(file: LedgerFile) -> None
         assert ledger.known(SHARDS[0], [KEYS[100]]) == {}
 
 
-def test_a_damaged_replica_keeps_what_was_decided_and_knows_nothing_else(file: LedgerFile) -> None:
+def test_a_damaged_replica_begins_afresh_from_the_start_that_was_decided(file: LedgerFile) -> None:
     tamper(file, "UPDATE replicas SET start = 1.0")
 
     with file.open(replica(), "b") as ledger:
-        assert (ledger.start(), ledger.accepted().keys()) == (NOW, set(ACCEPTED))
-        assert (ledger.shards(), ledger.known(SHARDS[0], [KEYS[100]]), ledger.quarantined()) == ({}, {}, {})
+        assert (ledger.start(), ledger.ran_here()) == (NOW, True)
+        assert ledger.accepted().keys() == set(ACCEPTED)
+        assert (ledger.shards(), ledger.known(SHARDS[0], [KEYS[100]])) == ({}, {})
 
 
 def test_a_replica_after_a_damaged_one_does_not_inherit_its_rows(file: LedgerFile) -> None:
@@ -402,17 +382,158 @@ def test_forgetting_sweeps_out_what_damage_left_without_an_owner(file: LedgerFil
     with file.open(replica(), "b") as ledger:
         ledger.forget()
 
-    assert counted(file) == {"replicas": 1, "quarantine": len(HELD), "accepted": len(ACCEPTED)}
+    with closing(sqlite3.connect(file.path)) as connection:
+        tables = ("shards", "cursors", "looked", "objects", "days", "lateness", "uncovered")
+        counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    assert counts == [0] * len(tables)
 
 
-@pytest.mark.parametrize("column", ["etag", "attempts", "shard", "next_at"])
-def test_a_damaged_entry_of_the_quarantine_condemns_the_file(file: LedgerFile, column: str) -> None:
-    tamper(file, f"UPDATE quarantine SET {column} = '7' WHERE key = '{HELD[0]}'")
+@pytest.mark.parametrize(
+    "damage", ["etag = '7'", "attempts = 7", "shard = '7'", "next_at = 7", "key = CAST(x'ff41' AS TEXT)"]
+)
+def test_a_damaged_entry_of_the_quarantine_costs_that_entry_and_has_the_shards_looked_through_again(
+    file: LedgerFile, damage: str
+) -> None:
+    tamper(file, f"UPDATE quarantine SET {damage} WHERE key = '{HELD[0]}'")
 
-    with file.open(replica(), "b") as ledger, pytest.raises(LedgerCorrupt, match="quarantine is damaged"):
-        ledger.quarantined()
+    with file.open(replica(), "b") as ledger:
+        with pytest.raises(LedgerCorrupt, match="quarantine is damaged"):
+            ledger.quarantined()
+        (told,) = ledger.mend()
+
+        assert told.startswith("damaged entries of the quarantine were removed: 1;")
+        assert ledger.quarantined().keys() == set(HELD[1:])
+        assert ledger.shards() == {}
+        assert ledger.known(SHARDS[0], [KEYS[100]]) == {KEYS[100]: KNOWN[KEYS[100]]}
+        assert ledger.mend() == []
+    assert file.move_aside() is None
+
+
+def test_mending_leaves_other_replicas_as_they_are(file: LedgerFile) -> None:
+    tamper(file, f"UPDATE quarantine SET attempts = 7 WHERE key = '{HELD[0]}'")
+
+    with file.open(replica("elsewhere"), "c") as ledger:
+        ledger.save_shards(STATES.values())
+        ledger.record([failed(HELD[0])], [], now=NOW)
+        mended = ledger.mend()
+    with file.open(replica(), "b") as ledger:
+        ledger.mend()
+
+    with file.open(replica("elsewhere"), "c") as ledger:
+        assert mended == []
+        assert (ledger.shards(), ledger.quarantined().keys()) == (STATES, {HELD[0]})
+
+
+def test_a_damaged_acceptance_is_taken_from_the_decisions(file: LedgerFile) -> None:
+    tamper(file, f"UPDATE accepted SET etag = '' WHERE key = '{ACCEPTED[0]}'")
+
+    with file.open(replica(), "b") as ledger:
+        before = ledger.accepted().keys()
+        (told,) = ledger.mend()
+
+        assert before == set(ACCEPTED[1:])
+        assert told == "damaged acceptances were taken from the file of decisions again: 1"
+        assert ledger.accepted() == dict.fromkeys(ACCEPTED, (MD5, "STANDARD"))
+        assert ledger.shards() == STATES
+
+
+SALVAGED = 1 + len(HELD) + len(ACCEPTED)
+
+
+def drop_while_open(file: LedgerFile) -> None:
+    """Have the file found corrupt by a read: a table is gone that was there when it was opened."""
+    with file.open(replica(), "b") as ledger:
+        tamper(file, "DROP TABLE looked")
+        with pytest.raises(LedgerCorrupt):
+            ledger.looked_at()
+
+
+def tamper_anyway(file: LedgerFile, statement: str) -> None:
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+def test_what_no_listing_tells_is_taken_over_from_a_file_that_is_moved_aside(file: LedgerFile) -> None:
+    file.path.with_name("decisions.jsonl").unlink()
+    drop_while_open(file)
 
     assert file.move_aside() is not None
+
+    assert file.salvaged == SALVAGED
+    with file.open(replica(), "b") as ledger:
+        assert (ledger.start(), ledger.ran_here(), ledger.discovered_at()) == (NOW, True, 0.0)
+        assert ledger.quarantined().keys() == set(HELD)
+        assert ledger.accepted().keys() == set(ACCEPTED)
+        assert (ledger.shards(), ledger.known(SHARDS[0], [KEYS[100]])) == ({}, {})
+        assert ledger.sealed(SHARDS[0], "", "9") == {}
+
+
+def test_damaged_entries_of_a_file_that_is_moved_aside_cost_those_entries(file: LedgerFile) -> None:
+    tamper(file, f"UPDATE quarantine SET attempts = 7 WHERE key = '{HELD[0]}'")
+    tamper(file, f"UPDATE accepted SET etag = '' WHERE key = '{ACCEPTED[0]}'")
+    tamper_anyway(file, "DROP TABLE looked")
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.moved_aside is not None
+        assert ledger.salvaged == SALVAGED - 2
+        assert ledger.quarantined().keys() == set(HELD[1:])
+        assert ledger.accepted().keys() == set(ACCEPTED[1:])
+
+
+def many(number: int) -> str:
+    return key("2026-11-24", f"{number:05}")
+
+
+def test_entries_before_and_after_a_page_that_cannot_be_read_are_taken_over(tmp_path: Path) -> None:
+    file = LedgerFile(tmp_path, now=lambda: NOW)
+    with file.open(replica(), "b") as ledger:
+        ledger.set_start(NOW)
+        ledger.record([failed(many(number)) for number in range(2000)], [], now=NOW)
+    content = bytearray(file.path.read_bytes())
+    middle = content.index(many(1000).encode()) // 4096 * 4096
+    content[middle : middle + 4096] = bytes(4096)
+    file.path.write_bytes(content)
+
+    with LedgerFile(tmp_path, now=lambda: NOW).open(replica(), "b") as ledger:
+        held = ledger.quarantined()
+        assert ledger.moved_aside is not None
+        assert held.keys() < {many(number) for number in range(2000)}
+        assert {many(0), many(1999)} <= held.keys()
+        assert len(held) > 1950
+
+
+def test_a_second_loss_takes_over_what_the_first_did(file: LedgerFile) -> None:
+    for _ in range(2):
+        drop_while_open(file)
+        file.move_aside()
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.quarantined().keys() == set(HELD)
+
+
+def test_only_the_two_newest_damaged_files_are_kept(tmp_path: Path) -> None:
+    hours = iter(range(100))
+    file = LedgerFile(tmp_path, now=lambda: NOW + 3600 * next(hours))
+    for number in range(4):
+        file.path.write_text(f"damage number {number} " * 1000)
+        file.path.with_name(f"{file.path.name}-wal").write_text("log")
+        file.open(replica(), "b").close()
+
+    kept = sorted(path for path in tmp_path.glob("*corrupt*") if not path.name.endswith(("-wal", "-shm")))
+    assert [path.read_text()[:15] for path in kept] == ["damage number 2", "damage number 3"]
+    assert len(list(tmp_path.glob("*corrupt*-wal"))) <= 2
+
+
+def test_a_disk_without_room_for_the_new_file_leaves_the_damaged_one_in_its_place(file: LedgerFile) -> None:
+    drop_while_open(file)
+
+    with no_room(), pytest.raises(LedgerFull):
+        file.move_aside()
+
+    assert not list(file.path.parent.glob("*corrupt*"))
+    assert file.move_aside() is not None
+    with file.open(replica(), "b") as ledger:
+        assert ledger.quarantined().keys() == set(HELD)
 
 
 def test_damaged_days_looks_and_buckets_are_forgotten(file: LedgerFile) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from threading import Barrier, Event
 
 import pytest
-from builders_ledger import NOW, SHARD, copied, key, replica
+from builders_ledger import NOW, SHARD, copied, key, log_object, replica, transfer
 from waiting import wait_until
 
-from syncd.errors import LedgerCorrupt, LedgerError, LedgerNewer, LedgerUnwritable
+from syncd.errors import LedgerCorrupt, LedgerError, LedgerNewer, LedgerRefused, LedgerUnwritable
 from syncd.flock import lock_now, open_private
 from syncd.ledger import SCHEMA, LedgerFile, Schema
+from syncd.model import Copied, Failed, LogObject, TickReport
 
 A, B = key("2026-11-24", "A"), key("2026-11-24", "B")
 ASIDE = "ledger.sqlite3.corrupt-20261124T080000Z"
@@ -65,7 +66,13 @@ def test_directory_and_file_are_made_for_their_owner_alone(file: LedgerFile, sta
         modes = {path.name: mode_of(path) for path in state_dir.iterdir()}
 
     assert mode_of(state_dir) == 0o700
-    assert modes.keys() >= {"ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm", "ledger.lock"}
+    assert modes.keys() >= {
+        "ledger.sqlite3",
+        "ledger.sqlite3-wal",
+        "ledger.sqlite3-shm",
+        "ledger.lock",
+        "decisions.jsonl",
+    }
     assert set(modes.values()) == {0o600}
 
 
@@ -113,7 +120,7 @@ def test_a_directory_that_cannot_be_made_is_unwritable(tmp_path: Path, directory
 def test_a_directory_in_the_place_of_the_file_is_unwritable(file: LedgerFile) -> None:
     file.path.mkdir(parents=True)
 
-    with pytest.raises(LedgerUnwritable, match="unable to open database file"):
+    with pytest.raises(LedgerUnwritable, match="it is not a regular file"):
         file.open(replica(), "b")
 
 
@@ -148,7 +155,7 @@ def test_a_file_whose_version_or_tables_contradict_themselves_is_moved_aside(
 
     with file.open(replica(), "b") as ledger:
         assert ledger.moved_aside == state_dir / ASIDE
-        assert ledger.shards() == {}
+        assert ledger.start() == NOW
         assert ledger.known(SHARD, [A]) == {}
 
 
@@ -196,10 +203,10 @@ def test_a_damaged_page_is_found_by_the_first_open_of_a_process(file: LedgerFile
 
 
 def condemn(file: LedgerFile) -> None:
-    """Meet an entry of the quarantine that is damaged: the file as a whole is in order as far as SQLite can tell."""
-    tamper(file.path, "INSERT INTO quarantine VALUES (1, 'k', '[]', '', 0, 0, '', '', '', 0, 0, 0, 0)")
-    with file.open(replica(), "b") as ledger, pytest.raises(LedgerCorrupt, match="quarantine is damaged"):
-        ledger.quarantined()
+    """Meet a number that never was one: the file as a whole is in order as far as SQLite can tell."""
+    tamper(file.path, f"INSERT INTO ticks VALUES ('b', {2**60}, '', '', 0)")
+    with file.open(replica(), "b") as ledger, pytest.raises(LedgerCorrupt, match="where a number should"):
+        ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
 
 
 def test_a_file_that_turns_out_to_be_corrupt_can_be_moved_aside(file: LedgerFile, state_dir: Path) -> None:
@@ -278,6 +285,74 @@ def test_a_file_that_was_removed_while_open_is_made_again(file: LedgerFile) -> N
     remember(file, B)
 
     assert known(file) == {B}
+
+
+WIDE = log_object(A)._replace(size_bytes=2**63)
+NAMELESS = log_object(f"{SHARD.prefix}\udcff")
+TIMELESS = log_object(A)._replace(last_modified=float("nan"))
+
+
+@pytest.mark.parametrize("item", [WIDE, NAMELESS, TIMELESS], ids=["size", "key", "time"])
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_what_a_source_tells_that_cannot_be_stored_is_no_damage(
+    file: LedgerFile, item: LogObject, is_copied: object
+) -> None:
+    remember(file)
+    outcome = Copied(transfer(item)) if is_copied and item is not TIMELESS else Failed(transfer(item), "archived", "")
+
+    with file.open(replica(), "b") as ledger:
+        with pytest.raises(LedgerRefused):
+            ledger.record([copied(B), outcome], [], now=NOW)
+        assert ledger.known(SHARD, [A, B]).keys() == {A}
+
+    assert file.move_aside() is None
+    assert known(file) == {A}
+
+
+def test_a_value_too_big_for_sqlite_is_no_damage(file: LedgerFile) -> None:
+    remember(file)
+
+    with file.open(replica(), "b") as ledger:
+        ledger._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5000)
+        with pytest.raises(LedgerRefused, match="too big"):
+            ledger.save_looked_at({"AWSLogs/": (NOW, ("x" * 6000,))})
+
+    assert file.move_aside() is None
+    assert known(file) == {A}
+
+
+def test_folders_beyond_what_is_kept_are_no_damage(file: LedgerFile) -> None:
+    remember(file)
+
+    with file.open(replica(), "b") as ledger:
+        ledger.save_looked_at({"AWSLogs/": (NOW, tuple(f"{number}{'x' * 945}" for number in range(67_200)))})
+        assert ledger.looked_at() == {}
+
+    assert file.path.stat().st_size < 1024 * 1024
+    assert known(file) == {A}
+
+
+def test_a_value_too_big_to_be_read_is_damage(file: LedgerFile) -> None:
+    remember(file)
+
+    with file.open(replica(), "b") as ledger:
+        ledger.save_looked_at({"AWSLogs/": (NOW, ("x" * 6000,))})
+        ledger._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5000)
+        with pytest.raises(LedgerCorrupt):
+            ledger.looked_at()
+
+    assert file.move_aside() is not None
+
+
+def test_a_table_with_other_columns_is_damage_though_a_write_meets_it(file: LedgerFile) -> None:
+    remember(file)
+
+    with file.open(replica(), "b") as ledger:
+        tamper(file.path, "ALTER TABLE looked ADD COLUMN more TEXT")
+        with pytest.raises(LedgerCorrupt):
+            ledger.save_looked_at({"AWSLogs/": (NOW, ())})
+
+    assert file.move_aside() is not None
 
 
 def next_schema(*statements: str) -> Schema:

@@ -1,195 +1,190 @@
-"""A state file of schema 1 opens, keeps all of its rows, and claims nothing that schema 1 did not know."""
+"""A state file of schema 1, as `ledger_v1.sql` holds it, under the present schema."""
 
-import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders_ledger import MD5, NOW, SHARD, copied, key, log_object, replica, shard
+from builders_ledger import MD5, NOW, SHARD, copied, key, replica, shard
 
 from syncd.errors import LedgerError
-from syncd.ledger import LedgerFile, RecordedTick
-from syncd.ledger_access import replica_key
-from syncd.ledger_rows import (
-    SealedDay,
-    SealedObject,
-    encode_etag,
-    encode_key,
-    fold_day,
-    object_checksum,
-    object_digest,
-    old_checksum,
-    report_to_json,
-    with_checksum,
+from syncd.ledger import LedgerFile
+from syncd.ledger_rows import SealedObject, fold_day
+from syncd.model import FoundBy, Known, LogObject, ShardState
+
+V1 = (Path(__file__).parent / "ledger_v1.sql").read_text()
+A, B, C, D, E, F = (key("2026-11-24", name) for name in "ABCDEF")
+DAY = 86400
+STATE = ShardState(
+    shard=SHARD,
+    frontier=NOW,
+    listed_at=NOW + 1,
+    recent_at=NOW + 2,
+    deep_key=A,
+    deep_at=NOW + 3,
+    complete_from=NOW + 4,
+    complete_until=NOW + 5,
+    newest_arrival=NOW + 6,
+    deep_done_at=NOW + 3 - DAY,
+    layout="?",
+    found_by=FoundBy.TAIL,
 )
-from syncd.model import FoundBy, Known, Quarantined, Shard, ShardState, TickReport
-
-SCHEMA_1 = (Path(__file__).parents[1] / "ledger_schema_1.sql").read_text()
-REPLICA = replica()
-IDLE, ODD = shard("eu-west-1"), Shard("logs/")
-A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-24", "C")
-LOOSE = f"{SHARD.prefix}loose"
-HELD = key("2026-11-24", "held")
-REPORT = TickReport(job="b", outcome="ok", listed=3)
-OBJECTS = [(A, MD5, 100), (B, "multi-2", 200), (C, None, 300), (LOOSE, MD5, 400)]
 
 
-def insert(connection: sqlite3.Connection, table: str, *values: object) -> None:
-    row = with_checksum(*values)
-    connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-
-
-def insert_object(connection: sqlite3.Connection, name: str, etag: str | None, size: int) -> None:
-    values = (1, encode_key(SHARD, name), encode_etag(etag), size)
-    connection.execute("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", (*values, old_checksum(*values)))
+def made(directory: Path, *damage: str) -> LedgerFile:
+    file = LedgerFile(directory, now=lambda: NOW)
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(V1)
+        for statement in damage:
+            assert connection.execute(statement).rowcount
+    return file
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> LedgerFile:
-    """A state file as schema 1 left it: one job, three shards, of which one has a deep round under way."""
-    file = LedgerFile(tmp_path / "state", now=lambda: NOW)
-    file.path.parent.mkdir()
+    return made(tmp_path)
+
+
+def versions(file: LedgerFile) -> Sequence[object]:
     with closing(sqlite3.connect(file.path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(SCHEMA_1)
-        insert(connection, "replicas", *replica_key(REPLICA), 1, "b", 1000.0, NOW, "stream", "refused")
-        for number, of in enumerate((SHARD, IDLE, ODD), start=1):
-            insert(connection, "shards", 1, of.prefix, number, of.account, of.kind, of.region, of.organization)
-        times = (1.5, NOW, 3.5)
-        insert(connection, "cursors", 1, *times, A, NOW, 5.5, 6.5, 7.5, "2026-11-01")
-        insert(connection, "cursors", 2, *times, "", NOW, 5.5, 6.5, 7.5, "")
-        insert(connection, "cursors", 3, *times, "x", 100.0, 5.5, 6.5, 7.5, "")
-        insert(connection, "looked", 1, "AWSLogs/", NOW, json.dumps(["AWSLogs/111111111111/"]))
-        for name, etag, size in OBJECTS:
-            insert_object(connection, name, etag, size)
-        insert(connection, "days", 1, "2026-10-01", 7, 700, 12345, 1)
-        insert(connection, "days", 1, "2026-10-02", 8, 800, 54321, 0)
-        held = log_object(HELD)
-        attributes = (held.etag, held.size_bytes, held.last_modified, held.storage_class)
-        insert(connection, "quarantine", 1, HELD, json.dumps(SHARD), *attributes, "conflict", "detail", 2, 1.0, 2.0)
-        insert(connection, "lateness", 1, 300, 4)
-        insert(connection, "ticks", "b", 1, "tick", report_to_json(REPORT))
-        connection.commit()
-    return file
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (told,) = connection.execute("SELECT value FROM meta").fetchone()
+    return version, told
 
 
-def test_every_row_is_kept(file: LedgerFile) -> None:
-    with file.open(REPLICA, "b") as ledger:
-        assert ledger.moved_aside is None
-        assert (ledger.start(), ledger.ran_here(), ledger.discovered_at()) == (1000, True, NOW)
-        assert ledger.mode_verdict() == ("stream", "refused")
+def test_a_file_of_schema_1_is_migrated_and_not_moved(file: LedgerFile) -> None:
+    before = versions(file)
+    with file.open(replica(), "b") as ledger:
+        moved_aside = ledger.moved_aside
+
+    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (2, "2"))
+    with file.open(replica(), "b") as ledger:
+        assert ledger.mend() == []
+
+
+def test_start_mode_and_discovery_are_kept(file: LedgerFile) -> None:
+    with file.open(replica(), "b") as ledger:
+        assert (ledger.start(), ledger.ran_here(), ledger.discovered_at()) == (NOW - DAY, True, NOW)
+        assert ledger.mode_verdict() == ("stream", "CopyObject answered 403")
         assert ledger.looked_at() == {"AWSLogs/": (NOW, ("AWSLogs/111111111111/",))}
-        assert ledger.quarantined() == {HELD: Quarantined(log_object(HELD), SHARD, "conflict", "detail", 2, 1.0, 2.0)}
-        assert (ledger.lateness(), ledger.accepted(), ledger.uncovered()) == ({300: 4}, {}, {})
-        assert (ledger.damaged_rows, list(ledger.damaged_shards)) == (0, [])
-    with file.open_readonly() as reader:
-        assert reader.last_tick("b") == RecordedTick("tick", REPORT)
+        assert ledger.lateness() == {300: 4}
 
 
-def test_nothing_is_known_of_the_replicas_that_schema_1_did_not_tell(file: LedgerFile) -> None:
-    expected = {name: Known(etag, size) for name, etag, size in OBJECTS}
-
-    with file.open(REPLICA, "b") as ledger:
-        assert ledger.known(SHARD, [A, B, C, LOOSE]) == expected
-        assert dict(ledger.remembered(SHARD, "", limit=100)) == expected
-        assert ledger.has_known_after(SHARD, B)
-    with file.open_readonly() as reader:
-        told = {row["key"]: row["replica_etag"] for row in reader.export("b") if row["type"] == "object"}
-    assert told == dict.fromkeys(expected, "")
-
-
-def test_what_is_written_since_tells_of_the_replica_beside_what_was_written_before(file: LedgerFile) -> None:
-    with file.open(REPLICA, "b") as ledger:
-        ledger.record([copied(A, replica_etag=MD5)], [(SHARD, log_object(B), "another")], now=NOW)
-
-        assert ledger.known(SHARD, [A, B, C]) == {
-            A: Known(MD5, 100, MD5),
-            B: Known(MD5, 100, "another"),
-            C: Known(None, 300),
-        }
-
-
-def test_days_that_were_sealed_say_nothing_of_their_replicas(file: LedgerFile) -> None:
-    with file.open(REPLICA, "b") as ledger:
-        assert ledger.sealed(SHARD, "2026-10-01", "2026-10-31") == {
-            "2026-10-01": SealedDay(7, 700, 12345, exact=True),
-            "2026-10-02": SealedDay(8, 800, 54321, exact=False),
-        }
-        ledger.record([copied(key("2026-10-01", "late"), replica_etag=MD5)], [], now=NOW)
-        ledger.seal(SHARD, "2026-10-02", limit=1000)
-        day = ledger.sealed(SHARD, "2026-10-01", "2026-10-01")["2026-10-01"]
-
-    digest = (12345 + object_digest(key("2026-10-01", "late"), MD5)) % 2**63
-    assert (day.count, day.size_bytes, day.digest, day.exact, day.replica_exact) == (8, 800, digest, True, False)
-
-
-def test_objects_of_before_are_sealed_as_of_unknown_replicas(file: LedgerFile) -> None:
-    with file.open(REPLICA, "b") as ledger:
-        assert ledger.seal(SHARD, "2026-11-25", limit=1000) == 3
-        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
-            "2026-11-24": fold_day(SealedObject(name, etag, size, "") for name, etag, size in OBJECTS[:3])
-        }
-
-
-def test_cursors_go_on_where_they_were_and_claim_no_round_that_did_not_end(file: LedgerFile) -> None:
-    times = {"frontier": 1.5, "listed_at": NOW, "recent_at": 3.5, "newest_arrival": 7.5}
-    times |= {"complete_from": 5.5, "complete_until": 6.5}
-
-    with file.open(REPLICA, "b") as ledger:
-        states = ledger.shards()
-
-    assert states[SHARD.prefix] == ShardState(
-        shard=SHARD, **times, deep_key=A, deep_at=NOW, deep_done_at=NOW - 86_400, layout="?"
-    )
-    assert states[IDLE.prefix] == ShardState(shard=IDLE, **times, deep_at=NOW, deep_done_at=NOW, layout="?")
-    assert states[ODD.prefix] == ShardState(
-        shard=ODD, **times, deep_key="x", deep_at=100.0, deep_done_at=0.0, layout="?"
-    )
-    assert {state.found_by for state in states.values()} == {FoundBy.TAIL}
-
-
-def test_a_start_of_before_is_written_down_a_second_time(file: LedgerFile) -> None:
-    file.open(REPLICA, "b").close()
+def test_a_start_of_schema_1_survives_a_loss_from_then_on(file: LedgerFile) -> None:
+    file.open(replica(), "b").close()
     file.path.unlink()
 
-    with LedgerFile(file.path.parent, now=lambda: NOW).open(REPLICA, "b") as ledger:
-        assert ledger.start() == 1000
+    with file.open(replica(), "b") as ledger:
+        assert (ledger.start(), ledger.ran_here()) == (NOW - DAY, True)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE cursors SET frontier = 7.0 WHERE shard = 1",
-        "UPDATE days SET count = 9 WHERE day = '2026-10-01'",
-        "UPDATE objects SET size_bytes = 9",
-    ],
-)
-def test_rows_that_were_damaged_before_are_forgotten(file: LedgerFile, damage: str) -> None:
-    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
-        assert connection.execute(damage).rowcount
+def test_cursors_are_kept_and_the_last_whole_round_of_deep_is_the_one_before_that_under_way(file: LedgerFile) -> None:
+    other = ShardState(
+        shard=shard("eu-west-1"),
+        frontier=NOW,
+        listed_at=NOW + 1,
+        recent_at=NOW + 2,
+        deep_at=NOW + 3,
+        complete_from=NOW + 4,
+        complete_until=NOW + 5,
+        newest_arrival=NOW + 6,
+        deep_done_at=NOW + 3,
+        layout="?",
+    )
+    with file.open(replica(), "b") as ledger:
+        assert ledger.shards() == {SHARD.prefix: STATE, other.shard.prefix: other}
+        assert list(ledger.damaged_shards) == []
 
-    with file.open(REPLICA, "b") as ledger:
-        told = (SHARD.prefix in ledger.shards(), len(ledger.sealed(SHARD, "", "9")), len(ledger.known(SHARD, [A])))
 
-    assert told == ("cursors" not in damage, 1 if "days" in damage else 2, 0 if "objects" in damage else 1)
+def test_objects_are_kept_and_nothing_is_known_of_their_replicas_etags(file: LedgerFile) -> None:
+    expected = {A: Known(MD5, 100), B: Known(MD5, 100), C: Known("multi-2", 100), F: Known(None, 7)}
+    with file.open(replica(), "b") as ledger:
+        assert ledger.known(SHARD, [A, B, C, D, E, F]) == expected
+        assert ledger.remembered(SHARD, "", limit=9) == sorted(expected.items())
+        assert ledger.damaged_rows == 0
 
 
-def test_a_file_of_before_is_not_read_before_a_tick_migrates_it(file: LedgerFile) -> None:
+def test_what_is_found_out_of_a_replica_is_remembered_beside_older_rows(file: LedgerFile) -> None:
+    adopted = [(SHARD, LogObject(A, MD5, 100, NOW), MD5), (SHARD, LogObject(F, "e", 7, NOW), "other")]
+    with file.open(replica(), "b") as ledger:
+        ledger.record([copied(D)], adopted, now=NOW)
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.known(SHARD, [A, B, D, F]) == {
+            A: Known(MD5, 100, MD5),
+            B: Known(MD5, 100, ""),
+            D: Known(MD5, 100, MD5),
+            F: Known("e", 7, "other"),
+        }
+
+
+def test_sealed_days_are_kept_and_say_nothing_of_their_replicas_etags(file: LedgerFile) -> None:
+    sealed = fold_day(SealedObject(key("2026-10-01", name), MD5, 100, "") for name in "AB")
+    with file.open(replica(), "b") as ledger:
+        (day,) = ledger.sealed(SHARD, "", "9").values()
+
+        assert (day.count, day.size_bytes, day.digest, day.exact) == (2, 200, sealed.digest, True)
+        assert not day.replica_exact
+
+
+def test_an_object_that_is_sealed_onto_an_older_day_leaves_it_unsure_of_its_replicas(file: LedgerFile) -> None:
+    with file.open(replica(), "b") as ledger:
+        ledger.record([copied(key("2026-10-01", "C"))], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-01", limit=100)
+
+        (day,) = ledger.sealed(SHARD, "", "9").values()
+        assert (day.count, day.exact, day.replica_exact) == (3, True, False)
+
+
+def test_a_day_with_an_object_whose_etag_is_unknown_is_sealed_as_not_exact(file: LedgerFile) -> None:
+    with file.open(replica(), "b") as ledger:
+        ledger.seal(SHARD, "2026-11-25", limit=100)
+
+        day = ledger.sealed(SHARD, "2026-11-24", "2026-11-24")["2026-11-24"]
+        assert (day.count, day.exact, day.replica_exact) == (4, False, False)
+
+
+def test_quarantine_and_ticks_are_kept(file: LedgerFile) -> None:
+    with file.open(replica(), "b") as ledger:
+        assert {name: held.reason for name, held in ledger.quarantined().items()} == {D: "access_denied", E: "conflict"}
+        assert (ledger.accepted(), ledger.uncovered()) == ({}, {})
+
+    with file.open_readonly() as reader:
+        assert [tick.report.listed for tick in reader.ticks("b", 9)] == [7]
+        assert {row["type"] for row in reader.export("b")} == {"replica", "shard", "day", "object", "quarantined"}
+
+
+def test_damaged_rows_do_not_keep_a_file_from_being_migrated(tmp_path: Path) -> None:
+    file = made(
+        tmp_path,
+        "UPDATE cursors SET frontier = 7 WHERE shard = 1",
+        "UPDATE days SET count = 7",
+        "UPDATE objects SET size_bytes = 1 WHERE tail LIKE '%_A'",
+        f"UPDATE quarantine SET attempts = 7 WHERE key = '{D}'",
+    )
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.moved_aside is None
+        assert ledger.shards().keys() == {shard("eu-west-1").prefix}
+        assert ledger.sealed(SHARD, "", "9") == {}
+        assert ledger.known(SHARD, [A, B]).keys() == {B}
+        assert len(ledger.mend()) == 1
+        assert ledger.quarantined().keys() == {E}
+
+
+def test_a_file_of_schema_1_that_is_corrupt_is_moved_aside_and_its_entries_are_taken_over(tmp_path: Path) -> None:
+    file = made(tmp_path, "DELETE FROM meta")
+
+    with file.open(replica(), "b") as ledger:
+        assert ledger.moved_aside is not None
+        assert ledger.salvaged == 3
+        assert (ledger.start(), ledger.quarantined().keys(), ledger.shards()) == (NOW - DAY, {D, E}, {})
+
+
+def test_a_file_of_schema_1_is_not_read_before_a_tick_has_migrated_it(file: LedgerFile) -> None:
     with pytest.raises(LedgerError, match="has the older schema 1: a tick migrates it"), file.open_readonly():
         pass
 
-
-def test_a_file_of_before_that_is_damaged_is_salvaged(file: LedgerFile) -> None:
-    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
-        connection.execute("DROP TABLE days")
-
-    with file.open(REPLICA, "b") as ledger:
-        assert ledger.moved_aside is not None
-        assert (ledger.salvaged, ledger.start(), ledger.quarantined().keys()) == (2, 1000, {HELD})
-
-
-def test_a_row_of_schema_2_is_none_of_schema_1() -> None:
-    row = (1, "x", encode_etag(MD5), 5)
-
-    assert old_checksum(*row) != object_checksum(*row)
+    assert versions(file) == (1, "1")

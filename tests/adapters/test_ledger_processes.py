@@ -91,7 +91,7 @@ def can_mount() -> bool:
 
 ON_A_SMALL_DISK = """
 directory=$1 filler_bytes=$2; shift 2
-mount -t tmpfs -o size=1m tmpfs "$directory"
+mount -t tmpfs -o size=1m,mode=700 tmpfs "$directory"
 head -c "$filler_bytes" /dev/zero > "$directory/filler" || true
 "$@"
 cp "$directory"/ledger.sqlite3* "$directory/../kept"

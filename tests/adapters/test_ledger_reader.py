@@ -1,19 +1,20 @@
 """What `status`, `plan` and `export` see, without changing anything."""
 
+import json
 import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica
+from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, sealed
 
-from syncd.errors import LedgerCorrupt, LedgerNewer
+from syncd.errors import LedgerCorrupt, LedgerExposed, LedgerNewer
 from syncd.ledger import TICKS_KEPT, Counts, LedgerFile, RecordedTick
-from syncd.ledger_rows import SealedObject, fold_day
 from syncd.model import Known, ShardState, TickReport
 
 A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C")
+D = key("2026-11-25", "D")
 STATE = ShardState(shard=SHARD, frontier=NOW)
 
 
@@ -66,7 +67,7 @@ def test_a_file_is_read_while_it_is_written(file: LedgerFile) -> None:
     with file.open(replica(), "b") as ledger, file.open_readonly() as reader:
         ledger.record([copied(A)], [], now=NOW)
 
-        assert reader.view(replica()).known(SHARD, [A]) == {A: Known(MD5, 100)}
+        assert reader.view(replica()).known(SHARD, [A]) == {A: Known(MD5, 100, MD5)}
 
 
 def test_a_file_that_is_not_a_ledger_is_corrupt_and_stays(file: LedgerFile) -> None:
@@ -200,7 +201,9 @@ def remember_a_bit_of_everything(file: LedgerFile) -> None:
         ledger.set_start(1000)
         ledger.set_mode_verdict("stream", "CopyObject answered 403")
         ledger.save_shards([STATE], discovered_at=NOW)
-        ledger.record([copied(A), copied(C, etag="multi-2", size=7), conflict(B)], [], now=NOW)
+        ledger.record([copied(A), copied(C, etag="multi-2", size=7), conflict(B), failed(D)], [], now=NOW)
+        ledger.accept(D)
+        ledger.save_uncovered(["AWSLogs/waf/"], now=NOW)
         ledger.seal(SHARD, "2026-11-25", limit=1000)
 
 
@@ -210,16 +213,22 @@ def test_the_export_tells_every_row(file: LedgerFile) -> None:
     with file.open_readonly() as reader:
         rows = list(reader.export("b"))
 
-    assert [row["type"] for row in rows] == ["replica", "shard", "day", "object", "quarantined"]
+    kinds = ["replica", "shard", "day", "object", "quarantined", "accepted", "uncovered"]
+    assert [row["type"] for row in rows] == kinds
     assert {row["job"] for row in rows} == {"b"}
-    head, state, day, kept, held = rows
+    head, state, day, kept, held, accepted, uncovered = rows
     assert (head["source_bucket"], head["destination_bucket"]) == ("example-trail", "example-b-logs")
     assert (head["start"], head["discovered_at"], head["mode"]) == (1000, NOW, "stream")
     assert (state["prefix"], state["account"], state["frontier"]) == (SHARD.prefix, "111111111111", NOW)
-    sealed = fold_day([SealedObject(A, MD5, 100, "")])
-    assert (day["day"], day["count"], day["digest"], day["exact"]) == ("2026-11-24", 1, sealed.digest, True)
+    folded = sealed(A)
+    assert (day["day"], day["count"], day["digest"], day["exact"]) == ("2026-11-24", 1, folded.digest, True)
+    assert (day["replica_digest"], day["replica_exact"]) == (folded.replica_digest, True)
     assert (kept["key"], kept["etag"], kept["size_bytes"], kept["prefix"]) == (C, "multi-2", 7, SHARD.prefix)
+    assert kept["replica_etag"] == MD5
     assert (held["key"], held["reason"], held["attempts"], held["etag"]) == (B, "conflict", 1, MD5)
+    assert (accepted["key"], accepted["etag"], accepted["storage_class"]) == (D, MD5, "STANDARD")
+    assert (uncovered["prefix"], uncovered["first_at"]) == ("AWSLogs/waf/", NOW)
+    json.dumps(rows)
 
 
 def test_the_export_of_all_jobs_is_that_of_each(file: LedgerFile) -> None:
@@ -240,13 +249,11 @@ def test_a_copy_of_the_state_without_its_lock_files_is_read(file: LedgerFile, tm
         assert reader.jobs() == ["b"]
 
 
-def test_what_is_made_belongs_to_the_owner_of_the_directory(file: LedgerFile) -> None:
-    owner = 12345 if os.geteuid() == 0 else os.geteuid()
+def test_the_state_of_another_user_is_not_touched(file: LedgerFile) -> None:
     file.path.parent.mkdir()
-    os.chown(file.path.parent, owner, -1)
+    if os.geteuid() == 0:
+        os.chown(file.path.parent, 12345, -1)
+        with pytest.raises(LedgerExposed, match="it belongs to user 12345, and this process is user root"):
+            tick(file, "b", 1)
 
-    tick(file, "b", 1)
-    with file.open_readonly() as reader:
-        reader.jobs()
-
-    assert {path.stat().st_uid for path in file.path.parent.iterdir()} == {owner}
+        assert list(file.path.parent.iterdir()) == []

@@ -172,6 +172,18 @@ def test_a_failure_is_told_with_reason_and_key_and_the_others_are_copied(copying
     assert sorted(copying.replicas()) == ["logs/0000", "logs/0001", "logs/0003", "logs/0004"]
 
 
+def test_an_object_whose_key_would_be_too_long_there_fails_by_itself(copying: Copying) -> None:
+    fits, does_not = (
+        copying.put(key, b"body")._replace(destination_key="é" * count)
+        for key, count in {"logs/a": 512, "logs/b": 513}.items()
+    )
+
+    outcomes = copy(copying, [fits, does_not])
+
+    assert words(outcomes) == {"logs/a": "Copied", "logs/b": "key_too_long"}
+    assert list(copying.replicas()) == ["é" * 512]
+
+
 def test_an_object_that_is_gone_or_changed_since_it_was_listed_fails_as_such(copying: Copying) -> None:
     gone, changed = copying.put("logs/a", b"body"), copying.put("logs/b", b"body")
     copying.delete("logs/a")

@@ -8,12 +8,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, log_object, replica, shard, transfer
+from builders_ledger import (
+    MD5,
+    NOW,
+    SHARD,
+    conflict,
+    copied,
+    failed,
+    key,
+    log_object,
+    replica,
+    sealed,
+    shard,
+    transfer,
+)
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
+from syncd.errors import LedgerRefused
 from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import MOST_CHILDREN, SealedObject, fold_day, replica_digest
-from syncd.model import AlreadyThere, Branch, Failed, FoundBy, HeldCounts, Known, Replica, Shard, ShardState
+from syncd.ledger_rows import SealedObject, fold_day
+from syncd.model import AlreadyThere, Branch, Copied, Failed, FoundBy, Known, LogObject, Replica, Shard, ShardState
 
 REPLICA, OTHER_REPLICA = replica("example-b-logs"), replica("example-c-logs")
 OTHER_SHARD = shard("eu-west-1")
@@ -25,7 +39,7 @@ class Files(NamedTuple):
 
     open: Callable[[Replica, str], Ledger | MemoryLedger]
     lose: Callable[[], None]
-    """Loses everything but what was decided."""
+    """Lose all but the decisions."""
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -33,7 +47,7 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     if request.param == "disk":
         file = LedgerFile(tmp_path, now=lambda: NOW)
         return Files(file.open, file.path.unlink)
-    memory = MemoryLedgerFile()
+    memory = MemoryLedgerFile(now=lambda: NOW)
     return Files(memory.open, memory.lose)
 
 
@@ -45,27 +59,7 @@ def reopened(files: Files) -> Callable[[], Ledger | MemoryLedger]:
 Reopened = Callable[[], Ledger | MemoryLedger]
 
 
-A, B, C, D = (
-    key(day, name) for day, name in (("2026-11-24", "A"), ("2026-11-24", "B"), ("2026-11-25", "C"), ("2026-11-26", "D"))
-)
-
-
-def test_a_replica_was_filled_from_here_once_an_earlier_process_has_fixed_its_start(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        before = ledger.ran_here()
-        ledger.set_start(NOW)
-        meanwhile = ledger.ran_here()
-
-    with reopened() as ledger:
-        assert (before, meanwhile, ledger.ran_here()) == (False, False, True)
-
-
-def test_objects_without_a_start_do_not_tell_that_it_ran_here(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([copied(A)], [], now=NOW)
-
-    with reopened() as ledger:
-        assert not ledger.ran_here()
+A, B, C, D = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C"), key("2026-11-25", "D")
 
 
 def test_the_start_is_none_until_it_is_fixed(reopened: Reopened) -> None:
@@ -73,14 +67,87 @@ def test_the_start_is_none_until_it_is_fixed(reopened: Reopened) -> None:
         assert ledger.start() is None
 
 
-@pytest.mark.parametrize("instants", [(1000, 2000), (2000, 1000), (1000, 1000)])
-def test_the_earliest_start_stays(reopened: Reopened, instants: tuple[float, ...]) -> None:
-    for instant in instants:
-        with reopened() as ledger:
-            ledger.set_start(instant)
+def test_the_start_moves_back_and_never_forward(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.set_start(2000)
+        ledger.set_start(1000)
+        ledger.set_start(3000)
 
     with reopened() as ledger:
         assert ledger.start() == 1000
+
+
+def test_a_replica_with_a_start_was_filled_from_here_before(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A)], [], now=NOW)
+    with reopened() as ledger:
+        before = ledger.ran_here()
+        ledger.set_start(1000)
+        meanwhile = ledger.ran_here()
+
+    with reopened() as ledger:
+        assert (before, meanwhile, ledger.ran_here()) == (False, False, True)
+
+
+def test_start_and_acceptances_survive_the_loss_of_all_else(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.set_start(2000)
+        ledger.set_start(1000)
+        ledger.set_start(3000)
+        ledger.record([copied(B), failed(A)], [], now=NOW)
+        ledger.accept(A)
+    files.lose()
+
+    with files.open(REPLICA, "b") as ledger:
+        assert (ledger.start(), ledger.ran_here()) == (1000, True)
+        assert ledger.accepted() == {A: (MD5, "STANDARD")}
+        assert (ledger.known(SHARD, [A, B]), ledger.shards()) == ({}, {})
+
+
+def test_acceptances_survive_without_a_start(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.record([failed(A)], [], now=NOW)
+        ledger.accept(A)
+    files.lose()
+
+    with files.open(REPLICA, "b") as ledger:
+        assert (ledger.start(), ledger.accepted().keys()) == (None, {A})
+
+
+def test_one_replica_does_not_take_the_decisions_of_another(files: Files) -> None:
+    with files.open(OTHER_REPLICA, "c") as ledger:
+        ledger.set_start(1000)
+    files.lose()
+
+    with files.open(REPLICA, "b") as ledger:
+        assert (ledger.start(), ledger.ran_here()) == (None, False)
+
+
+def test_a_start_from_the_future_is_not_taken_up_after_a_loss(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.set_start(NOW + 40 * 86400)
+    files.lose()
+
+    with files.open(REPLICA, "b") as ledger:
+        assert (ledger.start(), ledger.ran_here()) == (None, False)
+
+
+def test_a_start_that_was_set_right_is_taken_up_after_a_loss(files: Files) -> None:
+    with files.open(REPLICA, "b") as ledger:
+        ledger.set_start(NOW + 40 * 86400)
+        ledger.set_start(1000)
+    files.lose()
+
+    with files.open(REPLICA, "b") as ledger:
+        assert ledger.start() == 1000
+
+
+def test_a_job_that_moved_to_a_place_of_which_only_decisions_are_left_has_moved(files: Files) -> None:
+    written(files, OTHER_REPLICA, "b")
+    files.lose()
+    written(files, REPLICA, "b")
+
+    assert written(files, OTHER_REPLICA, "b") == REPLICA
 
 
 def test_the_mode_verdict_is_kept_with_its_reason(reopened: Reopened) -> None:
@@ -105,6 +172,7 @@ def test_replicas_do_not_see_each_other(files: Files) -> None:
         assert (ledger.start(), ledger.discovered_at()) == (None, 0.0)
         assert (ledger.shards(), ledger.looked_at(), ledger.known(SHARD, [A])) == ({}, {}, {})
         assert (ledger.quarantined(), ledger.lateness()) == ({}, {})
+        assert (ledger.accepted(), ledger.uncovered()) == ({}, {})
 
 
 def test_a_replica_keeps_its_rows_when_the_job_is_renamed(files: Files) -> None:
@@ -176,10 +244,10 @@ STATE = ShardState(
     complete_until=6.5,
     newest_arrival=7.5,
     deep_done_at=8.5,
-    layout="cloudtrail",
+    layout="{prefix}/%Y/%m/%d/",
     found_by=FoundBy.WHOLE,
-    branches=(Branch("odd/", "%Y/%m/%d/"), Branch("", "%Y-%-m-%-d/")),
-    audit_key=B,
+    branches=(Branch("waf/", "%Y/%m/%d/"), Branch("é/", "%Y/%-m/%-d/")),
+    audit_key=A,
     audit_at=9.5,
     audited_at=10.5,
     sealed_audit_day="2026-11-24",
@@ -223,7 +291,7 @@ def test_saving_shards_keeps_what_is_known_of_their_objects(reopened: Reopened) 
         ledger.save_shards([STATE])
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, MD5)}
 
 
 def test_a_discovery_is_dated_with_the_shards_that_it_found(reopened: Reopened) -> None:
@@ -247,12 +315,31 @@ def test_what_was_looked_at_is_kept_prefix_by_prefix(reopened: Reopened) -> None
         }
 
 
-def test_copied_and_already_there_are_known_with_the_sources_etag(reopened: Reopened) -> None:
+def test_a_folder_with_more_children_than_are_kept_is_forgotten_and_so_listed_again(reopened: Reopened) -> None:
     with reopened() as ledger:
-        ledger.record([copied(A), AlreadyThere(transfer(log_object(B, etag="multi-2", size=7)))], [], now=NOW)
+        ledger.save_looked_at({"a/": (NOW, ("a/1/",)), "b/": (NOW, ("b/1/",)), "c/": (NOW, ())})
+        ledger.save_looked_at({"a/": (NOW, tuple(f"a/{number}/" for number in range(10_001)))})
+        ledger.save_looked_at({"b/": (NOW, tuple(f"b/{number}{'x' * 950}/" for number in range(2_000)))})
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A, B, C]) == {A: Known(MD5, 100), B: Known("multi-2", 7)}
+        assert ledger.looked_at() == {"c/": (NOW, ())}
+
+
+def test_copied_and_already_there_are_known_with_both_etags(reopened: Reopened) -> None:
+    there = transfer(log_object(B, etag="multi-2", size=7))
+    with reopened() as ledger:
+        ledger.record([copied(A), AlreadyThere(there, "other-3")], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B, C]) == {A: Known(MD5, 100, MD5), B: Known("multi-2", 7, "other-3")}
+
+
+def test_a_replica_whose_etag_was_not_told_is_known_without(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A, replica_etag=""), AlreadyThere(transfer(log_object(B)))], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [A, B]) == {A: Known(MD5, 100, ""), B: Known(MD5, 100, "")}
 
 
 def test_conflicts_and_failures_are_not_known(reopened: Reopened) -> None:
@@ -269,7 +356,7 @@ def test_a_copy_takes_the_new_etag(reopened: Reopened) -> None:
         ledger.record([copied(A, etag="new", size=1)], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known("new", 1)}
+        assert ledger.known(SHARD, [A]) == {A: Known("new", 1, MD5)}
 
 
 def test_nothing_is_known_of_another_shard(reopened: Reopened) -> None:
@@ -299,7 +386,7 @@ def test_keys_of_any_form_are_known(reopened: Reopened, of: Shard, name: str) ->
         ledger.record([copied(of.prefix + name, of)], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(of, [of.prefix + name]) == {of.prefix + name: Known(MD5, 100)}
+        assert ledger.known(of, [of.prefix + name]) == {of.prefix + name: Known(MD5, 100, MD5)}
 
 
 def test_a_page_of_all_forms_is_known_at_once(reopened: Reopened) -> None:
@@ -321,34 +408,57 @@ def test_keys_far_apart_are_known_among_many_others(reopened: Reopened) -> None:
         assert ledger.known(SHARD, [keys[0], keys[1500], keys[-1], A]).keys() == {keys[0], keys[1500], keys[-1]}
 
 
-def test_adopted_objects_are_known_with_the_sources_etag_and_the_replicas(reopened: Reopened) -> None:
-    other = log_object(key("2026-11-24", "A", OTHER_SHARD))
+def test_adopted_objects_are_known_with_both_etags(reopened: Reopened) -> None:
+    elsewhere = key("2026-11-24", "A", OTHER_SHARD)
     with reopened() as ledger:
-        ledger.record([], [(SHARD, log_object(A), "there"), (OTHER_SHARD, other, "")], now=NOW)
-
-    with reopened() as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, "there")}
-        assert ledger.known(OTHER_SHARD, [other.key]) == {other.key: Known(MD5, 100)}
-
-
-@pytest.mark.parametrize("replica_etag", ["", MD5, "another", "d41d8cd98f00b204e9800998ecf8427f", "d41d8cd9-2"])
-@pytest.mark.parametrize("etag", [MD5, "multi-2", ""])
-def test_the_replicas_etag_is_kept_beside_the_sources(reopened: Reopened, etag: str, replica_etag: str) -> None:
-    with reopened() as ledger:
-        there = AlreadyThere(transfer(log_object(B, etag=etag)), replica_etag)
-        ledger.record([copied(A, etag=etag, replica_etag=replica_etag), there], [], now=NOW)
+        ledger.record([], [(SHARD, log_object(A), "other"), (OTHER_SHARD, log_object(elsewhere), MD5)], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A, B]) == dict.fromkeys([A, B], Known(etag, 100, replica_etag))
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, "other")}
+        assert ledger.known(OTHER_SHARD, [elsewhere]) == {elsewhere: Known(MD5, 100, MD5)}
 
 
-def test_a_newer_replica_takes_the_place_of_the_one_before(reopened: Reopened) -> None:
+def all_remembered(ledger: Ledger | MemoryLedger, of: Shard, limit: int) -> list[list[tuple[str, Known]]]:
+    """Every row of a shard, by call, until a call gives fewer rows than it was asked for."""
+    calls = [ledger.remembered(of, "", limit=limit)]
+    while len(calls[-1]) >= limit:
+        calls.append(ledger.remembered(of, calls[-1][-1][0], limit=limit))
+    return calls
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 100])
+def test_rows_are_told_in_the_order_of_keys_whatever_their_form(reopened: Reopened, limit: int) -> None:
+    names = [f"2026/11/{day:02}/{name}" for day in (23, 24, 25) for name in ("0", "a.json.gz", "zz", "~")]
+    names += ["", "0loose", "2026/", "2026/11/24", "2026/11/240", "2026/13/45/x", "2027", "loose", "é"]
+    keys = [SHARD.prefix + name for name in names]
+    keys += [key(f"2026-11-{day:02}", name) for day in (22, 24, 25) for name in "ab"]
     with reopened() as ledger:
-        ledger.record([copied(A, replica_etag="first")], [], now=NOW)
-        ledger.record([], [(SHARD, log_object(A), "second")], now=NOW)
+        ledger.record([copied(name) for name in keys], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, "second")}
+        calls = all_remembered(ledger, SHARD, limit)
+        assert [row for rows in calls for row in rows] == [(name, Known(MD5, 100, MD5)) for name in sorted(keys)]
+
+
+def test_rows_are_told_from_any_position(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A), copied(C)], [], now=NOW)
+
+    with reopened() as ledger:
+        after = {"": 2, "AWSLogs/0": 2, SHARD.prefix: 2, f"{SHARD.prefix}2026/11/25/": 1, A: 1, B: 1, C: 0, "B": 0}
+        assert {position: len(ledger.remembered(SHARD, position, limit=9)) for position in after} == after
+        assert ledger.remembered(OTHER_SHARD, "", limit=9) == []
+
+
+def test_at_least_as_many_rows_are_told_as_are_asked_for(reopened: Reopened) -> None:
+    keys = [key(f"2026-11-{day:02}", name) for day in range(1, 6) for name in "abc"]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys], [], now=NOW)
+
+    with reopened() as ledger:
+        rows = ledger.remembered(SHARD, keys[0], limit=4)
+        assert len(rows) >= 4
+        assert [name for name, _ in rows] == keys[1 : 1 + len(rows)]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +555,7 @@ def test_a_conflict_of_a_known_key_leaves_what_was_known(reopened: Reopened) -> 
         ledger.record([conflict(A, etag="changed")], [], now=NOW)
 
     with reopened() as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, MD5)}
         assert ledger.quarantined()[A].object.etag == "changed"
 
 
@@ -457,19 +567,108 @@ def test_an_accepted_conflict_counts_as_copied_with_the_sources_etag(reopened: R
 
     with reopened() as ledger:
         assert accepted
-        assert ledger.known(SHARD, [A]) == {A: Known("changed", 100)}
+        assert ledger.known(SHARD, [A]) == {A: Known("changed", 100, "")}
         assert ledger.quarantined() == {}
+        assert ledger.accepted() == {A: ("changed", "STANDARD")}
 
 
 def test_a_failure_that_is_accepted_is_let_go_of_and_claims_no_replica(reopened: Reopened) -> None:
+    archived = log_object(A)._replace(storage_class="GLACIER")
     with reopened() as ledger:
-        ledger.record([failed(A)], [], now=NOW)
+        ledger.record([Failed(transfer(archived), "archived", "restore it")], [], now=NOW)
         accepted = [ledger.accept(A), ledger.accept(B)]
 
     with reopened() as ledger:
         assert accepted == [True, False]
         assert ledger.quarantined() == {}
         assert ledger.known(SHARD, [A]) == {}
+        assert ledger.accepted() == {A: (MD5, "GLACIER")}
+
+
+def test_what_was_accepted_stays_so_when_the_object_is_copied_or_fails_anew(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([failed(A), failed(B)], [], now=NOW)
+        ledger.accept(A)
+        ledger.accept(B)
+        ledger.record([copied(A), conflict(B, etag="changed")], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.accepted().keys() == {A, B}
+        assert ledger.quarantined().keys() == {B}
+
+
+def test_an_acceptance_is_of_the_object_that_was_accepted_last(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        for etag in ("one", "other"):
+            ledger.record([conflict(A, etag=etag)], [], now=NOW)
+            ledger.accept(A)
+
+    with reopened() as ledger:
+        assert ledger.accepted() == {A: ("other", "STANDARD")}
+
+
+def test_uncovered_folders_are_those_told_last_and_keep_the_time_they_were_first_told(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.save_uncovered(["a/", "b/"], now=1000)
+        ledger.save_uncovered({"b/", "c/"}, now=2000)
+
+    with reopened() as ledger:
+        assert ledger.uncovered() == {"b/": 1000, "c/": 2000}
+
+
+def test_no_uncovered_folders_are_none_remembered(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.save_uncovered(["a/"], now=1000)
+        ledger.save_uncovered([], now=2000)
+
+    with reopened() as ledger:
+        assert ledger.uncovered() == {}
+
+
+def test_a_bounded_number_of_uncovered_folders_is_kept(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.save_uncovered([f"{number:05}/" for number in range(5000)], now=1000)
+
+    with reopened() as ledger:
+        assert list(ledger.uncovered()) == [f"{number:05}/" for number in range(1000)]
+
+
+def test_nothing_to_mend_is_nothing_mended(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.save_shards([STATE])
+        ledger.record([failed(A), conflict(B)], [], now=NOW)
+        ledger.accept(B)
+        mended = ledger.mend()
+
+    with reopened() as ledger:
+        assert list(mended) == []
+        assert (ledger.quarantined().keys(), ledger.accepted().keys(), len(ledger.shards())) == ({A}, {B}, 1)
+
+
+def test_a_long_detail_is_cut_in_the_middle(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([Failed(transfer(log_object(A)), "unexpected_answer", "a" * 9000 + "b" * 9000)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.quarantined()[A].detail == "a" * 999 + "…" + "b" * 1000
+
+
+@pytest.mark.parametrize(
+    "item", [log_object(SHARD.prefix + "k" * 1024), log_object(A, etag="e" * 1025)], ids=["key", "etag"]
+)
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_a_key_or_etag_that_s3_cannot_have_is_refused_with_its_batch(
+    reopened: Reopened, item: LogObject, is_copied: object
+) -> None:
+    bad = Copied(transfer(item)) if is_copied else Failed(transfer(item), "archived", "")
+    with reopened() as ledger:
+        with pytest.raises(LedgerRefused):
+            ledger.record([copied(B), bad], [], now=NOW)
+        ledger.record([copied(C)], [], now=NOW)
+
+    with reopened() as ledger:
+        assert ledger.known(SHARD, [B, C]).keys() == {C}
+        assert ledger.quarantined() == {}
 
 
 def test_an_object_whose_retry_is_asked_for_is_settled_no_more_and_due_at_once(reopened: Reopened) -> None:
@@ -483,173 +682,6 @@ def test_an_object_whose_retry_is_asked_for_is_settled_no_more_and_due_at_once(r
         assert (held.is_settled, held.next_at, held.attempts) == (False, 0.0, 1)
 
 
-def test_what_is_accepted_is_told_with_what_it_was_accepted_as(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([failed(A), conflict(B), failed(C)], [], now=NOW)
-        ledger.accept(A)
-        ledger.accept(B)
-
-    with reopened() as ledger:
-        assert ledger.accepted() == {A: (MD5, "STANDARD"), B: (MD5, "STANDARD")}
-
-
-def test_what_is_accepted_anew_is_accepted_as_it_is_then(reopened: Reopened) -> None:
-    for etag in ("first", "second"):
-        with reopened() as ledger:
-            ledger.record([conflict(A, etag=etag)], [], now=NOW)
-            ledger.accept(A)
-
-    with reopened() as ledger:
-        assert ledger.accepted() == {A: ("second", "STANDARD")}
-        assert ledger.known(SHARD, [A]) == {A: Known("second", 100)}
-
-
-def test_an_accepted_object_that_is_copied_or_fails_after_all_stays_accepted(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([failed(A), failed(B)], [], now=NOW)
-        ledger.accept(A)
-        ledger.accept(B)
-        ledger.record([copied(A), failed(B, reason="throttled")], [], now=NOW)
-
-    with reopened() as ledger:
-        assert ledger.accepted().keys() == {A, B}
-        assert ledger.quarantined().keys() == {B}
-        assert ledger.quarantined()[B].attempts == 1
-
-
-def test_what_was_decided_survives_the_loss_of_all_else(files: Files) -> None:
-    with files.open(REPLICA, "b") as ledger:
-        ledger.set_start(2000)
-        ledger.set_start(1000)
-        ledger.set_start(3000)
-        ledger.record([failed(A), conflict(B), failed(C)], [], now=NOW)
-        ledger.accept(A)
-        ledger.accept(B)
-    files.lose()
-
-    with files.open(REPLICA, "renamed") as ledger:
-        assert (ledger.start(), ledger.ran_here()) == (1000, True)
-        assert ledger.accepted() == {A: (MD5, "STANDARD"), B: (MD5, "STANDARD")}
-        assert (ledger.quarantined(), ledger.known(SHARD, [B])) == ({}, {})
-    with files.open(OTHER_REPLICA, "c") as ledger:
-        assert (ledger.start(), ledger.accepted(), ledger.ran_here()) == (None, {}, False)
-
-
-def test_there_is_nothing_to_mend_where_nothing_is_damaged(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        first = ledger.mend()
-        ledger.record([failed(A), conflict(B)], [], now=NOW)
-        ledger.accept(B)
-        ledger.save_shards([STATE])
-
-    with reopened() as ledger:
-        assert (list(first), list(ledger.mend())) == ([], [])
-        assert (ledger.shards().keys(), ledger.quarantined().keys()) == ({SHARD.prefix}, {A})
-
-
-def test_uncovered_folders_are_replaced_and_keep_their_first_time(reopened: Reopened) -> None:
-    for now, prefixes in ((NOW, ["a/", "b/"]), (NOW + 1, ["b/", "c/"]), (NOW + 2, ["c/", "b/"])):
-        with reopened() as ledger:
-            ledger.save_uncovered(prefixes, now=now)
-
-    with reopened() as ledger:
-        assert ledger.uncovered() == {"b/": NOW, "c/": NOW + 1}
-        ledger.save_uncovered([], now=NOW + 3)
-        assert ledger.uncovered() == {}
-
-
-def test_uncovered_folders_are_of_one_replica(files: Files) -> None:
-    with files.open(OTHER_REPLICA, "c") as ledger:
-        ledger.save_uncovered(["a/"], now=NOW)
-    with files.open(REPLICA, "b") as ledger:
-        ledger.save_uncovered(["b/"], now=NOW)
-        ledger.save_uncovered([], now=NOW)
-
-    with files.open(OTHER_REPLICA, "c") as ledger:
-        assert ledger.uncovered() == {"a/": NOW}
-
-
-def test_more_folders_than_are_remembered_are_cut_with_a_sign_of_it(reopened: Reopened) -> None:
-    children = tuple(f"p/{number}/" for number in range(MOST_CHILDREN + 10))
-    with reopened() as ledger:
-        ledger.save_looked_at({"p/": (NOW, children)})
-
-    with reopened() as ledger:
-        _, remembered = ledger.looked_at()["p/"]
-        assert remembered == (*children[: MOST_CHILDREN - 1], "p/")
-
-
-def test_what_was_answered_is_remembered_as_far_as_it_is_of_use(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([Failed(transfer(log_object(A)), "access_denied", "a" * 10**6 + "z")], [], now=NOW)
-
-    with reopened() as ledger:
-        detail = ledger.quarantined()[A].detail
-        assert (len(detail), detail[-1]) == (2000, "z")
-
-
-def held_by_shard(ledger: Ledger | MemoryLedger) -> str:
-    """Holds three objects of one shard and one of another; the key of that one."""
-    elsewhere = log_object(key("2026-11-24", "A", OTHER_SHARD), size=7)
-    ledger.record([failed(B), failed(A)], [], now=NOW)
-    ledger.record([conflict(C), Failed(transfer(elsewhere, OTHER_SHARD), "archived", "detail")], [], now=NOW + 5)
-    return elsewhere.key
-
-
-def test_what_is_held_is_counted_by_reason(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        empty = ledger.held_counts()
-        held_by_shard(ledger)
-
-    with reopened() as ledger:
-        counts = ledger.held_counts()
-        here, nowhere = ledger.held_counts(SHARD.__eq__), ledger.held_counts(lambda _: False)
-        assert (empty, nowhere) == (HeldCounts(), HeldCounts())
-        assert counts == HeldCounts(4, 307, {"access_denied": 2, "conflict": 1, "archived": 1}, NOW)
-        assert here == HeldCounts(3, 300, {"access_denied": 2, "conflict": 1}, NOW)
-        assert (counts.conflicts, ledger.held_counts(OTHER_SHARD.__eq__).conflicts) == (1, 0)
-
-
-def test_what_is_held_is_loaded_as_far_as_it_is_asked_for(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        elsewhere = held_by_shard(ledger)
-
-    with reopened() as ledger:
-        assert list(ledger.quarantined(limit=2)) == sorted([A, B, C, elsewhere])[:2]
-        assert list(ledger.quarantined(is_wanted=SHARD.__eq__, limit=2)) == [A, B]
-        assert ledger.quarantined(is_wanted=OTHER_SHARD.__eq__).keys() == {elsewhere}
-        assert ledger.quarantined(limit=0) == {}
-        bare = ledger.quarantined(with_details=False)
-        assert bare == {name: item._replace(detail="") for name, item in ledger.quarantined().items()}
-
-
-def test_the_objects_that_are_held_longest_are_told_first(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        elsewhere = held_by_shard(ledger)
-
-    with reopened() as ledger:
-        assert [item.object.key for item in ledger.longest_held(3)] == [A, B, min(C, elsewhere)]
-        assert ledger.longest_held(9, OTHER_SHARD.__eq__) == [ledger.quarantined()[elsewhere]]
-
-
-def test_the_times_that_held_objects_belong_to_are_told_by_whoever_knows_them(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        held_by_shard(ledger)
-
-    with reopened() as ledger:
-        sizes = ledger.held_stamps(lambda of, item: float(item.size_bytes) + (of == SHARD))
-        assert sorted(sizes) == [7.0, 101.0, 101.0, 101.0]
-        assert list(ledger.held_stamps(lambda _, item: item.last_modified, OTHER_SHARD.__eq__)) == [NOW - 60]
-
-
-def test_one_object_that_is_held_is_told_by_its_key(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        held_by_shard(ledger)
-
-    with reopened() as ledger:
-        assert (ledger.held(C), ledger.held("elsewhere")) == (ledger.quarantined()[C], None)
-
-
 def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([copied(A), copied(B, size=7, etag="multi-2"), copied(C)], [], now=NOW)
@@ -659,7 +691,7 @@ def test_days_before_the_bound_are_folded_and_their_keys_forgotten(reopened: Reo
         assert folded == 2
         assert ledger.known(SHARD, [A, B, C]).keys() == {C}
         assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {
-            "2026-11-24": fold_day([SealedObject(A, MD5, 100, ""), SealedObject(B, "multi-2", 7, "")])
+            "2026-11-24": fold_day([SealedObject(A, MD5, 100, MD5), SealedObject(B, "multi-2", 7, MD5)])
         }
 
 
@@ -672,22 +704,30 @@ def test_an_object_found_later_is_added_to_its_sealed_day(reopened: Reopened) ->
 
     with reopened() as ledger:
         assert folded == 1
-        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
-            "2026-11-24": fold_day([SealedObject(A, MD5, 100, ""), SealedObject(B, MD5, 100, "")])
-        }
+        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {"2026-11-24": sealed(A, B)}
 
 
-@pytest.mark.parametrize(("replica_etag", "is_exact"), [("there", True), (MD5, True), ("", False)])
-def test_a_day_is_sealed_with_its_replicas(reopened: Reopened, replica_etag: str, is_exact: object) -> None:
+def test_a_day_with_a_replica_whose_etag_is_unknown_is_not_exact_there(reopened: Reopened) -> None:
     with reopened() as ledger:
-        ledger.record([copied(A, replica_etag="one"), copied(B, size=7, replica_etag=replica_etag)], [], now=NOW)
+        ledger.record([copied(A), copied(B, replica_etag="")], [], now=NOW)
         ledger.seal(SHARD, "2026-11-25", limit=1000)
 
     with reopened() as ledger:
         day = ledger.sealed(SHARD, "2026-11-24", "2026-11-24")["2026-11-24"]
-        assert (day.count, day.size_bytes, day.exact, day.replica_exact) == (2, 107, True, is_exact)
-        sums = replica_digest(A, 100, "one") + replica_digest(B, 7, replica_etag)
-        assert day.replica_digest == sums % 2**63
+        assert (day.count, day.exact, day.replica_exact) == (2, True, False)
+
+
+def test_days_that_are_unsealed_are_not_remembered_and_others_stay(reopened: Reopened) -> None:
+    keys = [key(f"2026-11-{day:02}") for day in range(1, 6)]
+    with reopened() as ledger:
+        ledger.record([copied(name) for name in keys], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+        ledger.unseal(SHARD, ["2026-11-02", "2026-11-04", "2026-11-30"])
+        ledger.unseal(OTHER_SHARD, ["2026-11-01"])
+
+    with reopened() as ledger:
+        assert ledger.sealed(SHARD, "", "9").keys() == {"2026-11-01", "2026-11-03", "2026-11-05"}
+        assert ledger.known(SHARD, keys) == {}
 
 
 def test_sealing_stops_at_its_limit_with_whole_days(reopened: Reopened) -> None:
@@ -719,9 +759,7 @@ def test_every_form_of_key_in_a_day_folder_is_sealed_with_it(reopened: Reopened)
 
     with reopened() as ledger:
         assert ledger.known(SHARD, keys) == {}
-        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {
-            "2026-11-24": fold_day(SealedObject(name, MD5, 100, "") for name in keys)
-        }
+        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {"2026-11-24": sealed(*keys)}
 
 
 def test_keys_without_a_day_are_never_sealed(reopened: Reopened) -> None:
@@ -746,31 +784,6 @@ def test_sealed_days_are_told_by_span_and_shard(reopened: Reopened) -> None:
         assert ledger.sealed(OTHER_SHARD, "2026-11-01", "2026-11-30") == {}
 
 
-def test_an_unsealed_day_is_remembered_by_what_is_recorded_again(reopened: Reopened) -> None:
-    with reopened() as ledger:
-        ledger.record([copied(A), copied(B), copied(C)], [], now=NOW)
-        ledger.seal(SHARD, "2026-11-26", limit=1000)
-        ledger.unseal(SHARD, ["2026-11-24", "2026-11-23"])
-        ledger.record([], [(SHARD, log_object(A), MD5)], now=NOW)
-
-    with reopened() as ledger:
-        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30").keys() == {"2026-11-25"}
-        assert ledger.known(SHARD, [A, B, C]) == {A: Known(MD5, 100, MD5)}
-
-
-def test_unsealing_leaves_other_shards_and_what_was_never_sealed(reopened: Reopened) -> None:
-    elsewhere = key("2026-11-24", "A", OTHER_SHARD)
-    with reopened() as ledger:
-        ledger.record([copied(A), copied(elsewhere, OTHER_SHARD)], [], now=NOW)
-        ledger.seal(OTHER_SHARD, "2026-11-25", limit=1000)
-        ledger.unseal(SHARD, ["2026-11-24"])
-        ledger.unseal(FLAT, ["2026-11-24"])
-
-    with reopened() as ledger:
-        assert ledger.sealed(OTHER_SHARD, "2026-11-24", "2026-11-24").keys() == {"2026-11-24"}
-        assert ledger.known(SHARD, [A]).keys() == {A}
-
-
 def test_lateness_adds_up_by_bucket(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.record([], [], now=NOW, lateness={300: 2, 0: 1})
@@ -783,23 +796,21 @@ def test_lateness_adds_up_by_bucket(reopened: Reopened) -> None:
 def test_forgetting_keeps_what_no_listing_tells(reopened: Reopened) -> None:
     with reopened() as ledger:
         ledger.set_start(1000)
-        ledger.record([copied(A), failed(B), conflict(C), failed(D)], [], now=NOW, lateness={300: 2})
-        ledger.accept(C)
+        ledger.set_mode_verdict("stream", "why")
+        ledger.record([copied(A), failed(B), copied(C), conflict(D)], [], now=NOW, lateness={300: 2})
+        ledger.accept(D)
         ledger.save_shards([STATE], discovered_at=NOW)
         ledger.save_looked_at({"AWSLogs/": (NOW, ())})
-        ledger.save_uncovered(["AWSLogs/odd/"], now=NOW)
-        ledger.set_mode_verdict("stream", "CopyObject answered 403")
+        ledger.save_uncovered(["a/"], now=NOW)
         ledger.seal(SHARD, "2026-11-25", limit=1000)
         ledger.forget()
 
     with reopened() as ledger:
         assert (ledger.start(), ledger.ran_here()) == (1000, True)
-        assert ledger.quarantined().keys() == {B, D}
-        assert ledger.accepted() == {C: (MD5, "STANDARD")}
-        assert (ledger.discovered_at(), ledger.mode_verdict()) == (0.0, None)
-        assert (ledger.shards(), ledger.looked_at(), ledger.uncovered()) == ({}, {}, {})
-        assert (ledger.known(SHARD, [A, C]), ledger.lateness()) == ({}, {})
-        assert ledger.sealed(SHARD, "2026-11-01", "2026-11-30") == {}
+        assert (ledger.quarantined().keys(), ledger.accepted().keys()) == ({B}, {D})
+        assert (ledger.discovered_at(), ledger.shards(), ledger.looked_at()) == (0.0, {}, {})
+        assert (ledger.known(SHARD, [A, C, D]), ledger.lateness(), ledger.uncovered()) == ({}, {}, {})
+        assert (ledger.sealed(SHARD, "2026-11-01", "2026-11-30"), ledger.mode_verdict()) == ({}, None)
 
 
 def test_forgetting_one_replica_leaves_the_others(files: Files) -> None:
@@ -810,7 +821,7 @@ def test_forgetting_one_replica_leaves_the_others(files: Files) -> None:
         ledger.forget()
 
     with files.open(OTHER_REPLICA, "c") as ledger:
-        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100)}
+        assert ledger.known(SHARD, [A]) == {A: Known(MD5, 100, MD5)}
 
 
 def test_a_forgotten_replica_is_remembered_afresh(reopened: Reopened) -> None:

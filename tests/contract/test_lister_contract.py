@@ -49,7 +49,7 @@ def in_memory() -> Listed:
 def over_http(server: FaultyS3) -> Listed:
     ends = Ends(server)
 
-    def put(key: str, body: bytes = b"body", *, last_modified: float = 0.0, storage_class: str = "STANDARD") -> None:
+    def put(key: str, body: bytes = b"body", *, last_modified: float = NOW, storage_class: str = "STANDARD") -> None:
         when = datetime.fromtimestamp(last_modified, UTC)
         server.put(SOURCE, key, body, last_modified=when, storage_class=storage_class)
 

@@ -6,12 +6,16 @@ that: a server that is mended shows. `faulty` stands for AWS itself in each tabl
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 from faulty import FaultyS3
 from place import Place, md5, refusal, sha256
+
+from syncd.layout import CloudTrailLayout, PatternLayout
+from syncd.model import Branch, Shard
 
 
 def test_an_object_comes_back_with_its_bytes_metadata_type_and_encoding(place: Place) -> None:
@@ -129,7 +133,35 @@ def test_start_after_the_day_before_lists_a_day_from_its_beginning(place: Place)
     for key in keys:
         place.put(key)
 
-    assert place.keys(Prefix=shard, StartAfter=f"{shard}2026/11/21/~") == keys[1:]
+    layout, day = CloudTrailLayout(), 1_795_305_600.0  # 2026-11-22
+    assert place.keys(Prefix=shard, StartAfter=layout.position(Shard(shard), day, whole_day=True)) == keys[1:]
+
+
+@pytest.mark.parametrize("pattern", ["%Y/%m/%d/", "%Y-%m-%d", "%Y-%m-%d/", "%Y%m%d-", "year=%Y/month=%m/day=%d/"])
+def test_a_listing_begins_with_a_day_of_any_pattern(place: Place, pattern: str) -> None:
+    days = [datetime(2026, month, day, tzinfo=UTC) for month, day in ((10, 30), (10, 31), (11, 1), (11, 2))]
+    keys = [f"logs/{day:{pattern}}{name}" for day in days for name in ("x", "~", "\u00e9")]
+    for key in keys:
+        place.put(key)
+
+    layout = PatternLayout(pattern)
+    starts = [layout.position(Shard("logs/"), day.timestamp()) for day in days]
+    assert [place.keys(Prefix="logs/", StartAfter=start) for start in starts] == [keys, keys[3:], keys[6:], keys[9:]]
+
+
+def test_a_listing_begins_with_a_day_without_leading_zeros(place: Place) -> None:
+    shard = Shard("Config/us-east-1/")
+    days = [1, 2, 3, 9, 10, 11, 19, 20, 21, 29, 30]
+    for day in days:
+        for name in ("x", "~"):
+            place.put(f"{shard.prefix}2026/9/{day}/{name}")
+
+    first, last = (datetime(2026, 9, day, tzinfo=UTC).timestamp() for day in (1, 29))
+    ranges = CloudTrailLayout().branch_ranges(shard, Branch("", "%Y/%-m/%-d/"), first, last)
+
+    listed = [place.keys(Prefix=shard.prefix, StartAfter=item.start_after)[:2] for item in ranges]
+    wanted = [[f"{shard.prefix}2026/9/{day}/{name}" for name in ("x", "~")] for day in range(1, 31)]
+    assert [listed[day - 1] for day in days] == [wanted[day - 1] for day in days]
 
 
 def test_a_listing_tells_etag_size_and_class(place: Place) -> None:

@@ -8,6 +8,7 @@ is shown on the fake (`faults/test_server_side_ticks.py`), and here the rest; ta
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,7 +45,7 @@ class Server(NamedTuple):
 
     def transfers(self) -> list[Transfer]:
         """Everything under `logs/`, as it is listed."""
-        lister = BucketLister(self.end, Side.SOURCE, now=lambda: 0.0)
+        lister = BucketLister(self.end, Side.SOURCE, now=time.time)
         pages = [page for page in lister.pages([Range(LOGS, "")]) if page is not None]
         return [Transfer(LOGS, item, f"replica/{item.key}") for page in pages for item in page.objects]
 
@@ -225,6 +226,20 @@ def test_auto_finds_out_whether_a_server_would_overwrite(server: Server) -> None
     outcomes = words(copier.copy_all(iter(server.transfers()), Event()))
 
     assert outcomes == dict.fromkeys((f"logs/{number}" for number in range(5)), "Copied")
+    assert found.kept == VERDICTS[server.place.server]
+
+
+def test_auto_overwrites_nothing_while_it_finds_out(server: Server) -> None:
+    for number in range(3):
+        server.place.put(f"logs/{number}", b"body")
+    server.place.put("replica/logs/0", b"beef")
+    found = MemoryVerdict()
+    copier = ModalCopier([Way(Mode.SERVER_SIDE, "consumer"), STREAM], server.copier, found, lambda *_, **__: None)
+
+    outcomes = words(copier.copy_all(iter(server.transfers()), Event()))
+
+    assert outcomes == {"logs/0": "Conflict", "logs/1": "Copied", "logs/2": "Copied"}
+    assert server.replica("logs/0") == b"beef"
     assert found.kept == VERDICTS[server.place.server]
 
 

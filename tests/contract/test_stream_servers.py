@@ -3,6 +3,7 @@
 The tables are to be read as in `test_s3_servers.py`: where a server does not do as S3 does, what comes of it is said.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Event
@@ -31,7 +32,7 @@ class Server(NamedTuple):
     end: End
 
     def pages(self, *, shard: Shard = LOGS, start_after: str = "") -> list[Page]:
-        lister = BucketLister(self.end, Side.SOURCE, now=lambda: 0.0)
+        lister = BucketLister(self.end, Side.SOURCE, now=time.time)
         return [page for page in lister.pages([Range(shard, start_after)]) if page is not None]
 
     def transfers(self, *, compare_first: bool = False) -> list[Transfer]:

@@ -1,21 +1,27 @@
 """Where CloudTrail puts things: how far a job goes down by name, what it discovers, and what is within its scope."""
 
-from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
 import pytest
-from fakes import MemoryBucket, MemorySource
-from hypothesis import given
-from hypothesis import strategies as st
 
-from syncd.cloudtrail import Node, Scope, children, exact_prefixes, in_scope, roots, top
-from syncd.discovery import Discovered, discover
-from syncd.model import Folder, LogObject, Shard
+from syncd.cloudtrail import (
+    Below,
+    Node,
+    Scope,
+    children,
+    exact_prefixes,
+    held_in_scope,
+    in_scope,
+    is_ignored,
+    is_standard,
+    roots,
+    top,
+)
+from syncd.model import LogObject, Quarantined, Shard
 
 A, B, C = "111111111111", "222222222222", "012345678901"
 ORG, OTHER_ORG = "o-exampleorgid", "o-secondorgid0"
-NOW = 1_795_507_200.0
 
 
 def scope(**changes: Any) -> Scope:
@@ -100,207 +106,172 @@ def test_discovery_begins_above_the_accounts_where_they_are_not_named() -> None:
 ABOVE = Node("AWSLogs/", "account")
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        "",
-        "CloudTrail",
-        "11111111111",
-        "1111111111111",
-        "11111111111x",
-        "a b",
-        "o-",
-        "o-short",
-        "o-UPPERCASE0",
-        "ü",
-        " ",
-        "..",
-        "o-" + "x" * 33,
-    ],
-)
-def test_what_is_neither_an_account_nor_an_organization_is_passed_over(odd: str) -> None:
-    assert children(ABOVE, [f"AWSLogs/{odd}/"], scope()) == ([], [])
+ODD = [
+    "",
+    "CloudTrail",
+    "11111111111",
+    "1111111111111",
+    "11111111111x",
+    "a b",
+    "o-",
+    "o-short",
+    "o-UPPERCASE0",
+    "\u00fc",
+    " ",
+    "..",
+    "o-" + "x" * 33,
+    "\u0661" * 12,
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_neither_an_account_nor_an_organization_is_named(odd: str) -> None:
+    for narrower in ({"kinds": ("CloudTrail",)}, {"regions": ("us-east-1",)}):
+        assert children(ABOVE, [f"AWSLogs/{odd}/"], scope(**narrower)) == Below([], [], [f"AWSLogs/{odd}/"])
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_it_is_a_shard_of_its_own_in_a_job_that_wants_everything(odd: str) -> None:
+    assert children(ABOVE, [f"AWSLogs/{odd}/"], scope()) == Below([], [Shard(f"AWSLogs/{odd}/")], [])
 
 
 def test_accounts_and_organizations_may_lie_one_beside_the_other() -> None:
-    nodes, shards = children(ABOVE, [f"AWSLogs/{C}/", f"AWSLogs/{ORG}/"], scope())
+    below = children(ABOVE, [f"AWSLogs/{C}/", f"AWSLogs/{ORG}/"], scope())
 
-    assert shards == []
-    assert nodes == [Node(f"AWSLogs/{ORG}/", "account", ORG), Node(f"AWSLogs/{C}/", "kind", "", C)]
+    assert below == Below([Node(f"AWSLogs/{ORG}/", "account", ORG), Node(f"AWSLogs/{C}/", "kind", "", C)], [], [])
 
 
-def test_an_organization_within_an_organization_is_passed_over() -> None:
+def test_an_organization_within_an_organization_is_no_account_either() -> None:
     within = Node(f"AWSLogs/{ORG}/", "account", ORG)
+    folder = f"AWSLogs/{ORG}/{OTHER_ORG}/"
 
-    assert children(within, [f"AWSLogs/{ORG}/{OTHER_ORG}/"], scope()) == ([], [])
+    assert children(within, [folder], scope(kinds=("CloudTrail",))) == Below([], [], [folder])
+    assert children(within, [folder], scope()) == Below([], [Shard(folder, organization=ORG)], [])
+
+
+ACCOUNT = Node(f"AWSLogs/{B}/", "kind", "", B)
+KIND = Node(f"AWSLogs/{B}/CloudTrail/", "region", "", B, "CloudTrail")
+CONFIG = Node(f"AWSLogs/{B}/Config/", "region", "", B, "Config")
+REGION = Node(f"AWSLogs/{B}/Config/us-east-1/", "date", "", B, "Config", "us-east-1")
+
+
+def below(node: Node, *names: str, **changes: Any) -> Below:
+    return children(node, [f"{node.prefix}{name}/" for name in names], scope(**changes))
 
 
 def test_kinds_and_regions_that_are_not_wanted_are_passed_over() -> None:
-    wanted = scope(kinds=("CloudTrail",), regions=("eu-west-1",))
-    account, kind = (
-        Node(f"AWSLogs/{B}/", "kind", "", B),
-        Node(f"AWSLogs/{B}/CloudTrail/", "region", "", B, "CloudTrail"),
-    )
+    wanted: dict[str, Any] = {"kinds": ("CloudTrail",), "regions": ("eu-west-1",)}
+    expected = Below([], [shard(B, "CloudTrail", "eu-west-1")], [])
 
-    kinds = children(
-        account, [f"AWSLogs/{B}/{name}/" for name in ("CloudTrail-Digest", "CloudTrail", "Config")], wanted
-    )
-    regions = children(kind, [f"{kind.prefix}{name}/" for name in ("us-east-1", "eu-west-1")], wanted)
-
-    assert kinds == ([], [shard(B, "CloudTrail", "eu-west-1")])
-    assert regions == ([], [shard(B, "CloudTrail", "eu-west-1")])
+    assert below(ACCOUNT, "CloudTrail-Digest", "CloudTrail", "Config", **wanted) == expected
+    assert below(KIND, "us-east-1", "eu-west-1", "2026", **wanted) == expected
 
 
 def test_any_kind_and_region_is_taken_where_every_one_is_wanted() -> None:
-    account, kind = Node(f"AWSLogs/{B}/", "kind", "", B), Node(f"AWSLogs/{B}/Config/", "region", "", B, "Config")
-
-    assert children(account, [f"AWSLogs/{B}/Config/"], scope()) == ([kind], [])
-    assert children(kind, [f"{kind.prefix}mars-1/"], scope()) == ([], [shard(B, "Config", "mars-1")])
+    assert below(ACCOUNT, "Config") == Below([CONFIG], [], [])
+    assert below(CONFIG, "mars-1") == Below([], [shard(B, "Config", "mars-1")], [])
 
 
-# Discovery over a bucket
+# Dates where other folders were expected, and folders beside dates
 
 
-def log(account: str, region: str, *, kind: str = "CloudTrail", organization: str = "", prefix: str = "") -> str:
-    return shard(account, kind, region, organization=organization, prefix=prefix).prefix + "2026/11/24/log.json.gz"
+@pytest.mark.parametrize("name", ["2026", "2026-11", "2026-11-24", "2026-11-24-05", "202611", "20261124", "2026112405"])
+def test_a_kind_with_dates_right_below_it_is_a_shard(name: str) -> None:
+    kind = Shard(CONFIG.prefix, B, "Config")
+
+    assert below(CONFIG, name, "2025", "us-east-1") == Below([], [kind, shard(B, "Config", "us-east-1")], [])
+    assert below(CONFIG, name, regions=("us-east-1",)) == Below([], [], [])
 
 
-def bucket_of(*keys: str) -> MemorySource:
-    bucket = MemoryBucket()
-    for key in keys:
-        bucket.put(key)
-    return MemorySource(bucket)
+@pytest.mark.parametrize("name", ["0042", "20", "222222222222", "2026x", "us-2026", "20261"])
+def test_a_region_may_begin_with_digits(name: str) -> None:
+    assert below(CONFIG, name).shards == [shard(B, "Config", name)]
 
 
-def found_in(source: MemorySource, wanted: Scope, **more: Any) -> Discovered:
-    return discover(wanted, source, **{"looks": {}, "stale": (), "now": NOW, **more})
+def test_an_account_with_dates_right_below_it_is_a_shard() -> None:
+    account = Shard(ACCOUNT.prefix, B)
+
+    assert below(ACCOUNT, "2026", "Config") == Below([CONFIG], [account], [])
+    assert below(ACCOUNT, "2026", kinds=("CloudTrail",)) == Below([], [], [])
 
 
-def test_every_account_kind_and_region_is_found() -> None:
-    keys = [log(a, r, kind=k) for a, r, k in product((A, B, C), ("us-east-1", "eu-west-1"), ("CloudTrail", "Config"))]
+@pytest.mark.parametrize("node", [ACCOUNT, CONFIG, REGION])
+def test_all_days_of_hive_folders_are_one_shard(node: Node) -> None:
+    years = Shard(f"{node.prefix}year=", B, node.kind, node.region)
+    days = years._replace(prefix=f"{node.prefix}dt=")
 
-    found = found_in(bucket_of(*keys), scope())
-
-    assert sorted(item.prefix for item in found.shards) == sorted({key[: key.index("2026")] for key in keys})
-    assert found.stalest_look == NOW
-
-
-def test_both_layouts_of_a_bucket_that_became_an_organizations_are_found() -> None:
-    source = bucket_of(
-        log(B, "us-east-1"), log(B, "us-east-1", organization=ORG), log(C, "eu-west-1", organization=ORG)
-    )
-
-    found = found_in(source, scope(kinds=("CloudTrail",)))
-
-    assert set(found.shards) == {
-        shard(B, "CloudTrail", "us-east-1"),
-        shard(B, "CloudTrail", "us-east-1", organization=ORG),
-        shard(C, "CloudTrail", "eu-west-1", organization=ORG),
-    }
+    names = ["year=2025", "year=2026", "dt=2026-11-24", "dt=20261124"]
+    assert below(node, *names) == Below([], [years, days], [])
 
 
-def test_an_organizations_folder_within_its_own_prefix_is_found() -> None:
-    source = bucket_of(log(B, "us-east-1", organization=ORG, prefix=ORG))
+def test_other_folders_beside_the_dates_of_a_shard_are_shards() -> None:
+    acl = Shard(f"{REGION.prefix}acl/", B, "Config", "us-east-1")
 
-    found = found_in(source, scope(trail_prefix=ORG, organizations=(ORG,)))
-
-    assert found.shards == [shard(B, "CloudTrail", "us-east-1", organization=ORG, prefix=ORG)]
-
-
-def test_only_what_is_asked_for_is_listed() -> None:
-    source = bucket_of(*(log(a, "us-east-1") for a in (A, B, C)))
-
-    found_in(source, scope(accounts=(B,)))
-
-    assert set(source.lists) == {f"AWSLogs/{B}/", f"AWSLogs/{B}/CloudTrail/"}
+    # What begins with a digit is met by the shard's own listing.
+    assert below(REGION, "2026", "2026-11-24", "0042", "acl") == Below([], [acl], [])
+    assert below(REGION, "year=x", "a=20").shards == [
+        acl._replace(prefix=f"{REGION.prefix}year=x/"),
+        acl._replace(prefix=f"{REGION.prefix}a=20/"),
+    ]
 
 
-def test_a_bucket_with_nothing_in_it_has_no_shards() -> None:
-    found = found_in(bucket_of(), scope())
+def test_many_folders_beside_the_dates_are_named() -> None:
+    names = [f"n{number:03}" for number in range(102)]
 
-    assert (found.shards, found.loose, found.looks) == ([], [], {"AWSLogs/": (NOW, ())})
-
-
-def test_every_look_is_remembered_with_what_was_there() -> None:
-    found = found_in(bucket_of(log(B, "us-east-1"), log(B, "eu-west-1")), scope(accounts=(B,)))
-
-    assert found.looks == {
-        f"AWSLogs/{B}/": (NOW, (f"AWSLogs/{B}/CloudTrail/",)),
-        f"AWSLogs/{B}/CloudTrail/": (
-            NOW,
-            (shard(B, "CloudTrail", "eu-west-1").prefix, shard(B, "CloudTrail", "us-east-1").prefix),
-        ),
-    }
-
-
-def test_a_folder_that_was_looked_at_lately_is_not_listed_again() -> None:
-    source = bucket_of(log(B, "us-east-1"), log(C, "us-east-1"))
-    earlier = found_in(source, scope())
-    source.lists.clear()
-
-    found = found_in(source, scope(), looks=earlier.looks, stale=(), now=NOW + 60)
-
-    assert (dict(source.lists), found.looks) == ({}, {})
-    assert set(found.shards) == set(earlier.shards)
-    assert found.stalest_look == NOW
-
-
-def test_a_stale_folder_is_listed_again_and_what_is_new_below_it_at_once() -> None:
-    source = bucket_of(log(B, "us-east-1"))
-    earlier = found_in(source, scope())
-    source.bucket.put(log(C, "eu-west-1"))
-    source.lists.clear()
-
-    found = found_in(source, scope(), looks=earlier.looks, stale={"AWSLogs/"}, now=NOW + 60)
-
-    assert set(source.lists) == {"AWSLogs/", f"AWSLogs/{C}/", f"AWSLogs/{C}/CloudTrail/"}
-    assert set(found.shards) == {shard(B, "CloudTrail", "us-east-1"), shard(C, "CloudTrail", "eu-west-1")}
-    assert found.stalest_look == NOW
-
-
-class Pieces:
-    """Gives what is below a prefix in several Folders, as a lister does with more than 1,000 names."""
-
-    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        for prefix in prefixes:
-            for name in ("a-1/", "b-1/"):
-                yield Folder(prefix, [prefix + name], [])
-
-
-def test_a_folder_that_comes_in_pieces_is_put_together() -> None:
-    found = discover(scope(accounts=(B,), kinds=("CloudTrail",)), Pieces(), looks={}, stale=(), now=NOW)
-
-    assert {item.region for item in found.shards} == {"a-1", "b-1"}
-
-
-LOOSE_KEYS = ["AWSLogs/note", f"AWSLogs/{B}/note", f"AWSLogs/{B}/CloudTrail/note", f"AWSLogs/{ORG}/note"]
-
-
-def test_objects_between_the_folders_are_carried_along_where_everything_is_wanted() -> None:
-    found = found_in(bucket_of(*LOOSE_KEYS, log(B, "us-east-1"), log(B, "us-east-1", organization=ORG)), scope())
-
-    assert {item.key for page in found.loose for item in page.objects} == set(LOOSE_KEYS)
-    assert {page.range.shard for page in found.loose} == {
-        Shard("AWSLogs/"),
-        Shard(f"AWSLogs/{B}/", B),
-        Shard(f"AWSLogs/{B}/CloudTrail/", B, "CloudTrail"),
-        Shard(f"AWSLogs/{ORG}/", organization=ORG),
-    }
+    assert below(REGION, *names).uncovered == [f"{REGION.prefix}n100/", f"{REGION.prefix}n101/"]
+    assert len(below(REGION, *names).shards) == 100
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("item", "expected"),
     [
-        ({"accounts": (B,)}, {f"AWSLogs/{B}/note", f"AWSLogs/{B}/CloudTrail/note"}),
-        ({"accounts": (B,), "kinds": ("CloudTrail",)}, {f"AWSLogs/{B}/CloudTrail/note"}),
-        ({"accounts": (B,), "kinds": ("CloudTrail",), "regions": ("us-east-1",)}, set()),
-        ({"kinds": ("CloudTrail",)}, {f"AWSLogs/{B}/CloudTrail/note"}),
+        (shard(B, "CloudTrail", "us-east-1"), True),
+        (shard(B, "CloudTrail-Digest", "us-east-1", organization=ORG, prefix="p"), True),
+        (shard(B, "Config", "us-east-1"), False),
+        (shard(B, "CloudTrail", "us-east-1")._replace(prefix=f"AWSLogs/{B}/CloudTrail/us-east-1/below/"), False),
+        (shard(B, "CloudTrail", "us-east-1")._replace(prefix=f"AWSLogs/{B}/CloudTrail/us-east-1/year="), False),
+        (Shard("AWSLogs/other/"), False),
     ],
 )
-def test_objects_between_the_folders_are_left_where_less_is_wanted(changes: Any, expected: set[str]) -> None:
-    found = found_in(bucket_of(*LOOSE_KEYS, log(B, "us-east-1")), scope(**changes))
+def test_only_cloudtrails_own_folders_are_known_before_they_are_listed(item: Shard, *, expected: bool) -> None:
+    assert is_standard(item) is expected
 
-    assert {item.key for page in found.loose for item in page.objects} == expected
+
+# What is ignored
+
+
+@pytest.mark.parametrize(
+    ("ignore", "ignored"),
+    [
+        (["AWSLogs/other/"], True),
+        (["AWSLogs/other/deep/"], True),
+        (["AWSLogs/o"], True),
+        (["AWSLogs/*/deep/"], True),
+        (["*/deep/"], True),
+        (["AWSLogs/other/deep/x.log"], True),
+        (["*.log"], True),
+        (["AWSLogs/another/", "other/", "deep", "*.gz", "AWSLogs/OTHER/"], False),
+        ([], False),
+    ],
+)
+def test_a_folder_is_ignored_with_all_that_is_in_it(ignore: list[str], *, ignored: bool) -> None:
+    assert is_ignored("AWSLogs/other/deep/x.log", ignore) is ignored
+
+
+@pytest.mark.parametrize("entry", ["AWSLogs/other/", "AWSLogs/oth*"])
+def test_an_ignored_folder_is_neither_named_nor_listed(entry: str) -> None:
+    for changes in ({}, {"kinds": ("CloudTrail",)}):
+        assert below(ABOVE, "other", ignore=(entry,), **changes) == Below([], [], [])
+
+
+@pytest.mark.parametrize("entry", [f"AWSLogs/{B}/CloudTrail/us-east-1/", "*/us-east-1/"])
+def test_what_is_named_in_full_and_ignored_is_left_out_too(entry: str) -> None:
+    wanted = scope(accounts=(B,), kinds=("CloudTrail",), regions=("us-east-1", "eu-west-1"), ignore=(entry,))
+    anyone = wanted._replace(accounts=("*",))
+
+    assert roots(wanted) == ([], [shard(B, "CloudTrail", "eu-west-1")])
+    assert children(ABOVE, [f"AWSLogs/{B}/"], anyone) == Below([], [shard(B, "CloudTrail", "eu-west-1")], [])
+    assert roots(scope(accounts=(B, C), ignore=(f"AWSLogs/{C}/",))) == ([ACCOUNT], [])
 
 
 # What the ledger remembers
@@ -339,53 +310,41 @@ def test_a_shard_of_an_organization_is_within_the_scope_that_reaches_it(changes:
     assert in_scope(shard(B, "CloudTrail", "us-east-1", organization=ORG), scope(**changes)) is kept
 
 
-NAMES = {
-    "organizations": st.sampled_from([(), (ORG,), (ORG, OTHER_ORG)]),
-    "accounts": st.sampled_from([("*",), (B,), (A, C)]),
-    "kinds": st.sampled_from([("*",), ("CloudTrail",), ("CloudTrail", "CloudTrail-Digest")]),
-    "regions": st.sampled_from([("*",), ("us-east-1",), ("eu-west-1", "us-gov-west-1")]),
-    "trail_prefix": st.sampled_from(["", "p", "p/q"]),
-}
-KEYS = st.lists(
-    st.builds(
-        log,
-        st.sampled_from([A, B, C]),
-        st.sampled_from(["us-east-1", "eu-west-1", "us-gov-west-1"]),
-        kind=st.sampled_from(["CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "Config"]),
-        organization=st.sampled_from(["", ORG, OTHER_ORG]),
-        prefix=st.sampled_from(["", "p", "p/q"]),
-    ),
-    max_size=12,
+LOOSE = Shard("AWSLogs/")
+FOREIGN = Shard("AWSLogs/other/")
+OF_ACCOUNT = Shard(f"AWSLogs/{B}/", B)
+OF_KIND = Shard(f"AWSLogs/{B}/Config/", B, "Config")
+
+
+@pytest.mark.parametrize(
+    ("item", "changes", "kept"),
+    [
+        (LOOSE, {}, True),
+        (LOOSE, {"regions": ("us-east-1",)}, True),
+        (LOOSE, {"kinds": ("CloudTrail",)}, False),
+        (LOOSE, {"accounts": (B,)}, False),
+        (FOREIGN, {}, True),
+        (FOREIGN, {"regions": ("us-east-1",)}, False),
+        (FOREIGN, {"kinds": ("CloudTrail",)}, False),
+        (FOREIGN, {"ignore": ("AWSLogs/other/",)}, False),
+        (FOREIGN._replace(organization=ORG, prefix=f"AWSLogs/{ORG}/"), {"regions": ("us-east-1",)}, True),
+        (FOREIGN._replace(organization=ORG, prefix=f"AWSLogs/{ORG}/x/"), {"regions": ("us-east-1",)}, False),
+        (OF_ACCOUNT, {"accounts": (B,), "regions": ("us-east-1",)}, True),
+        (OF_ACCOUNT, {"kinds": ("CloudTrail",)}, False),
+        (OF_KIND, {"kinds": ("Config",)}, True),
+        (OF_KIND, {"regions": ("us-east-1",)}, False),
+        (OF_KIND, {"ignore": ("AWSLogs/*/Config/",)}, False),
+    ],
 )
-
-
-@given(keys=KEYS, names=st.fixed_dictionaries(NAMES))
-def test_what_is_found_is_within_scope_and_under_what_the_role_must_be_able_to_list(
-    keys: list[str], names: dict[str, Any]
+def test_what_lies_above_accounts_kinds_or_regions_is_wanted_with_all_of_them(
+    item: Shard, changes: Any, *, kept: bool
 ) -> None:
-    wanted = scope(**names)
-    source = bucket_of(*keys)
-
-    found = found_in(source, wanted)
-
-    exact = tuple(exact_prefixes(wanted))
-    assert all(in_scope(item, wanted) for item in found.shards)
-    assert all(item.prefix.startswith(exact) for item in found.shards)
-    assert all(prefix.startswith(exact) for prefix in source.lists)
-    covered = tuple(item.prefix for item in found.shards)
-    missed = [key for key in keys if not key.startswith(covered)] if covered else keys
-    assert not [key for key in missed if in_scope(shard_of(key), wanted)]
+    assert in_scope(item, scope(**changes)) is kept
 
 
-def shard_of(key: str) -> Shard:
-    """Read back from a key that `log` made."""
-    *above, account, kind, region, _year, _month, _day, _name = key.split("/")
-    organization = above[-1] if above[-1].startswith("o-") else ""
-    return Shard(key[: key.index("2026")], account, kind, region, organization)
+def test_objects_of_folders_that_left_the_job_hold_nothing_up() -> None:
+    item = LogObject("AWSLogs/other/x", "e", 1, 0.0)
+    held = {item.key: Quarantined(item, FOREIGN, "access_denied", "", 1, 0.0, 0.0)}
 
-
-def test_a_loose_object_is_no_exception() -> None:
-    page = found_in(bucket_of("AWSLogs/"), scope()).loose[0]
-
-    assert [item.key for item in page.objects] == ["AWSLogs/"]
-    assert isinstance(page.objects[0], LogObject)
+    assert held_in_scope(held, scope()) == held == held_in_scope(held, None)
+    assert held_in_scope(held, scope(kinds=("CloudTrail",))) == {}

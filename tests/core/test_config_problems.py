@@ -34,7 +34,7 @@ def problems_of(folder: Path, files: dict[str, str], environ: dict[str, str] | N
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     try:
-        load(folder / "syncd.toml", environ or {})
+        load(folder / "syncd.toml", environ or {}, strict=True)
     except ConfigError as error:
         return [each._replace(file=str(Path(each.file).relative_to(folder))) for each in error.problems]
     return []
@@ -104,6 +104,16 @@ WRONG_VALUES = [
     ("source.accounts", "[222222222222]", "write it in quotes"),
     ("source.regions", '["us-gov-west-1"]', "no region beside us-east-1"),
     ("source.kinds", '["Cloudtrail-Digests"]', 'did you mean "CloudTrail-Digest"?'),
+    ("source.ignore", '"AWSLogs/old/"', "no list of key prefixes or patterns"),
+    ("source.ignore", '["*"]', "would leave out everything"),
+    ("source.ignore", '["/AWSLogs/old/"]', 'write "AWSLogs/old/"'),
+    ("source.ignore", '["AWS"]', 'name a folder under "AWSLogs/"'),
+    ("source.ignore", '["AWSLogs/"]', "leaves out everything"),
+    ("source.ignore", '["AWSLogs/*"]', "leaves out everything"),
+    ("source.ignore", '["trails/AWSLogs/old/"]', 'is not under "AWSLogs/"'),
+    ("source.ignore", "[7]", "write it in quotes"),
+    ("listing.audit", "86400", 'write "86400s" for seconds'),
+    ("listing.audit_sealed", '"never"', "is no duration"),
     ("source.organization_id", '"ou-ab12-exampleou"', "o- and 10 to 32"),
     ("source.role.arn", '"arn:aws:iam::111111111111:user/Test"', "only a role can be assumed"),
     ("source.role.arn", '"arn:aws:iam::111111111111:root"', "only a role can be assumed"),

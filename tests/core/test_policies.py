@@ -9,7 +9,7 @@ import pytest
 from cfnlint.api import lint_all
 from policy_jobs import BUCKET, REPLICAS, ROLE, USER, allows, document, job, lets
 
-from syncd import policies, policies_terraform
+from syncd import policies, policies_terraform, statements
 from syncd.config import Job
 from syncd.policies import Kind, documents, statement_of
 from syncd.policy_files import Format, files, policies_document
@@ -250,7 +250,15 @@ def test_a_role_that_copies_server_side_is_let_in_at_the_destination_and_may_wri
     assert not lets(bucket, ROLE, "s3:GetObject", f"{REPLICAS}/{OWN}x")
     assert not lets(bucket, ROLE, "s3:DeleteObject", f"{REPLICAS}/{OWN}x")
     assert allows(access, "s3:PutObject", f"{REPLICAS}/{OWN}x")
-    assert allows(access, "s3:GetObjectTagging", f"{BUCKET}/{OWN}x")
+
+
+@pytest.mark.parametrize("mode", ["stream", "server-side", "auto"])
+def test_tags_are_read_and_written_only_if_replicas_are_to_carry_the_sources(mode: str) -> None:
+    plain, tagging = job(destination={"copy": mode}), job(destination={"copy": mode, "copy_tags": True})
+
+    for each, wanted in ((plain, False), (tagging, True)):
+        assert ("s3:GetObjectTagging" in statements.read_actions(each)) is wanted
+        assert ("s3:PutObjectTagging" in statements.write_actions(each)) is wanted
 
 
 def test_a_consumer_that_copies_server_side_is_let_in_at_the_source() -> None:

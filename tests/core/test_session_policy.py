@@ -290,6 +290,7 @@ ADORNED = {
     "plain": {},
     "acl": {"destination__acl": "bucket-owner-full-control"},
     "tags": {"destination__tags": {"origin": "syncd"}},
+    "source tags": {"destination__tags": {}, "destination__copy_tags": True},
     "key": {"destination__kms_key_id": KEY},
     "alias": {"destination__kms_key_id": "alias/replicas"},
     "prefix": {"destination__prefix": "replica*/"},
@@ -315,9 +316,16 @@ def test_the_session_that_copies_may_do_what_is_asked_of_the_role(adorned: dict[
 @pytest.mark.parametrize("action", ["s3:PutObjectTagging", "s3:AbortMultipartUpload"])
 def test_the_session_that_copies_takes_tags_along_and_gives_up_parts_in_either_mode(action: str) -> None:
     for mode in ("server-side", "auto"):
-        policy = copy_policy(by_role(destination__copy=mode))
+        policy = copy_policy(by_role(destination__copy=mode, destination__copy_tags=True))
 
         assert can_write(policy, f"AWSLogs/{B}/log", action)
+
+
+def test_a_session_has_nothing_to_do_with_tags_unless_the_job_wants_them() -> None:
+    job = by_role()
+
+    assert "Tagging" not in session_policy(job) + copy_policy(job)
+    assert "s3:GetObjectTagging" in session_policy(by_role(destination__copy_tags=True))
 
 
 def test_the_session_that_copies_sets_acls_only_where_the_job_does() -> None:

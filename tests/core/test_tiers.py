@@ -17,9 +17,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from syncd.claims import Listed, advance
 from syncd.layout import CloudTrailLayout, Layout, PatternLayout, stamp_of
 from syncd.model import Shard, ShardState
-from syncd.tiers import Listed, Pace, Slice, Tier, shards_to_visit, slices
+from syncd.tiers import Pace, Slice, Tier, shards_to_visit, slices
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 2, 22, 40, tzinfo=UTC).timestamp()
@@ -91,7 +92,7 @@ class World:
         chosen = slices(self.state, layout=self.layout, pace=self.pace, now=now, start=BEGIN - 31 * DAY)
         listed = [self._list(item, now) for item in chosen]
         self.state = advance(
-            self.state, listed, layout=self.layout, pace=self.pace, start=BEGIN - 31 * DAY, missing_since=None
+            self.state, listed, layout=self.layout, pace=self.pace, start=BEGIN - 31 * DAY
         )
         return [since for item in listed for since in self._met(item, now, deep_end)]
 
@@ -250,13 +251,13 @@ def test_a_round_that_was_not_gone_on_with_until_the_next_one_was_due_begins_aga
 
     deep, _ = slices(state, layout=CLOUDTRAIL, pace=PACE, now=now, start=BEGIN)
 
-    assert deep.range.start_after == CLOUDTRAIL.position(state.shard, now - PACE.deep, whole_day=True)
+    assert deep.range.start_after == CLOUDTRAIL.position(state.shard, BEGIN - PACE.deep, whole_day=True)
     assert deep.range.until == CLOUDTRAIL.position(state.shard, BEGIN - PACE.recent)
 
 
 def state_at(shard: Shard, now: float) -> ShardState:
     """Of a shard that has just been listed whole."""
-    return ShardState(shard=shard, listed_at=now, recent_at=now, frontier=now, deep_at=now)
+    return ShardState(shard=shard, listed_at=now, recent_at=now, frontier=now, deep_at=now, deep_done_at=now)
 
 
 def test_shards_that_were_listed_together_go_their_deep_rounds_at_hours_of_their_own() -> None:

@@ -137,6 +137,11 @@ def emptied(account_id: str, bucket: str) -> Act:
     return act
 
 
+def another_tool_writes_beside_the_accounts(accounts: Accounts) -> None:
+    with admin(accounts.url, ACCOUNT_A, "s3") as s3:
+        s3.put_object(Bucket=TRAIL_BUCKET, Key="AWSLogs/aws-account-id=222222222222/x.log.gz", Body=b"x")
+
+
 def reads_without_a_role(accounts: Accounts) -> None:
     accounts.edit(f'\n[source.role]    # the role in the source\'s account that is assumed\narn = "{ROLE}"\n', "")
 
@@ -273,6 +278,14 @@ FAULTS = (
         ("source.accounts",),
         Status.WARNING,
         before=in_job('accounts = ["222222222222"]', 'accounts = ["222222222220"]'),
+    ),
+    Fault(
+        "a folder beside the accounts is not covered by the job",
+        "source-folders",
+        ("source.ignore = ['AWSLogs/aws-account-id=222222222222/']",),
+        Status.WARNING,
+        before=in_job('accounts = ["222222222222"]', 'accounts = "*"'),
+        after=another_tool_writes_beside_the_accounts,
     ),
     Fault(
         "the role may not read",

@@ -5,6 +5,7 @@ What it does not hold, and AWS does: a root user may assume a role there, and a 
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -479,7 +480,7 @@ class Short:
 
     def run(self) -> dict[str, str]:
         """Lists, and copies; the session ends after the fourth object."""
-        lister = BucketLister(self.ends[Side.SOURCE], Side.SOURCE, now=lambda: 0.0)
+        lister = BucketLister(self.ends[Side.SOURCE], Side.SOURCE, now=time.time)
         engine = engine_between(self.ends[Side.SOURCE], self.ends[Side.DESTINATION], self.terms, in_flight=4)
 
         def transfers() -> Iterator[Transfer]:

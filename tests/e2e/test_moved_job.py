@@ -36,8 +36,8 @@ def test_a_change_of_the_destination_is_warned_of_once_with_the_old_and_the_new_
     (warning,) = moved(first)
     source, bucket = f"s3://{TRAIL_BUCKET}/", ticked.watched().name
     assert (warning["level"], warning["job"]) == ("warning", "account-z")
-    assert warning["before"].startswith(f"{source} → s3://{bucket}/")
-    assert warning["after"].startswith(f"{source} → s3://{bucket}/second/")
+    assert warning["before"].startswith(f"{source} to s3://{bucket}/")
+    assert warning["after"].startswith(f"{source} to s3://{bucket}/second/")
     assert warning["remedy"]
     assert (first.job["copied"], second.job["copied"], moved(second)) == (3, 0, [])
 

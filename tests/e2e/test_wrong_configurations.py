@@ -87,24 +87,35 @@ def test_all_problems_of_all_files_are_reported_at_once(stage: Stage) -> None:
     }
 
 
-def test_two_jobs_of_one_name_are_refused(stage: Stage) -> None:
-    stage.job("account-b")
-    second = stage.job("account-b", {"destination.prefix": "second/"}, file="second")
+TWO: dict[str, tuple[dict[str, Any], str]] = {
+    "one name": ({"destination.prefix": "second/"}, "name: "),
+    "one place": ({"name": "second"}, "destination"),
+}
 
-    ran = stage.syncd("tick")
+
+@pytest.mark.parametrize("what", TWO)
+def test_of_two_jobs_of_one_name_or_one_place_the_second_is_refused(stage: Stage, what: str) -> None:
+    changes, key = TWO[what]
+    stage.job("account-b")
+    second = stage.job("account-b", changes, file="second")
+
+    ran = stage.syncd("tick", "--json")
+
+    first, other = ran.document["jobs"]
+    assert (ran.code, first["job"], first["outcome"], other["outcome"]) == (3, "account-b", "ok", "failed")
+    assert f"{second}: {key}" in other["error"]["detail"]
+
+
+@pytest.mark.parametrize("what", TWO)
+def test_strictly_two_jobs_of_one_name_or_one_place_are_refused(stage: Stage, what: str) -> None:
+    changes, key = TWO[what]
+    stage.job("account-b")
+    second = stage.job("account-b", changes, file="second")
+
+    ran = stage.syncd("tick", "--strict")
 
     assert_refused(stage, ran)
-    assert f"{second}: name: " in ran.stderr
-
-
-def test_two_jobs_that_write_to_one_place_are_refused(stage: Stage) -> None:
-    stage.job("account-b")
-    second = stage.job("account-b", {"name": "second"}, file="second")
-
-    ran = stage.syncd("tick")
-
-    assert_refused(stage, ran)
-    assert f"{second}: destination" in ran.stderr
+    assert f"{second}: {key}" in ran.stderr
 
 
 def test_a_file_that_is_no_toml_is_named_with_the_place(stage: Stage) -> None:

@@ -55,14 +55,14 @@ def seconds(span: str) -> int:
 
 
 def read_dockerfile(path: Path) -> list[list[Instruction]]:
-    """The instructions of each stage, its FROM first."""
+    """The instructions of each stage, its FROM first; arguments before the first stage are left out."""
     lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
     stages: list[list[Instruction]] = []
     for line in re.sub(r"\\\n\s*", " ", "\n".join(lines)).splitlines():
         name, _, text = line.strip().partition(" ")
         if name == "FROM":
             stages.append([])
-        if name:
+        if name and stages:
             stages[-1].append(Instruction(name, text.strip()))
     return stages
 

@@ -30,6 +30,22 @@ def test_each_of_the_three_ways_is_told_of() -> None:
     assert {"systemd/", "docker/", "kubernetes/"} <= set(LINKS)
 
 
-@pytest.mark.parametrize("unit", ["syncd", "syncd-tick.timer", "syncd-catch-up@account-b"])
+def test_verbs_that_touch_the_state_are_run_as_its_owner() -> None:
+    typed = re.findall(r"^(.*\bsyncd (?:check|plan|status|tick|policies)\b.*)$", README, re.MULTILINE)
+    typed = [line for line in typed if "docker" not in line and "kubectl" not in line and "`" not in line]
+
+    assert typed
+    assert [line for line in typed if not line.startswith("runuser -u syncd -- ")] == []
+
+
+def test_nothing_is_installed_from_an_index_that_is_not_pinned_and_built_already() -> None:
+    commands = [line for line in README.replace("\\\n", " ").splitlines() if re.match(r"\S*pip install", line)]
+
+    assert len(commands) == 2
+    for command in commands:
+        assert "--no-index" in command or {"--require-hashes", "--only-binary"} <= set(command.split())
+
+
+@pytest.mark.parametrize("unit", ["syncd", "syncd@acme", "syncd-tick.timer", "syncd-catch-up@account-b"])
 def test_every_unit_is_started_by_a_command(unit: str) -> None:
     assert re.search(rf"systemctl (enable --now|start --no-block) {re.escape(unit)}[\n`]", README)

@@ -64,10 +64,33 @@ def test_the_image_writes_to_its_state_only(image: dict[str, Instruction]) -> No
     assert "PYTHONDONTWRITEBYTECODE=1" in image["ENV"].text.split()
 
 
-def test_every_base_image_is_of_one_release() -> None:
-    bases = [instruction.text.split()[0] for instruction in instructions() if instruction.name == "FROM"]
+def test_the_base_image_is_an_argument_that_the_build_requires(service: Any) -> None:
+    bases = {instruction.text.split()[0] for instruction in instructions() if instruction.name == "FROM"}
+    arguments = re.findall(r"^ARG (.*)$", DOCKERFILE.read_text(), re.MULTILINE)
 
-    assert all(re.fullmatch(r"python:3\.\d+-slim-[a-z]+", base) for base in bases), bases
+    assert bases == {"${BASE_IMAGE}"}
+    assert set(arguments) == {"BASE_IMAGE"}
+    assert service["build"]["args"] == {"BASE_IMAGE": "${SYNCD_BASE_IMAGE:-}"}
+
+
+@pytest.mark.parametrize(
+    ("image_name", "code"),
+    [
+        (f"python:3.11-slim-bookworm@sha256:{'0' * 64}", 0),
+        (f"registry.example.com/python:3.12-slim-trixie@sha256:{'0' * 64}", 0),
+        ("python:3.11-slim-bookworm", 1),
+        (f"evil@sha256:{'0' * 64}", 1),
+        ("", 1),
+    ],
+)
+def test_a_base_image_without_a_digest_ends_the_build(image_name: str, code: int) -> None:
+    check = next(line.text for line in instructions() if line.name == "RUN")
+
+    run = subprocess.run(
+        ["sh", "-c", check], env={"BASE_IMAGE": image_name}, capture_output=True, text=True, check=False
+    )
+
+    assert (run.returncode, bool(run.stderr)) == (code, bool(code))
 
 
 def test_nothing_is_installed_that_is_not_pinned_by_its_hash_or_lies_there_already() -> None:

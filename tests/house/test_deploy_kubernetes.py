@@ -150,6 +150,17 @@ def test_the_daemon_is_restarted_for_being_dead_and_not_for_being_late(daemon: A
     assert probes == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
 
 
+def test_only_monitoring_reaches_the_daemons_port(daemon: Any) -> None:
+    spec = read_yaml(KUBERNETES / "networkpolicy.yaml")["spec"]
+    (rule,) = spec["ingress"]
+    (port,) = daemon["template"]["spec"]["containers"][0]["ports"]
+
+    assert spec["policyTypes"] == ["Ingress"]
+    assert spec["podSelector"]["matchLabels"].items() <= daemon["template"]["metadata"]["labels"].items()
+    assert rule["ports"] == [{"protocol": "TCP", "port": port["containerPort"]}]
+    assert [set(peer) for peer in rule["from"]] == [{"namespaceSelector"}]
+
+
 def test_passes_never_run_side_by_side_and_are_not_retried_on_their_own() -> None:
     spec = read_yaml(KUBERNETES / ALTERNATIVE)["spec"]
 

@@ -8,7 +8,8 @@ from deployed import CONFIG_OPTION, DEPLOY, DRAIN_SECONDS, VERBS, read_unit, sec
 
 SYSTEMD = DEPLOY / "systemd"
 SERVICES = ["syncd.service", "syncd-tick.service", "syncd-catch-up@.service"]
-UNITS = [*SERVICES, "syncd-tick.timer"]
+TEMPLATE = "syncd@.service"
+UNITS = [*SERVICES, TEMPLATE, "syncd-tick.timer"]
 
 EXPOSURE_LIMIT = 2.0
 PROGRAM = "/usr/local/bin/syncd"
@@ -84,7 +85,41 @@ def test_a_service_keeps_its_user_its_credentials_and_its_hardening(name: str) -
     assert {key: service.get(key) for key in SHARED} == SHARED
 
 
-@pytest.mark.parametrize("name", SERVICES)
+def test_each_consumers_own_daemon_shares_nothing_but_the_program_with_the_others() -> None:
+    unit = read_unit(SYSTEMD / TEMPLATE)
+    service, daemon = unit["Service"], read_unit(SYSTEMD / "syncd.service")["Service"]
+    own = {
+        "ExecStart": [f"{PROGRAM} run --config /etc/syncd-%i/syncd.toml"],
+        "User": ["syncd-%i"],
+        "Group": ["syncd-%i"],
+        "StateDirectory": ["syncd-%i"],
+        "StateDirectoryMode": ["0700"],
+        "LoadCredential": ["credentials:/etc/syncd-%i/credentials"],
+        "EnvironmentFile": ["-/etc/syncd-%i/environment"],
+    }
+
+    assert {key: service[key] for key in own} == own
+    assert service | own == daemon | own
+    assert unit["Install"] == read_unit(SYSTEMD / "syncd.service")["Install"]
+
+
+def test_user_and_folders_of_a_consumer_are_those_of_its_unit() -> None:
+    users = declared("syncd@.sysusers.conf")
+    folders = declared("syncd@.tmpfiles.conf")
+
+    assert [line.split()[:2] for line in users] == [["u", "syncd-NAME"]]
+    assert [line.split()[:5] for line in folders] == [
+        ["d", "/etc/syncd-NAME", "0750", "root", "syncd-NAME"],
+        ["d", "/etc/syncd-NAME/jobs.d", "0750", "root", "syncd-NAME"],
+        ["f", "/etc/syncd-NAME/credentials", "0640", "root", "syncd-NAME"],
+    ]
+
+
+def declared(name: str) -> list[str]:
+    return [line for line in (SYSTEMD / name).read_text().splitlines() if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", [*SERVICES, TEMPLATE])
 def test_a_service_is_given_longer_than_the_drain_limit_to_stop(name: str) -> None:
     (limit,) = read_unit(SYSTEMD / name)["Service"]["TimeoutStopSec"]
 
@@ -124,7 +159,9 @@ def test_the_user_of_the_services_is_made_by_sysusers() -> None:
 
 
 @pytest.mark.needs_tool("systemd-analyze")
-@pytest.mark.parametrize("name", [*UNITS[:2], "syncd-catch-up@account-b.service", "syncd-tick.timer"])
+@pytest.mark.parametrize(
+    "name", [*UNITS[:2], "syncd-catch-up@account-b.service", "syncd@acme.service", "syncd-tick.timer"]
+)
 def test_systemd_finds_nothing_wrong_with_a_unit(name: str, installed: Path, tool: Path) -> None:
     run = subprocess.run([tool, "verify", installed / name], capture_output=True, text=True, check=False)
 
@@ -132,7 +169,7 @@ def test_systemd_finds_nothing_wrong_with_a_unit(name: str, installed: Path, too
 
 
 @pytest.mark.needs_tool("systemd-analyze")
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, TEMPLATE])
 def test_systemd_finds_little_of_a_service_exposed(name: str, installed: Path, tool: Path) -> None:
     threshold = f"--threshold={round(EXPOSURE_LIMIT * 10)}"
 

@@ -22,7 +22,7 @@ README = (PROJECT / "README.md").read_text()
 REFERENCE = (DOCS / "reference.md").read_text()
 OPERATIONS = (DOCS / "operations.md").read_text()
 PAGES = sorted(
-    [*DOCS.rglob("*.md"), PROJECT / "README.md", PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md"],
+    [*DOCS.rglob("*.md"), *(PROJECT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY"))],
 )
 ADRS = sorted((DOCS / "adr").glob("*.md"))
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -125,6 +125,22 @@ def test_a_link_leads_to_something(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_row_of_the_threat_model_names_a_test_that_there_is() -> None:
+    table = (PROJECT / "SECURITY.md").read_text().partition("\n## Threat model\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    tests = [re.findall(r"`(tests/[\w/.]+)`", row[-1]) for row in rows]
+
+    assert [len(row) for row in rows] == [4] * len(rows)
+    assert all(tests)
+    assert [path for named in tests for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_how_to_report_and_what_is_supported_is_told() -> None:
+    headings = re.findall(r"^## (.+)$", (PROJECT / "SECURITY.md").read_text(), re.MULTILINE)
+
+    assert headings[:2] == ["Reporting", "Supported versions"]
 
 
 def test_the_readme_is_short() -> None:

@@ -43,6 +43,9 @@ class Schedule:
     page_keys: int
     on_disk: bool
     """The ledger is the one on disk, rather than the one in memory."""
+    is_encrypted: bool
+    """The destination's ETags are no MD5."""
+    max_objects: int | None
     happenings: Sequence[Happening]
 
 
@@ -54,7 +57,7 @@ class _Outage(NamedTuple):
 
 def draw(seed: int, *, days: int, name: str = "", without: Sequence[str] = ()) -> Schedule:
     """One schedule; the family follows the seed unless it is named."""
-    chance = random.Random(seed)
+    chance, more = random.Random(seed), random.Random(f"{seed} more")
     name = name or tuple(FAMILIES)[seed % len(FAMILIES)]
     keys = family(name, chance)
     begins_at = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + chance.uniform(100, 400) * DAY
@@ -88,6 +91,8 @@ def draw(seed: int, *, days: int, name: str = "", without: Sequence[str] = ()) -
         lateness=lateness,
         page_keys=chance.choice([5, 40, 1000]),
         on_disk=seed % 7 == 3,
+        is_encrypted=more.random() < 0.3,
+        max_objects=more.choice([None, None, None, 40]),
         happenings=sorted(happenings, key=lambda happening: happening.at),
     )
 

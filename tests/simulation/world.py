@@ -1,31 +1,31 @@
 """Two buckets, the real tick, a ledger, and everything that goes wrong around them."""
 
+import random
 import shutil
-import sqlite3
 import tempfile
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
-from fakes_ledger import MemoryLedgerFile
+from fakes import CrashError
 
-from syncd.errors import JobFailed, LedgerCorrupt
-from syncd.ledger import LedgerFile
-from syncd.model import Folder, LogObject, Replica, TickReport, Window
+from syncd.errors import JobFailed, LedgerCorrupt, ListingBudgetSpent
+from syncd.model import LogObject, Replica, TickReport, Window
+from syncd.planning import ForgivingLister
 from syncd.ports import Ports
 from syncd.recorder import Recorder
+from syncd.search import RETRIES_A_TICK
 from syncd.task import Task
 from syncd.tick import Tick
 from syncd.tiers import Pace
 
-from .families import DAY, HOUR, Setting
+from .daemon import Daemon
+from .families import DAY, HOUR, Setting, letters
 from .judge import DEEP, Judge, Named, demand, wants
+from .places import Bucket, Copier, Listing
 from .schedule import Happening, Schedule
 
 PREFIX = "copy/"
@@ -33,101 +33,6 @@ DEEP_EVERY, AUDIT_EVERY, AUDIT_SEALED_EVERY = DAY, DAY, 7 * DAY
 LAST_TICKS_EVERY = 6 * HOUR
 CALM_GAP = 13 * HOUR
 """Ticks that are farther apart are an outage."""
-
-
-class Bucket(MemoryBucket):
-    """A MemoryBucket that keeps its keys in order, for thousands of listings of thousands of keys."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._keys: list[str] = []
-
-    def put(self, key: str, body: bytes = b"body", **more: Any) -> LogObject:
-        if key not in self.objects:
-            insort(self._keys, key)
-        return super().put(key, body, **more)
-
-    def delete(self, key: str) -> None:
-        super().delete(key)
-        del self._keys[bisect_left(self._keys, key)]
-
-    def keys(self, prefix: str = "", after: str = "") -> list[str]:
-        begin = max(bisect_left(self._keys, prefix), bisect_right(self._keys, after) if after else 0)
-        return self._keys[begin : bisect_left(self._keys, prefix + "\U0010ffff")]
-
-    def below(self, prefix: str) -> tuple[list[str], list[LogObject]]:
-        """The folders and the objects that lie directly below a prefix."""
-        folders, loose = [], []
-        at = bisect_left(self._keys, prefix)
-        while at < len(self._keys) and self._keys[at].startswith(prefix):
-            key = self._keys[at]
-            cut = key.find("/", len(prefix))
-            if cut < 0:
-                loose.append(self.objects[key])
-                at += 1
-            else:
-                folders.append(key[: cut + 1])
-                at = bisect_left(self._keys, key[:cut] + "0")
-        return folders, loose
-
-
-class Listing(MemorySource):
-    """A MemorySource that does not go through all keys to find the folders."""
-
-    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        assert isinstance(self.bucket, Bucket)
-        for prefix in prefixes:
-            self._ask(prefix, 0)
-            yield Folder(prefix, *self.bucket.below(prefix))
-
-
-@dataclass(kw_only=True)
-class Daemon:
-    """One state directory, in memory or on disk."""
-
-    now: Callable[[], float]
-    folder: Path | None = None
-    memory: MemoryLedgerFile = field(default_factory=MemoryLedgerFile)
-    starts: dict[Replica, float] = field(default_factory=dict)
-    last: TickReport | None = None
-
-    def file(self) -> Any:
-        """The state file, as a new process finds it."""
-        return LedgerFile(self.folder, now=self.now) if self.folder else self.memory
-
-    def lose(self) -> None:
-        """The state file is gone."""
-        if self.folder is not None:
-            for path in self.folder.glob("ledger.sqlite3*"):
-                path.unlink()
-        elif hasattr(self.memory, "lose"):
-            self.memory.lose()
-        else:
-            self.memory = MemoryLedgerFile()
-
-    def damage(self, how: str, luck: float) -> None:
-        """Some bits are turned; a ledger in memory is lost."""
-        path = self.folder / "ledger.sqlite3" if self.folder else None
-        if path is None or not path.exists():
-            self.lose()
-        elif how == "rows":
-            _damage_rows(path, luck)
-        else:
-            content = bytearray(path.read_bytes())
-            first = int(luck * len(content)) // 4096 * 4096
-            content[first : first + 2000] = b"\xa5" * len(content[first : first + 2000])
-            path.write_bytes(content)
-
-
-def _damage_rows(path: Path, luck: float) -> None:
-    tables = {"quarantine": "size_bytes = size_bytes + 1", "cursors": "listed_at = listed_at + 1"}
-    with sqlite3.connect(path) as connection:
-        for table, change in tables.items():
-            with suppress(sqlite3.OperationalError):
-                rows = [row for (row,) in connection.execute(f"SELECT rowid FROM {table} ORDER BY 1")]
-                if rows:
-                    connection.execute(f"UPDATE {table} SET {change} WHERE rowid = ?", (rows[int(luck * len(rows))],))
-    connection.close()
 
 
 class World:
@@ -138,11 +43,15 @@ class World:
         self.now = schedule.begins_at - 200 * DAY
         self.offset = 0.0
         self.wrong_ticks = 0
-        self.source, self.destination = Bucket(), Bucket()
+        self.source, self.destination = Bucket(), Bucket(is_encrypted=schedule.is_encrypted)
         self.failing: dict[str, str] = {}
         self.readable_since: dict[str, float] = {}
         self.setting = schedule.family.setting
-        self.refused_until = self.left_out_until = 0.0
+        self.refused_until = self.left_out_until = self.blind_until = 0.0
+        self.held_back: list[Happening] | None = None
+        """Deliveries that wait for the middle of the next tick."""
+        self.released_at = 0
+        """After so many pages."""
         self.is_edited = False
         self.calm_since = schedule.begins_at
         """Nothing that touches the whole job has happened since."""
@@ -150,26 +59,25 @@ class World:
         self.judge = Judge(PREFIX, schedule.lateness)
         self.rewritten: set[str] = set()
         """Keys of the source whose content changed after it was delivered."""
+        self.chance = random.Random(schedule.seed)
         self.ticks = 0
         self.broken: tuple[str, int] | None = None
         self.paired: dict[str, Any] | None = None
         self.is_nested = False
         self.temporary = Path(tempfile.mkdtemp(prefix="syncd-attack-")) if schedule.on_disk else None
         self.daemon, self.other = Daemon(now=self.clock, folder=self.temporary), Daemon(now=self.clock)
-        known = {item.name for item in fields(Pace)}
-        pace = {
-            "tail": schedule.tail,
-            "recent": schedule.recent,
-            "recent_every": schedule.recent_every,
-            "deep": DEEP,
-            "deep_every": DEEP_EVERY,
-            "discovery_every": schedule.discovery_every,
-            "idle_every": schedule.idle_every,
-            "lateness": schedule.lateness,
-            "audit_every": AUDIT_EVERY,
-            "audit_sealed_every": AUDIT_SEALED_EVERY,
-        }
-        self.pace = Pace(**{name: value for name, value in pace.items() if name in known})
+        self.pace = Pace(
+            tail=schedule.tail,
+            recent=schedule.recent,
+            recent_every=schedule.recent_every,
+            deep=DEEP,
+            deep_every=DEEP_EVERY,
+            discovery_every=schedule.discovery_every,
+            idle_every=schedule.idle_every,
+            lateness=schedule.lateness,
+            audit_every=AUDIT_EVERY,
+            audit_sealed_every=AUDIT_SEALED_EVERY,
+        )
 
     def run(self) -> Judge:
         """Let everything happen, then heal, and look at what is left."""
@@ -189,9 +97,33 @@ class World:
 
     # What the source and its owner do.
 
-    def deliver(self, key: str, body: str) -> None:
-        self.source.put(key, body.encode(), last_modified=float(int(self.now)))
+    def deliver(self, key: str, body: str, took: float = 0.0) -> None:
+        """`took` is how long the upload took: an object's LastModified is its beginning."""
+        if self.held_back is not None:
+            self.held_back.append(Happening(self.now, "deliver", {"key": key, "body": body, "took": took}))
+            return
+        self.source.put(key, body.encode(), last_modified=float(int(self.now - took)))
         self.readable_since[key] = self.now
+
+    def hold_back(self, pages: int) -> None:
+        """What is delivered from now on comes after so many pages of the next tick."""
+        if self.held_back is None:
+            self.held_back, self.released_at = [], pages
+
+    def _release(self) -> None:
+        waiting, self.held_back = self.held_back or [], None
+        for delivery in waiting:
+            self.deliver(**delivery.facts)
+
+    def crowd(self, count: int, reason: str, luck: float) -> None:
+        """So many objects at once, none of which can be read."""
+        streams = self.schedule.family.streams
+        stream = streams[int(luck * len(streams))]
+        for number in range(count):
+            stamp = datetime.fromtimestamp((self.now - number * 3 * HOUR / count) // 300 * 300, UTC)
+            key = stream.key(stamp, f"{letters(self.chance, 12)}{number:04}")
+            self.deliver(key, "crowd")
+            self.failing[key] = reason
 
     def change(self, luck: float, how: str, *, is_recent: bool) -> None:
         key = self._some_key(luck, since=self.now - 20 * DAY if is_recent else 0.0)
@@ -267,6 +199,10 @@ class World:
     def is_refused(self, until: float) -> None:
         self.refused_until = self.calm_since = until
 
+    def is_blind(self, until: float) -> None:
+        """The destination may not be listed."""
+        self.blind_until = until
+
     def is_left_out(self, until: float) -> None:
         self.left_out_until = self.calm_since = until
 
@@ -274,6 +210,8 @@ class World:
         self.calm_since = self.now
         if how == "file":
             self.daemon.lose()
+        elif how == "everything":
+            self.daemon.lose_everything()
         else:
             self.daemon.damage(how, luck)
 
@@ -360,18 +298,29 @@ class World:
         def refuse(_prefix: str, _page: int) -> JobFailed | None:
             nonlocal listings
             listings += 1
+            if self.held_back is not None and listings > self.released_at:
+                self._release()
             if paired is not None and listings == paired["at_listing"] + 1:
                 self._beside(daemon, paired)
             if self.now < self.refused_until:
                 return JobFailed("access_denied", "AssumeRole", "")
+            if how == "budget" and listings > after:
+                return ListingBudgetSpent("listing_budget_spent", "ListObjectsV2", "")
             return JobFailed("server_error", "ListObjectsV2", "") if how == "page" and listings > after else None
 
         def progress(recorder: Recorder) -> None:
             if how == "stop" and recorder.copied >= after:
                 stop.set()
 
-        copier = MemoryCopier(
-            self.source, self.destination, fail=self.failing, crash_after=after if how == "crash" else None
+        def refuse_there(_prefix: str, _page: int) -> JobFailed | None:
+            return JobFailed("access_denied", "ListObjectsV2", "") if self.now < self.blind_until else None
+
+        copier = Copier(
+            self.source,
+            self.destination,
+            fail=self.failing,
+            crash_after=after if how == "crash" else None,
+            now=float(int(self.now)),
         )
         page_keys = self.schedule.page_keys
         replica = self._replica(setting)
@@ -379,11 +328,13 @@ class World:
             ports = Ports(
                 source=Listing(self.source, page_keys=page_keys, now=self.clock, refuse=refuse),
                 source_bucket="trail",
-                destination=Listing(self.destination, page_keys=page_keys, now=self.clock),
+                destination=ForgivingLister(
+                    Listing(self.destination, page_keys=page_keys, now=self.clock, refuse=refuse_there), _nothing
+                ),
                 copier=copier,
                 ledger=ledger,
                 now=self.clock,
-                tell=lambda *_, **__: None,
+                tell=_nothing,
             )
             start = self.schedule.start
             task = Task(
@@ -395,7 +346,9 @@ class World:
                 pace=self.pace,
                 start=lambda now: 0.0 if start is None else max(1.0, now - start),
                 window=window,
+                was_here=ledger.ran_here(),
                 is_patient=is_patient,
+                max_objects=self.schedule.max_objects if window is None else None,
             )
             report = Tick(task, ports, stop=stop, on_progress=progress).run()
             self._note_start(daemon, replica, ledger.start())
@@ -404,10 +357,10 @@ class World:
             return report
 
     def _note_start(self, daemon: Daemon, replica: Replica, start: float | None) -> None:
-        if start is None:
+        if start is None or self.offset:
             return
         before = daemon.starts.setdefault(replica, start)
-        if before != start and not self.offset:
+        if before != start:
             self.judge.find("start moved", self.now, "", f"by {(start - before) / DAY:.1f} days")
             daemon.starts[replica] = start
 
@@ -488,9 +441,7 @@ class World:
     def named(self, daemon: Daemon, setting: Setting) -> Named:
         """What is held, accepted or not covered."""
         with daemon.file().open(self._replica(setting), "job") as ledger:
-            held = ledger.quarantined()
-            accepted = ledger.accepted() if hasattr(ledger, "accepted") else {}
-            uncovered = ledger.uncovered() if hasattr(ledger, "uncovered") else {}
+            held, accepted, uncovered = ledger.quarantined(), ledger.accepted(), ledger.uncovered()
         conflicts = {key for key, item in held.items() if item.is_conflict}
         return Named(set(held), conflicts, set(accepted), set(uncovered))
 
@@ -547,3 +498,7 @@ class World:
         within = max(self.schedule.lateness, 1.5 * HOUR) + self._found_within()
         if not named.held and until < self.now - within and any(wants(setting, key) for key in self.source.objects):
             self.judge.find("stalled", self.now, "", f"{(self.now - until) / HOUR:.0f} hours behind")
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Nobody listens to events."""

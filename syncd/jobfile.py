@@ -1,0 +1,123 @@
+"""Reading one configuration file as what it is: a regular file of bounded size, in TOML that is read in bounded time."""
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LARGEST_BYTES = 1024 * 1024
+MOST_DOTS = 8
+"""In one line, outside of texts and comments. tomllib takes the square of a key's parts, and ours have four at most."""
+
+_NAME = re.compile(r"""name[ \t]*=[ \t]*(["'])([A-Za-z0-9][A-Za-z0-9._-]{0,63})\1[ \t]*(?:#.*)?""")
+# In step with TOML up to the first mistake, which is as far as tomllib reads.
+_TOKEN = re.compile(
+    r"""
+    \#[^\n]*
+    | \"\"\"(?:[^\\]|\\.)*?\"\"\"\"{0,2}
+    | '''.*?''''{0,2}
+    | "(?:[^"\\\n]|\\.)*"
+    | '[^'\n]*'
+    | (?P<dot>\.)
+    | (?P<end>\n)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class UnusableError(Exception):
+    """The file cannot be read; says why and what to do."""
+
+    def __init__(self, message: str, *, job: str | None = None) -> None:
+        super().__init__(message)
+        self.job = job
+        """The name of its job, as far as that can be told all the same."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file; links to a file are followed, as those that Kubernetes makes for a ConfigMap.
+
+    Raises:
+        UnusableError: it cannot be read.
+    """
+    try:
+        text = _content(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        reason = "there is no such file; name one with --config or $SYNCD_CONFIG, or write one with `syncd init`"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or type(error).__name__}; let the user that runs syncd read it"
+    except UnicodeDecodeError:
+        reason = "is not UTF-8 text; save it as UTF-8"
+    else:
+        return _parsed(text)
+    raise UnusableError(reason)
+
+
+def _content(path: Path) -> bytes:
+    # Looked at before it is opened, since opening alone waits for the other end of a pipe, or winds a tape.
+    _require_regular(path.stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        _require_regular(os.fstat(descriptor))
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise UnusableError(
+            f"is larger than {LARGEST_BYTES // 1024**2} MiB, which no configuration is; is it another file?"
+        )
+    return content
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise UnusableError("cannot be read: Is a directory; name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableError("is not a regular file but a pipe, a socket or a device; put a file there")
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    line = _line_of_many_dots(text)
+    if line:
+        reason = f"is not read, since line {line} has more than {MOST_DOTS} dots outside of texts; no key of syncd has as many"
+        raise UnusableError(reason, job=_name(text))
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise UnusableError(_syntax(error), job=_name(text)) from None
+
+
+def _line_of_many_dots(text: str) -> int:
+    """The number of the first line with more than `MOST_DOTS`; 0 if there is none."""
+    dots = 0
+    for token in _TOKEN.finditer(text):
+        if token["dot"]:
+            dots += 1
+            if dots > MOST_DOTS:
+                return text.count("\n", 0, token.start()) + 1
+        elif token["end"]:
+            dots = 0
+    return 0
+
+
+def _syntax(error: Exception) -> str:
+    found = re.fullmatch(r"(.*) \(at (.*)\)", str(error), re.DOTALL)
+    what, where = found.groups() if found else (str(error) or "nested too deeply", "an unknown place")
+    return f"is not valid TOML at {where}: {what}; texts and account IDs stand in quotes, numbers and true without"
+
+
+def _name(text: str) -> str | None:
+    """The job's name in a text that is no TOML: a line of its own, before the first table."""
+    for line in text.split("\n", 200)[:200]:
+        if line.startswith("["):
+            return None
+        if found := _NAME.fullmatch(line.strip()):
+            return found[2]
+    return None
+
+
+def name_of(raw: Mapping[str, Any] | None) -> str | None:
+    """The job's name as the file has it, if that is a text."""
+    name = raw.get("name") if raw is not None else None
+    return name if isinstance(name, str) else None

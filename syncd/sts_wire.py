@@ -1,0 +1,181 @@
+"""Calls to STS with a bound: so many bytes an answer, header block included, and so many seconds a call.
+
+botocore waits for each piece of an answer, not for the whole of it, and reads however much comes. The time is bounded by
+a timer that shuts the connection down, since a TLS handshake or a header can come byte by byte too.
+"""
+
+import io
+import os
+import socket
+from contextlib import suppress
+from http.client import HTTPResponse
+from threading import Lock, Timer, local
+from typing import Any
+
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
+from botocore.exceptions import BotoCoreError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
+
+CALL_SECONDS = 20.0
+# The largest is of a session whose token has a few kilobytes.
+ANSWER_BYTES = 64 * 1024
+_under_way = local()
+
+
+class AnswerTooLongError(BotoCoreError):
+    """More came than any answer of STS has."""
+
+    fmt = "more than {most} bytes came, which is no answer of STS"
+
+
+class _Call:
+    """One call under way, in its thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self.is_late = False
+        self.is_too_long = False
+        self._socket: socket.socket | None = None
+        self._lock = Lock()
+        self._timer = Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def uses(self, connected: socket.socket) -> None:
+        """Shut this connection down at the deadline."""
+        with self._lock:
+            self._forget()
+            # TLS takes the descriptor over from the socket that connected: a duplicate remains.
+            self._socket = socket.socket(fileno=os.dup(connected.fileno()))
+        if self.is_late:
+            self._end()
+
+    def close(self) -> None:
+        """Stop the clock."""
+        self._timer.cancel()
+        with self._lock:
+            self._forget()
+
+    def _end(self) -> None:
+        with self._lock, suppress(OSError):
+            self.is_late = True
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _forget(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+class _Counted(io.RawIOBase):
+    """A stream that ends with an error after so many bytes."""
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self._stream = stream
+        self._left = most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read1(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            _under_way.call.is_too_long = True
+            raise OSError("too long")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fp = io.BufferedReader(_Counted(self.fp, ANSWER_BYTES))
+
+
+class _Bounded:
+    """What an HTTP connection of botocore's is mixed with."""
+
+    sock: Any
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.response_class = self._original_response_cls = _Response
+
+    def _new_conn(self) -> Any:
+        connected = super()._new_conn()  # type: ignore[misc]  # urllib3's
+        _under_way.call.uses(connected)
+        return connected
+
+    def request(self, *args: Any, **more: Any) -> Any:
+        if self.sock is not None:
+            # Left open by the call before.
+            _under_way.call.uses(self.sock)
+        return super().request(*args, **more)  # type: ignore[misc]  # botocore's
+
+
+class _Connection(_Bounded, AWSHTTPConnection):  # type: ignore[misc]  # its stubs disagree among themselves
+    pass
+
+
+class _TlsConnection(_Bounded, AWSHTTPSConnection):  # type: ignore[misc]  # likewise
+    pass
+
+
+class _Pool(AWSHTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class BoundedSession(URLLib3Session):
+    """Sends requests as botocore does, with the bounds above. Safe to use from any thread."""
+
+    def __init__(self, *, seconds: float = CALL_SECONDS, **more: Any) -> None:
+        super().__init__(**more)
+        self._seconds = seconds
+        self._pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._manager.pool_classes_by_scheme = self._pool_classes_by_scheme  # type: ignore[attr-defined]
+
+    def send(self, request: Any) -> Any:
+        """Send one request and read its answer.
+
+        Raises:
+            AnswerTooLongError: more came than an answer has; this is not tried again.
+            BotoCoreError: there is no answer, or it took too long.
+        """
+        call = _under_way.call = _Call(self._seconds)
+        try:
+            return super().send(request)
+        except BotoCoreError as error:
+            if call.is_too_long:
+                raise AnswerTooLongError(most=ANSWER_BYTES) from None
+            if call.is_late:
+                raise ReadTimeoutError(
+                    endpoint_url=request.url, error=f"not whole after {self._seconds:.0f} s"
+                ) from error
+            raise
+        finally:
+            call.close()
+
+
+def bound(client: Any, *, authorities: str | None, connect_seconds: float) -> None:
+    """Have a client of botocore's send all its requests with the bounds; `authorities` is a file of certificates."""
+    session = BoundedSession(
+        verify=authorities or True,
+        proxies=get_environ_proxies(client.meta.endpoint_url),
+        timeout=(connect_seconds, CALL_SECONDS),
+    )
+    client.meta.events.register("before-send.*.*", lambda request, **_: session.send(request))

@@ -1,0 +1,122 @@
+"""The watch over what comes in: whose requests are given up when memory runs short, and whose are not."""
+
+import socket
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from syncd.inflow import Connection, Host, Inflow, Traffic, connections, peers_of
+
+MIB = 1024**2
+BOUND = 100 * MIB
+BAD, GOOD = ("198.51.100.1", 443), ("198.51.100.2", 443)
+
+
+class Wire:
+    """Everything that the watch looks at, in memory."""
+
+    def __init__(self) -> None:
+        self.resident = 0
+        self.open: list[Connection] = []
+        self.asked: dict[Host, Traffic] = {BAD: Traffic(0, 0, 0), GOOD: Traffic(0, 0, 0)}
+        self.given_up: list[tuple[set[Host], str]] = []
+        self.inflow = Inflow(
+            self, bound_bytes=BOUND, resident=lambda: self.resident, connected=self.connections, resolve=peers_of
+        )
+
+    is_idle = False
+
+    def connections(self) -> Iterator[Connection]:
+        return iter(self.open)
+
+    def traffic(self) -> Mapping[Host, Traffic]:
+        return dict(self.asked)
+
+    def expire(self) -> None: ...
+
+    def give_up(self, hosts: set[Host], why: str) -> None:
+        self.given_up.append((hosts, why))
+
+    def look(self, resident: int, *came: tuple[Host, int]) -> None:
+        self.resident = resident
+        self.open = [Connection(number, peer, received) for number, (peer, received) in enumerate(came)]
+        self.inflow.look()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+def test_nobody_is_given_up_while_memory_is_within_its_bound(wire: Wire) -> None:
+    for received in (0, 500 * MIB, 900 * MIB):
+        wire.look(BOUND, (BAD, received))
+
+    assert wire.given_up == []
+
+
+def test_a_server_that_sends_more_than_was_asked_for_is_given_up_and_its_neighbour_is_not(wire: Wire) -> None:
+    wire.asked = {BAD: Traffic(MIB, 0, 0), GOOD: Traffic(80 * MIB, 0, 0)}
+    wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
+
+    wire.look(BOUND + 60 * MIB, (BAD, 30 * MIB), (GOOD, 50 * MIB))
+
+    assert wire.given_up == [({BAD}, "30 MiB came where all answers together have 1 MiB at the most")]
+
+
+def test_what_came_before_memory_ran_short_is_not_held_against_anybody(wire: Wire) -> None:
+    wire.look(BOUND + MIB, (BAD, 900 * MIB))
+    wire.look(BOUND + 50 * MIB, (BAD, 901 * MIB))
+
+    assert wire.given_up == []
+
+
+def test_what_was_handed_over_or_begun_since_counts_as_asked_for(wire: Wire) -> None:
+    wire.asked[GOOD] = Traffic(500 * MIB, 490 * MIB, 490 * MIB)
+    wire.look(BOUND + MIB, (GOOD, 490 * MIB))
+    wire.asked[GOOD] = Traffic(560 * MIB, 550 * MIB, 550 * MIB)
+    wire.look(BOUND + 50 * MIB, (GOOD, 555 * MIB))
+
+    assert wire.given_up == []
+
+
+def test_where_memory_is_far_above_its_bound_whoever_holds_most_is_given_up(wire: Wire) -> None:
+    wire.asked = {BAD: Traffic(100 * MIB, 0, 0), GOOD: Traffic(100 * MIB, 0, 0)}
+    wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
+    wire.asked[GOOD] = Traffic(100 * MIB, 90 * MIB, 90 * MIB)
+
+    wire.look(BOUND + 200 * MIB, (BAD, 60 * MIB), (GOOD, 95 * MIB))
+
+    assert [hosts for hosts, _ in wire.given_up] == [{BAD}]
+
+
+def test_names_of_one_server_are_given_up_together(wire: Wire) -> None:
+    inflow = Inflow(
+        wire,
+        bound_bytes=BOUND,
+        resident=lambda: wire.resident,
+        connected=wire.connections,
+        resolve=lambda host: frozenset({BAD} if host[0].endswith(".example.com") else {host}),
+    )
+    wire.inflow = inflow
+    wire.asked = {("a.example.com", 443): Traffic(MIB, 0, 0), ("b.example.com", 443): Traffic(MIB, 0, 0)}
+    wire.look(BOUND + MIB, (BAD, 0))
+    wire.look(BOUND + 60 * MIB, (BAD, 30 * MIB))
+
+    assert [hosts for hosts, _ in wire.given_up] == [{("a.example.com", 443), ("b.example.com", 443)}]
+
+
+def test_a_connection_is_seen_with_what_came_in_on_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.sendall(b"x" * 1000)
+            client.recv(1000, socket.MSG_WAITALL)
+            found = [item for item in connections() if item.peer == server.getsockname()]
+
+    assert [item.received_bytes for item in found] == [1000]
+
+
+def test_a_host_that_does_not_resolve_has_no_peers() -> None:
+    assert peers_of(("127.0.0.1", 80)) == {("127.0.0.1", 80)}
+    assert peers_of(("nowhere.invalid", 80)) == frozenset()

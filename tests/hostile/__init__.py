@@ -1,0 +1,1 @@
+"""Servers that keep to no protocol, and what they do to the jobs beside their own."""

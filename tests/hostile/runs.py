@@ -1,0 +1,58 @@
+"""One run of the program over a job that is attacked and an honest one beside it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from builders import ACCOUNTS, REGIONS, Trail, days_before
+from stage import Stage
+
+from hostile.attacks import Attack
+from hostile.peak import Peak
+from hostile.server import hostile
+
+HONEST, HOSTILE = "account-b", "account-c"
+_FLAT = {"source.layout": "flat", "source.prefix": "logs/", "source.regions": None, "source.kinds": None}
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What came of it."""
+
+    keys: Sequence[str]
+    """What was delivered to the honest job's source."""
+    honest: dict[str, Any]
+    """The honest job's report."""
+    harmed: Sequence[dict[str, Any]]
+    """Those of the others."""
+    parent_mib: int
+    worker_mib: int
+
+    @property
+    def reasons(self) -> set[str]:
+        """Everything that the job or its objects failed with."""
+        objects = {failed["reason"] for job in self.harmed for failed in job["failed"]}
+        return objects | {job["error"]["reason"] for job in self.harmed if job["error"]}
+
+
+def attacked(stage: Stage, attack: Attack, *, attackers: int = 1) -> Attacked:
+    """A tick of an honest job and of so many others, each with a hostile server of its own."""
+    days = days_before(datetime.now(UTC).replace(microsecond=0), 2)
+    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:2], days, logs=5))
+    stage.job(HONEST)
+    with ExitStack() as servers:
+        for number in range(attackers):
+            server = servers.enter_context(hostile(attack.answer))
+            endpoints = {"endpoints.s3": server.url, "endpoints.destination_s3": stage.server.url}
+            if attack.on == "sts":
+                endpoints = {"endpoints.sts": server.url}
+            own = {"name": f"{HOSTILE}-{number}", "destination.prefix": f"{number}/"}
+            stage.job(HOSTILE, {**_FLAT, "source.accounts": None, **own, **endpoints}, file=f"{HOSTILE}-{number}")
+        with stage.start("tick", "--json") as process, Peak(process.pid) as peak:
+            ran = process.ended()
+    jobs = ran.document["jobs"]
+    (honest,) = (job for job in jobs if job["job"] == HONEST)
+    harmed = [job for job in jobs if job["job"] != HONEST]
+    return Attacked(keys, honest, harmed, peak.parent_mib, peak.worker_mib)

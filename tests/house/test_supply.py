@@ -1,0 +1,158 @@
+"""Where the parts come from: the bill of materials, and the hashes of the lock files beside those of an index."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployed import PROJECT
+
+from syncd import __version__
+
+SUPPLY = PROJECT / "supply"
+LOCKS = sorted((PROJECT / "requirements").glob("*.txt"))
+ONE, TWO, OTHER = "1" * 64, "2" * 64, "3" * 64
+
+
+def run(script: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, SUPPLY / script, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def bill(*arguments: object) -> Any:
+    ran = run("sbom.py", *arguments)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_the_bill_has_every_package_of_the_lock_with_its_hashes(lock: Path) -> None:
+    document = bill(lock)
+
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)(?:\[.*?\])?==([^ ;\\]+)", lock.read_text(), re.MULTILINE)
+    hashes = re.findall(r"sha256:([0-9a-f]{64})", lock.read_text())
+    assert {(item["name"], item["version"]) for item in document["components"]} == set(pinned)
+    assert sorted(each["content"] for item in document["components"] for each in item["hashes"]) == sorted(hashes)
+
+
+def test_the_bill_is_cyclonedx_of_this_version_and_what_runs() -> None:
+    document = bill()
+
+    assert (document["bomFormat"], document["specVersion"], document["version"]) == ("CycloneDX", "1.5", 1)
+    assert re.fullmatch(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", document["serialNumber"])
+    assert (document["metadata"]["component"]["name"], document["metadata"]["component"]["version"]) == (
+        "syncd",
+        __version__,
+    )
+    assert {"boto3", "awscrt", "pydantic"} <= {item["name"] for item in document["components"]}
+    assert "pytest" not in {item["name"] for item in document["components"]}
+
+
+def test_the_bill_tells_what_needs_what() -> None:
+    document = bill()
+    needs = {item["ref"].split("@")[0]: item["dependsOn"] for item in document["dependencies"]}
+    references = {item["bom-ref"] for item in document["components"]}
+
+    assert any(need.startswith("pkg:pypi/boto3@") for need in needs["pkg:pypi/syncd"])
+    assert any(need.startswith("pkg:pypi/botocore@") for need in needs["pkg:pypi/boto3"])
+    assert {need for found in needs.values() for need in found} == references
+
+
+def test_the_bill_of_one_lock_is_always_the_same(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert run("sbom.py", "--output", tmp_path / "dist" / name).returncode == 0
+
+    assert (tmp_path / "dist" / "a").read_bytes() == (tmp_path / "dist" / "b").read_bytes()
+
+
+def test_a_lock_that_pins_something_without_a_hash_has_no_bill(tmp_path: Path) -> None:
+    (tmp_path / "lock.txt").write_text("example==1.0\n")
+
+    assert run("sbom.py", tmp_path / "lock.txt").returncode != 0
+
+
+class Index(BaseHTTPRequestHandler):
+    """A package index: /json and /html have `example` with two files, /bare names no hashes, all else is an error."""
+
+    def do_GET(self) -> None:
+        files = [{"filename": f"example-1.0-{each[0]}.whl", "hashes": {"sha256": each}} for each in (ONE, TWO)]
+        pages = {
+            "/json/example/": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": files})),
+            "/html/example/": ("text/html", f'<a href="x#sha256={ONE}">x</a><a href="y#sha256={TWO}">y</a>'),
+            "/bare/example/": ("text/html", '<a href="x">x</a>'),
+        }
+        kind, text = pages.get(self.path, ("text/plain", "no"))
+        self.send_response(200 if self.path in pages else 500 if self.path.startswith("/broken") else 404)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing to the test's output."""
+
+
+@pytest.fixture
+def index() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def lock_of(folder: Path, *hashes: str) -> Path:
+    path = folder / "lock.txt"
+    path.write_text("example==1.0 \\\n" + " \\\n".join(f"    --hash=sha256:{each}" for each in hashes) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("page", ["json", "html"])
+def test_hashes_that_the_index_has_are_right(tmp_path: Path, index: str, page: str) -> None:
+    ran = run("check_locks.py", lock_of(tmp_path, ONE, TWO), "--index", f"{index}/{page}")
+
+    assert (ran.returncode, ran.stdout) == (0, "2 hashes of 1 lock files compared, 0 problems\n"), ran.stderr
+
+
+def test_a_package_may_be_at_another_index(tmp_path: Path, index: str) -> None:
+    ran = run("check_locks.py", lock_of(tmp_path, ONE), "--index", f"{index}/none", "--index", f"{index}/json")
+
+    assert ran.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("hashes", "page", "words"),
+    [
+        ((ONE, OTHER), "json", f"no index has a file of sha256:{OTHER}"),
+        ((ONE,), "none", f"no index has a file of sha256:{ONE}"),
+        ((ONE,), "bare", "its page names no SHA-256"),
+        ((ONE,), "broken", "HTTP status 500"),
+    ],
+)
+def test_what_differs_and_what_cannot_be_compared_is_a_failure(
+    tmp_path: Path, index: str, hashes: tuple[str, ...], page: str, words: str
+) -> None:
+    ran = run("check_locks.py", lock_of(tmp_path, *hashes), "--index", f"{index}/{page}")
+
+    assert ran.returncode == 1
+    assert words in ran.stderr
+
+
+def test_an_index_that_cannot_be_reached_is_a_failure(tmp_path: Path) -> None:
+    ran = run("check_locks.py", lock_of(tmp_path, ONE), "--index", "http://127.0.0.1:1/simple")
+
+    assert ran.returncode == 1
+    assert "cannot be compared" in ran.stderr
+
+
+def test_every_lock_file_is_understood_to_the_last_line() -> None:
+    assert {path.name for path in LOCKS} == {"runtime.txt", "demo.txt", "test.txt", "bench.txt", "build.txt"}
+    for lock in LOCKS:
+        assert bill(lock)["components"]
