@@ -232,7 +232,7 @@ class Ledger(LedgerView):
 
         The replica of a conflict is taken for good, under the source's ETag.
         """
-        found = self.quarantined().get(key)
+        found = self.held(key)
         if found is None:
             return False
         item, now = found.object, float(self._now())
@@ -254,7 +254,7 @@ class Ledger(LedgerView):
 
     def retry(self, key: str) -> bool:
         """Have the next tick try an object that is held, whatever the matter was; whether the key was held."""
-        found = self.quarantined().get(key)
+        found = self.held(key)
         if found is None:
             return False
         with self._writing():
@@ -318,7 +318,7 @@ class Ledger(LedgerView):
                 yield
 
     def _put(self, table: str, *values: object) -> None:
-        row = row_of(table, values)
+        row = row_of(values)
         marks = ", ".join("?" * len(row))
         self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
 
