@@ -18,6 +18,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _DIGITS = frozenset("0123456789")
 # A year, a month or a day where other folders were expected.
 _DATE = re.compile(r"(?:19|20)[0-9]{2}(?:[-_.].*|[0-9]{2}|[0-9]{4}|[0-9]{6})?", re.DOTALL)
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 # The first folder of dates as Hive writes them, such as `year=2026` or `dt=2026-11-24`.
 _HIVE_DATE = re.compile(r"([A-Za-z_]+=)[0-9]{4}(?:[^0-9].*|[0-9]{4})?", re.DOTALL)
 MOST_BESIDE = 100
@@ -134,7 +135,7 @@ _NOTHING_BESIDE = Below((), (), ())
 
 def children(node: Node, prefixes: Collection[str], scope: Scope) -> Below:
     """Return what one delimiter listing of a node means."""
-    if node.level == "date" and all(is_among_dates(node.prefix, prefix) for prefix in prefixes):
+    if node.level == "date" and all(is_among_dates(node, prefix) for prefix in prefixes):
         return _NOTHING_BESIDE  # nearly always, and there may be 50,000 of them
     below = _children(node, prefixes, scope)
     if not scope.ignore:
@@ -152,17 +153,17 @@ def _children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
     if node.level == "account":
         return _below_account(node, names, scope)
     if node.level == "date":
-        beside = [name for name in names if not is_among_dates(node.prefix, f"{node.prefix}{name}/")]
+        beside = [name for name in names if not is_among_dates(node, f"{node.prefix}{name}/")]
         shards, others = _hive_dates(node, beside)
         uncovered = [f"{node.prefix}{name}/" for name in others[MOST_BESIDE:]]
-        return Below([], shards + [_shard(node, name) for name in others[:MOST_BESIDE]], uncovered)
+        return Below([], shards + [_shard_below(node, name) for name in others[:MOST_BESIDE]], uncovered)
     shards, others = _dates(node, names, scope)
     if node.level == "kind":
         kinds = [name for name in others if EVERY in scope.kinds or name in scope.kinds]
         nodes, named = _narrow([_kind_node(node, name) for name in kinds], scope)
         return Below(nodes, shards + named, [])
     regions = [name for name in others if EVERY in scope.regions or name in scope.regions]
-    return Below([], shards + [_shard(node, name) for name in regions], [])
+    return Below([], shards + [_shard_below(node, name) for name in regions], [])
 
 
 def _dates(node: Node, names: Sequence[str], scope: Scope) -> tuple[list[Shard], list[str]]:
@@ -172,21 +173,27 @@ def _dates(node: Node, names: Sequence[str], scope: Scope) -> tuple[list[Shard],
     shards, others = _hive_dates(node, names)
     if any(_DATE.fullmatch(name) for name in others):
         # The folder itself is then a shard, of everything in it that begins with a digit.
-        shards.append(_shard(node, ""))
+        shards.append(_own_shard(node))
     return shards, [name for name in others if not _DATE.fullmatch(name)]
 
 
 def _hive_dates(node: Node, names: Sequence[str]) -> tuple[list[Shard], list[str]]:
     """Return one shard for all dates of a name, such as `…/year=`, so that no day brings a new one, and other names."""
     begins = {name: found[1] for name in names if (found := _HIVE_DATE.fullmatch(name))}
-    own = _shard(node, "")
+    own = _own_shard(node)
     shards = [own._replace(prefix=node.prefix + begin) for begin in dict.fromkeys(begins.values())]
     return shards, [name for name in names if name not in begins]
 
 
-def is_among_dates(prefix: str, key: str) -> bool:
-    """Return True for keys that begin with a digit after the prefix: the shard's own listing comes by them."""
-    return key[len(prefix) : len(prefix) + 1] in _DIGITS
+def is_among_dates(node: Node, key: str) -> bool:
+    """Return True for keys that the listing of the node's own shard comes by: of a year, or after all years.
+
+    CloudTrail's own kinds are not listed whole at first, and nothing of theirs begins like a year without being one.
+    """
+    rest = key[len(node.prefix) : len(node.prefix) + 5]
+    if _YEAR.fullmatch(rest[:4]):
+        return rest[4:] == "/" or node.kind not in STANDARD_KINDS
+    return rest[:1] in _DIGITS and rest > "21"
 
 
 def date_node(shard: Shard, depth: int) -> Node:
@@ -219,7 +226,7 @@ def _narrow(nodes: Sequence[Node], scope: Scope) -> tuple[list[Node], list[Shard
     if nodes and nodes[0].level == "kind" and EVERY not in scope.kinds:
         return _narrow([_kind_node(node, kind) for node in nodes for kind in scope.kinds], scope)
     if nodes and nodes[0].level == "region" and EVERY not in scope.regions:
-        return [], [_shard(node, region) for node in nodes for region in scope.regions]
+        return [], [_shard_below(node, region) for node in nodes for region in scope.regions]
     return list(nodes), []
 
 
@@ -227,9 +234,13 @@ def _kind_node(account: Node, kind: str) -> Node:
     return Node(f"{account.prefix}{kind}/", "region", account.organization, account.account, kind)
 
 
-def _shard(node: Node, name: str) -> Shard:
-    prefix = f"{node.prefix}{name}/" if name else node.prefix
-    return Shard(prefix, node.account, node.kind, node.region or name, node.organization)
+def _own_shard(node: Node) -> Shard:
+    return Shard(node.prefix, node.account, node.kind, node.region, node.organization)
+
+
+def _shard_below(node: Node, name: str) -> Shard:
+    # The name may be empty, as in `…/us-east-1//2026/`.
+    return Shard(f"{node.prefix}{name}/", node.account, node.kind, node.region or name, node.organization)
 
 
 def in_scope(shard: Shard, scope: Scope) -> bool:

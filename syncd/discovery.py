@@ -181,7 +181,7 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
         loose = [item for item in folder.objects if not is_ignored(item.key, scope.ignore)]
         found.uncovered += [name for name in folder.unreadable if not is_ignored(name, scope.ignore)]
         if node.level == "date":
-            loose = [item for item in loose if not is_among_dates(node.prefix, item.key)]
+            loose = [item for item in loose if not is_among_dates(node, item.key)]
         if loose and _is_everything_wanted(node, scope):
             shard = Shard(node.prefix, node.account, node.kind, node.region, node.organization)
             found.loose.append(Page(Range(shard, ""), loose, is_last=True))

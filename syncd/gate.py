@@ -7,6 +7,7 @@ that lists. A key that is not UTF-8 fails alone: S3 has none, but other servers 
 
 import re
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -118,8 +119,15 @@ class Gate:
 
 
 def written(name: str) -> str:
-    """Return a name that is not UTF-8 as text: each byte that is none as `%XX`, and `%` as `%25`."""
-    return _SURROGATE.sub(lambda found: quote(_bytes(found[0])), name.replace("%", "%25"))
+    """Return a name that is not UTF-8 as text: each byte that is none as `%XX`, and `%` as `%25`.
+
+    What would be longer than a key may be ends with a hash of the name in place of the rest.
+    """
+    text = _SURROGATE.sub(lambda found: quote(_bytes(found[0])), name.replace("%", "%25"))
+    if len(text.encode()) <= LONGEST_KEY_BYTES:
+        return text
+    ending = f"...{blake2b(_bytes(name), digest_size=16).hexdigest()}"
+    return text.encode()[: LONGEST_KEY_BYTES - len(ending)].decode(errors="ignore") + ending
 
 
 def _itself(name: str) -> str:

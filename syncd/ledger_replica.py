@@ -22,7 +22,7 @@ from syncd.ledger_rows import (
     shortened,
 )
 from syncd.ledger_schema import refusing, transaction, translated
-from syncd.ledger_sealing import fold_away, oldest_day
+from syncd.ledger_sealing import fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger_sweep import forget_replica, next_number, next_replica_id, next_shard_id, sweep
 from syncd.ledger_values import cursor_values, fitting, object_row, quarantine_values, row_of
 from syncd.ledger_view import LedgerView
@@ -198,19 +198,9 @@ class Ledger(LedgerView):
         and a later `next_at`. An adopted object does not end a conflict, which only its acceptance does. `lateness`
         is added to the histogram, by bucket.
         """
-        done = [
-            (o.transfer.shard, o.transfer.object, o.replica_etag)
-            for o in outcomes
-            if isinstance(o, Copied | AlreadyThere)
-        ]
         with self._writing():
             replica_id = self._own_row()["id"]
-            self._put_objects(replica_id, chain(done, adopted))
-            self._release(replica_id, (item.key for _, item, _ in done))
-            self._release(replica_id, (item.key for _, item, _ in adopted), unless_reason="conflict")
-            for outcome in outcomes:
-                if isinstance(outcome, Conflict | Failed):
-                    self._quarantine(replica_id, outcome, now)
+            self._record(replica_id, outcomes, adopted, now)
             for bucket, count in lateness.items():
                 row = self._row("SELECT * FROM lateness WHERE replica = ? AND bucket = ?", replica_id, bucket)
                 self._put("lateness", replica_id, bucket, count + (row[2] if is_whole(row) else 0))
@@ -264,26 +254,65 @@ class Ledger(LedgerView):
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
         """Fold the days before one (YYYY-MM-DD) into one row each, oldest first, until `limit` objects are folded.
 
-        A day is folded whole, in one transaction, onto what was sealed of it before. Keys without a day stay.
-        Returns how many objects were folded.
+        A day is folded whole, in one transaction, onto what was sealed of it before. Keys without a day stay, and so do
+        those that are held: they will be recorded again, and a day must not count them twice. Returns how many objects
+        were folded.
         """
         folded, done_until = 0, ""
         while folded < limit:
             with self._guarded():
                 shard_id = self._shard_id(shard)
                 day = None if shard_id is None else oldest_day(self._db, shard_id, done_until, before_day)
+                held = held_of_day(self._db, self._id(), shard, day) if day else set()
             if day is None:
                 break
+            done_until = day
+            if held and only_held(self._db, shard, shard_id, day, held):
+                continue
             with self._writing():
-                shard_id = self._own_shard(self._own_row()["id"], shard)
-                count, damaged = fold_away(self._db, shard, shard_id, day)
-            folded, done_until = folded + count, day
+                replica_id = self._own_row()["id"]
+                shard_id = self._own_shard(replica_id, shard)
+                held = held_of_day(self._db, replica_id, shard, day)
+                count, damaged = fold_away(self._db, shard, shard_id, day, held)
+            folded += count
             self.damaged_rows += damaged
         return folded
 
-    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
-        """Forget the rows of sealed days (YYYY-MM-DD): they are remembered key by key again."""
+    def _record(
+        self,
+        replica_id: int,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
+        now: float,
+    ) -> None:
+        done = [
+            (o.transfer.shard, o.transfer.object, o.replica_etag)
+            for o in outcomes
+            if isinstance(o, Copied | AlreadyThere)
+        ]
+        self._put_objects(replica_id, chain(done, adopted))
+        self._release(replica_id, (item.key for _, item, _ in done))
+        self._release(replica_id, (item.key for _, item, _ in adopted), unless_reason="conflict")
+        for outcome in outcomes:
+            if isinstance(outcome, Conflict | Failed):
+                self._quarantine(replica_id, outcome, now)
+
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome] = (),
+        adopted: Sequence[tuple[Shard, LogObject, str]] = (),
+        now: float = 0.0,
+    ) -> None:
+        """Forget the rows of sealed days (YYYY-MM-DD): they are remembered key by key again, as `record` does.
+
+        All of it in one commit, or what a day's row vouched for would be forgotten by a process that is killed.
+        """
         with self._writing():
+            if outcomes or adopted:
+                self._record(self._own_row()["id"], outcomes, adopted, now)
             shard_id = self._shard_id(shard)
             self._db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
 

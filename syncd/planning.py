@@ -71,7 +71,15 @@ class PlanLedger:
         """Nothing: the tick does."""
         return []
 
-    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome] = (),
+        adopted: Sequence[tuple[Shard, LogObject, str]] = (),
+        now: float = 0.0,
+    ) -> None:
         """Nothing: the tick does."""
 
     def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:

@@ -137,8 +137,16 @@ class Ledger(Protocol):
         """The sealed days of a span, both ends inclusive."""
         ...
 
-    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
-        """Forget the rows of sealed days: they are remembered key by key again."""
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome] = (),
+        adopted: Sequence[tuple[Shard, LogObject, str]] = (),
+        now: float = 0.0,
+    ) -> None:
+        """Forget the rows of sealed days and record what is remembered instead, in one commit."""
         ...
 
 

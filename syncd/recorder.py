@@ -47,6 +47,18 @@ class RecordLedger(Protocol):
         """All of it in one commit."""
         ...
 
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
+        now: float,
+    ) -> None:
+        """Forget the rows of sealed days, and record the rest, in one commit."""
+        ...
+
 
 def lateness_bound(seconds: float) -> int:
     """The bucket of the lateness histogram: the smallest bound that holds it, in seconds; 0 for beyond all of them."""
@@ -101,6 +113,8 @@ class Recorder:
         self.failed_count = 0
         self.failed_by_reason: Counter[str] = Counter()
         self.retried = 0
+        self.retries_ended = 0
+        self.retries_failed = 0
         self.restored = 0
         self.lags: Counter[str] = Counter()
         self.lag_seconds = 0.0
@@ -195,6 +209,8 @@ class Recorder:
         """
         item = outcome.transfer.object
         self.ended += 1
+        self.retries_ended += not is_new
+        self.retries_failed += not is_new and isinstance(outcome, Failed | Conflict)
         match outcome:
             case Copied():
                 self.copied += 1
@@ -255,8 +271,24 @@ class Recorder:
         now = self._now()
         if self._outcomes or self._adopted:
             self._ledger.record(self._outcomes, self._adopted, now=now, lateness=self._lateness)
+        self._lateness = Counter()
+        self._begin_gathering(now)
+
+    def unseal(self, shard: Shard, day: str, transfers: Sequence[Transfer]) -> None:
+        """Record everything that has gathered, with a sealed day's row forgotten and its transfers held, in one commit.
+
+        The row vouched for some of these objects. Until they are known to be there, somebody has to remember them.
+        """
+        now = self._now()
+        detail = f"{day} was sealed, and this object of it was not found at the destination as it should be"
+        held = [Failed(transfer, failures.RETRY_REQUESTED, detail) for transfer in transfers]
+        outcomes = [*self._outcomes, *held]
+        self._ledger.unseal(shard, [day], outcomes=outcomes, adopted=self._adopted, now=now)
+        self._begin_gathering(now)
+
+    def _begin_gathering(self, now: float) -> None:
         for outcome in self._outcomes:
             if isinstance(outcome, Copied | AlreadyThere):
                 self.in_progress.discard(outcome.transfer.object.key)
-        self._outcomes, self._adopted, self._lateness = [], [], Counter()
+        self._outcomes, self._adopted = [], []
         self._recorded_at = now

@@ -38,6 +38,10 @@ class Run(NamedTuple):
     """With the run's objects alone."""
     sealed_day: str = ""
     totals: DayTotals = DayTotals()
+    is_part: bool = False
+    """More of the sealed day may come: it is too large to be held."""
+    is_cut: bool = False
+    """The listing ended in this sealed day, which may go on."""
 
 
 @dataclass(slots=True)
@@ -70,14 +74,15 @@ class Gate:
             self._held.append(item)
             self._totals = self._totals.plus(item)
             if len(self._held) > LARGEST_DAY_HELD:
-                yield from self._ended(page)
+                yield from self._ended(page, is_part=True)
         if page.is_last:
-            yield from self._ended(page)
+            yield from self._ended(page, is_last=True)
         yield Run(page._replace(objects=loose))
 
-    def _ended(self, page: Page) -> Iterator[Run]:
+    def _ended(self, page: Page, *, is_part: bool = False, is_last: bool = False) -> Iterator[Run]:
         if self._held:
-            yield Run(page._replace(objects=self._held, is_last=False), self._day, self._totals)
+            is_cut = is_last and not page.reached_end
+            yield Run(page._replace(objects=self._held, is_last=False), self._day, self._totals, is_part, is_cut)
         self._day, self._held, self._totals = "", [], DayTotals()
 
 

@@ -12,7 +12,7 @@ from syncd import events, failures, tiers
 from syncd.audit import KEYS_TOLD, Audit
 from syncd.claims import Listed
 from syncd.closing import SEALED_AT_ONCE
-from syncd.layout import Layout, utc_day
+from syncd.layout import Layout, day_start, utc_day
 from syncd.ledger_rows import LONGEST_BACKOFF_SECONDS, SealedDay
 from syncd.model import Failed, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
 from syncd.plan import Rules, make_plan
@@ -26,7 +26,7 @@ from syncd.task import Task
 from syncd.tiers import Slice, Tier
 
 RETRIES_A_TICK = 64
-"""Objects that failed before and are tried again in one tick, after everything new."""
+"""Objects that failed before and may fail again in one tick, after everything new; while they heal, more are tried."""
 SEALED_EVERY_OBJECTS = 20_000
 """A listing that goes through history folds its days away after so many objects."""
 
@@ -145,35 +145,62 @@ class Search:
         """Skip a sealed day that is the same on the sides that were listed; plan any other key by key."""
         task, shard, was = self._task, run.page.range.shard, reading.sealed[run.sealed_day]
         replicas = None
-        if reading.beside is not None:
+        is_opened = run.sealed_day == reading.opened_day
+        if is_opened:
+            replicas = reading.replicas_left
+        elif reading.beside is not None:
             replicas = yield from reading.beside.upto(
                 task.layout.day_end(shard, run.sealed_day), lambda key: task.layout.day(shard, key) == run.sealed_day
             )
         is_same_here = is_same(was, run.totals) and run.totals.total == len(run.page.objects)
-        if is_same_here and (replicas is None or is_same_there(was, replicas)):
+        if is_same_here and not is_opened and (replicas is None or is_same_there(was, replicas)):
             self._recorder.skip_sealed(run.totals.total)
             return None
-        if reading.beside is None:
+        if not is_opened and self._is_partly_listed(run):
+            # What is left of the day would be listed later, and known by nothing but its replicas.
+            page, replicas = yield from self._listed_day(shard, run.sealed_day)
+            return (yield from self._unsealed(page, run.sealed_day, reading.rules, replicas))
+        if reading.beside is None and not is_opened:
             wanted = day_ranges(shard, [run.sealed_day], task.layout)[0]
             replicas = yield from replicas_in(wanted, self._ports.destination, task.destination_prefix)
+        if run.is_part:
+            last, there = run.page.objects[-1].key, replicas
+            reading.opened_day, reading.replicas_left = run.sealed_day, None
+            if there is not None:
+                replicas = {key: item for key, item in there.items() if key <= last}
+                reading.replicas_left = {key: item for key, item in there.items() if key > last}
         return (yield from self._unsealed(run.page, run.sealed_day, reading.rules, replicas))
+
+    def _is_partly_listed(self, run: Run) -> bool:
+        layout, wanted = self._task.layout, run.page.range
+        begin = layout.position(wanted.shard, day_start(run.sealed_day), whole_day=True)
+        end = layout.day_end(wanted.shard, run.sealed_day)
+        return wanted.start_after > begin or (run.is_cut and "" < wanted.until < end)
 
     def _unsealed(
         self, page: Page, day: str, rules: Rules, replicas: Mapping[str, LogObject] | None
     ) -> Generator[Transfer | None, None, Plan]:
         """Remember a sealed day key by key again, and plan it."""
         shard = page.range.shard
-        self._ports.ledger.unseal(shard, [day])
-        plan = yield from self._planned(page, rules, replicas)
+        plan = self._plan(page, rules, replicas)
         here = {item.key for item in page.objects}
         for key, replica in (replicas or {}).items():
             if key not in here:
                 # The source has expired it since; its replica stays among what is remembered of the day.
                 self._recorder.adopt(shard, replica._replace(etag=""), replica.etag)
+        self._recorder.unseal(shard, day, plan.transfers)
+        yield from self._chosen(plan, shard)
         return plan
 
     def _plan_day(self, shard: Shard, day: str) -> Generator[Transfer | None, None, int]:
         """List a sealed day on both sides and plan it; for the audit. Returns how many of its objects either side has."""
+        page, replicas = yield from self._listed_day(shard, day)
+        yield from self._unsealed(page, day, self._rules(shard), replicas)
+        return len({item.key for item in page.objects} | (replicas or {}).keys())
+
+    def _listed_day(
+        self, shard: Shard, day: str
+    ) -> Generator[Transfer | None, None, tuple[Page, Mapping[str, LogObject] | None]]:
         task = self._task
         wanted = day_ranges(shard, [day], task.layout)[0]
         replicas = yield from replicas_in(wanted, self._ports.destination, task.destination_prefix)
@@ -183,13 +210,16 @@ class Search:
                 yield None
             else:
                 objects += page.objects
-        page = Page(wanted, objects, is_last=True)
-        yield from self._unsealed(page, day, self._rules(shard), replicas)
-        return len({item.key for item in objects} | (replicas or {}).keys())
+        return Page(wanted, objects, is_last=True), replicas
 
     def _planned(
         self, page: Page, rules: Rules, replicas: Mapping[str, LogObject] | None
     ) -> Generator[Transfer | None, None, Plan]:
+        plan = self._plan(page, rules, replicas)
+        yield from self._chosen(plan, page.range.shard)
+        return plan
+
+    def _plan(self, page: Page, rules: Rules, replicas: Mapping[str, LogObject] | None) -> Plan:
         shard = page.range.shard
         plan = make_plan(
             page,
@@ -204,6 +234,10 @@ class Search:
             self._ports.tell(events.REPLICA_RESTORED, key=key, restored=len(plan.restored))
         if self._task.window is not None:
             self._deferred += plan.deferred
+        return plan
+
+    def _chosen(self, plan: Plan, shard: Shard) -> Iterator[Transfer]:
+        """Yield a plan's transfers, as many as this tick may copy."""
         visit = self._survey.visits.get(shard.prefix)
         for transfer in plan.transfers:
             self._note_lateness(transfer, visit)
@@ -216,7 +250,6 @@ class Search:
                     visit.unresolved += 1
             else:
                 yield self._handed_over(transfer)
-        return plan
 
     def _take_unreadable(self, page: Page, rules: Rules) -> None:
         for item in page.unreadable:
@@ -264,12 +297,25 @@ class Search:
             for transfer in self._deferred:
                 yield self._handed_over(transfer)
             return
-        due = sorted(self._due(), key=lambda held: held.next_at)[:RETRIES_A_TICK]
-        yield from self._looked_up([held for held in due if held.has_changed])
+        due = sorted(self._due(), key=lambda held: held.next_at)
+        changed = [held for held in due if held.has_changed]
+        yield from self._looked_up(changed[:RETRIES_A_TICK])
         for held in due:
             if not held.has_changed and held.object.key not in self._recorder.in_progress:
+                if not (yield from self._may_retry()):
+                    return
                 key = self._task.destination_prefix + held.object.key
                 yield self._handed_over(Transfer(held.shard, held.object, key))
+
+    def _may_retry(self) -> Generator[None, None, bool]:
+        """Wait for those under way if they may be the last; False once so many have failed again."""
+        recorder = self._recorder
+        while recorder.retries_failed < RETRIES_A_TICK:
+            under_way = recorder.retried - recorder.retries_ended
+            if recorder.retries_failed + under_way < RETRIES_A_TICK:
+                return True
+            yield None
+        return False
 
     def _looked_up(self, due: Sequence[Quarantined]) -> Iterator[Transfer | None]:
         """Yield objects that were no longer as they had been listed: what they are now, a listing of the one key says."""
@@ -331,6 +377,10 @@ class Reading:
     beside: Beside | None
     """The destination's listing, if that side is listed too."""
     rules: Rules
+    opened_day: str = ""
+    """The sealed day of which a part was planned already, since all of it would not be held."""
+    replicas_left: Mapping[str, LogObject] | None = None
+    """Its replicas behind that part."""
 
 
 def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:

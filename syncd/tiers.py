@@ -171,7 +171,7 @@ def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: fl
         return [Slice(Tier.WHOLE, layout.whole(state.shard))]
     since = _frontier(state, now) - pace.tail_effective
     ranges = [item for branch in state.branches for item in layout.branch_ranges(state.shard, branch, since, now)]
-    return [Slice(Tier.BRANCH, item) for item in ranges]
+    return [Slice(Tier.BRANCH, item) for item in dict.fromkeys(ranges)]
 
 
 def _frontier(state: ShardState, now: float) -> float:

@@ -165,7 +165,8 @@ class MemoryCopier:
                 break
             if transfer is not None:
                 begun.append(transfer)
-            if len(begun) >= self._in_flight:
+            # While there is nothing new, what is under way goes on.
+            if len(begun) >= self._in_flight or (transfer is None and begun):
                 yield self._copy(begun.pop())
         while begun:
             yield self._copy(begun.pop())

@@ -215,7 +215,16 @@ class MemoryLedger:
         last_day = _day(shard, rows[limit - 1][0]) if len(rows) >= limit else ""
         return rows[:limit] + [row for row in rows[limit:] if last_day and _day(shard, row[0]) == last_day]
 
-    def unseal(self, shard: Shard, days: Sequence[str]) -> None:
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome] = (),
+        adopted: Sequence[tuple[Shard, LogObject, str]] = (),
+        now: float = 0.0,
+    ) -> None:
+        self.record(outcomes, adopted, now=now)
         for day in days:
             self._all.days.get(shard, {}).pop(day, None)
 
@@ -268,7 +277,7 @@ class MemoryLedger:
         days: dict[str, list[str]] = {}
         for key in objects:
             day = _day(shard, key)
-            if day and day < before_day:
+            if day and day < before_day and key not in self._all.quarantine:
                 days.setdefault(day, []).append(key)
         folded = 0
         for day, keys in sorted(days.items()):

@@ -207,8 +207,11 @@ def test_all_days_of_hive_folders_are_one_shard(node: Node) -> None:
 def test_other_folders_beside_the_dates_of_a_shard_are_shards() -> None:
     acl = Shard(f"{REGION.prefix}acl/", B, "Config", "us-east-1")
 
-    # What begins with a digit is met by the shard's own listing.
-    assert below(REGION, "2026", "2026-11-24", "0042", "acl") == Below([], [acl], [])
+    # What begins with a year, or sorts after the years, is met by the shard's own listing.
+    assert below(REGION, "2026", "2026-11-24", "42", "acl") == Below([], [acl], [])
+    assert below(REGION, "2026", "0042", "2-old", "10", "") == Below(
+        [], [acl._replace(prefix=f"{REGION.prefix}{name}/") for name in ("0042", "2-old", "10", "")], []
+    )
     assert below(REGION, "year=x", "a=20").shards == [
         acl._replace(prefix=f"{REGION.prefix}year=x/"),
         acl._replace(prefix=f"{REGION.prefix}a=20/"),

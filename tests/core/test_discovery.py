@@ -251,9 +251,13 @@ def test_objects_between_the_folders_are_left_where_less_is_wanted(changes: Any,
 
 
 def test_loose_objects_that_begin_with_a_digit_are_left_to_the_listing_of_their_shard() -> None:
-    found = found_in(bucket_of(f"{US}2026-summary.csv", f"{US}summary.csv"), scope())
+    keys = (f"{US}0.csv", f"{US}2026-summary.csv", f"{US}2026/11/24/x", f"{US}3.csv", f"{US}summary.csv")
 
-    assert [item.key for page in found.loose for item in page.objects] == [f"{US}summary.csv"]
+    found = found_in(bucket_of(*keys), scope())
+
+    # What sorts before the days of this year is met by no listing of the shard.
+    loose = [f"{US}0.csv", f"{US}2026-summary.csv", f"{US}summary.csv"]
+    assert [item.key for page in found.loose for item in page.objects] == loose
 
 
 def test_ignored_objects_and_folders_are_left_alone() -> None:

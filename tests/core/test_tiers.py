@@ -91,9 +91,7 @@ class World:
             self.arrived += 1
         chosen = slices(self.state, layout=self.layout, pace=self.pace, now=now, start=BEGIN - 31 * DAY)
         listed = [self._list(item, now) for item in chosen]
-        self.state = advance(
-            self.state, listed, layout=self.layout, pace=self.pace, start=BEGIN - 31 * DAY
-        )
+        self.state = advance(self.state, listed, layout=self.layout, pace=self.pace, start=BEGIN - 31 * DAY)
         return [since for item in listed for since in self._met(item, now, deep_end)]
 
     def in_reach(self, now: float) -> list[str]:

@@ -33,10 +33,16 @@ def attack(schedule: Schedule) -> Verdict:
 
 
 def shortened(schedule: Schedule, kind: str) -> Schedule:
-    """The same with as little as still ends in a finding of this kind: troubles first, then one happening after the other."""
-    parts = 2
+    """The same with as little as still ends in a finding of this kind: no trouble too many, then no happening."""
+    found = next(finding for finding in attack(schedule).findings if finding.kind == kind)
+    for trouble in schedule.troubles:
+        without = _with(schedule, [item for item in schedule.happenings if item.trouble != trouble])
+        schedule = without if _finds(without, kind) else schedule
+    alone = _with(schedule, [item for item in schedule.happenings if item.facts.get("key", found.key) == found.key])
+    schedule = alone if _finds(alone, kind) else schedule
     kept = [happening for happening in schedule.happenings if happening.what != "tick"]
     ticks = [happening for happening in schedule.happenings if happening.what == "tick"]
+    parts = 2
     while parts <= len(kept):
         size = -(-len(kept) // parts)
         for first in range(0, len(kept), size):

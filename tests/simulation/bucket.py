@@ -102,7 +102,7 @@ class Destination:
                 break
             if transfer is not None:
                 waiting.append(self._copy(transfer))
-            if len(waiting) >= 6:
+            if len(waiting) >= 6 or (transfer is None and waiting):
                 yield waiting.pop(self._chance.randrange(len(waiting)))
         yield from waiting
 

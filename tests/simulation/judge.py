@@ -62,20 +62,20 @@ class Demand(NamedTuple):
     """It arrived within `deep_days` of its stamp, so that ticks find it."""
 
 
-def demand(item: LogObject, setting: Setting, lateness: float) -> Demand:
-    """When the horizon may not pass the object."""
-    arrived = item.last_modified
+def demand(item: LogObject, setting: Setting, lateness: float, arrived: float) -> Demand:
+    """When the horizon may not pass the object, which could be listed since it `arrived`."""
     stamp = stamp_in_name(item.key) if setting.scope is not None else None
     day = folder_day(item.key.removeprefix(setting.shard.prefix if setting.shard else setting.prefix))
     is_flat = setting.layout.__class__.__name__ == "FlatLayout"
     day_end = inf if day is None or is_flat else day + DAY - 1
     in_reach = day_end >= arrived - DEEP + 2 * DAY
     if stamp is None:
-        return Demand(min(arrived, day_end), arrived, in_reach, in_reach)
+        is_on_time = in_reach and arrived <= item.last_modified + lateness
+        return Demand(min(item.last_modified, day_end), item.last_modified, is_on_time, in_reach)
     allowed = max(lateness, DIGEST_LATENESS) if "/CloudTrail-Digest/" in item.key else lateness
     claimed = min(stamp, day_end)
     kind = _parts(item.key, setting)[1] if setting.scope else ""
-    latest = claimed if kind.startswith("CloudTrail") else max(claimed, arrived)
+    latest = claimed if kind.startswith("CloudTrail") else max(claimed, item.last_modified)
     return Demand(claimed, latest, arrived <= claimed + allowed, in_reach)
 
 
@@ -180,25 +180,26 @@ class Judge:
     def the_horizon_is_true(
         self,
         horizon: tuple[float, float],
-        listed: Mapping[str, LogObject],
-        replicas: Mapping[str, bytes],
+        source: Mapping[str, LogObject],
+        replicas: Mapping[str, LogObject],
         *,
+        arrived: Mapping[str, float],
         setting: Setting,
         named: Named,
         forgiven_since: float,
         at: float,
         clock: float,
     ) -> None:
-        """Nothing between its ends that the source had when the tick began is absent from the destination."""
+        """Nothing between its ends that came in time is absent from the destination."""
         begin, end = horizon
         if end > clock:
             self.find("future", at, "", f"complete until {(end - clock) / HOUR:.1f} hours from now")
         if not end:
             return
-        for key, item in listed.items():
+        for key, item in source.items():
             if self.prefix + key in replicas or not wants(setting, key):
                 continue
-            promised = demand(item, setting, self.lateness)
+            promised = demand(item, setting, self.lateness, arrived[key])
             if not promised.on_time or not begin <= promised.earliest <= promised.latest <= end:
                 continue
             if key in named.accepted or any(key.startswith(prefix) for prefix in named.uncovered):

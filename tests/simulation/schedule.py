@@ -8,8 +8,13 @@ from typing import Any, NamedTuple
 
 from .families import DAY, FAMILIES, HOUR, MINUTE, Family, family, letters
 
-TROUBLES = ("outage", "loss", "clock", "denial", "tamper", "change", "edit", "twin", "crash", "odd")
+TROUBLES = (
+    *("outage", "loss", "clock", "denial", "tamper", "change", "edit", "twin", "crash", "odd"),
+    *("between", "blind", "decision"),
+)
 """Kinds of trouble; each schedule has some of them."""
+CROWD = 3000
+"""Objects that are denied at once."""
 
 
 class Happening(NamedTuple):
@@ -124,7 +129,9 @@ def _deliveries(
             for _ in range(1 if chance.random() < 0.8 else chance.randint(2, 6)):
                 arrives_at = stamp + _delay(chance, stream.delays)
                 key = stream.key(datetime.fromtimestamp(stamp, UTC), letters(chance))
-                yield Happening(arrives_at, "deliver", {"key": key, "body": letters(chance, chance.choice([4, 4, 5]))})
+                took = chance.uniform(0, 20 * MINUTE) if chance.random() < 0.05 else 0.0
+                facts = {"key": key, "body": letters(chance, chance.choice([4, 4, 5])), "took": took}
+                yield Happening(arrives_at, "deliver", facts)
 
 
 def _delay(chance: random.Random, usual: tuple[float, float]) -> float:
@@ -169,17 +176,25 @@ def _times(chance: random.Random, begins_at: float, ends_at: float, least: int, 
 def _losses(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
     for at in _times(chance, begins_at, ends_at, 1, 4):
         yield Happening(
-            at, "lose", {"how": chance.choice(["file", "file", "rows", "pages"]), "luck": chance.random()}, "loss"
+            at,
+            "lose",
+            {"how": chance.choice(["file", "file", "rows", "pages", "everything"]), "luck": chance.random()},
+            "loss",
         )
 
 
 def _clocks(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
-    for at in _times(chance, begins_at, ends_at, 1, 4):
+    first = [begins_at] if chance.random() < 0.3 else []
+    for at in (*first, *_times(chance, begins_at, ends_at, 1, 4)):
         offset = chance.choice([DAY, 40 * DAY, -DAY, -at + 5000, chance.uniform(-3, 60) * DAY])
         yield Happening(at, "jump", {"offset": offset, "ticks": chance.choice([1, 1, 3, 8])}, "clock")
 
 
 def _denials(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
+    if chance.random() < 0.2:
+        reason = chance.choice(["access_denied", "kms_access_denied"])
+        facts = {"luck": chance.random(), "count": CROWD, "reason": reason}
+        yield Happening(chance.uniform(begins_at, ends_at), "crowd", facts, "denial")
     for at in _times(chance, begins_at, ends_at, 1, 8):
         reason = chance.choice(
             ["access_denied", "kms_access_denied", "slow_down", "checksum_mismatch", "object_changed"]
@@ -226,8 +241,28 @@ def _twins(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[
 
 def _crashes(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
     for at in _times(chance, begins_at, ends_at, 3, 25):
-        facts = {"how": chance.choice(["crash", "stop", "page", "page"]), "after": chance.choice([0, 1, 2, 5, 12])}
+        facts = {
+            "how": chance.choice(["crash", "stop", "page", "page", "budget"]),
+            "after": chance.choice([0, 1, 2, 5, 12]),
+        }
         yield Happening(at, "break_next_tick", facts, "crash")
+
+
+def _between(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
+    for at in _times(chance, begins_at, ends_at, 5, 40):
+        yield Happening(at, "hold_back", {"pages": chance.choice([0, 1, 2, 3, 5, 9, 20])}, "between")
+
+
+def _blindness(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
+    for at in _times(chance, begins_at, ends_at, 1, 3):
+        facts = {"until": at + chance.choice([0.1, 2, 20]) * DAY * chance.random()}
+        yield Happening(at, "is_blind", facts, "blind")
+
+
+def _decisions(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
+    for at in _times(chance, begins_at, ends_at, 3, 12):
+        how = chance.choice(["accept", "accept", "retry"])
+        yield Happening(at, "decide", {"how": how, "luck": chance.random()}, "decision")
 
 
 def _oddities(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
@@ -246,4 +281,7 @@ _TROUBLES = {
     "twin": _twins,
     "crash": _crashes,
     "odd": _oddities,
+    "between": _between,
+    "blind": _blindness,
+    "decision": _decisions,
 }

@@ -16,21 +16,24 @@ from syncd.errors import JobFailed, LedgerCorrupt, ListingBudgetSpent
 from syncd.model import LogObject, Replica, TickReport, Window
 from syncd.planning import ForgivingLister
 from syncd.ports import Ports
-from syncd.recorder import Recorder
+from syncd.recorder import REFUSED_IN_A_ROW, Recorder
 from syncd.search import RETRIES_A_TICK
 from syncd.task import Task
 from syncd.tick import Tick
 from syncd.tiers import Pace
 
 from .daemon import Daemon
-from .families import DAY, HOUR, Setting, letters
-from .judge import DEEP, Judge, Named, demand, wants
+from .families import DAY, HOUR, MINUTE, Setting, letters
+from .judge import DEEP, Judge, Named, demand, stamp_in_name, wants
 from .places import Bucket, Copier, Listing
 from .schedule import Happening, Schedule
 
 PREFIX = "copy/"
 DEEP_EVERY, AUDIT_EVERY, AUDIT_SEALED_EVERY = DAY, DAY, 7 * DAY
 LAST_TICKS_EVERY = 6 * HOUR
+IN_ORDER = ("trail", "organization")
+"""Families all of whose keys a tail finds that came within ..."""
+TAIL = 80 * MINUTE
 CALM_GAP = 13 * HOUR
 """Ticks that are farther apart are an outage."""
 
@@ -45,6 +48,8 @@ class World:
         self.wrong_ticks = 0
         self.source, self.destination = Bucket(), Bucket(is_encrypted=schedule.is_encrypted)
         self.failing: dict[str, str] = {}
+        self.arrived: dict[str, float] = {}
+        """Since when the source has had its objects as they are."""
         self.readable_since: dict[str, float] = {}
         self.setting = schedule.family.setting
         self.refused_until = self.left_out_until = self.blind_until = 0.0
@@ -103,7 +108,7 @@ class World:
             self.held_back.append(Happening(self.now, "deliver", {"key": key, "body": body, "took": took}))
             return
         self.source.put(key, body.encode(), last_modified=float(int(self.now - took)))
-        self.readable_since[key] = self.now
+        self.arrived[key] = self.readable_since[key] = self.now
 
     def hold_back(self, pages: int) -> None:
         """What is delivered from now on comes after so many pages of the next tick."""
@@ -146,7 +151,7 @@ class World:
             if self.source.bodies[key] == body:
                 self.source.put(key, b"#" * len(body), last_modified=when)
         if key in self.source.objects:
-            self.readable_since[key] = self.now
+            self.arrived[key] = self.readable_since[key] = self.now
 
     def _some_key(self, luck: float, *, since: float) -> str | None:
         keys = [key for key in sorted(self.source.objects) if self.source.objects[key].last_modified >= since]
@@ -233,6 +238,15 @@ class World:
     def pair(self, **facts: Any) -> None:
         self.paired = facts
 
+    def decide(self, how: str, luck: float) -> None:
+        """The operator lets go of an object, or asks for it again."""
+        with self.daemon.file().open(self._replica(self.setting), "job") as ledger:
+            held = sorted(ledger.quarantined())
+            if held and how == "accept":
+                ledger.accept(held[int(luck * len(held))])
+            elif held:
+                ledger.retry(held[int(luck * len(held))])
+
     def catch_up(self, back: int, length: int | None) -> None:
         self.tick(window=self._window(back, length), is_patient=False)
 
@@ -241,7 +255,7 @@ class World:
     def tick(self, *, window: Window | None = None, is_patient: bool = True, daemon: Daemon | None = None) -> None:
         daemon = daemon or self.daemon
         setting = self._setting_now()
-        listed = dict(self.source.objects)
+        began_at = self.now
         self.ticks += 1
         report = None
         try:
@@ -250,7 +264,8 @@ class World:
             pass
         except Exception as error:  # noqa: BLE001 - whatever a tick raises is a finding
             self.judge.find("raised", self.now, "", f"{type(error).__name__}: {error}"[:300])
-        self._look(daemon, setting, listed, report)
+        self._release()
+        self._look(daemon, setting, report, began_at)
         if self.offset:
             self.wrong_ticks -= 1
             self.calm_since = self.now
@@ -385,9 +400,7 @@ class World:
 
     # What is looked at.
 
-    def _look(
-        self, daemon: Daemon, setting: Setting, listed: Mapping[str, LogObject], report: TickReport | None
-    ) -> None:
+    def _look(self, daemon: Daemon, setting: Setting, report: TickReport | None, began_at: float) -> None:
         self.judge.nothing_was_overwritten(self.destination.bodies, self.source.bodies, self.now)
         if report is None:
             return
@@ -399,8 +412,9 @@ class World:
         named = self.named(daemon, setting)
         self.judge.the_horizon_is_true(
             (report.complete_from, report.complete_until),
-            listed,
+            self.source.objects,
             self.destination.objects,
+            arrived=self.arrived,
             setting=setting,
             named=named,
             forgiven_since=self._forgiven_since(),
@@ -409,10 +423,12 @@ class World:
         )
         if daemon is self.daemon and not self.is_nested and report.outcome in ("ok", "partial") and not self.offset:
             self._nothing_waits_long(daemon, setting, named)
+            if _is_whole(report):
+                self._nothing_new_waits(setting, named, began_at)
 
     def _forgiven_since(self) -> float:
         """What others did since then may not have been noticed yet."""
-        is_calm = self.now - self.calm_since > self._audited_within()
+        is_calm = self.now - max(self.calm_since, self.blind_until) > self._audited_within()
         return self.now - self._audited_within() if is_calm else 0.0
 
     def _audited_within(self) -> float:
@@ -434,9 +450,24 @@ class World:
             if self._is_due(key, item, setting, start) and not named.names(key) and key not in self.judge.tampered:
                 self.judge.find("late", self.now, key, f"for {(self.now - since) / HOUR:.0f} hours")
 
+    def _nothing_new_waits(self, setting: Setting, named: Named, began_at: float) -> None:
+        """What comes in order is copied by the next tick, however many other objects are denied."""
+        if setting != self.schedule.family.setting or self.schedule.family.name not in IN_ORDER:
+            return
+        start = self.daemon.starts.get(self._replica(setting), 0.0)
+        for key, item in self.source.objects.items():
+            if PREFIX + key in self.destination.objects or self.arrived[key] > began_at or key in named.held:
+                continue
+            stamp = stamp_in_name(key)
+            is_prompt = stamp is not None and self.arrived[key] <= stamp + TAIL
+            is_known = key in self.failing or key in named.accepted or key in self.judge.tampered
+            if is_prompt and not is_known and item.last_modified >= start and wants(setting, key):
+                self.judge.find("delayed", self.now, key, f"since {(began_at - self.arrived[key]) / HOUR:.1f} hours")
+
     def _is_due(self, key: str, item: LogObject, setting: Setting, start: float) -> bool:
         """If ticks alone find it."""
-        return wants(setting, key) and item.last_modified >= start and demand(item, setting, 0.0).in_reach
+        is_in_reach = demand(item, setting, 0.0, self.arrived[key]).in_reach
+        return wants(setting, key) and item.last_modified >= start and is_in_reach
 
     def named(self, daemon: Daemon, setting: Setting) -> Named:
         """What is held, accepted or not covered."""
@@ -453,7 +484,11 @@ class World:
         self.edit_back()
         self.offset, self.broken, self.paired = 0.0, None, None
         self.now = max(self.now, self.refused_until, self.left_out_until)
-        self.refused_until = self.left_out_until = 0.0
+        self.refused_until = self.left_out_until = self.blind_until = 0.0
+        # So many of what was held are tried again in each tick.
+        for _ in range(ceil(len(self.named(self.daemon, self.setting).held) / RETRIES_A_TICK)):
+            self.now += HOUR
+            self.tick()
         end = self.now + self._audited_within() + self._found_within()
         while self.now < end:
             self.now += HOUR if self.now > end - 5 * HOUR else LAST_TICKS_EVERY
@@ -498,6 +533,12 @@ class World:
         within = max(self.schedule.lateness, 1.5 * HOUR) + self._found_within()
         if not named.held and until < self.now - within and any(wants(setting, key) for key in self.source.objects):
             self.judge.find("stalled", self.now, "", f"{(self.now - until) / HOUR:.0f} hours behind")
+
+
+def _is_whole(report: TickReport) -> bool:
+    """If the tick came by everything: neither its bounds nor too many new denials in a row kept it from that."""
+    is_bounded = report.error is not None or "over_quota" in report.skipped
+    return not is_bounded and report.failed_count - report.retried < REFUSED_IN_A_ROW
 
 
 def _nothing(*_: Any, **__: Any) -> None:

@@ -1,5 +1,6 @@
 """Faults that reviews of the core have found, each with the smallest world that shows it."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,10 +9,12 @@ from threading import Event
 import pytest
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
+from syncd import sealing
 from syncd.cloudtrail import EVERY, Scope
+from syncd.gate import written
 from syncd.layout import CloudTrailLayout, Layout, PatternLayout
 from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Replica, Shard, TickReport, Window
+from syncd.model import Failed, LogObject, Replica, Shard, TickReport, Transfer, Window
 from syncd.planning import ForgivingLister
 from syncd.ports import Ports
 from syncd.sides import Beside
@@ -247,7 +250,8 @@ def test_a_conflict_accepted_after_its_day_was_sealed_is_counted_once(tmp_path: 
 
 def test_what_vanished_and_could_not_be_restored_until_its_day_was_sealed_is_counted_once(tmp_path: Path) -> None:
     world = World(tmp_path)
-    key, other = world.deliver(BEGIN - HOUR), world.deliver(BEGIN - 2 * HOUR)
+    key = world.deliver(BEGIN - HOUR)
+    world.deliver(BEGIN - 2 * HOUR)
     world.tick()
     world.failing[key] = "access_denied"
     world.destination.delete(PREFIX + key)
@@ -271,6 +275,7 @@ def test_what_vanished_and_could_not_be_restored_until_its_day_was_sealed_is_cou
         f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/0-readme.json.gz",
         f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2026/1/5/x.json.gz",
         f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2026-11-24/x.json.gz",
+        f"AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/2026-summary.csv",
     ],
 )
 def test_an_odd_key_is_copied_or_named(tmp_path: Path, key: str) -> None:
@@ -324,8 +329,6 @@ def test_replicas_that_the_source_has_expired_are_not_held_in_memory(
 
 
 def test_a_job_whose_quarantine_was_mended_claims_nothing_before_all_was_compared(tmp_path: Path) -> None:
-    import sqlite3
-
     world = World(tmp_path)
     world.deliver(BEGIN - DAY)
     bad = world.deliver(BEGIN - DAY, account=OTHER)
@@ -359,25 +362,29 @@ def test_two_ways_of_writing_days_do_not_stop_a_shard(tmp_path: Path) -> None:
         assert ledger.shards()[prefix].listed_at > world.now - MINUTE
 
 
-def test_a_name_of_bytes_that_are_no_text_costs_only_that_object(tmp_path: Path) -> None:
-    from syncd.model import Failed, LogObject, Transfer
+def test_a_long_name_of_bytes_that_are_no_text_costs_only_that_object(tmp_path: Path) -> None:
+    names = [b"logs/" + b"\xff" * 1000 + ending for ending in (b"a", b"b")]
+    first, second = (written(name.decode(errors="surrogateescape")) for name in names)
+    assert first != second
 
-    world = World(tmp_path)
-    key = "logs/" + "%FF" * 1000
-    with world.ledger() as ledger:
-        item = LogObject(key, "e", 1, BEGIN)
-        ledger.record([Failed(Transfer(FLAT, item, PREFIX + key), "key_not_utf8", "")], [], now=BEGIN)
-        ledger.save_uncovered([key], now=BEGIN)
+    with World(tmp_path).ledger() as ledger:
+        item = LogObject(first, "etag", 1, BEGIN)
+        ledger.record([Failed(Transfer(FLAT, item, PREFIX + first), "key_not_utf8", "")], [], now=BEGIN)
+        ledger.save_uncovered([second], now=BEGIN)
+
+        assert ledger.quarantined().keys() == {first}
 
 
 def test_deeper_listings_do_not_read_what_was_sealed(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, page=7)
     world.start = lambda _: 0.0
     for number in range(60 * 24):
         world.deliver(BEGIN - 20 * DAY - number * HOUR, arrives=BEGIN - 20 * DAY - number * HOUR)
     world.deliver(BEGIN - HOUR)
     world.tick()
     world.ticks(2 * DAY, every=HOUR)
+    with world.ledger() as ledger:
+        assert ledger.remembered_counts()[1] > 500
     world.pace = Pace(**{name: getattr(PACE, name) for name in PACE.__slots__} | {"deep": 70 * DAY})
     attempts = 0
     for _ in range(300):
@@ -389,16 +396,17 @@ def test_deeper_listings_do_not_read_what_was_sealed(tmp_path: Path) -> None:
 
 
 def test_a_sealed_day_larger_than_is_held_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import syncd.sealing
-
     world = World(tmp_path)
     world.start = lambda _: 0.0
     for number in range(40):
         world.deliver(BEGIN - 60 * DAY + number * MINUTE, arrives=BEGIN - 60 * DAY)
+    world.deliver(BEGIN - HOUR)
     world.tick()
     world.ticks(DAY)
+    with world.ledger() as ledger:
+        assert ledger.remembered_counts() == (1, 40)
     late = world.deliver(BEGIN - 60 * DAY + 99 * MINUTE)
-    monkeypatch.setattr(syncd.sealing, "LARGEST_DAY_HELD", 15)
+    monkeypatch.setattr(sealing, "LARGEST_DAY_HELD", 15)
     world.tick(Window(day(BEGIN - 61 * DAY), None))
 
     assert world.is_there(late)
