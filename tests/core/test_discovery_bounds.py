@@ -1,13 +1,12 @@
 """What is remembered of the folders that a source shows: what the job wants of them, and so much at the most."""
 
-import json
 from collections.abc import Iterable, Iterator
 
 import pytest
 
 from syncd.cloudtrail import Node, Scope
-from syncd.discovery import MOST_UNCOVERED, Discovered, Looks, discover, is_of, remembered_below
-from syncd.ledger_rows import MOST_CHILDREN, bounded_children
+from syncd.discovery import Discovered, Looks, discover, is_of, remembered_below
+from syncd.ledger_rows import MOST_CHILDREN, MOST_UNCOVERED, children_to_json
 from syncd.model import Folder
 
 NOW = 1_795_507_200.0
@@ -60,15 +59,17 @@ def regions(discovered: Discovered) -> list[str]:
     return [shard.region for shard in discovered.shards]
 
 
-def test_days_are_not_remembered_since_a_shards_own_listing_comes_by_them() -> None:
-    source = Source(
-        tree("us-east-1") | {REGION: [f"{REGION}{year}/" for year in range(2000, 2027)] + [f"{REGION}odd/"]}
-    )
+def test_of_too_many_folders_the_days_are_not_remembered_since_a_shards_own_listing_comes_by_them() -> None:
+    days = [f"{REGION}{number:09}/" for number in range(210_000_000, 210_000_000 + MOST_CHILDREN + 1)]
+    source = Source(tree("us-east-1") | {REGION: [*days, f"{REGION}odd/"]})
 
-    discovered = found(source)
+    first = found(source)
+    second = later(source, first)
 
-    assert discovered.looks[REGION] == (NOW, (f"{REGION}odd/",))
-    assert [shard.prefix for shard in discovered.shards] == [REGION, f"{REGION}odd/"]
+    assert len(first.looks[REGION][1]) == 2  # the odd one, and that something was left out
+    for discovered in (first, second):
+        assert [shard.prefix for shard in discovered.shards] == [REGION, f"{REGION}odd/"]
+        assert discovered.uncovered == []
 
 
 def test_more_folders_than_are_remembered_hold_the_horizon_in_each_tick_by_the_first_that_is_beyond() -> None:
@@ -79,8 +80,8 @@ def test_more_folders_than_are_remembered_hold_the_horizon_in_each_tick_by_the_f
     second = later(source, first)
 
     at, remembered = first.looks[KIND]
-    assert (at, len(remembered)) == (NOW, MOST_CHILDREN - 1)
-    followed = len(remembered) - 2
+    assert (at, len(remembered)) == (NOW, MOST_CHILDREN)
+    followed = len(remembered) - 3
     assert regions(first)[:followed] == names[:followed]
     assert first.uncovered == [f"{KIND}{names[followed]}/"]
     assert (regions(second), second.uncovered) == (regions(first), first.uncovered)
@@ -92,7 +93,7 @@ def test_long_names_are_remembered_up_to_a_mebibyte() -> None:
 
     remembered = remembered_below(REGIONS, [f"{KIND}{name}/" for name in names], EVERYTHING)
 
-    assert len(json.dumps(remembered)) < 1024 * 1024 + 4000
+    assert children_to_json(remembered) is not None
     assert len(remembered) > 1000
     assert remembered[-1] == KIND
 
@@ -107,26 +108,40 @@ def test_folders_that_are_ignored_take_no_room() -> None:
     assert len(discovered.looks[KIND][1]) == 2  # the region, and that something was left out
 
 
-@pytest.mark.parametrize("ignore", [(), (f"{KIND}ap-*",)])
-def test_what_was_ignored_is_looked_for_at_once_when_it_is_ignored_no_more(ignore: tuple[str, ...]) -> None:
-    source = Source(tree("eu-west-1", "us-east-1", "ap-south-1"))
+FLOOD = [f"eu-{number:06}" for number in range(MOST_CHILDREN)]
+
+
+@pytest.mark.parametrize("ignore", [(), (f"{KIND}eu-0000*", f"{KIND}ap-*")])
+def test_what_was_left_out_as_ignored_is_looked_for_at_once_when_it_is_ignored_no_more(ignore: tuple[str, ...]) -> None:
+    source = Source(tree(*FLOOD, "us-east-1", "ap-south-1"))
     before = found(source, scope=EVERYTHING._replace(ignore=(f"{KIND}eu-*",)))
 
     after = later(source, before, scope=EVERYTHING._replace(ignore=ignore))
 
-    assert set(regions(before)) == {"us-east-1", "ap-south-1"}
-    assert set(regions(after)) == {"eu-west-1", "us-east-1"} | (set() if ignore else {"ap-south-1"})
+    assert regions(before) == ["us-east-1", "ap-south-1"]
     assert KIND in source.asked
+    assert {"eu-000100", "eu-009000"} <= set(regions(after))
+    assert ("eu-000001" in regions(after)) == (not ignore)
 
 
 def test_what_is_ignored_as_before_is_not_looked_for_again() -> None:
-    source = Source(tree("eu-west-1", "us-east-1"))
+    source = Source(tree(*FLOOD, "us-east-1"))
     scope = EVERYTHING._replace(ignore=(f"{KIND}eu-*",))
     before = found(source, scope=scope)
 
     after = later(source, before, scope=scope)
 
     assert regions(after) == regions(before) == ["us-east-1"]
+    assert KIND not in source.asked
+
+
+def test_few_folders_are_remembered_whatever_they_are_so_that_another_scope_knows_them_at_once() -> None:
+    source = Source(tree("eu-west-1", "us-east-1"))
+    before = found(source, scope=EVERYTHING._replace(ignore=(f"{KIND}eu-*",)))
+
+    after = later(source, before)
+
+    assert (regions(before), regions(after)) == (["us-east-1"], ["eu-west-1", "us-east-1"])
     assert KIND not in source.asked
 
 
@@ -144,16 +159,22 @@ def test_so_many_folders_are_named_as_uncovered_at_the_most() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, MOST_CHILDREN - 2, MOST_CHILDREN - 1, MOST_CHILDREN, MOST_CHILDREN + 1])
 def test_what_is_bounded_once_stays_as_it_is(count: int) -> None:
-    once = bounded_children("p/", [f"p/{number}/" for number in range(count)])
+    once = remembered_below(REGIONS, [f"{KIND}{number}/" for number in range(count)], EVERYTHING)
 
-    assert bounded_children("p/", once) == once
-    assert len(once) == (count if count <= MOST_CHILDREN - 2 else MOST_CHILDREN)
-    assert (once[-1:] == ("p/",)) == (count > MOST_CHILDREN - 2)
+    assert remembered_below(REGIONS, once, EVERYTHING) == once
+    assert len(once) == min(count, MOST_CHILDREN)
+    assert (once[-1:] == (KIND,)) == (count > MOST_CHILDREN)
 
 
-def test_dates_are_no_more_wanted_in_what_was_remembered_before() -> None:
-    source = Source(tree("us-east-1"))
-    before = found(source)
-    before.looks[REGION] = (NOW, (f"{REGION}2026/", f"{REGION}odd/"))
+@pytest.mark.parametrize("pieces", [1, 7, 21])
+def test_what_comes_in_pieces_is_bounded_as_what_comes_at_once(pieces: int) -> None:
+    names = [f"{KIND}{'eu' if number % 2 else 'us'}-{number:06}/" for number in range(2 * MOST_CHILDREN + 100)]
+    scope = EVERYTHING._replace(ignore=(f"{KIND}eu-*",))
+    size = len(names) // pieces + 1
 
-    assert [shard.prefix for shard in later(source, before).shards] == [REGION, f"{REGION}odd/"]
+    remembered: tuple[str, ...] = ()
+    for at in range(0, len(names), size):
+        if remembered[-1:] != (KIND,):
+            remembered = remembered_below(REGIONS, [*remembered, *names[at : at + size]], scope)
+
+    assert remembered == remembered_below(REGIONS, names, scope)
