@@ -12,6 +12,7 @@ from syncd.ports import Ledger, Ports
 from syncd.sealing import first_unsealed_day
 from syncd.survey import Survey, Visit
 from syncd.task import Task
+from syncd.tiers import CLOCK_SKEW_SECONDS, as_of
 
 SEAL_ROWS_A_TICK = 50_000
 SEALED_AT_ONCE = 1_000_000
@@ -49,18 +50,19 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         _tell_uncovered(survey, ports)
     _tell_held(ended, held, task, ports)
     _seal(task, ports, survey, began_at)
-    return horizon(task, ledger)
+    return horizon(task, ledger, now=began_at)
 
 
-def horizon(task: Task, ledger: Ledger) -> tuple[float, float]:
+def horizon(task: Task, ledger: Ledger, *, now: float) -> tuple[float, float]:
     """Return the job's `complete_from` and `complete_until`, as far as the ledger knows; 0.0 for what it does not.
 
     Raises:
         LedgerError: the state cannot be read.
     """
     return claims.horizon(
-        wanted_states(ledger.shards().values(), task),
-        discovered_at=ledger.discovered_at(),
+        # What a clock that ran ahead has claimed does not stand until everything is listed anew.
+        [as_of(state, now) for state in wanted_states(ledger.shards().values(), task)],
+        discovered_at=discovered_at if (discovered_at := ledger.discovered_at()) <= now + CLOCK_SKEW_SECONDS else 0.0,
         pace=task.pace,
         missing=ledger.held_stamps(task.layout.stamp, wanted_by(task.scope)),
     )

@@ -121,7 +121,7 @@ class Run:
                 ended = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
         for mended in ledger.mend():
             self._tell(events.STATE_MENDED, what=mended)
-        complete = horizon(self._task(), ledger)
+        complete = horizon(self._task(), ledger, now=self._installation.now())
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
     def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:

@@ -6,7 +6,7 @@ keeps sealed days together, and the plan.
 
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd import events, failures, tiers
 from syncd.audit import KEYS_TOLD, Audit
@@ -58,6 +58,8 @@ class Search:
         self._put_off: deque[Transfer] = deque(maxlen=REFUSED_IN_A_ROW)
         self._sealed_at = 0
         self._quota = Quota(task.max_objects)
+        self._dealt_with: set[str] = set()
+        """Keys that failed before and that this tick has come by."""
         self.recalled: Counter[str] = Counter()
         """Replicas that shards which the ledger knew nothing of were found to have, by prefix."""
         self.late: list[float] = []
@@ -113,7 +115,8 @@ class Search:
         first = task.layout.day(wanted.shard, wanted.start_after) or "0000-00-00"
         sealed = self._ports.ledger.sealed(wanted.shard, first, "9999-99-99")
         beside = Beside(wanted, self._ports.destination, task.destination_prefix) if listed.both_sides else None
-        return Reading(listed, Gate(task.layout, sealed), sealed, beside, self._rules(wanted.shard))
+        rules = self._rules(wanted.shard)
+        return Reading(listed, Gate(task.layout, sealed), sealed, beside, rules, rules)
 
     def _read(self, page: Page, reading: "Reading") -> Iterator[Transfer | None]:
         shard = page.range.shard
@@ -159,17 +162,20 @@ class Search:
         if not is_opened and self._is_partly_listed(run):
             # What is left of the day would be listed later, and known by nothing but its replicas.
             page, replicas = yield from self._listed_day(shard, run.sealed_day)
-            return (yield from self._unsealed(page, run.sealed_day, reading.rules, replicas))
+            rules = _unless_altered(reading.rules, was, replicas)
+            return (yield from self._unsealed(page, run.sealed_day, rules, replicas))
         if reading.beside is None and not is_opened:
             wanted = day_ranges(shard, [run.sealed_day], task.layout)[0]
             replicas = yield from replicas_in(wanted, self._ports.destination, task.destination_prefix)
+        if not is_opened:
+            reading.rules_opened = _unless_altered(reading.rules, was, replicas)
         if run.is_part:
             last, there = run.page.objects[-1].key, replicas
             reading.opened_day, reading.replicas_left = run.sealed_day, None
             if there is not None:
                 replicas = {key: item for key, item in there.items() if key <= last}
                 reading.replicas_left = {key: item for key, item in there.items() if key > last}
-        return (yield from self._unsealed(run.page, run.sealed_day, reading.rules, replicas))
+        return (yield from self._unsealed(run.page, run.sealed_day, reading.rules_opened, replicas))
 
     def _is_partly_listed(self, run: Run) -> bool:
         layout, wanted = self._task.layout, run.page.range
@@ -195,7 +201,8 @@ class Search:
     def _plan_day(self, shard: Shard, day: str) -> Generator[Transfer | None, None, int]:
         """List a sealed day on both sides and plan it; for the audit. Returns how many of its objects either side has."""
         page, replicas = yield from self._listed_day(shard, day)
-        yield from self._unsealed(page, day, self._rules(shard), replicas)
+        # The audit asks for a day that is not as it was sealed.
+        yield from self._unsealed(page, day, replace(self._rules(shard), ran_here=False), replicas)
         return len({item.key for item in page.objects} | (replicas or {}).keys())
 
     def _listed_day(
@@ -230,6 +237,7 @@ class Search:
             replicas=replicas,
         )
         self._recorder.take_plan(plan, shard, len(page.objects))
+        self._dealt_with.update(item.key for item, _ in plan.adopted if item.key in self._held)
         for key in plan.restored[:KEYS_TOLD]:
             self._ports.tell(events.REPLICA_RESTORED, key=key, restored=len(plan.restored))
         if self._task.window is not None:
@@ -297,11 +305,12 @@ class Search:
             for transfer in self._deferred:
                 yield self._handed_over(transfer)
             return
-        due = sorted(self._due(), key=lambda held: held.next_at)
+        left = [held for held in self._due() if held.object.key not in self._dealt_with]
+        due = sorted(left, key=lambda held: held.next_at)
         changed = [held for held in due if held.has_changed]
         yield from self._looked_up(changed[:RETRIES_A_TICK])
         for held in due:
-            if not held.has_changed and held.object.key not in self._recorder.in_progress:
+            if not held.has_changed:
                 if not (yield from self._may_retry()):
                     return
                 key = self._task.destination_prefix + held.object.key
@@ -348,7 +357,9 @@ class Search:
 
     def _handed_over(self, transfer: Transfer) -> Transfer:
         self._recorder.begin(transfer)
-        self._recorder.retried += transfer.object.key in self._held
+        if transfer.object.key in self._held:
+            self._recorder.retried += 1
+            self._dealt_with.add(transfer.object.key)
         visit = self._survey.visits.get(transfer.shard.prefix)
         if visit is not None:
             visit.unresolved += 1
@@ -377,10 +388,18 @@ class Reading:
     beside: Beside | None
     """The destination's listing, if that side is listed too."""
     rules: Rules
+    rules_opened: Rules
+    """Those for the sealed day that is being planned key by key."""
     opened_day: str = ""
     """The sealed day of which a part was planned already, since all of it would not be held."""
     replicas_left: Mapping[str, LogObject] | None = None
     """Its replicas behind that part."""
+
+
+def _unless_altered(rules: Rules, was: SealedDay, replicas: Mapping[str, LogObject] | None) -> Rules:
+    """Return the rules for a sealed day. If its replicas are not those that were sealed, no name vouches for one."""
+    is_altered = replicas is not None and not is_same_there(was, replicas)
+    return replace(rules, ran_here=False) if is_altered else rules
 
 
 def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:

@@ -47,7 +47,7 @@ class Tick:
         # First of all: nothing can be said of a quarantine with a damaged entry.
         for mended in self._ports.ledger.mend():
             self._ports.tell(events.STATE_MENDED, what=mended)
-        before = horizon(self._task, self._ports.ledger)
+        before = horizon(self._task, self._ports.ledger, now=self._began_at)
         try:
             self._load_held()
             self._watched_since = self._ports.ledger.discovered_at()
@@ -61,7 +61,7 @@ class Tick:
         report = self._report(error)
         if error is not None and error.reason in (failures.SOURCE_EMPTY, failures.TOO_MANY_HELD):
             # What was listed proves nothing, or too little of it can be remembered: no cursor moves.
-            complete = horizon(self._task, self._ports.ledger)
+            complete = horizon(self._task, self._ports.ledger, now=self._began_at)
         else:
             is_whole = report.outcome in ("ok", "partial") and error is None
             complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)

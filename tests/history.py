@@ -45,7 +45,7 @@ TAIL, RECENT, DEEP, DISCOVERY, AT_DESTINATION = "tail", "recent", "deep", "disco
 LISTS = (TAIL, RECENT, DEEP, DISCOVERY, AT_DESTINATION)
 """The kinds of ListObjectsV2; everything else is counted by its operation."""
 
-_POSITION = re.compile(r"/(\d{4})/(\d\d)/(\d\d)/(?:~|.*_\d{8}T(\d\d)(\d\d))")
+_POSITION = re.compile(r"/(\d{4})/(\d\d)/(\d\d)(?:0$|/.*_\d{8}T(\d\d)(\d\d))")
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _tier(start_after: str, newest: float) -> str:
         return DEEP
     year, month, day, hour, minute = (int(part or 0) for part in found.groups())
     back = newest - datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()
-    if start_after.endswith("~"):
+    if found[4] is None:
         return RECENT if back <= 4 * DAY else DEEP
     return TAIL if back <= 2 * HOUR else DEEP
 

@@ -730,6 +730,34 @@ def test_days_that_are_unsealed_are_not_remembered_and_others_stay(reopened: Reo
         assert ledger.known(SHARD, keys) == {}
 
 
+def test_what_is_remembered_in_place_of_an_unsealed_day_is_so_at_once(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A), copied(B)], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+        ledger.unseal(
+            SHARD, ["2026-11-24"], outcomes=[failed(A)], adopted=[(SHARD, copied(B).transfer.object, MD5)], now=NOW
+        )
+
+    with reopened() as ledger:
+        assert ledger.sealed(SHARD, "", "9") == {}
+        assert ledger.known(SHARD, [A, B]).keys() == {B}
+        assert ledger.quarantined().keys() == {A}
+
+
+def test_a_held_object_is_sealed_once_it_is_no_longer_held(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        ledger.record([copied(A), copied(B)], [], now=NOW)
+        ledger.record([failed(A)], [], now=NOW)
+        first = ledger.seal(SHARD, "2026-11-25", limit=1000)
+        again = ledger.seal(SHARD, "2026-11-25", limit=1000)
+        assert (first, again, ledger.known(SHARD, [A, B]).keys()) == (1, 0, {A})
+        ledger.record([copied(A)], [], now=NOW)
+        ledger.seal(SHARD, "2026-11-25", limit=1000)
+
+    with reopened() as ledger:
+        assert ledger.sealed(SHARD, "2026-11-24", "2026-11-24") == {"2026-11-24": sealed(A, B)}
+
+
 def test_sealing_stops_at_its_limit_with_whole_days(reopened: Reopened) -> None:
     keys = [key(f"2026-11-{day:02}", name) for day in range(1, 6) for name in "abc"]
     with reopened() as ledger:

@@ -11,14 +11,14 @@ from syncd.cloudtrail import (
     Scope,
     children,
     exact_prefixes,
-    held_in_scope,
     in_scope,
     is_ignored,
     is_standard,
     roots,
     top,
+    wanted_by,
 )
-from syncd.model import LogObject, Quarantined, Shard
+from syncd.model import Shard
 
 A, B, C = "111111111111", "222222222222", "012345678901"
 ORG, OTHER_ORG = "o-exampleorgid", "o-secondorgid0"
@@ -345,9 +345,7 @@ def test_what_lies_above_accounts_kinds_or_regions_is_wanted_with_all_of_them(
     assert in_scope(item, scope(**changes)) is kept
 
 
-def test_objects_of_folders_that_left_the_job_hold_nothing_up() -> None:
-    item = LogObject("AWSLogs/other/x", "e", 1, 0.0)
-    held = {item.key: Quarantined(item, FOREIGN, "access_denied", "", 1, 0.0, 0.0)}
-
-    assert held_in_scope(held, scope()) == held == held_in_scope(held, None)
-    assert held_in_scope(held, scope(kinds=("CloudTrail",))) == {}
+def test_folders_that_left_the_job_hold_nothing_up() -> None:
+    assert wanted_by(scope())(FOREIGN)
+    assert wanted_by(None)(FOREIGN)
+    assert not wanted_by(scope(kinds=("CloudTrail",)))(FOREIGN)

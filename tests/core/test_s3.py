@@ -346,22 +346,3 @@ def test_a_completed_upload_names_every_part_in_order(count: int) -> None:
     numbers = [int(piece.partition("<")[0]) for piece in body.split("<PartNumber>")[1:]]
     assert numbers == list(range(1, count + 1))
     assert f"<ETag>&quot;etag-{count}&quot;</ETag><ChecksumSHA256>sum+{count}=</ChecksumSHA256>" in body
-
-
-@pytest.mark.parametrize("encoding", ["", "<EncodingType>url</EncodingType>"])
-def test_a_key_that_is_no_utf8_is_listed_beside_the_others(encoding: str) -> None:
-    key = b"logs/%FF" if encoding else b"logs/\xff"
-    row = "<Contents><Key>{}</Key><LastModified>2026-11-23T07:15:00.000Z</LastModified><ETag>e</ETag><Size>1</Size></Contents>"
-    rows = row.format("logs/a").encode() + row.encode().replace(b"{}", key)
-
-    listing = parse_listing(b"<ListBucketResult>" + encoding.encode() + rows + b"</ListBucketResult>")
-
-    assert [item.key for item in listing.objects] == ["logs/a", "logs/\ufffd"]
-
-
-def test_an_odd_row_whose_key_is_no_utf8_is_listed_too() -> None:
-    row = b"<Contents><ETag>e</ETag><Key>logs/\xff</Key><LastModified>2026-11-23T07:15:00.000Z</LastModified><Size>1</Size></Contents>"
-
-    assert [item.key for item in parse_listing(b"<ListBucketResult>" + row + b"</ListBucketResult>").objects] == [
-        "logs/\ufffd"
-    ]

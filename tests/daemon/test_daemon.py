@@ -182,7 +182,8 @@ def test_what_was_there_before_the_job_was_is_not_late(service: Service, within:
     assert daemon.facts("objects.copied_late") == []
 
 
-def test_a_job_that_can_be_listed_at_last_keeps_its_objective(service: Service, within: Any) -> None:
+def test_a_job_that_can_be_listed_at_last_keeps_its_objective(service: Service, within: Any, now: datetime) -> None:
+    service.deliver(Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=10)))
     service.job("account-b", {"objective": "1s"})
     refusal = service.server.faults.add("ListObjectsV2", Status(403, "AccessDenied"))
     daemon = within()

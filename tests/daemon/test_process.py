@@ -18,7 +18,10 @@ def logs(now: datetime, count: int, account: str = B) -> list[Delivery]:
     return [Trail().log(account, REGIONS[0], now - timedelta(minutes=10), number) for number in range(count)]
 
 
-def test_it_says_that_it_is_ready_and_how_its_jobs_are(service: Service, manager: ServiceManager) -> None:
+def test_it_says_that_it_is_ready_and_how_its_jobs_are(
+    service: Service, manager: ServiceManager, now: datetime
+) -> None:
+    service.deliver(*logs(now, 1), *logs(now, 1, C))
     service.job("account-b")
     service.job("account-c")
 

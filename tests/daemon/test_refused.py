@@ -1,9 +1,11 @@
 """A daemon beside whose honest jobs one job's file cannot be used."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from builders import ACCOUNTS, REGIONS, Trail
 from jobs import configuration
 from jobs import job as job_named
 from service import Service
@@ -23,7 +25,8 @@ FILE = Path("/etc/syncd/jobs.d/b.toml")
 REFUSED = RefusedJob(FILE, "account-b", (Problem(str(FILE), "every", "is wrong"),))
 
 
-def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service) -> None:
+def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service, now: datetime) -> None:
+    service.deliver(Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=10)))
     service.job("account-b")
     path = service.job("account-c", {"every": "soon"})
 

@@ -159,7 +159,8 @@ def test_a_job_whose_tick_failed_is_not_healthy_though_its_last_good_one_is_youn
     assert "access_denied" in " ".join(status.job["why"])
 
 
-def test_one_unhealthy_job_of_two_is_enough(stage: Stage) -> None:
+def test_one_unhealthy_job_of_two_is_enough(stage: Stage, now: datetime) -> None:
+    stage.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=20))])
     stage.job("account-b")
     stage.job("account-c")
     stage.syncd("tick", "account-b")

@@ -61,8 +61,9 @@ def test_a_stop_at_any_listing_begins_no_other_request_and_claims_nothing(stage:
         buckets.append(stage.server.requests[-1].bucket)
         assert not stage.replica()
 
-    # The accounts, the regions of one, what there is at the destination, and the logs themselves.
-    assert buckets == [stage.world.bucket, stage.world.bucket, stage.destination.name, stage.world.bucket]
+    # The accounts, the regions of one, what lies beside its dates, what the destination holds, and both side by side.
+    trail, replica = stage.world.bucket, stage.destination.name
+    assert buckets == [trail, trail, trail, replica, trail, replica]
     assert begun == [1, 2, 3, 4]
     assert {(one.outcome, one.error, one.complete_until) for one in stopped} == {("interrupted", None, 0.0)}
     assert report.copied == 3

@@ -71,13 +71,13 @@ def _one(arguments: tuple[int, int, str, tuple[str, ...]]) -> Verdict:
 
 
 def main(*, first: int, seeds: int, days: int, name: str, without: Sequence[str], processes: int) -> int:
-    """Print a line for each family, and the totals; how many seeds found something."""
+    """Print what each seed finds, then a line for each family and the totals; how many seeds found something."""
     wanted = [(seed, days, name, tuple(without)) for seed in range(first, first + seeds)]
-    if processes > 1:
-        with ProcessPoolExecutor(processes) as pool:
-            verdicts = list(pool.map(_one, wanted))
-    else:
-        verdicts = [_one(item) for item in wanted]
+    verdicts: list[Verdict] = []
+    with ProcessPoolExecutor(processes) as pool:
+        for verdict in pool.map(_one, wanted):
+            verdicts.append(verdict)
+            _tell(verdict)
     print(f"{seeds} seeds of {days} days, outages of up to 60 days on top\n")
     print(f"{'keys':14} {'seeds':>5} {'ticks':>7} {'objects':>8}  found")
     for family in [*FAMILIES, "all"]:
@@ -87,9 +87,13 @@ def main(*, first: int, seeds: int, days: int, name: str, without: Sequence[str]
             told = ", ".join(f"{kind} {count}" for kind, count in found.most_common()) or "nothing"
             ticks, objects = sum(v.ticks for v in those), sum(v.delivered for v in those)
             print(f"{family:14} {len(those):>5} {ticks:>7,} {objects:>8,}  {told}")
-    failed = [verdict for verdict in verdicts if verdict.findings]
-    for verdict in failed[:20]:
-        print(f"\nseed {verdict.seed} ({verdict.family}; {', '.join(verdict.troubles)})")
-        for finding in verdict.findings[:3]:
-            print(f"  {finding}")
-    return len(failed)
+    return sum(1 for verdict in verdicts if verdict.findings)
+
+
+def _tell(verdict: Verdict) -> None:
+    if not verdict.findings:
+        return
+    print(f"seed {verdict.seed} ({verdict.family}; {', '.join(verdict.troubles)})", flush=True)
+    for kind, count in Counter(finding.kind for finding in verdict.findings).items():
+        print(f"  {count} {next(finding for finding in verdict.findings if finding.kind == kind)}", flush=True)
+    print(flush=True)
