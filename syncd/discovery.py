@@ -4,9 +4,11 @@ A folder's last listing is remembered, so that in a large organization each tick
 come round within `discovery_every`; a small job asks about all of them each tick.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+from zlib import crc32
 
 from syncd.cloudtrail import (
     EVERY,
@@ -21,9 +23,12 @@ from syncd.cloudtrail import (
     roots,
 )
 from syncd.layout import Layout, PatternLayout
+from syncd.ledger_rows import LARGEST_CHILDREN_BYTES, MOST_CHILDREN, MOST_UNCOVERED, children_to_json
 from syncd.model import Folder, LogObject, Page, Range, Shard
 from syncd.tiers import due, overdue
 
+# What is remembered of too many folders beside their names: a note, the first that is beyond, and where they lie.
+_ROOM_FOR_THE_REST = 8192
 # More objects than this directly under a dated prefix are not listed again each time somebody looks there.
 _MOST_LOOSE = 1000
 
@@ -71,7 +76,7 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
         JobFailed: a listing was refused or cannot be had.
     """
     # A look from the future was made by a clock that ran ahead.
-    looks = {prefix: look for prefix, look in looks.items() if look[0] <= now}
+    looks = {prefix: look for prefix, look in looks.items() if look[0] <= now and is_of(scope, prefix, look[1])}
     remembered: dict[str, Below] = {}
     reached = _reached(scope, looks, remembered)
     times = {prefix: looks[prefix][0] for prefix, level in reached.items() if level != "date"}
@@ -88,16 +93,61 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
         for node in nodes:
             if node.prefix in fresh:
                 found.looks[node.prefix] = (now, fresh[node.prefix])
-                below = children(node, fresh[node.prefix], scope)
+                below = _meaning(node, fresh[node.prefix], scope)
             else:
-                below = remembered.get(node.prefix) or children(node, looks[node.prefix][1], scope)
+                below = remembered.get(node.prefix) or _meaning(node, looks[node.prefix][1], scope)
                 if node.level != "date":
                     found.stalest_look = min(found.stalest_look, looks[node.prefix][0])
             found.shards += below.shards
             found.uncovered += below.uncovered
             deeper += _below(node, below)
         nodes = deeper
+    del found.uncovered[MOST_UNCOVERED:]
     return found
+
+
+def remembered_below(node: Node, prefixes: Sequence[str], scope: Scope) -> tuple[str, ...]:
+    """Return what is remembered of the folders below a node: all of them, unless there are too many.
+
+    Then those are left out that the scope ignores or that are dates beside others, which is noted, since another scope has
+    to look again. Of more still, the first that is beyond follows the others, and the node's own prefix that one.
+    """
+    note = _note(scope, node.prefix)
+    is_short = note in prefixes[:1]
+    if not is_short and children_to_json(prefixes) is not None:
+        return tuple(prefixes)
+    kept = [note]
+    room = LARGEST_CHILDREN_BYTES - _ROOM_FOR_THE_REST
+    for prefix in prefixes[is_short:]:
+        if is_ignored(prefix, scope.ignore) or (node.level == "date" and is_among_dates(node, prefix)):
+            continue
+        room -= len(json.dumps(prefix)) + len(", ")
+        if len(kept) + len((prefix, node.prefix)) >= MOST_CHILDREN or room < 0:
+            return (*kept, prefix, node.prefix)
+        kept.append(prefix)
+    return tuple(kept)
+
+
+def is_of(scope: Scope, prefix: str, remembered: Sequence[str]) -> bool:
+    """Return True if what is remembered of the folders below a prefix is all that a scope has to know of them."""
+    first = remembered[0] if remembered else ""
+    return not first.startswith(f"{prefix}//") or first == _note(scope, prefix)
+
+
+def _note(scope: Scope, prefix: str) -> str:
+    # No name of a folder holds a slash, so that none reads like this.
+    return f"{prefix}//{crc32(json.dumps(list(scope.ignore)).encode()):08x}"
+
+
+def _meaning(node: Node, remembered: Sequence[str], scope: Scope) -> Below:
+    """Return what the remembered folders mean; the first of those beyond what is remembered stands for the others."""
+    beyond: Sequence[str] = ()
+    if remembered[:1] and remembered[0].startswith(f"{node.prefix}//"):
+        remembered = remembered[1:]
+        if remembered[-1:] == (node.prefix,):
+            beyond, remembered = remembered[-2:-1], remembered[:-2]
+    below = children(node, remembered, scope)
+    return below._replace(uncovered=[*below.uncovered, *beyond]) if beyond else below
 
 
 def _below(node: Node, below: Below) -> Sequence[Node]:
@@ -126,7 +176,7 @@ def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> dict[s
         for node in nodes:
             if node.prefix in looks:
                 found[node.prefix] = node.level
-                below = remembered[node.prefix] = children(node, looks[node.prefix][1], scope)
+                below = remembered[node.prefix] = _meaning(node, looks[node.prefix][1], scope)
                 deeper += _below(node, below)
         nodes = deeper
     return found
@@ -174,10 +224,14 @@ def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore
 
 def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
     by_prefix = {node.prefix: node for node in nodes}
-    fresh: dict[str, tuple[str, ...]] = {}
+    below: dict[str, list[str]] = {}
     for folder in lister.folders(by_prefix):
         node = by_prefix[folder.prefix]
-        fresh[folder.prefix] = fresh.get(folder.prefix, ()) + tuple(folder.prefixes)
+        here = below.setdefault(folder.prefix, [])
+        if here[-1:] != [folder.prefix]:
+            here += folder.prefixes
+        if len(here) > 2 * MOST_CHILDREN:
+            here[:] = remembered_below(node, here, scope)
         loose = [item for item in folder.objects if not is_ignored(item.key, scope.ignore)]
         found.uncovered += [name for name in folder.unreadable if not is_ignored(name, scope.ignore)]
         if node.level == "date":
@@ -185,7 +239,7 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
         if loose and _is_everything_wanted(node, scope):
             shard = Shard(node.prefix, node.account, node.kind, node.region, node.organization)
             found.loose.append(Page(Range(shard, ""), loose, is_last=True))
-    return fresh
+    return {prefix: remembered_below(by_prefix[prefix], names, scope) for prefix, names in below.items()}
 
 
 def _is_everything_wanted(node: Node, scope: Scope) -> bool:

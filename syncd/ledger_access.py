@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from syncd.ledger_rows import is_whole
+from syncd.errors import LedgerRefused
+from syncd.ledger_rows import LONGEST_TEXT, is_whole
 from syncd.ledger_schema import translated
 from syncd.model import Replica
 
@@ -35,6 +36,7 @@ class ReplicaRows:
         return translated(self._path, on_corrupt=self._on_corrupt)
 
     def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        require_short(*values)
         row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
         return row
 
@@ -63,6 +65,13 @@ class ReplicaRows:
     def _id(self) -> int | None:
         row = self._replica_row()
         return row["id"] if row else None
+
+
+def require_short(*values: object) -> None:
+    """Keep texts from SQLite that it calls too big, which it calls a damaged row as well; LedgerRefused for such a one."""
+    for value in values:
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            raise LedgerRefused(f"a text of {len(value)} characters, which begins with {value[:100]!r}")
 
 
 def replica_key(replica: Replica) -> tuple[str, str, str, str, str]:

@@ -86,6 +86,7 @@ class StateFile:
 
     def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema) -> None:
         self.path = state_dir / "ledger.sqlite3"
+        self._fresh = _sibling(self.path, ".new")
         self._now = now
         self._schema = schema
         self._checked: set[Identity] = set()
@@ -165,37 +166,34 @@ class StateFile:
 
     def _moved(self, identity: Identity | None) -> Path:
         """Put a new file in the place of a damaged one, with whatever of it no listing can tell again."""
-        fresh = self._fresh()
+        self.salvaged = self._make_fresh()
         target = self._free_name()
-        for ending in ENDINGS:
-            with suppress(FileNotFoundError):
-                _sibling(self.path, ending).rename(_sibling(target, ending))
-        fresh.rename(self.path)
+        _rename(self.path, target)
+        _rename(self._fresh, self.path)
         if identity is not None:
             self._condemned.discard(identity)
-        self._prune()
+        self._prune(target)
         return target
 
-    def _fresh(self) -> Path:
-        """Make a file beside the damaged one; made whole before anything is moved, since the disk may be full."""
-        fresh = _sibling(self.path, ".new")
-        for ending in ENDINGS:
-            _sibling(fresh, ending).unlink(missing_ok=True)
-        os.close(create_private(fresh))
-        with self._removed_on_error(fresh), translated(self.path), closing(connect(fresh, mode="rw")) as connection:
-            make_ready(connection, fresh, self._schema)
-            self.salvaged = take_over(connection, self._salvageable())
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return fresh
+    def _make_fresh(self) -> int:
+        """Make a file beside the damaged one, whole before anything is moved: the disk may be full.
 
-    @contextmanager
-    def _removed_on_error(self, fresh: Path) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            for ending in ENDINGS:
-                _sibling(fresh, ending).unlink(missing_ok=True)
-            raise
+        Returns how many entries it took over.
+        """
+        fresh = self._fresh
+        _remove(fresh)
+        os.close(create_private(fresh))
+        # Within as well: that there is no room shows in the sizes of files that are gone once all is closed.
+        with (
+            _removed_on_error(fresh),
+            translated(fresh),
+            closing(connect(fresh, mode="rw")) as connection,
+            translated(fresh),
+        ):
+            make_ready(connection, fresh, self._schema)
+            salvaged = take_over(connection, self._salvageable())
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return salvaged
 
     def _salvageable(self) -> Entries:
         try:
@@ -204,13 +202,13 @@ class StateFile:
         except (sqlite3.Error, UnicodeDecodeError):
             return []
 
-    def _prune(self) -> None:
-        """Keep the newest damaged files alone: each may be as large as the state."""
-        found = sorted(self.path.parent.glob(f"{self.path.name}.corrupt-*"))
-        kept = [path for path in found if not path.name.endswith(ENDINGS[1:])]
-        for old in kept[:-DAMAGED_FILES_KEPT]:
-            for ending in ENDINGS:
-                _sibling(old, ending).unlink(missing_ok=True)
+    def _prune(self, newest: Path) -> None:
+        """Keep the newest damaged files alone: each may be as large as the state. What cannot be removed stays."""
+        found = {_without_ending(path) for path in self.path.parent.glob(f"{self.path.name}.corrupt-*")}
+        older = sorted(found - {newest}, key=_age_of_name)
+        for old in older[: len(older) - DAMAGED_FILES_KEPT + 1]:
+            with suppress(OSError):
+                _remove(old)
 
     def _open_ready(self) -> OpenState:
         held = self._share()
@@ -277,10 +275,17 @@ class StateFile:
         if identity is None or self.path.stat().st_size == 0:
             for ending in ENDINGS[1:]:
                 _sibling(self.path, ending).unlink(missing_ok=True)
-        if identity is None:
+        if identity is None and self._fresh.exists():
+            # A move was cut short after the damaged file had gone: what takes its place is made already.
+            _rename(self._fresh, self.path)
+        elif identity is None:
             os.close(create_private(self.path))
         try:
-            with translated(self.path), closing(connect(self.path, mode="rw")) as connection:
+            with (
+                translated(self.path),
+                closing(connect(self.path, mode="rw")) as connection,
+                translated(self.path),
+            ):
                 make_ready(connection, self.path, self._schema)
         except LedgerCorrupt:
             return self._moved(identity)
@@ -343,6 +348,41 @@ class StateFile:
 
 def _sibling(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
+
+
+def _without_ending(path: Path) -> Path:
+    name = path.name
+    for ending in ENDINGS[1:]:
+        name = name.removesuffix(ending)
+    return path.with_name(name)
+
+
+def _age_of_name(path: Path) -> tuple[str, int, str]:
+    """Return what the names of damaged files sort by: `...corrupt-20261124T080000Z-10` is newer than `...Z-2`."""
+    stamp, _, number = path.name.partition(".corrupt-")[2].partition("-")
+    return stamp, int(number) if number.isdecimal() else 0, path.name
+
+
+def _remove(path: Path) -> None:
+    """Remove a file and what belongs to it, if it is there."""
+    for ending in ENDINGS:
+        _sibling(path, ending).unlink(missing_ok=True)
+
+
+def _rename(path: Path, target: Path) -> None:
+    """Rename a file and what belongs to it, the log first: that must lie beside no file whose pages it is not of."""
+    for ending in reversed(ENDINGS):
+        with suppress(FileNotFoundError):
+            _sibling(path, ending).rename(_sibling(target, ending))
+
+
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _remove(path)
+        raise
 
 
 def _close(descriptor: int | None) -> None:

@@ -213,7 +213,7 @@ class Ledger(LedgerWriter):
 
         The replica of a conflict is taken for good, under the source's ETag.
         """
-        found = self.quarantined().get(key)
+        found = self.held(key)
         if found is None:
             return False
         item, now = found.object, float(self._now())
@@ -235,7 +235,7 @@ class Ledger(LedgerWriter):
 
     def retry(self, key: str) -> bool:
         """Have the next tick try an object that is held, whatever the matter was; whether the key was held."""
-        found = self.quarantined().get(key)
+        found = self.held(key)
         if found is None:
             return False
         with self._writing():

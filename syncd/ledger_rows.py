@@ -45,10 +45,12 @@ LONGEST_BACKOFF_SECONDS = 3600.0
 _DIGEST_MODULUS = 2**63
 
 LONGEST_KEY_BYTES = 1024
+LONGEST_TEXT = 2 * 1024 * 1024
 LONGEST_DETAIL = 2000
 MOST_CHILDREN = 10_000
 LARGEST_CHILDREN_BYTES = 1024 * 1024
-MOST_IN_REPORT = 100
+# Hundreds of reports are kept of each job, and dozens read to tell how it stands.
+MOST_COUNTED, MOST_LISTED = 100, 20
 MOST_UNCOVERED = 1000
 
 
@@ -58,6 +60,7 @@ class SealedDay:
 
     count: int
     size_bytes: int
+    """Of its objects together, modulo 2**63."""
     digest: int
     """The sum of `object_digest` over its objects, modulo 2**63: whatever the order, the same."""
     exact: bool
@@ -257,7 +260,7 @@ def fold_day(objects: Iterable[SealedObject], onto: SealedDay | None = None) -> 
     there, is_there_exact = before.replica_digest, before.replica_exact
     for key, etag, size, replica_etag in objects:
         count += 1
-        size_bytes += size
+        size_bytes = (size_bytes + size) % _DIGEST_MODULUS
         digest = (digest + object_digest(key, etag)) % _DIGEST_MODULUS
         exact = exact and etag is not None
         there = (there + replica_digest(key, size, replica_etag)) % _DIGEST_MODULUS
@@ -275,11 +278,11 @@ def backoff_seconds(attempts: int) -> float:
 
 
 def shortened(text: str) -> str:
-    """Return a text for people as the ledger keeps it: what is too long is cut in the middle."""
-    if len(text) <= LONGEST_DETAIL:
-        return text
-    head = (LONGEST_DETAIL - 1) // 2
-    return f"{text[:head]}…{text[head + 1 - LONGEST_DETAIL :]}"
+    """Return a text for people as the ledger keeps it: what is too long is cut in the middle, what is no text is written out."""
+    if len(text) > LONGEST_DETAIL:
+        head = (LONGEST_DETAIL - 1) // 2
+        text = f"{text[:head]}…{text[head + 1 - LONGEST_DETAIL :]}"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def is_key(text: str) -> bool:
@@ -305,9 +308,9 @@ def _bounded(value: Any) -> Any:
         case str():
             return shortened(value)
         case dict():
-            return {name: _bounded(item) for name, item in islice(value.items(), MOST_IN_REPORT)}
+            return {name: _bounded(item) for name, item in islice(value.items(), MOST_COUNTED)}
         case list() | tuple():
-            return [_bounded(item) for item in value[:MOST_IN_REPORT]]
+            return [_bounded(item) for item in value[:MOST_LISTED]]
         case _:
             return value
 

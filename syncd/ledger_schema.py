@@ -282,6 +282,7 @@ def translated(path: Path, *, on_corrupt: Callable[[], None] = lambda: None) -> 
     Raises:
         LedgerFull: there is no room.
         LedgerCorrupt: the file is damaged, or was moved or removed while it was open.
+        LedgerRefused: what is asked for is no text.
         LedgerUnwritable: anything else that keeps the file from being used.
     """
     try:
@@ -300,6 +301,9 @@ def _translated(path: Path) -> Iterator[None]:
         raise  # a mistake in this program, which a rebuild would only hide
     except sqlite3.Error as error:
         raise _meaning(error, path)(f"{path}: {error}") from error
+    except UnicodeEncodeError as error:
+        # Asked for by a text that is none, and so was never remembered.
+        raise LedgerRefused(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
         # All text in rows is decoded whatever it is; this is SQLite quoting a damaged schema in its message.
         raise LedgerCorrupt(f"{path}: its schema is damaged") from error

@@ -49,7 +49,10 @@ def forget_replica(connection: sqlite3.Connection, replica_id: int | None) -> No
 
 
 def sweep(connection: sqlite3.Connection) -> None:
-    """Delete the rows of shards that are not there, some at a time, so that others can write in between."""
+    """Delete the rows of replicas and shards that are not there, some at a time, so that others can write in between."""
+    with transaction(connection):
+        for table in _OF_REPLICA:
+            connection.execute(f"DELETE FROM {table} WHERE replica NOT IN (SELECT id FROM replicas)")  # noqa: S608 - our own names
     for table in ("cursors", "days", "objects"):
         last = 0
         while (shard_id := _next_shard(connection, table, last)) is not None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from syncd.errors import LedgerRefused
+from syncd.ledger_access import require_short
 from syncd.ledger_rows import (
     LONGEST_KEY_BYTES,
     encode_etags,
@@ -16,14 +17,10 @@ from syncd.ledger_rows import (
 from syncd.ledger_view import CURSOR_COLUMNS
 from syncd.model import LogObject, Quarantined, Shard, ShardState
 
-_LARGEST_TEXT = 2 * 1024 * 1024
 
-
-def row_of(table: str, values: tuple[object, ...]) -> tuple[object, ...]:
+def row_of(values: tuple[object, ...]) -> tuple[object, ...]:
     """Return values with their checksum; LedgerRefused for a text that is no more than a burden on the disk."""
-    for value in values:
-        if isinstance(value, str) and len(value) > _LARGEST_TEXT:
-            raise LedgerRefused(f"a text of {len(value)} characters for the table {table}")
+    require_short(*values)
     return with_checksum(*values)
 
 
@@ -36,7 +33,8 @@ def fitting(text: str) -> str:
 
 def object_row(shard_id: int, shard: Shard, item: LogObject, replica_etag: str) -> tuple[Any, ...]:
     """Return the row of an object that is at the destination."""
-    etags = encode_etags(fitting(item.etag), fitting(replica_etag))
+    # Of a replica whose ETag is no such thing it is not known.
+    etags = encode_etags(fitting(item.etag), replica_etag if is_key(replica_etag) else "")
     values = (shard_id, encode_key(shard, fitting(item.key)), etags, item.size_bytes)
     return (*values, object_checksum(*values))
 

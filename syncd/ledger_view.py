@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from syncd.ledger_access import require_short
 from syncd.ledger_held import HeldView
 from syncd.ledger_rows import (
     NO_DAY,
@@ -221,6 +222,7 @@ class LedgerView(HeldView):
 
     def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes | None, int]]:
         """Tail, ETag and size of the objects remembered among these tails."""
+        require_short(max(wanted, key=len))
         columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
         limit = 2 * len(wanted) + _RANGE_SLACK_ROWS
         bounds = (shard_id, min(wanted), max(wanted), limit)

@@ -33,7 +33,7 @@ class LedgerWriter(LedgerView):
                 yield
 
     def _put(self, table: str, *values: object) -> None:
-        row = row_of(table, values)
+        row = row_of(values)
         marks = ", ".join("?" * len(row))
         self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own table names
 

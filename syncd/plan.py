@@ -30,7 +30,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from math import inf
 
 from syncd.model import Known, LogObject, Page, Plan, Quarantined, SkipReason, Transfer
 
@@ -50,8 +49,6 @@ class Rules:
     """The time that an object of the page belongs to."""
     accepted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """ETag and storage class of the objects that an operator has let go of, by key."""
-    began_at: float = inf
-    """The time of this tick: a stamp beyond it is claimed by nobody yet."""
     ran_here: bool = True
     """This replica was filled from here before, so that a log's name and size vouch for a replica."""
     is_wanted: Callable[[LogObject], bool] = lambda _: True
@@ -130,8 +127,8 @@ def _decide(
         made.deferred.append(transfer._replace(compare_first=remembered is not None))
     if skipped is not None:
         made.skipped[skipped] += 1
-        if skipped is SkipReason.BEFORE_START and (stamp := rules.stamp(item)) <= rules.began_at:
-            made.left_out_stamp = max(made.left_out_stamp, stamp)
+        if skipped is SkipReason.BEFORE_START:
+            made.left_out_stamp = max(made.left_out_stamp, rules.stamp(item))
         return
     replica = replicas.get(item.key) if replicas is not None else None
     if remembered is not None:

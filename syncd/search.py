@@ -83,12 +83,16 @@ class Search:
         return Rules(
             destination_prefix=task.destination_prefix,
             start=0.0 if task.window else self._survey.start,
-            stamp=lambda item: task.layout.stamp(shard, item),
+            stamp=lambda item: self._stamp_by_now(shard, item),
             accepted=self._accepted,
-            began_at=self._began_at,
             ran_here=self._survey.ran_here,
             is_wanted=self._in_window(shard),
         )
+
+    def _stamp_by_now(self, shard: Shard, item: LogObject) -> float:
+        """Return an object's stamp; 0.0 if its time is yet to come, when it will be listed again."""
+        stamp = self._task.layout.stamp(shard, item)
+        return stamp if stamp <= self._began_at else 0.0
 
     def _in_window(self, shard: Shard) -> Callable[[LogObject], bool]:
         window, layout = self._task.window, self._task.layout

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from builders_ledger import NOW, copied, key, replica
 
+from syncd.decisions import Decisions
 from syncd.errors import LedgerFull
 from syncd.ledger import Ledger, LedgerFile
+from syncd.ledger_access import replica_key
 
 BATCH = 20
 
@@ -65,9 +67,18 @@ def open_when_full(file: LedgerFile, writer: str) -> None:
         print("full", flush=True)
 
 
+def decide(directory: Path, writer: str, how_many: int) -> None:
+    decisions = Decisions(directory)
+    for number in range(how_many):
+        key = f"{writer}-{number}"
+        decisions.keep_accepted(replica_key(replica()), writer, key, etag="e", storage_class="STANDARD", at=NOW)
+
+
 def main(directory: str, writer: str, what: str, more: str) -> None:
     file = LedgerFile(Path(directory), now=lambda: NOW)
     match what:
+        case "decide":
+            decide(Path(directory), writer, int(more))
         case "batches":
             with file.open(replica(), writer) as ledger:
                 write_some(ledger, writer, int(more))

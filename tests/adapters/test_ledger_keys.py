@@ -5,7 +5,8 @@ from itertools import count
 
 import pytest
 from builders_ledger import MD5, NOW, SHARD, copied, replica, sealed
-from hypothesis import given
+from fakes_ledger import MemoryLedger, MemoryLedgerFile
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncd.ledger import Ledger, LedgerFile
@@ -40,15 +41,16 @@ keys = relative.map(SHARD.prefix.__add__)
 positions = st.one_of(keys, relative, st.just(""), st.just(SHARD.prefix), st.sampled_from(["A", "Z"]))
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Ledger]:
+Fresh = Callable[[], Ledger | MemoryLedger]
+
+
+@pytest.fixture(scope="module", params=["disk", "memory"])
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     """An empty ledger each time it is called: an example's own replica in one file."""
-    file = LedgerFile(tmp_path_factory.mktemp("ledger"), now=lambda: NOW)
+    on_disk = LedgerFile(tmp_path_factory.mktemp("ledger"), now=lambda: NOW)
+    file = on_disk if request.param == "disk" else MemoryLedgerFile()
     numbers = count()
     return lambda: file.open(replica(f"bucket-{next(numbers)}"), "b")
-
-
-Fresh = Callable[[], Ledger]
 
 
 @given(remembered=st.sets(keys, max_size=12), page=st.sets(keys, max_size=12))
@@ -102,3 +104,18 @@ def test_exactly_the_days_before_the_bound_are_sealed(fresh: Fresh, remembered: 
         assert ledger.sealed(SHARD, "", "9") == {
             day: sealed(*(name for name in old if old[name] == day)) for day in old.values()
         }
+
+
+@given(remembered=st.sets(keys, max_size=40), limit=st.integers(1, 6))
+@example(remembered={SHARD.prefix, f"{SHARD.prefix}a"}, limit=1)
+def test_going_on_from_the_last_row_leads_through_all_of_them(fresh: Fresh, remembered: set[str], limit: int) -> None:
+    met: list[str] = []
+
+    with fresh() as ledger:
+        ledger.record([copied(name) for name in remembered], [], now=NOW)
+        while rows := ledger.remembered(SHARD, met[-1] if met else "", limit=limit):
+            met += [name for name, _ in rows]
+            if len(rows) < limit:
+                break
+
+    assert met == sorted(remembered)

@@ -13,7 +13,9 @@ import pytest
 from builders_ledger import NOW, SHARD, replica
 from ledger_writing import BATCH, batch
 
+from syncd.decisions import Decisions
 from syncd.ledger import LedgerFile
+from syncd.ledger_access import replica_key
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 SECONDS = 60
@@ -49,6 +51,15 @@ def test_two_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     assert remembered(tmp_path, "second", 150) == [BATCH] * 150
     with LedgerFile(tmp_path, now=lambda: NOW).open(replica(), "first") as ledger:
         assert ledger.lateness() == {300: 300}
+
+
+def test_two_processes_that_decide_at_once_lose_nothing(tmp_path: Path) -> None:
+    processes = [start(tmp_path, writer, "decide", "200") for writer in ("first", "second")]
+
+    assert [finish(process) for process in processes] == [[], []]
+    assert [process.returncode for process in processes] == [0, 0]
+    accepted = Decisions(tmp_path).of(replica_key(replica()), latest=NOW).accepted
+    assert accepted.keys() == {f"{writer}-{number}" for writer in ("first", "second") for number in range(200)}
 
 
 @pytest.mark.parametrize("batches", [0, 1, 7, 60])

@@ -27,7 +27,19 @@ from fakes_ledger import MemoryLedger, MemoryLedgerFile
 from syncd.errors import LedgerRefused
 from syncd.ledger import Ledger, LedgerFile
 from syncd.ledger_rows import SealedObject, fold_day
-from syncd.model import AlreadyThere, Branch, Copied, Failed, FoundBy, Known, LogObject, Replica, Shard, ShardState
+from syncd.model import (
+    AlreadyThere,
+    Branch,
+    Copied,
+    Failed,
+    FoundBy,
+    HeldCounts,
+    Known,
+    LogObject,
+    Replica,
+    Shard,
+    ShardState,
+)
 
 REPLICA, OTHER_REPLICA = replica("example-b-logs"), replica("example-c-logs")
 OTHER_SHARD = shard("eu-west-1")
@@ -605,6 +617,68 @@ def test_an_acceptance_is_of_the_object_that_was_accepted_last(reopened: Reopene
 
     with reopened() as ledger:
         assert ledger.accepted() == {A: ("other", "STANDARD")}
+
+
+def held_by_shard(ledger: Ledger | MemoryLedger) -> str:
+    """Holds three objects of one shard and one of another; the key of that one."""
+    elsewhere = log_object(key("2026-11-24", "A", OTHER_SHARD), size=7)
+    ledger.record([failed(B), failed(A)], [], now=NOW)
+    ledger.record([conflict(C), Failed(transfer(elsewhere, OTHER_SHARD), "archived", "detail")], [], now=NOW + 5)
+    return elsewhere.key
+
+
+def test_what_is_held_is_counted_by_reason(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        empty = ledger.held_counts()
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        counts = ledger.held_counts()
+        here, nowhere = ledger.held_counts(SHARD.__eq__), ledger.held_counts(lambda _: False)
+        assert (empty, nowhere) == (HeldCounts(), HeldCounts())
+        assert counts == HeldCounts(4, 307, {"access_denied": 2, "conflict": 1, "archived": 1}, NOW)
+        assert here == HeldCounts(3, 300, {"access_denied": 2, "conflict": 1}, NOW)
+        assert (counts.conflicts, ledger.held_counts(OTHER_SHARD.__eq__).conflicts) == (1, 0)
+
+
+def test_what_is_held_is_loaded_as_far_as_it_is_asked_for(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        elsewhere = held_by_shard(ledger)
+
+    with reopened() as ledger:
+        assert list(ledger.quarantined(limit=2)) == sorted([A, B, C, elsewhere])[:2]
+        assert list(ledger.quarantined(is_wanted=SHARD.__eq__, limit=2)) == [A, B]
+        assert ledger.quarantined(is_wanted=OTHER_SHARD.__eq__).keys() == {elsewhere}
+        assert ledger.quarantined(limit=0) == {}
+        bare = ledger.quarantined(with_details=False)
+        assert bare == {name: item._replace(detail="") for name, item in ledger.quarantined().items()}
+
+
+def test_the_objects_that_are_held_longest_are_told_first(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        elsewhere = held_by_shard(ledger)
+
+    with reopened() as ledger:
+        assert [item.object.key for item in ledger.longest_held(3)] == [A, B, min(C, elsewhere)]
+        assert ledger.longest_held(9, OTHER_SHARD.__eq__) == [ledger.quarantined()[elsewhere]]
+
+
+def test_the_times_that_held_objects_belong_to_are_told_by_whoever_knows_them(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        sizes = ledger.held_stamps(lambda of, item: float(item.size_bytes) + (of == SHARD))
+        assert sorted(sizes) == [7.0, 101.0, 101.0, 101.0]
+        assert list(ledger.held_stamps(lambda _, item: item.last_modified, OTHER_SHARD.__eq__)) == [NOW - 60]
+
+
+def test_one_object_that_is_held_is_told_by_its_key(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        assert (ledger.held(C), ledger.held("elsewhere")) == (ledger.quarantined()[C], None)
 
 
 def test_uncovered_folders_are_those_told_last_and_keep_the_time_they_were_first_told(reopened: Reopened) -> None:

@@ -32,6 +32,7 @@ from syncd.ledger_rows import (
     replica_digest,
     report_from_json,
     report_to_json,
+    shortened,
     with_checksum,
 )
 from syncd.model import FailedObject, JobError, Shard, TickReport
@@ -373,7 +374,17 @@ def test_what_a_report_quotes_is_bounded() -> None:
 
     assert back.error is not None
     assert (back.error.detail[:999], back.error.detail[999], back.error.detail[1000:]) == ("a" * 999, "…", "b" * 1000)
-    assert (len(back.failed), len(back.failed[0].detail), len(back.uncovered)) == (100, 2000, 100)
+    assert (len(back.failed), len(back.failed[0].detail), len(back.uncovered)) == (20, 2000, 20)
+
+
+def test_a_text_that_is_none_is_written_out() -> None:
+    assert shortened("key \udc80 é") == "key \\udc80 é"
+
+
+def test_the_size_of_a_day_stays_within_what_a_row_holds() -> None:
+    objects = [SealedObject(key, "etag", 2**63 - 1, "etag") for key in "ab"]
+
+    assert fold_day(objects).size_bytes == 2**63 - 2
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,28 @@ No double copy, no loss, no false Conflict, whatever was done to the file betwee
 """
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
 import pytest
 from faulty import FaultyS3
+from faulty.faults import Body, Status
+from faulty.request import Request as Received
 
-from syncd import configfile
+from syncd import configfile, events
 from syncd.installation import Installation
-from syncd.model import TickReport
+from syncd.ledger import Ledger, LedgerFile
+from syncd.model import Failed, LogObject, Shard, TickReport, Transfer
 from syncd.run import Request
+from syncd.scope import replica_of
 from syncd.wiring import run_job
 from syncd.world import TRAIL_BUCKET, write_configuration
 
 SHARD = "AWSLogs/222222222222/CloudTrail/us-east-1/"
-JOB = "account-b"
+OTHER_SHARD = "AWSLogs/333333333333/CloudTrail/us-east-1/"
+JOB, OTHER_JOB = "account-b", "account-c"
 
 
 class Site:
@@ -29,7 +36,7 @@ class Site:
         world = server.world()
         self.bucket = world.consumer(JOB).bucket
         configuration = configfile.load(write_configuration(world, folder))
-        self._job = next(job for job in configuration.jobs if job.name == JOB)
+        self._jobs = {job.name: job for job in configuration.jobs}
         self.told: list[str] = []
         self._installation = Installation.of(
             configuration, now=lambda: self.now, tell=lambda event, **_: self.told.append(event)
@@ -37,18 +44,34 @@ class Site:
         self.state = configuration.settings.state_dir / "ledger.sqlite3"
         self.now = 1_795_507_200.0
 
-    def deliver(self, count: int, name: str) -> None:
+    def deliver(self, count: int, name: str, shard: str = SHARD) -> None:
+        account = shard.split("/")[1]
         for number in range(count):
-            stem = f"222222222222_CloudTrail_us-east-1_20261123T{number % 24:02}15Z_{name}{number:08}"
+            stem = f"{account}_CloudTrail_us-east-1_20261123T{number % 24:02}15Z_{name}{number:08}"
             body = f"{name} {number}".encode()
-            self.server.put(TRAIL_BUCKET, f"{SHARD}2026/11/23/{stem}.json.gz", body)
+            self.server.put(TRAIL_BUCKET, f"{shard}2026/11/23/{stem}.json.gz", body)
 
-    def tick(self) -> TickReport:
+    def tick(self, job: str = JOB) -> TickReport:
         self.now += 3700
-        return run_job(self._job, Request(), self._installation, stop=Event())
+        return run_job(self._jobs[job], Request(), self._installation, stop=Event())
+
+    def ledger(self, job: str = JOB) -> Ledger:
+        """Opens the state of a job beside the installation."""
+        return LedgerFile(self.state.parent, now=lambda: self.now).open(replica_of(self._jobs[job]), job)
+
+    def rows(self, job: str) -> list[dict[str, object]]:
+        with LedgerFile(self.state.parent, now=lambda: self.now).open_readonly() as reader:
+            return list(reader.export(job))
+
+    def last_tick(self, job: str) -> TickReport:
+        with LedgerFile(self.state.parent, now=lambda: self.now).open_readonly() as reader:
+            last = reader.last_tick(job)
+        assert last is not None
+        return last.report
 
     def is_mirrored(self) -> bool:
-        source = {key: item.body for key, item in self.server.objects(TRAIL_BUCKET).items()}
+        everything = self.server.objects(TRAIL_BUCKET).items()
+        source = {key: item.body for key, item in everything if key.startswith(SHARD)}
         return source == {key: item.body for key, item in self.server.objects(self.bucket).items()}
 
 
@@ -93,3 +116,97 @@ def test_damage_between_ticks_costs_no_object_no_second_copy_and_no_conflict(
     assert sum(report.copied for report in reports) == 30
     assert [report.conflict_count for report in reports] == [0] * 6
     assert {report.outcome for report in reports} == {"ok"}
+
+
+def is_listing_of_the_shard(request: Received) -> bool:
+    """Whether it is one of all keys, rather than of folders."""
+    is_listing = request.operation == "ListObjectsV2" and request.bucket == TRAIL_BUCKET
+    return is_listing and request.query.get("prefix") == SHARD and "delimiter" not in request.query
+
+
+def listing(key: str, size: int) -> bytes:
+    """An archived object of an impossible size."""
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>{TRAIL_BUCKET}</Name><Prefix>{SHARD}</Prefix>
+<KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>
+<Contents><Key>{key}</Key><LastModified>2026-11-24T08:00:00.000Z</LastModified><ETag>&quot;{"0" * 32}&quot;</ETag>
+<Size>{size}</Size><StorageClass>GLACIER</StorageClass></Contents></ListBucketResult>""".encode()
+
+
+@pytest.mark.parametrize("is_past_the_gate", [False, True])
+def test_what_a_source_says_and_cannot_be_remembered_fails_its_own_job_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, is_past_the_gate: bool
+) -> None:
+    site.deliver(5, "first")
+    site.deliver(5, "first", OTHER_SHARD)
+    before = [site.tick(), site.tick(OTHER_JOB)]
+    rows, others = site.rows(JOB), site.rows(OTHER_JOB)
+    lie = f"{SHARD}2026/11/24/222222222222_CloudTrail_us-east-1_20261124T0815Z_aaaaaaaaaaaaaaaa.json.gz"
+    fault = site.server.faults.add(is_listing_of_the_shard, Body(listing(lie, 5 if is_past_the_gate else 10**20)))
+
+    with monkeypatch.context() as patched:
+        if is_past_the_gate:
+            # The gate knows another bound than the state then, as if it had a gap.
+            patched.setattr("syncd.ledger_rows.LONGEST_KEY_BYTES", len(lie) - 1)
+        lied = site.tick()
+    told, other = site.last_tick(JOB), site.tick(OTHER_JOB)
+
+    assert fault.hits
+    assert [report.outcome for report in (*before, other)] == ["ok", "ok", "ok"]
+    assert lied.outcome == "failed"
+    assert lied.error is not None
+    assert lied.error.reason == "unexpected_answer"
+    assert lied.complete_until == before[0].complete_until
+    assert (told.outcome, told.error) == (lied.outcome, lied.error)
+    assert site.rows(JOB) == rows
+    assert [row for row in site.rows(OTHER_JOB) if row["type"] == "object"] == [
+        row for row in others if row["type"] == "object"
+    ]
+    assert events.LEDGER_MOVED_ASIDE not in site.told
+    assert not list(site.state.parent.glob("*.corrupt-*"))
+
+    site.server.faults.remove(fault)
+    site.deliver(5, "second")
+    assert (site.tick().outcome, site.is_mirrored()) == ("ok", True)
+
+
+def test_a_damaged_entry_of_the_quarantine_is_mended_by_a_tick_and_no_other_job_notices(site: Site) -> None:
+    site.deliver(5, "first")
+    site.deliver(5, "first", OTHER_SHARD)
+    site.tick()
+    site.tick(OTHER_JOB)
+    shard = Shard(SHARD, "222222222222", "CloudTrail", "us-east-1")
+    gone = LogObject(f"{SHARD}2026/11/23/gone", "etag", 5, site.now)
+    with site.ledger() as ledger:
+        ledger.record([Failed(Transfer(shard, gone, gone.key), "object_gone", "it was there")], [], now=site.now)
+    others = site.rows(OTHER_JOB)
+    with closing(sqlite3.connect(site.state, isolation_level=None)) as connection:
+        assert connection.execute("UPDATE quarantine SET attempts = 9").rowcount == 1
+
+    site.deliver(5, "second")
+    report = site.tick()
+
+    assert (report.outcome, report.copied, site.is_mirrored()) == ("ok", 5, True)
+    assert site.told.count(events.STATE_MENDED) == 1
+    assert events.LEDGER_MOVED_ASIDE not in site.told
+    assert site.rows(OTHER_JOB) == others
+
+
+def test_a_tick_that_is_refused_at_once_mends_and_keeps_the_file(site: Site) -> None:
+    site.deliver(5, "first")
+    site.tick()
+    shard = Shard(SHARD, "222222222222", "CloudTrail", "us-east-1")
+    gone = LogObject(f"{SHARD}2026/11/23/gone", "etag", 5, site.now)
+    with site.ledger() as ledger:
+        ledger.record([Failed(Transfer(shard, gone, gone.key), "object_gone", "it was there")], [], now=site.now)
+    with closing(sqlite3.connect(site.state, isolation_level=None)) as connection:
+        connection.execute("UPDATE quarantine SET attempts = 9")
+    site.server.faults.add("AssumeRole", Status(403, "AccessDenied"))
+    site.now += 86_400
+
+    report = site.tick()
+
+    assert report.error is not None
+    assert report.error.reason == "access_denied"
+    assert site.told.count(events.STATE_MENDED) == 1
+    assert events.LEDGER_MOVED_ASIDE not in site.told

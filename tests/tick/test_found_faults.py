@@ -11,6 +11,7 @@ from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
 from syncd import sealing
 from syncd.cloudtrail import EVERY, Scope
+from syncd.errors import JobFailed
 from syncd.gate import written
 from syncd.layout import CloudTrailLayout, Layout, PatternLayout
 from syncd.ledger import Ledger, LedgerFile
@@ -65,6 +66,7 @@ class World:
         self.events: list[tuple[str, dict[str, object]]] = []
         self.copier = MemoryCopier(self.source, self.destination)
         self.lists: dict[str, int] = {}
+        self.refusal: JobFailed | None = None
         self.number = 0
 
     def clock(self) -> float:
@@ -108,7 +110,7 @@ class World:
 
         with self.ledger() as ledger:
             ports = Ports(
-                source=MemorySource(self.source, page_keys=self.page, now=self.clock),
+                source=MemorySource(self.source, page_keys=self.page, now=self.clock, refuse=lambda *_: self.refusal),
                 source_bucket="trail",
                 destination=ForgivingLister(there, tell),
                 copier=self.copier,
@@ -443,3 +445,19 @@ def test_loose_objects_and_the_quota(tmp_path: Path) -> None:
     world.now += HOUR
     report = world.tick(most=2)
     assert world.absent_within(report) == []
+
+
+def test_what_a_clock_ahead_has_claimed_does_not_stand_while_listings_fail(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.deliver(BEGIN - HOUR)
+    world.tick()
+    world.now += 40 * DAY
+    world.tick()
+    world.now -= 40 * DAY - HOUR
+    world.deliver(world.now - 5 * MINUTE)
+    world.refusal = JobFailed("server_error", "ListObjectsV2", "")
+
+    failed = world.tick()
+
+    assert failed is not None
+    assert (failed.outcome, failed.complete_until) == ("failed", 0.0)
