@@ -86,9 +86,9 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
     found = Discovered(shards=list(shards), stalest_look=now)
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]
     while nodes:
-        fresh = _list_nodes(
-            [node for node in nodes if node.prefix in stale or node.prefix not in looks], lister, scope, found
-        )
+        # A look of before the folder left the job, or was not there, says nothing of now.
+        due_now = [node for node in nodes if node.prefix in stale or node.prefix not in reached]
+        fresh = _list_nodes(due_now, lister, scope, found)
         deeper: list[Node] = []
         for node in nodes:
             if node.prefix in fresh:

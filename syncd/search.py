@@ -6,14 +6,14 @@ keeps sealed days together, and the plan.
 
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd import events, failures, tiers
 from syncd.audit import KEYS_TOLD, Audit
 from syncd.claims import Listed
 from syncd.closing import SEALED_AT_ONCE
-from syncd.layout import Layout, day_start, utc_day
-from syncd.ledger_rows import LONGEST_BACKOFF_SECONDS, SealedDay
+from syncd.layout import day_start
+from syncd.ledger_rows import LONGEST_BACKOFF_SECONDS
 from syncd.model import Failed, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
 from syncd.plan import Rules, make_plan
 from syncd.ports import Ports
@@ -21,6 +21,7 @@ from syncd.recorder import REFUSED_IN_A_ROW, Recorder
 from syncd.sealing import Gate, Run, day_ranges, first_unsealed_day, is_same, is_same_there
 from syncd.sides import Beside, replicas_in
 from syncd.sizes import Quota
+from syncd.slice_reading import Reading, days_of, unless_altered
 from syncd.survey import Survey, Visit, is_in_window
 from syncd.task import Task
 from syncd.tiers import Slice, Tier
@@ -82,18 +83,23 @@ class Search:
         return Rules(
             destination_prefix=task.destination_prefix,
             start=0.0 if task.window else self._survey.start,
-            stamp=lambda item: task.layout.stamp(shard, item),
+            stamp=lambda item: self._stamp_by_now(shard, item),
             accepted=self._accepted,
             ran_here=self._survey.ran_here,
             is_wanted=self._in_window(shard),
         )
+
+    def _stamp_by_now(self, shard: Shard, item: LogObject) -> float:
+        """Return an object's stamp; 0.0 if its time is yet to come, when it will be listed again."""
+        stamp = self._task.layout.stamp(shard, item)
+        return stamp if stamp <= self._began_at else 0.0
 
     def _in_window(self, shard: Shard) -> Callable[[LogObject], bool]:
         window, layout = self._task.window, self._task.layout
         visit = self._survey.visits.get(shard.prefix)
         if window is None or visit is None or not tiers.is_listed_whole(visit.state, layout):
             return lambda _: True
-        return lambda item: any(is_in_window(day, window) for day in _days_of(layout, shard, item))
+        return lambda item: any(is_in_window(day, window) for day in days_of(layout, shard, item))
 
     def _listed(self) -> Iterator[Transfer | None]:
         """Yield what the slices of all shards bring."""
@@ -110,7 +116,7 @@ class Search:
                 reading = readings[page.range] = self._reading(slices[page.range])
             yield from self._read(page, reading)
 
-    def _reading(self, listed: Slice) -> "Reading":
+    def _reading(self, listed: Slice) -> Reading:
         task, wanted = self._task, listed.range
         first = task.layout.day(wanted.shard, wanted.start_after) or "0000-00-00"
         sealed = self._ports.ledger.sealed(wanted.shard, first, "9999-99-99")
@@ -118,7 +124,7 @@ class Search:
         rules = self._rules(wanted.shard)
         return Reading(listed, Gate(task.layout, sealed), sealed, beside, rules, rules)
 
-    def _read(self, page: Page, reading: "Reading") -> Iterator[Transfer | None]:
+    def _read(self, page: Page, reading: Reading) -> Iterator[Transfer | None]:
         shard = page.range.shard
         new: list[LogObject] = []
         left_out = 0.0
@@ -144,7 +150,7 @@ class Search:
         )
         self._seal_behind(visit, page, reading)
 
-    def _sealed_run(self, run: Run, reading: "Reading") -> Generator[Transfer | None, None, Plan | None]:
+    def _sealed_run(self, run: Run, reading: Reading) -> Generator[Transfer | None, None, Plan | None]:
         """Skip a sealed day that is the same on the sides that were listed; plan any other key by key."""
         task, shard, was = self._task, run.page.range.shard, reading.sealed[run.sealed_day]
         replicas = None
@@ -162,13 +168,13 @@ class Search:
         if not is_opened and self._is_partly_listed(run):
             # What is left of the day would be listed later, and known by nothing but its replicas.
             page, replicas = yield from self._listed_day(shard, run.sealed_day)
-            rules = _unless_altered(reading.rules, was, replicas)
+            rules = unless_altered(reading.rules, was, replicas)
             return (yield from self._unsealed(page, run.sealed_day, rules, replicas))
         if reading.beside is None and not is_opened:
             wanted = day_ranges(shard, [run.sealed_day], task.layout)[0]
             replicas = yield from replicas_in(wanted, self._ports.destination, task.destination_prefix)
         if not is_opened:
-            reading.rules_opened = _unless_altered(reading.rules, was, replicas)
+            reading.rules_opened = unless_altered(reading.rules, was, replicas)
         if run.is_part:
             last, there = run.page.objects[-1].key, replicas
             reading.opened_day, reading.replicas_left = run.sealed_day, None
@@ -254,8 +260,7 @@ class Search:
             elif not self._quota.take():
                 # Left to the next tick, and the horizon waits for it.
                 self._recorder.skipped[SkipReason.OVER_QUOTA] += 1
-                if visit is not None:
-                    visit.unresolved += 1
+                self._leave(visit)
             else:
                 yield self._handed_over(transfer)
 
@@ -269,12 +274,17 @@ class Search:
                 )
                 self._recorder.take(Failed(transfer, failures.KEY_NOT_UTF8, detail), is_live=False)
 
+    def _leave(self, visit: Visit | None) -> None:
+        """Leave an object to the next tick: its shard's horizon waits for it, or all of the job's if it lies above any."""
+        if visit is None:
+            self._survey.discovered_at = None
+        else:
+            visit.unresolved += 1
+
     def _put_it_off(self, transfer: Transfer) -> None:
         """Leave an object to the next tick, unless it is among the newest, which get a chance in this one."""
         if self._put_off.maxlen == len(self._put_off):
-            left = self._survey.visits.get(self._put_off[0].shard.prefix)
-            if left is not None:
-                left.unresolved += 1
+            self._leave(self._survey.visits.get(self._put_off[0].shard.prefix))
         self._put_off.append(transfer)
 
     def _denied(self) -> Iterator[Transfer]:
@@ -285,7 +295,7 @@ class Search:
         for transfer in reversed(self._put_off):
             yield self._handed_over(transfer)
 
-    def _seal_behind(self, visit: Visit, page: Page, reading: "Reading") -> None:
+    def _seal_behind(self, visit: Visit, page: Page, reading: Reading) -> None:
         """Fold away the days that a listing of history has left behind, so that the state grows with days."""
         task, ended = self._task, self._recorder.ended + self._recorder.already_there
         if not reading.slice.both_sides or ended - self._sealed_at < SEALED_EVERY_OBJECTS or not page.objects:
@@ -376,33 +386,3 @@ class Search:
             self.late.append(item.last_modified - stamp)
             lateness = self._task.pace.lateness_of(transfer.shard.kind)
             self._ports.tell(events.OBJECT_LATE, key=item.key, late_seconds=self.late[-1], lateness_seconds=lateness)
-
-
-@dataclass(slots=True)
-class Reading:
-    """One slice while it is listed."""
-
-    slice: Slice
-    gate: Gate
-    sealed: Mapping[str, SealedDay]
-    beside: Beside | None
-    """The destination's listing, if that side is listed too."""
-    rules: Rules
-    rules_opened: Rules
-    """Those for the sealed day that is being planned key by key."""
-    opened_day: str = ""
-    """The sealed day of which a part was planned already, since all of it would not be held."""
-    replicas_left: Mapping[str, LogObject] | None = None
-    """Its replicas behind that part."""
-
-
-def _unless_altered(rules: Rules, was: SealedDay, replicas: Mapping[str, LogObject] | None) -> Rules:
-    """Return the rules for a sealed day. If its replicas are not those that were sealed, no name vouches for one."""
-    is_altered = replicas is not None and not is_same_there(was, replicas)
-    return replace(rules, ran_here=False) if is_altered else rules
-
-
-def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:
-    """Return the days that an object may be asked for by: the one that its key tells, and that of its stamp."""
-    stamped = utc_day(max(0.0, layout.stamp(shard, item)))
-    return {layout.day_anyhow(shard, item.key) or stamped, stamped}

@@ -7,6 +7,7 @@ It bounds no answer: `inflow` watches what comes in, and an answer larger than i
 """
 
 import ctypes
+import re
 import threading
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -208,12 +209,17 @@ class Transport:
         return config
 
 
+_TOKEN_BEGINS = 16
+"""So much of a token tells that it is one."""
+
+
 def _without_token(on_answer: Callable[[Answer], None], token: str) -> Callable[[Answer], None]:
-    """A server may say back the session token that it was sent, and what it says is logged."""
+    """Hide the session token: a server may say back the one that it was sent, and what it says is cut and logged."""
+    said_back = re.compile(re.escape(token[:_TOKEN_BEGINS]) + r"\S*")
 
     def hear(answer: Answer) -> None:
-        if token in answer.message or token in answer.code:
-            code, message = (text.replace(token, "(not shown)") for text in (answer.code, answer.message))
+        code, message = (said_back.sub("(not shown)", text) for text in (answer.code, answer.message))
+        if (code, message) != (answer.code, answer.message):
             answer = answer._replace(code=code, message=message)
         on_answer(answer)
 

@@ -25,7 +25,6 @@ TABLES = tuple(
         "sides",
         "plan",
         "recorder",
-        "survey",
         "discovery",
         "layout",
         "cloudtrail",
@@ -105,10 +104,8 @@ MUTANTS = (
     Mutant("sealing", "min(now, state.deep_done_at or now) - pace.deep_effective", "now - pace.deep_effective"),
     Mutant("sealing", "min(frontier, state.recent_at or now) - pace.recent_effective", "deep"),
     Mutant("sealing", "min(deep, recent) - DAY_SECONDS", "min(deep, recent) + 2 * DAY_SECONDS"),
-    Mutant("search", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"),
-    Mutant(
-        "search", "                visit.unresolved += 1\n            else:", "                pass\n            else:"
-    ),
+    Mutant("slice_reading", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"),
+    Mutant("search", "            visit.unresolved += 1\n\n", "            pass\n\n"),
     Mutant("search", "        self._recorder.begin_anew()\n", ""),
     Mutant("search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
     # plan: what is there, and what has to be looked at
@@ -124,7 +121,11 @@ MUTANTS = (
     # discovery and layouts: where keys may lie
     Mutant("discovery", "found.stalest_look = min(found.stalest_look, looks[node.prefix][0])", "pass"),
     Mutant("discovery", "for prefix, look in looks.items() if look[0] <= now}", "for prefix, look in looks.items()}"),
-    Mutant("discovery", "if node.prefix in stale or node.prefix not in looks", "if node.prefix in stale"),
+    Mutant(
+        "discovery",
+        "node.prefix in stale or node.prefix not in reached]",
+        "node.prefix in stale or node.prefix not in looks]",
+    ),
     Mutant("discovery", "            found.uncovered += below.uncovered", "            pass"),
     Mutant("layout", "return min(found, _day_end_instant(day)) if day else found", "return found"),
     Mutant(

@@ -92,8 +92,8 @@ def most_lists(history: History, ticks: int) -> Mapping[str, int]:
         # In a job of this size each tick asks for the accounts, and for the regions of each; once in an hour what lies
         # in each region beside its dates is asked for.
         DISCOVERY: (1 + history.accounts) * ticks + shards * 25,
-        # The audit goes once through what is remembered.
-        AT_DESTINATION: history.pages(history.first_young - DAY, history.newest) + 2 * shards,
+        # The audit goes once through what is remembered, whole days at a time, which may be two listings.
+        AT_DESTINATION: 2 * (history.pages(history.first_young - DAY, history.newest) + shards),
     }
 
 

@@ -193,6 +193,18 @@ def test_a_folder_that_comes_back_is_found_though_it_was_not_looked_at_meanwhile
     assert set(found.shards) == {shard(B, "CloudTrail", "us-east-1"), shard(C, "CloudTrail", "us-east-1")}
 
 
+def test_a_folder_that_is_reached_anew_is_listed_though_a_job_of_before_has_looked_at_it() -> None:
+    source = bucket_of()
+    of_before = found_in(source, scope(organizations=(ORG,)))
+    first = found_in(source, scope(), now=NOW + 60, looks=of_before.looks, every=3600.0)
+    source.bucket.put(log(B, "us-east-1", organization=ORG))
+
+    found = found_in(source, scope(), now=NOW + 120, looks={**of_before.looks, **first.looks}, every=3600.0)
+
+    assert f"AWSLogs/{ORG}/" in of_before.looks
+    assert [item.prefix for item in found.shards] == [shard(B, "CloudTrail", "us-east-1", organization=ORG).prefix]
+
+
 def test_a_look_of_a_clock_that_ran_ahead_counts_as_never() -> None:
     source = bucket_of(log(B, "us-east-1"))
     earlier = found_in(source, scope(), now=NOW + 40 * 24 * HOUR)

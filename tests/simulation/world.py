@@ -375,7 +375,9 @@ class World:
         if start is None or self.offset:
             return
         before = daemon.starts.setdefault(replica, start)
-        if before != start:
+        # A clock that was behind by no more than this cannot be told from one that was ahead when the start was fixed, and an
+        # earlier start leaves out nothing.
+        if start > before or before - start > 2 * DAY:
             self.judge.find("start moved", self.now, "", f"by {(start - before) / DAY:.1f} days")
             daemon.starts[replica] = start
 
@@ -527,11 +529,12 @@ class World:
                     self.judge.find("stuck", self.now, key, "is held although it can be read")
 
     def _is_live(self, setting: Setting) -> None:
-        """With nothing held the horizon is near now."""
+        """With nothing held, and nothing uncovered, the horizon is near now."""
         named = self.named(self.daemon, setting)
         until = self.daemon.last.complete_until if self.daemon.last else 0.0
         within = max(self.schedule.lateness, 1.5 * HOUR) + self._found_within()
-        if not named.held and until < self.now - within and any(wants(setting, key) for key in self.source.objects):
+        is_waiting = named.held or named.uncovered
+        if not is_waiting and until < self.now - within and any(wants(setting, key) for key in self.source.objects):
             self.judge.find("stalled", self.now, "", f"{(self.now - until) / HOUR:.0f} hours behind")
 
 
