@@ -59,6 +59,7 @@ def _readable(damaged: sqlite3.Connection, table: str, order: str) -> Iterator[t
 
 def count_damaged(connection: sqlite3.Connection, table: str, replica_id: int | None) -> int:
     """Return how many of a replica's rows in a table have a checksum that is wrong."""
+    # One at a time: each tick asks, and a hundred thousand held objects would take hundreds of megabytes.
     return sum(not is_whole(row) for row in _rows(connection, table, replica_id))
 
 
@@ -88,7 +89,7 @@ def mend(connection: sqlite3.Connection, path: Path, replica_id: int) -> list[st
 
 def _drop_damaged(connection: sqlite3.Connection, table: str, replica_id: int) -> int:
     """Write the whole rows anew without the others, whose keys may be no text that could be asked for."""
-    rows = _rows(connection, table, replica_id)
+    rows = list(_rows(connection, table, replica_id))
     whole = [row for row in rows if is_whole(row)]
     if len(whole) < len(rows):
         connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
@@ -97,5 +98,5 @@ def _drop_damaged(connection: sqlite3.Connection, table: str, replica_id: int) -
     return len(rows) - len(whole)
 
 
-def _rows(connection: sqlite3.Connection, table: str, replica_id: int | None) -> list[tuple[Any, ...]]:
-    return connection.execute(f"SELECT * FROM {table} WHERE replica = ?", (replica_id,)).fetchall()  # noqa: S608 - our own names
+def _rows(connection: sqlite3.Connection, table: str, replica_id: int | None) -> Iterator[tuple[Any, ...]]:
+    return connection.execute(f"SELECT * FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names

@@ -81,12 +81,20 @@ def encode_keys(shard: Shard, keys: Iterable[str]) -> dict[str, str]:
     prefix = shard.prefix
     stem = _stem(shard)
     folder_end = len(prefix) + _FOLDER_LENGTH
+    # How a key begins that has the usual name in the folder of the one before, and where its stamp's date ends.
+    usual, dated = "", 0
     tails = {}
     for key in keys:
+        if dated and key.startswith(usual) and key.endswith(SUFFIX, dated + 1) and key[dated] not in _MARKS:
+            tails[key[dated - _DATE_LENGTH : -len(SUFFIX)]] = key
+            continue
         if not key.startswith(prefix):
             raise ValueError(f"{key!r} is not under {prefix!r}")
         day = _compact_day(key[len(prefix) : folder_end])
         tails[_dated_tail(day, key[folder_end:], stem) if day else NO_DAY + key[len(prefix) :]] = key
+        if day and stem:
+            usual = f"{key[:folder_end]}{stem}{day}"
+            dated = len(usual)
     return tails
 
 
@@ -195,11 +203,15 @@ def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
     """Return the ETags that `encode_etags` made these bytes of; the replica's is empty if it is not known."""
     if raw is None:
         return None, ""
-    mark = raw[:1]
-    if len(raw) == _MD5_BYTES or mark == _TEXT:
+    length, mark = len(raw), raw[:1]
+    # First what nearly every row is: a page of a thousand is looked up in each listing.
+    if length == 1 + _MD5_BYTES and mark == _SAME:
+        text = raw[1:].hex()
+        return text, text
+    if length == _MD5_BYTES or mark == _TEXT:
         return decode_etag(raw), ""
     if mark == _SAME:
-        text = raw[1:].hex() if len(raw) == 1 + _MD5_BYTES else decode_etag(raw[1:]) or ""
+        text = decode_etag(raw[1:]) or ""
         return text, text
     end = 3 + int.from_bytes(raw[1:3], "big")
     return decode_etag(raw[3:end]), decode_etag(raw[end:]) or ""
@@ -218,7 +230,8 @@ def object_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: in
 
     Made for a page of a thousand; any type that damage may have put in a value's place gives another checksum.
     """
-    crc = crc32(f"{shard_id}/{size_bytes}/{tail}".encode("utf-8", "surrogatepass"))
+    text = f"{shard_id}/{size_bytes}/{tail}"
+    crc = crc32(text.encode() if text.isascii() else text.encode("utf-8", "surrogatepass"))
     crc = crc32(etag if isinstance(etag, bytes) else ascii(etag).encode("ascii"), crc)
     return (crc & 0xFFFFFF) - 0x800000
 

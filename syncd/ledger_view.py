@@ -5,7 +5,7 @@ A row whose checksum is wrong is treated as forgotten: it is counted, and found 
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,15 @@ class LedgerView(HeldView):
             if shard_id is None:
                 return {}
             for key_of in by_form.values():
-                for tail, raw, size in self._objects(shard_id, key_of):
-                    etag, replica_etag = decode_etags(raw)
-                    known[key_of[tail]] = Known(etag, size, replica_etag)
+                for tail, raw, size, check in self._among(shard_id, key_of):
+                    asked_for = key_of.get(tail)
+                    if asked_for is None:
+                        continue
+                    if check == object_checksum(shard_id, tail, raw, size):
+                        etag, replica_etag = decode_etags(raw)
+                        known[asked_for] = Known(etag, size, replica_etag)
+                    else:
+                        self.damaged_rows += 1
         return known
 
     def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
@@ -220,8 +226,8 @@ class LedgerView(HeldView):
         shard_id: int = row[2]
         return shard_id
 
-    def _objects(self, shard_id: int, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes | None, int]]:
-        """Tail, ETag and size of the objects remembered among these tails."""
+    def _among(self, shard_id: int, wanted: Collection[str]) -> list[tuple[Any, ...]]:
+        """Return the rows of these tails, as far as there are any, and perhaps of others between them."""
         require_short(max(wanted, key=len))
         columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
         limit = 2 * len(wanted) + _RANGE_SLACK_ROWS
@@ -230,12 +236,7 @@ class LedgerView(HeldView):
         if len(rows) == limit:
             # Keys far apart, with others between them: ask for each.
             rows = [row for tail in wanted for row in self._db.execute(f"{columns} AND tail = ?", (shard_id, tail))]
-        for tail, etag, size, check in rows:
-            if tail in wanted:
-                if check == object_checksum(shard_id, tail, etag, size):
-                    yield tail, etag, size
-                else:
-                    self.damaged_rows += 1
+        return rows
 
     def _tails(self, shard_id: int, query: str) -> Iterator[str]:
         for tail, etag, size, check in self._db.execute(query, (shard_id,)):

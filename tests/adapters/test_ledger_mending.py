@@ -1,15 +1,16 @@
 """Single rows that are damaged in a file that is whole: what is let go of, what is found again, and what is told."""
 
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders_ledger import NOW, SHARD, conflict, copied, failed, key, replica, shard
+from builders_ledger import NOW, SHARD, conflict, copied, failed, key, log_object, replica, shard, transfer
 
 from syncd.errors import LedgerCorrupt
 from syncd.ledger import LedgerFile
-from syncd.model import ShardState
+from syncd.model import Failed, ShardState
 
 OTHER = shard("eu-west-1")
 HELD = [key("2026-11-24", f"held-{number}") for number in range(5)]
@@ -113,3 +114,18 @@ def test_rows_of_a_replica_that_is_no_more_are_swept_out(file: LedgerFile) -> No
     with closing(sqlite3.connect(file.path)) as connection:
         rows = connection.execute("SELECT replica, count(*) FROM quarantine GROUP BY replica ORDER BY 1").fetchall()
     assert [count for _, count in rows] == [len(HELD), 1]
+
+
+def test_looking_for_damage_holds_no_more_than_an_entry(file: LedgerFile) -> None:
+    details = [f"{number} {'x' * 1900}" for number in range(2000)]
+    held = [Failed(transfer(log_object(key("2026-11-24", d[:4].strip()))), "access_denied", d) for d in details]
+    with file.open(replica(), "b") as ledger:
+        ledger.record(held, [], now=NOW)
+        tracemalloc.start()
+        try:
+            mended, (_, peak) = ledger.mend(), tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert mended == []
+    assert peak < 500_000

@@ -125,6 +125,26 @@ def test_no_two_keys_share_a_tail(shard: Shard, different: set[str]) -> None:
     assert set(encode_keys(shard, keys).values()) == keys
 
 
+near_each_other = st.lists(
+    st.builds(
+        "{}{}{}{}{}".format,
+        st.sampled_from(["2026/11/24/", "2026/11/25/", "2026/11/31/", ""]),
+        st.sampled_from([STEM, STEM, STEM, ""]),
+        st.sampled_from(["20261124", "20261124", "20261125", ""]),
+        st.sampled_from(["T0815Z_x", "", ":", "<x", "x", ".json.gz", ".json.g"]),
+        st.sampled_from([".json.gz", ".json.gz", ".json", ""]),
+    ),
+    max_size=12,
+)
+
+
+@given(near_each_other)
+def test_a_key_is_written_the_same_beside_any_others(different: list[str]) -> None:
+    keys = [SHARD.prefix + name for name in different]
+
+    assert encode_keys(SHARD, keys) == {encode_key(SHARD, key): key for key in keys}
+
+
 @given(st.lists(usual_keys(), max_size=20))
 def test_tails_of_usual_names_sort_as_their_keys(keys: list[str]) -> None:
     by_tail = sorted(keys, key=lambda key: encode_key(SHARD, key))
