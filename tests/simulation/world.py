@@ -24,7 +24,7 @@ from syncd.tiers import Pace
 
 from .daemon import Daemon
 from .families import DAY, HOUR, MINUTE, Setting, letters
-from .judge import DEEP, Judge, Named, demand, stamp_in_name, wants
+from .judge import DEEP, Judge, Named, demand, is_named_once, stamp_in_name, wants
 from .places import Bucket, Copier, Listing
 from .schedule import Happening, Schedule
 
@@ -62,6 +62,7 @@ class World:
         """Nothing that touches the whole job has happened since."""
         self.last_tick_at = 0.0
         self.judge = Judge(PREFIX, schedule.lateness)
+        self.was_lost = False
         self.rewritten: set[str] = set()
         """Keys of the source whose content changed after it was delivered."""
         self.chance = random.Random(schedule.seed)
@@ -212,7 +213,7 @@ class World:
         self.left_out_until = self.calm_since = until
 
     def lose(self, how: str, luck: float) -> None:
-        self.calm_since = self.now
+        self.calm_since, self.was_lost = self.now, True
         if how == "file":
             self.daemon.lose()
         elif how == "everything":
@@ -517,6 +518,8 @@ class World:
                 self.judge.find(kind, self.now, key)
             elif replica is not None and replica != self.source.bodies[key] and not named.names(key):
                 if key in self.rewritten and not is_whole:
+                    continue
+                if self.was_lost and is_named_once(key) and len(replica) == len(self.source.bodies[key]):
                     continue
                 kind = f"forged{' after all' if is_whole else ''}" if key in self.judge.tampered else other
                 self.judge.find(kind, self.now, key)
