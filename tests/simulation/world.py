@@ -376,7 +376,9 @@ class World:
         if start is None or self.offset:
             return
         before = daemon.starts.setdefault(replica, start)
-        if before != start:
+        # A clock that was behind by no more than this cannot be told from one that was ahead when the start was fixed, and an
+        # earlier start leaves out nothing.
+        if start > before or before - start > 2 * DAY:
             self.judge.find("start moved", self.now, "", f"by {(start - before) / DAY:.1f} days")
             daemon.starts[replica] = start
 
