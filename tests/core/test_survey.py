@@ -269,6 +269,64 @@ def test_a_catch_up_says_nothing_of_discovery() -> None:
     assert Desk().survey(window=Window()).discovered_at is None
 
 
+def scoped(*accounts: str, regions: tuple[str, ...] = ("*",), kinds: tuple[str, ...] = ("*",)) -> Scope:
+    return Scope("", (), accounts or ("*",), kinds, regions)
+
+
+def test_what_was_found_for_a_job_of_fewer_accounts_says_nothing_of_the_others() -> None:
+    desk = Desk()
+    desk.survey(scope=scoped(A))
+    desk.ledger.save_shards([], discovered_at=NOON)
+
+    desk.survey(began_at=NOON + 60)
+
+    assert desk.ledger.discovered_at() == 0.0
+
+
+def test_an_account_that_left_the_job_and_came_back_was_last_looked_for_before_it_left() -> None:
+    desk = Desk()
+    desk.survey()
+    desk.survey(scope=scoped(A), began_at=NOON + 9 * DAY)
+    desk.ledger.save_shards([], discovered_at=NOON + 9 * DAY)
+
+    desk.survey(began_at=NOON + 10 * DAY)
+
+    assert desk.ledger.discovered_at() == NOON
+
+
+@pytest.mark.parametrize("window", [None, Window("2026-11-01", None)])
+def test_that_is_noticed_by_a_catch_up_too(window: Window | None) -> None:
+    desk = Desk()
+    desk.survey(scope=scoped(A))
+    desk.ledger.save_shards([], discovered_at=NOON)
+
+    desk.survey(began_at=NOON + 60, window=window)
+
+    assert desk.ledger.discovered_at() == 0.0
+
+
+def test_a_shard_that_is_named_in_full_and_was_never_listed_was_not_found() -> None:
+    desk = Desk()
+    named = {"kinds": ("CloudTrail",), "regions": ("us-east-1",)}
+    desk.ledger.save_shards([state()], discovered_at=NOON)
+    desk.survey(scope=scoped(A, **named))
+    assert desk.ledger.discovered_at() == NOON
+
+    desk.survey(scope=scoped(A, **{**named, "regions": ("us-east-1", "eu-west-1")}))
+
+    assert desk.ledger.discovered_at() == 0.0
+
+
+def test_a_job_that_is_not_edited_keeps_what_it_found() -> None:
+    desk = Desk()
+    for hours in range(30):
+        found = desk.survey(began_at=NOON + hours * HOUR)
+        desk.ledger.save_shards([], discovered_at=found.discovered_at)
+        desk.source.put(log("20261124T1155Z", account=f"{hours:012}"))
+
+        assert desk.ledger.discovered_at() == NOON + hours * HOUR
+
+
 # A dated prefix
 
 
