@@ -48,7 +48,7 @@ simulate: $(VENV)/.test  ## what cursors of other kinds lose in sixty days, and 
 	@cd tests && ../$(BIN)/python -m simulation --attack $(ARGS)
 
 mutants: $(VENV)/.test  ## wrong lines in the core, one at a time: some test has to notice each
-	@$(BIN)/python tests/mutants.py $(ARGS)
+	@$(BIN)/python tests/mutants $(ARGS)
 
 hostile: $(VENV)/.test  ## servers that attack one job of a run, and what becomes of it, of the memory and of the job beside it
 	@cd tests && ../$(BIN)/python -m hostile

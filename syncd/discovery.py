@@ -65,6 +65,8 @@ class Discovered:
     """Folders that the job neither covers nor ignores."""
     stalest_look: float = 0.0
     """When the folder was listed that was listed longest ago: everything that existed then has been found."""
+    stalest_before: float = 0.0
+    """The same before this round, so that it holds for this scope; 0.0 if one of the folders had never been listed."""
 
 
 def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, now: float) -> Discovered:
@@ -78,12 +80,13 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
     # A look from the future was made by a clock that ran ahead.
     looks = {prefix: look for prefix, look in looks.items() if look[0] <= now and is_of(scope, prefix, look[1])}
     remembered: dict[str, Below] = {}
-    reached = _reached(scope, looks, remembered)
+    reached, is_all_known = _reached(scope, looks, remembered)
     times = {prefix: looks[prefix][0] for prefix, level in reached.items() if level != "date"}
     beside = {prefix: looks[prefix][0] for prefix, level in reached.items() if level == "date"}
     stale = due(times, every=every, now=now) | overdue(beside, every=every, now=now) if every else set(looks)
     nodes, shards = roots(scope)
     found = Discovered(shards=list(shards), stalest_look=now)
+    found.stalest_before = min(times.values(), default=now) if is_all_known else 0.0
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]
     while nodes:
         # A look of before the folder left the job, or was not there, says nothing of now.
@@ -163,14 +166,15 @@ def _is_followed(shard: Shard, above: Node) -> bool:
     return shard.prefix != above.prefix and shard.prefix.endswith("/") and not has_no_grammar(shard)
 
 
-def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> dict[str, str]:
-    """Return the remembered folders that the scope still reaches, and their levels; others must not use up looks.
+def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> tuple[dict[str, str], bool]:
+    """Return the remembered folders that the scope still reaches, with their levels, and whether these are all it reaches.
 
-    What lies below them is noted in `remembered`.
+    Others must not use up looks. What lies below them is noted in `remembered`.
     """
     nodes, shards = roots(scope)
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]
     found: dict[str, str] = {}
+    is_all = True
     while nodes:
         deeper: list[Node] = []
         for node in nodes:
@@ -178,8 +182,10 @@ def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> dict[s
                 found[node.prefix] = node.level
                 below = remembered[node.prefix] = _meaning(node, looks[node.prefix][1], scope)
                 deeper += _below(node, below)
+            else:
+                is_all = is_all and node.level == "date"
         nodes = deeper
-    return found
+    return found, is_all
 
 
 class Sides(NamedTuple):

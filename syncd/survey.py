@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from syncd import events, failures, sides, tiers
 from syncd.claims import Listed
-from syncd.cloudtrail import EVERY, in_scope, top
+from syncd.cloudtrail import EVERY, in_scope, roots, top
 from syncd.discovery import discover, side_folders
 from syncd.errors import JobFailed
 from syncd.layout import utc_day
@@ -164,6 +164,9 @@ def _is_bare(task: Task, ports: Ports) -> bool:
     return not any(folder.prefixes or folder.objects for folder in folders)
 
 
+_NEVER = ShardState(shard=Shard(""))
+
+
 def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, ShardState], began_at: float) -> None:
     if task.scope is None:
         assert task.shard is not None
@@ -179,6 +182,12 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
         every=task.pace.discovery_every if is_tick else 0.0,
         now=began_at,
     )
+    known_since = discovered.stalest_before
+    if any(not states.get(shard.prefix, _NEVER).listed_at for shard in roots(task.scope)[1]):
+        known_since = 0.0
+    if known_since < ports.ledger.discovered_at():
+        # The job was edited: what was found by then was found for another scope.
+        ports.ledger.save_shards([], discovered_at=known_since)
     ports.ledger.save_looked_at(discovered.looks)
     found.uncovered = discovered.uncovered
     # What is not covered is not found: the horizon waits for it.

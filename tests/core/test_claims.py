@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from builders_ledger import replica
+from fakes import MemoryBucket, MemoryCopier, MemorySource
+from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.claims import Listed, advance, claimed, first_within, has_found, horizon, searched_at
-from syncd.closing import _extended
+from syncd.closing import _extended, close
+from syncd.cloudtrail import Scope
 from syncd.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
-from syncd.model import Branch, FoundBy, LogObject, Page, Range, Shard, ShardState, Window
-from syncd.survey import Visit
+from syncd.model import Branch, Failed, FoundBy, LogObject, Page, Range, Shard, ShardState, Transfer, Window
+from syncd.ports import Ports
+from syncd.survey import Survey, Visit
+from syncd.task import Task
 from syncd.tiers import Pace, Slice, Tier
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
@@ -433,6 +439,124 @@ def test_a_catch_up_of_folders_that_may_be_local_days_claims_a_day_less() -> Non
 
 def test_a_catch_up_of_a_shard_that_is_not_known_claims_nothing() -> None:
     assert _extended(None, Window("2026-11-01", None), [], NOON) is None
+
+
+# How a tick ends
+
+
+class Ended:
+    """A tick over one shard, which had come so far."""
+
+    def __init__(self, *, window: Window | None = None, **changes: Any) -> None:
+        self.ledger: MemoryLedger = MemoryLedgerFile().open(replica(), "job")
+        self.before = state(**changes)
+        self.ledger.save_shards([self.before], discovered_at=NOON)
+        found = Slice(Tier.TAIL, Range(SHARD, ""))
+        self.visit = Visit(self.before, slices=[found], listed={found.range: listed(Tier.TAIL)})
+        self.survey = Survey(visits={SHARD.prefix: self.visit}, discovered_at=NOON + HOUR, start=NOON - 31 * DAY)
+        self.told: list[str] = []
+        self.task = Task(
+            job="job",
+            scope=Scope("", (), ("*",), ("*",), ("*",)),
+            shard=None,
+            layout=LAYOUT,
+            destination_prefix="",
+            pace=PACE,
+            start=lambda now: now,
+            window=window,
+        )
+
+    def close(self, *, is_whole: bool = True) -> tuple[float, float]:
+        ports = Ports(
+            source=MemorySource(MemoryBucket()),
+            source_bucket="trail",
+            destination=MemorySource(MemoryBucket()),
+            copier=MemoryCopier(MemoryBucket(), MemoryBucket()),
+            ledger=self.ledger,
+            now=lambda: NOON + HOUR,
+            tell=lambda event, **_: self.told.append(event),
+        )
+        return close(self.task, ports, self.survey, began_at=NOON + HOUR, is_whole=is_whole)
+
+    @property
+    def after(self) -> ShardState:
+        return self.ledger.shards()[SHARD.prefix]
+
+
+def test_a_tick_that_came_to_its_end_moves_what_it_listed_and_says_when_it_looked() -> None:
+    ended = Ended()
+
+    assert ended.close() == (NOON - 31 * DAY, NOON + HOUR - 1800)
+    assert ended.after == advanced(listed(Tier.TAIL))
+    assert ended.ledger.discovered_at() == NOON + HOUR
+
+
+def test_what_did_not_come_to_its_end_moves_nothing() -> None:
+    ended = Ended()
+    ended.visit.unresolved = 1
+
+    assert ended.close() == (NOON - 31 * DAY, NOON - 1800)
+    assert ended.after == ended.before
+
+
+def test_a_tick_that_failed_moves_what_it_listed_to_its_end_and_not_its_discovery() -> None:
+    ended = Ended()
+
+    assert ended.close(is_whole=False) == (NOON - 31 * DAY, NOON - 1800)
+    assert ended.after == advanced(listed(Tier.TAIL))
+    assert ended.ledger.discovered_at() == NOON
+
+
+def test_discovery_proves_nothing_while_a_shard_that_it_found_was_not_gone_through() -> None:
+    ended = Ended()
+    other = Visit(ShardState(shard=DIGESTS), slices=[Slice(Tier.FIRST, Range(DIGESTS, ""))])
+    ended.survey.visits[DIGESTS.prefix] = other
+
+    assert ended.close() == (NOON - 31 * DAY, NOON - 1800)
+    assert ended.ledger.discovered_at() == NOON
+
+
+def test_what_a_catch_up_beside_a_tick_has_extended_stays_extended() -> None:
+    ended = Ended()
+    ended.ledger.save_shards([replace(ended.before, complete_from=NOON - 90 * DAY)])
+
+    assert ended.close()[0] == NOON - 90 * DAY
+
+
+def test_what_was_extended_before_another_tick_moved_on_is_that_ticks() -> None:
+    ended = Ended()
+    ended.ledger.save_shards([replace(ended.before, complete_from=NOON - 90 * DAY, listed_at=NOON + 60)])
+
+    assert ended.close()[0] == NOON - 31 * DAY
+
+
+def test_a_catch_up_extends_only_what_it_has_listed_to_its_end() -> None:
+    whole, cut = (Ended(window=Window("2026-09-01", None)) for _ in range(2))
+    cut.visit.unresolved = 1
+    begin = datetime(2026, 9, 1, tzinfo=UTC).timestamp()
+
+    assert whole.close()[0] == begin
+    assert whole.after == replace(whole.before, complete_from=begin)
+    assert cut.close()[0] == NOON - 31 * DAY
+
+
+def test_the_object_that_holds_a_horizon_is_named() -> None:
+    ended = Ended()
+    held = LogObject(SHARD.prefix + FIRST, "e", 1, NOON - DAY)
+    ended.ledger.record([Failed(Transfer(SHARD, held, held.key), "access_denied", "no")], [], now=NOON)
+
+    assert ended.close()[1] == datetime(2026, 11, 23, 0, 5, tzinfo=UTC).timestamp() - 1
+    assert ended.told == ["horizon.held"]
+
+
+def test_what_the_audit_has_gone_through_is_kept_though_the_listing_was_not() -> None:
+    ended = Ended()
+    ended.visit.unresolved = 1
+    ended.visit.state = replace(ended.before, audited_at=NOON + HOUR)
+    ended.visit.is_audited = True
+    ended.close()
+
+    assert ended.after == replace(ended.before, audited_at=NOON + HOUR)
 
 
 # Other layouts

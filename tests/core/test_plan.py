@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncd.layout import CloudTrailLayout
 from syncd.model import Known, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
-from syncd.plan import Rules, make_plan, vouches
+from syncd.plan import Rules, is_another, make_plan, vouches
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 NOW, START = 1_795_507_200.0, 1_795_000_000.0
@@ -427,3 +427,35 @@ def test_what_failed_before_counts_as_listed_before() -> None:
     made = plan(item(), other, held={KEY: held_for()}, in_progress=frozenset({KEY}))
 
     assert (made.skipped, made.known_listed) == ({SkipReason.IN_PROGRESS: 1}, 1)
+
+
+def test_a_conflict_of_before_is_compared_though_an_md5_vouches_for_the_replica_now() -> None:
+    made = plan(item(etag=MD5), replicas={KEY: replica(etag=MD5)}, held={KEY: held_for("conflict", etag=OTHER)})
+
+    assert decision(made) == "compare"
+
+
+@pytest.mark.parametrize(("known", "expected"), [({}, False), ({KEY: Known(OTHER, 100)}, True)])
+def test_what_is_tried_again_after_everything_new_is_compared_first_if_it_was_there_before(
+    known: dict[str, Known], *, expected: bool
+) -> None:
+    made = plan(item(), known=known, held={KEY: held_for()})
+
+    assert made.deferred == [Transfer(SHARD, item(), KEY, compare_first=expected)]
+
+
+@pytest.mark.parametrize(
+    ("remembered", "there", "expected"),
+    [
+        (Known(ETAG, 100, "r1"), replica(), False),
+        (Known(ETAG, 100, ""), replica(), False),
+        (Known(None, 100, ""), replica(), False),
+        (Known(ETAG, 100, "r2"), replica(), True),
+        (Known(ETAG, 99, "r1"), replica(), True),
+        (Known(ETAG, 99, ""), replica(), True),
+    ],
+)
+def test_another_replica_is_told_by_its_size_or_by_the_etag_that_it_was_written_with(
+    remembered: Known, there: LogObject, *, expected: bool
+) -> None:
+    assert is_another(remembered, there) is expected

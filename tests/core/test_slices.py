@@ -271,6 +271,14 @@ def test_it_is_listed_whole_once_a_day_and_at_its_likely_places_in_between(after
     assert {item.tier for item in found} == {tier}
 
 
+def test_a_shard_that_is_to_be_listed_whole_and_never_was_is_at_once() -> None:
+    before = state(shard=WAF, found_by=FoundBy.WHOLE, branches=(BRANCH,), deep_done_at=0.0)
+
+    (found,) = slices(before, layout=LAYOUT, pace=PACE, now=NOON + MINUTE, start=0.0)
+
+    assert found.tier is Tier.WHOLE
+
+
 def test_the_likely_places_are_the_days_since_the_last_look() -> None:
     before = state(shard=WAF, found_by=FoundBy.WHOLE, branches=(BRANCH,))
 

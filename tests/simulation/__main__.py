@@ -61,6 +61,7 @@ def main() -> int:
     parser.add_argument("--kind", default="", help="with --shorten: of finding; else of the first")
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--days", type=int, default=60)
+    parser.add_argument("--until", default="", help="with --attack: stop when this kind was found")
     parser.add_argument("--family", default="")
     parser.add_argument("--without", action="append", default=[], choices=TROUBLES)
     parser.add_argument("--processes", type=int, default=2)
@@ -77,6 +78,7 @@ def main() -> int:
         name=given.family,
         without=given.without,
         processes=given.processes,
+        until=given.until,
     )
     return 1 if found else 0
 

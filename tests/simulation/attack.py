@@ -70,15 +70,23 @@ def _one(arguments: tuple[int, int, str, tuple[str, ...]]) -> Verdict:
     return attack(draw(seed, days=days, name=name, without=without))
 
 
-def main(*, first: int, seeds: int, days: int, name: str, without: Sequence[str], processes: int) -> int:
-    """Print what each seed finds, then a line for each family and the totals; how many seeds found something."""
+def main(
+    *, first: int, seeds: int, days: int, name: str, without: Sequence[str], processes: int, until: str = ""
+) -> int:
+    """Print what each seed finds, then a line for each family and the totals; how many seeds found something.
+
+    It ends early once something of the kind `until` was found.
+    """
     wanted = [(seed, days, name, tuple(without)) for seed in range(first, first + seeds)]
     verdicts: list[Verdict] = []
     with ProcessPoolExecutor(processes) as pool:
         for verdict in pool.map(_one, wanted):
             verdicts.append(verdict)
             _tell(verdict)
-    print(f"{seeds} seeds of {days} days, outages of up to 60 days on top\n")
+            if until and any(finding.kind == until for finding in verdict.findings):
+                pool.shutdown(cancel_futures=True)
+                break
+    print(f"{len(verdicts)} seeds of {days} days, outages of up to 60 days on top\n")
     print(f"{'keys':14} {'seeds':>5} {'ticks':>7} {'objects':>8}  found")
     for family in [*FAMILIES, "all"]:
         those = [verdict for verdict in verdicts if family in (verdict.family, "all")]

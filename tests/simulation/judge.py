@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from math import inf
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ DIGEST_LATENESS = 90 * MINUTE
 DEEP = 33 * DAY
 
 
+@cache
 def stamp_in_name(key: str) -> float | None:
     """The time in a file's name, such as `…_20261124T0005Z_…`: of the last part that is one."""
     for part in reversed(key.rsplit("/", 1)[-1].split("_")[1:]):
@@ -33,6 +35,7 @@ def stamp_in_name(key: str) -> float | None:
     return None
 
 
+@cache
 def folder_day(key: str) -> float | None:
     """The first second of the last day that the folders of a key name, in any of the forms that we draw."""
     digits: list[str] = []
@@ -112,6 +115,15 @@ def wants(setting: Setting, key: str) -> bool:
         if "*" not in wanted and (level >= depth or part not in wanted):
             return False
     return True
+
+
+def is_named_once(key: str) -> bool:
+    """If the end of a log's name is used for no other: then after a loss of state its size is enough."""
+    name = key.rpartition("/")[2]
+    account, _, rest = name.partition("_")
+    kind = rest.partition("_")[0]
+    end = name.removesuffix(".json.gz").rpartition("_")[2]
+    return len(account) == 12 and kind.startswith("CloudTrail") and len(end) == 16 and stamp_in_name(key) is not None
 
 
 class Finding(NamedTuple):

@@ -191,7 +191,7 @@ def _clocks(chance: random.Random, begins_at: float, ends_at: float) -> Iterator
 
 
 def _denials(chance: random.Random, begins_at: float, ends_at: float) -> Iterator[Happening]:
-    if chance.random() < 0.2:
+    if chance.random() < 0.15:
         reason = chance.choice(["access_denied", "kms_access_denied"])
         facts = {"luck": chance.random(), "count": CROWD, "reason": reason}
         yield Happening(chance.uniform(begins_at, ends_at), "crowd", facts, "denial")

@@ -24,7 +24,7 @@ from syncd.tiers import Pace
 
 from .daemon import Daemon
 from .families import DAY, HOUR, MINUTE, Setting, letters
-from .judge import DEEP, Judge, Named, demand, stamp_in_name, wants
+from .judge import DEEP, Judge, Named, demand, is_named_once, stamp_in_name, wants
 from .places import Bucket, Copier, Listing
 from .schedule import Happening, Schedule
 
@@ -62,6 +62,7 @@ class World:
         """Nothing that touches the whole job has happened since."""
         self.last_tick_at = 0.0
         self.judge = Judge(PREFIX, schedule.lateness)
+        self.was_lost = False
         self.rewritten: set[str] = set()
         """Keys of the source whose content changed after it was delivered."""
         self.chance = random.Random(schedule.seed)
@@ -198,21 +199,28 @@ class World:
 
     # What happens to the daemon.
 
+    def _disturb(self, until: float = 0.0) -> None:
+        """Something touches the whole job, now or until then."""
+        self.calm_since = max(self.calm_since, self.now, until)
+
     def is_down(self, until: float) -> None:
-        self.calm_since = until
+        self._disturb(until)
 
     def is_refused(self, until: float) -> None:
-        self.refused_until = self.calm_since = until
+        self.refused_until = until
+        self._disturb(until)
 
     def is_blind(self, until: float) -> None:
         """The destination may not be listed."""
         self.blind_until = until
 
     def is_left_out(self, until: float) -> None:
-        self.left_out_until = self.calm_since = until
+        self.left_out_until = until
+        self._disturb(until)
 
     def lose(self, how: str, luck: float) -> None:
-        self.calm_since = self.now
+        self.was_lost = True
+        self._disturb()
         if how == "file":
             self.daemon.lose()
         elif how == "everything":
@@ -226,11 +234,11 @@ class World:
     def edit(self, luck: float) -> None:
         edits = self.schedule.family.edits
         self.setting, self.is_edited = edits[int(luck * len(edits))], True
-        self.calm_since = self.now
+        self._disturb()
 
     def edit_back(self) -> None:
         self.setting, self.is_edited = self.schedule.family.setting, False
-        self.calm_since = self.now
+        self._disturb()
 
     def break_next_tick(self, how: str, after: int) -> None:
         self.broken = how, after
@@ -265,10 +273,10 @@ class World:
         except Exception as error:  # noqa: BLE001 - whatever a tick raises is a finding
             self.judge.find("raised", self.now, "", f"{type(error).__name__}: {error}"[:300])
         self._release()
-        self._look(daemon, setting, report, began_at)
+        self._look(daemon, setting, report, began_at, is_tick=window is None)
         if self.offset:
             self.wrong_ticks -= 1
-            self.calm_since = self.now
+            self._disturb()
             if self.wrong_ticks <= 0:
                 self.offset = 0.0
 
@@ -298,7 +306,7 @@ class World:
             return self._against(file, daemon, setting, window, is_patient=is_patient)
         except LedgerCorrupt:
             file.move_aside()
-            self.calm_since = self.now
+            self._disturb()
             return self._against(file, daemon, setting, window, is_patient=is_patient)
 
     def _against(
@@ -402,14 +410,16 @@ class World:
 
     # What is looked at.
 
-    def _look(self, daemon: Daemon, setting: Setting, report: TickReport | None, began_at: float) -> None:
+    def _look(
+        self, daemon: Daemon, setting: Setting, report: TickReport | None, began_at: float, *, is_tick: bool
+    ) -> None:
         self.judge.nothing_was_overwritten(self.destination.bodies, self.source.bodies, self.now)
         if report is None:
             return
         if daemon is self.daemon:
             is_well = report.outcome in ("ok", "partial") and not self.offset
             if not is_well or self.now - self.last_tick_at > CALM_GAP:
-                self.calm_since = self.now
+                self._disturb()
             self.last_tick_at = self.now
         named = self.named(daemon, setting)
         self.judge.the_horizon_is_true(
@@ -425,7 +435,7 @@ class World:
         )
         if daemon is self.daemon and not self.is_nested and report.outcome in ("ok", "partial") and not self.offset:
             self._nothing_waits_long(daemon, setting, named)
-            if _is_whole(report):
+            if is_tick and _is_whole(report):
                 self._nothing_new_waits(setting, named, began_at)
 
     def _forgiven_since(self) -> float:
@@ -519,6 +529,8 @@ class World:
                 self.judge.find(kind, self.now, key)
             elif replica is not None and replica != self.source.bodies[key] and not named.names(key):
                 if key in self.rewritten and not is_whole:
+                    continue
+                if self.was_lost and is_named_once(key) and len(replica) == len(self.source.bodies[key]):
                     continue
                 kind = f"forged{' after all' if is_whole else ''}" if key in self.judge.tampered else other
                 self.judge.find(kind, self.now, key)

@@ -39,3 +39,42 @@ def test_a_late_object_does_not_make_a_replaced_replica_of_its_day_pass(tmp_path
     with world.ledger() as ledger:
         assert list(ledger.quarantined()) == [keys[1]]
     assert world.is_there(late)
+
+
+def test_the_newest_object_is_copied_though_hundreds_before_it_are_denied(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    denied = [world.deliver(BEGIN - 3 * HOUR + number) for number in range(250)]
+    world.failing = dict.fromkeys(denied, "kms_access_denied")
+    newest = world.deliver(BEGIN - 20 * 60)
+    world.tick()
+
+    assert world.is_there(newest)
+
+
+def test_three_thousand_objects_that_are_denied_for_ever_delay_no_other(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    denied = [world.deliver(BEGIN - 3 * HOUR + number) for number in range(3000)]
+    world.failing = dict.fromkeys(denied, "kms_access_denied")
+    for _ in range(16):  # two hundred a tick, until all of them are known
+        world.now += 300
+        world.tick()
+    readable = [world.deliver(world.now - minutes * 60) for minutes in (80, 40, 10)]
+    world.now += 300
+    world.tick()
+
+    assert [key for key in readable if not world.is_there(key)] == []
+    with world.ledger() as ledger:
+        assert len(ledger.quarantined()) == 3000
+
+
+def test_what_a_clock_that_ran_ahead_has_put_off_is_tried_again_now(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.failing = {key: "access_denied"}
+    world.now = BEGIN + 40 * DAY
+    world.tick()
+    world.failing.clear()
+    world.now = BEGIN + 300
+    world.tick()
+
+    assert world.is_there(key)
