@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from syncd.layout import Layout
 from syncd.model import Branch, FoundBy, LogObject, Page, ShardState
-from syncd.tiers import Pace, Slice, Tier, is_listed_whole, later
+from syncd.tiers import CLOCK_SKEW_SECONDS, Pace, Slice, Tier, as_of, is_listed_whole, later
 
 
 class Listed(NamedTuple):
@@ -155,18 +155,23 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
 
 
 def horizon(
-    states: Sequence[ShardState], *, discovered_at: float, pace: Pace, missing: Iterable[float] = ()
+    states: Sequence[ShardState], *, discovered_at: float, pace: Pace, now: float, missing: Iterable[float] = ()
 ) -> tuple[float, float]:
     """Return a job's `complete_from` and `complete_until`: what holds for all of its shards. Both are 0.0 if nothing is.
 
-    A job that has found nothing yet claims nothing: it may look in the wrong place.
+    A job that has found nothing yet claims nothing: it may look in the wrong place. Neither does one whose clock has run
+    ahead, until everything is listed anew.
 
     Args:
         states: the shards that the job wants.
         discovered_at: everything that existed then has been found; 0.0 for never.
         pace: the job's durations.
+        now: the present time, in epoch seconds.
         missing: the stamps of the job's objects that are known and not at the destination, those above any shard included.
     """
+    states = [as_of(state, now) for state in states]
+    if discovered_at > now + CLOCK_SKEW_SECONDS:
+        return 0.0, 0.0
     if not discovered_at or any(not state.listed_at for state in states) or not has_found(states):
         return 0.0, 0.0
     complete_from = max(state.complete_from for state in states)

@@ -12,7 +12,6 @@ from syncd.ports import Ledger, Ports
 from syncd.sealing import first_unsealed_day
 from syncd.survey import Survey, Visit
 from syncd.task import Task
-from syncd.tiers import CLOCK_SKEW_SECONDS, as_of
 
 SEAL_ROWS_A_TICK = 50_000
 SEALED_AT_ONCE = 1_000_000
@@ -60,10 +59,10 @@ def horizon(task: Task, ledger: Ledger, *, now: float) -> tuple[float, float]:
         LedgerError: the state cannot be read.
     """
     return claims.horizon(
-        # What a clock that ran ahead has claimed does not stand until everything is listed anew.
-        [as_of(state, now) for state in wanted_states(ledger.shards().values(), task)],
-        discovered_at=discovered_at if (discovered_at := ledger.discovered_at()) <= now + CLOCK_SKEW_SECONDS else 0.0,
+        wanted_states(ledger.shards().values(), task),
+        discovered_at=ledger.discovered_at(),
         pace=task.pace,
+        now=now,
         missing=ledger.held_stamps(task.layout.stamp, wanted_by(task.scope)),
     )
 

@@ -28,7 +28,7 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
     Raises:
         LedgerError: the state cannot be read.
     """
-    standing = board.present(read_standing(job, reader))
+    standing = board.present(read_standing(job, reader, now=now))
     view = reader.view(replica_of(job))
     states = shards_of(job, view.shards())
     held = held_of(job, view, shown=HELD_SHOWN)

@@ -16,6 +16,7 @@ from syncd.ledger import LedgerView, Reader, RecordedTick
 from syncd.model import HeldCounts, JobError, Quarantined, ShardState, TickReport
 from syncd.report import utc
 from syncd.scope import layout_of, pace_of, replica_of, scope_of, shard_of, source_prefixes
+from syncd.tiers import as_of
 
 TICKS_READ = 60
 _TICK = "tick"
@@ -92,8 +93,8 @@ def promise_of(job: Job) -> Promise:
     )
 
 
-def read_standing(job: Job, reader: Reader) -> Standing:
-    """How a job stands.
+def read_standing(job: Job, reader: Reader, *, now: float) -> Standing:
+    """Return how a job stands.
 
     Raises:
         LedgerError: the state cannot be read.
@@ -106,6 +107,7 @@ def read_standing(job: Job, reader: Reader) -> Standing:
         reader.ticks(job.name, TICKS_READ),
         discovered_at=view.discovered_at(),
         uncovered=view.uncovered(),
+        now=now,
     )
 
 
@@ -116,15 +118,19 @@ def standing_of(
     recorded: Sequence[RecordedTick],
     *,
     discovered_at: float,
+    now: float,
     uncovered: Collection[str] = (),
 ) -> Standing:
     """Return the same from what was read; `recorded` has the newest first."""
+    has_found = claims.has_found(states) or bool(held.counts.objects)
+    states = [as_of(state, now) for state in states]
     ticks = [tick for tick in recorded if tick.kind == _TICK]
     promise = promise_of(job)
     complete_from, complete_until = claims.horizon(
         states,
         discovered_at=discovered_at,
         pace=pace_of(job),
+        now=now,
         missing=held.stamps,
     )
     return Standing(
@@ -138,7 +144,7 @@ def standing_of(
         look=last_look(states, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
         shards=len(states),
-        has_found=claims.has_found(states) or bool(held.counts.objects),
+        has_found=has_found,
         prefixes=source_prefixes(job),
         uncovered=sorted(uncovered),
         audited_at=min((state.audited_at for state in states), default=0.0),

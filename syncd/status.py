@@ -108,6 +108,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         remembered.ticks,
         discovered_at=remembered.discovered_at,
         uncovered=remembered.uncovered,
+        now=now,
     )
     why = _complaints(standing, now)
     if state_error is not None:

@@ -105,7 +105,7 @@ class Ticker:
         try:
             with self.installation.ledger_file.open_readonly() as reader:
                 for job in jobs:
-                    self._parts.board.put(read_standing(job, reader))
+                    self._parts.board.put(read_standing(job, reader, now=self.installation.now()))
         except LedgerError as error:
             # A tick meets the same, and does about it what is to be done.
             self._parts.complaints.tell(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))

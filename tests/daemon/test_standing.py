@@ -33,7 +33,7 @@ def ledger(ledger_file: LedgerFile) -> Iterator[Ledger]:
 
 def read(ledger_file: LedgerFile) -> Standing:
     with ledger_file.open_readonly() as reader:
-        return read_standing(JOB, reader)
+        return read_standing(JOB, reader, now=NOW)
 
 
 def test_a_job_that_never_ticked_has_nothing_to_show(ledger_file: LedgerFile) -> None:
@@ -82,7 +82,7 @@ def test_an_unusual_number_of_kinds_is_lumped_together(ledger_file: LedgerFile, 
     ledger.save_shards(states, discovered_at=NOW)
 
     with ledger_file.open_readonly() as reader:
-        found = read_standing(every, reader)
+        found = read_standing(every, reader, now=NOW)
 
     assert found.shards == 40
     assert len(found.kinds) == 13

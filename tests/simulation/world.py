@@ -431,7 +431,7 @@ class World:
             named=named,
             forgiven_since=self._forgiven_since(),
             at=self.now,
-            clock=max(self.now, self.clock()),
+            ahead=max(0.0, self.offset),
         )
         if daemon is self.daemon and not self.is_nested and report.outcome in ("ok", "partial") and not self.offset:
             self._nothing_waits_long(daemon, setting, named)
