@@ -10,15 +10,15 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.claims import Listed, advance, claimed, first_within, has_found, horizon, searched_at
-from syncd.closing import _extended, close
-from syncd.cloudtrail import Scope
-from syncd.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
-from syncd.model import Branch, Failed, FoundBy, LogObject, Page, Range, Shard, ShardState, Transfer, Window
-from syncd.ports import Ports
-from syncd.survey import Survey, Visit
-from syncd.task import Task
-from syncd.tiers import Pace, Slice, Tier
+from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.objects import Branch, Failed, FoundBy, LogObject, Page, Range, Shard, ShardState, Transfer, Window
+from syncd.model.trail import Scope
+from syncd.tick.closing import _extended, close
+from syncd.tick.listing.horizon import Listed, advance, claimed, first_within, has_found, horizon, searched_at
+from syncd.tick.listing.survey import Survey, Visit
+from syncd.tick.listing.tiers import Slice, Tier
+from syncd.tick.ports import Ports
+from syncd.tick.task import Pace, Task
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 DIGESTS = Shard("AWSLogs/222222222222/CloudTrail-Digest/us-east-1/", "222222222222", "CloudTrail-Digest", "us-east-1")

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from syncd.compare import Stored, differences
-from syncd.demo import document
-from syncd.demo_screen import DemoScreen
-from syncd.failures import ACCESS_DENIED, CONNECTION
-from syncd.model import JobError, TickReport
-from syncd.story import Compared, Delivered, Ticked, Tried
+from syncd.cli.demo.compare import Stored, differences
+from syncd.cli.demo.demo import document
+from syncd.cli.demo.screen import DemoScreen
+from syncd.cli.demo.story import Compared, Delivered, Ticked, Tried
+from syncd.model.reasons import ACCESS_DENIED, CONNECTION
+from syncd.model.reports import JobError, TickReport
 
 COPIED = TickReport(job="account-b", outcome="ok", copied=2, requests={"GetObject": 2, "PutObject": 2})
 IDLE = TickReport(job="account-b", outcome="ok", requests={"ListObjectsV2": 4})

@@ -14,12 +14,12 @@ import pytest
 from jobs import configuration, job
 from standings import NOW, SHARD, report
 
-from syncd import status
-from syncd.errors import LedgerCorrupt, LedgerNewer, LedgerUnwritable
-from syncd.ledger import LedgerFile
-from syncd.model import ShardState
-from syncd.report import UNHEALTHY
-from syncd.scope import replica_of
+from syncd.job.health import status
+from syncd.job.report import UNHEALTHY
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerCorrupt, LedgerNewer, LedgerUnwritable
+from syncd.model.objects import ShardState
+from syncd.tick.scope import replica_of
 
 JOB = job()
 OTHER = job("account-c")

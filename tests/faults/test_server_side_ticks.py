@@ -11,10 +11,11 @@ import pytest
 from faulty import Body, Call, DropConnection, ErrorIn200, FaultyS3, Stall, Status, on
 from installed import Installed, reasons
 
-from syncd import failures
-from syncd.config import Job
-from syncd.model import TickReport, Window
-from syncd.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.config.job import Job
+from syncd.model import reasons as failures
+from syncd.model.objects import Window
+from syncd.model.reports import TickReport
 
 JOB = "account-b"
 SHARD = f"AWSLogs/{ACCOUNT_B}/CloudTrail/us-east-1/2026/11/23/{ACCOUNT_B}_CloudTrail_us-east-1_20261123T"

@@ -12,7 +12,7 @@ from functools import cache
 from math import inf
 from typing import NamedTuple
 
-from syncd.model import LogObject
+from syncd.model.objects import LogObject
 
 from .families import DAY, HOUR, MINUTE, Setting
 
