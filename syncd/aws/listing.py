@@ -11,7 +11,7 @@ from threading import Event
 from time import monotonic
 from typing import NamedTuple, TypeAlias
 
-from syncd.aws import s3
+from syncd.aws import answers, s3
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
 from syncd.aws.listing_checks import Gate, Passed
 from syncd.aws.s3 import Answer, Request, Side
@@ -19,6 +19,7 @@ from syncd.aws.transport import Credentials
 from syncd.model import reasons
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model.objects import Folder, Page, Range
+from syncd.model.reasons import Reason
 
 _Answers: TypeAlias = "SimpleQueue[tuple[_Cursor, Answer, Credentials]]"
 
@@ -218,14 +219,14 @@ class BucketLister:
         for cursor in under_way.values():
             if now - cursor.brought_at > self._stalled_seconds:
                 why = f"{self._named(cursor)}: no object in {self._stalled_seconds:.0f} s"
-                raise JobFailed(reasons.TIMEOUT, why, reasons.remedy_of(reasons.TIMEOUT))
+                raise JobFailed(Reason.TIMEOUT, why, reasons.remedy_of(Reason.TIMEOUT))
         if self._budget_seconds is not None and self._waited_seconds > self._budget_seconds:
             some = next(iter(under_way.values()), None)
             what = self._named(some) if some is not None else f"ListObjectsV2 of s3://{self._end.bucket}"
             raise ListingBudgetSpent(
-                reasons.LISTING_BUDGET,
+                Reason.LISTING_BUDGET,
                 f"{what}: not at its end after {self._budget_seconds:.0f} s of waiting (listing.budget)",
-                reasons.remedy_of(reasons.LISTING_BUDGET),
+                reasons.remedy_of(Reason.LISTING_BUDGET),
             )
 
     def _parsed(self, cursor: _Cursor, answer: Answer) -> "_Listed":
@@ -243,13 +244,13 @@ class BucketLister:
         return _Listed(rows, listing.next_token)
 
     def _unexpected(self, cursor: _Cursor, why: str) -> JobFailed:
-        return JobFailed(reasons.UNEXPECTED, f"{self._named(cursor)}: {why}", reasons.remedy_of(reasons.UNEXPECTED))
+        return JobFailed(Reason.UNEXPECTED, f"{self._named(cursor)}: {why}", reasons.remedy_of(Reason.UNEXPECTED))
 
     def _refused(self, cursor: _Cursor, answer: Answer) -> JobFailed:
-        reason = reasons.reason_of(answer.status, answer.code, answer.message)
+        reason = answers.reason_of(answer.status, answer.code, answer.message)
         if answer.status == 404:
-            reason = reasons.NO_BUCKET
-        told = reasons.said(answer.code, answer.message)
+            reason = Reason.NO_BUCKET
+        told = answers.said(answer.code, answer.message)
         return JobFailed(reason, f"{self._named(cursor)}: {told}", reasons.remedy_of(reason))
 
     def _named(self, cursor: _Cursor) -> str:

@@ -19,7 +19,7 @@ from awscrt import auth, http, io, s3
 
 from syncd.aws.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.aws.s3 import Address, Answer, Request, error_of, quote_key
-from syncd.model import reasons
+from syncd.model.reasons import Reason
 
 # A request is given up after this long, retries included, however often the runtime would try again.
 DEADLINE_SECONDS = 60.0
@@ -47,15 +47,15 @@ _HEADERS_UNREAD = frozenset({"CopyObject", "ListObjectsV2"})
 _CODES = {
     "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
     "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
-    "AWS_ERROR_S3_CANCELED": (0, reasons.TIMEOUT),
-    "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, reasons.TIMEOUT),
+    "AWS_ERROR_S3_CANCELED": (0, Reason.TIMEOUT),
+    "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, Reason.TIMEOUT),
     # Sent again five times, as if another signature would help; of the answer nothing is handed over, not even its Date.
     "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
     # What it wants to see in the answer to a range.
-    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": (0, reasons.UNEXPECTED),
-    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": (0, reasons.UNEXPECTED),
-    "AWS_ERROR_S3_MISSING_ETAG": (0, reasons.UNEXPECTED),
-    "AWS_ERROR_DEST_COPY_TOO_SMALL": (0, reasons.SHORT_BODY),
+    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
+    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
+    "AWS_ERROR_S3_MISSING_ETAG": (0, Reason.UNEXPECTED),
+    "AWS_ERROR_DEST_COPY_TOO_SMALL": (0, Reason.SHORT_BODY),
 }
 
 
@@ -155,7 +155,7 @@ class Transport:
         """Cancel what is under way with these hosts, as an answer that is none."""
         for flight in list(self._flights.values()):
             if flight.asked.host in hosts:
-                flight.cancel(why, reasons.UNEXPECTED)
+                flight.cancel(why, Reason.UNEXPECTED)
 
     def expire(self) -> None:
         """Give up the requests that are past their deadline. Whoever waits for answers calls this now and then."""
@@ -282,7 +282,7 @@ class _Flight:
         self.allowed_seconds = allowed_seconds
         self.deadline = monotonic() + allowed_seconds
         self._why_canceled = ""
-        self._code_canceled = reasons.TIMEOUT
+        self._code_canceled: str = Reason.TIMEOUT
         self.asked = asked
         self._most_bytes = ANSWER_BYTES
         if request.operation == "ListObjectsV2":
@@ -306,7 +306,7 @@ class _Flight:
         if self._answered:
             self._land()
 
-    def cancel(self, why: str, code: str = reasons.TIMEOUT) -> None:
+    def cancel(self, why: str, code: str = Reason.TIMEOUT) -> None:
         request = self._request
         if request is not None:
             if not self._why_canceled:
@@ -349,7 +349,7 @@ class _Flight:
             what = f"an answer of {len(body)} bytes"
         else:
             return None
-        return Answer(0, {}, b"", reasons.UNEXPECTED, what)
+        return Answer(0, {}, b"", Reason.UNEXPECTED, what)
 
     def _answer(self, error: Any, status: int, body: bytes) -> Answer:
         if error is None and 200 <= status < 300:
@@ -358,7 +358,7 @@ class _Flight:
         code, message = error_of(body)
         if not code and error is not None:
             name = getattr(error, "name", type(error).__name__)
-            status, code = _CODES.get(name, (status, "" if status else reasons.CONNECTION))
+            status, code = _CODES.get(name, (status, "" if status else Reason.CONNECTION))
             if name == "AWS_ERROR_S3_CANCELED":
                 code, message = self._code_canceled, self._why_canceled
             elif name == "AWS_ERROR_S3_INVALID_RESPONSE_STATUS":

@@ -25,6 +25,7 @@ from syncd.check.source import place_checks
 from syncd.config.job import Job
 from syncd.job.copies import landing_headers
 from syncd.model import reasons
+from syncd.model.reasons import Reason
 
 BUCKET, REGION, LIST = "destination-bucket", "destination-region", "destination-list"
 WRITE, READ = "destination-write", "destination-read"
@@ -90,7 +91,7 @@ def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
         return f"correct destination.kms_key_id ({key_id}): a key of the bucket's own region, enabled"
     if is_denied(answer):
         return remedies.writing(answer.message)
-    if answer.status == 400 and remedy_for(answer) == reasons.remedy_of(reasons.UNEXPECTED):
+    if answer.status == 400 and remedy_for(answer) == reasons.remedy_of(Reason.UNEXPECTED):
         return "look at the answer quoted here, and at [destination] in the job"
     return remedy_for(answer)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from syncd.aws import answers
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity import refusals
 from syncd.aws.identity.credentials import ConsumerPrincipal
@@ -18,6 +19,7 @@ from syncd.config.job import Job, Role
 from syncd.job.installation import Installation, end_of
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
 
 CLOCK, IDENTITY, ASSUME_ROLE, EXTERNAL_ID = "clock", "identity", "assume-role", "external-id"
 # AWS refuses what is signed 15 minutes off at S3 and 5 minutes off elsewhere (SigV4, "Handling dates").
@@ -43,7 +45,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
     try:
         principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))
     except JobFailed as error:
-        if error.reason == reasons.CLOCK_SKEWED:
+        if error.reason == Reason.CLOCK_SKEWED:
             return Check(CLOCK, Status.FAILED, error.detail, error.remedy)
         return not_tried(CLOCK, f"there are no credentials to ask with ({error.detail})")
     end = end_of(job, Side.DESTINATION, principal, installation, Counter())
@@ -53,14 +55,14 @@ def clock_check(job: Job, installation: Installation) -> Check:
     date = answer.headers.get("date")
     if date is None:
         happened = "answered without a Date" if answer.status else "did not answer"
-        said = reasons.said(answer.code, answer.message)
+        said = answers.said(answer.code, answer.message)
         return not_tried(CLOCK, f"{end.address.host} {happened}{f' ({said})' if said else ''}")
     theirs = parsedate_to_datetime(date).timestamp()
     # The Date is cut to the second and was made between sending and receiving.
     skew = max(before - (theirs + 1), theirs - after, 0.0)
     here = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     detail = f"this machine's clock says {here}, {skew:.0f} s from that of {end.address.host}"
-    remedy = reasons.remedy_of(reasons.CLOCK_SKEWED)
+    remedy = reasons.remedy_of(Reason.CLOCK_SKEWED)
     if skew >= _SKEW_REFUSED_SECONDS:
         return Check(CLOCK, Status.FAILED, f"{detail}; AWS refuses requests signed so far off", remedy)
     if skew >= _SKEW_NOTICED_SECONDS:
@@ -114,7 +116,7 @@ def _external_id_check(
     """An external ID protects only if the role is refused without it."""
     without = _assumed(job, role, consumer, installation, requests, external_id=None)
     if isinstance(without, JobFailed):
-        if without.reason != reasons.ACCESS_DENIED:
+        if without.reason != Reason.ACCESS_DENIED:
             return not_tried(EXTERNAL_ID, without.detail)
         return Check(EXTERNAL_ID, Status.OK, f"{role.arn} is refused to {consumer.name} without the external ID")
     return Check(
@@ -162,9 +164,9 @@ def _assumed(
 
 def _assume_remedy(error: JobFailed, remedies: Remedies, role: Role) -> str:
     _, message = refusals.answered(error.__cause__)
-    if error.reason == reasons.ACCESS_DENIED:
+    if error.reason == Reason.ACCESS_DENIED:
         return remedies.assuming(message)
-    if error.reason == reasons.SESSION_TOO_LONG and "chaining" not in message:
+    if error.reason == Reason.SESSION_TOO_LONG and "chaining" not in message:
         name = role.arn.rpartition("/")[2]
         return (
             f"lower source.role.duration, or in account {role.account_id} raise the role's maximum: aws iam update-role"
@@ -174,6 +176,6 @@ def _assume_remedy(error: JobFailed, remedies: Remedies, role: Role) -> str:
 
 
 def _identity_remedy(job: Job, error: JobFailed) -> str:
-    if error.reason == reasons.ROOT_CALLER:
+    if error.reason == Reason.ROOT_CALLER:
         return f"{error.remedy}; make one in account {job.consumer.account_id}: aws iam create-user --user-name syncd"
     return error.remedy

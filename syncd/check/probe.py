@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from syncd.aws import answers
 from syncd.aws.endpoint import End
 from syncd.aws.s3 import Answer, Request, Side, quote_key
 from syncd.aws.transport import Credentials
 from syncd.model import reasons
+from syncd.model.reasons import Reason
 
 PROBE = "syncd-check"
 _WAIT_SECONDS = 0.1
@@ -19,7 +21,7 @@ _WRONG_DIGEST = b64encode(hashlib.sha256(b"another content").digest()).decode()
 # S3 answers the first; the others are what servers beside it say of a body that is not what its digest says.
 _DIGEST_CODES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"})
 _REGION_CODES = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"})
-_DENIALS = frozenset({reasons.ACCESS_DENIED, reasons.KMS_DENIED})
+_DENIALS = frozenset({Reason.ACCESS_DENIED, Reason.KMS_DENIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def ask(end: End, request: Request) -> Answer:
 
 def told(end: End, call: str, key: str, answer: Answer) -> str:
     """The call, the principal, the resource, and what was answered."""
-    what = reasons.said(answer.code or str(answer.status), answer.message)
+    what = answers.said(answer.code or str(answer.status), answer.message)
     return f"{call} by {end.principal.name} of s3://{end.bucket}/{key}: {what}"
 
 
@@ -67,7 +69,7 @@ def remedy_for(answer: Answer) -> str:
 
 
 def _reason(answer: Answer) -> str:
-    return reasons.reason_of(answer.status, answer.code, answer.message)
+    return answers.reason_of(answer.status, answer.code, answer.message)
 
 
 def is_elsewhere(answer: Answer) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from syncd.aws import s3
+from syncd.aws.answers import reason_of
 from syncd.aws.endpoint import End
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
@@ -11,10 +12,10 @@ from syncd.check.probe import ask, is_denied, is_elsewhere, region_told, remedy_
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
 from syncd.config.job import Job
-from syncd.model import reasons
 from syncd.model.errors import JobFailed
 from syncd.model.layout import Layout, day_start, stamp_of
 from syncd.model.objects import LogObject, Range, Shard
+from syncd.model.reasons import Reason
 from syncd.model.trail import Node, children, roots, top
 from syncd.tick.scope import layout_of, scope_of, shard_of, source_prefixes
 
@@ -50,7 +51,7 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
     try:
         samples, uncovered = _samples(job, end, now)
     except JobFailed as error:
-        remedy = remedies.listing(error.detail) if error.reason == reasons.ACCESS_DENIED else error.remedy
+        remedy = remedies.listing(error.detail) if error.reason == Reason.ACCESS_DENIED else error.remedy
         failed = Check(LIST, Status.FAILED, error.detail, remedy)
         return SourceFound([*place, failed, *(not_tried(name, f"see {LIST}") for name in (FOLDERS, READ, KMS))])
     folders = _folders_check(job, uncovered)
@@ -236,7 +237,7 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
     item, answer = refused[0]
     detail = told(end, "GetObject", item.key, answer)
     remedy = remedies.reading(answer.message) if is_denied(answer) else remedy_for(answer)
-    if reasons.reason_of(answer.status, answer.code, answer.message) == reasons.KMS_DENIED:
+    if reason_of(answer.status, answer.code, answer.message) == Reason.KMS_DENIED:
         allowed = Check(READ, Status.OK, f"S3 lets {end.principal.name} read {item.key}")
         return [allowed, Check(KMS, Status.FAILED, detail, remedy)], False
     if is_denied(answer):

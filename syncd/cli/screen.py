@@ -24,7 +24,7 @@ from syncd.job.health.freshness import span
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import utc
 from syncd.model.escaping import safe_key, safe_line
-from syncd.model.reasons import CONFLICT, remedy_of
+from syncd.model.reasons import Reason, remedy_of
 from syncd.model.reports import TickReport
 from syncd.tick.recorder import Recorder
 
@@ -122,7 +122,7 @@ def _remarks(report: TickReport) -> list[Line]:
         said, remedy = f"{first.reason}: {safe_line(first.detail)}", remedy_of(first.reason)
     elif report.conflicts:
         key, detail = report.conflicts[0]
-        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(CONFLICT)
+        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(Reason.CONFLICT)
     else:
         return []
     return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]

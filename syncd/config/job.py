@@ -29,6 +29,7 @@ from syncd.config.tables import (
 )
 from syncd.model import reasons
 from syncd.model.errors import Problem
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 
 __all__ = [
@@ -188,9 +189,9 @@ class RefusedJob:
         more = len(self.problems) - len(told)
         told += [f"{more} more problems"] if more else []
         return JobError(
-            reason=reasons.CONFIGURATION,
+            reason=Reason.CONFIGURATION,
             detail="; ".join(told),
-            remedy=reasons.remedy_of(reasons.CONFIGURATION),
+            remedy=reasons.remedy_of(Reason.CONFIGURATION),
         )
 
 

@@ -21,8 +21,8 @@ from syncd.copy.read import (
     whole_checksums,
 )
 from syncd.copy.terms import CopyFailed, Steps, Terms, not_comparable, short_body
-from syncd.model import reasons
 from syncd.model.objects import AlreadyThere, Conflict, Outcome, Transfer
+from syncd.model.reasons import Reason
 
 
 def compare_known(transfer: Transfer, terms: Terms) -> Generator[Request, Answer, Outcome | None]:
@@ -141,13 +141,13 @@ def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) ->
         checksum.take(answer.body)
     if checksum.is_wrong:
         replica = f"s3://{terms.destination_bucket}/{key}"
-        raise CopyFailed(reasons.CHECKSUM, f"{replica}: what GetObject gave does not match its {checksum.name}")
+        raise CopyFailed(Reason.CHECKSUM, f"{replica}: what GetObject gave does not match its {checksum.name}")
     return whole.digest()
 
 
 def _vanished(transfer: Transfer, terms: Terms) -> CopyFailed:
     replica = f"s3://{terms.destination_bucket}/{transfer.destination_key}"
-    return CopyFailed(reasons.UNEXPECTED, f"{replica} was there and is gone: deleted while it was copied")
+    return CopyFailed(Reason.UNEXPECTED, f"{replica} was there and is gone: deleted while it was copied")
 
 
 def _head(transfer: Transfer, terms: Terms) -> Request:

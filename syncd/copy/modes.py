@@ -17,9 +17,10 @@ from threading import Event
 from typing import NamedTuple, Protocol
 
 from syncd.copy.terms import LARGEST_COPY_BYTES
-from syncd.model import events, reasons
+from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.objects import AlreadyThere, Copied, Failed, Mode, Outcome, Transfer
+from syncd.model.reasons import Reason
 from syncd.tick.ports import Copier
 
 REFUSALS_TOLERATED = 32
@@ -28,13 +29,13 @@ OBJECTS_TRIED = 3
 # What says that a server-side copy cannot be had, rather than that something is wrong with the object.
 _REFUSALS = frozenset(
     {
-        reasons.ACCESS_DENIED,
-        reasons.KMS_DENIED,
-        reasons.OBJECT_GONE,
-        reasons.NO_BUCKET,
-        reasons.UNSUPPORTED,
-        reasons.WRONG_REGION,
-        reasons.UNEXPECTED,
+        Reason.ACCESS_DENIED,
+        Reason.KMS_DENIED,
+        Reason.OBJECT_GONE,
+        Reason.NO_BUCKET,
+        Reason.UNSUPPORTED,
+        Reason.WRONG_REGION,
+        Reason.UNEXPECTED,
     }
 )
 

@@ -12,8 +12,8 @@ from awscrt.checksums import crc32c, crc64nvme
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.terms import CopyFailed, Terms, failure_of, named, short_body
-from syncd.model import reasons
 from syncd.model.objects import LogObject
+from syncd.model.reasons import Reason
 
 SHA256 = "x-amz-checksum-sha256"
 """The one checksum that nobody can bring about with other bytes."""
@@ -58,14 +58,14 @@ def _check_read(answer: Answer, item: LogObject, request: Request, terms: Terms)
         raise short_body(answer, request, terms)
     wrong = wrong_checksum(answer.headers, answer.body)
     if wrong and "range" not in dict(request.headers):
-        raise CopyFailed(reasons.CHECKSUM, f"{named(request, terms)}: the body does not match its {wrong}")
+        raise CopyFailed(Reason.CHECKSUM, f"{named(request, terms)}: the body does not match its {wrong}")
 
 
 def _check_etag(answer: Answer, item: LogObject, request: Request, terms: Terms) -> None:
     etag = etag_of(answer)
     if item.etag and etag and etag != item.etag:
         detail = f"{named(request, terms)}: listed with ETag {item.etag}, read with {etag}"
-        raise CopyFailed(reasons.OBJECT_CHANGED, detail)
+        raise CopyFailed(Reason.OBJECT_CHANGED, detail)
 
 
 def etag_of(answer: Answer) -> str:
@@ -116,7 +116,7 @@ def check_found(answer: Answer, item: LogObject, request: Request, terms: Terms)
     size = int(answer.headers.get("content-length", "-1"))
     if size not in (-1, item.size_bytes):
         detail = f"{named(request, terms)}: listed with {item.size_bytes} bytes, found with {size}"
-        raise CopyFailed(reasons.OBJECT_CHANGED, detail)
+        raise CopyFailed(Reason.OBJECT_CHANGED, detail)
 
 
 def whole_checksums(headers: Mapping[str, str]) -> dict[str, str]:
@@ -158,7 +158,7 @@ def check_whole(checksum: Checksum, item: LogObject, terms: Terms) -> None:
     """
     if checksum.is_wrong:
         what = f"GetObject by {terms.source_principal} of s3://{terms.source_bucket}/{item.key}"
-        raise CopyFailed(reasons.CHECKSUM, f"{what}: its parts together do not match its {checksum.name}")
+        raise CopyFailed(Reason.CHECKSUM, f"{what}: its parts together do not match its {checksum.name}")
 
 
 def is_whole(checksum: str, headers: Mapping[str, str]) -> bool:

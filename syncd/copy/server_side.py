@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
 
-from syncd.aws import s3
+from syncd.aws import answers, s3
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.compare import compare_known
 from syncd.copy.read import Content, check_found, described, tags
@@ -17,9 +17,9 @@ from syncd.copy.stream import stream
 from syncd.copy.terms import CopyFailed, Steps, Terms, failed_of, failure_of, named
 from syncd.copy.uploads import Upload, begin_upload
 from syncd.copy.write import check_key, confirm, write
-from syncd.model import reasons
 from syncd.model.bounds import part_size_for
 from syncd.model.objects import Copied, Transfer
+from syncd.model.reasons import Reason
 
 # S3 moves the bytes itself: allowed for at so many times the slowest line of ours, 16 MiB a second.
 _FASTER_THAN_A_LINE = 64
@@ -94,7 +94,7 @@ def _source_of(transfer: Transfer, terms: Terms) -> list[tuple[str, str]]:
 
 
 def _is_denied(answer: Answer) -> bool:
-    return reasons.reason_of(answer.status, answer.code, answer.message) == reasons.ACCESS_DENIED
+    return answers.reason_of(answer.status, answer.code, answer.message) == Reason.ACCESS_DENIED
 
 
 def _refusal(answer: Answer, request: Request, transfer: Transfer, terms: Terms) -> CopyFailed:
@@ -151,6 +151,6 @@ def _copied_part(answer: Answer, request: Request, terms: Terms) -> tuple[str, s
     try:
         etag = s3.text_of(answer.body, "CopyPartResult", "ETag").strip('"')
     except s3.MalformedAnswer as error:
-        raise CopyFailed(reasons.UNEXPECTED, f"{named(request, terms)}: {error}") from error
+        raise CopyFailed(Reason.UNEXPECTED, f"{named(request, terms)}: {error}") from error
     found = _SHA256.search(answer.body)
     return etag, found[1].decode() if found else ""

@@ -16,9 +16,9 @@ from syncd.copy.parts import stream_in_parts
 from syncd.copy.read import Content, described, etag_of, read, tags
 from syncd.copy.terms import CopyFailed, Steps, Terms, failed_of, failure_of
 from syncd.copy.write import check_key, is_refused_for_its_tags, write
-from syncd.model import reasons
 from syncd.model.bounds import refusal
 from syncd.model.objects import Copied, Failed, Transfer
+from syncd.model.reasons import Reason
 
 __all__ = ["Terms", "stream", "unless_too_large"]
 
@@ -28,7 +28,7 @@ def unless_too_large(transfer: Transfer, terms: Terms, copy: Callable[[Transfer,
     size = transfer.object.size_bytes
     why = refusal(size, max_object=terms.max_object, part_size=terms.part_size, memory_bytes=terms.memory_bytes)
     if why:
-        return Failed(transfer, reasons.TOO_LARGE, f"s3://{terms.source_bucket}/{transfer.object.key}: {why}")
+        return Failed(transfer, Reason.TOO_LARGE, f"s3://{terms.source_bucket}/{transfer.object.key}: {why}")
     return (yield from copy(transfer, terms))
 
 

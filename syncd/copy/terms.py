@@ -4,10 +4,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.model import reasons
 from syncd.model.bounds import COPIES_IN_MEMORY, part_size_for
 from syncd.model.objects import Failed, Outcome, Transfer
+from syncd.model.reasons import Reason
 
 Steps: TypeAlias = Generator[Request, Answer, Outcome]
 """One copy: yields Requests, is sent their Answers, returns an Outcome."""
@@ -19,7 +20,7 @@ COPY_PART_BYTES = 1024**3
 
 # What an answer tells of a source that was listed. Nothing is tried again for these before a listing tells of something
 # else, so no answer about a replica or an upload may pass for one of them.
-_OF_THE_SOURCE = frozenset({reasons.OBJECT_GONE, reasons.OBJECT_CHANGED, reasons.ARCHIVED})
+_OF_THE_SOURCE = frozenset({Reason.OBJECT_GONE, Reason.OBJECT_CHANGED, Reason.ARCHIVED})
 
 
 # What stands in a listed key for bytes that are no UTF-8. A key may also have the character itself.
@@ -90,9 +91,9 @@ class CopyFailed(Exception):
 
 def failed_of(transfer: Transfer, failed: CopyFailed) -> Failed:
     """Make the outcome of a copy that failed so."""
-    if failed.reason == reasons.OBJECT_GONE and _NOT_UTF8 in transfer.object.key:
+    if failed.reason == Reason.OBJECT_GONE and _NOT_UTF8 in transfer.object.key:
         detail = f"{failed.detail}; the key was listed with bytes that are no UTF-8, each shown as {_NOT_UTF8}"
-        return Failed(transfer, reasons.KEY_NOT_UTF8, detail)
+        return Failed(transfer, Reason.KEY_NOT_UTF8, detail)
     return Failed(transfer, failed.reason, failed.detail)
 
 
@@ -109,11 +110,11 @@ def named(request: Request, terms: Terms) -> str:
 
 def failure_of(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
     """The failure that an answer is: call, principal, resource, and what was answered."""
-    reason = reasons.reason_of(answer.status, answer.code, answer.message)
+    reason = answers.reason_of(answer.status, answer.code, answer.message)
     is_about_replica = request.side is Side.DESTINATION or answer.code == "NoSuchUpload"
     if is_about_replica and reason in _OF_THE_SOURCE:
-        reason = reasons.UNEXPECTED
-    told = reasons.said(answer.code, answer.message) or "no reason given"
+        reason = Reason.UNEXPECTED
+    told = answers.said(answer.code, answer.message) or "no reason given"
     status = f"{answer.status} " if answer.status else ""
     return CopyFailed(reason, f"{named(request, terms)}: {status}{told}")
 
@@ -121,13 +122,13 @@ def failure_of(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
 def short_body(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
     """The failure of a body that came short, or long."""
     detail = f"{named(request, terms)}: {len(answer.body)} bytes came of {request.expected_bytes}"
-    return CopyFailed(reasons.SHORT_BODY, detail)
+    return CopyFailed(Reason.SHORT_BODY, detail)
 
 
 def not_comparable(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
     """The failure of a replica that is there and cannot be read: denied, or archived by a lifecycle of its own bucket."""
     failure = failure_of(answer, request, terms)
-    reason = reasons.reason_of(answer.status, answer.code, answer.message)
-    if reason not in (reasons.ACCESS_DENIED, reasons.ARCHIVED):
+    reason = answers.reason_of(answer.status, answer.code, answer.message)
+    if reason not in (Reason.ACCESS_DENIED, Reason.ARCHIVED):
         return failure
-    return CopyFailed(reasons.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")
+    return CopyFailed(Reason.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")

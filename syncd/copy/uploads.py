@@ -9,8 +9,8 @@ from syncd.copy.compare import compare, compare_existing
 from syncd.copy.read import Content
 from syncd.copy.terms import CopyFailed, Steps, Terms, failure_of, named
 from syncd.copy.write import confirm, is_refused_for_its_tags, write
-from syncd.model import reasons
 from syncd.model.objects import Copied, Transfer
+from syncd.model.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def begin_upload(
     try:
         upload_id = s3.text_of(answer.body, "InitiateMultipartUploadResult", "UploadId")
     except s3.MalformedAnswer as error:
-        raise CopyFailed(reasons.UNEXPECTED, f"{named(request, terms)}: {error}") from error
+        raise CopyFailed(Reason.UNEXPECTED, f"{named(request, terms)}: {error}") from error
     return Upload(transfer, terms, side, upload_id)
 
 

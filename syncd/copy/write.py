@@ -5,8 +5,8 @@ from collections.abc import Generator, Sequence
 
 from syncd.aws.s3 import Answer, Request
 from syncd.copy.terms import CopyFailed, Terms, named
-from syncd.model import reasons
 from syncd.model.objects import Transfer
+from syncd.model.reasons import Reason
 
 _ATTEMPTS = 3
 # "The object key name is a sequence of Unicode characters whose UTF-8 encoding is up to 1,024 bytes long" (S3 User Guide).
@@ -25,7 +25,7 @@ def check_key(transfer: Transfer, terms: Terms) -> None:
     if len(key) * 4 > _LONGEST_KEY_BYTES and (size := len(key.encode())) > _LONGEST_KEY_BYTES:
         replica = f"s3://{terms.destination_bucket}/{key}"
         detail = f"{replica} would have a key of {size} bytes, and S3 takes {_LONGEST_KEY_BYTES}"
-        raise CopyFailed(reasons.KEY_TOO_LONG, detail)
+        raise CopyFailed(Reason.KEY_TOO_LONG, detail)
 
 
 def write(request: Request) -> Generator[Request, Answer, Answer]:
@@ -55,6 +55,6 @@ def confirm(answer: Answer, document: str, request: Request, terms: Terms) -> st
         CopyFailed: the document is not there.
     """
     if f"<{document}".encode() not in answer.body:
-        raise CopyFailed(reasons.UNEXPECTED, f"{named(request, terms)}: {answer.status} without a {document}")
+        raise CopyFailed(Reason.UNEXPECTED, f"{named(request, terms)}: {answer.status} without a {document}")
     found = _ETAG.search(answer.body)
     return found[1].decode("utf-8", "replace").strip() if found else ""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from syncd.model import reasons
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 
 SHORTEST_SECONDS = 60.0
@@ -24,7 +24,7 @@ class Pause(NamedTuple):
 
 def is_role_refusal(error: JobError) -> bool:
     """Whether STS refused to let the role be assumed, which only the role's owner or the consumer can mend."""
-    return error.reason == reasons.ACCESS_DENIED and error.detail.startswith(_CALL)
+    return error.reason == Reason.ACCESS_DENIED and error.detail.startswith(_CALL)
 
 
 class Pauses:

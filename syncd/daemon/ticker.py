@@ -16,8 +16,9 @@ from syncd.job.installation import Installation
 from syncd.job.report import utc
 from syncd.job.run import run_job
 from syncd.job.wiring import TICK, Request
-from syncd.model import events, reasons
+from syncd.model import events
 from syncd.model.errors import LedgerError
+from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
 _TICK = Request(kind=TICK, is_patient=True)
@@ -151,7 +152,7 @@ class Ticker:
         if report.outcome == "already-running":
             self._tell(events.TICK_SKIPPED, job, detail=error.detail if error else "")
             return
-        if error is not None and error.reason == reasons.LEDGER_UNWRITABLE:
+        if error is not None and error.reason == Reason.LEDGER_UNWRITABLE:
             self._tell(events.LEDGER_UNWRITABLE, job, detail=error.detail, remedy=error.remedy)
             self._on_unwritable()
         if error is not None and is_role_refusal(error):

@@ -9,9 +9,10 @@ from typing import TypeVar
 from syncd.copy.cost import Estimate
 from syncd.copy.modes import Way
 from syncd.ledger.replica.view import LedgerView
-from syncd.model import events, reasons
+from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Folder, LogObject, Outcome, Page, Range, Shard, ShardState, Transfer
+from syncd.model.reasons import Reason
 from syncd.tick.ports import Lister
 
 _Found = TypeVar("_Found")
@@ -136,7 +137,7 @@ class ForgivingLister:
         try:
             yield from found
         except JobFailed as error:
-            if error.reason != reasons.ACCESS_DENIED:
+            if error.reason != Reason.ACCESS_DENIED:
                 raise
             self.is_denied = True
             self._tell(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")

@@ -14,6 +14,7 @@ from syncd.job.wiring import CATCH_UP, TICK, Request, Run
 from syncd.ledger.ledger import Reader
 from syncd.model import events, reasons
 from syncd.model.errors import AlreadyRunning, LedgerError
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.recorder import Recorder
@@ -108,7 +109,7 @@ def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]
         remedy = reasons.remedy_of(item.reason)
         tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
     for key, detail in report.conflicts[:FAILURES_TOLD]:
-        remedy = reasons.remedy_of(reasons.CONFLICT)
+        remedy = reasons.remedy_of(Reason.CONFLICT)
         tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
     name = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
     facts = report_document(report)

@@ -19,6 +19,7 @@ from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import Request
 from syncd.model import events, reasons
 from syncd.model.errors import ConfigError, Problem
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.model.trail import EVERY
 from syncd.tick.recorder import Recorder
@@ -174,7 +175,7 @@ def plan(
 def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
     """Return the report of a job that met a defect of ours. The others are not told."""
     tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
-    reason, detail = reasons.CRASHED, f"{type(error).__name__}: {error}"
+    reason, detail = Reason.CRASHED, f"{type(error).__name__}: {error}"
     why = JobError(reason=reason, detail=detail, remedy=reasons.remedy_of(reason))
     return TickReport(job=job.name, outcome="failed", error=why)
 

@@ -9,9 +9,10 @@ from syncd.job.installation import Installation
 from syncd.job.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
 from syncd.job.run import rebuild_job
 from syncd.ledger.ledger import LedgerFile
-from syncd.model import reasons as failures
+from syncd.model import reasons
 from syncd.model.errors import AlreadyRunning, LedgerCorrupt, LedgerError
 from syncd.model.escaping import safe_key
+from syncd.model.reasons import Reason
 from syncd.tick.scope import replica_of
 
 
@@ -103,9 +104,9 @@ def _is_unicode(key: str) -> bool:
 
 
 def _not_held(key: str) -> dict[str, str]:
-    reason = failures.NOT_HELD
+    reason = Reason.NOT_HELD
     return {
         "reason": reason,
         "detail": f"{safe_key(key)} is in no job's quarantine",
-        "remedy": failures.remedy_of(reason),
+        "remedy": reasons.remedy_of(reason),
     }

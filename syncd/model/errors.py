@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from syncd.model import reasons
+from syncd.model.reasons import Reason
 
 
 class Problem(NamedTuple):
@@ -80,8 +81,8 @@ class LedgerCorrupt(LedgerError):
 class LedgerRefused(LedgerError):
     """A source told something that the state file cannot hold, such as a key longer than a key can be."""
 
-    reason = reasons.UNEXPECTED
-    remedy = reasons.REMEDIES[reasons.UNEXPECTED]
+    reason = Reason.UNEXPECTED
+    remedy = reasons.REMEDIES[Reason.UNEXPECTED]
 
 
 class LedgerUnwritable(LedgerError):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from syncd.model.reasons import Reason
+
 
 class LogObject(NamedTuple):
     """One object as the source listed it."""
@@ -139,14 +141,21 @@ class Failed(NamedTuple):
 
     transfer: Transfer
     reason: str
-    """A short word for machines, one of `syncd.failures`."""
+    """A short word for machines, a `Reason`."""
     detail: str
     """The call, the principal, the resource and what was answered."""
 
 
-# Words of `failures`, which says what each means.
 _SETTLED = frozenset(
-    {"conflict", "archived", "key_not_utf8", "key_too_long", "object_gone", "object_too_large", "replica_lost"}
+    {
+        Reason.CONFLICT,
+        Reason.ARCHIVED,
+        Reason.KEY_NOT_UTF8,
+        Reason.KEY_TOO_LONG,
+        Reason.OBJECT_GONE,
+        Reason.TOO_LARGE,
+        Reason.REPLICA_LOST,
+    }
 )
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
@@ -166,7 +175,7 @@ class Quarantined(NamedTuple):
     @property
     def is_conflict(self) -> bool:
         """Whether it is held back by other content at the destination rather than by a failure."""
-        return self.reason == "conflict"
+        return self.reason == Reason.CONFLICT
 
     @property
     def is_settled(self) -> bool:
@@ -176,7 +185,7 @@ class Quarantined(NamedTuple):
     @property
     def has_changed(self) -> bool:
         """Whether the object may be another than the one that was listed, so that it has to be listed again."""
-        return self.reason in ("object_changed", "retry_requested")
+        return self.reason in (Reason.OBJECT_CHANGED, Reason.RETRY_REQUESTED)
 
 
 class HeldCounts(NamedTuple):
@@ -191,7 +200,7 @@ class HeldCounts(NamedTuple):
     @property
     def conflicts(self) -> int:
         """How many are held back by other content at the destination."""
-        return self.by_reason.get("conflict", 0)
+        return self.by_reason.get(Reason.CONFLICT, 0)
 
 
 class Plan(NamedTuple):

@@ -10,9 +10,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from math import ceil
 
-from syncd.model import events, reasons
+from syncd.model import events
 from syncd.model.layout import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, Known, LogObject, Range, Shard, ShardState, Transfer
+from syncd.model.reasons import Reason
 from syncd.model.sealed import SealedDay
 from syncd.tick.listing.plan import is_another
 from syncd.tick.listing.sealing import day_ranges, is_same_there
@@ -167,7 +168,7 @@ class Audit:
                 f"{lost} of the {was.count} objects of {day} are neither at the destination nor at the source any more"
             )
             self._ports.tell(events.REPLICA_LOST, shard=shard.prefix, day=day, lost=lost)
-            self._recorder.note(Failed(transfer, reasons.REPLICA_LOST, detail))
+            self._recorder.note(Failed(transfer, Reason.REPLICA_LOST, detail))
 
     def _tell(self, key: str, what: str) -> None:
         if self._told < KEYS_TOLD:

@@ -19,6 +19,7 @@ from syncd.model.objects import (
     SkipReason,
     Transfer,
 )
+from syncd.model.reasons import Reason
 from syncd.model.reports import FailedObject, lag_bucket
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
@@ -67,7 +68,7 @@ def lateness_bound(seconds: float) -> int:
 def too_many_held(objects: int) -> JobFailed:
     """Return the failure of a job of which so many objects are known and not at the destination."""
     detail = f"{objects:,} objects are known and not at the destination, and a job may have {MOST_HELD:,}"
-    return JobFailed(reasons.TOO_MANY_HELD, detail, reasons.remedy_of(reasons.TOO_MANY_HELD))
+    return JobFailed(Reason.TOO_MANY_HELD, detail, reasons.remedy_of(Reason.TOO_MANY_HELD))
 
 
 class Recorder:
@@ -143,7 +144,7 @@ class Recorder:
         self.restored += len(plan.restored)
         # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
         self._outcomes += [
-            Failed(transfer, reasons.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
+            Failed(transfer, Reason.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
             for transfer in plan.archived
         ]
         self.held += len(plan.archived)
@@ -252,7 +253,7 @@ class Recorder:
         if reason in reasons.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
         # If others could be copied, what is denied may be denied of these objects alone.
-        if is_new and reason in (reasons.ACCESS_DENIED, reasons.KMS_DENIED) and not self.copied:
+        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.copied:
             self._denied_in_a_row.append(outcome)
         if is_new and reason in reasons.OF_THE_STORE:
             self._refused_in_a_row.append(outcome)
@@ -280,7 +281,7 @@ class Recorder:
         """
         now = self._now()
         detail = f"{day} was sealed, and this object of it was not found at the destination as it should be"
-        held = [Failed(transfer, reasons.RETRY_REQUESTED, detail) for transfer in transfers]
+        held = [Failed(transfer, Reason.RETRY_REQUESTED, detail) for transfer in transfers]
         outcomes = [*self._outcomes, *held]
         self._ledger.unseal(shard, [day], outcomes=outcomes, adopted=self._adopted, now=now)
         self._begin_gathering(now)

@@ -8,10 +8,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from syncd.model import events, reasons
+from syncd.model import events
 from syncd.model.bounds import LONGEST_BACKOFF_SECONDS, Quota
 from syncd.model.layout import day_start
 from syncd.model.objects import Failed, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
+from syncd.model.reasons import Reason
 from syncd.tick.audit import KEYS_TOLD, Audit
 from syncd.tick.closing import SEALED_AT_ONCE
 from syncd.tick.listing import tiers
@@ -272,7 +273,7 @@ class Search:
                 detail = (
                     f"s3://{self._ports.source_bucket}/{item.key}: a key whose bytes are not UTF-8 cannot be asked for"
                 )
-                self._recorder.take(Failed(transfer, reasons.KEY_NOT_UTF8, detail), is_live=False)
+                self._recorder.take(Failed(transfer, Reason.KEY_NOT_UTF8, detail), is_live=False)
 
     def _leave(self, visit: Visit | None) -> None:
         """Leave an object to the next tick: its shard's horizon waits for it, or all of the job's if it lies above any."""
@@ -354,7 +355,7 @@ class Search:
                 transfer = Transfer(held.shard, held.object, key)
                 self._recorder.begin(transfer)
                 gone = f"ListObjectsV2 of s3://{self._ports.source_bucket} gives {held.object.key} no more"
-                self._recorder.take(Failed(transfer, reasons.OBJECT_GONE, gone), is_live=False, is_new=False)
+                self._recorder.take(Failed(transfer, Reason.OBJECT_GONE, gone), is_live=False, is_new=False)
 
     def _due(self) -> list[Quarantined]:
         """Return what is to be tried again: what waits for nobody, and whose time has come if that is waited for."""

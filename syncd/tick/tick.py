@@ -11,6 +11,7 @@ from threading import Event
 from syncd.model import events, reasons
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model.objects import FoundBy, Quarantined, SkipReason, Transfer
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.model.trail import wanted_by
 from syncd.tick.closing import close, horizon
@@ -60,7 +61,7 @@ class Tick:
             error = raised
         self._recorder.flush()
         report = self._report(error)
-        if error is not None and error.reason in (reasons.SOURCE_EMPTY, reasons.TOO_MANY_HELD):
+        if error is not None and error.reason in (Reason.SOURCE_EMPTY, Reason.TOO_MANY_HELD):
             # What was listed proves nothing, or too little of it can be remembered: no cursor moves.
             complete = horizon(self._task, self._ports.ledger, now=self._began_at)
         else:
@@ -145,10 +146,10 @@ class Tick:
                 continue
             if self._ports.ledger.has_known_after(visit.state.shard, visit.slices[-1].range.start_after):
                 raise JobFailed(
-                    reasons.SOURCE_EMPTY,
+                    Reason.SOURCE_EMPTY,
                     f"ListObjectsV2 of s3://{self._ports.source_bucket} gave none of the objects of the last days that "
                     f"are known to have been there, such as those under {visit.state.shard.prefix}",
-                    reasons.remedy_of(reasons.SOURCE_EMPTY),
+                    reasons.remedy_of(Reason.SOURCE_EMPTY),
                 )
 
     def _report(self, error: JobFailed | None) -> TickReport:

@@ -23,6 +23,7 @@ from syncd.copy.workers.process import WorkerProcess
 from syncd.copy.workers.worker import Worker
 from syncd.model import reasons
 from syncd.model.errors import Interrupted, JobFailed
+from syncd.model.reasons import Reason
 
 SECONDS = 60.0
 LIMITS = Limits(8, 1024**2, None, None, SECONDS)
@@ -54,7 +55,7 @@ def test_a_worker_that_is_killed_fails_its_job_and_the_next_copies_with_another(
     healed = list(copier.copy_all(handed_over(transfers), Event()))
 
     assert isinstance(error, JobFailed)
-    assert (error.reason, error.remedy) == (reasons.WORKER_DIED, reasons.remedy_of(reasons.WORKER_DIED))
+    assert (error.reason, error.remedy) == (Reason.WORKER_DIED, reasons.remedy_of(Reason.WORKER_DIED))
     assert set(words(healed).values()) <= {"Copied", "AlreadyThere"}
     assert len(healed) == 20
     assert killed not in pool.processes()

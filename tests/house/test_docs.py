@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reference
+from reference_words import DOCUMENTS, EXIT_CODES
 
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
@@ -18,8 +20,6 @@ from syncd.job.health import status
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
 from syncd.model.reports import JobError, TickReport
-import reference
-from reference_words import DOCUMENTS, EXIT_CODES
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 import reference
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -17,6 +17,7 @@ from syncd.config.job import Consumer, Job, Role
 from syncd.config.readers import as_written
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
 
 # Credentials are renewed when this much of their life is left, so that no object begins with what is about to end.
 RENEW_AHEAD_SECONDS = 300.0
@@ -147,7 +148,7 @@ class RolePrincipal:
         self._rejected_young = self._rejected_young + 1 if is_young else 0
         if self._rejected_young > _YOUNG_SESSIONS:
             detail = f"{self._rejected_young} new sessions of {self._role.arn} in a row were rejected as expired or not known"
-            raise JobFailed(reasons.CREDENTIALS, detail, reasons.remedy_of(reasons.CREDENTIALS))
+            raise JobFailed(Reason.CREDENTIALS, detail, reasons.remedy_of(Reason.CREDENTIALS))
 
     def _assume(self) -> Credentials:
         role = self._role
@@ -316,8 +317,8 @@ def _provided(session: Callable[[], boto3.Session], consumer: Consumer) -> Any:
 def _no_credentials(consumer: Consumer, why: Exception | str) -> JobFailed:
     """A clock that is wrong is told as such, where AWS refused for it what a provider asked (a profile with `role_arn`)."""
     found = refusals.refusal_of(why) if isinstance(why, ClientError) else None
-    if found is None or found.reason != reasons.CLOCK_SKEWED:
-        found = refusals.Refusal(reasons.NO_CREDENTIALS, reasons.remedy_of(reasons.NO_CREDENTIALS))
+    if found is None or found.reason != Reason.CLOCK_SKEWED:
+        found = refusals.Refusal(Reason.NO_CREDENTIALS, reasons.remedy_of(Reason.NO_CREDENTIALS))
     path, told = consumer.credentials_file, str(why)
     if path is not None:
         told = told.replace(str(path), as_written(path))
@@ -334,10 +335,10 @@ def _named(consumer: Consumer) -> str:
 
 def _check_caller(caller: Caller, job: Job) -> None:
     if caller.arn.endswith(":root"):
-        raise _not_ours(reasons.ROOT_CALLER, caller, "roles may not be assumed by root accounts")
+        raise _not_ours(Reason.ROOT_CALLER, caller, "roles may not be assumed by root accounts")
     if caller.account != job.consumer.account_id:
         raise _not_ours(
-            reasons.WRONG_ACCOUNT, caller, f"consumer.account_id is {job.consumer.account_id}, another account"
+            Reason.WRONG_ACCOUNT, caller, f"consumer.account_id is {job.consumer.account_id}, another account"
         )
 
 

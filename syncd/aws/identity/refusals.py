@@ -13,8 +13,10 @@ from typing import NamedTuple
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
+from syncd.aws import answers
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
 from syncd.model.units import format_duration
 
 # "Signature expired: 20210502T144040Z is now earlier than 20210502T173143Z (20210502T174643Z - 15 min.)", and "Signature
@@ -53,39 +55,39 @@ def _of(reason: str, remedy: str = "") -> Refusal:
 
 
 _BY_CODE: Mapping[str, Refusal] = {
-    "AccessDenied": _of(reasons.ACCESS_DENIED),
-    "AccessDeniedException": _of(reasons.ACCESS_DENIED),
-    "ExpiredToken": _of(reasons.CREDENTIALS),
-    "ExpiredTokenException": _of(reasons.CREDENTIALS),
-    "IncompleteSignature": _of(reasons.INVALID_CREDENTIALS, _UNKNOWN_KEY),
-    "InternalFailure": _of(reasons.SERVER_ERROR),
-    "InvalidAccessKeyId": _of(reasons.INVALID_CREDENTIALS, _UNKNOWN_KEY),
-    "InvalidAction": _of(reasons.UNSUPPORTED, _NOT_KNOWN),
-    "InvalidClientTokenId": _of(reasons.INVALID_CREDENTIALS, _UNKNOWN_KEY),
-    "InvalidSignatureException": _of(reasons.WRONG_SECRET),
-    "MalformedPolicyDocument": _of(reasons.POLICY_MALFORMED),
-    "OptInRequired": _of(reasons.ACCOUNT_PROBLEM, _NOT_SIGNED_UP),
-    "PackedPolicyTooLarge": _of(reasons.POLICY_TOO_LARGE),
-    "RegionDisabledException": _of(reasons.REGION_DISABLED),
-    "RequestExpired": _of(reasons.CLOCK_SKEWED),
-    "RequestTimeTooSkewed": _of(reasons.CLOCK_SKEWED),
-    "ServiceUnavailable": _of(reasons.SERVER_ERROR),
-    "SignatureDoesNotMatch": _of(reasons.WRONG_SECRET),
-    "Throttling": _of(reasons.SLOW_DOWN, _THROTTLED),
-    "ThrottlingException": _of(reasons.SLOW_DOWN, _THROTTLED),
-    "UnrecognizedClientException": _of(reasons.INVALID_CREDENTIALS, _UNKNOWN_KEY),
-    "ValidationError": _of(reasons.INVALID_PARAMETER),
+    "AccessDenied": _of(Reason.ACCESS_DENIED),
+    "AccessDeniedException": _of(Reason.ACCESS_DENIED),
+    "ExpiredToken": _of(Reason.CREDENTIALS),
+    "ExpiredTokenException": _of(Reason.CREDENTIALS),
+    "IncompleteSignature": _of(Reason.INVALID_CREDENTIALS, _UNKNOWN_KEY),
+    "InternalFailure": _of(Reason.SERVER_ERROR),
+    "InvalidAccessKeyId": _of(Reason.INVALID_CREDENTIALS, _UNKNOWN_KEY),
+    "InvalidAction": _of(Reason.UNSUPPORTED, _NOT_KNOWN),
+    "InvalidClientTokenId": _of(Reason.INVALID_CREDENTIALS, _UNKNOWN_KEY),
+    "InvalidSignatureException": _of(Reason.WRONG_SECRET),
+    "MalformedPolicyDocument": _of(Reason.POLICY_MALFORMED),
+    "OptInRequired": _of(Reason.ACCOUNT_PROBLEM, _NOT_SIGNED_UP),
+    "PackedPolicyTooLarge": _of(Reason.POLICY_TOO_LARGE),
+    "RegionDisabledException": _of(Reason.REGION_DISABLED),
+    "RequestExpired": _of(Reason.CLOCK_SKEWED),
+    "RequestTimeTooSkewed": _of(Reason.CLOCK_SKEWED),
+    "ServiceUnavailable": _of(Reason.SERVER_ERROR),
+    "SignatureDoesNotMatch": _of(Reason.WRONG_SECRET),
+    "Throttling": _of(Reason.SLOW_DOWN, _THROTTLED),
+    "ThrottlingException": _of(Reason.SLOW_DOWN, _THROTTLED),
+    "UnrecognizedClientException": _of(Reason.INVALID_CREDENTIALS, _UNKNOWN_KEY),
+    "ValidationError": _of(Reason.INVALID_PARAMETER),
 }
 _BY_MESSAGE: Mapping[str, Refusal] = {
-    "Credential should be scoped to a valid region": _of(reasons.WRONG_REGION, _SCOPED),
-    "Roles may not be assumed by root accounts": _of(reasons.ROOT_CALLER),
-    "1 hour session limit for roles assumed by role chaining": _of(reasons.SESSION_TOO_LONG, _CHAINED),
-    "exceeds the MaxSessionDuration": _of(reasons.SESSION_TOO_LONG),
+    "Credential should be scoped to a valid region": _of(Reason.WRONG_REGION, _SCOPED),
+    "Roles may not be assumed by root accounts": _of(Reason.ROOT_CALLER),
+    "1 hour session limit for roles assumed by role chaining": _of(Reason.SESSION_TOO_LONG, _CHAINED),
+    "exceeds the MaxSessionDuration": _of(Reason.SESSION_TOO_LONG),
 }
 _BY_STATUS: Mapping[int, Refusal] = {
-    429: _of(reasons.SLOW_DOWN, _THROTTLED),
-    501: _of(reasons.UNSUPPORTED, _NOT_KNOWN),
-    503: _of(reasons.SLOW_DOWN, _THROTTLED),
+    429: _of(Reason.SLOW_DOWN, _THROTTLED),
+    501: _of(Reason.UNSUPPORTED, _NOT_KNOWN),
+    503: _of(Reason.SLOW_DOWN, _THROTTLED),
 }
 
 
@@ -101,8 +103,8 @@ def told(call: str, *, denied: str, hidden: Collection[str | None] = ()) -> Iter
     except exceptions.ClientError as error:
         code, message = answered(error)
         found = refusal_of(error)
-        remedy = denied if found.reason == reasons.ACCESS_DENIED else found.remedy
-        said = without(reasons.said(code, message), hidden)
+        remedy = denied if found.reason == Reason.ACCESS_DENIED else found.remedy
+        said = without(answers.said(code, message), hidden)
         raise JobFailed(found.reason, f"{call}: {said}", remedy) from error
     except exceptions.BotoCoreError as error:
         # Of parameters botocore writes a line each.
@@ -110,7 +112,7 @@ def told(call: str, *, denied: str, hidden: Collection[str | None] = ()) -> Iter
         raise JobFailed(*_not_asked(error, f"{call}: {without(what, hidden)}")) from error
     except (ResponseParserError, KeyError):
         # botocore quotes the answer, which may hold credentials, in what it raises: nothing of it may go on.
-        raise JobFailed(reasons.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
+        raise JobFailed(Reason.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
 
 
 def without(text: str, hidden: Collection[str | None]) -> str:
@@ -127,7 +129,7 @@ def refusal_of(error: exceptions.ClientError) -> Refusal:
     """Why STS refused; of ACCESS_DENIED only the caller knows what to do about it."""
     code, message = answered(error)
     if message.startswith(_SKEWED):
-        return _of(reasons.CLOCK_SKEWED, _by_how_much(message) + reasons.remedy_of(reasons.CLOCK_SKEWED))
+        return _of(Reason.CLOCK_SKEWED, _by_how_much(message) + reasons.remedy_of(Reason.CLOCK_SKEWED))
     for words, refusal in _BY_MESSAGE.items():
         if words in message:
             return refusal
@@ -151,11 +153,11 @@ def _by_status(status: int, code: str) -> Refusal:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= 500:
-        return _of(reasons.SERVER_ERROR)
+        return _of(Reason.SERVER_ERROR)
     # A status in place of a code: there was no error document, and STS always sends one.
     if code.isdigit():
-        return _of(reasons.UNEXPECTED, _NOT_STS)
-    return _of(reasons.ACCESS_DENIED if status in (401, 403) else reasons.UNEXPECTED)
+        return _of(Reason.UNEXPECTED, _NOT_STS)
+    return _of(Reason.ACCESS_DENIED if status in (401, 403) else Reason.UNEXPECTED)
 
 
 def _by_how_much(message: str) -> str:
@@ -175,15 +177,15 @@ def _not_asked(error: exceptions.BotoCoreError, detail: str) -> tuple[str, str, 
     """The facts of a JobFailed, where there was no answer."""
     match error:
         case exceptions.ParamValidationError():
-            found = _of(reasons.INVALID_PARAMETER)
+            found = _of(Reason.INVALID_PARAMETER)
         case exceptions.NoCredentialsError():
-            found = _of(reasons.NO_CREDENTIALS)
+            found = _of(Reason.NO_CREDENTIALS)
         case exceptions.SSLError():
-            found = _of(reasons.CONNECTION, _CERTIFICATE)
+            found = _of(Reason.CONNECTION, _CERTIFICATE)
         case exceptions.ReadTimeoutError():
-            found = _of(reasons.TIMEOUT)
+            found = _of(Reason.TIMEOUT)
         case exceptions.HTTPClientError() | exceptions.ConnectionError():
-            found = _of(reasons.CONNECTION)
+            found = _of(Reason.CONNECTION)
         case _:
-            found = _of(reasons.UNEXPECTED)
+            found = _of(Reason.UNEXPECTED)
     return found.reason, detail, found.remedy

@@ -28,7 +28,7 @@ from syncd.cli.demo.world import (
 from syncd.config import files
 from syncd.job import session
 from syncd.job.wiring import Request
-from syncd.model import reasons
+from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
@@ -124,7 +124,7 @@ class Tried:
         return (
             report.outcome == "failed"
             and report.error is not None
-            and report.error.reason == reasons.ACCESS_DENIED
+            and report.error.reason == Reason.ACCESS_DENIED
             and self.operation in report.error.detail
             and report.requests.get(self.operation, 0) > 0
             and report.requests.get("GetObject", 0) == 0

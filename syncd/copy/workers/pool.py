@@ -22,6 +22,7 @@ from syncd.copy.workers.process import WorkerProcess
 from syncd.model import reasons
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import Mode, Outcome, Transfer
+from syncd.model.reasons import Reason
 
 # At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
@@ -261,7 +262,7 @@ class PooledCopier:
         elif broken and process.is_given_up:
             talk.fail(Interrupted())
         elif broken:
-            talk.fail(JobFailed(reasons.WORKER_DIED, broken, reasons.remedy_of(reasons.WORKER_DIED)))
+            talk.fail(JobFailed(Reason.WORKER_DIED, broken, reasons.remedy_of(Reason.WORKER_DIED)))
 
     def _renew(self, talk: _Conversation) -> None:
         now = monotonic()

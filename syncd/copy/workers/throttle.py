@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from syncd.model import reasons
 from syncd.model.objects import Copied, Failed, Outcome
+from syncd.model.reasons import Reason
 
 LEAST_IN_FLIGHT = 4
 # Whoever waits for room asks ten times a second; one that has not asked for so long wants nothing.
@@ -101,7 +101,7 @@ class Throttle:
 
     def learn(self, outcome: Outcome, *, in_flight: int) -> None:
         """Half as many at once after a SlowDown, and one more for each round that goes well."""
-        if isinstance(outcome, Failed) and outcome.reason == reasons.SLOW_DOWN:
+        if isinstance(outcome, Failed) and outcome.reason == Reason.SLOW_DOWN:
             self._window = max(LEAST_IN_FLIGHT, min(self._window, in_flight) / 2)
         elif isinstance(outcome, Copied) and self._window < in_flight:
             self._window += 1 / self._window

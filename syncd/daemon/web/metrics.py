@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
 from syncd.daemon.web.gauges import Gauges
-from syncd.model import reasons
+from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, TickReport
 from syncd.tick.recorder import Recorder
 
@@ -210,7 +210,7 @@ def _cumulative(bounds: Sequence[float], counts: Mapping[str, int]) -> list[tupl
 
 
 def _throttles(counts: _Counts) -> int:
-    return counts.failed[reasons.SLOW_DOWN] + counts.errors[reasons.SLOW_DOWN]
+    return counts.failed[Reason.SLOW_DOWN] + counts.errors[Reason.SLOW_DOWN]
 
 
 _TOTALS: Sequence[tuple[str, str, Callable[[_Counts], float]]] = (

@@ -14,6 +14,7 @@ from syncd.job.health.health import Standing, answer_words, failure_words, is_fr
 from syncd.job.report import utc
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
+from syncd.model.reasons import Reason
 
 JOBS_A_PAGE = 100
 REFRESH_SECONDS = 30
@@ -136,7 +137,7 @@ def _remedy(remedy: str) -> Markup:
 def _state(standing: Standing, now: float) -> tuple[str, str]:
     if standing.last is None:
         return "no tick yet", "none"
-    if standing.error is not None and standing.error.reason == reasons.CONFIGURATION:
+    if standing.error is not None and standing.error.reason == Reason.CONFIGURATION:
         return "refused", "bad"
     if not is_fresh(standing, now):
         return "not on time", "bad"

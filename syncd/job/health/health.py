@@ -14,6 +14,7 @@ from syncd.ledger.ledger import LedgerView, Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.objects import HeldCounts, Quarantined, ShardState
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon
@@ -265,7 +266,7 @@ def _has_ticked(standing: Standing, now: float) -> bool:
 
 def failure_words(error: JobError) -> str:
     """A failed tick in a sentence."""
-    if error.reason == reasons.CONFIGURATION:
+    if error.reason == Reason.CONFIGURATION:
         return f"its file cannot be used, and it does not run: {safe_line(error.detail)}"
     return f"its last tick failed: {error.reason}: {safe_line(error.detail)}"
 

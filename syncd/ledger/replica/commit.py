@@ -12,10 +12,10 @@ from syncd.ledger.replica.values import object_row, quarantine_values, row_of
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import is_whole
 from syncd.ledger.schema import refusing, transaction
-from syncd.model import reasons
 from syncd.model.bounds import backoff_seconds
 from syncd.model.errors import LedgerCorrupt
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Quarantined, Replica, Shard
+from syncd.model.reasons import Reason
 
 
 class LedgerWriter(LedgerView):
@@ -102,7 +102,7 @@ class LedgerWriter(LedgerView):
             Quarantined(
                 object=item,
                 shard=outcome.transfer.shard,
-                reason=reasons.CONFLICT if isinstance(outcome, Conflict) else outcome.reason,
+                reason=Reason.CONFLICT if isinstance(outcome, Conflict) else outcome.reason,
                 detail=outcome.detail,
                 attempts=attempts,
                 first_at=first_at,

@@ -15,9 +15,9 @@ from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
 from syncd.ledger.rows import is_whole, report_to_json, shortened
 from syncd.ledger.schema import translated
-from syncd.model import reasons
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.objects import LogObject, Outcome, Replica, Shard, ShardState
+from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
 _CLOCK_SKEW_SECONDS = 600.0
@@ -228,7 +228,7 @@ class Ledger(LedgerWriter):
         if found is None:
             return False
         with self._writing():
-            self._hold(self._own_row()["id"], found._replace(reason=reasons.RETRY_REQUESTED, next_at=0.0))
+            self._hold(self._own_row()["id"], found._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
         return True
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:

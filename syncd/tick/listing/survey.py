@@ -8,6 +8,7 @@ from syncd.model import events, reasons
 from syncd.model.errors import JobFailed
 from syncd.model.layout import utc_day
 from syncd.model.objects import FoundBy, Page, Range, Shard, ShardState, Window
+from syncd.model.reasons import Reason
 from syncd.model.trail import EVERY, in_scope, roots, top
 from syncd.tick import side_by_side
 from syncd.tick.listing import tiers
@@ -77,7 +78,7 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
     """
     if began_at < EARLIEST:
         detail = f"this machine's clock says {utc_day(max(0.0, began_at))}, which is before this syncd was made"
-        raise JobFailed(reasons.CLOCK_SKEWED, detail, reasons.remedy_of(reasons.CLOCK_SKEWED))
+        raise JobFailed(Reason.CLOCK_SKEWED, detail, reasons.remedy_of(Reason.CLOCK_SKEWED))
     found = Survey(ran_here=task.was_here)
     states = _meaningful(ports.ledger.shards(), task, ports, began_at)
     _find_shards(found, task, ports, states, began_at)
