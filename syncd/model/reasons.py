@@ -59,6 +59,10 @@ class Reason(StrEnum):
     LEDGER_UNWRITABLE = "ledger_unwritable"
     LISTING_BUDGET = "listing_budget_spent"
 
+    def __repr__(self) -> str:
+        """Return what the plain word gives: rows of the ledger are checked by it."""
+        return repr(self.value)
+
 
 OF_EVERY_REQUEST = frozenset({Reason.CLOCK_SKEWED, Reason.INVALID_CREDENTIALS, Reason.WRONG_SECRET})
 """What is never one object's own: whatever else this machine or these credentials sign is refused too."""

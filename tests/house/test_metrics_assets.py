@@ -17,7 +17,7 @@ from syncd.daemon.web.metrics import Metrics
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 
-RULES = DEPLOY / "alerts" / "syncd.config.rules.yaml"
+RULES = DEPLOY / "alerts" / "syncd.rules.yaml"
 RULE_TESTS = Path(__file__).with_name("syncd.rules.test.yaml")
 DASHBOARD = json.loads((DEPLOY / "grafana" / "syncd.json").read_text())
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
