@@ -1,22 +1,18 @@
 """`syncd init`: a first configuration, from a few answers; nothing that is there already is touched."""
 
+import json
 import os
 import shlex
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from syncd.aws.identity.credentials import Identities
-from syncd.cli.first_config_text import job_text, top_text
+from syncd.cli.init_answers import Answers
 from syncd.config.diagnosis import examine
 from syncd.config.files import DEFAULT_PATH, find, load
-from syncd.config.job import Consumer, Job, completed
+from syncd.config.job import Job, completed
 from syncd.config.rules import JOB_RULES
 from syncd.ledger.locks import exposure
 from syncd.model.errors import ConfigError
@@ -44,34 +40,6 @@ _FLAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What was given, asked or found out; None is still to be known, or left out where that is allowed."""
-
-    name: str | None = None
-    consumer_account: str | None = None
-    profile: str | None = None
-    credentials_file: str | None = None
-    source_account: str | None = None
-    bucket: str | None = None
-    region: str | None = None
-    prefix: str | None = None
-    organization_id: str | None = None
-    accounts: Sequence[str] = ()
-    role: str | None = None
-    external_id: str | None = None
-    destination: str | None = None
-    destination_region: str | None = None
-    destination_prefix: str | None = None
-    endpoint: str | None = None
-    allow_http: bool = False
-
-    def filled(self, **found: Any) -> "Answers":
-        """With what was found out where nothing was given."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Answers(**{name: own[name] or found.get(name) or own[name] for name in own})
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
     """What `init` did, and what comes next."""
@@ -88,67 +56,6 @@ class Refused(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
-
-
-def derived(answers: Answers) -> Answers:
-    """What follows from other answers: the source's account from the role, names and regions from what is known."""
-    role_account = (answers.role or "").split(":")[4:5]
-    answers = answers.filled(source_account=role_account[0] if role_account else None)
-    # A third party reads the logs of all accounts (scenario 2), others their own (scenario 1).
-    is_for_all = bool(answers.external_id or answers.organization_id)
-    own = (answers.consumer_account,) if answers.consumer_account else ()
-    return answers.filled(
-        name=answers.consumer_account and f"account-{answers.consumer_account}",
-        accounts=("*",) if is_for_all else own,
-        destination_region=answers.region,
-    )
-
-
-def found_out(answers: Answers) -> Answers:
-    """With what AWS tells of it: whose the credentials are, and where the buckets lie. Nothing where it tells nothing."""
-    answers = derived(answers)
-    file = None if answers.credentials_file is None else Path(answers.credentials_file)
-    # Which account it is shall be found out; until then any will do.
-    consumer = Consumer.model_construct(account_id="", profile=answers.profile, credentials_file=file)
-    try:
-        session = Identities(now=time.time).session(consumer)
-    except BotoCoreError:
-        return answers
-    if answers.consumer_account is None:
-        answers = answers.filled(consumer_account=_account(session, answers.endpoint))
-    region = answers.bucket and _region(session, answers.bucket, answers.endpoint)
-    answers = answers.filled(region=region or (None if answers.region else session.region_name))
-    if answers.destination is not None and answers.destination_region is None:
-        answers = answers.filled(destination_region=_region(session, answers.destination, answers.endpoint))
-    return derived(answers)
-
-
-def _account(session: boto3.Session, endpoint: str | None) -> str | None:
-    region = session.region_name or "us-east-1"
-    try:
-        client = session.client("sts", region_name=region, endpoint_url=endpoint)
-        try:
-            return str(client.get_caller_identity()["Account"])
-        finally:
-            client.close()
-    except (BotoCoreError, ClientError):
-        return None
-
-
-def _region(session: boto3.Session, bucket: str, endpoint: str | None) -> str | None:
-    """S3 names a bucket's region even in a refusal."""
-    try:
-        client = session.client("s3", region_name=session.region_name or "us-east-1", endpoint_url=endpoint)
-        try:
-            headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
-        except ClientError as error:
-            headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
-        finally:
-            client.close()
-    except BotoCoreError:
-        return None
-    found = headers.get("x-amz-bucket-region")
-    return None if found is None else str(found)
 
 
 def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Written:
@@ -293,3 +200,69 @@ def _state_dir(directory: Path) -> Path:
 def _write_new(path: Path, text: str) -> None:
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
+
+
+def top_text(state_dir: Path) -> str:
+    """syncd.toml."""
+    return f"""\
+# syncd.toml: what holds for all jobs. The jobs themselves are one file each, in jobs.d.
+# No secret stands in these files, only where to find one.
+
+state_dir = {_toml(str(state_dir))}    # where the state is kept
+jobs = ["jobs.d/*.toml"]    # relative to this file
+
+[http]    # for monitoring
+listen = "127.0.0.1:9464"    # /metrics, /healthz and /readyz of `syncd run`; "" turns them off
+
+[defaults]    # any keys of a job, for all jobs; a job's own keys win
+every = "5m"
+"""
+
+
+_ABOUT = {
+    "name": "in logs, metrics and verbs",
+    "consumer": "who reads the source, and owns the destination",
+    "consumer.account_id": "credentials of another account are refused",
+    "consumer.profile": "of the AWS configuration",
+    "consumer.credentials_file": "an AWS credentials file",
+    "source": "the bucket that CloudTrail delivers to",
+    "source.account_id": "a bucket of another account is refused",
+    "source.prefix": "the trail's S3KeyPrefix, before AWSLogs/",
+    "source.organization_id": "of an organization's trail",
+    "source.accounts": 'whose logs; "*" discovers them',
+    "source.role": "the role in the source's account that is assumed",
+    "source.role.external_id": "that the role's trust policy asks for",
+    "source.role.third_party": "the source belongs to another party: external_id is required",
+    "destination": "the consumer's own bucket",
+    "destination.prefix": "put in front of the source's key, literally",
+    "endpoints": "an S3-compatible server instead of AWS",
+    "endpoints.sts": "where the role is assumed",
+    "endpoints.allow_http": "over plain HTTP, which whoever is on the way reads and may alter",
+}
+
+
+def job_text(raw: Mapping[str, Any]) -> str:
+    """A job's file: a comment at each key whose meaning its name does not tell."""
+    lines = [f"name = {_toml(raw['name'])}    # {_ABOUT['name']}"]
+    lines += ['start = "31d"    # how far back it begins: "now", a duration, a day ("2026-11-01"), or "beginning"']
+    for name, table in raw.items():
+        if isinstance(table, Mapping):
+            lines += ["", *_table_lines(name, table)]
+    return "\n".join(lines) + "\n"
+
+
+def _table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
+    lines = [f"[{name}]    # {_ABOUT[name]}"]
+    for key, value in table.items():
+        if not isinstance(value, Mapping):
+            about = _ABOUT.get(f"{name}.{key}")
+            lines.append(f"{key} = {_toml(value)}" + (f"    # {about}" if about else ""))
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", *_table_lines(f"{name}.{key}", value)]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    """JSON's strings, lists of them, and booleans are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,11 +1,14 @@
 """What verbs share: options, and the configuration that they name."""
 
+import json
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from syncd.cli import screen
 from syncd.cli.privileges import drop_to_owner
 from syncd.config import files
 from syncd.config.job import Configuration, Log
@@ -58,3 +61,11 @@ def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touch
     for job in configuration.refused if tells_refused else ():
         tell(events.JOB_REFUSED, **refusal_facts(job))
     return configuration
+
+
+def print_document(document: dict[str, Any], for_people: Any, *, as_json: bool) -> None:
+    """Print the JSON, or a table for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        screen.show(for_people)

@@ -4,22 +4,26 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from syncd.aws.policies import documents
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
-from syncd.cli import first_config, granting, questions
+from syncd.check.result import Check, JobChecks, Status
+from syncd.cli import first_config, granting, init_answers
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
+from syncd.cli.screen import plain_console
 from syncd.config import files
 from syncd.daemon import logs
 from syncd.job import session
 from syncd.job.installation import Installation
 from syncd.job.report import FAILED, USAGE
-from syncd.model.escaping import safe_indented
+from syncd.model.escaping import safe_indented, safe_line
 
 app = typer.Typer()
 
@@ -84,6 +88,16 @@ EndpointOption = Annotated[
 AllowHttpOption = Annotated[bool, typer.Option("--allow-http", help="Let --endpoint be http:// beyond this machine.")]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the state goes.")]
 
+_MARKS = {
+    Status.OK: ("✓", "green"),
+    Status.FAILED: ("✗", "red"),
+    Status.WARNING: ("!", "yellow"),
+    Status.INFORMATION: ("·", "dim"),
+}
+_WIDTH = 20
+# A statement that is missing stands in its remedy, and names a prefix for each account.
+LONGEST_REMEDY = 20_000
+
 
 @app.command("init")
 def show_init(
@@ -113,7 +127,7 @@ def show_init(
     """Writes a first configuration, asking what it cannot find out, and says what to do next; overwrites nothing."""
     if config is not None and directory is not None:
         raise typer.BadParameter("--config names the file already; leave one of the two out", param_hint="--directory")
-    answers = first_config.Answers(
+    answers = init_answers.Answers(
         name=name,
         profile=profile,
         consumer_account=consumer_account,
@@ -136,8 +150,8 @@ def show_init(
     _begin(answers, top, state_dir, as_json=as_json)
 
 
-def _begin(answers: first_config.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
-    answers = questions.answered(answers) if sys.stdin.isatty() else first_config.found_out(answers)
+def _begin(answers: init_answers.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+    answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
     except first_config.Refused as refusal:
@@ -163,7 +177,6 @@ def show_check(
 ) -> None:
     """Tries each permission for real and changes nothing; says the remedy where one fails. Exit code 4 then."""
     from syncd.check import check
-    from syncd.cli import check_screen
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
@@ -172,7 +185,7 @@ def show_check(
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
-        check_screen.show_checks(found)
+        show_checks(found)
     sys.exit(result.exit_code(found))
 
 
@@ -221,3 +234,30 @@ def _say(sentence: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()
+
+
+def show_checks(found: Sequence[JobChecks]) -> None:
+    """Print to stdout. Lines are not folded, so that a statement can be copied from them."""
+    console = plain_console()
+    for job in found:
+        console.print(Text(job.job, style="bold"))
+        for check in job.checks:
+            console.print(_line(check), soft_wrap=True)
+            if check.remedy:
+                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
+        console.print(_verdict(job), soft_wrap=True)
+
+
+def _line(check: Check) -> Text:
+    mark, style = _MARKS[check.status]
+    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
+
+
+def _verdict(job: JobChecks) -> Text:
+    failed = [check.name for check in job.checks if check.status is Status.FAILED]
+    if failed:
+        return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")
+    warned = [check.name for check in job.checks if check.status is Status.WARNING]
+    if warned:
+        return Text(f"  ready; worth a look: {', '.join(warned)}", style="yellow")
+    return Text("  ready", style="green")

@@ -26,7 +26,7 @@ from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
-from syncd.cli import check_screen, granting, screen
+from syncd.cli import granting, screen, setup
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges
@@ -183,7 +183,7 @@ def test_brackets_are_no_markup() -> None:
 def test_a_check_shows_it_as_such(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = [JobChecks("account-b", [Check("source-list", CheckStatus.FAILED, text, f"add {text}")])]
 
-    check_screen.show_checks(found)
+    setup.show_checks(found)
 
     assert_shown_as_such(capsys.readouterr().out)
 

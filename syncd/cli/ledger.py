@@ -1,0 +1,162 @@
+"""The verbs about the state: rebuild it, export it, and decide about single objects."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from syncd.cli import screen
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.config.job import Configuration, Job
+from syncd.daemon import logs
+from syncd.job import refused, session, upkeep
+from syncd.job.installation import Installation
+from syncd.job.report import DONE, FAILED
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerError
+from syncd.model.escaping import key_of, safe_key, safe_line
+
+app = typer.Typer(no_args_is_help=True, help="The state: rebuild it, read it out, deal with single objects.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Objects that are known and not at the destination.")
+app.add_typer(quarantine_app, name="quarantine")
+JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
+KeyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for a character that"
+        " cannot be seen, and two backslashes for one.",
+    ),
+]
+
+
+@app.command("rebuild")
+def ledger_rebuild(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget what is remembered, and read it again from the destination's listing."""
+    configuration = load(config, strict=strict)
+    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
+    document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
+    document["jobs"] += refused.refused_rebuilds(session.refused(configuration, jobs))
+    print_document(document, screen.rebuild_table(document), as_json=as_json)
+    sys.exit(upkeep.rebuild_exit_code(document))
+
+
+@app.command("export")
+def ledger_export(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Every row as JSON, one a line; with --json all of them in one document."""
+    configuration = load(config, strict=strict)
+    rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
+    separator = ""
+    sys.stdout.write('{"rows": [' if as_json else "")
+    with _state_used("], ", as_json=as_json):
+        for row in rows:
+            sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
+            separator = ", " if as_json else ""
+    left_out = session.refused(configuration, jobs)
+    if as_json:
+        sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
+    sys.exit(refused.with_refused(DONE, left_out))
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What failed or is in conflict, why, how often, and when it is tried again."""
+    configuration = load(config, strict=strict)
+    chosen = session.chosen(configuration, jobs)
+    left_out = session.refused(configuration, jobs)
+    with _state_used('{"jobs": [], ', as_json=as_json):
+        document = upkeep.quarantined(chosen, _ledger_file(configuration))
+    document |= refused.refused_entries(left_out)
+    print_document(document, screen.quarantine_table(document), as_json=as_json)
+    sys.exit(refused.with_refused(DONE, left_out))
+
+
+@quarantine_app.command("retry")
+def quarantine_retry(
+    key: KeyArgument,
+    *,
+    job: JobOption = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the next tick try this object again."""
+    configuration = load(config, strict=strict)
+    _deal_with(key, upkeep.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
+
+
+@quarantine_app.command("accept")
+def quarantine_accept(
+    key: KeyArgument,
+    *,
+    job: JobOption = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep the replica of a conflict as it is, or give up an object that the source has no more."""
+    configuration = load(config, strict=strict)
+    _deal_with(key, upkeep.accept, configuration, job, "is accepted for", as_json=as_json)
+
+
+def _ledger_file(configuration: Configuration) -> LedgerFile:
+    return LedgerFile(configuration.settings.state_dir, now=time.time)
+
+
+@contextmanager
+def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
+    """Where the state cannot be used, ends with the error in the document that `before` begins, or in a sentence."""
+    try:
+        yield
+    except LedgerError as error:
+        if as_json:
+            sys.stdout.write(f'{before}"error": {json.dumps(upkeep.ledger_error(error))}}}\n')
+        else:
+            sys.stderr.write(f"syncd: {safe_line(str(error))}; {error.remedy}\n")
+        sys.exit(FAILED)
+
+
+def _deal_with(
+    word: str,
+    do: Callable[[Sequence[Job], LedgerFile, str], dict[str, Any]],
+    configuration: Configuration,
+    names: list[str] | None,
+    done: str,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    try:
+        key = key_of(word)
+    except ValueError as error:
+        raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
+    chosen = session.chosen(configuration, names)
+    with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
+        document = do(chosen, _ledger_file(configuration), key)
+    jobs = ", ".join(document["jobs"])
+    words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
+    left_out = session.refused(configuration, names)
+    document |= refused.refused_entries(left_out)
+    print_document(document, words, as_json=as_json)
+    sys.exit(refused.with_refused(DONE, left_out) if jobs else FAILED)
