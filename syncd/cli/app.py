@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. What is done is done elsewhere."""
+"""The command line: it parses arguments, calls the other rooms and prints."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ from syncd.model.objects import Window
 from syncd.model.trail import EVERY
 
 app = typer.Typer(
-    help="Replicates CloudTrail logs into each consumer account, without gaps and with proof.",
+    help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -38,7 +38,7 @@ app.add_typer(ledger.app, name="ledger")
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive; now where it is left out.")
+    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive; the default is now.")
 ]
 AccountOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
@@ -47,7 +47,7 @@ RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R",
 
 
 def main() -> None:
-    """The entry point: turns what may go wrong into words and an exit code."""
+    """Run the command line, turning errors into messages and exit codes."""
     logs.write_safely()
     try:
         app()
@@ -67,7 +67,7 @@ def main() -> None:
 def _version(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"syncd {__version__}")
@@ -79,7 +79,7 @@ def _version(
 
 @app.command()
 def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: JsonOption = False) -> None:
-    """The daemon: every job on its own schedule, until SIGTERM."""
+    """Run the daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
     code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.teller())
@@ -96,7 +96,7 @@ def tick(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One pass now over each job."""
+    """Run one tick of each job now."""
     configuration = load(config, strict=strict)
     _do(configuration, jobs, Request(kind=TICK), as_json=as_json)
 
@@ -113,7 +113,7 @@ def catch_up(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """A wider window: copies what is missing of it. Start it again after an interruption, it goes on."""
+    """Copy everything missing from a date range. Safe to interrupt and rerun."""
     configuration = load(config, strict=strict)
     request = Request(
         kind=CATCH_UP,
@@ -137,9 +137,9 @@ def plan(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What a tick, or with --from a catch-up, would do; changes nothing."""
+    """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
     if last and not first:
-        raise typer.BadParameter("goes with --from", param_hint="--to")
+        raise typer.BadParameter("needs --from", param_hint="--to")
     configuration = load(config, strict=strict)
     request = Request(kind=CATCH_UP, window=_window(first, last)) if first else Request(kind=TICK)
     plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
@@ -156,7 +156,7 @@ def show_status(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Last tick, lag, horizon and quarantine of each job; exit code 4 when one is stale."""
+    """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
     configuration = load(config, strict=strict)
     document = status.status_document(configuration, session.chosen(configuration, jobs), now=time.time())
     document["jobs"] += map(refused.refused_status, session.refused(configuration, jobs))
@@ -168,15 +168,15 @@ def show_status(
 def show_demo(
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave it running afterwards, to play with, until Ctrl-C.")
+        bool, typer.Option("--keep", help="Leave it running afterwards until Ctrl-C, so that you can try things.")
     ] = False,
     _config: Annotated[
         Path | None,
-        typer.Option("--config", help="Taken as every verb takes it, and not read: the demo writes its own."),
+        typer.Option("--config", help="Accepted as for every verb, but not read: the demo writes its own."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole of it against an embedded AWS: nothing to configure, nothing left behind."""
+    """Run everything against an embedded AWS. Needs no configuration and leaves nothing behind."""
     from syncd.cli.demo import demo
 
     sys.exit(demo.run(keep=keep, as_json=as_json))
@@ -208,7 +208,7 @@ def _names(given: list[str] | None, check: Callable[[str], str], option: str) ->
 def _window(first: str | None, last: str | None) -> Window:
     for name, day in (("--from", first), ("--to", last)):
         if day is not None and not session.is_day(day):
-            raise typer.BadParameter(f"{day!r} is no day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
+            raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     if first and first > today:
         raise typer.BadParameter(f"{first} is in the future; name a day up to today, {today} UTC", param_hint="--from")

@@ -1,4 +1,4 @@
-"""`syncd init`: a first configuration, from a few answers; nothing that is there already is touched."""
+"""The files that `syncd init` writes: syncd.toml and a job. Existing files are never changed."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from syncd.ledger.locks import exposure
 from syncd.model.errors import ConfigError
 from syncd.model.escaping import visible
 
-# Which flag an answer that cannot be used came from, by the key of the job that it became.
+# The flag to name in a problem, by the key of the job.
 _FLAGS = {
     "name": "--name",
     "consumer.account_id": "--consumer-account",
@@ -42,16 +42,16 @@ _FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What `init` did, and what comes next."""
+    """The result of `init`, and the next steps."""
 
     wrote: Sequence[Path]
     kept: Sequence[Path]
     next: Sequence[tuple[str, str]]
-    """What for, and the command."""
+    """Pairs of a purpose and a command."""
 
 
 class Refused(Exception):
-    """Nothing was written; `problems` say why, each with its flag."""
+    """A refusal to write anything. Each of its `problems` names a flag or a file."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -59,11 +59,11 @@ class Refused(Exception):
 
 
 def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Written:
-    """Write `top`, the syncd.toml, where there is none, and the job's file in jobs.d beside it.
+    """Write syncd.toml as `top` if there is none, and the job's file in jobs.d beside it.
 
     Raises:
-        Refused: an answer cannot be used, the job's file is there already, or with it the whole configuration cannot
-            be used; nothing was written.
+        Refused: an answer is invalid, the job's file exists already, or the configuration would not load with it.
+            Nothing was written.
         OSError: a file cannot be written.
     """
     raw = job_table(answers)
@@ -72,10 +72,12 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
         raise Refused(list(dict.fromkeys(f"{_FLAGS.get(key, key)}: {message}" for key, message in findings)))
     job = top.parent / "jobs.d" / f"{raw['name']}.toml"
     if job.exists():
-        raise Refused([f"--name: {job} is there already, and is left as it is; give the new job another name"])
+        raise Refused([f"--name: {job} exists already and is left as it is; give the new job another name"])
     there = next(folder for folder in job.absolute().parents if folder.exists())
     if (why := exposure(there)) is not None:
-        raise Refused([f"{why}; whoever writes a job file decides what syncd does: name a folder that is yours alone"])
+        raise Refused(
+            [f"{why}; whoever can write a job file decides what syncd does: name a folder that only you can write"]
+        )
     wrote: list[Path] = []
     before = _refused_files(top)
     with _undone_on_error(job, wrote):
@@ -90,17 +92,17 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
     option = "" if top == find(None, os.environ) else f" --config {shlex.quote(str(top))}"
     name = raw["name"]
     steps = [
-        ("print what both accounts must allow", f"syncd policies {name}{option}"),
-        ("see whether they do", f"syncd check {name}{option}"),
+        ("print the policies that both accounts need", f"syncd policies {name}{option}"),
+        ("check that they are in place", f"syncd check {name}{option}"),
         ("copy for the first time", f"syncd tick {name}{option}"),
-        ("and from then on", f"syncd run{option}"),
+        ("keep copying", f"syncd run{option}"),
     ]
     return Written(wrote, kept, steps)
 
 
 @contextmanager
 def _undone_on_error(job: Path, wrote: Sequence[Path]) -> Iterator[None]:
-    """Removes what was written, and the folders that were made for it, where it does not come to an end."""
+    """Remove the files and folders made so far if the block fails."""
     made = [folder for folder in job.parents if not folder.exists()]
     try:
         yield
@@ -114,7 +116,7 @@ def _undone_on_error(job: Path, wrote: Sequence[Path]) -> Iterator[None]:
 
 
 def _refused_files(top: Path) -> set[str]:
-    """The files that cannot be used already."""
+    """Return the files that were already invalid before."""
     try:
         return {str(refusal.file) for refusal in load(top).refused}
     except ConfigError as error:
@@ -122,8 +124,8 @@ def _refused_files(top: Path) -> set[str]:
 
 
 def _require_whole(top: Path, job: Path, before: Collection[str]) -> None:
-    """The files as every verb will read them: what is between one job and another shows only there."""
-    why = f"{job} is not written, since with it the configuration cannot be used"
+    """Load the whole configuration: conflicts between jobs show only there."""
+    why = f"{job} is not written, because the configuration would not load with it"
     try:
         found = load(top)
     except ConfigError as error:
@@ -136,7 +138,7 @@ def _require_whole(top: Path, job: Path, before: Collection[str]) -> None:
 
 
 def written_document(written: Written) -> dict[str, Any]:
-    """The JSON of `init`."""
+    """Return the JSON of `init`."""
     return {
         "wrote": [str(path) for path in written.wrote],
         "kept": [str(path) for path in written.kept],
@@ -145,16 +147,16 @@ def written_document(written: Written) -> dict[str, Any]:
 
 
 def written_text(written: Written) -> str:
-    """What was done, and what to do next."""
+    """Return the text of `init`: the files, and the next steps."""
     lines = [f"wrote {path}" for path in written.wrote]
-    lines += [f"kept  {path}, which was there already" for path in written.kept]
+    lines += [f"kept  {path}, which existed already" for path in written.kept]
     width = max(len(why) for why, _ in written.next)
     lines += ["", "Next:", *(f"  {why:<{width}}    {command}" for why, command in written.next)]
     return "\n".join(map(visible, lines)) + "\n"
 
 
 def job_table(answers: Answers) -> dict[str, Any]:
-    """The job as a table of its file."""
+    """Return the job as the table that its file will hold."""
     accounts: Any = "*" if "*" in answers.accounts else list(answers.accounts)
     role = {"arn": answers.role, "external_id": answers.external_id, "third_party": bool(answers.external_id) or None}
     table: dict[str, Any] = {
@@ -203,10 +205,10 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def top_text(state_dir: Path) -> str:
-    """syncd.toml."""
+    """Return the text of syncd.toml."""
     return f"""\
-# syncd.toml: what holds for all jobs. The jobs themselves are one file each, in jobs.d.
-# No secret stands in these files, only where to find one.
+# syncd.toml: settings for all jobs. Each job has a file of its own in jobs.d.
+# These files hold no secrets, only the places to find them.
 
 state_dir = {_toml(str(state_dir))}    # where the state is kept
 jobs = ["jobs.d/*.toml"]    # relative to this file
@@ -214,37 +216,37 @@ jobs = ["jobs.d/*.toml"]    # relative to this file
 [http]    # for monitoring
 listen = "127.0.0.1:9464"    # /metrics, /healthz and /readyz of `syncd run`; "" turns them off
 
-[defaults]    # any keys of a job, for all jobs; a job's own keys win
+[defaults]    # keys of a job, for all jobs; a job's own keys win
 every = "5m"
 """
 
 
 _ABOUT = {
-    "name": "in logs, metrics and verbs",
-    "consumer": "who reads the source, and owns the destination",
+    "name": "as in logs, metrics and verbs",
+    "consumer": "the account that reads the source and owns the destination",
     "consumer.account_id": "credentials of another account are refused",
-    "consumer.profile": "of the AWS configuration",
+    "consumer.profile": "a profile of the AWS configuration",
     "consumer.credentials_file": "an AWS credentials file",
     "source": "the bucket that CloudTrail delivers to",
     "source.account_id": "a bucket of another account is refused",
     "source.prefix": "the trail's S3KeyPrefix, before AWSLogs/",
-    "source.organization_id": "of an organization's trail",
-    "source.accounts": 'whose logs; "*" discovers them',
-    "source.role": "the role in the source's account that is assumed",
-    "source.role.external_id": "that the role's trust policy asks for",
-    "source.role.third_party": "the source belongs to another party: external_id is required",
+    "source.organization_id": "for an organization trail",
+    "source.accounts": 'the accounts to copy; "*" discovers them',
+    "source.role": "the role to assume in the source's account",
+    "source.role.external_id": "required by the role's trust policy",
+    "source.role.third_party": "the source belongs to another company: external_id is required",
     "destination": "the consumer's own bucket",
     "destination.prefix": "put in front of the source's key, literally",
     "endpoints": "an S3-compatible server instead of AWS",
-    "endpoints.sts": "where the role is assumed",
-    "endpoints.allow_http": "over plain HTTP, which whoever is on the way reads and may alter",
+    "endpoints.sts": "the server to assume the role at",
+    "endpoints.allow_http": "plain HTTP: anybody on the way can read and change it",
 }
 
 
 def job_text(raw: Mapping[str, Any]) -> str:
-    """A job's file: a comment at each key whose meaning its name does not tell."""
+    """Return the text of a job's file, with comments at keys that need one."""
     lines = [f"name = {_toml(raw['name'])}    # {_ABOUT['name']}"]
-    lines += ['start = "31d"    # how far back it begins: "now", a duration, a day ("2026-11-01"), or "beginning"']
+    lines += ['start = "31d"    # how far back to begin: "now", a duration, a day ("2026-11-01"), or "beginning"']
     for name, table in raw.items():
         if isinstance(table, Mapping):
             lines += ["", *_table_lines(name, table)]
@@ -264,5 +266,5 @@ def _table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
 
 
 def _toml(value: Any) -> str:
-    """JSON's strings, lists of them, and booleans are TOML's too."""
+    """Return a TOML value: JSON's strings, lists and booleans are TOML too."""
     return json.dumps(value, ensure_ascii=False)

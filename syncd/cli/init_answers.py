@@ -16,7 +16,7 @@ from syncd.config.job import Consumer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What was given, asked or found out; None is still to be known, or left out where that is allowed."""
+    """The answers so far. None means unknown, or left out if that is allowed."""
 
     name: str | None = None
     consumer_account: str | None = None
@@ -37,16 +37,16 @@ class Answers:
     allow_http: bool = False
 
     def filled(self, **found: Any) -> "Answers":
-        """With what was found out where nothing was given."""
+        """Fill in what was found out, without replacing what was given."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return Answers(**{name: own[name] or found.get(name) or own[name] for name in own})
 
 
 class Question(NamedTuple):
-    """One thing to be known."""
+    """One question on the terminal."""
 
     answer: str
-    """The field of Answers."""
+    """The field of Answers that it fills."""
     words: str
     is_required: bool = True
     is_due: Callable[[Answers], bool] = lambda _: True
@@ -55,16 +55,16 @@ class Question(NamedTuple):
 _ALWAYS = (
     Question("profile", "AWS profile of the consumer (empty: the default credentials)", is_required=False),
     Question("bucket", "Bucket that CloudTrail delivers to"),
-    Question("role", "ARN of the role to assume (empty: read it without a role)", is_required=False),
+    Question("role", "ARN of the role to assume (empty: read the bucket without a role)", is_required=False),
     Question(
         "external_id",
-        "External ID, where the bucket is another company's (empty: it is your own)",
+        "External ID, if the bucket belongs to another company (empty: it is your own)",
         is_required=False,
         is_due=lambda answers: answers.role is not None,
     ),
     Question("prefix", "The trail's key prefix, before AWSLogs/ (empty: none)", is_required=False),
-    Question("organization_id", "Organization ID, of an organization's trail (empty: none)", is_required=False),
-    Question("destination", "Your own bucket, where the replicas go"),
+    Question("organization_id", "Organization ID, for an organization trail (empty: none)", is_required=False),
+    Question("destination", "Your own bucket, for the copies"),
 )
 _NOT_FOUND_OUT = (
     Question("consumer_account", "Account ID of the consumer"),
@@ -75,7 +75,7 @@ _NOT_FOUND_OUT = (
 
 
 def answered(answers: Answers) -> Answers:
-    """The answers, after asking for what is neither given nor found out."""
+    """Ask for what is neither given nor found out."""
     for question in _ALWAYS:
         answers = _asked(question, answers)
     answers = found_out(answers)
@@ -92,10 +92,10 @@ def _asked(question: Question, answers: Answers) -> Answers:
 
 
 def derived(answers: Answers) -> Answers:
-    """What follows from other answers: the source's account from the role, names and regions from what is known."""
+    """Derive answers from others: the source's account from the role, names, regions."""
     role_account = (answers.role or "").split(":")[4:5]
     answers = answers.filled(source_account=role_account[0] if role_account else None)
-    # A third party reads the logs of all accounts (scenario 2), others their own (scenario 1).
+    # A third party reads the logs of all accounts (scenario 2); others read their own (scenario 1).
     is_for_all = bool(answers.external_id or answers.organization_id)
     own = (answers.consumer_account,) if answers.consumer_account else ()
     return answers.filled(
@@ -106,10 +106,10 @@ def derived(answers: Answers) -> Answers:
 
 
 def found_out(answers: Answers) -> Answers:
-    """With what AWS tells of it: whose the credentials are, and where the buckets lie. Nothing where it tells nothing."""
+    """Ask AWS for the consumer's account and the buckets' regions. Leaves out what AWS refuses."""
     answers = derived(answers)
     file = None if answers.credentials_file is None else Path(answers.credentials_file)
-    # Which account it is shall be found out; until then any will do.
+    # The account is still unknown, and a session does not need it.
     consumer = Consumer.model_construct(account_id="", profile=answers.profile, credentials_file=file)
     try:
         session = Identities(now=time.time).session(consumer)
@@ -137,7 +137,7 @@ def _account(session: boto3.Session, endpoint: str | None) -> str | None:
 
 
 def _region(session: boto3.Session, bucket: str, endpoint: str | None) -> str | None:
-    """S3 names a bucket's region even in a refusal."""
+    """Return the bucket's region, which S3 sends even with a refusal."""
     try:
         client = session.client("s3", region_name=session.region_name or "us-east-1", endpoint_url=endpoint)
         try:

@@ -1,4 +1,4 @@
-"""The verbs about the state: rebuild it, export it, and decide about single objects."""
+"""The verbs about the state: rebuild it, export it, manage quarantined objects."""
 
 import json
 import sys
@@ -20,16 +20,18 @@ from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
 from syncd.model.escaping import key_of, safe_key, safe_line
 
-app = typer.Typer(no_args_is_help=True, help="The state: rebuild it, read it out, deal with single objects.")
-quarantine_app = typer.Typer(no_args_is_help=True, help="Objects that are known and not at the destination.")
+app = typer.Typer(no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
+quarantine_app = typer.Typer(
+    no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
+)
 app.add_typer(quarantine_app, name="quarantine")
 JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
 KeyArgument = Annotated[
     str,
     typer.Argument(
         metavar="KEY",
-        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for a character that"
-        " cannot be seen, and two backslashes for one.",
+        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for an invisible"
+        " character, and two backslashes for one.",
     ),
 ]
 
@@ -42,7 +44,7 @@ def ledger_rebuild(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget what is remembered, and read it again from the destination's listing."""
+    """Discard the state and rebuild it from the destination's listing."""
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.teller())
     document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
@@ -59,7 +61,7 @@ def ledger_export(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Every row as JSON, one a line; with --json all of them in one document."""
+    """Print every row as JSON, one per line. With --json, print one document."""
     configuration = load(config, strict=strict)
     rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
     separator = ""
@@ -82,7 +84,7 @@ def quarantine_list(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What failed or is in conflict, why, how often, and when it is tried again."""
+    """List failed and conflicting objects: the reason, the attempts, and the next attempt."""
     configuration = load(config, strict=strict)
     chosen = session.chosen(configuration, jobs)
     left_out = session.refused(configuration, jobs)
@@ -102,7 +104,7 @@ def quarantine_retry(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Have the next tick try this object again."""
+    """Let the next tick try this object again."""
     configuration = load(config, strict=strict)
     _deal_with(key, upkeep.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
 
@@ -116,7 +118,7 @@ def quarantine_accept(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep the replica of a conflict as it is, or give up an object that the source has no more."""
+    """Accept a conflicting replica as it is, or an object that the source has deleted."""
     configuration = load(config, strict=strict)
     _deal_with(key, upkeep.accept, configuration, job, "is accepted for", as_json=as_json)
 
@@ -127,7 +129,7 @@ def _ledger_file(configuration: Configuration) -> LedgerFile:
 
 @contextmanager
 def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
-    """Where the state cannot be used, ends with the error in the document that `before` begins, or in a sentence."""
+    """Exit with 1 if the state cannot be used, completing the document that `before` begins."""
     try:
         yield
     except LedgerError as error:
