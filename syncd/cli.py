@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from syncd import __version__, aws_names, cli_setup, logs, refused, screen, session, status, upkeep
+from syncd import __version__, aws_names, cli_setup, held_list, logs, refused, screen, session, status, upkeep
 from syncd.cli_options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.cloudtrail import EVERY
 from syncd.config import Configuration, Job
@@ -212,10 +213,17 @@ def quarantine_list(
     configuration = load(config, strict=strict)
     chosen = session.chosen(configuration, jobs)
     left_out = session.refused(configuration, jobs)
-    with _state_used('{"jobs": [], ', as_json=as_json):
-        document = upkeep.quarantined(chosen, _ledger_file(configuration))
-    document |= refused.refused_entries(left_out)
-    _print(document, screen.quarantine_table(document), as_json=as_json)
+    if as_json:
+        besides = refused.refused_entries(left_out)
+        is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
+        sys.exit(refused.with_refused(DONE, left_out) if is_read else FAILED)
+    entries = held_list.held_entries(chosen, _ledger_file(configuration))
+    with _state_used("", as_json=False):
+        first = next(entries, None)
+        if first is None:
+            screen.show("nothing is held")
+        else:
+            screen.show_held(chain([first], entries))
     sys.exit(refused.with_refused(DONE, left_out))
 
 

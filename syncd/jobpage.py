@@ -14,7 +14,7 @@ from syncd.model import Quarantined, ShardState
 from syncd.page import ago, badge, document, minute, objective_tile, table, why_list
 from syncd.scope import replica_of
 from syncd.sparkline import sparkline
-from syncd.standing import Standing, held_of, read_standing, shards_of
+from syncd.standing import Standing, read_with_held, shards_of
 
 SHARDS_SHOWN = 500
 HELD_SHOWN = 100
@@ -28,10 +28,9 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
     Raises:
         LedgerError: the state cannot be read.
     """
-    standing = board.present(read_standing(job, reader))
-    view = reader.view(replica_of(job))
-    states = shards_of(job, view.shards())
-    held = held_of(job, view, shown=HELD_SHOWN)
+    read, held = read_with_held(job, reader, shown=HELD_SHOWN)
+    standing = board.present(read)
+    states = shards_of(job, reader.view(replica_of(job)).shards())
     why = why_list(board, standing, now)
     body = join(
         element("h1", job.name, " ", badge(standing, now)),

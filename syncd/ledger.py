@@ -6,13 +6,25 @@ from pathlib import Path
 
 from syncd.decisions import Decisions
 from syncd.ledger_file import StateFile
+from syncd.ledger_held import HeldOverview
 from syncd.ledger_reader import Counts, Reader, RecordedTick
 from syncd.ledger_replica import TICKS_KEPT, Ledger
 from syncd.ledger_schema import SCHEMA, Schema
 from syncd.ledger_view import LedgerView
 from syncd.model import Replica
 
-__all__ = ["SCHEMA", "TICKS_KEPT", "Counts", "Ledger", "LedgerFile", "LedgerView", "Reader", "RecordedTick", "Schema"]
+__all__ = [
+    "SCHEMA",
+    "TICKS_KEPT",
+    "Counts",
+    "HeldOverview",
+    "Ledger",
+    "LedgerFile",
+    "LedgerView",
+    "Reader",
+    "RecordedTick",
+    "Schema",
+]
 
 
 class LedgerFile:

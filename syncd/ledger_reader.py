@@ -13,6 +13,8 @@ from syncd.ledger_schema import ENDINGS, translated
 from syncd.ledger_view import LedgerView, sealed_day
 from syncd.model import Quarantined, Replica, Shard, ShardState, TickReport
 
+_HELD_AT_A_TIME = 500
+
 
 class RecordedTick(NamedTuple):
     """One tick or catch-up as the ledger remembers it."""
@@ -104,7 +106,7 @@ class Reader:
                 for shard_id, shard in self._shards(replica_id):
                     for row in self._shard_rows(shard_id, shard):
                         yield {"type": row.pop("type"), "job": name, "prefix": shard.prefix} | row
-                for entry in view.quarantined().values():
+                for entry in _each_held(view):
                     yield {"type": "quarantined", "job": name, "prefix": entry.shard.prefix} | _quarantined_row(entry)
                 for key, (etag, storage_class) in view.accepted().items():
                     told = {"key": key, "etag": etag, "storage_class": storage_class}
@@ -144,6 +146,13 @@ class Reader:
     def _count(self, query: str, value: int) -> int:
         count: int = self._db.execute(query, (value,)).fetchone()[0]
         return count
+
+
+def _each_held(view: LedgerView) -> Iterator[Quarantined]:
+    last = ""
+    while page := view.held_after(last, _HELD_AT_A_TIME):
+        yield from page
+        last = page[-1].object.key
 
 
 def _replica_row(replica: Replica, view: LedgerView) -> dict[str, object]:

@@ -9,13 +9,12 @@ from syncd.audit import audit_lists_a_day
 from syncd.config import Configuration, Job
 from syncd.errors import LedgerError, LedgerFull
 from syncd.escaping import safe_line
-from syncd.ledger import LedgerFile, Reader, RecordedTick
+from syncd.ledger import HeldOverview, LedgerFile, Reader, RecordedTick
 from syncd.model import ShardState, TickReport
 from syncd.report import DONE, LISTED, UNHEALTHY, held_document, utc
 from syncd.scope import pace_of, replica_of
 from syncd.standing import (
     TICKS_READ,
-    Held,
     Standing,
     held_of,
     late_reasons,
@@ -33,7 +32,7 @@ class _Remembered(NamedTuple):
     """What the ledger tells of a job; as it stands here, that of one that never ticked."""
 
     states: Sequence[ShardState] = ()
-    held: Held = Held()
+    held: HeldOverview = HeldOverview()
     ticks: Sequence[RecordedTick] = ()
     """The newest first."""
     discovered_at: float = 0.0

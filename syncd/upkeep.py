@@ -10,7 +10,7 @@ from syncd.errors import AlreadyRunning, LedgerCorrupt, LedgerError
 from syncd.escaping import safe_key
 from syncd.installation import Installation
 from syncd.ledger import LedgerFile
-from syncd.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
+from syncd.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL
 from syncd.scope import replica_of
 from syncd.wiring import rebuild_job
 
@@ -56,21 +56,6 @@ def export(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[dict[str, o
     with ledger_file.open_readonly() as reader:
         for job in jobs:
             yield from reader.export(job.name)
-
-
-def quarantined(jobs: Sequence[Job], ledger_file: LedgerFile) -> dict[str, Any]:
-    """The JSON of `ledger quarantine list`: all of it, whatever its length."""
-    with ledger_file.open_readonly() as reader:
-        return {
-            "jobs": [
-                {
-                    "job": job.name,
-                    "objects": [held_document(item) for item in reader.view(replica_of(job)).quarantined().values()],
-                }
-                for job in jobs
-            ],
-            "error": None,
-        }
 
 
 def accept(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:

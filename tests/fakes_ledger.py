@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from syncd.errors import LedgerRefused
+from syncd.ledger import HeldOverview
 from syncd.ledger_rows import (
     MOST_UNCOVERED,
     SealedDay,
@@ -251,9 +252,15 @@ class MemoryLedger:
         for item in self.quarantined(is_wanted=is_wanted).values():
             yield stamp(item.shard, item.object)
 
-    def longest_held(self, limit: int, is_wanted: IsWanted | None = None) -> list[Quarantined]:
+    def held_overview(
+        self, limit: int, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
+    ) -> HeldOverview:
         held = self.quarantined(is_wanted=is_wanted).values()
-        return sorted(held, key=lambda item: (item.first_at, item.object.key))[:limit]
+        longest = sorted(held, key=lambda item: (item.first_at, item.object.key))[:limit]
+        return HeldOverview(self.held_counts(is_wanted), longest, list(self.held_stamps(stamp, is_wanted)))
+
+    def held_after(self, key: str, limit: int) -> list[Quarantined]:
+        return [held for name, held in self.quarantined().items() if name > key][:limit]
 
     def accept(self, key: str) -> bool:
         held = self._all.quarantine.get(key)
