@@ -37,19 +37,24 @@ class Attacked:
         return objects | {job["error"]["reason"] for job in self.harmed if job["error"]}
 
 
+def attack_jobs(stage: Stage, attack: Attack, attackers: int, servers: ExitStack) -> None:
+    """So many jobs, each with a hostile server of its own."""
+    for number in range(attackers):
+        server = servers.enter_context(hostile(attack.answer))
+        endpoints = {"endpoints.s3": server.url, "endpoints.destination_s3": stage.server.url}
+        if attack.on == "sts":
+            endpoints = {"endpoints.sts": server.url}
+        own = {"name": f"{HOSTILE}-{number}", "destination.prefix": f"{number}/"}
+        stage.job(HOSTILE, {**_FLAT, "source.accounts": None, **own, **endpoints}, file=f"{HOSTILE}-{number}")
+
+
 def attacked(stage: Stage, attack: Attack, *, attackers: int = 1) -> Attacked:
     """A tick of an honest job and of so many others, each with a hostile server of its own."""
     days = days_before(datetime.now(UTC).replace(microsecond=0), 2)
     keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:2], days, logs=5))
     stage.job(HONEST)
     with ExitStack() as servers:
-        for number in range(attackers):
-            server = servers.enter_context(hostile(attack.answer))
-            endpoints = {"endpoints.s3": server.url, "endpoints.destination_s3": stage.server.url}
-            if attack.on == "sts":
-                endpoints = {"endpoints.sts": server.url}
-            own = {"name": f"{HOSTILE}-{number}", "destination.prefix": f"{number}/"}
-            stage.job(HOSTILE, {**_FLAT, "source.accounts": None, **own, **endpoints}, file=f"{HOSTILE}-{number}")
+        attack_jobs(stage, attack, attackers, servers)
         with stage.start("tick", "--json") as process, Peak(process.pid) as peak:
             ran = process.ended()
     jobs = ran.document["jobs"]
