@@ -11,7 +11,8 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 from stage import Stage
 
 from hostile.attacks import ATTACKS
-from hostile.runs import HONEST, HOSTILE, attacked
+from hostile.neighbour import HONEST
+from hostile.runs import HOSTILE, attacked
 
 
 def main() -> int:
