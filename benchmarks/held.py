@@ -21,10 +21,10 @@ from pathlib import Path
 from bench import ACCOUNT, BIN, CONSUMER
 from scale import Measure
 
-from syncd.configfile import load
-from syncd.ledger import LedgerFile
-from syncd.model import Failed, LogObject, Shard, ShardState, Transfer
-from syncd.scope import replica_of
+from syncd.config.files import load
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.objects import Failed, LogObject, Shard, ShardState, Transfer
+from syncd.tick.scope import replica_of
 
 OBJECTS = 100_000
 RECORDED_AT_ONCE = 1000

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from builders_ledger import NOW, SHARD, log_object, replica, transfer
 
-from syncd.ledger import LedgerFile
-from syncd.model import Failed
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.objects import Failed
 
 HELD = 4000
 MOST_BYTES = 4 * 1024**2

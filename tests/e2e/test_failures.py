@@ -10,8 +10,8 @@ from faulty import Call, CorruptBody, DropConnection, Request, ShortBody, Status
 from faulty.faults import Action
 from stage import Stage
 
-from syncd.pool import OBJECTS_OUT
-from syncd.recorder import REFUSED_IN_A_ROW
+from syncd.copy.workers.pool import OBJECTS_OUT
+from syncd.tick.recorder import REFUSED_IN_A_ROW
 
 KMS_MESSAGE = "User is not authorized to perform: kms:Decrypt on this resource"
 
