@@ -7,8 +7,8 @@ from syncd.config.job import RefusedJob
 from syncd.daemon.pauses import Pauses
 from syncd.daemon.running import STALLED_SECONDS, Flights
 from syncd.daemon.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
-from syncd.job.health.health import Standing, is_fresh, late_reasons, trouble
-from syncd.job.refused import refused_standing
+from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
+from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport
 
 _SILENT_SECONDS = 12 * PULSE_SECONDS
@@ -23,44 +23,44 @@ class Late:
 
 
 class Board:
-    """Each job's standing as last read, by name; any thread may call it."""
+    """Each job's health as last read, by name; any thread may call it."""
 
     def __init__(self, *, now: Callable[[], float], flights: Flights, pauses: Pauses) -> None:
         self._now = now
         self._flights = flights
         self._pauses = pauses
-        self._standings: dict[str, Standing] = {}
+        self._health: dict[str, JobHealth] = {}
         self._reports: dict[str, TickReport] = {}
         self._refused: dict[str, RefusedJob] = {}
 
-    def put(self, standing: Standing) -> None:
+    def put(self, health: JobHealth) -> None:
         """A job was read again."""
-        self._standings[standing.job] = self.present(standing)
+        self._health[health.job] = self.present(health)
 
     def take_report(self, report: TickReport) -> None:
         """A tick has ended; where the state does not know of it, on a full disk say, it is known here."""
         self._reports[report.job] = report
-        standing = self._standings.get(report.job)
-        if standing is not None:
-            self.put(standing)
+        health = self._health.get(report.job)
+        if health is not None:
+            self.put(health)
 
-    def present(self, standing: Standing) -> Standing:
+    def present(self, health: JobHealth) -> JobHealth:
         """What was read from the state, with the last tick in it though that could not be recorded."""
-        report = self._reports.get(standing.job)
-        if report is None or (standing.last is not None and standing.last.started_at >= report.started_at):
-            return standing
-        return replace(standing, last=report)
+        report = self._reports.get(health.job)
+        if report is None or (health.last is not None and health.last.started_at >= report.started_at):
+            return health
+        return replace(health, last=report)
 
     def drop(self, job: str) -> None:
         """A job is gone."""
-        self._standings.pop(job, None)
+        self._health.pop(job, None)
         self._reports.pop(job, None)
 
     def refuse(self, refused: Sequence[RefusedJob]) -> None:
         """Take in the jobs whose files cannot be used, in the place of those that were refused before.
 
         One that does not run stands among the others as one whose last tick failed; one that runs as it was before an
-        edit has its own standing.
+        edit has its own health.
         """
         for label, job in self._refused.items():
             if not job.is_kept:
@@ -69,34 +69,34 @@ class Board:
         for label, job in self._refused.items():
             if not job.is_kept:
                 self.drop(label)
-                self._standings[label] = refused_standing(job)
+                self._health[label] = refused_health(job)
 
     def refused(self) -> Mapping[str, RefusedJob]:
         """The jobs whose files cannot be used, by what they are called."""
         return self._refused
 
-    def of(self, job: str) -> Standing | None:
-        """One job's standing."""
-        return self._standings.get(job)
+    def of(self, job: str) -> JobHealth | None:
+        """One job's health."""
+        return self._health.get(job)
 
-    def standings(self) -> list[Standing]:
+    def healths(self) -> list[JobHealth]:
         """All of them, by name."""
-        return [standing for _, standing in sorted(self._standings.items())]
+        return [health for _, health in sorted(self._health.items())]
 
     def late(self) -> list[Late]:
         """The jobs that do not keep their objective."""
         now = self._now()
-        return [Late(item.job, self.why_late(item, now)) for item in self.standings() if not is_fresh(item, now)]
+        return [Late(item.job, self.why_late(item, now)) for item in self.healths() if not is_fresh(item, now)]
 
-    def why_late(self, standing: Standing, now: float, *, with_failure: bool = True) -> list[str]:
+    def why_late(self, health: JobHealth, now: float, *, with_failure: bool = True) -> list[str]:
         """Why a job does not keep its objective; none where it does. `with_failure` says why its last tick failed."""
-        refusal = self._refused.get(standing.job)
+        refusal = self._refused.get(health.job)
         if refusal is not None and not refusal.is_kept:
-            return trouble(standing) if with_failure else []
-        why = late_reasons(standing, now, with_failure=with_failure)
-        pause = self._pauses.of(standing.job)
+            return trouble(health) if with_failure else []
+        why = late_reasons(health, now, with_failure=with_failure)
+        pause = self._pauses.of(health.job)
         if why and pause is not None:
-            minutes = int(self._pauses.seconds_left(standing.job) // 60) + 1
+            minutes = int(self._pauses.seconds_left(health.job) // 60) + 1
             times = "once" if pause.attempts == 1 else f"{pause.attempts} times"
             why.append(f"it is paused, since its role was refused {times}; it tries again in {minutes} min")
         return why
@@ -117,7 +117,7 @@ def stuck_reason(flights: Flights, *, silent_seconds: float, slow: Collection[st
 
 def sentence(board: Board, *, running: int) -> str:
     """How things are, in a sentence for `systemctl status`."""
-    count = len(board.standings())
+    count = len(board.healths())
     late = board.late()
     jobs = "1 job" if count == 1 else f"{count} jobs"
     if not late:

@@ -155,7 +155,7 @@ class Daemon:
         self._vigil.notify(systemd.status("starting"))
         self._listen()
         self._left_out.take(self._configuration.refused)
-        self._ticker.read_standings(jobs)
+        self._ticker.read_health(jobs)
         self._roster.begin(jobs, self._schedule)
         self._schedule.start()
         self._heartbeat.follow(self._configuration.settings.heartbeat_url)
@@ -188,7 +188,7 @@ class Daemon:
         pauses = self._parts.pauses
         return Gauges(
             now=self._now(),
-            standings=self._parts.board.standings(),
+            healths=self._parts.board.healths(),
             paused={name: pauses.seconds_left(name) for name in self._roster.names()},
             running=self._parts.flights.jobs(),
             stalled=len(self._parts.flights.stalled()),
@@ -248,7 +248,7 @@ class Daemon:
         found = difference(before.jobs, after.jobs)
         self._roster.apply(found, self._schedule)
         self._left_out.take(after.refused)
-        self._ticker.read_standings([*found.added, *found.changed])
+        self._ticker.read_health([*found.added, *found.changed])
         self._tell(
             events.CONFIGURATION_RELOADED,
             added=[job.name for job in found.added[:NAMES_TOLD]],

@@ -11,7 +11,7 @@ from syncd.daemon.repeats import Complaints
 from syncd.daemon.running import Flight, Flights
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
-from syncd.job.health.health import Standing, promise_of, read_standing
+from syncd.job.health.health import JobHealth, promise_of, read_health
 from syncd.job.installation import Installation
 from syncd.job.report import utc
 from syncd.job.run import run_job
@@ -101,18 +101,18 @@ class Ticker:
             running_seconds=int(flight.seconds(self._parts.flights.now())) if flight else 0,
         )
 
-    def read_standings(self, jobs: Sequence[Job]) -> None:
+    def read_health(self, jobs: Sequence[Job]) -> None:
         """Read how jobs stand. Where the state cannot be read, what is known stays, and what is not is not well."""
         try:
             with self.installation.ledger_file.open_readonly() as reader:
                 for job in jobs:
-                    self._parts.board.put(read_standing(job, reader, now=self.installation.now()))
+                    self._parts.board.put(read_health(job, reader, now=self.installation.now()))
         except LedgerError as error:
             # A tick meets the same, and does about it what is to be done.
             self._parts.complaints.tell(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
             for job in jobs:
                 if self._parts.board.of(job.name) is None:
-                    self._parts.board.put(Standing(job=job.name, promise=promise_of(job)))
+                    self._parts.board.put(JobHealth(job=job.name, promise=promise_of(job)))
 
     def ledger_bytes(self) -> int:
         """The size of the state file and of what belongs to it."""
@@ -135,7 +135,7 @@ class Ticker:
                 self._parts.metrics.take_report(report)
                 if report.outcome != "already-running":
                     self._parts.board.take_report(report)
-                self.read_standings([present])
+                self.read_health([present])
             if present is job:
                 self._judge(job, report)
             if self._find_job(name) is None:
@@ -199,8 +199,8 @@ class Ticker:
                 failures=sum(item.times for item in over),
                 failing_seconds=int(max(item.seconds for item in over)),
             )
-        standing = self._parts.board.of(job.name)
-        if standing is not None and not standing.held:
+        health = self._parts.board.of(job.name)
+        if health is not None and not health.held:
             held = [complaints.settle(event, job.name) for event in (events.OBJECT_FAILED, events.OBJECT_CONFLICTED)]
             complaints.settle(events.HORIZON_HELD, job.name)
             if any(item is not None for item in held):

@@ -1,11 +1,11 @@
-"""Jobs whose files cannot be used, as reports, documents and standings have them, beside the jobs that run. Pure."""
+"""Jobs whose files cannot be used, as reports, documents and healths have them, beside the jobs that run. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from syncd.config.job import RefusedJob
 from syncd.job.health.freshness import Promise
-from syncd.job.health.health import Standing, objective_document
+from syncd.job.health.health import JobHealth, objective_document
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import DONE, PARTIAL
 from syncd.model.reports import JobError, TickReport
@@ -52,10 +52,10 @@ def refused_entries(refused: Iterable[RefusedJob]) -> dict[str, Any]:
     return {"refused": found} if found else {}
 
 
-def refused_standing(job: RefusedJob) -> Standing:
+def refused_health(job: RefusedJob) -> JobHealth:
     """How such a job stands: it does not tick, and its last tick counts as failed for what is wrong with its file."""
     report = TickReport(job=job.label, outcome="failed", error=job.error)
-    return Standing(job=job.label, promise=_NO_PROMISE, last=report)
+    return JobHealth(job=job.label, promise=_NO_PROMISE, last=report)
 
 
 def refused_status(job: RefusedJob) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
         "objective_seconds": None,
         "lateness_seconds": None,
         "lateness_histogram": {},
-        "freshness": objective_document(refused_standing(job), 0.0),
+        "freshness": objective_document(refused_health(job), 0.0),
         "complete_from": None,
         "complete_until": None,
         "quarantine": {"count": 0, "conflicts": 0, "objects": []},

@@ -91,7 +91,7 @@ def test_the_screen_names_the_job_that_copied_too_little() -> None:
     text = shown(Ticked("A tick", "", [COPIED], [3]))
 
     assert "✗ account-b copied 2 objects instead of 3" in text
-    assert "Not all of it held" in text
+    assert "A check failed" in text
 
 
 def test_the_screen_names_what_is_not_the_same() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
+from job_health import board as board_of
 from jobs import configuration
 from jobs import job as job_named
 from service import Service
-from standings import board as board_of
 from waiting import wait_until
 
 from syncd.config.job import RefusedJob

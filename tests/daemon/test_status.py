@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from job_health import NOW, SHARD, report
 from jobs import configuration, job
-from standings import NOW, SHARD, report
 
 from syncd.job.health import status
 from syncd.job.report import UNHEALTHY

@@ -9,12 +9,12 @@ from syncd.daemon.web.html import Markup, element, join
 from syncd.daemon.web.page import ago, badge, document, minute, objective_tile, table, why_list
 from syncd.daemon.web.sparkline import sparkline
 from syncd.job.health.freshness import Promise, fresh_until, is_quiet, span
-from syncd.job.health.health import Standing, read_with_held, shards_of
+from syncd.job.health.health import JobHealth, health_of
+from syncd.job.health.state import read_state
 from syncd.ledger.ledger import Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.objects import Quarantined, ShardState
-from syncd.tick.scope import replica_of
 
 SHARDS_SHOWN = 500
 HELD_SHOWN = 100
@@ -28,18 +28,18 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
     Raises:
         LedgerError: the state cannot be read.
     """
-    read, held = read_with_held(job, reader, shown=HELD_SHOWN, now=now)
-    standing = board.present(read)
-    states = shards_of(job, reader.view(replica_of(job)).shards())
-    why = why_list(board, standing, now)
+    state = read_state(job, reader, shown=HELD_SHOWN)
+    held = state.quarantine
+    health = board.present(health_of(job, state, now=now))
+    why = why_list(board, health, now)
     body = join(
-        element("h1", job.name, " ", badge(standing, now)),
+        element("h1", job.name, " ", badge(health, now)),
         element("p", _flow(job), class_="soft"),
         element("div", why, class_="notice") if why else None,
-        _tiles(standing, now),
+        _tiles(health, now),
         _held(held.counts.objects, held.longest, now) if held.longest else None,
-        _shards(states, standing.promise, now),
-        _ticks(reader.ticks(job.name, TICKS_SHOWN), now),
+        _shards(state.shards, health.promise, now),
+        _ticks(state.ticks[:TICKS_SHOWN], now),
     )
     return document(f"{job.name} - syncd", body, now=now, path=f"/jobs/{quote(job.name)}", refresh=refresh)
 
@@ -50,23 +50,23 @@ def _flow(job: Job) -> str:
     return f"From s3://{source.bucket}/{source.prefix} of account {source.account_id}{via} to s3://{destination.bucket}/{destination.prefix}"
 
 
-def _tiles(standing: Standing, now: float) -> Markup:
-    last, look = standing.last, standing.look
+def _tiles(health: JobHealth, now: float) -> Markup:
+    last, look = health.last, health.look
     return element(
         "dl",
         _tile(
             "Complete until",
-            minute(standing.complete_until),
-            f"{ago(standing.complete_until, now)}; from {minute(standing.complete_from)}",
+            minute(health.complete_until),
+            f"{ago(health.complete_until, now)}; from {minute(health.complete_from)}",
         ),
-        objective_tile(standing, now),
-        _tile("Newest object at the source", ago(look.newest_arrival, now), _news(standing, now)),
+        objective_tile(health, now),
+        _tile("Newest object at the source", ago(look.newest_arrival, now), _news(health, now)),
         _tile(
             "Last tick",
-            ago(standing.finished_at, now),
+            ago(health.finished_at, now),
             f"{last.outcome}, {last.duration_seconds:.1f} s" if last else "",
         ),
-        _tile("Copies", last.mode if last and last.mode else "-", sparkline(standing.pulses)),
+        _tile("Copies", last.mode if last and last.mode else "-", sparkline(health.pulses)),
     )
 
 
@@ -74,13 +74,13 @@ def _tile(term: str, value: object, note: object) -> Markup:
     return element("div", element("dt", term), element("dd", value, element("small", note)))
 
 
-def _news(standing: Standing, now: float) -> str:
+def _news(health: JobHealth, now: float) -> str:
     """No news is told apart from not looking."""
-    look = standing.look
+    look = health.look
     if not look.listed_at:
         return "not every shard was listed to its end yet"
     looked = f"every shard was looked at within {span(now - look.listed_at)}"
-    return f"{looked}; {look.quiet_shards} of {standing.shards} are quiet" if look.quiet_shards else looked
+    return f"{looked}; {look.quiet_shards} of {health.shards} are quiet" if look.quiet_shards else looked
 
 
 def _held(objects: int, held: Sequence[Quarantined], now: float) -> Markup:

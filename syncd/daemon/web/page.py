@@ -10,7 +10,7 @@ from syncd.daemon.web.html import Markup, element, join
 from syncd.daemon.web.pagestyle import STYLE
 from syncd.daemon.web.sparkline import SHOWN, sparkline
 from syncd.job.health.freshness import span, within_words
-from syncd.job.health.health import Standing, answer_words, failure_words, is_fresh, missing_words
+from syncd.job.health.health import JobHealth, answer_words, failure_words, is_fresh, missing_words
 from syncd.job.report import utc
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
@@ -24,14 +24,14 @@ _COLUMNS = ("State", "Job", "Mode", "Lag", "Complete until", "Last tick", "Last 
 
 def overview(board: Board, *, now: float, words: str = "", page: int = 1, refresh: bool = False) -> str:
     """All jobs whose names hold `words`, a hundred a page."""
-    everything = board.standings()
-    found = [standing for standing in everything if words.lower() in standing.job.lower()]
-    found.sort(key=lambda standing: (not _is_troubled(standing, now), standing.job))
+    everything = board.healths()
+    found = [health for health in everything if words.lower() in health.job.lower()]
+    found.sort(key=lambda health: (not _is_troubled(health, now), health.job))
     last_page = max(1, -(-len(found) // JOBS_A_PAGE))
     page = min(max(1, page), last_page)
     shown = found[(page - 1) * JOBS_A_PAGE : page * JOBS_A_PAGE]
-    states = Counter(_state(standing, now)[0] for standing in everything)
-    late = sum(not is_fresh(standing, now) for standing in everything)
+    states = Counter(_state(health, now)[0] for health in everything)
+    late = sum(not is_fresh(health, now) for health in everything)
     body = join(
         element("h1", _headline(len(everything), late, states)),
         element("p", _summary(everything), class_="soft"),
@@ -80,9 +80,9 @@ def document(title: str, body: Markup, *, now: float, path: str, refresh: bool) 
     return f"<!doctype html>\n{element('html', head, page, lang='en')}\n"
 
 
-def badge(standing: Standing, now: float) -> Markup:
+def badge(health: JobHealth, now: float) -> Markup:
     """A job's state in a word."""
-    word, kind = _state(standing, now)
+    word, kind = _state(health, now)
     return element("span", word, class_=f"badge {kind}")
 
 
@@ -109,11 +109,11 @@ def table(caption: str, titles: Sequence[str], rows: Sequence[Markup], *, number
     return element("div", inner, class_="scroll", role="region", aria_label=caption, tabindex="0")
 
 
-def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
+def why_list(board: Board, health: JobHealth, now: float) -> Markup | None:
     """Everything that is wrong with a job, with the remedies; None where nothing is."""
-    items = [element("li", _sentence(reason)) for reason in board.why_late(standing, now, with_failure=False)]
-    error, oldest = standing.error, standing.oldest_held
-    refusal = board.refused().get(standing.job)
+    items = [element("li", _sentence(reason)) for reason in board.why_late(health, now, with_failure=False)]
+    error, oldest = health.error, health.oldest_held
+    refusal = board.refused().get(health.job)
     if refusal is not None and refusal.is_kept:
         words = f"Its file was edited and cannot be used, so that it runs as before: {refusal.error.detail}"
         items.append(element("li", words, _remedy(refusal.error.remedy)))
@@ -122,7 +122,7 @@ def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
     if oldest is not None:
         key = element("span", safe_key(oldest.object.key), class_="key")
         remedy = reasons.remedy_of(oldest.reason)
-        items.append(element("li", missing_words(standing), key, f": {answer_words(oldest)}", _remedy(remedy)))
+        items.append(element("li", missing_words(health), key, f": {answer_words(oldest)}", _remedy(remedy)))
     return element("ul", *items, class_="why") if items else None
 
 
@@ -134,22 +134,22 @@ def _remedy(remedy: str) -> Markup:
     return element("div", element("b", "What to do: "), safe_line(remedy), class_="remedy")
 
 
-def _state(standing: Standing, now: float) -> tuple[str, str]:
-    if standing.last is None:
+def _state(health: JobHealth, now: float) -> tuple[str, str]:
+    if health.last is None:
         return "no tick yet", "none"
-    if standing.error is not None and standing.error.reason == Reason.CONFIGURATION:
+    if health.error is not None and health.error.reason == Reason.CONFIGURATION:
         return "refused", "bad"
-    if not is_fresh(standing, now):
+    if not is_fresh(health, now):
         return "not on time", "bad"
-    if standing.error is not None:
+    if health.error is not None:
         return _FAILING, "warn"
-    if standing.held:
+    if health.held:
         return _INCOMPLETE, "warn"
     return "on time", "good"
 
 
-def _is_troubled(standing: Standing, now: float) -> bool:
-    return _state(standing, now)[1] != "good"
+def _is_troubled(health: JobHealth, now: float) -> bool:
+    return _state(health, now)[1] != "good"
 
 
 def _headline(count: int, late: int, states: Mapping[str, int]) -> str:
@@ -166,9 +166,9 @@ def _headline(count: int, late: int, states: Mapping[str, int]) -> str:
     return "; ".join([found, *(f"{number} {'is' if number == 1 else 'are'} {word}" for number, word in troubled)])
 
 
-def _summary(standings: Sequence[Standing]) -> str:
-    copied = sum(pulse.copied for standing in standings for pulse in standing.pulses)
-    held = sum(standing.held for standing in standings)
+def _summary(healths: Sequence[JobHealth]) -> str:
+    copied = sum(pulse.copied for health in healths for pulse in health.pulses)
+    held = sum(health.held for health in healths)
     return f"{copied:,} objects copied in the ticks shown here; {held:,} known and not at their destination."
 
 
@@ -195,49 +195,49 @@ def _pages(words: str, page: int, last_page: int) -> Markup | None:
     return element("nav", f"Page {page} of {last_page}", *links, class_="pages", aria_label="Pages")
 
 
-def _jobs_table(board: Board, standings: Sequence[Standing], count: int, now: float) -> Markup:
-    rows = [row for standing in standings for row in _job_rows(board, standing, now)]
+def _jobs_table(board: Board, healths: Sequence[JobHealth], count: int, now: float) -> Markup:
+    rows = [row for health in healths for row in _job_rows(board, health, now)]
     caption = (
-        f"{len(standings)} of {count} jobs" if len(standings) < count else f"{count} {'job' if count == 1 else 'jobs'}"
+        f"{len(healths)} of {count} jobs" if len(healths) < count else f"{count} {'job' if count == 1 else 'jobs'}"
     )
     return table(caption, _COLUMNS, rows, numbers=("Lag", "Not copied"))
 
 
-def _job_rows(board: Board, standing: Standing, now: float) -> list[Markup]:
-    last = standing.last
+def _job_rows(board: Board, health: JobHealth, now: float) -> list[Markup]:
+    last = health.last
     rows = [
         element(
             "tr",
-            element("td", badge(standing, now)),
-            element("th", element("a", standing.job, href=f"/jobs/{quote(standing.job)}"), scope="row"),
+            element("td", badge(health, now)),
+            element("th", element("a", health.job, href=f"/jobs/{quote(health.job)}"), scope="row"),
             element("td", (last.mode if last else None) or "-", class_="word"),
-            element("td", span(now - standing.complete_until) if standing.complete_until else "-", class_="number"),
-            element("td", minute(standing.complete_until), class_="time"),
+            element("td", span(now - health.complete_until) if health.complete_until else "-", class_="number"),
+            element("td", minute(health.complete_until), class_="time"),
             element(
                 "td",
-                ago(standing.finished_at, now),
+                ago(health.finished_at, now),
                 element("small", f"{last.outcome}, {last.duration_seconds:.1f} s") if last else None,
                 class_="time",
             ),
-            element("td", sparkline(standing.pulses), element("small", _objects(standing))),
-            element("td", f"{standing.held:,}", class_="number"),
+            element("td", sparkline(health.pulses), element("small", _objects(health))),
+            element("td", f"{health.held:,}", class_="number"),
         )
     ]
-    why = why_list(board, standing, now)
+    why = why_list(board, health, now)
     if why is not None and last is not None:
         rows.append(element("tr", element("td"), element("td", why, colspan=len(_COLUMNS) - 1), class_="why"))
     return rows
 
 
-def _objects(standing: Standing) -> str:
-    copied = sum(pulse.copied for pulse in standing.pulses[-SHOWN:])
-    return f"{copied:,} objects" if standing.pulses else ""
+def _objects(health: JobHealth) -> str:
+    copied = sum(pulse.copied for pulse in health.pulses[-SHOWN:])
+    return f"{copied:,} objects" if health.pulses else ""
 
 
-def objective_tile(standing: Standing, now: float) -> Markup:
+def objective_tile(health: JobHealth, now: float) -> Markup:
     """Whether the objective is kept, with the percentile."""
-    word = "kept" if is_fresh(standing, now) else "missed"
-    lags = standing.lags
+    word = "kept" if is_fresh(health, now) else "missed"
+    lags = health.lags
     percentiles = (
         f"half within {span(lags.p50)}, 99 % within {span(lags.p99)}"
         if lags.p50 is not None and lags.p99 is not None
@@ -245,6 +245,6 @@ def objective_tile(standing: Standing, now: float) -> Markup:
     )
     return element(
         "div",
-        element("dt", f"Objective {span(standing.promise.objective)}"),
+        element("dt", f"Objective {span(health.promise.objective)}"),
         element("dd", word, element("small", f"{within_words(lags)}{'; ' if percentiles else ''}{percentiles}")),
     )
