@@ -48,7 +48,8 @@ def is_done(path: Path) -> bool:
 def docstrings(path: Path) -> Iterator[Docstring]:
     """Yield every docstring of a module, and every string below an attribute."""
     for parent in ast.walk(ast.parse(path.read_text())):
-        for number, node in enumerate(getattr(parent, "body", ()) if not isinstance(parent, ast.Lambda) else ()):
+        body = getattr(parent, "body", None)
+        for number, node in enumerate(body if isinstance(body, list) else ()):
             match node:
                 case ast.Expr(value=ast.Constant(value=str(text))):
                     yield Docstring(f"{path.relative_to(PROJECT)}:{node.lineno}", number > 0, text)

@@ -127,7 +127,7 @@ class Lags:
 
     @property
     def within_objective(self) -> float | None:
-        """The share of objects copied within the objective; None if there are none."""
+        """The share of objects copied within the objective, or None without objects."""
         return 1 - self.copied_late / self.objects if self.objects else None
 
 

@@ -73,7 +73,7 @@ class JobHealth:
 
     @property
     def finished_at(self) -> float:
-        """The end of the last tick; 0.0 if there was none."""
+        """The end of the last tick, or 0.0."""
         return self.last.started_at + self.last.duration_seconds if self.last else 0.0
 
     @property
