@@ -266,7 +266,7 @@ FAULTS = (
         before=in_job('region = "us-east-1"', 'region = "us-east-1"\nprefix = "trails"'),
     ),
     Fault(
-        "the job names an organization, and the trail is none's",
+        "the job names an organization, and the trail is not an organization trail",
         "source-list",
         ("source.organization_id",),
         Status.WARNING,
