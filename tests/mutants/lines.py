@@ -38,6 +38,16 @@ MUTANTS = (
     Mutant("claims", "complete_from=max(start, state.complete_from)", "complete_from=state.complete_from"),
     Mutant("claims", ") <= self.began_at]", ") <= self.began_at + 9e9]"),
     Mutant("claims", "branches=branches, deep_done_at=0.0)", "branches=branches)"),
+    Mutant(
+        "claims",
+        "until = min(until, oldest - 1)\n    return replace",
+        "until = min(until, oldest + 7200)\n    return replace",
+    ),
+    Mutant(
+        "claims",
+        "until = min(until, oldest - 1)\n    return complete_from",
+        "until = min(until, oldest + 7200)\n    return complete_from",
+    ),
     # closing and survey: whose states move, and when
     Mutant(
         "closing", "listed = visit.finished()\n    if listed:", "listed = list(visit.listed.values())\n    if listed:"
@@ -46,12 +56,34 @@ MUTANTS = (
     Mutant("closing", "if any(first <= stamp < state.complete_from for stamp in missing):", "if False:"),
     Mutant("closing", "        before = replace(before, complete_from=current.complete_from)", "        pass"),
     Mutant("closing", "survey.discovered_at if is_whole and is_gone_through", "survey.discovered_at if is_whole"),
+    Mutant("closing", "end < state.complete_from or first >=", "end <= state.complete_from or first >="),
+    Mutant("closing", "or first >= state.complete_from:", "or first > state.complete_from:"),
+    Mutant("closing", "all(visit.state.listed_at or visit.finished()", "all(visit.finished()"),
+    Mutant("closing", "if task.window is None and is_whole:", "if is_whole:"),
+    Mutant("closing", "if task.window is None and is_whole:", "if task.window is None:"),
+    Mutant("closing", "if state.shard == task.shard]", "if True]"),
+    Mutant("closing", "if pair[0] >= state.complete_from]", "if pair[0] > state.complete_from]"),
+    Mutant("closing", "if is_held and within and told < HELD_TOLD:", "if within and told < HELD_TOLD:"),
+    Mutant("closing", "if is_held and within and told < HELD_TOLD:", "if is_held and within:"),
+    Mutant("closing", "min(within, key=lambda pair: pair[0])", "max(within, key=lambda pair: pair[0])"),
+    Mutant("closing", "visit.slices and is_dated and state.listed_at:", "is_dated and state.listed_at:"),
+    Mutant("closing", "visit.slices and is_dated and state.listed_at:", "visit.slices and state.listed_at:"),
+    Mutant("closing", "            room -= ports", "            ports"),
+    Mutant("closing", "<= now + CLOCK_SKEW_SECONDS else 0.0", "<= now else 0.0"),
     Mutant("survey", "len(whole) == len(self.slices) and not self.unresolved", "len(whole) == len(self.slices)"),
     Mutant("survey", "if is_tick and not discovered.uncovered else None", "if is_tick else None"),
     Mutant("survey", "kept[prefix] = tiers.as_of(state, began_at)", "kept[prefix] = state"),
     Mutant("survey", "        found.start = start\n", "        found.start = task.start(began_at)\n"),
     Mutant("survey", "found.start if told is None else min(found.start, told)", "found.start"),
     Mutant("survey", "return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)", "return state"),
+    Mutant(
+        "survey",
+        "return whole if len(whole) == len(self.slices) and not self.unresolved else []",
+        "return whole",
+    ),
+    Mutant("survey", "return max(stamps, default=None)", "return min(stamps, default=None)"),
+    Mutant("survey", "return min(stamps, default=None)", "return max(stamps, default=None)"),
+    Mutant("survey", "    if task.was_here:\n", "    if True:\n"),
     # sealing and what a listing makes of sealed days
     Mutant("sealing", "(was.count, was.digest) == (now.total, now.digest)", "True"),
     Mutant("sealing", "return now.total == 0 or (was.exact", "return (was.exact"),
@@ -60,10 +92,17 @@ MUTANTS = (
     Mutant("sealing", "min(now, state.deep_done_at or now) - pace.deep_effective", "now - pace.deep_effective"),
     Mutant("sealing", "min(frontier, state.recent_at or now) - pace.recent_effective", "deep"),
     Mutant("sealing", "min(deep, recent) - DAY_SECONDS", "min(deep, recent) + 2 * DAY_SECONDS"),
+    Mutant(
+        "sealing",
+        "return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))",
+        "return True",
+    ),
     Mutant("slice_reading", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"),
     Mutant("search", "            visit.unresolved += 1\n\n", "            pass\n\n"),
     Mutant("search", "        self._recorder.begin_anew()\n", ""),
     Mutant("search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
+    Mutant("search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at > self._began_at"),
+    Mutant("tick", "if task.window is not None or listed_before or self._stop.is_set():", "if True:"),
     # plan: what is there, and what has to be looked at
     Mutant("plan", "if remembered.size_bytes != replica.size_bytes:", "if False:"),
     Mutant("plan", "bool(remembered.replica_etag) and remembered.replica_etag != replica.etag", "False"),
@@ -74,6 +113,11 @@ MUTANTS = (
     Mutant("plan", "replica is not None and not is_in_conflict and vouches(", "replica is not None and vouches("),
     Mutant("plan", "rules.accepted.get(item.key) == (item.etag, item.storage_class)", "item.key in rules.accepted"),
     Mutant("plan", "transfer._replace(compare_first=remembered is not None)", "transfer"),
+    Mutant(
+        "plan",
+        "replica is not None and vouches(item, replica, ran_here=ran_here):",
+        "replica is not None:",
+    ),
     # discovery and layouts: where keys may lie
     Mutant("discovery", "found.stalest_look = min(found.stalest_look, looks[node.prefix][0])", "pass"),
     Mutant("discovery", "if look[0] <= now and is_of(", "if is_of("),
@@ -90,6 +134,7 @@ MUTANTS = (
     Mutant("layout", "{day.replace('-', '/')}0", "{day.replace('-', '/')}/~"),
     Mutant("layout", "if whole_day or not _is_searched_inside_days(shard):", "if whole_day:"),
     Mutant("layout", "return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE", "return FoundBy.TAIL"),
+    Mutant("check_source", "parts.append(max(names))", "parts.append(min(names))"),
     # sides, audit, recorder: the destination, and one object's misfortune
     Mutant("sides", "            if self._is_at_end or self._newest_key >= key:", "            if True:"),
     Mutant("sides", "return None if self._lister.is_denied else self._waiting", "return self._waiting"),
@@ -120,4 +165,6 @@ MUTANTS = (
         "if self._denied_before and not self.copied:",
     ),
     Mutant("recorder", "        self.in_progress.add(transfer.object.key)", "        pass"),
+    Mutant("recorder", "                self.in_progress.discard(outcome.transfer.object.key)", "                pass"),
+    Mutant("recorder", "(failures.ACCESS_DENIED, failures.KMS_DENIED) and not self.copied:", "() and not self.copied:"),
 )

@@ -121,3 +121,32 @@ def test_what_failed_is_not_tried_again_before_its_time(tmp_path: Path) -> None:
     world.tick()
 
     assert world.is_there(key)
+
+
+def test_a_source_that_lists_none_of_the_last_days_fails_the_tick_and_no_cursor_moves(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.tick()
+    with world.ledger() as ledger:
+        before = ledger.shards()
+    world.source.delete(key)
+    world.now += 300
+    report = world.tick()
+
+    assert report is not None
+    assert report.error is not None
+    assert (report.outcome, report.error.reason) == ("failed", "source_empty")
+    with world.ledger() as ledger:
+        assert ledger.shards() == before
+
+
+def test_a_source_that_has_been_quiet_for_three_days_is_no_alarm(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.tick()
+    world.source.delete(key)
+    world.now += 3 * DAY
+    report = world.tick()
+
+    assert report is not None
+    assert (report.outcome, report.error) == ("ok", None)
