@@ -24,10 +24,10 @@ check: $(VENV)/.test  ## style, types, architecture, and whether the generated r
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m syncd.reference --check
+	$(BIN)/python tools/reference.py --check
 
 docs: $(VENV)/.test  ## writes docs/reference.md from the code
-	$(BIN)/python -m syncd.reference
+	$(BIN)/python tools/reference.py
 
 format: $(VENV)/.test  ## lets ruff mend what it can
 	$(BIN)/ruff format

@@ -19,8 +19,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Copied, LogObject, Outcome, Replica, Shard, Transfer
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model.objects import Copied, LogObject, Outcome, Replica, Shard, Transfer
 
 DEFAULT_ROWS = (1_000_000, 10_000_000)
 FIRST_TICK = 1_790_812_800

@@ -14,7 +14,7 @@ def main() -> None:
     """Run the command line; an interruption before it can deal with one ends it without a word."""
     gc.disable()
     try:
-        from syncd.cli import main as run  # noqa: PLC0415  # after the collector has been stopped
+        from syncd.cli.app import main as run  # noqa: PLC0415  # after the collector has been stopped
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     gc.freeze()

@@ -13,7 +13,7 @@ from typing import Any
 
 from faulty import FaultyS3, StoredObject
 
-from syncd.world import Consumer, World
+from syncd.cli.demo.world import Consumer, World
 
 ACCOUNTS = ("222222222222", "333333333333", "444444444444", "555555555555", "666666666666", "012345678901")
 REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2", "sa-east-1", "us-gov-west-1")

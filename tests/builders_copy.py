@@ -13,17 +13,17 @@ from faulty import FaultyS3
 from place import Place
 from servers import MakeClient, S3Server
 
-from syncd.config import Job
-from syncd.copier import Engine
-from syncd.copying import stream
-from syncd.ends import End, Principal
-from syncd.model import Conflict, Failed, LogObject, Mode, Outcome, Shard, Transfer
-from syncd.orders import EndSpec, Order
-from syncd.pool import PooledCopier, WorkerPool
-from syncd.s3 import Address, Answer, Request, Side
-from syncd.source import BucketLister
-from syncd.terms import Steps, Terms
-from syncd.transport import Credentials, Transport
+from syncd.aws.endpoint import End, Principal
+from syncd.aws.listing import BucketLister
+from syncd.aws.s3 import Address, Answer, Request, Side
+from syncd.aws.transport import Credentials, Transport
+from syncd.config.job import Job
+from syncd.copy.stream import stream
+from syncd.copy.terms import Steps, Terms
+from syncd.copy.workers.engine import Engine
+from syncd.copy.workers.messages import EndSpec, Order
+from syncd.copy.workers.pool import PooledCopier, WorkerPool
+from syncd.model.objects import Conflict, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
 READER, WRITER = "arn:aws:iam::111111111111:role/reader", "arn:aws:iam::222222222222:user/syncd"
 A, B = "111111111111", "222222222222"

@@ -1,7 +1,7 @@
 """Ledger values with defaults for all but what a test is about."""
 
-from syncd.ledger_rows import SealedDay, SealedObject, fold_day
-from syncd.model import Conflict, Copied, Failed, Known, LogObject, Outcome, Replica, Shard, Transfer
+from syncd.model.objects import Conflict, Copied, Failed, Known, LogObject, Outcome, Replica, Shard, Transfer
+from syncd.model.sealed import SealedDay, SealedObject, fold_day
 
 NOW = 1_795_507_200.0
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"

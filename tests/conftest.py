@@ -16,7 +16,7 @@ from faulty import FaultyS3
 from place import Place
 from servers import MakeClient, S3Server, ask, ministack_server, moto_server, seaweed_server
 
-from syncd.world import ACCOUNT_A, REGION, World, build_world
+from syncd.cli.demo.world import ACCOUNT_A, REGION, World, build_world
 
 _FOREIGN = ("AWS_", "SYNCD_", "MOTO_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

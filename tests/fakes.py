@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from threading import Event
 
-from syncd.errors import JobFailed
-from syncd.model import (
+from syncd.aws.transport import Credentials
+from syncd.model.errors import JobFailed
+from syncd.model.objects import (
     AlreadyThere,
     Conflict,
     Copied,
@@ -21,7 +22,6 @@ from syncd.model import (
     Range,
     Transfer,
 )
-from syncd.transport import Credentials
 
 MINUTE = 60.0
 LONGEST_KEY_BYTES = 1024

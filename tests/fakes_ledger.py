@@ -8,17 +8,10 @@ from math import inf
 from types import TracebackType
 from typing import Self
 
-from syncd.errors import LedgerRefused
-from syncd.ledger_rows import (
-    MOST_UNCOVERED,
-    SealedDay,
-    SealedObject,
-    children_to_json,
-    fold_day,
-    is_key,
-    shortened,
-)
-from syncd.model import (
+from syncd.ledger.rows import is_key, shortened
+from syncd.model.bounds import MOST_UNCOVERED, children_to_json
+from syncd.model.errors import LedgerRefused
+from syncd.model.objects import (
     AlreadyThere,
     Conflict,
     Copied,
@@ -31,8 +24,9 @@ from syncd.model import (
     Replica,
     Shard,
     ShardState,
-    TickReport,
 )
+from syncd.model.reports import TickReport
+from syncd.model.sealed import SealedDay, SealedObject, fold_day
 
 IsWanted = Callable[[Shard], bool]
 _DAY = re.compile(r"(\d{4})/(0[1-9]|1[0-2])/([0-2]\d|3[01])/", re.ASCII)

@@ -31,7 +31,7 @@ from faulty.store import Bucket, continuation_token, continued_after
 from faulty.sts import Identities, Role
 from faulty.wire import HttpServer
 
-from syncd.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID, REGION
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID, REGION
 
 REGIONS = ("ap-southeast-2", "eu-west-1", "sa-east-1", "us-east-1", "us-gov-west-1")
 SOURCE, DESTINATION = "trail", "replica"

@@ -9,18 +9,19 @@ from typing import Any
 
 from builders import changed
 
-from syncd.config import Job
-from syncd.configfile import load
-from syncd.identity import Identities
-from syncd.installation import Installation
-from syncd.ledger import LedgerFile
-from syncd.model import Quarantined, TickReport
-from syncd.pool import WorkerPool
-from syncd.run import Request
-from syncd.scope import replica_of
-from syncd.transport import Transport
-from syncd.wiring import run_job
-from syncd.world import World, write_configuration
+from syncd.aws.identity.credentials import Identities
+from syncd.aws.transport import Transport
+from syncd.cli.demo.world import World, write_configuration
+from syncd.config.files import load
+from syncd.config.job import Job
+from syncd.copy.workers.pool import WorkerPool
+from syncd.job.installation import Installation
+from syncd.job.run import run_job
+from syncd.job.wiring import Request
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.objects import Quarantined
+from syncd.model.reports import TickReport
+from syncd.tick.scope import replica_of
 
 
 class Installed:

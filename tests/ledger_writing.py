@@ -13,10 +13,10 @@ from pathlib import Path
 
 from builders_ledger import NOW, copied, key, replica
 
-from syncd.decisions import Decisions
-from syncd.errors import LedgerFull
-from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_access import replica_key
+from syncd.ledger.decisions import Decisions
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.replica.access import replica_key
+from syncd.model.errors import LedgerFull
 
 BATCH = 20
 

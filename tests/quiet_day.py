@@ -26,13 +26,14 @@ from history import (
     serving,
 )
 
-from syncd.closing import SEAL_ROWS_A_TICK
-from syncd.configfile import load
-from syncd.installation import Installation
-from syncd.model import TickReport, Window
-from syncd.run import CATCH_UP, TICK, Request
-from syncd.wiring import run_job
-from syncd.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID, REGION
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID, REGION
+from syncd.config.files import load
+from syncd.job.installation import Installation
+from syncd.job.run import run_job
+from syncd.job.wiring import CATCH_UP, TICK, Request
+from syncd.model.objects import Window
+from syncd.model.reports import TickReport
+from syncd.tick.closing import SEAL_ROWS_A_TICK
 
 TICKS_A_DAY = 288
 ALLOWED_BESIDE = frozenset({"AssumeRole", "GetCallerIdentity"})

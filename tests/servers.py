@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from syncd.embedded import HOST, ROOT_SECRET, embedded_aws, free_port
-from syncd.guard import ServerError, serving
+from syncd.cli.demo.embedded import HOST, ROOT_SECRET, embedded_aws, free_port
+from syncd.cli.demo.guard import ServerError, serving
 
 _ATTEMPTS = 3
 _SEAWEED_GRPC_OFFSET = 10_000

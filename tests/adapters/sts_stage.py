@@ -12,11 +12,11 @@ import pytest
 from builders_copy import job_of
 from faulty import FaultyS3, Principal, Request
 
-from syncd.config import Job
-from syncd.errors import JobFailed
-from syncd.identity import ConsumerPrincipal, Identities, RolePrincipal
-from syncd.session_policy import session_policy
-from syncd.world import ACCOUNT_A, ACCOUNT_B
+from syncd.aws.identity.credentials import ConsumerPrincipal, Identities, RolePrincipal
+from syncd.aws.policies.session import session_policy
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B
+from syncd.config.job import Job
+from syncd.model.errors import JobFailed
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 KNOWN_ROLE = f"arn:aws:iam::{ACCOUNT_A}:role/reader"

@@ -11,13 +11,13 @@ from fakes import MemoryPrincipal, outcomes_by_key, words
 from faulty import FaultyS3, Request, Stall, Status, on
 from waiting import wait_until
 
-from syncd.copier import Engine
-from syncd.errors import JobFailed
-from syncd.model import Copied, Failed, Outcome, Transfer
-from syncd.s3 import Request as Asked
-from syncd.s3 import Side
-from syncd.terms import Steps
-from syncd.transport import Credentials
+from syncd.aws.s3 import Request as Asked
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials
+from syncd.copy.terms import Steps
+from syncd.copy.workers.engine import Engine
+from syncd.model.errors import JobFailed
+from syncd.model.objects import Copied, Failed, Outcome, Transfer
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from builders_ledger import NOW, SHARD, copied, failed, key, replica
 from ledger_writing import no_room
 
-from syncd.decisions import Decisions
-from syncd.errors import LedgerFull, LedgerUnwritable
-from syncd.ledger import LedgerFile
+from syncd.ledger.decisions import Decisions
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerFull, LedgerUnwritable
 
 A, B = key("2026-11-24", "A"), key("2026-11-24", "B")
 HERE, THERE = ("source", "", "", "here", ""), ("source", "", "", "there", "")

@@ -11,8 +11,8 @@ import pytest
 from servers import MakeClient, ask
 from waiting import wait_until
 
-from syncd.embedded import ROOT_SECRET, EmbeddedError, embedded_aws, free_port
-from syncd.guard import ServerError, serving
+from syncd.cli.demo.embedded import ROOT_SECRET, EmbeddedError, embedded_aws, free_port
+from syncd.cli.demo.guard import ServerError, serving
 
 ROOT = Path(__file__).parents[2]
 STARTED_BY_ANOTHER = """

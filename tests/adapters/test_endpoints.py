@@ -6,7 +6,7 @@ import boto3
 import botocore.session
 import pytest
 
-from syncd.endpoints import bucket_address
+from syncd.aws.addresses import bucket_address
 
 BUCKET = "example-trail"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from syncd.errors import LedgerExposed, LedgerUnwritable
-from syncd.flock import create_private_directory, exposure, open_private, require_plain
-from syncd.ledger_file import StateFile
-from syncd.ledger_schema import SCHEMA
-from syncd.lock import Locks
+from syncd.ledger.file import StateFile
+from syncd.ledger.job_locks import Locks
+from syncd.ledger.locks import create_private_directory, exposure, open_private, require_plain
+from syncd.ledger.schema import SCHEMA
+from syncd.model.errors import LedgerExposed, LedgerUnwritable
 
 PRECIOUS = "precious"
 OTHER = 12345

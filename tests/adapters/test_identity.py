@@ -9,10 +9,10 @@ import pytest
 from faulty import Status
 from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
 
-from syncd.errors import JobFailed
-from syncd.session_policy import session_policy
-from syncd.transport import Credentials
-from syncd.world import ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
+from syncd.aws.policies.session import session_policy
+from syncd.aws.transport import Credentials
+from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
+from syncd.model.errors import JobFailed
 
 
 @pytest.fixture

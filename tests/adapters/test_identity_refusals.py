@@ -19,8 +19,8 @@ from faulty import CorruptBody, DropConnection, ErrorIn200, Principal, Status
 from faulty.faults import Action
 from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
 
-from syncd.errors import JobFailed
-from syncd.world import ACCOUNT_B, ACCOUNT_C
+from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C
+from syncd.model.errors import JobFailed
 
 USER = f"arn:aws:iam::{ACCOUNT_B}:user/syncd"
 TRUST = "trust policy"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from syncd.inflow import Connection, Host, Inflow, Traffic, connections, peers_of
+from syncd.aws.response_limits import Connection, Host, Inflow, Traffic, connections, peers_of
 
 MIB = 1024**2
 BOUND = 100 * MIB

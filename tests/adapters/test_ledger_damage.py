@@ -11,10 +11,11 @@ import pytest
 from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, shard
 from ledger_writing import no_room
 
-from syncd.errors import LedgerCorrupt, LedgerFull
-from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import SealedObject, fold_day
-from syncd.model import Known, ShardState, TickReport
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model.errors import LedgerCorrupt, LedgerFull
+from syncd.model.objects import Known, ShardState
+from syncd.model.reports import TickReport
+from syncd.model.sealed import SealedObject, fold_day
 
 SHARDS = [shard(f"us-east-{number}") for number in range(4)]
 DAYS = [f"2026-11-{day:02}" for day in range(1, 21)]

@@ -12,10 +12,11 @@ import pytest
 from builders_ledger import NOW, SHARD, copied, key, log_object, replica, transfer
 from waiting import wait_until
 
-from syncd.errors import LedgerCorrupt, LedgerError, LedgerNewer, LedgerRefused, LedgerUnwritable
-from syncd.flock import lock_now, open_private
-from syncd.ledger import SCHEMA, LedgerFile, Schema
-from syncd.model import Copied, Failed, LogObject, TickReport
+from syncd.ledger.ledger import SCHEMA, LedgerFile, Schema
+from syncd.ledger.locks import lock_now, open_private
+from syncd.model.errors import LedgerCorrupt, LedgerError, LedgerNewer, LedgerRefused, LedgerUnwritable
+from syncd.model.objects import Copied, Failed, LogObject
+from syncd.model.reports import TickReport
 
 A, B = key("2026-11-24", "A"), key("2026-11-24", "B")
 ASIDE = "ledger.sqlite3.corrupt-20261124T080000Z"
@@ -266,7 +267,7 @@ def test_moving_aside_waits_until_others_have_closed_the_file(file: LedgerFile) 
 def test_moving_aside_gives_up_on_those_who_do_not_close_the_file(
     file: LedgerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncd.ledger_file.ALONE_SECONDS", 0.1)
+    monkeypatch.setattr("syncd.ledger.file.ALONE_SECONDS", 0.1)
     remember(file)
     condemn(file)
 

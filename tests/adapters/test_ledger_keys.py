@@ -9,8 +9,8 @@ from fakes_ledger import MemoryLedger, MemoryLedgerFile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Known
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model.objects import Known
 
 STEM = "111111111111_CloudTrail_us-east-1_"
 PIECES = [

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from builders_ledger import NOW, SHARD, conflict, copied, failed, key, log_object, replica, shard, transfer
 
-from syncd.errors import LedgerCorrupt
-from syncd.ledger import LedgerFile
-from syncd.model import Failed, ShardState
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerCorrupt
+from syncd.model.objects import Failed, ShardState
 
 OTHER = shard("eu-west-1")
 HELD = [key("2026-11-24", f"held-{number}") for number in range(5)]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from builders_ledger import MD5, NOW, SHARD, copied, key, replica, shard
 
-from syncd.errors import LedgerError
-from syncd.ledger import LedgerFile
-from syncd.ledger_rows import SealedObject, fold_day
-from syncd.model import FoundBy, Known, LogObject, ShardState
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerError
+from syncd.model.objects import FoundBy, Known, LogObject, ShardState
+from syncd.model.sealed import SealedObject, fold_day
 
 V1 = (Path(__file__).parent / "ledger_v1.sql").read_text()
 A, B, C, D, E, F = (key("2026-11-24", name) for name in "ABCDEF")

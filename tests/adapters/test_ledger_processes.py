@@ -13,9 +13,9 @@ import pytest
 from builders_ledger import NOW, SHARD, replica
 from ledger_writing import BATCH, batch
 
-from syncd.decisions import Decisions
-from syncd.ledger import LedgerFile
-from syncd.ledger_access import replica_key
+from syncd.ledger.decisions import Decisions
+from syncd.ledger.ledger import LedgerFile
+from syncd.ledger.replica.access import replica_key
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 SECONDS = 60

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, sealed
 
-from syncd.errors import LedgerCorrupt, LedgerExposed, LedgerNewer
-from syncd.ledger import TICKS_KEPT, Counts, LedgerFile, RecordedTick
-from syncd.model import Known, ShardState, TickReport
+from syncd.ledger.ledger import TICKS_KEPT, Counts, LedgerFile, RecordedTick
+from syncd.model.errors import LedgerCorrupt, LedgerExposed, LedgerNewer
+from syncd.model.objects import Known, ShardState
+from syncd.model.reports import TickReport
 
 A, B, C = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C")
 D = key("2026-11-25", "D")

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from builders_ledger import NOW, SHARD, copied, failed, key, log_object, replica, transfer
 
-from syncd.errors import LedgerCorrupt, LedgerRefused
-from syncd.failures import UNEXPECTED
-from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_schema import _LONGEST_VALUE_BYTES
-from syncd.model import Conflict, Copied, Failed, LogObject, Outcome, ShardState, TickReport
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.schema import _LONGEST_VALUE_BYTES
+from syncd.model.errors import LedgerCorrupt, LedgerRefused
+from syncd.model.objects import Conflict, Copied, Failed, LogObject, Outcome, ShardState
+from syncd.model.reasons import Reason
+from syncd.model.reports import TickReport
 
 A, B = key("2026-11-24", "A"), key("2026-11-24", "B")
 HONEST = replica("example-c-logs")
@@ -105,7 +106,7 @@ def test_what_cannot_be_remembered_is_refused_and_condemns_nothing(
             act(ledger)
         remembered = ledger.known(SHARD, [B])
 
-    assert (raised.value.reason, remembered) == (UNEXPECTED, {})
+    assert (raised.value.reason, remembered) == (Reason.UNEXPECTED, {})
     assert len(str(raised.value)) < 3000
     assert (file.move_aside(), honest_rows(file)) == (None, before)
 

@@ -10,9 +10,9 @@ import pytest
 from builders_ledger import NOW, conflict, failed, key, log_object, replica, transfer
 from ledger_writing import no_room
 
-from syncd.errors import LedgerCorrupt, LedgerFull
-from syncd.ledger import LedgerFile
-from syncd.model import Failed
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerCorrupt, LedgerFull
+from syncd.model.objects import Failed
 
 REPLICA, OTHER_REPLICA = replica(), replica("example-c-logs")
 HELD = [key("2026-11-24", f"held-{number:04}") for number in range(400)]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.errors import AlreadyRunning, LedgerUnwritable
-from syncd.lock import Locks, hold
+from syncd.ledger.job_locks import Locks, hold
+from syncd.model.errors import AlreadyRunning, LedgerUnwritable
 
 HOLDER = """
 import sys

@@ -10,7 +10,7 @@ from builders_copy import DESTINATION, MIB, SOURCE, Ends, terms
 from fakes import words
 from faulty import FaultyS3
 
-from syncd.pool import WorkerPool
+from syncd.copy.workers.pool import WorkerPool
 
 BOUND = 96 * MIB
 # A body is there up to three times, and no more is begun than fits. What is over is the allocator's, and what it has kept.

@@ -16,12 +16,14 @@ from fakes import handed_over, words
 from faulty import FaultyS3, Stall, on
 from waiting import wait_until
 
-from syncd import failures, orders
-from syncd.errors import Interrupted, JobFailed
-from syncd.orders import Limits, Opening
-from syncd.pool import WorkerPool
-from syncd.worker import Worker
-from syncd.worker_process import WorkerProcess
+from syncd.copy.workers import messages
+from syncd.copy.workers.messages import Limits, Opening
+from syncd.copy.workers.pool import WorkerPool
+from syncd.copy.workers.process import WorkerProcess
+from syncd.copy.workers.worker import Worker
+from syncd.model import reasons
+from syncd.model.errors import Interrupted, JobFailed
+from syncd.model.reasons import Reason
 
 SECONDS = 60.0
 LIMITS = Limits(8, 1024**2, None, None, SECONDS)
@@ -53,7 +55,7 @@ def test_a_worker_that_is_killed_fails_its_job_and_the_next_copies_with_another(
     healed = list(copier.copy_all(handed_over(transfers), Event()))
 
     assert isinstance(error, JobFailed)
-    assert (error.reason, error.remedy) == (failures.WORKER_DIED, failures.remedy_of(failures.WORKER_DIED))
+    assert (error.reason, error.remedy) == (Reason.WORKER_DIED, reasons.remedy_of(Reason.WORKER_DIED))
     assert set(words(healed).values()) <= {"Copied", "AlreadyThere"}
     assert len(healed) == 20
     assert killed not in pool.processes()
@@ -124,4 +126,4 @@ def test_a_worker_that_has_ended_before_it_is_asked_says_so() -> None:
 
     worker.open(7, inbox, Opening(None, {}, 0), [])  # type: ignore[arg-type]  # an order that nobody reads
 
-    assert inbox.get(timeout=SECONDS)[:3] == (worker, orders.CLOSED, 7)
+    assert inbox.get(timeout=SECONDS)[:3] == (worker, messages.CLOSED, 7)

@@ -12,12 +12,12 @@ from fakes import MemoryPrincipal
 from faulty import Body, Call, DropConnection, ErrorIn200, FaultyS3, Request, Stall, Status
 from waiting import wait_until
 
-from syncd.ends import End
-from syncd.errors import Interrupted, JobFailed
-from syncd.model import Page, Range, Shard
-from syncd.s3 import Side
-from syncd.source import BucketLister
-from syncd.transport import Credentials
+from syncd.aws.endpoint import End
+from syncd.aws.listing import BucketLister
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials
+from syncd.model.errors import Interrupted, JobFailed
+from syncd.model.objects import Page, Range, Shard
 
 LOGS = Shard("logs/")
 EXPIRED = Status(400, "ExpiredToken", "The provided token has expired.")

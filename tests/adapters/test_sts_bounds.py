@@ -10,10 +10,10 @@ from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 from hostile.server import Asked, answer, endless, hostile
 
-from syncd import sts_wire
-from syncd.errors import JobFailed
-from syncd.refusals import told
-from syncd.sts_wire import AnswerTooLongError, BoundedSession
+from syncd.aws.identity import sts as sts_wire
+from syncd.aws.identity.refusals import told
+from syncd.aws.identity.sts import AnswerTooLongError, BoundedSession
+from syncd.model.errors import JobFailed
 
 IDENTITY = (
     b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'

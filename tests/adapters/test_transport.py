@@ -22,9 +22,9 @@ from faulty import (
 from faulty.faults import Action
 from waiting import wait_until
 
-from syncd.endpoints import Address
-from syncd.s3 import Answer, Request, Side
-from syncd.transport import Credentials, Transport
+from syncd.aws.addresses import Address
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.aws.transport import Credentials, Transport
 
 BUCKET = "bucket"
 MIB = 1024 * 1024

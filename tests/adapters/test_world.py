@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.samples import SampleObject, TrailSpec, trail
-from syncd.world import ACCOUNT_A, ACCOUNT_B, EXTERNAL_ID, World, deliver, root_client, write_configuration
+from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, EXTERNAL_ID, World, deliver, root_client, write_configuration
 
 BEGINS = datetime(2026, 11, 23, tzinfo=UTC)
 

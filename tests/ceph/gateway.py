@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncd.embedded import HOST, free_port
-from syncd.guard import serving
+from syncd.cli.demo.embedded import HOST, free_port
+from syncd.cli.demo.guard import serving
 
 # radosgw asks for an encrypted connection to the monitor unless `ms mon client mode` says otherwise, and answers in 44 ms
 # rather than 2 without tcp_nodelay.

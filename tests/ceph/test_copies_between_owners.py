@@ -21,15 +21,15 @@ from fakes import MemoryPrincipal, MemoryVerdict, words
 from gateway import Gateway, ceph_gateway
 from servers import MakeClient
 
-from syncd import failures
-from syncd.copier import Engine
-from syncd.copying import stream
-from syncd.ends import End
-from syncd.model import Failed, LogObject, Mode, Outcome, Shard, Transfer
-from syncd.modes import STREAM, ModalCopier, Way
-from syncd.s3 import Side
-from syncd.server_side import server_side
-from syncd.transport import Credentials, Transport
+from syncd.aws.endpoint import End
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials, Transport
+from syncd.copy.modes import STREAM, ModalCopier, Way
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.workers.engine import Engine
+from syncd.model.objects import Failed, LogObject, Mode, Outcome, Shard, Transfer
+from syncd.model.reasons import Reason
 
 DESCRIBED = {"ContentType": "application/json", "ContentEncoding": "gzip", "Metadata": {"signature": "00ff"}}
 BY_CONSUMER = Way(Mode.SERVER_SIDE, "consumer")
@@ -131,7 +131,7 @@ def test_what_is_refused_in_the_middle_of_a_copy_in_parts_leaves_nothing_behind(
 
     outcomes = owners.copy(transfer)
 
-    assert words(outcomes) == {"logs/large": failures.ACCESS_DENIED}
+    assert words(outcomes) == {"logs/large": Reason.ACCESS_DENIED}
     assert owners.consumer.list_objects_v2(Bucket=owners.destination.bucket)["KeyCount"] == 0
     assert owners.consumer.list_multipart_uploads(Bucket=owners.destination.bucket).get("Uploads", []) == []
 
@@ -140,7 +140,7 @@ def test_what_the_owner_does_not_let_it_read_is_refused_and_not_written(owners: 
     (outcome,) = owners.copy(owners.put("logs/a", b"body"))
 
     assert isinstance(outcome, Failed)
-    assert outcome.reason == failures.ACCESS_DENIED
+    assert outcome.reason == Reason.ACCESS_DENIED
     assert owners.consumer.list_objects_v2(Bucket=owners.destination.bucket)["KeyCount"] == 0
 
 

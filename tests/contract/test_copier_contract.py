@@ -9,10 +9,10 @@ from builders_copy import DESTINATION, Ends, transfer_of
 from fakes import MemoryBucket, MemoryCopier, handed_over, outcomes_by_key, words
 from faulty import FaultyS3, Status, on
 
-from syncd.errors import JobFailed
-from syncd.model import AlreadyThere, Copied, Failed, Outcome, Transfer
-from syncd.pool import OBJECTS_OUT, WorkerPool
-from syncd.ports import Copier
+from syncd.copy.workers.pool import OBJECTS_OUT, WorkerPool
+from syncd.model.errors import JobFailed
+from syncd.model.objects import AlreadyThere, Copied, Failed, Outcome, Transfer
+from syncd.tick.ports import Copier
 
 MORE_THAN_ARE_OUT = OBJECTS_OUT + 64
 

@@ -24,10 +24,9 @@ from builders_ledger import (
 )
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.errors import LedgerRefused
-from syncd.ledger import Ledger, LedgerFile
-from syncd.ledger_rows import SealedObject, fold_day
-from syncd.model import (
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model.errors import LedgerRefused
+from syncd.model.objects import (
     AlreadyThere,
     Branch,
     Copied,
@@ -40,6 +39,7 @@ from syncd.model import (
     Shard,
     ShardState,
 )
+from syncd.model.sealed import SealedObject, fold_day
 
 REPLICA, OTHER_REPLICA = replica("example-b-logs"), replica("example-c-logs")
 OTHER_SHARD = shard("eu-west-1")

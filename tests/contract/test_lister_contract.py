@@ -10,9 +10,9 @@ from builders_copy import SOURCE, Ends
 from fakes import MemoryBucket, MemorySource
 from faulty import FaultyS3, Request, Status
 
-from syncd.errors import JobFailed
-from syncd.model import Page, Range, Shard
-from syncd.ports import Lister
+from syncd.model.errors import JobFailed
+from syncd.model.objects import Page, Range, Shard
+from syncd.tick.ports import Lister
 
 NOW = 1_795_507_200.0
 LOGS, MORE = Shard("logs/"), Shard("more/")

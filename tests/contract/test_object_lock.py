@@ -14,13 +14,13 @@ from fakes import MemoryPrincipal, words
 from faulty import FaultyS3
 from servers import MakeClient, S3Server
 
-from syncd.copier import Engine
-from syncd.copying import stream
-from syncd.ends import End
-from syncd.model import LogObject, Shard, Transfer
-from syncd.s3 import Side
-from syncd.server_side import server_side
-from syncd.transport import Credentials, Transport
+from syncd.aws.endpoint import End
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials, Transport
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.workers.engine import Engine
+from syncd.model.objects import LogObject, Shard, Transfer
 
 LARGE = bytes(range(256)) * (6 * MIB // 256)
 BEGIN = {"stream": stream, "server-side": server_side}

@@ -14,8 +14,8 @@ import pytest
 from faulty import FaultyS3
 from place import Place, md5, refusal, sha256
 
-from syncd.layout import CloudTrailLayout, PatternLayout
-from syncd.model import Branch, Shard
+from syncd.model.layout import CloudTrailLayout, PatternLayout
+from syncd.model.objects import Branch, Shard
 
 
 def test_an_object_comes_back_with_its_bytes_metadata_type_and_encoding(place: Place) -> None:

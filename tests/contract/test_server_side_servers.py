@@ -21,16 +21,16 @@ from fakes import MemoryPrincipal, MemoryVerdict, words
 from place import Place
 from servers import MakeClient, S3Server
 
-from syncd import failures
-from syncd.copier import Engine
-from syncd.copying import stream
-from syncd.ends import End
-from syncd.model import Failed, Mode, Outcome, Range, Shard, Transfer
-from syncd.modes import STREAM, ModalCopier, Way
-from syncd.s3 import Side
-from syncd.server_side import server_side
-from syncd.source import BucketLister
-from syncd.transport import Credentials, Transport
+from syncd.aws.endpoint import End
+from syncd.aws.listing import BucketLister
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials, Transport
+from syncd.copy.modes import STREAM, ModalCopier, Way
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.workers.engine import Engine
+from syncd.model.objects import Failed, Mode, Outcome, Range, Shard, Transfer
+from syncd.model.reasons import Reason
 
 LOGS = Shard("logs/")
 LARGE = bytes(range(256)) * (11 * MIB // 256)
@@ -270,7 +270,7 @@ def test_a_denial_tells_which_end_refused(
     (outcome,) = server._replace(end=replace(server.end, principal=half)).outcomes(transfers)
 
     assert isinstance(outcome, Failed)
-    assert outcome.reason == failures.ACCESS_DENIED
+    assert outcome.reason == Reason.ACCESS_DENIED
     assert outcome.detail.endswith(told)
 
 
@@ -296,7 +296,7 @@ def test_a_permitted_copy_between_accounts_is_a_404_on_ministack(
     (outcome,) = server.outcomes(transfers, destination=there)
 
     assert isinstance(outcome, Failed)
-    assert outcome.reason == failures.NO_BUCKET
+    assert outcome.reason == Reason.NO_BUCKET
     assert client.head_object(Bucket=server.place.bucket, Key="logs/a")["ContentLength"] == 4
 
 

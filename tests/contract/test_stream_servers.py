@@ -16,10 +16,10 @@ from faulty import FaultyS3
 from place import Place
 from servers import MakeClient
 
-from syncd.ends import End
-from syncd.model import Page, Range, Shard, Transfer
-from syncd.s3 import Side
-from syncd.source import BucketLister
+from syncd.aws.endpoint import End
+from syncd.aws.listing import BucketLister
+from syncd.aws.s3 import Side
+from syncd.model.objects import Page, Range, Shard, Transfer
 
 LOGS = Shard("logs/")
 LARGE = bytes(range(256)) * (11 * MIB // 256)

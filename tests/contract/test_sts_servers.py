@@ -10,8 +10,8 @@ from faulty import FaultyS3
 from place import refusal
 from servers import MakeClient
 
-from syncd.embedded import ROOT_SECRET
-from syncd.world import ACCOUNT_B, ACCOUNT_C, Consumer, World
+from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C, Consumer, World
 
 
 @pytest.fixture(params=["faulty", "ministack"])

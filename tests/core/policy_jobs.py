@@ -5,8 +5,8 @@ from typing import Any
 
 from ministack.core.iam_evaluator import EvalContext, evaluate, evaluate_resource_policy, parse_policy_document
 
-from syncd.config import Job
-from syncd.policies import PolicyDocument, documents
+from syncd.aws.policies.documents import PolicyDocument, documents
+from syncd.config.job import Job
 
 USER = "arn:aws:iam::222222222222:user/syncd"
 ROLE = "arn:aws:iam::111111111111:role/Test"

@@ -10,17 +10,16 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd import audit
-from syncd.audit import Audit, audit_lists_a_day
-from syncd.errors import JobFailed
-from syncd.layout import CloudTrailLayout
-from syncd.model import Conflict, Copied, LogObject, Shard, ShardState, Transfer, Window
-from syncd.planning import ForgivingLister
-from syncd.ports import Ports
-from syncd.recorder import Recorder
-from syncd.survey import Survey, Visit
-from syncd.task import Task
-from syncd.tiers import Pace
+from syncd.job.planning import ForgivingLister
+from syncd.model.errors import JobFailed
+from syncd.model.layout import CloudTrailLayout
+from syncd.model.objects import Conflict, Copied, LogObject, Shard, ShardState, Transfer, Window
+from syncd.tick import audit
+from syncd.tick.audit import Audit, audit_lists_a_day
+from syncd.tick.listing.survey import Survey, Visit
+from syncd.tick.ports import Ports
+from syncd.tick.recorder import Recorder
+from syncd.tick.task import Pace, Task
 
 P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 SHARD = Shard(P, "222222222222", "CloudTrail", "us-east-1")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from fakes import MemoryBucket, MemorySource
 
-from syncd.check_source import _ends_of
-from syncd.layout import CloudTrailLayout
-from syncd.model import Shard
+from syncd.check.source import _ends_of
+from syncd.model.layout import CloudTrailLayout
+from syncd.model.objects import Shard
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 NOW = datetime(2026, 12, 24, 12, 0, tzinfo=UTC).timestamp()

@@ -10,15 +10,15 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.claims import Listed, advance, claimed, first_within, has_found, horizon, searched_at
-from syncd.closing import _extended, close
-from syncd.cloudtrail import Scope
-from syncd.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
-from syncd.model import Branch, Failed, FoundBy, LogObject, Page, Range, Shard, ShardState, Transfer, Window
-from syncd.ports import Ports
-from syncd.survey import Survey, Visit
-from syncd.task import Task
-from syncd.tiers import Pace, Slice, Tier
+from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.objects import Branch, Failed, FoundBy, LogObject, Page, Range, Shard, ShardState, Transfer, Window
+from syncd.model.trail import Scope
+from syncd.tick.closing import _extended, close
+from syncd.tick.listing.horizon import Listed, advance, claimed, first_within, has_found, horizon, searched_at
+from syncd.tick.listing.survey import Survey, Visit
+from syncd.tick.listing.tiers import Slice, Tier
+from syncd.tick.ports import Ports
+from syncd.tick.task import Pace, Task
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 DIGESTS = Shard("AWSLogs/222222222222/CloudTrail-Digest/us-east-1/", "222222222222", "CloudTrail-Digest", "us-east-1")
@@ -139,21 +139,21 @@ OTHER = state(shard=DIGESTS, complete_from=NOON - 20 * DAY, complete_until=NOON 
 def test_a_jobs_horizon_holds_for_all_of_its_shards() -> None:
     states = [state(), OTHER]
 
-    assert horizon(states, discovered_at=NOON, pace=PACE) == (NOON - 20 * DAY, NOON - 5400)
+    assert horizon(states, discovered_at=NOON, pace=PACE, now=NOON) == (NOON - 20 * DAY, NOON - 5400)
 
 
 def test_a_jobs_horizon_waits_for_its_discovery_and_the_longest_lateness_of_its_kinds() -> None:
     looked_at = NOON - 3 * HOUR
 
-    assert horizon([state()], discovered_at=looked_at, pace=PACE)[1] == looked_at - 1800
-    assert horizon([state(), OTHER], discovered_at=looked_at, pace=PACE)[1] == looked_at - 5400
+    assert horizon([state()], discovered_at=looked_at, pace=PACE, now=NOON)[1] == looked_at - 1800
+    assert horizon([state(), OTHER], discovered_at=looked_at, pace=PACE, now=NOON)[1] == looked_at - 5400
 
 
 @pytest.mark.parametrize("missing", MISSING)
 def test_a_jobs_horizon_ends_a_second_before_what_is_missing_anywhere(missing: str) -> None:
     stamps, expected = MISSING[missing]
 
-    assert horizon([state()], discovered_at=NOON, pace=PACE, missing=stamps) == (NOON - 31 * DAY, expected)
+    assert horizon([state()], discovered_at=NOON, pace=PACE, now=NOON, missing=stamps) == (NOON - 31 * DAY, expected)
 
 
 NOTHING: dict[str, tuple[Sequence[ShardState], float]] = {
@@ -168,7 +168,14 @@ NOTHING: dict[str, tuple[Sequence[ShardState], float]] = {
 def test_a_job_that_has_not_looked_everywhere_or_found_nothing_claims_nothing(case: str) -> None:
     states, discovered_at = NOTHING[case]
 
-    assert horizon(states, discovered_at=discovered_at, pace=PACE) == (0.0, 0.0)
+    assert horizon(states, discovered_at=discovered_at, pace=PACE, now=NOON) == (0.0, 0.0)
+
+
+def test_what_a_clock_that_ran_ahead_has_listed_or_discovered_claims_nothing() -> None:
+    ahead = state(listed_at=NOON + 601, complete_until=NOON + 601)
+
+    assert horizon([state(), ahead], discovered_at=NOON, pace=PACE, now=NOON) == (0.0, 0.0)
+    assert horizon([state()], discovered_at=NOON + 601, pace=PACE, now=NOON) == (0.0, 0.0)
 
 
 def test_one_object_in_any_shard_is_enough_to_have_found_something() -> None:

@@ -8,16 +8,16 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd import closing
-from syncd.claims import Listed
-from syncd.closing import _extended, close
-from syncd.cloudtrail import Scope
-from syncd.layout import CloudTrailLayout, FlatLayout, Layout, day_start
-from syncd.model import Copied, Failed, LogObject, Range, Shard, ShardState, Transfer, Window
-from syncd.ports import Ports
-from syncd.survey import Survey, Visit
-from syncd.task import Task
-from syncd.tiers import Pace, Slice, Tier
+from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, day_start
+from syncd.model.objects import Copied, Failed, LogObject, Range, Shard, ShardState, Transfer, Window
+from syncd.model.trail import Scope
+from syncd.tick import closing
+from syncd.tick.closing import _extended, close
+from syncd.tick.listing.horizon import Listed
+from syncd.tick.listing.survey import Survey, Visit
+from syncd.tick.listing.tiers import Slice, Tier
+from syncd.tick.ports import Ports
+from syncd.tick.task import Pace, Task
 
 P = "AWSLogs/222222222222/CloudTrail/"
 SHARD = Shard(P + "us-east-1/", "222222222222", "CloudTrail", "us-east-1")

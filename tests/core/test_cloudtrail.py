@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from syncd.cloudtrail import (
+from syncd.model.objects import Shard
+from syncd.model.trail import (
     Below,
     Node,
     Scope,
@@ -18,7 +19,6 @@ from syncd.cloudtrail import (
     top,
     wanted_by,
 )
-from syncd.model import Shard
 
 A, B, C = "111111111111", "222222222222", "012345678901"
 ORG, OTHER_ORG = "o-exampleorgid", "o-secondorgid0"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from syncd.config import Http, Job, Settings, StartPoint
+from syncd.config.job import Http, Job, Settings, StartPoint
 
 
 def document(**tables: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.cron import gaps, normalized
+from syncd.config.cron import gaps, normalized
 
 
 def due_times(line: str, count: int) -> list[datetime]:

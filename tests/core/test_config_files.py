@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.configfile import find, load
-from syncd.errors import ConfigError
-from syncd.readers import as_written
+from syncd.config.files import find, load
+from syncd.config.readers import as_written
+from syncd.model.errors import ConfigError
 
 CONSUMER = '[consumer]\naccount_id = "222222222222"\n'
 SOURCE = '[source]\naccount_id = "111111111111"\nbucket = "example-trail"\nregion = "us-east-1"\n'

@@ -5,11 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.config import Job, Settings
-from syncd.diagnosis import examine
-from syncd.rules import JOB_RULES, SETTINGS_RULES
-from syncd.schema import keys_of, table_in
-from syncd.tables import Table
+from syncd.config.diagnosis import examine
+from syncd.config.job import Job, Settings
+from syncd.config.rules import JOB_RULES, SETTINGS_RULES
+from syncd.config.schema import keys_of, table_in
+from syncd.config.tables import Table
 
 WORDS = [
     "*",

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from syncd.configfile import load
-from syncd.errors import ConfigError, Problem
+from syncd.config.files import load
+from syncd.model.errors import ConfigError, Problem
 
 JOB: dict[str, Any] = {
     "name": '"account-b"',

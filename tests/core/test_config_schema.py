@@ -4,9 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
-from syncd.config import Job, Settings
-from syncd.configfile import load
-from syncd.schema import schema_rows
+from syncd.config.files import load
+from syncd.config.job import Job, Settings
+from syncd.config.schema import schema_rows
 
 EXAMPLES = Path(__file__).parents[2] / "config"
 FILES = [EXAMPLES / "syncd.toml", *sorted((EXAMPLES / "jobs.d").glob("*.toml"))]

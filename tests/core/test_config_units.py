@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.units import LARGEST_SIZE, LONGEST_DURATION, format_duration, format_size, parse_duration, parse_size
+from syncd.model.units import LARGEST_SIZE, LONGEST_DURATION, format_duration, format_size, parse_duration, parse_size
 
 
 @given(st.integers(0, int(LONGEST_DURATION.total_seconds())))

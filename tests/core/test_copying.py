@@ -27,11 +27,11 @@ from builders_copy import (
     walk,
 )
 
-from syncd.copying import stream
-from syncd.model import AlreadyThere, Copied, Transfer
-from syncd.s3 import Answer
-from syncd.server_side import server_side
-from syncd.terms import Steps, Terms
+from syncd.aws.s3 import Answer
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.terms import Steps, Terms
+from syncd.model.objects import AlreadyThere, Copied, Transfer
 
 BODY = b"one log"
 ITEM = listed("logs/a", BODY)

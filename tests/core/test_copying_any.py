@@ -20,11 +20,11 @@ from builders_copy import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncd.copying import stream
-from syncd.model import AlreadyThere, Conflict, Copied, Outcome, Transfer
-from syncd.s3 import Answer, Request, Side
-from syncd.server_side import server_side
-from syncd.terms import Steps, Terms
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.terms import Steps, Terms
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Outcome, Transfer
 
 BODY, OTHER = b"0123456789", b"abcdefghij"
 PART = 4

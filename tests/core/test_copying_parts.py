@@ -23,8 +23,8 @@ from builders_copy import (
     walk,
 )
 
-from syncd.model import AlreadyThere, Conflict, Copied
-from syncd.s3 import Answer
+from syncd.aws.s3 import Answer
+from syncd.model.objects import AlreadyThere, Conflict, Copied
 
 LARGE_BODY = b"0123456789"
 LARGE = transfer_of(listed("logs/large", LARGE_BODY))

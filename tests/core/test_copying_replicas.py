@@ -24,8 +24,8 @@ from builders_copy import (
 )
 from fakes import words
 
-from syncd.model import AlreadyThere, Conflict, Copied
-from syncd.s3 import Answer, Side
+from syncd.aws.s3 import Answer, Side
+from syncd.model.objects import AlreadyThere, Conflict, Copied
 
 BODY = b"one log"
 ITEM = listed("logs/a", BODY)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from syncd.compare import Stored, differences
-from syncd.demo import document
-from syncd.demo_screen import DemoScreen
-from syncd.failures import ACCESS_DENIED, CONNECTION
-from syncd.model import JobError, TickReport
-from syncd.story import Compared, Delivered, Ticked, Tried
+from syncd.cli.demo.compare import Stored, differences
+from syncd.cli.demo.demo import document
+from syncd.cli.demo.screen import DemoScreen
+from syncd.cli.demo.story import Compared, Delivered, Ticked, Tried
+from syncd.model.reasons import Reason
+from syncd.model.reports import JobError, TickReport
 
 COPIED = TickReport(job="account-b", outcome="ok", copied=2, requests={"GetObject": 2, "PutObject": 2})
 IDLE = TickReport(job="account-b", outcome="ok", requests={"ListObjectsV2": 4})
@@ -19,11 +19,11 @@ DENIED = TickReport(
     job="prying",
     outcome="failed",
     requests={"AssumeRole": 1, "ListObjectsV2": 1},
-    error=JobError(reason=ACCESS_DENIED, detail="ListObjectsV2 by a role: AccessDenied", remedy="ask"),
+    error=JobError(reason=Reason.ACCESS_DENIED, detail="ListObjectsV2 by a role: AccessDenied", remedy="ask"),
 )
 ASSUMED_NOTHING = replace(DENIED, requests={"AssumeRole": 1})
-UNREACHABLE = replace(DENIED, error=JobError(reason=CONNECTION, detail="ListObjectsV2: refused", remedy="look"))
-ELSEWHERE = replace(DENIED, error=JobError(reason=ACCESS_DENIED, detail="GetObject by a role", remedy="ask"))
+UNREACHABLE = replace(DENIED, error=JobError(reason=Reason.CONNECTION, detail="ListObjectsV2: refused", remedy="look"))
+ELSEWHERE = replace(DENIED, error=JobError(reason=Reason.ACCESS_DENIED, detail="GetObject by a role", remedy="ask"))
 SAME = Compared("account-b", "s3://a", "s3://b", 2, 20, ())
 STORED = Stored(b"log", "application/json", "gzip", {"signature": "00"})
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from syncd.cloudtrail import Node, Scope
-from syncd.discovery import Discovered, Looks, discover, is_of, remembered_below
-from syncd.ledger_rows import MOST_CHILDREN, MOST_UNCOVERED, children_to_json
-from syncd.model import Folder
+from syncd.model.bounds import MOST_CHILDREN, MOST_UNCOVERED, children_to_json
+from syncd.model.objects import Folder
+from syncd.model.trail import Node, Scope
+from syncd.tick.listing.discovery import Discovered, Looks, discover, is_of, remembered_below
 
 NOW = 1_795_507_200.0
 EVERYTHING = Scope("", (), ("*",), ("*",), ("*",))

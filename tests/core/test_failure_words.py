@@ -2,25 +2,27 @@
 
 import pytest
 
-from syncd import failures
+from syncd.aws import answers
+from syncd.model import reasons
+from syncd.model.reasons import Reason
 
 # "Error responses", Amazon S3 API Reference.
 BY_CODE = {
-    (403, "AccessDenied"): failures.ACCESS_DENIED,
-    (403, "AllAccessDisabled"): failures.ACCOUNT_PROBLEM,
-    (403, "AccountProblem"): failures.ACCOUNT_PROBLEM,
-    (403, "NotSignedUp"): failures.ACCOUNT_PROBLEM,
-    (403, "RequestTimeTooSkewed"): failures.CLOCK_SKEWED,
-    (400, "RequestExpired"): failures.CLOCK_SKEWED,
-    (403, "InvalidAccessKeyId"): failures.INVALID_CREDENTIALS,
-    (403, "InvalidSecurity"): failures.INVALID_CREDENTIALS,
-    (403, "SignatureDoesNotMatch"): failures.WRONG_SECRET,
-    (400, "ExpiredToken"): failures.CREDENTIALS,
-    (409, "OperationAborted"): failures.CONCURRENT_WRITE,
-    (409, "ConditionalRequestConflict"): failures.CONCURRENT_WRITE,
-    (409, "409"): failures.CONCURRENT_WRITE,
-    (403, "403"): failures.ACCESS_DENIED,
-    (418, "IAmATeapot"): failures.UNEXPECTED,
+    (403, "AccessDenied"): Reason.ACCESS_DENIED,
+    (403, "AllAccessDisabled"): Reason.ACCOUNT_PROBLEM,
+    (403, "AccountProblem"): Reason.ACCOUNT_PROBLEM,
+    (403, "NotSignedUp"): Reason.ACCOUNT_PROBLEM,
+    (403, "RequestTimeTooSkewed"): Reason.CLOCK_SKEWED,
+    (400, "RequestExpired"): Reason.CLOCK_SKEWED,
+    (403, "InvalidAccessKeyId"): Reason.INVALID_CREDENTIALS,
+    (403, "InvalidSecurity"): Reason.INVALID_CREDENTIALS,
+    (403, "SignatureDoesNotMatch"): Reason.WRONG_SECRET,
+    (400, "ExpiredToken"): Reason.CREDENTIALS,
+    (409, "OperationAborted"): Reason.CONCURRENT_WRITE,
+    (409, "ConditionalRequestConflict"): Reason.CONCURRENT_WRITE,
+    (409, "409"): Reason.CONCURRENT_WRITE,
+    (403, "403"): Reason.ACCESS_DENIED,
+    (418, "IAmATeapot"): Reason.UNEXPECTED,
 }
 
 
@@ -28,23 +30,21 @@ BY_CODE = {
 def test_a_refusal_of_s3_has_its_own_reason(answer: tuple[int, str], reason: str) -> None:
     status, code = answer
 
-    assert failures.reason_of(status, code) == reason
+    assert answers.reason_of(status, code) == reason
 
 
-@pytest.mark.parametrize("reason", [failures.CLOCK_SKEWED, failures.INVALID_CREDENTIALS, failures.WRONG_SECRET])
+@pytest.mark.parametrize("reason", [Reason.CLOCK_SKEWED, Reason.INVALID_CREDENTIALS, Reason.WRONG_SECRET])
 def test_what_no_policy_is_behind_is_not_remedied_by_a_permission(reason: str) -> None:
-    remedy = failures.remedy_of(reason)
+    remedy = reasons.remedy_of(reason)
 
     assert "permission" not in remedy
     assert "syncd check" not in remedy
 
 
 def test_every_reason_has_a_remedy_of_its_own() -> None:
-    words = {value for name, value in vars(failures).items() if name.isupper() and isinstance(value, str)}
-
     # Its remedy is that of `errors.LedgerUnwritable`.
-    assert words - {failures.LEDGER_UNWRITABLE} == set(failures.REMEDIES)
-    assert len(set(failures.REMEDIES.values())) == len(failures.REMEDIES)
+    assert set(Reason) - {Reason.LEDGER_UNWRITABLE} == set(reasons.REMEDIES)
+    assert len(set(reasons.REMEDIES.values())) == len(reasons.REMEDIES)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_every_reason_has_a_remedy_of_its_own() -> None:
     ],
 )
 def test_of_an_answer_is_said_what_is_not_told_already(code: str, message: str, said: str) -> None:
-    assert failures.said(code, message) == said
+    assert answers.said(code, message) == said

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.gate import Gate, Passed
-from syncd.model import LogObject
-from syncd.s3 import Listing, MalformedAnswer
+from syncd.aws.listing_checks import Gate, Passed
+from syncd.aws.s3 import Listing, MalformedAnswer
+from syncd.model.objects import LogObject
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
 DAY = 86_400.0

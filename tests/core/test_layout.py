@@ -6,8 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncd.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout, Layout, PatternLayout, day_start, stamp_of, utc_day
-from syncd.model import Branch, FoundBy, LogObject, Range, Shard
+from syncd.model.layout import (
+    DAY_SECONDS,
+    CloudTrailLayout,
+    FlatLayout,
+    Layout,
+    PatternLayout,
+    day_start,
+    stamp_of,
+    utc_day,
+)
+from syncd.model.objects import Branch, FoundBy, LogObject, Range, Shard
 
 ACCOUNT, REGION = "222222222222", "us-east-1"
 LOGS = Shard(f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/", ACCOUNT, "CloudTrail", REGION)

@@ -7,12 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from syncd.ledger_rows import (
-    SealedDay,
-    SealedObject,
-    backoff_seconds,
+from syncd.ledger.rows import (
     checksum,
-    children_to_json,
     day_of,
     decode_etag,
     decode_etags,
@@ -23,19 +19,19 @@ from syncd.ledger_rows import (
     encode_keys,
     first_tail,
     first_tail_after,
-    fold_day,
     is_key,
     is_whole,
     last_tail,
     object_checksum,
-    object_digest,
-    replica_digest,
     report_from_json,
     report_to_json,
     shortened,
     with_checksum,
 )
-from syncd.model import FailedObject, JobError, Shard, TickReport
+from syncd.model.bounds import backoff_seconds, children_to_json
+from syncd.model.objects import Shard
+from syncd.model.reports import FailedObject, JobError, TickReport
+from syncd.model.sealed import SealedDay, SealedObject, fold_day, object_digest, replica_digest
 
 SHARD = Shard("AWSLogs/111111111111/CloudTrail/us-east-1/", "111111111111", "CloudTrail", "us-east-1")
 DIGESTS = Shard("AWSLogs/111111111111/CloudTrail-Digest/us-east-1/", "111111111111", "CloudTrail-Digest", "us-east-1")

@@ -6,12 +6,13 @@ from threading import Event
 import pytest
 from fakes import MemoryVerdict
 
-from syncd import events, failures
-from syncd.errors import JobFailed
-from syncd.model import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
-from syncd.modes import OBJECTS_TRIED, REFUSALS_TOLERATED, STREAM, ModalCopier, Way
-from syncd.ports import Copier
-from syncd.terms import LARGEST_COPY_BYTES
+from syncd.copy.modes import OBJECTS_TRIED, REFUSALS_TOLERATED, STREAM, ModalCopier, Way
+from syncd.copy.terms import LARGEST_COPY_BYTES
+from syncd.model import events
+from syncd.model.errors import JobFailed
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
+from syncd.model.reasons import Reason
+from syncd.tick.ports import Copier
 
 BY_CONSUMER, BY_ROLE = Way(Mode.SERVER_SIDE, "consumer"), Way(Mode.SERVER_SIDE, "role")
 AUTO = [BY_CONSUMER, BY_ROLE, STREAM]
@@ -181,7 +182,7 @@ def test_an_object_that_was_to_be_compared_and_is_copied_is_an_object_like_any()
     assert copying.verdict.kept == ("server-side:consumer", "CopyObject by the consumer works")
 
 
-@pytest.mark.parametrize("refusal", [failures.ACCESS_DENIED, failures.OBJECT_GONE, failures.UNSUPPORTED])
+@pytest.mark.parametrize("refusal", [Reason.ACCESS_DENIED, Reason.OBJECT_GONE, Reason.UNSUPPORTED])
 def test_what_is_refused_is_tried_by_the_role_and_then_streamed_and_the_reason_is_told(refusal: str) -> None:
     copying = Copying(AUTO, refusals={BY_CONSUMER: refusal, BY_ROLE: refusal})
 
@@ -196,12 +197,12 @@ def test_what_is_refused_is_tried_by_the_role_and_then_streamed_and_the_reason_i
 
 
 def test_a_session_that_may_not_be_had_for_writing_is_a_refusal_of_that_way_alone() -> None:
-    copying = Copying(AUTO, refusals={BY_CONSUMER: failures.ACCESS_DENIED})
+    copying = Copying(AUTO, refusals={BY_CONSUMER: Reason.ACCESS_DENIED})
     carrier = copying.copier.copier
 
     def without_role(way: Way) -> Copier:
         if way == BY_ROLE:
-            raise JobFailed(failures.ACCESS_DENIED, "AssumeRole", "")
+            raise JobFailed(Reason.ACCESS_DENIED, "AssumeRole", "")
         return carrier(way)
 
     copying.copier.copier = without_role
@@ -213,7 +214,7 @@ def test_a_session_that_may_not_be_had_for_writing_is_a_refusal_of_that_way_alon
 
 
 def test_a_failure_that_is_not_one_of_the_way_decides_nothing() -> None:
-    copying = Copying(AUTO, refusals={BY_CONSUMER: failures.SLOW_DOWN})
+    copying = Copying(AUTO, refusals={BY_CONSUMER: Reason.SLOW_DOWN})
 
     outcomes = copying.run(1)
 
@@ -221,7 +222,7 @@ def test_a_failure_that_is_not_one_of_the_way_decides_nothing() -> None:
     assert copying.verdict.kept is None
 
 
-@pytest.mark.parametrize("misfortune", [failures.OBJECT_GONE, failures.ACCESS_DENIED, failures.KMS_DENIED])
+@pytest.mark.parametrize("misfortune", [Reason.OBJECT_GONE, Reason.ACCESS_DENIED, Reason.KMS_DENIED])
 def test_an_object_that_cannot_be_streamed_decides_nothing_and_the_next_one_is_tried(misfortune: str) -> None:
     copying = Copying(AUTO, misfortunes={"k0": misfortune})
 
@@ -233,7 +234,7 @@ def test_an_object_that_cannot_be_streamed_decides_nothing_and_the_next_one_is_t
 
 
 def test_if_no_object_tells_anything_the_rest_is_streamed_and_the_next_run_tries_again() -> None:
-    everything = dict.fromkeys((f"k{number}" for number in range(5)), failures.ACCESS_DENIED)
+    everything = dict.fromkeys((f"k{number}" for number in range(5)), Reason.ACCESS_DENIED)
     copying = Copying(AUTO, misfortunes=everything)
 
     outcomes = copying.run(5)
@@ -254,7 +255,7 @@ def test_a_kept_verdict_is_not_tried_again() -> None:
 
 def test_a_way_that_is_refused_later_is_given_up_and_every_object_is_streamed() -> None:
     copying = Copying(
-        AUTO, kept=MemoryVerdict(("server-side:role", "worked")), refusals={BY_ROLE: failures.ACCESS_DENIED}
+        AUTO, kept=MemoryVerdict(("server-side:role", "worked")), refusals={BY_ROLE: Reason.ACCESS_DENIED}
     )
 
     outcomes = copying.run(100)
@@ -269,7 +270,7 @@ WORKED = ("server-side:consumer", "worked")
 
 
 def test_an_object_that_is_gone_is_streamed_in_vain_and_says_nothing_of_the_way() -> None:
-    copying = Copying(AUTO, kept=MemoryVerdict(WORKED), misfortunes={"k0": failures.OBJECT_GONE})
+    copying = Copying(AUTO, kept=MemoryVerdict(WORKED), misfortunes={"k0": Reason.OBJECT_GONE})
 
     outcomes = copying.run(1)
 
@@ -280,7 +281,7 @@ def test_an_object_that_is_gone_is_streamed_in_vain_and_says_nothing_of_the_way(
 
 def test_what_alone_is_refused_among_many_is_streamed_and_the_way_is_kept() -> None:
     copying = Copying(AUTO, kept=MemoryVerdict(WORKED))
-    copying.refusals[BY_CONSUMER]["k7"] = failures.KMS_DENIED
+    copying.refusals[BY_CONSUMER]["k7"] = Reason.KMS_DENIED
 
     outcomes = copying.run(100)
 
@@ -290,7 +291,7 @@ def test_what_alone_is_refused_among_many_is_streamed_and_the_way_is_kept() -> N
 
 
 def test_a_way_that_is_refused_for_the_only_object_there_is_is_given_up_once_that_is_streamed() -> None:
-    copying = Copying(AUTO, kept=MemoryVerdict(WORKED), refusals={BY_CONSUMER: failures.ACCESS_DENIED})
+    copying = Copying(AUTO, kept=MemoryVerdict(WORKED), refusals={BY_CONSUMER: Reason.ACCESS_DENIED})
 
     outcomes = copying.run(1)
 
@@ -299,7 +300,7 @@ def test_a_way_that_is_refused_for_the_only_object_there_is_is_given_up_once_tha
 
 
 def test_the_one_way_that_a_job_names_is_never_left() -> None:
-    copying = Copying([BY_CONSUMER], refusals={BY_CONSUMER: failures.ACCESS_DENIED})
+    copying = Copying([BY_CONSUMER], refusals={BY_CONSUMER: Reason.ACCESS_DENIED})
 
     outcomes = copying.run(3)
 

@@ -3,8 +3,8 @@
 import pytest
 from builders_copy import SHARD, listed
 
-from syncd.model import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
-from syncd.orders import outcome_of, parcel_of, result_of, transfer_of
+from syncd.copy.workers.messages import outcome_of, parcel_of, result_of, transfer_of
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
 
 ITEM = listed("logs/a", b"one log")
 

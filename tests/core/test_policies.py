@@ -9,11 +9,12 @@ import pytest
 from cfnlint.api import lint_all
 from policy_jobs import BUCKET, REPLICAS, ROLE, USER, allows, document, job, lets
 
-from syncd import policies, policies_terraform, statements
-from syncd.config import Job
-from syncd.policies import Kind, documents, statement_of
-from syncd.policy_files import Format, files, policies_document
-from syncd.session_policy import LONGEST_POLICY, copy_policy, session_policy
+from syncd.aws.policies import documents as policies
+from syncd.aws.policies import statements, terraform
+from syncd.aws.policies.documents import Kind, documents, statement_of
+from syncd.aws.policies.files import Format, files, policies_document
+from syncd.aws.policies.session import LONGEST_POLICY, copy_policy, session_policy
+from syncd.config.job import Job
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it leaves two files of its own open, and uses pkg_resources
@@ -360,7 +361,7 @@ def test_templates_hold_the_documents_as_they_are() -> None:
 def test_terraform_holds_the_documents_as_they_are(scenario: Job, principal: str | None) -> None:
     found = documents(scenario, principal)
 
-    for account_id, text in policies_terraform.files(scenario, found, principal).items():
+    for account_id, text in terraform.files(scenario, found, principal).items():
         held = [
             decoded(block)
             for resource in hcl2.loads(text).get("resource", [])
@@ -393,7 +394,7 @@ def _plain(value: Any) -> Any:
 def test_a_text_that_looks_like_a_template_stays_a_text_in_terraform() -> None:
     tricky = job(source={"layout": "flat", "prefix": "a${b}%{c}", "accounts": "*"})
 
-    text = policies_terraform.files(tricky, documents(tricky, USER), USER)["111111111111"]
+    text = terraform.files(tricky, documents(tricky, USER), USER)["111111111111"]
 
     assert "a$${$}{b}%%{c}*" in text
 

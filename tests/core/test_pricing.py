@@ -16,15 +16,15 @@ from builders_copy import (
     terms,
 )
 
-from syncd.copying import stream
-from syncd.model import AlreadyThere, Copied, LogObject, Mode, Outcome, Transfer
-from syncd.modes import STREAM, Way
-from syncd.planning import PlannedCopies, planned_way
-from syncd.pricing import ASSUMED_BYTES_PER_SECOND, ASSUMED_OBJECTS_PER_SECOND, estimate, requests_of
-from syncd.s3 import Answer, Request, Side
-from syncd.server_side import server_side
-from syncd.tables import Prices
-from syncd.terms import Bounds, Steps, Terms
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.config.tables import Prices
+from syncd.copy.cost import ASSUMED_BYTES_PER_SECOND, ASSUMED_OBJECTS_PER_SECOND, estimate, requests_of
+from syncd.copy.modes import STREAM, Way
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.terms import Bounds, Steps, Terms
+from syncd.job.planning import PlannedCopies, planned_way
+from syncd.model.objects import AlreadyThere, Copied, LogObject, Mode, Outcome, Transfer
 
 # Parts of 4 bytes above 8, at the server of 3 above 6.
 AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=6, copy_part_size=3)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from syncd import probing
-from syncd.check_reach import _service_address
-from syncd.ends import End
-from syncd.s3 import Address, Answer, Request, Side
+from syncd.aws.endpoint import End
+from syncd.aws.s3 import Address, Answer, Request, Side
+from syncd.check import probe
+from syncd.check.reach import _service_address
 
 
 def end(address: Address) -> End:
@@ -27,7 +27,7 @@ def header(request: Request, name: str) -> str:
 
 
 def test_a_write_probe_contradicts_its_digest_and_would_overwrite_nothing() -> None:
-    request = probing.write_probe(Side.DESTINATION, "k", "222222222222", [("x-amz-storage-class", "STANDARD_IA")])
+    request = probe.write_probe(Side.DESTINATION, "k", "222222222222", [("x-amz-storage-class", "STANDARD_IA")])
 
     digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
     assert header(request, "x-amz-checksum-sha256") != digest
@@ -39,7 +39,7 @@ def test_a_write_probe_contradicts_its_digest_and_would_overwrite_nothing() -> N
 def test_a_copy_probe_has_a_condition_that_no_object_meets() -> None:
     source = end(Address("https", "s3.us-east-1.amazonaws.com", "/trail", "us-east-1"))
 
-    request = probing.copy_probe(source, "a b/ü", "k", "222222222222")
+    request = probe.copy_probe(source, "a b/ü", "k", "222222222222")
 
     assert header(request, "x-amz-copy-source") == "/trail/a%20b/%C3%BC"
     assert header(request, "x-amz-copy-source-if-match") == '"syncd-check"'
@@ -47,22 +47,22 @@ def test_a_copy_probe_has_a_condition_that_no_object_meets() -> None:
 
 
 def test_a_delete_probe_has_a_condition_that_no_object_meets() -> None:
-    request = probing.delete_request(Side.SOURCE, "k", "111111111111", if_match='"syncd-check"')
+    request = probe.delete_request(Side.SOURCE, "k", "111111111111", if_match='"syncd-check"')
 
     assert header(request, "if-match") == '"syncd-check"'
 
 
 def test_no_two_probes_share_a_key() -> None:
-    keys = {probing.probe_key("AWSLogs/") for _ in range(100)}
+    keys = {probe.probe_key("AWSLogs/") for _ in range(100)}
 
     assert len(keys) == 100
     assert all(key.startswith("AWSLogs/syncd-check-") for key in keys)
 
 
 def test_a_request_without_its_owner_is_otherwise_the_same() -> None:
-    request = probing.bucket_request("HeadBucket", "HEAD", Side.SOURCE, "", "111111111111")
+    request = probe.bucket_request("HeadBucket", "HEAD", Side.SOURCE, "", "111111111111")
 
-    assert probing.without_owner(request) == request._replace(headers=())
+    assert probe.without_owner(request) == request._replace(headers=())
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_a_request_without_its_owner_is_otherwise_the_same() -> None:
     ],
 )
 def test_the_region_is_read_off_any_answer_that_tells_it(told: Answer, region: str | None) -> None:
-    assert probing.region_told(told) == region
+    assert probe.region_told(told) == region
 
 
 @pytest.mark.parametrize(
     "code", ["InvalidObjectState", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "ExpiredToken"]
 )
 def test_a_403_is_not_always_for_want_of_permission(code: str) -> None:
-    assert not probing.is_denied(answer(403, code))
-    assert probing.is_denied(answer(403, "AccessDenied"))
-    assert probing.is_denied(answer(403, "403"))
+    assert not probe.is_denied(answer(403, code))
+    assert probe.is_denied(answer(403, "AccessDenied"))
+    assert probe.is_denied(answer(403, "403"))
 
 
 @pytest.mark.parametrize(

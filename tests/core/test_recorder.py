@@ -6,9 +6,20 @@ import pytest
 from builders_ledger import replica
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.errors import JobFailed
-from syncd.model import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Plan, Shard, SkipReason, Transfer
-from syncd.recorder import (
+from syncd.model.errors import JobFailed
+from syncd.model.objects import (
+    AlreadyThere,
+    Conflict,
+    Copied,
+    Failed,
+    LogObject,
+    Outcome,
+    Plan,
+    Shard,
+    SkipReason,
+    Transfer,
+)
+from syncd.tick.recorder import (
     MOST_HELD,
     RECORD_EVERY_OBJECTS,
     RECORD_EVERY_SECONDS,

@@ -5,8 +5,8 @@ import json
 import pytest
 from policy_jobs import ROLE, USER, job
 
-from syncd.config import Job
-from syncd.remedies import Denier, Remedies, denier_of, is_explicit
+from syncd.check.remedies import Denier, Remedies, denier_of, is_explicit
+from syncd.config.job import Job
 
 NO_IDENTITY = "because no identity-based policy allows the s3:GetObject action"
 NO_RESOURCE = "because no resource-based policy allows the s3:GetObject action"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncd.report import utc
+from syncd.job.report import utc
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model import LogObject
-from syncd.s3 import (
+from syncd.aws.s3 import (
     Answer,
     Listing,
     MalformedAnswer,
@@ -23,6 +22,7 @@ from syncd.s3 import (
     quote_key,
     text_of,
 )
+from syncd.model.objects import LogObject
 
 S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
 KEYS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=60)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from syncd.samples import SampleObject, TrailSpec, late_log, public_keys, trail
+from syncd.cli.demo.samples import SampleObject, TrailSpec, late_log, public_keys, trail
 
 BEGINS = datetime(2026, 11, 22, 21, tzinfo=UTC)
 UNTIL = BEGINS + timedelta(hours=6)

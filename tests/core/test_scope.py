@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from syncd.config import Job
-from syncd.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout
-from syncd.model import Shard
-from syncd.scope import layout_of, pace_of, scope_of, shard_of
+from syncd.config.job import Job
+from syncd.model.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout
+from syncd.model.objects import Shard
+from syncd.tick.scope import layout_of, pace_of, scope_of, shard_of
 
 
 def job(*, listing: dict[str, Any] | None = None, lateness: str = "30m", **source: Any) -> Job:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from syncd import screen
+from syncd.cli import screen
 
 JOB = {
     "job": "account-b",

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd import sealing
-from syncd.layout import CloudTrailLayout
-from syncd.ledger_rows import SealedDay, SealedObject, fold_day
-from syncd.model import LogObject, Page, Range, Shard, ShardState
-from syncd.sealing import DayTotals, Gate, Run, day_ranges, first_unsealed_day, is_same, is_same_there
-from syncd.tiers import Pace
+from syncd.model.layout import CloudTrailLayout
+from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
+from syncd.model.sealed import SealedDay, SealedObject, fold_day
+from syncd.tick.listing import sealing
+from syncd.tick.listing.sealing import DayTotals, Gate, Run, day_ranges, first_unsealed_day, is_same, is_same_there
+from syncd.tick.task import Pace
 
 P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 SHARD = Shard(P, "222222222222", "CloudTrail", "us-east-1")

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from builders_copy import head_of, ok, refused, sha256_of, terms
 
-from syncd import failures
-from syncd.model import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, Transfer
-from syncd.s3 import Answer, Request, Side
-from syncd.server_side import server_side
-from syncd.terms import COPY_PART_BYTES, LARGEST_COPY_BYTES, Terms
-from syncd.transport import SLOWEST_BYTES_PER_SECOND
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.aws.transport import SLOWEST_BYTES_PER_SECOND
+from syncd.copy.server_side import server_side
+from syncd.copy.terms import COPY_PART_BYTES, LARGEST_COPY_BYTES, Terms
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, Transfer
+from syncd.model.reasons import Reason
 
 BODY = b"one log"
 COPIED = ok(b"<CopyObjectResult><ETag>&quot;x&quot;</ETag></CopyObjectResult>")
@@ -72,19 +72,19 @@ def test_a_refusal_that_tags_have_no_part_in_is_not_tried_without_them(refusal: 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ([DENIED, DENIED], failures.ACCESS_DENIED),
-        ([refused(403, "AccessDenied", "not authorized to perform: kms:Decrypt")], failures.KMS_DENIED),
-        ([refused(403, "AccessDenied", "not authorized to perform: kms:GenerateDataKey")], failures.KMS_DENIED),
-        ([refused(400, "KMS.DisabledException")], failures.KMS_DENIED),
-        ([refused(403, "InvalidObjectState")], failures.ARCHIVED),
-        ([refused(404, "NoSuchKey")], failures.OBJECT_GONE),
-        ([refused(404, "NoSuchBucket")], failures.NO_BUCKET),
-        ([refused(501, "NotImplemented")], failures.UNSUPPORTED),
-        ([refused(503, "SlowDown")], failures.SLOW_DOWN),
-        ([refused(400, "BadDigest")], failures.CHECKSUM),
-        ([refused(0, "timeout")], failures.TIMEOUT),
-        ([refused(0, "connection_failed")], failures.CONNECTION),
-        ([Answer(200, {}, b"<Error><Code>InternalError</Code></Error>", "InternalError")], failures.SERVER_ERROR),
+        ([DENIED, DENIED], Reason.ACCESS_DENIED),
+        ([refused(403, "AccessDenied", "not authorized to perform: kms:Decrypt")], Reason.KMS_DENIED),
+        ([refused(403, "AccessDenied", "not authorized to perform: kms:GenerateDataKey")], Reason.KMS_DENIED),
+        ([refused(400, "KMS.DisabledException")], Reason.KMS_DENIED),
+        ([refused(403, "InvalidObjectState")], Reason.ARCHIVED),
+        ([refused(404, "NoSuchKey")], Reason.OBJECT_GONE),
+        ([refused(404, "NoSuchBucket")], Reason.NO_BUCKET),
+        ([refused(501, "NotImplemented")], Reason.UNSUPPORTED),
+        ([refused(503, "SlowDown")], Reason.SLOW_DOWN),
+        ([refused(400, "BadDigest")], Reason.CHECKSUM),
+        ([refused(0, "timeout")], Reason.TIMEOUT),
+        ([refused(0, "connection_failed")], Reason.CONNECTION),
+        ([Answer(200, {}, b"<Error><Code>InternalError</Code></Error>", "InternalError")], Reason.SERVER_ERROR),
     ],
 )
 def test_each_refusal_is_its_own_reason(answers: list[Answer], reason: str) -> None:
@@ -108,7 +108,7 @@ def test_a_200_without_its_document_claims_nothing(body: bytes) -> None:
     _, outcome = walk(transfer(), ok(body))
 
     assert isinstance(outcome, Failed)
-    assert (outcome.reason, "200 without a CopyObjectResult" in outcome.detail) == (failures.UNEXPECTED, True)
+    assert (outcome.reason, "200 without a CopyObjectResult" in outcome.detail) == (Reason.UNEXPECTED, True)
 
 
 USER = "User: arn:aws:iam::222222222222:user/syncd is not authorized to perform: "
@@ -157,7 +157,7 @@ def test_a_source_that_changed_is_told_from_a_replica_that_is_there() -> None:
     requests, outcome = walk(transfer(), refused(412, "PreconditionFailed"), gone, changed)
 
     assert isinstance(outcome, Failed)
-    assert outcome.reason == failures.OBJECT_CHANGED
+    assert outcome.reason == Reason.OBJECT_CHANGED
     assert operations(requests) == ["CopyObject", "HeadObject", "GetObject"]
 
 
@@ -276,23 +276,23 @@ def test_an_object_that_is_found_with_another_size_has_changed() -> None:
     requests, outcome = walk_in_parts(ok(content_length="9"))
 
     assert isinstance(outcome, Failed)
-    assert (outcome.reason, len(requests)) == (failures.OBJECT_CHANGED, 1)
+    assert (outcome.reason, len(requests)) == (Reason.OBJECT_CHANGED, 1)
     assert "listed with 10 bytes, found with 9" in outcome.detail
 
 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ([DENIED], failures.ACCESS_DENIED),
-        ([refused(403, "AccessDenied", "kms:Decrypt")], failures.KMS_DENIED),
-        ([refused(403, "InvalidObjectState")], failures.ARCHIVED),
-        ([PARTS[0], refused(412, "PreconditionFailed")], failures.OBJECT_CHANGED),
-        ([PARTS[0], refused(404, "NoSuchKey")], failures.OBJECT_GONE),
-        ([PARTS[0], refused(404, "NoSuchUpload")], failures.UNEXPECTED),
-        ([ok(b"<html/>")], failures.UNEXPECTED),
-        ([ok(b"<CopyPartResult/>")], failures.UNEXPECTED),
-        ([*PARTS, refused(400, "BadDigest")], failures.CHECKSUM),
-        ([*PARTS, ok()], failures.UNEXPECTED),
+        ([DENIED], Reason.ACCESS_DENIED),
+        ([refused(403, "AccessDenied", "kms:Decrypt")], Reason.KMS_DENIED),
+        ([refused(403, "InvalidObjectState")], Reason.ARCHIVED),
+        ([PARTS[0], refused(412, "PreconditionFailed")], Reason.OBJECT_CHANGED),
+        ([PARTS[0], refused(404, "NoSuchKey")], Reason.OBJECT_GONE),
+        ([PARTS[0], refused(404, "NoSuchUpload")], Reason.UNEXPECTED),
+        ([ok(b"<html/>")], Reason.UNEXPECTED),
+        ([ok(b"<CopyPartResult/>")], Reason.UNEXPECTED),
+        ([*PARTS, refused(400, "BadDigest")], Reason.CHECKSUM),
+        ([*PARTS, ok()], Reason.UNEXPECTED),
     ],
 )
 def test_an_upload_in_parts_that_fails_is_its_own_reason_and_aborted(answers: list[Answer], reason: str) -> None:

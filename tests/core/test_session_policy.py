@@ -10,9 +10,9 @@ from builders_copy import A, B, job_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd import policies
-from syncd.config import Job
-from syncd.session_policy import copy_policy, session_policy
+from syncd.aws.policies import documents
+from syncd.aws.policies.session import copy_policy, session_policy
+from syncd.config.job import Job
 
 ARN = "arn:aws:s3:::example-trail"
 REPLICAS = "arn:aws:s3:::example-b-logs"
@@ -304,7 +304,7 @@ def test_the_session_that_copies_may_do_what_is_asked_of_the_role(adorned: dict[
 
     policy = copy_policy(job)
 
-    access = next(item for item in policies.documents(job) if item.name == policies.ROLE_ACCESS)
+    access = next(item for item in documents.documents(job) if item.name == documents.ROLE_ACCESS)
     write = next(item for item in access.statements if item["Sid"] == "WriteReplicas")
     assert len(policy) <= 2048
     for account in accounts(count):

@@ -8,10 +8,10 @@ from fakes import MemoryBucket, MemorySource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.errors import JobFailed
-from syncd.model import LogObject, Page, Range, Shard
-from syncd.planning import ForgivingLister
-from syncd.sides import Beside, at_destination, first_page, replicas_in, replicas_of
+from syncd.job.planning import ForgivingLister
+from syncd.model.errors import JobFailed
+from syncd.model.objects import LogObject, Page, Range, Shard
+from syncd.tick.side_by_side import Beside, at_destination, first_page, replicas_in, replicas_of
 
 SHARD = Shard("logs/")
 PREFIX = "copy/"

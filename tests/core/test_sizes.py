@@ -7,10 +7,10 @@ from builders_copy import listed, terms, transfer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.copying import stream, unless_too_large
-from syncd.model import Failed
-from syncd.sizes import LARGEST_PART, MOST_PARTS, Quota, part_size_for, refusal
-from syncd.units import LARGEST_SIZE
+from syncd.copy.stream import stream, unless_too_large
+from syncd.model.bounds import LARGEST_PART, MOST_PARTS, Quota, part_size_for, refusal
+from syncd.model.objects import Failed
+from syncd.model.units import LARGEST_SIZE
 
 MIB = 1024**2
 GIB = 1024**3

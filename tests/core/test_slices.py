@@ -6,24 +6,23 @@ from typing import Any
 
 import pytest
 
-from syncd.layout import CloudTrailLayout, FlatLayout, PatternLayout
-from syncd.model import Branch, FoundBy, Range, Shard, ShardState, Window
-from syncd.tiers import (
+from syncd.model.layout import CloudTrailLayout, FlatLayout, PatternLayout
+from syncd.model.objects import Branch, FoundBy, Range, Shard, ShardState, Window
+from syncd.tick.listing.tiers import (
     CLOCK_SKEW_SECONDS,
-    Pace,
     Slice,
     Tier,
     as_of,
     begun_again,
     due,
     is_listed_whole,
-    lateness_of,
     later,
     overdue,
     shards_to_visit,
     slices,
     window_range,
 )
+from syncd.tick.task import Pace, lateness_of
 
 P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 SHARD = Shard(P, "222222222222", "CloudTrail", "us-east-1")

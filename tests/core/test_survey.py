@@ -9,15 +9,15 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.cloudtrail import Scope
-from syncd.errors import JobFailed
-from syncd.layout import CloudTrailLayout, PatternLayout
-from syncd.model import FoundBy, Range, Shard, ShardState, Window
-from syncd.planning import ForgivingLister
-from syncd.ports import Ports
-from syncd.survey import Survey, is_in_window, survey
-from syncd.task import Task
-from syncd.tiers import Pace, Tier
+from syncd.job.planning import ForgivingLister
+from syncd.model.errors import JobFailed
+from syncd.model.layout import CloudTrailLayout, PatternLayout
+from syncd.model.objects import FoundBy, Range, Shard, ShardState, Window
+from syncd.model.trail import Scope
+from syncd.tick.listing.survey import Survey, is_in_window, survey
+from syncd.tick.listing.tiers import Tier
+from syncd.tick.ports import Ports
+from syncd.tick.task import Pace, Task
 
 A, B = "111111111111", "222222222222"
 PREFIX = f"AWSLogs/{A}/CloudTrail/us-east-1/"

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd import failures
-from syncd.model import Copied, Failed, LogObject, Shard, Transfer
-from syncd.throttle import LEAST_IN_FLIGHT, Bucket, Throttle
+from syncd.copy.workers.throttle import LEAST_IN_FLIGHT, Bucket, Throttle
+from syncd.model.objects import Copied, Failed, LogObject, Shard, Transfer
+from syncd.model.reasons import Reason
 
 TRANSFER = Transfer(Shard(""), LogObject("k", "e", 1, 0.0), "k")
 
@@ -139,7 +139,7 @@ def test_two_jobs_share_what_all_may_do_and_keep_below_their_own() -> None:
 
 def test_slow_down_halves_what_is_in_flight_and_success_brings_it_back() -> None:
     throttle = Throttle((), (), requests_a_copy=1)
-    slow = Failed(TRANSFER, failures.SLOW_DOWN, "")
+    slow = Failed(TRANSFER, Reason.SLOW_DOWN, "")
 
     widths = [throttle.window(64)]
     for _ in range(6):

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncd.claims import Listed, advance
-from syncd.layout import CloudTrailLayout, Layout, PatternLayout, stamp_of
-from syncd.model import Shard, ShardState
-from syncd.tiers import Pace, Slice, Tier, shards_to_visit, slices
+from syncd.model.layout import CloudTrailLayout, Layout, PatternLayout, stamp_of
+from syncd.model.objects import Shard, ShardState
+from syncd.tick.listing.horizon import Listed, advance
+from syncd.tick.listing.tiers import Slice, Tier, shards_to_visit, slices
+from syncd.tick.task import Pace
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 2, 22, 40, tzinfo=UTC).timestamp()

@@ -5,7 +5,7 @@ from typing import Any
 
 from builders import changed
 
-from syncd.config import Configuration, Job, Settings
+from syncd.config.job import Configuration, Job, Settings
 
 ACCOUNT_A, ACCOUNT_B = "111111111111", "222222222222"
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from syncd.board import Board
-from syncd.flights import Flights
-from syncd.freshness import Deadline, Look, Promise
-from syncd.model import JobError, LogObject, Quarantined, Shard, TickReport
-from syncd.pauses import Pauses
-from syncd.standing import Pulse, Standing
+from syncd.daemon.board import Board
+from syncd.daemon.pauses import Pauses
+from syncd.daemon.running import Flights
+from syncd.job.health.freshness import Deadline, Look, Promise
+from syncd.job.health.health import Pulse, Standing
+from syncd.model.objects import LogObject, Quarantined, Shard
+from syncd.model.reports import JobError, TickReport
 
 NOW = 1_795_500_000.0
 PROMISE = Promise(objective=900.0, lateness=1800.0, period=300.0, idle_every=900.0, discovery_every=3600.0)

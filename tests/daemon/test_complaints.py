@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from syncd import events
-from syncd.complaints import AGAIN_AFTER_SECONDS, Complaints
+from syncd.daemon.repeats import AGAIN_AFTER_SECONDS, Complaints
+from syncd.model import events
 
 
 class Log:

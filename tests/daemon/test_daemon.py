@@ -14,12 +14,12 @@ from faulty import Stall, Status
 from service import Service, ServiceManager
 from waiting import wait_until
 
-from syncd import configfile
-from syncd.daemon import Daemon, Message
-from syncd.gauges import Gauges
-from syncd.ledger import LedgerFile
-from syncd.ticker import Parts, Ticker
-from syncd.wiring import Installation
+from syncd.config import files
+from syncd.daemon.service import Daemon, Message
+from syncd.daemon.ticker import Parts, Ticker
+from syncd.daemon.web.gauges import Gauges
+from syncd.job.run import Installation
+from syncd.ledger.ledger import LedgerFile
 
 HOUR = 3600.0
 
@@ -55,7 +55,7 @@ class Within:
     ) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self._on_event = on_event
-        configuration = configfile.load(service.config)
+        configuration = files.load(service.config)
         self.daemon = Daemon(configuration, now=clock.now, tell=self._tell, environ=environ)
         self._codes: list[int] = []
         self._thread = threading.Thread(target=lambda: self._codes.append(self.daemon.run()))
@@ -237,7 +237,7 @@ def test_a_removed_job_is_stopped_in_the_middle_and_forgotten(service: Service, 
 
 def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_nothing_behind(service: Service) -> None:
     service.job("account-b")
-    given = configfile.load(service.config)
+    given = files.load(service.config)
     (job,) = given.jobs
     parts = Parts.of(
         now=time.time,

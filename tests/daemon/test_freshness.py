@@ -6,21 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.freshness import (
-    LAG_BOUNDS,
+from syncd.job.health.freshness import (
     Deadline,
     Lags,
     Promise,
     deadline,
     fresh_until,
-    lag_bucket,
     lags_of,
     last_look,
     percentile,
     span,
     within_words,
 )
-from syncd.model import Shard, ShardState
+from syncd.model.objects import Shard, ShardState
+from syncd.model.reports import LAG_BOUNDS, lag_bucket
 
 NOW = 1_795_500_000.0
 PROMISE = Promise(objective=900.0, lateness=1800.0, period=300.0, idle_every=900.0, discovery_every=3600.0)

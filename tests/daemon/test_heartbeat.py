@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
-from syncd import events
-from syncd.complaints import Complaints
-from syncd.heartbeat import Heartbeat
-from syncd.webserver import Reply, WebServer
+from syncd.daemon.heartbeat import Heartbeat
+from syncd.daemon.repeats import Complaints
+from syncd.daemon.web.server import Reply, WebServer
+from syncd.model import events
 
 
 class Receiver:

@@ -13,14 +13,14 @@ from jobs import configuration, job
 from standings import NOW, REFUSED, board, late, report, standing
 from waiting import wait_until
 
-from syncd import events
-from syncd.board import sentence, stuck_reason
-from syncd.flights import STALLED_SECONDS, Flight, Flights
-from syncd.gauges import Gauges
-from syncd.installation import Installation
-from syncd.schedule import TICKS_AT_A_TIME
-from syncd.ticker import Parts, Ticker
-from syncd.vigil import Objectives
+from syncd.daemon.board import sentence, stuck_reason
+from syncd.daemon.running import STALLED_SECONDS, Flight, Flights
+from syncd.daemon.schedule import TICKS_AT_A_TIME
+from syncd.daemon.ticker import Parts, Ticker
+from syncd.daemon.watch import Objectives
+from syncd.daemon.web.gauges import Gauges
+from syncd.job.installation import Installation
+from syncd.model import events
 
 GAUGES = Gauges(now=NOW, standings=())
 

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from standings import NOW, REFUSED, late, report, standing
 
-from syncd.config import Engine, JobEngine
-from syncd.gauges import Gauges
-from syncd.metrics import Metrics
+from syncd.config.job import Engine, JobEngine
+from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.metrics import Metrics
 
 GAUGES = Gauges(
     now=NOW,

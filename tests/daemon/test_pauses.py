@@ -3,11 +3,11 @@
 import pytest
 from clocks import HandClock
 
-from syncd import failures
-from syncd.model import JobError
-from syncd.pauses import LONGEST_SECONDS, Pauses, is_role_refusal
+from syncd.daemon.pauses import LONGEST_SECONDS, Pauses, is_role_refusal
+from syncd.model.reasons import Reason
+from syncd.model.reports import JobError
 
-REFUSED = JobError(reason=failures.ACCESS_DENIED, detail="AssumeRole by x of y: AccessDenied: no", remedy="mend it")
+REFUSED = JobError(reason=Reason.ACCESS_DENIED, detail="AssumeRole by x of y: AccessDenied: no", remedy="mend it")
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_somebody_who_asks_ends_the_waiting_and_not_the_count(pauses: Pauses) ->
 @pytest.mark.parametrize(
     ("reason", "detail", "expected"),
     [
-        (failures.ACCESS_DENIED, "AssumeRole by x of y: AccessDenied: no", True),
-        (failures.ACCESS_DENIED, "ListObjectsV2 by x of s3://b/: AccessDenied: no", False),
-        (failures.CONNECTION, "AssumeRole by x of y: no route to host", False),
+        (Reason.ACCESS_DENIED, "AssumeRole by x of y: AccessDenied: no", True),
+        (Reason.ACCESS_DENIED, "ListObjectsV2 by x of s3://b/: AccessDenied: no", False),
+        (Reason.CONNECTION, "AssumeRole by x of y: no route to host", False),
     ],
 )
 def test_only_a_refusal_by_sts_pauses(reason: str, detail: str, *, expected: bool) -> None:

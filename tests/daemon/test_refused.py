@@ -12,14 +12,14 @@ from service import Service
 from standings import board as board_of
 from waiting import wait_until
 
-from syncd import events
-from syncd.complaints import AGAIN_AFTER_SECONDS
-from syncd.config import RefusedJob
-from syncd.errors import Problem
-from syncd.left_out import LeftOut
-from syncd.page import overview
-from syncd.reload import _with_kept
-from syncd.ticker import Parts
+from syncd.config.job import RefusedJob
+from syncd.daemon.left_out import LeftOut
+from syncd.daemon.reload import _with_kept
+from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
+from syncd.daemon.ticker import Parts
+from syncd.daemon.web.page import overview
+from syncd.model import events
+from syncd.model.errors import Problem
 
 FILE = Path("/etc/syncd/jobs.d/b.toml")
 REFUSED = RefusedJob(FILE, "account-b", (Problem(str(FILE), "every", "is wrong"),))

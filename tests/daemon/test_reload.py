@@ -7,10 +7,10 @@ import pytest
 from builders import toml
 from jobs import job
 
-from syncd import configfile
-from syncd.config import Configuration
-from syncd.errors import ConfigError
-from syncd.reload import Watch, difference, reread
+from syncd.config import files
+from syncd.config.job import Configuration
+from syncd.daemon.reload import Watch, difference, reread
+from syncd.model.errors import ConfigError
 
 JOB = {
     "name": "account-b",
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def loaded(folder: Path) -> Configuration:
-    return configfile.load(folder / "syncd.toml")
+    return files.load(folder / "syncd.toml")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from jobs import job
 from waiting import wait_until
 
-from syncd.schedule import ClockWatch, Every, Schedule, spread_seconds
+from syncd.daemon.schedule import ClockWatch, Every, Schedule, spread_seconds
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 HOUR = 3600.0

@@ -14,18 +14,18 @@ import pytest
 from jobs import job
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
-from syncd import sparkline
-from syncd.board import Board
-from syncd.errors import LedgerCorrupt
-from syncd.gauges import Gauges
-from syncd.http_message import Reply
-from syncd.ledger import LedgerFile
-from syncd.metrics import Metrics
-from syncd.model import Failed, LogObject, ShardState, Transfer
-from syncd.scope import replica_of
-from syncd.site import Site
-from syncd.standing import Pulse, Standing
-from syncd.webserver import WebServer
+from syncd.daemon.board import Board
+from syncd.daemon.web import sparkline
+from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.messages import Reply
+from syncd.daemon.web.metrics import Metrics
+from syncd.daemon.web.server import WebServer
+from syncd.daemon.web.site import Site
+from syncd.job.health.health import Pulse, Standing
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerCorrupt
+from syncd.model.objects import Failed, LogObject, ShardState, Transfer
+from syncd.tick.scope import replica_of
 
 JOB = job("account-b", source__accounts=["222222222222"])
 INCOMPLETE = standing("incomplete", held=1, oldest_held=held(), held_reasons={"kms_access_denied": 1})

@@ -8,13 +8,14 @@ import pytest
 from jobs import job
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
-from syncd import failures
-from syncd.freshness import Deadline, Lags
-from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Copied, Failed, JobError, LogObject, ShardState, Transfer
-from syncd.pauses import Pauses
-from syncd.scope import replica_of
-from syncd.standing import Standing, is_fresh, late_reasons, objective_document, read_standing
+from syncd.daemon.pauses import Pauses
+from syncd.job.health.freshness import Deadline, Lags
+from syncd.job.health.health import Standing, is_fresh, late_reasons, objective_document, read_standing
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model import reasons
+from syncd.model.objects import Copied, Failed, LogObject, ShardState, Transfer
+from syncd.model.reports import JobError
+from syncd.tick.scope import replica_of
 
 JOB = job(source__accounts=["222222222222"])
 
@@ -33,7 +34,7 @@ def ledger(ledger_file: LedgerFile) -> Iterator[Ledger]:
 
 def read(ledger_file: LedgerFile) -> Standing:
     with ledger_file.open_readonly() as reader:
-        return read_standing(JOB, reader)
+        return read_standing(JOB, reader, now=NOW)
 
 
 def test_a_job_that_never_ticked_has_nothing_to_show(ledger_file: LedgerFile) -> None:
@@ -82,7 +83,7 @@ def test_an_unusual_number_of_kinds_is_lumped_together(ledger_file: LedgerFile, 
     ledger.save_shards(states, discovered_at=NOW)
 
     with ledger_file.open_readonly() as reader:
-        found = read_standing(every, reader)
+        found = read_standing(every, reader, now=NOW)
 
     assert found.shards == 40
     assert len(found.kinds) == 13
@@ -118,12 +119,12 @@ def test_a_late_job_names_what_is_missing_what_was_answered_and_what_to_do() -> 
 
     assert why[1:] == [
         f"1 object is known and not at the destination: {held().object.key} (kms_access_denied: GetObject: 403)",
-        f"what to do: {failures.remedy_of('kms_access_denied')}",
+        f"what to do: {reasons.remedy_of('kms_access_denied')}",
     ]
 
 
 def test_one_remedy_is_told_once() -> None:
-    error = JobError(reason="slow_down", detail="GetObject: 503", remedy=failures.remedy_of("slow_down"))
+    error = JobError(reason="slow_down", detail="GetObject: 503", remedy=reasons.remedy_of("slow_down"))
 
     why = late_reasons(late(last=report(error=error), held=2, oldest_held=held("slow_down")), NOW)
 

@@ -14,15 +14,16 @@ from typing import Any
 
 from program import Ran, running
 
-from syncd import configfile, policies
-from syncd.check import check_jobs
-from syncd.checks import Check, JobChecks
-from syncd.config import Job
-from syncd.embedded import ROOT_SECRET
-from syncd.installation import Installation
-from syncd.policies import PolicyDocument, documents
-from syncd.samples import TrailSpec, trail
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, REGION, TRAIL_BUCKET, root_client
+from syncd.aws.policies import documents as policies
+from syncd.aws.policies.documents import PolicyDocument, documents
+from syncd.check.check import check_jobs
+from syncd.check.result import Check, JobChecks
+from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.samples import TrailSpec, trail
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, REGION, TRAIL_BUCKET, root_client
+from syncd.config import files as configfile
+from syncd.config.job import Job
+from syncd.job.installation import Installation
 
 ROLE = "arn:aws:iam::111111111111:role/Test"
 REPLICAS = "example-b-logs"

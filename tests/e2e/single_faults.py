@@ -7,8 +7,8 @@ from typing import Any
 
 from accounts import REPLICAS, ROLE, Accounts, Edit, admin, root_keys
 
-from syncd.checks import Status
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, TRAIL_BUCKET
+from syncd.check.result import Status
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, TRAIL_BUCKET
 
 Act = Callable[[Accounts], None]
 _OTHER_PREFIX = "AWSLogs/999999999999/*"

@@ -22,17 +22,18 @@ from place import refusal
 from servers import MakeClient
 from waiting import wait_until
 
-from syncd import samples
-from syncd.embedded import ROOT_SECRET
-from syncd.ends import End
-from syncd.identity import Identities, RolePrincipal
-from syncd.model import Range, Shard, TickReport, Transfer
-from syncd.s3 import Side
-from syncd.session_policy import session_policy
-from syncd.source import BucketLister
-from syncd.terms import Terms
-from syncd.transport import Transport
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, USER, World, deliver, root_client
+from syncd.aws.endpoint import End
+from syncd.aws.identity.credentials import Identities, RolePrincipal
+from syncd.aws.listing import BucketLister
+from syncd.aws.policies.session import session_policy
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Transport
+from syncd.cli.demo import samples
+from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, USER, World, deliver, root_client
+from syncd.copy.terms import Terms
+from syncd.model.objects import Range, Shard, Transfer
+from syncd.model.reports import TickReport
 
 
 class Watched(Identities):

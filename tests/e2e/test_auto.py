@@ -8,7 +8,7 @@ from faulty import Status
 from program import Ran
 from stage import Stage
 
-from syncd.world import ACCOUNT_Z, TRAIL_BUCKET
+from syncd.cli.demo.world import ACCOUNT_Z, TRAIL_BUCKET
 
 FIRST, NEXT = 12, 40
 

@@ -7,9 +7,9 @@ from accounts import Accounts, check_of, environment_of
 from servers import S3Server
 from single_faults import FAULTS, Fault, row
 
-from syncd.check import STEPS
-from syncd.checks import Status
-from syncd.report import UNHEALTHY
+from syncd.check.check import STEPS
+from syncd.check.result import Status
+from syncd.job.report import UNHEALTHY
 
 PAGE = Path(__file__).parents[2] / "docs" / "check.md"
 

@@ -7,7 +7,7 @@ import pytest
 from program import PROGRAM
 from stage import Stage
 
-from syncd.reference import verbs
+from tools.reference import verbs
 
 VERBS = verbs()
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from program import PROGRAM
 
-from syncd import demo
-from syncd.embedded import EmbeddedError
+from syncd.cli.demo import demo
+from syncd.cli.demo.embedded import EmbeddedError
 
 _SECONDS = 90
 

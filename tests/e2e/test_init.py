@@ -11,10 +11,10 @@ from accounts import EXTERNAL_ID, REPLICAS, ROLE, Accounts, admin
 from program import PROGRAM, Ran, running
 from servers import S3Server
 
-from syncd import configfile
-from syncd.config import Job
-from syncd.report import FAILED, USAGE
-from syncd.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.config import files
+from syncd.config.job import Job
+from syncd.job.report import FAILED, USAGE
 
 GIVEN = {
     "--directory": "etc",
@@ -56,7 +56,7 @@ def init(folder: Path, environment: dict[str, str], changes: dict[str, str | Non
 
 
 def written_job(folder: Path) -> Job:
-    (job,) = configfile.load(folder / "etc" / "syncd.toml", {}).jobs
+    (job,) = files.load(folder / "etc" / "syncd.toml", {}).jobs
     return job
 
 
@@ -172,7 +172,7 @@ def test_a_second_job_goes_beside_the_first(tmp_path: Path, nowhere: dict[str, s
     assert top.read_text() == before
     assert ran.document["kept"] == ["etc/syncd.toml"]
     assert ran.document["wrote"] == ["etc/jobs.d/second.toml"]
-    assert {job.name for job in configfile.load(top, {}).jobs} == {f"account-{ACCOUNT_B}", "second"}
+    assert {job.name for job in files.load(top, {}).jobs} == {f"account-{ACCOUNT_B}", "second"}
 
 
 def files_below(folder: Path) -> dict[Path, str]:
@@ -230,7 +230,7 @@ def test_the_file_may_be_named_as_for_every_verb(tmp_path: Path, nowhere: dict[s
 
     assert ran.document["wrote"] == ["here/own.toml", f"here/jobs.d/account-{ACCOUNT_B}.toml"]
     assert ran.document["next"][-1] == "syncd run --config here/own.toml"
-    assert len(configfile.load(tmp_path / "here" / "own.toml", {}).jobs) == 1
+    assert len(files.load(tmp_path / "here" / "own.toml", {}).jobs) == 1
 
 
 def test_the_file_may_be_named_by_the_environment(tmp_path: Path, nowhere: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from faulty import Status
 from program import Ran
 from stage import Stage
 
-from syncd.world import TRAIL_BUCKET
+from syncd.cli.demo.world import TRAIL_BUCKET
 
 
 def moved(ran: Ran) -> list[dict[str, Any]]:

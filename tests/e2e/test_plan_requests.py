@@ -6,7 +6,7 @@ import pytest
 from builders import ACCOUNTS, REGIONS, Delivery, Trail
 from stage import Stage
 
-from syncd.world import ACCOUNT_A, ACCOUNT_Z, TRAIL_BUCKET
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_Z, TRAIL_BUCKET
 
 MIB = 1024**2
 WAYS = {

@@ -12,12 +12,12 @@ from accounts import EXTERNAL_ID, REPLICAS, ROLE, USER_ARN, Accounts, admin, env
 from place import refusal
 from servers import MakeClient, S3Server
 
-from syncd.checks import Status
-from syncd.embedded import ROOT_SECRET, embedded_aws
-from syncd.policies import documents
-from syncd.policy_files import Format, files
-from syncd.session_policy import session_policy
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, REGION, TRAIL_BUCKET
+from syncd.aws.policies.documents import documents
+from syncd.aws.policies.files import Format, files
+from syncd.aws.policies.session import session_policy
+from syncd.check.result import Status
+from syncd.cli.demo.embedded import ROOT_SECRET, embedded_aws
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, REGION, TRAIL_BUCKET
 
 OWN, OTHER = f"AWSLogs/{ACCOUNT_B}/", f"AWSLogs/{ACCOUNT_C}/"
 DENIED = "AccessDenied"

@@ -13,7 +13,7 @@ from faulty.faults import Action, Predicate
 from program import Ran
 from stage import Stage
 
-from syncd.pool import OBJECTS_OUT
+from syncd.copy.workers.pool import OBJECTS_OUT
 
 ROLE = "arn:aws:iam::111111111111:role/account-z"
 USER = "arn:aws:iam::999999999999:user/syncd"

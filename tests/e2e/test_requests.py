@@ -12,7 +12,7 @@ from faulty import Request, Stall
 from stage import Stage
 from waiting import wait_until
 
-from syncd.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID
 
 CONTROL = {"ListObjectsV2", "AssumeRole"}
 AT_MOST_BESIDE = {"GetCallerIdentity", "GetBucketLocation", "HeadBucket"}

@@ -12,8 +12,8 @@ from accounts import admin, root_keys
 from console import Step, follow, steps
 from servers import S3Server
 
-from syncd.samples import TrailSpec, trail
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, REGION, TRAIL_BUCKET
+from syncd.cli.demo.samples import TrailSpec, trail
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, REGION, TRAIL_BUCKET
 
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 ORGANIZATION = "o-exampleorgid"

@@ -9,7 +9,7 @@ from builders import ACCOUNTS, REGIONS, Trail, days_before
 from program import Ran
 from stage import Stage
 
-from syncd.reference import flags, verbs
+from tools.reference import flags, verbs
 
 USAGE = 2
 ELSEWHERE = "444455556666"

@@ -12,10 +12,10 @@ from builders_copy import DESTINATION, SOURCE
 from faulty import Body, CorruptBody, DropConnection, ErrorIn200, FaultyS3, Request, ShortBody, Stall, Status
 from faulty.faults import Action
 
-from syncd.copying import stream
-from syncd.model import Transfer
-from syncd.server_side import server_side
-from syncd.terms import Steps, Terms
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.terms import Steps, Terms
+from syncd.model.objects import Transfer
 
 SMALL, LARGE = b"a log", b"a large log"
 """The larger one is copied in parts."""

@@ -12,8 +12,8 @@ from faulty import FaultyS3, StoredObject
 from faulty.store import Bucket
 from installed import Installed
 
-from syncd.model import TickReport
-from syncd.world import ACCOUNT_A, REGION
+from syncd.cli.demo.world import ACCOUNT_A, REGION
+from syncd.model.reports import TickReport
 
 JOB = "account-z"
 MIB = 1024 * 1024

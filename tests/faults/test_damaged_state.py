@@ -14,14 +14,16 @@ from faulty import FaultyS3
 from faulty.faults import Body, Status
 from faulty.request import Request as Received
 
-from syncd import configfile, events
-from syncd.installation import Installation
-from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Failed, LogObject, Shard, TickReport, Transfer
-from syncd.run import Request
-from syncd.scope import replica_of
-from syncd.wiring import run_job
-from syncd.world import TRAIL_BUCKET, write_configuration
+from syncd.cli.demo.world import TRAIL_BUCKET, write_configuration
+from syncd.config import files
+from syncd.job.installation import Installation
+from syncd.job.run import run_job
+from syncd.job.wiring import Request
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model import events
+from syncd.model.objects import Failed, LogObject, Shard, Transfer
+from syncd.model.reports import TickReport
+from syncd.tick.scope import replica_of
 
 SHARD = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 OTHER_SHARD = "AWSLogs/333333333333/CloudTrail/us-east-1/"
@@ -35,7 +37,7 @@ class Site:
         self.server = server
         world = server.world()
         self.bucket = world.consumer(JOB).bucket
-        configuration = configfile.load(write_configuration(world, folder))
+        configuration = files.load(write_configuration(world, folder))
         self._jobs = {job.name: job for job in configuration.jobs}
         self.told: list[str] = []
         self._installation = Installation.of(
@@ -147,7 +149,7 @@ def test_what_a_source_says_and_cannot_be_remembered_fails_its_own_job_alone(
     with monkeypatch.context() as patched:
         if is_past_the_gate:
             # The gate knows another bound than the state then, as if it had a gap.
-            patched.setattr("syncd.ledger_rows.LONGEST_KEY_BYTES", len(lie) - 1)
+            patched.setattr("syncd.ledger.rows.LONGEST_KEY_BYTES", len(lie) - 1)
         lied = site.tick()
     told, other = site.last_tick(JOB), site.tick(OTHER_JOB)
 

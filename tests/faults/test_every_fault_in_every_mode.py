@@ -16,10 +16,10 @@ from copy_faults import AT_SOURCE, WAYS, Case, cases_of
 from fakes import outcomes_by_key, words
 from faulty import Call, FaultyS3, Request, Stall
 
-from syncd.copier import Engine
-from syncd.model import Conflict, Failed, Outcome, Transfer
-from syncd.s3 import Side
-from syncd.transport import Transport
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Transport
+from syncd.copy.workers.engine import Engine
+from syncd.model.objects import Conflict, Failed, Outcome, Transfer
 
 AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=8, copy_part_size=4, copy_principal=WRITER)
 STALL_SECONDS = 10.0

@@ -34,9 +34,9 @@ from faulty import (
 from servers import MakeClient
 from waiting import wait_until
 
-from syncd.s3 import Answer, Side
-from syncd.s3 import Request as Asked
-from syncd.transport import Credentials, Transport
+from syncd.aws.s3 import Answer, Side
+from syncd.aws.s3 import Request as Asked
+from syncd.aws.transport import Credentials, Transport
 
 BUCKET = "bucket"
 

@@ -25,8 +25,8 @@ from faulty.faults import Action
 from installed import reasons
 from scripted import MIB, Scripted, scripted
 
-from syncd.model import TickReport
-from syncd.report import PARTIAL, exit_code
+from syncd.job.report import PARTIAL, exit_code
+from syncd.model.reports import TickReport
 
 LARGE = bytes(range(256)) * (6 * MIB // 256)
 BY_CHECKSUM = {"checksum_algorithm": "sha256"}

@@ -11,10 +11,11 @@ import pytest
 from faulty import Body, Call, DropConnection, ErrorIn200, FaultyS3, Stall, Status, on
 from installed import Installed, reasons
 
-from syncd import failures
-from syncd.config import Job
-from syncd.model import TickReport, Window
-from syncd.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.config.job import Job
+from syncd.model.objects import Window
+from syncd.model.reasons import Reason
+from syncd.model.reports import TickReport
 
 JOB = "account-b"
 SHARD = f"AWSLogs/{ACCOUNT_B}/CloudTrail/us-east-1/2026/11/23/{ACCOUNT_B}_CloudTrail_us-east-1_20261123T"
@@ -86,24 +87,24 @@ def test_a_copy_that_nobody_may_sign_fails_object_by_object_with_who_was_refused
     report = site.catch_up(copy="server-side", signer="consumer")
 
     assert report.outcome == "partial"
-    assert reasons(report) == dict.fromkeys(keys, failures.ACCESS_DENIED)
+    assert reasons(report) == dict.fromkeys(keys, Reason.ACCESS_DENIED)
     assert all("CopyObject by" in item.detail for item in report.failed)
 
 
 DENIED = "User: x is not authorized to perform: s3:GetObject on resource: y because no policy allows it"
 KMS = "User: x is not authorized to perform: kms:Decrypt on the resource because no key policy allows it"
 FAULTS = {
-    failures.ACCESS_DENIED: Status(403, "AccessDenied", DENIED),
-    failures.KMS_DENIED: Status(403, "AccessDenied", KMS),
-    failures.SLOW_DOWN: Status(503, "SlowDown"),
-    failures.SERVER_ERROR: ErrorIn200(),
-    failures.CONNECTION: DropConnection(),
-    failures.UNEXPECTED: Body(b""),
+    Reason.ACCESS_DENIED: Status(403, "AccessDenied", DENIED),
+    Reason.KMS_DENIED: Status(403, "AccessDenied", KMS),
+    Reason.SLOW_DOWN: Status(503, "SlowDown"),
+    Reason.SERVER_ERROR: ErrorIn200(),
+    Reason.CONNECTION: DropConnection(),
+    Reason.UNEXPECTED: Body(b""),
 }
 CHANGES: dict[str, Callable[[FaultyS3, str], object]] = {
-    failures.OBJECT_GONE: lambda server, key: server.delete(TRAIL_BUCKET, key),
-    failures.OBJECT_CHANGED: lambda server, key: server.put(TRAIL_BUCKET, key, b"something else"),
-    failures.ARCHIVED: lambda server, key: server.put(TRAIL_BUCKET, key, key.encode(), storage_class="GLACIER"),
+    Reason.OBJECT_GONE: lambda server, key: server.delete(TRAIL_BUCKET, key),
+    Reason.OBJECT_CHANGED: lambda server, key: server.put(TRAIL_BUCKET, key, b"something else"),
+    Reason.ARCHIVED: lambda server, key: server.put(TRAIL_BUCKET, key, key.encode(), storage_class="GLACIER"),
 }
 
 
@@ -146,7 +147,7 @@ def test_copies_that_stall_are_given_up_and_the_others_made(faulty: FaultyS3, tm
     healed = site.catch_up(copy="server-side", signer="consumer")
     site.installed.close()
 
-    assert (report.copied, reasons(report)) == (29, {keys[3]: failures.TIMEOUT})
+    assert (report.copied, reasons(report)) == (29, {keys[3]: Reason.TIMEOUT})
     assert (healed.outcome, healed.copied) == ("ok", 1)
 
 
@@ -218,5 +219,5 @@ def test_archived_objects_are_counted_and_reported_and_not_asked_for(site: Site,
         "GetCallerIdentity",
         "ListObjectsV2",
     }
-    assert set(site.held().values()) == {failures.ARCHIVED}
+    assert set(site.held().values()) == {Reason.ARCHIVED}
     assert reports[1].complete_until < reports[1].started_at - 3600

@@ -8,8 +8,8 @@ import pytest
 from faulty import Call, Request
 from scripted import JOB, Scripted, scripted
 
-from syncd import events
-from syncd.model import TickReport
+from syncd.model import events
+from syncd.model.reports import TickReport
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from copy_faults import WAYS, Way
 from fakes import words
 from faulty import FaultyS3, Status, StoredObject
 
-from syncd.config import Destination
-from syncd.copier import Engine
-from syncd.copies import landing_headers
-from syncd.s3 import Side
+from syncd.aws.s3 import Side
+from syncd.config.job import Destination
+from syncd.copy.workers.engine import Engine
+from syncd.job.copies import landing_headers
 
 KMS_KEY = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 CHOSEN = {

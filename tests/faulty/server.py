@@ -32,7 +32,17 @@ from faulty.storage import Storage
 from faulty.store import Bucket, StoredObject, md5_hex
 from faulty.sts import Identities, Principal, Role
 from faulty.wire import HttpServer, TruncatedError, UnansweredError
-from syncd.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID, REGION, TRAIL_BUCKET, Consumer, World
+from syncd.cli.demo.world import (
+    ACCOUNT_A,
+    ACCOUNT_B,
+    ACCOUNT_C,
+    ACCOUNT_Z,
+    EXTERNAL_ID,
+    REGION,
+    TRAIL_BUCKET,
+    Consumer,
+    World,
+)
 
 
 class FaultyS3:

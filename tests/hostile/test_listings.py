@@ -13,12 +13,12 @@ from builders_copy import address_of
 from fakes import MemoryPrincipal
 
 from hostile.server import Asked, HostileServer, answer, hostile, page, row
-from syncd.ends import End
-from syncd.errors import JobFailed, ListingBudgetSpent
-from syncd.model import Page, Range, Shard
-from syncd.s3 import Side
-from syncd.source import EMPTY_PAGES_IN_A_ROW, BucketLister
-from syncd.transport import Credentials, Transport
+from syncd.aws.endpoint import End
+from syncd.aws.listing import EMPTY_PAGES_IN_A_ROW, BucketLister
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials, Transport
+from syncd.model.errors import JobFailed, ListingBudgetSpent
+from syncd.model.objects import Page, Range, Shard
 
 LOGS = Range(Shard("logs/"), "")
 

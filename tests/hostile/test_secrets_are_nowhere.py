@@ -20,7 +20,7 @@ from service import Service
 from stage import Stage
 from waiting import wait_until
 
-from syncd.world import EXTERNAL_ID, TRAIL_BUCKET
+from syncd.cli.demo.world import EXTERNAL_ID, TRAIL_BUCKET
 
 CANARY = "c4n4ry"
 SESSION_TOKEN = f"{CANARY}/role+{'T' * 120}=="

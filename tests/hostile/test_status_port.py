@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from service import Service
 from waiting import wait_until
 
-from syncd import http_connections, readers
-from syncd.http_connections import MOST_CONNECTIONS, MOST_SLOW_READERS
-from syncd.http_message import LONGEST_HEAD_BYTES, MOST_HEADERS, RefusedRequestError, Reply, head_of, parse
-from syncd.webserver import PAGES_AT_A_TIME, PAGES_WAITING, WebServer
+from syncd.config import readers
+from syncd.daemon.web import connections
+from syncd.daemon.web.connections import MOST_CONNECTIONS, MOST_SLOW_READERS
+from syncd.daemon.web.messages import LONGEST_HEAD_BYTES, MOST_HEADERS, RefusedRequestError, Reply, head_of, parse
+from syncd.daemon.web.server import PAGES_AT_A_TIME, PAGES_WAITING, WebServer
 
 LARGE = b"x" * (1 << 24)
 PROBES = 20
@@ -164,7 +165,7 @@ def test_probes_succeed_under_garbage(server: WebServer, crowd: Callable[[int, b
 
 
 def test_who_drips_is_cut_off(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     with connected(server.address) as client:
         received = b""
         with contextlib.suppress(OSError):
@@ -179,13 +180,13 @@ def test_who_drips_is_cut_off(server: WebServer, monkeypatch: pytest.MonkeyPatch
 
 
 def test_who_says_nothing_is_cut_off(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
     with connected(server.address) as client:
         assert client.recv(1) == b""
 
 
 def test_who_does_not_take_the_reply_is_cut_off(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connections, "WHOLE_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "WHOLE_SECONDS", 0.2)
     with connected(server.address) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(1)

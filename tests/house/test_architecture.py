@@ -11,9 +11,10 @@ import grimp
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-PACKAGE = sorted((PROJECT / "syncd").glob("*.py"))
+PACKAGE = sorted((PROJECT / "syncd").rglob("*.py"))
 TESTS = sorted((PROJECT / "tests").rglob("*.py"))
 LONGEST_MODULE = 400
+MOST_ENTRIES = 14
 LONGEST_FUNCTION = 50
 BANNED_WORDS = re.compile("TO" + "DO|FIX" + "ME|X" + "XX|NotImplemented" + "Error")
 BANNED_IN_TESTS = re.compile(
@@ -56,6 +57,20 @@ def test_a_module_has_a_name_and_a_docstring_and_an_end(path: Path) -> None:
     assert len(text.splitlines()) <= LONGEST_MODULE
 
 
+def test_the_package_is_looked_into_room_by_room() -> None:
+    assert {path.parent.name for path in PACKAGE} > {"aws", "config", "job", "ledger", "model", "tick", "workers"}
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in PACKAGE}), ids=label)
+def test_a_room_says_what_it_is_for_and_has_at_most_twelve_entries(room: Path) -> None:
+    entries = {path.relative_to(room).parts[0] for path in PACKAGE if path.is_relative_to(room)} - {"__init__.py"}
+    tree = ast.parse((room / "__init__.py").read_text())
+
+    assert len(entries) <= MOST_ENTRIES
+    assert ast.get_docstring(tree)
+    assert not [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 @pytest.mark.parametrize("path", [*PACKAGE, *TESTS], ids=label)
 def test_nothing_is_left_for_later(path: Path) -> None:
     assert BANNED_WORDS.findall(path.read_text()) == []
@@ -88,13 +103,19 @@ def test_a_function_fits_on_a_screen(path: Path) -> None:
 
 def test_everything_is_caught_only_where_it_would_vanish_otherwise() -> None:
     """In the daemon, where APScheduler swallows it; on the threads of the runtime, a worker and a page, which hand it on."""
-    swallowing = {path.name for path in PACKAGE for handler in handlers(path) if is_broad(handler)}
+    swallowing = {label(path) for path in PACKAGE for handler in handlers(path) if is_broad(handler)}
 
-    assert swallowing <= {"copier.py", "ticker.py", "session.py", "webserver.py", "worker.py"}
+    assert swallowing <= {
+        "syncd/copy/workers/engine.py",
+        "syncd/copy/workers/worker.py",
+        "syncd/daemon/ticker.py",
+        "syncd/daemon/web/server.py",
+        "syncd/job/session.py",
+    }
 
 
 def test_the_version_is_written_once() -> None:
-    assert [path.name for path in PACKAGE if "__version__ =" in path.read_text()] == ["__init__.py"]
+    assert [label(path) for path in PACKAGE if "__version__ =" in path.read_text()] == ["syncd/__init__.py"]
     assert 'dynamic = ["version"]' in (PROJECT / "pyproject.toml").read_text()
 
 

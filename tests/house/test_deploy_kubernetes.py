@@ -8,7 +8,7 @@ import pytest
 from deployed import CONFIG_OPTION, DEPLOY, DRAIN_SECONDS, VERBS, read_dockerfile, read_yaml
 
 import syncd
-from syncd.configfile import load
+from syncd.config.files import load
 
 KUBERNETES = DEPLOY / "kubernetes"
 MANIFESTS = sorted(path.name for path in KUBERNETES.glob("*.yaml") if path.name != "kustomization.yaml")

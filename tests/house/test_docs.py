@@ -5,16 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reference
+from reference_words import DOCUMENTS, EXIT_CODES
 
-from syncd import checks, configfile, policy_files, reference, session, status
-from syncd.checks import JobChecks
-from syncd.configfile import load
-from syncd.demo import document
-from syncd.model import JobError, TickReport
-from syncd.planning import PlannedCopies
-from syncd.reference_words import DOCUMENTS, EXIT_CODES
-from syncd.report import report_document
-from syncd.schema import schema_rows
+from syncd.aws.policies import files as policy_files
+from syncd.check import result
+from syncd.check.result import JobChecks
+from syncd.cli.demo.demo import document
+from syncd.config import files
+from syncd.config.files import load
+from syncd.config.schema import schema_rows
+from syncd.job import session
+from syncd.job.health import status
+from syncd.job.planning import PlannedCopies
+from syncd.job.report import report_document
+from syncd.model.reports import JobError, TickReport
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -81,7 +86,7 @@ def test_the_document_of_a_status_has_the_fields_that_the_reference_names(tmp_pa
 
 
 def test_the_document_of_a_check_has_the_fields_that_the_reference_names() -> None:
-    (job,) = checks.checks_document([JobChecks("a", [])])["jobs"]
+    (job,) = result.checks_document([JobChecks("a", [])])["jobs"]
 
     assert set(job) == fields("check")
 
@@ -195,5 +200,5 @@ def written(folder: Path, job: str) -> Path:
     (folder / "jobs.d" / "account-b.toml").write_text(job)
     path = folder / "syncd.toml"
     path.write_text(f'state_dir = "{folder / "state"}"\njobs = ["jobs.d/*.toml"]\n')
-    assert configfile.find(path, {}) == path
+    assert files.find(path, {}) == path
     return path

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reference
 import yaml
 from deployed import DEPLOY, PROJECT, read_yaml
 
-from syncd import failures, reference
-from syncd.gauges import Gauges
-from syncd.metrics import Metrics
-from syncd.model import JobError, TickReport
+from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.metrics import Metrics
+from syncd.model.reasons import Reason
+from syncd.model.reports import JobError, TickReport
 
 RULES = DEPLOY / "alerts" / "syncd.rules.yaml"
 RULE_TESTS = Path(__file__).with_name("syncd.rules.test.yaml")
@@ -122,7 +123,7 @@ def test_the_manual_speaks_of_no_event_that_there_is_not() -> None:
     assert events == set(reference.event_names())
 
 
-@pytest.mark.parametrize("reason", [failures.ACCESS_DENIED, failures.KMS_DENIED, "disk_full"])
+@pytest.mark.parametrize("reason", [Reason.ACCESS_DENIED, Reason.KMS_DENIED, "disk_full"])
 def test_a_reason_that_the_runbooks_are_about_is_one(reason: str) -> None:
     runbooks = OPERATIONS.partition("## Runbooks")[2].partition("## Starting")[0]
 

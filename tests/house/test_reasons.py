@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from syncd import reference
+import reference
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 REASONS = OPERATIONS.partition("\n## Reasons\n")[2].partition("\n## ")[0]

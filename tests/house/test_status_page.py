@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from syncd.board import Board
-from syncd.flights import Flights
-from syncd.freshness import Deadline, Look, Promise
-from syncd.gauges import Gauges
-from syncd.ledger import LedgerFile
-from syncd.metrics import Metrics
-from syncd.model import JobError, TickReport
-from syncd.pauses import Pauses
-from syncd.site import Site
-from syncd.standing import Pulse, Standing
-from syncd.webserver import WebServer
+from syncd.daemon.board import Board
+from syncd.daemon.pauses import Pauses
+from syncd.daemon.running import Flights
+from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.metrics import Metrics
+from syncd.daemon.web.server import WebServer
+from syncd.daemon.web.site import Site
+from syncd.job.health.freshness import Deadline, Look, Promise
+from syncd.job.health.health import Pulse, Standing
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.reports import JobError, TickReport
 
 NOW = 1_795_500_000.0
 WIDTH, HEIGHT = 1200, 700

@@ -59,7 +59,8 @@ def _killer_of(kind: str, mutant: Mutant | None) -> str:
             mutant.apply(copy)
         if kind:
             return _finding(copy, kind)
-        own = [name for name in TABLES if mutant is not None and name == f"tests/core/test_{mutant.module}.py"]
+        module = mutant.module.replace("/", "_") if mutant is not None else ""
+        own = [name for name in TABLES if module.endswith(Path(name).stem.removeprefix("test_"))]
         suites = [own, *SUITES] if own else SUITES
         return next((killer for suite in suites if (killer := _first_failure(copy, suite))), "")
 

@@ -3,33 +3,58 @@
 from mutant import Mutant
 
 JUDGED = (
-    ("overwritten", Mutant("copying", '            ("if-none-match", "*"),\n', "")),
-    ("invented", Mutant("copying", "        source.body,\n", '        source.body + b"!",\n')),
-    ("future", Mutant("claims", "return complete_from, max(0.0, until)", "return complete_from, until + 9000")),
-    ("lie", Mutant("claims", "    oldest = first_within(missing, state.complete_from)", "    oldest = None")),
-    ("start moved", Mutant("survey", "start > began_at + tiers.CLOCK_SKEW_SECONDS", "start < began_at")),
-    ("late", Mutant("tiers", "    if now < due and not state.deep_key:", "    if True:")),
-    ("delayed", Mutant("tiers", "frontier - pace.tail_effective", "now")),
-    ("missing", Mutant("plan", "if item.key in in_progress:", 'if item.key in in_progress or item.etag[-1:] == "7":')),
-    ("other content after all", Mutant("plan", "elif remembered.etag != item.etag:", "elif False:")),
+    ("overwritten", Mutant("copy/stream", '            ("if-none-match", "*"),\n', "")),
+    ("invented", Mutant("copy/stream", "        source.body,\n", '        source.body + b"!",\n')),
+    (
+        "future",
+        Mutant("tick/listing/horizon", "return complete_from, max(0.0, until)", "return complete_from, until + 9000"),
+    ),
+    (
+        "lie",
+        Mutant("tick/listing/horizon", "    oldest = first_within(missing, state.complete_from)", "    oldest = None"),
+    ),
+    ("start moved", Mutant("tick/listing/survey", "start > began_at + tiers.CLOCK_SKEW_SECONDS", "start < began_at")),
+    ("late", Mutant("tick/listing/tiers", "    if now < due and not state.deep_key:", "    if True:")),
+    ("delayed", Mutant("tick/listing/tiers", "frontier - pace.tail_effective", "now")),
+    (
+        "missing",
+        Mutant(
+            "tick/listing/plan", "if item.key in in_progress:", 'if item.key in in_progress or item.etag[-1:] == "7":'
+        ),
+    ),
+    ("other content after all", Mutant("tick/listing/plan", "elif remembered.etag != item.etag:", "elif False:")),
     (
         "not restored",
         Mutant(
-            "audit",
+            "tick/audit",
             "            item = LogObject(key, known.etag or",
             "            continue\n            item = LogObject(key, known.etag or",
         ),
     ),
-    ("not restored after all", Mutant("plan", "    elif is_listed and replica is None:", "    elif False:")),
+    (
+        "not restored after all",
+        Mutant("tick/listing/plan", "    elif is_listed and replica is None:", "    elif False:"),
+    ),
     (
         "forged",
         Mutant(
-            "plan", "return bool(remembered.replica_etag) and remembered.replica_etag != replica.etag", "return False"
+            "tick/listing/plan",
+            "return bool(remembered.replica_etag) and remembered.replica_etag != replica.etag",
+            "return False",
         ),
     ),
-    ("stuck", Mutant("search", "        yield from self.tried_again()\n", "")),
-    ("stalled", Mutant("claims", "until = looked - pace.lateness_of", "until = looked - 9e5 - pace.lateness_of")),
-    ("unrest", Mutant("plan", "made.skipped[SkipReason.ALREADY_COPIED] += 1\n            continue", "pass")),
-    ("raised", Mutant("plan", "    made = _Made()", "    made = _Made()\n    assert len(page.objects) < 9")),
+    ("stuck", Mutant("tick/search", "        yield from self.tried_again()\n", "")),
+    (
+        "stalled",
+        Mutant("tick/listing/horizon", "until = looked - pace.lateness_of", "until = looked - 9e5 - pace.lateness_of"),
+    ),
+    (
+        "unrest",
+        Mutant("tick/listing/plan", "made.skipped[SkipReason.ALREADY_COPIED] += 1\n            continue", "pass"),
+    ),
+    (
+        "raised",
+        Mutant("tick/listing/plan", "    made = _Made()", "    made = _Made()\n    assert len(page.objects) < 9"),
+    ),
 )
 """Kinds of finding, each with a fault that brings it about."""

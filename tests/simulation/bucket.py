@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Event
 
-from syncd.errors import JobFailed
-from syncd.model import AlreadyThere, Copied, Failed, Folder, LogObject, Outcome, Page, Range, Transfer
+from syncd.model.errors import JobFailed
+from syncd.model.objects import AlreadyThere, Copied, Failed, Folder, LogObject, Outcome, Page, Range, Transfer
 
 from .deliveries import Delivery
 

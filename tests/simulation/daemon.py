@@ -10,8 +10,9 @@ from typing import Any
 
 from fakes_ledger import MemoryLedgerFile
 
-from syncd.ledger import LedgerFile
-from syncd.model import Replica, TickReport
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.objects import Replica
+from syncd.model.reports import TickReport
 
 
 @dataclass(kw_only=True)

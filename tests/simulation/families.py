@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from syncd.cloudtrail import EVERY, Scope
-from syncd.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
-from syncd.model import Shard
+from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.objects import Shard
+from syncd.model.trail import EVERY, Scope
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 ACCOUNTS = ("111111111111", "222222222222")

@@ -12,7 +12,7 @@ from functools import cache
 from math import inf
 from typing import NamedTuple
 
-from syncd.model import LogObject
+from syncd.model.objects import LogObject
 
 from .families import DAY, HOUR, MINUTE, Setting
 
@@ -200,12 +200,17 @@ class Judge:
         named: Named,
         forgiven_since: float,
         at: float,
-        clock: float,
+        ahead: float,
     ) -> None:
-        """Nothing between its ends that came in time is absent from the destination."""
+        """Nothing between its ends that came in time is absent from the destination.
+
+        The end is in the daemon's time. `ahead` is how many seconds its clock is ahead at this moment: S3 refuses such a
+        clock, other servers do not, and nothing tells the daemon.
+        """
         begin, end = horizon
-        if end > clock:
-            self.find("future", at, "", f"complete until {(end - clock) / HOUR:.1f} hours from now")
+        end -= ahead
+        if end > at:
+            self.find("future", at, "", f"complete until {(end - at) / HOUR:.1f} hours from now")
         if not end:
             return
         for key, item in source.items():

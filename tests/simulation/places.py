@@ -7,10 +7,10 @@ from typing import Any
 
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
-from syncd.copying import stream
-from syncd.model import Folder, LogObject, Outcome, Transfer
-from syncd.s3 import Answer, Request, Side
-from syncd.terms import Terms
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.copy.stream import stream
+from syncd.copy.terms import Terms
+from syncd.model.objects import Folder, LogObject, Outcome, Transfer
 
 SHA256 = "x-amz-checksum-sha256"
 _LONGEST_BYTES = 1024

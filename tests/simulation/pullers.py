@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from fakes_ledger import MemoryLedgerFile
 
-from syncd.cloudtrail import Scope
-from syncd.layout import CloudTrailLayout
-from syncd.model import LogObject, Replica, TickReport
-from syncd.ports import Ledger, Ports
-from syncd.task import Task
-from syncd.tick import Tick
-from syncd.tiers import Pace
+from syncd.model.layout import CloudTrailLayout
+from syncd.model.objects import LogObject, Replica
+from syncd.model.reports import TickReport
+from syncd.model.trail import Scope
+from syncd.tick.ports import Ledger, Ports
+from syncd.tick.task import Pace, Task
+from syncd.tick.tick import Tick
 
 from .bucket import Bucket, Destination
 from .deliveries import DAY, HOUR, MINUTE

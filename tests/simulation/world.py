@@ -12,15 +12,15 @@ from typing import Any
 
 from fakes import CrashError
 
-from syncd.errors import JobFailed, LedgerCorrupt, ListingBudgetSpent
-from syncd.model import LogObject, Replica, TickReport, Window
-from syncd.planning import ForgivingLister
-from syncd.ports import Ports
-from syncd.recorder import REFUSED_IN_A_ROW, Recorder
-from syncd.search import RETRIES_A_TICK
-from syncd.task import Task
-from syncd.tick import Tick
-from syncd.tiers import Pace
+from syncd.job.planning import ForgivingLister
+from syncd.model.errors import JobFailed, LedgerCorrupt, ListingBudgetSpent
+from syncd.model.objects import LogObject, Replica, Window
+from syncd.model.reports import TickReport
+from syncd.tick.ports import Ports
+from syncd.tick.recorder import REFUSED_IN_A_ROW, Recorder
+from syncd.tick.search import RETRIES_A_TICK
+from syncd.tick.task import Pace, Task
+from syncd.tick.tick import Tick
 
 from .daemon import Daemon
 from .families import DAY, HOUR, MINUTE, Setting, letters
@@ -431,7 +431,7 @@ class World:
             named=named,
             forgiven_since=self._forgiven_since(),
             at=self.now,
-            clock=max(self.now, self.clock()),
+            ahead=max(0.0, self.offset),
         )
         if daemon is self.daemon and not self.is_nested and report.outcome in ("ok", "partial") and not self.offset:
             self._nothing_waits_long(daemon, setting, named)

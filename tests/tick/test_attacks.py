@@ -4,7 +4,7 @@ from pathlib import Path
 
 from test_found_faults import BEGIN, DAY, HOUR, PREFIX, World
 
-from syncd.model import Window
+from syncd.model.objects import Window
 
 
 def forge(world: World, key: str) -> None:

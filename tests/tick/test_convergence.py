@@ -23,15 +23,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from syncd.cloudtrail import EVERY, Scope
-from syncd.errors import JobFailed
-from syncd.layout import CloudTrailLayout, stamp_of, utc_day
-from syncd.model import LogObject, Replica, Shard, TickReport, Window
-from syncd.ports import Ports
-from syncd.recorder import Recorder
-from syncd.task import Task
-from syncd.tick import Tick
-from syncd.tiers import Pace
+from syncd.model.errors import JobFailed
+from syncd.model.layout import CloudTrailLayout, stamp_of, utc_day
+from syncd.model.objects import LogObject, Replica, Shard, Window
+from syncd.model.reports import TickReport
+from syncd.model.trail import EVERY, Scope
+from syncd.tick.ports import Ports
+from syncd.tick.recorder import Recorder
+from syncd.tick.task import Pace, Task
+from syncd.tick.tick import Tick
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 2, 22, 40, tzinfo=UTC).timestamp()

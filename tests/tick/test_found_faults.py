@@ -9,19 +9,19 @@ from threading import Event
 import pytest
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
-from syncd import sealing
-from syncd.cloudtrail import EVERY, Scope
-from syncd.errors import JobFailed
-from syncd.gate import written
-from syncd.layout import CloudTrailLayout, Layout, PatternLayout
-from syncd.ledger import Ledger, LedgerFile
-from syncd.model import Failed, LogObject, Replica, Shard, TickReport, Transfer, Window
-from syncd.planning import ForgivingLister
-from syncd.ports import Ports
-from syncd.sides import Beside
-from syncd.task import Task
-from syncd.tick import Tick
-from syncd.tiers import Pace
+from syncd.aws.listing_checks import written
+from syncd.job.planning import ForgivingLister
+from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.model.errors import JobFailed
+from syncd.model.layout import CloudTrailLayout, Layout, PatternLayout
+from syncd.model.objects import Failed, LogObject, Replica, Shard, Transfer, Window
+from syncd.model.reports import TickReport
+from syncd.model.trail import EVERY, Scope
+from syncd.tick.listing import sealing
+from syncd.tick.ports import Ports
+from syncd.tick.side_by_side import Beside
+from syncd.tick.task import Pace, Task
+from syncd.tick.tick import Tick
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()

@@ -7,15 +7,15 @@ import pytest
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd import recorder
-from syncd.cloudtrail import EVERY, Scope
-from syncd.layout import CloudTrailLayout
-from syncd.model import Failed, LogObject, Replica, Shard, TickReport, Transfer
-from syncd.ports import Ports
-from syncd.search import RETRIES_A_TICK
-from syncd.task import Task
-from syncd.tick import Tick
-from syncd.tiers import Pace
+from syncd.model.layout import CloudTrailLayout
+from syncd.model.objects import Failed, LogObject, Replica, Shard, Transfer
+from syncd.model.reports import TickReport
+from syncd.model.trail import EVERY, Scope
+from syncd.tick import recorder
+from syncd.tick.ports import Ports
+from syncd.tick.search import RETRIES_A_TICK
+from syncd.tick.task import Pace, Task
+from syncd.tick.tick import Tick
 
 MOST_HELD = 2000
 HOUR, DAY = 3600.0, 86400.0
@@ -103,7 +103,7 @@ class Trail:
 def trail(monkeypatch: pytest.MonkeyPatch) -> Trail:
     """A trail, and a bound that is quickly reached."""
     for module in ("tick", "recorder"):
-        monkeypatch.setattr(f"syncd.{module}.MOST_HELD", MOST_HELD)
+        monkeypatch.setattr(f"syncd.tick.{module}.MOST_HELD", MOST_HELD)
     trail = Trail()
     trail.put(OTHER, range(3))
     return trail

@@ -1,0 +1,60 @@
+"""An end of a job on the wire: its address, who signs for it, and how its requests are counted."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from syncd.aws.s3 import Address, Answer, Request
+from syncd.aws.transport import Credentials, Transport
+
+# Keys that S3 does not know (any more) are among them: those of a session may have ended before their time.
+EXPIRED_CODES = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId"}
+)
+# AWS answers this for a session that its owner has revoked; assuming the role again is the cure, once.
+RENEWALS_A_REQUEST = 2
+
+
+class Principal(Protocol):
+    """One end's credentials, kept fresh."""
+
+    @property
+    def name(self) -> str:
+        """Who this is, for reports."""
+        ...
+
+    def current(self) -> Credentials:
+        """The credentials to sign with now; no call is made."""
+        ...
+
+    def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
+        """Renew what is near its end or was rejected; raises JobFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One bucket and whoever acts on it."""
+
+    bucket: str
+    owner: str
+    """The account that must own the bucket."""
+    address: Address
+    principal: Principal
+    transport: Transport
+    requests: Counter[str]
+
+    def send(self, request: Request, on_answer: Callable[[Answer, Credentials], None]) -> None:
+        """Send a request, signed and counted; `on_answer` also learns which credentials signed it."""
+        credentials = self.principal.current()
+        self.requests[request.operation] += 1
+        self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials))
+
+
+def is_expired(answer: Answer, request: Request) -> bool:
+    """Whether S3 refused the request because the credentials' time is over.
+
+    The answer to a HEAD has no body to say so in: there a 400 may mean just this.
+    """
+    return answer.code in EXPIRED_CODES or (request.method == "HEAD" and answer.status == 400)

@@ -1,0 +1,1 @@
+"""Credentials: the consumer's own, and the role they assume."""

@@ -1,0 +1,142 @@
+"""The gate that every page of a listing passes, of either bucket, before anything else sees it.
+
+A source is not trusted to keep to the API. A row out of order would make a listing endless or hide a key, one of the
+year 9999 would move the horizon for good, and one with a negative size would turn a limit off. Such a row fails the job
+that lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+from urllib.parse import quote
+
+from syncd.aws.s3 import Listing, MalformedAnswer
+from syncd.model.objects import LogObject
+from syncd.model.units import LARGEST_SIZE
+
+MOST_ROWS = 1000
+LONGEST_KEY_BYTES = 1024
+# 2000-01-01. S3 itself began in 2006.
+OLDEST = 946_684_800.0
+# 2200-01-01. No closer to now: this machine's own clock may be wrong, by years.
+NEWEST = 7_258_118_400.0
+_LONGEST_TOKEN = 16 * 1024
+_SHOWN = 200
+# It is sent back in a header (If-Match).
+_ETAG = re.compile(r"[\x21-\x7e]{0,256}")
+_STORAGE_CLASS = re.compile(r"[A-Za-z0-9_\-]{1,64}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Passed(NamedTuple):
+    """A page that passed."""
+
+    objects: Sequence[LogObject]
+    prefixes: Sequence[str]
+    unreadable: Sequence[LogObject]
+    """Objects whose keys are not UTF-8, under names that can be written down: each such byte as `%XX`."""
+    unreadable_prefixes: Sequence[str]
+    """Folders of this kind, written likewise."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.objects) + len(self.prefixes) + len(self.unreadable) + len(self.unreadable_prefixes)
+
+
+class Gate:
+    """The checks of one listing, which remembers where its last page ended."""
+
+    def __init__(self, prefix: str, *, start_after: str, delimiter: str) -> None:
+        self._prefix = prefix
+        self._delimiter = delimiter
+        self._last = start_after
+
+    def take(self, listing: Listing) -> Passed:
+        """Return a page's rows.
+
+        Raises:
+            MalformedAnswer: one of them, or the page, is not what this listing may hold.
+        """
+        count = len(listing.objects) + len(listing.prefixes)
+        if count > MOST_ROWS:
+            raise MalformedAnswer(f"{count} rows in one page, at most {MOST_ROWS} were asked for")
+        if len(listing.next_token) > _LONGEST_TOKEN:
+            raise MalformedAnswer(f"a continuation token of {len(listing.next_token)} characters")
+        keys = [item.key for item in listing.objects]
+        everything = "".join((self._last, *keys, *listing.prefixes))
+        is_utf8 = everything.isascii() or not _SURROGATE.search(everything)
+        # Characters sort as their bytes do, unless a byte is none of a character.
+        order = _itself if is_utf8 else _bytes
+        ends = (self._ascending(keys, "key", order), self._ascending(listing.prefixes, "common prefix", order))
+        for item in listing.objects:
+            self._check_object(item)
+        for name in listing.prefixes:
+            self._check_prefix(name)
+        self._last = max(*ends, key=order)
+        if is_utf8:
+            return Passed(listing.objects, listing.prefixes, (), ())
+        return Passed(
+            [item for item in listing.objects if not _SURROGATE.search(item.key)],
+            [name for name in listing.prefixes if not _SURROGATE.search(name)],
+            [item._replace(key=written(item.key)) for item in listing.objects if _SURROGATE.search(item.key)],
+            [written(name) for name in listing.prefixes if _SURROGATE.search(name)],
+        )
+
+    def _ascending(self, names: Sequence[str], what: str, order: Callable[[str], str | bytes]) -> str:
+        """Return the last name, or where the page before ended if there is none."""
+        last, key = self._last, order(self._last)
+        for name in names:
+            before, key = key, order(name)
+            if not before < key:  # type: ignore[operator]  # both are of one type
+                raise MalformedAnswer(f"{what} {_shown(name)} does not come after {_shown(last)}")
+            if not name.startswith(self._prefix):
+                raise MalformedAnswer(f"{what} {_shown(name)} is outside of the prefix")
+            if len(name) * 4 > LONGEST_KEY_BYTES and len(_bytes(name)) > LONGEST_KEY_BYTES:
+                raise MalformedAnswer(f"{what} {_shown(name)} is longer than {LONGEST_KEY_BYTES} bytes")
+            last = name
+        return last
+
+    def _check_object(self, item: LogObject) -> None:
+        if not 0 <= item.size_bytes <= LARGEST_SIZE:
+            raise MalformedAnswer(f"key {_shown(item.key)} has {item.size_bytes} bytes")
+        if item.last_modified < OLDEST:
+            raise MalformedAnswer(f"key {_shown(item.key)} was modified before the year 2000")
+        if item.last_modified > NEWEST:
+            raise MalformedAnswer(f"key {_shown(item.key)} was modified after the year 2199")
+        if not _ETAG.fullmatch(item.etag):
+            raise MalformedAnswer(f"key {_shown(item.key)} has the ETag {_shown(item.etag)}")
+        if not _STORAGE_CLASS.fullmatch(item.storage_class):
+            raise MalformedAnswer(f"key {_shown(item.key)} has the storage class {_shown(item.storage_class)}")
+
+    def _check_prefix(self, name: str) -> None:
+        if not self._delimiter:
+            raise MalformedAnswer(f"common prefix {_shown(name)} though no delimiter was asked for")
+        below = name[len(self._prefix) :]
+        if not below or below.find(self._delimiter) != len(below) - len(self._delimiter):
+            raise MalformedAnswer(f"common prefix {_shown(name)} is no folder directly below the prefix")
+
+
+def written(name: str) -> str:
+    """Return a name that is not UTF-8 as text: each byte that is none as `%XX`, and `%` as `%25`.
+
+    What would be longer than a key may be ends with a hash of the name in place of the rest.
+    """
+    text = _SURROGATE.sub(lambda found: quote(_bytes(found[0])), name.replace("%", "%25"))
+    if len(text.encode()) <= LONGEST_KEY_BYTES:
+        return text
+    ending = f"...{blake2b(_bytes(name), digest_size=16).hexdigest()}"
+    return text.encode()[: LONGEST_KEY_BYTES - len(ending)].decode(errors="ignore") + ending
+
+
+def _itself(name: str) -> str:
+    return name
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -1,0 +1,1 @@
+"""IAM policy documents that both sides need, as JSON, CloudFormation and Terraform."""

@@ -1,0 +1,96 @@
+"""The session policy that narrows whatever the role may do to what the job needs of it.
+
+Its effect is the intersection with the role's own policy (IAM User Guide, "Session policies"), so a role that was made
+too wide is harmless in our hands.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncd.aws.policies import statements
+from syncd.aws.policies.statements import allow, listing, objects
+from syncd.config.job import Job
+from syncd.tick.scope import source_prefixes
+
+# AssumeRole takes no more than this as plain text, `Policy` and `PolicyArns` together.
+LONGEST_POLICY = 2048
+
+
+def session_policy(job: Job) -> str:
+    """The policy of the session that lists and reads the source: compact JSON of at most 2,048 characters."""
+    prefixes = source_prefixes(job)
+    for narrowed in (prefixes, [_common_prefix(prefixes)]):
+        text = _rendered(job, narrowed)
+        if len(text) <= LONGEST_POLICY:
+            return text
+    return _rendered(job, [""])
+
+
+def copy_policy(job: Job) -> str:
+    """The policy of the separate session that signs server-side copies: it reads the source, and writes the replica.
+
+    A session policy is a ceiling: it names every action that `policies` asks for, below the same prefixes, and is told
+    in fewer of them where STS would take no more. Compact JSON of at most 2,048 characters.
+    """
+    landing, exact = job.destination.prefix, source_prefixes(job)
+    above = [_common_prefix(exact)]
+    # What is read is told exactly for as long as it fits: the destination's own bucket policy narrows what is written.
+    ladder = [(exact, exact), (exact, above), (above, above), ([""], [""])]
+    for read, written in ladder:
+        text = _copying(job, read, [landing + prefix for prefix in written])
+        if len(text) <= LONGEST_POLICY:
+            return text
+    # A destination's prefix has 512 bytes, and each may take four characters here or more.
+    return _copying(job, [""], [""])
+
+
+def _copying(job: Job, read: Sequence[str], written: Sequence[str]) -> str:
+    source = statements.bucket_arn(job, job.source.bucket)
+    destination = statements.bucket_arn(job, job.destination.bucket)
+    return _compact(
+        [
+            allow("", statements.read_actions(job), objects(source, read)),
+            allow("", statements.write_actions(job), objects(destination, written)),
+            *_copying_keys(job),
+        ]
+    )
+
+
+def _copying_keys(job: Job) -> list[Mapping[str, Any]]:
+    key = job.destination.kms_key_id
+    if key is None:
+        # Replicas are encrypted by the bucket's default, which only its owner can look up: it may be any key, of any
+        # account, and the ceiling has to be above it.
+        return [allow("", ["kms:Decrypt", "kms:GenerateDataKey"], "*")]
+    # A bare ID or alias is looked up in the account of who asks, which for the role need not be the consumer's.
+    return [
+        allow("", "kms:Decrypt", statements.source_keys(job)),
+        statements.encrypting(job, key, account_id="*"),
+    ]
+
+
+def _common_prefix(prefixes: list[str]) -> str:
+    """What many prefixes have in common, up to a slash."""
+    first, last = min(prefixes), max(prefixes)
+    same = next((index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    return first[: first.rfind("/", 0, same) + 1]
+
+
+def _rendered(job: Job, prefixes: Sequence[str]) -> str:
+    bucket = statements.bucket_arn(job, job.source.bucket)
+    narrowed = [
+        listing("", bucket, prefixes),
+        allow("", statements.read_actions(job), objects(bucket, prefixes)),
+        allow("", "s3:GetBucketLocation", bucket),
+        allow("", "kms:Decrypt", statements.source_keys(job)),
+        allow("", "cloudtrail:ListPublicKeys", "*"),
+    ]
+    return _compact(narrowed)
+
+
+def _compact(named: Sequence[Mapping[str, Any]]) -> str:
+    # Without Sids, of which a session has no use, there is room for more prefixes.
+    unnamed = [{key: value for key, value in statement.items() if key != "Sid"} for statement in named]
+    # STS takes no character beyond \u00FF, so what is beyond ASCII is escaped.
+    return json.dumps({"Version": "2012-10-17", "Statement": unnamed}, separators=(",", ":"))

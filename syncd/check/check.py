@@ -1,0 +1,126 @@
+"""`syncd check`: each permission of a job tried for real, in the order in which a tick needs them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from syncd.aws.endpoint import End, Principal
+from syncd.aws.s3 import Side
+from syncd.check import destination as check_destination
+from syncd.check import identity as check_identity
+from syncd.check import reach
+from syncd.check import source as check_source
+from syncd.check.identity import Actors
+from syncd.check.remedies import Remedies
+from syncd.check.result import Check, JobChecks, Status, not_tried
+from syncd.config.job import Configuration, Job
+from syncd.job.installation import Installation, end_of
+from syncd.model.errors import JobFailed
+
+CONFIGURATION = "configuration"
+JOBS_AT_A_TIME = 8
+
+STEPS = (
+    CONFIGURATION,
+    check_identity.CLOCK,
+    check_identity.IDENTITY,
+    check_identity.ASSUME_ROLE,
+    check_identity.EXTERNAL_ID,
+    check_source.BUCKET,
+    check_source.REGION,
+    check_source.LIST,
+    check_source.FOLDERS,
+    check_source.READ,
+    check_source.KMS,
+    check_destination.BUCKET,
+    check_destination.REGION,
+    check_destination.LIST,
+    check_destination.WRITE,
+    check_destination.READ,
+    check_destination.OWNERSHIP,
+    check_destination.OBJECT_LOCK,
+    check_destination.VERSIONING,
+    reach.COPY_MODES,
+    reach.BUCKETS,
+    reach.SURPLUS,
+)
+
+
+def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: Installation) -> list[JobChecks]:
+    """The steps of each job, side by side."""
+    files = dict(zip((job.name for job in configuration.jobs), configuration.files[1:], strict=True))
+    if not jobs:
+        return []
+    with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="check") as pool:
+        return list(pool.map(lambda job: check_job(job, files[job.name], installation), jobs))
+
+
+def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
+    """The steps of one job; a step that another one makes pointless is told as not tried."""
+    checks = [Check(CONFIGURATION, Status.OK, f"{file} can be used")]
+    clock = check_identity.clock_check(job, installation)
+    checks.append(clock)
+    if clock.status is Status.FAILED:
+        return _ended(job, checks, clock.name)
+    requests: Counter[str] = Counter()
+    identity, consumer = check_identity.identity_check(job, installation, requests)
+    checks.append(identity)
+    if consumer is None:
+        return _ended(job, checks, identity.name)
+    remedies = Remedies(job, consumer.name if consumer.name.startswith("arn:") else None)
+    found, actors = check_identity.role_checks(job, consumer, installation, remedies, requests)
+    checks += found
+    try:
+        checks += _bucket_checks(job, consumer, actors, installation, remedies)
+    except JobFailed as error:
+        checks.append(Check(check_identity.ASSUME_ROLE, Status.FAILED, error.detail, error.remedy))
+    return JobChecks(job.name, checks)
+
+
+def _bucket_checks(
+    job: Job, consumer: Principal, actors: Actors | None, installation: Installation, remedies: Remedies
+) -> list[Check]:
+    destination = end_of(job, Side.DESTINATION, consumer, installation, Counter())
+    if actors is None:
+        own, _ = check_destination.destination_checks(job, destination, remedies)
+        why = f"see {check_identity.ASSUME_ROLE}"
+        pointless = [step for step in STEPS if step.startswith("source-") or step in _OF_THE_ROLE]
+        return [*(not_tried(step, why) for step in pointless), *own]
+    source = end_of(job, Side.SOURCE, actors.reader, installation, Counter())
+    at_source = check_source.source_checks(job, source, remedies, now=installation.now())
+    own, keeps_nothing = check_destination.destination_checks(job, destination, remedies)
+    newest = at_source.newest.key if at_source.newest is not None and at_source.is_readable else None
+    modes = reach.copy_modes_check(job, actors, source, destination, newest, remedies)
+    checks = [*at_source.checks, *own, modes]
+    if actors.wide is None or at_source.checks[0].status is Status.FAILED:
+        return [*checks, not_tried(reach.BUCKETS, "see above"), not_tried(reach.SURPLUS, "see above")]
+    wide = replace(source, principal=actors.wide)
+    # A server that keeps what its digest contradicts would keep a probe at the source too.
+    is_safe = _is_aws(source) or (keeps_nothing and _server(source) == _server(destination))
+    return checks + reach.reach_checks(job, wide, remedies, refuses_wrong_digests=is_safe)
+
+
+_OF_THE_ROLE = (
+    check_source.LIST,
+    check_source.FOLDERS,
+    check_source.READ,
+    check_source.KMS,
+    reach.COPY_MODES,
+    reach.SURPLUS,
+)
+
+
+def _is_aws(end: End) -> bool:
+    return end.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _server(end: End) -> str:
+    """The host without the bucket that may stand in front of it."""
+    return end.address.host.removeprefix(f"{end.bucket}.")
+
+
+def _ended(job: Job, checks: Sequence[Check], cause: str) -> JobChecks:
+    done = [check.name for check in checks]
+    return JobChecks(job.name, [*checks, *(not_tried(step, f"see {cause}") for step in STEPS if step not in done)])

@@ -1,0 +1,165 @@
+"""The destination: bucket, owner and region, then listing, writing and reading there, and how the bucket is set up."""
+
+import re
+from collections.abc import Sequence
+
+from syncd.aws import s3
+from syncd.aws.endpoint import End
+from syncd.aws.policies.statements import replica_prefixes
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.check.probe import (
+    ask,
+    bucket_request,
+    cleared,
+    is_allowed_write,
+    is_denied,
+    probe_key,
+    remedy_for,
+    told,
+    without_owner,
+    write_probe,
+)
+from syncd.check.remedies import Remedies
+from syncd.check.result import Check, Status, not_tried
+from syncd.check.source import place_checks
+from syncd.config.job import Job
+from syncd.job.copies import landing_headers
+from syncd.model import reasons
+from syncd.model.reasons import Reason
+
+BUCKET, REGION, LIST = "destination-bucket", "destination-region", "destination-list"
+WRITE, READ = "destination-write", "destination-read"
+OWNERSHIP, OBJECT_LOCK, VERSIONING = "ownership", "object-lock", "versioning"
+_SIDE = Side.DESTINATION
+_PREFIXES_WRITTEN = 20
+
+
+def destination_checks(job: Job, end: End, remedies: Remedies) -> tuple[list[Check], bool]:
+    """Every step of the destination, as the consumer does it; and whether writes with a wrong digest are refused there."""
+    prefixes = replica_prefixes(job)
+    requests = [s3.list_objects(_SIDE, prefix, owner=end.owner) for prefix in prefixes]
+    answers = [ask(end, request) for request in requests]
+    checks, is_there = place_checks(end, requests[0], answers, job_key="destination", names=(BUCKET, REGION))
+    if not is_there:
+        later = (LIST, WRITE, READ, OWNERSHIP, OBJECT_LOCK, VERSIONING)
+        return [*checks, *(not_tried(name, f"see {checks[0].name}") for name in later)], False
+    listed = _list_check(end, prefixes, answers, remedies)
+    written, keeps_nothing = _write_check(job, end, prefixes, remedies)
+    if written.name == BUCKET:
+        checks = [written, *checks[1:]]
+        written = not_tried(WRITE, f"see {BUCKET}")
+    read = _read_check(end, prefixes[0], remedies, can_list=listed.status is Status.OK)
+    return [*checks, listed, written, read, *_setting_checks(job, end)], keeps_nothing
+
+
+def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+    refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
+    if not refused:
+        return Check(LIST, Status.OK, f"ListObjectsV2 by {end.principal.name} of s3://{end.bucket}/{prefixes[0]}")
+    prefix, answer = refused[0]
+    # Without it a tick writes conditionally; only a lost state costs more then.
+    blind = "a lost state could not be rebuilt from the destination"
+    remedy = remedies.listing_replicas(answer.message) if is_denied(answer) else remedy_for(answer)
+    return Check(LIST, Status.WARNING, f"{told(end, 'ListObjectsV2', prefix, answer)}; {blind}", remedy)
+
+
+def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
+    for prefix in prefixes[:_PREFIXES_WRITTEN]:
+        key = probe_key(prefix)
+        request = write_probe(_SIDE, key, end.owner, landing_headers(job.destination))
+        answer = ask(end, request)
+        if is_allowed_write(answer):
+            continue
+        detail = told(end, "PutObject", key, answer)
+        if answer.is_ok:
+            remedy = "use a server that verifies x-amz-checksum-sha256, else a write that was damaged goes unnoticed"
+            return Check(WRITE, Status.WARNING, cleared(end, _SIDE, key), remedy), False
+        if is_denied(answer) and is_allowed_write(ask(end, without_owner(request))):
+            remedy = "correct consumer.account_id or destination.bucket in the job: another account owns this bucket"
+            owner = f"{end.bucket} does not belong to account {end.owner}"
+            return Check(BUCKET, Status.FAILED, f"{detail}; {owner}", remedy), True
+        return Check(WRITE, Status.FAILED, detail, _write_remedy(job, answer, remedies)), False
+    detail = f"PutObject by {end.principal.name} of s3://{end.bucket}/{prefixes[0]}…: allowed, and nothing was written"
+    return Check(WRITE, Status.OK, detail), True
+
+
+def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
+    if answer.code == "AccessControlListNotSupported":
+        return "remove destination.acl from the job: the bucket takes no ACLs"
+    key_id = job.destination.kms_key_id
+    if key_id is not None and "kms" in (answer.code + answer.message).lower() and not is_denied(answer):
+        return f"correct destination.kms_key_id ({key_id}): a key of the bucket's own region, enabled"
+    if is_denied(answer):
+        return remedies.writing(answer.message)
+    if answer.status == 400 and remedy_for(answer) == reasons.remedy_of(Reason.UNEXPECTED):
+        return "look at the answer quoted here, and at [destination] in the job"
+    return remedy_for(answer)
+
+
+def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
+    """An object that is not there answers 404 to whoever may list and read, and 403 to others."""
+    key = probe_key(prefix)
+    request = Request("GetObject", _SIDE, "GET", key, "", (("x-amz-expected-bucket-owner", end.owner),))
+    answer = ask(end, request)
+    if answer.status == 404:
+        return Check(READ, Status.OK, f"GetObject by {end.principal.name} of s3://{end.bucket}/{prefix}…: allowed")
+    detail = told(end, "GetObject", key, answer)
+    if is_denied(answer) and not can_list:
+        return Check(READ, Status.INFORMATION, f"{detail}; whether it is allowed shows once {LIST} is")
+    remedy = remedies.comparing(answer.message) if is_denied(answer) else remedy_for(answer)
+    return Check(READ, Status.FAILED, f"{detail}; a replica that is there already could not be compared", remedy)
+
+
+def _setting_checks(job: Job, end: End) -> list[Check]:
+    """How the bucket is set up. No tick needs to know, so what is refused here is no failure."""
+    ownership = _asked(end, "GetBucketOwnershipControls", "ownershipControls")
+    lock = _asked(end, "GetObjectLockConfiguration", "object-lock")
+    versioning = _asked(end, "GetBucketVersioning", "versioning")
+    return [
+        _ownership_check(job, ownership),
+        Check(OBJECT_LOCK, Status.INFORMATION, _lock_sentence(lock)),
+        Check(VERSIONING, Status.INFORMATION, _versioning_sentence(versioning)),
+    ]
+
+
+def _asked(end: End, operation: str, query: str) -> Answer:
+    return ask(end, bucket_request(operation, "GET", _SIDE, f"{query}=", end.owner))
+
+
+def _ownership_check(job: Job, answer: Answer) -> Check:
+    if not answer.is_ok and answer.status != 404:
+        return Check(OWNERSHIP, Status.INFORMATION, f"cannot be seen ({answer.code}); no tick needs to")
+    says = _text(answer, "ObjectOwnership") if answer.is_ok else "ObjectWriter"
+    is_by_role = job.destination.copy_mode == "server-side" and job.destination.signer != "consumer"
+    if is_by_role and job.source.role is not None and says == "ObjectWriter" and job.destination.acl is None:
+        return Check(
+            OWNERSHIP,
+            Status.WARNING,
+            f"{says or 'ObjectWriter'}: what the role writes server-side belongs to account {job.source.account_id}",
+            f"in account {job.consumer.account_id}: aws s3api put-bucket-ownership-controls --bucket"
+            f" {job.destination.bucket} --ownership-controls Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]",
+        )
+    return Check(OWNERSHIP, Status.OK, f"{says}: replicas belong to account {job.consumer.account_id}")
+
+
+def _lock_sentence(answer: Answer) -> str:
+    if answer.status == 404:
+        return "off"
+    if not answer.is_ok:
+        return f"cannot be seen ({answer.code}); no tick needs to"
+    if _text(answer, "ObjectLockEnabled") != "Enabled":
+        return "off"
+    mode, days, years = (_text(answer, name) for name in ("Mode", "Days", "Years"))
+    span = f"{days} days" if days else f"{years} years"
+    return f"on: each replica is kept in {mode} mode for {span}" if mode else "on, without a default retention"
+
+
+def _versioning_sentence(answer: Answer) -> str:
+    if not answer.is_ok:
+        return f"cannot be seen ({answer.code}); no tick needs to"
+    return (_text(answer, "Status") or "never enabled").lower()
+
+
+def _text(answer: Answer, name: str) -> str:
+    found = re.search(rf"<{name}>([^<]*)</{name}>".encode(), answer.body)
+    return found[1].decode() if found else ""

@@ -1,0 +1,181 @@
+"""Who acts: clock, credentials, role, external ID. Nothing is changed by any of it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from syncd.aws import answers
+from syncd.aws.endpoint import Principal
+from syncd.aws.identity import refusals
+from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.policies.session import session_policy
+from syncd.aws.s3 import Side
+from syncd.aws.transport import Credentials
+from syncd.check.probe import FixedPrincipal, ask, bucket_request
+from syncd.check.remedies import Remedies
+from syncd.check.result import Check, Status, not_tried
+from syncd.config.job import Job, Role
+from syncd.job.installation import Installation, end_of
+from syncd.model import reasons
+from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
+
+CLOCK, IDENTITY, ASSUME_ROLE, EXTERNAL_ID = "clock", "identity", "assume-role", "external-id"
+# AWS refuses what is signed 15 minutes off at S3 and 5 minutes off elsewhere (SigV4, "Handling dates").
+_SKEW_REFUSED_SECONDS = 300.0
+_SKEW_NOTICED_SECONDS = 30.0
+_PROBE_SESSION_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """Who signs what."""
+
+    consumer: Principal
+    reader: Principal
+    """The role's session as a tick has it, or the consumer itself."""
+    wide: Principal | None
+    """The role as its own policies leave it: only for looking what it may do beyond the job's needs."""
+
+
+def clock_check(job: Job, installation: Installation) -> Check:
+    """This machine's clock beside the server's, by the Date of an answer; even a refusal has one."""
+    identities = installation.identities
+    try:
+        principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))
+    except JobFailed as error:
+        if error.reason == Reason.CLOCK_SKEWED:
+            return Check(CLOCK, Status.FAILED, error.detail, error.remedy)
+        return not_tried(CLOCK, f"there are no credentials to ask with ({error.detail})")
+    end = end_of(job, Side.DESTINATION, principal, installation, Counter())
+    before = installation.now()
+    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, "", end.owner))
+    after = installation.now()
+    date = answer.headers.get("date")
+    if date is None:
+        happened = "answered without a Date" if answer.status else "did not answer"
+        said = answers.said(answer.code, answer.message)
+        return not_tried(CLOCK, f"{end.address.host} {happened}{f' ({said})' if said else ''}")
+    theirs = parsedate_to_datetime(date).timestamp()
+    # The Date is cut to the second and was made between sending and receiving.
+    skew = max(before - (theirs + 1), theirs - after, 0.0)
+    here = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    detail = f"this machine's clock says {here}, {skew:.0f} s from that of {end.address.host}"
+    remedy = reasons.remedy_of(Reason.CLOCK_SKEWED)
+    if skew >= _SKEW_REFUSED_SECONDS:
+        return Check(CLOCK, Status.FAILED, f"{detail}; AWS refuses requests signed so far off", remedy)
+    if skew >= _SKEW_NOTICED_SECONDS:
+        return Check(CLOCK, Status.WARNING, detail, remedy)
+    return Check(CLOCK, Status.OK, detail)
+
+
+def identity_check(job: Job, installation: Installation, requests: Counter[str]) -> tuple[Check, Principal | None]:
+    """The consumer's credentials: they are there, valid, not root's, and of the account that the job names."""
+    try:
+        consumer = installation.identities.consumer(job, count=lambda operation: requests.update([operation]))
+    except JobFailed as error:
+        return Check(IDENTITY, Status.FAILED, error.detail, _identity_remedy(job, error)), None
+    return Check(IDENTITY, Status.OK, f"the consumer is {consumer.name}"), consumer
+
+
+def role_checks(
+    job: Job, consumer: Principal, installation: Installation, remedies: Remedies, requests: Counter[str]
+) -> tuple[list[Check], Actors | None]:
+    """AssumeRole as a tick does it, then whether the external ID is asked for, then without a session policy."""
+    role = job.source.role
+    if role is None:
+        detail = f"no role: {consumer.name} reads the source itself"
+        return [Check(ASSUME_ROLE, Status.INFORMATION, detail)], Actors(consumer, consumer, consumer)
+    assert isinstance(consumer, ConsumerPrincipal)
+    identities = installation.identities
+    policy = session_policy(job)
+    try:
+        reader = identities.role(
+            job, role, consumer, policy=policy, count=lambda operation: requests.update([operation])
+        )
+    except JobFailed as error:
+        return [Check(ASSUME_ROLE, Status.FAILED, error.detail, _assume_remedy(error, remedies, role))], None
+    checks = [
+        Check(ASSUME_ROLE, Status.OK, f"AssumeRole by {consumer.name} of {role.arn}, as session {role.session_name}")
+    ]
+    if role.external_id is not None:
+        checks.append(_external_id_check(job, role, consumer, installation, remedies, requests))
+    wide = _assumed(job, role, consumer, installation, requests, external_id=role.external_id)
+    return checks, Actors(consumer, reader, wide if isinstance(wide, FixedPrincipal) else None)
+
+
+def _external_id_check(
+    job: Job,
+    role: Role,
+    consumer: Principal,
+    installation: Installation,
+    remedies: Remedies,
+    requests: Counter[str],
+) -> Check:
+    """An external ID protects only if the role is refused without it."""
+    without = _assumed(job, role, consumer, installation, requests, external_id=None)
+    if isinstance(without, JobFailed):
+        if without.reason != Reason.ACCESS_DENIED:
+            return not_tried(EXTERNAL_ID, without.detail)
+        return Check(EXTERNAL_ID, Status.OK, f"{role.arn} is refused to {consumer.name} without the external ID")
+    return Check(
+        EXTERNAL_ID,
+        Status.WARNING,
+        f"AssumeRole by {consumer.name} of {role.arn} without an external ID: allowed, so the ID protects nobody",
+        remedies.trusting(),
+    )
+
+
+def _assumed(
+    job: Job,
+    role: Role,
+    consumer: Principal,
+    installation: Installation,
+    requests: Counter[str],
+    *,
+    external_id: str | None,
+) -> FixedPrincipal | JobFailed:
+    """A session of the role as its own policies leave it, or why there is none."""
+    requests["AssumeRole"] += 1
+    more = {} if external_id is None else {"ExternalId": external_id}
+    hidden = (external_id, consumer.current().session_token)
+    sts = installation.identities.sts(job, consumer.current())
+    try:
+        with refusals.told(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
+            answer = sts.assume_role(
+                RoleArn=role.arn,
+                RoleSessionName=role.session_name,
+                DurationSeconds=_PROBE_SESSION_SECONDS,
+                **more,
+            )["Credentials"]
+    except JobFailed as error:
+        return error
+    return FixedPrincipal(
+        f"{role.arn} (without session policy)",
+        Credentials(
+            answer["AccessKeyId"],
+            answer["SecretAccessKey"],
+            answer["SessionToken"],
+            answer["Expiration"].timestamp(),
+        ),
+    )
+
+
+def _assume_remedy(error: JobFailed, remedies: Remedies, role: Role) -> str:
+    _, message = refusals.answered(error.__cause__)
+    if error.reason == Reason.ACCESS_DENIED:
+        return remedies.assuming(message)
+    if error.reason == Reason.SESSION_TOO_LONG and "chaining" not in message:
+        name = role.arn.rpartition("/")[2]
+        return (
+            f"lower source.role.duration, or in account {role.account_id} raise the role's maximum: aws iam update-role"
+            f" --role-name {name} --max-session-duration {int(role.duration.total_seconds())}"
+        )
+    return error.remedy
+
+
+def _identity_remedy(job: Job, error: JobFailed) -> str:
+    if error.reason == Reason.ROOT_CALLER:
+        return f"{error.remedy}; make one in account {job.consumer.account_id}: aws iam create-user --user-name syncd"
+    return error.remedy

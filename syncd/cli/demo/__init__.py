@@ -1,0 +1,1 @@
+"""`syncd demo`: the whole product against an embedded AWS."""

@@ -1,0 +1,128 @@
+"""`syncd demo`: the whole product against an AWS of its own, with nothing to configure and nothing left behind."""
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from syncd.cli.demo.embedded import embedded_aws
+from syncd.cli.demo.screen import DemoScreen, console
+from syncd.cli.demo.story import Built, Compared, Delivered, Interrupted, Step, Ticked, Tried, play
+from syncd.job.report import DONE, FAILED, report_document
+
+_SIGNALLED = 128
+
+
+def run(*, keep: bool, as_json: bool) -> int:
+    """Play it and tell it; 0 where all of it held, 1 where something did not, 128 + N after signal N.
+
+    Raises:
+        EmbeddedError: the embedded AWS is not installed, or does not start.
+    """
+    screen = DemoScreen(None if as_json else console())
+    try:
+        with _signals_raised(), tempfile.TemporaryDirectory(prefix="syncd-demo-") as directory, embedded_aws() as aws:
+            return _told(aws.url, Path(directory), screen, keep=keep, as_json=as_json)
+    except Interrupted as interruption:
+        screen.interrupted()
+        return interruption.exit_code
+
+
+def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json: bool) -> int:
+    began_at = time.monotonic()
+    screen.begun(url)
+    steps: list[Step] = []
+    with screen.working():
+        for step in play(url, directory, tell=_log_to(directory / "demo.log")):
+            screen.show(step)
+            steps.append(step)
+    seconds = time.monotonic() - began_at
+    holds = all(step.holds for step in steps)
+    screen.ended(holds=holds, seconds=seconds, is_kept=keep)
+    built = next(step for step in steps if isinstance(step, Built))
+    if as_json:
+        kept = {"url": url, "config": str(built.config)} if keep else None
+        sys.stdout.write(json.dumps(document(steps, seconds=seconds) | {"kept": kept}) + "\n")
+        sys.stdout.flush()
+    if keep:
+        screen.kept(built.world, built.config, _program())
+        _until_interrupted()
+    return DONE if holds else FAILED
+
+
+def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
+    """The JSON of `demo`."""
+    return {
+        "holds": all(step.holds for step in steps),
+        "seconds": round(seconds, 1),
+        "delivered": [{"what": step.what, "objects": step.objects} for step in steps if isinstance(step, Delivered)],
+        "ticks": [
+            {"what": step.title, "holds": step.holds, "jobs": [report_document(report) for report in step.reports]}
+            for step in steps
+            if isinstance(step, Ticked)
+        ],
+        "compared": [
+            {
+                "job": step.job,
+                "source": step.source,
+                "destination": step.destination,
+                "objects": step.objects,
+                "bytes": step.size_bytes,
+                "differences": list(step.differences),
+                "holds": step.holds,
+            }
+            for step in steps
+            if isinstance(step, Compared)
+        ],
+        "refused": [
+            {"what": step.what, "at": step.operation, "holds": step.holds, "job": report_document(step.report)}
+            for step in steps
+            if isinstance(step, Tried)
+        ],
+    }
+
+
+@contextmanager
+def _signals_raised() -> Iterator[None]:
+    """Turns SIGTERM and SIGINT into Interrupted, so that what was started is ended and removed."""
+
+    def interrupt(number: int, _: Any) -> None:
+        raise Interrupted(_SIGNALLED + number)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _until_interrupted() -> None:
+    """Ctrl-C is how this is meant to end, and no failure."""
+    try:
+        Event().wait()
+    except Interrupted:
+        return
+
+
+def _log_to(path: Path) -> Callable[..., None]:
+    """Events of the jobs go to a file: on the screen they would drown the story."""
+    guard = Lock()
+
+    def tell(event: str, **facts: Any) -> None:
+        with guard, path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"event": event, **facts}, default=str) + "\n")
+
+    return tell
+
+
+def _program() -> str:
+    """What to type for `syncd` here."""
+    return "syncd" if shutil.which("syncd") else str(Path(sys.executable).parent / "syncd")

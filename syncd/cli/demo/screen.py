@@ -1,0 +1,152 @@
+"""How the demo reads: each step as a line or two, a table for each tick."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.story import Built, Compared, Delivered, Step, Ticked, Tried
+from syncd.cli.demo.world import World
+from syncd.cli.screen import reports_table, size
+from syncd.model.escaping import safe_line
+
+_WIDTH = 100
+_YES, _NO = "[green]✓[/]", "[bold red]✗[/]"
+_ROLES = {
+    "account-b": "one of A's own accounts: may read its own logs",
+    "account-c": "another one: may read its own logs",
+    "account-z": "a third party with an external ID: may read them all",
+}
+_HEADINGS = {
+    Compared: "\n[bold]Are they the same?[/]\n"
+    "[dim]Every object of both sides is read: bytes, type and encoding, user metadata.[/]",
+    Tried: "\n[bold]What must not work[/]\n[dim]Three jobs that try it in earnest; the server says no, and syncd says why.[/]",
+}
+
+
+def console() -> Console:
+    """For stdout; in a pipe a little wider than rich would have it, so that tables are whole."""
+    plain = Console(highlight=False, emoji=False)
+    return plain if plain.is_terminal else Console(highlight=False, emoji=False, width=_WIDTH)
+
+
+class DemoScreen:
+    """Prints as the demo goes; with no console, nothing."""
+
+    def __init__(self, shown_on: Console | None) -> None:
+        self._console = shown_on or Console(quiet=True)
+        self._last: type[object] = object
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """On a terminal, something that moves."""
+        with self._console.status("working"):
+            yield
+
+    def begun(self, url: str) -> None:
+        """The server is up."""
+        self._console.print(f"[bold]syncd demo[/]\nAn AWS of its own runs at {_plain(url)}: S3, STS, IAM.")
+
+    def show(self, step: Step) -> None:
+        """What a step was, and whether it came out right."""
+        if type(step) is not self._last or isinstance(step, Ticked):
+            self._console.print(_HEADINGS.get(type(step), ""))
+        self._last = type(step)
+        match step:
+            case Built():
+                self._built(step.world)
+            case Delivered():
+                self._console.print(f"{_mark(step)} CloudTrail delivers {_objects(step.objects)}: {step.what}")
+            case Ticked():
+                self._ticked(step)
+            case Compared():
+                self._compared(step)
+            case Tried():
+                self._tried(step)
+
+    def ended(self, *, holds: bool, seconds: float, is_kept: bool) -> None:
+        """The last word."""
+        verdict = "[bold green]All of it held.[/]" if holds else "[bold red]Not all of it held: see ✗ above.[/]"
+        rest = "" if is_kept else " Nothing is left behind; --keep leaves it running, to play with."
+        self._console.print(f"\n{verdict} {seconds:.0f} s.{rest}")
+
+    def interrupted(self) -> None:
+        """A signal came."""
+        self._console.print("\nInterrupted; nothing is left behind.")
+
+    def kept(self, world: World, config: Path, program: str) -> None:
+        """What can be done while it runs on."""
+        consumer = world.consumers[0]
+        credentials = f"AWS_SHARED_CREDENTIALS_FILE={config.parent / 'credentials'} AWS_PROFILE={consumer.name}"
+        aws = f"aws --region {world.region} --endpoint-url {world.url}"
+        root = f"AWS_ACCESS_KEY_ID={world.account_id} AWS_SECRET_ACCESS_KEY={ROOT_SECRET}"
+        lines = (
+            f"\n[bold]It runs on at {_plain(world.url)} until Ctrl-C.[/] In another terminal:",
+            f"  export SYNCD_CONFIG={config}",
+            f"  {program} status",
+            f"  {program} tick",
+            f"  {program} plan --from 2026-01-01 --json",
+            "with the AWS command line, as Account B and as the root user of Account A:",
+            f"  {credentials} {aws} s3 ls --recursive s3://{consumer.bucket}",
+            f"  {root} {aws} s3 ls s3://{world.bucket}/AWSLogs/",
+            f"The jobs are in {config.parent / 'jobs.d'}, what they logged is in {config.parent / 'demo.log'}.",
+        )
+        title, *rest = lines
+        self._console.print(title, soft_wrap=True)
+        for line in rest:
+            self._console.print(line, soft_wrap=True, markup=False)
+
+    def _built(self, world: World) -> None:
+        self._console.print(
+            f"{world.account_id}  account-a  owns the trail and its bucket, s3://{_plain(world.bucket)}"
+        )
+        for consumer in world.consumers:
+            self._console.print(f"{consumer.account_id}  {consumer.name}  {_ROLES[consumer.name]}")
+
+    def _ticked(self, step: Ticked) -> None:
+        self._console.print(f"[bold]{step.title}[/]\n[dim]{step.remark}[/]")
+        self._console.print(reports_table(step.reports))
+        late = max(step.reports, key=lambda report: report.worst_lateness_seconds)
+        if late.worst_lateness_seconds:
+            hours = late.worst_lateness_seconds / 3600
+            self._console.print(f"[dim]Found late, and told in the log: a log that came {hours:.0f} hours late.[/]")
+        for report, expected in zip(step.reports, step.expected, strict=True):
+            if report.copied != expected:
+                self._console.print(f"{_NO} {report.job} copied {report.copied} objects instead of {expected}")
+        if step.holds:
+            self._console.print(f"{_YES} each job copied exactly what was new to it")
+
+    def _compared(self, step: Compared) -> None:
+        verdict = "same as the trail's" if step.holds else f"{len(step.differences)} differences"
+        self._console.print(
+            f"{_mark(step)} {step.job}  {_plain(step.destination)}: "
+            f"{_objects(step.objects)}, {size(step.size_bytes)}, {verdict}"
+        )
+        for difference in step.differences[:5]:
+            self._console.print(f"    {_plain(difference)}")
+
+    def _tried(self, step: Tried) -> None:
+        error = step.report.error
+        verdict = f"refused at {step.operation}" if step.holds else "NOT refused as it should be"
+        self._console.print(f"{_mark(step)} {step.what}: {verdict}")
+        if error is not None:
+            said = Text(f"{error.reason}: {safe_line(error.detail)}\n→ {safe_line(error.remedy)}", style="dim")
+            self._console.print(Padding(said, (0, 0, 0, 4)))
+
+
+def _plain(text: str) -> str:
+    """The text without markup of its own."""
+    return escape(safe_line(text))
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count:,} objects"
+
+
+def _mark(step: Step) -> str:
+    return _YES if step.holds else _NO

@@ -1,0 +1,267 @@
+"""What happens in the demo, step by step: each step is done when it is asked for, and says whether it came out right.
+
+The jobs are run by what `syncd tick` runs them with, from configuration files. Nothing is stubbed: the roles are
+assumed, the refusals are the server's, and the comparison reads every object on both sides.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from syncd.cli.demo.compare import differences, stored
+from syncd.cli.demo.samples import SampleObject, TrailSpec, late_log, trail
+from syncd.cli.demo.world import (
+    ACCOUNT_A,
+    ACCOUNT_B,
+    ACCOUNT_C,
+    TRAIL_BUCKET,
+    Consumer,
+    World,
+    build_world,
+    deliver,
+    root_client,
+    write_configuration,
+)
+from syncd.config import files
+from syncd.job import session
+from syncd.job.wiring import Request
+from syncd.model.reasons import Reason
+from syncd.model.reports import TickReport
+
+REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
+NEW_REGION = "eu-north-1"
+DAYS = 3
+LATE_HOURS = 20
+PAUSE = timedelta(hours=1, minutes=5)
+"""What passes between the first tick and the next, by the clock that the jobs are given; long enough for the hourly
+listing of the last 48 hours to come round."""
+
+
+class Interrupted(Exception):
+    """A signal ended a run of the jobs; `exit_code` is what `syncd tick` would have ended with."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"exit code {exit_code}")
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The accounts, roles and buckets are there, and `config` is a configuration for them."""
+
+    world: World
+    config: Path
+    holds: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The trail delivered something."""
+
+    what: str
+    objects: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether there was anything."""
+        return self.objects > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Every job ticked once."""
+
+    title: str
+    remark: str
+    reports: Sequence[TickReport]
+    expected: Sequence[int]
+    """How many objects each job should have copied."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether each job copied exactly what was new, and where there was nothing, asked for no object."""
+        return all(
+            report.outcome == "ok"
+            and report.copied == expected
+            and (expected > 0 or not report.requests.keys() & {"GetObject", "PutObject"})
+            for report, expected in zip(self.reports, self.expected, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A replica was read, object by object, beside what its consumer may read of the trail's bucket."""
+
+    job: str
+    source: str
+    destination: str
+    objects: int
+    size_bytes: int
+    differences: Sequence[str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether both sides are the same."""
+        return self.objects > 0 and not self.differences
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Something that must not work was tried, by a job of its own."""
+
+    what: str
+    operation: str
+    """The request that has to be refused."""
+    report: TickReport
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was refused where it should be, and nothing was read."""
+        report = self.report
+        return (
+            report.outcome == "failed"
+            and report.error is not None
+            and report.error.reason == Reason.ACCESS_DENIED
+            and self.operation in report.error.detail
+            and report.requests.get(self.operation, 0) > 0
+            and report.requests.get("GetObject", 0) == 0
+            and report.copied == 0
+        )
+
+
+Step: TypeAlias = Built | Delivered | Ticked | Compared | Tried
+
+
+def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[Step]:
+    """The demo on an empty MiniStack at `url`; configuration, credentials and state go into `directory`.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came while jobs were running.
+    """
+    now = datetime.now(UTC)
+    world = build_world(url)
+    config = write_configuration(world, directory)
+    yield Built(world, config)
+    spec = TrailSpec(
+        TRAIL_BUCKET,
+        (ACCOUNT_A, ACCOUNT_B, ACCOUNT_C),
+        REGIONS,
+        (now - timedelta(days=DAYS)).replace(minute=0, second=0, microsecond=0),
+        logs_per_hour=1,
+    )
+    past = now - PAUSE
+    history = list(trail(spec, past))
+    yield _delivered(world, f"{DAYS} days, 3 accounts, {len(REGIONS)} regions", history)
+    yield _ticked(
+        world,
+        config,
+        "The first tick",
+        "Each job assumes its role in A, lists what it may read, and copies it to its own\n"
+        "bucket. (Its clock is set back an hour, so that the next can come an hour later.)",
+        history,
+        tell=tell,
+        ago=PAUSE,
+    )
+    fresh = list(trail(spec, now, since=past))
+    yield _delivered(world, "what the hour since brought", fresh)
+    late = late_log(spec, ACCOUNT_C, "eu-west-1", _on_the_mark(now - timedelta(hours=LATE_HOURS)))
+    yield _delivered(world, f"a log that comes {LATE_HOURS} hours late", [late])
+    elsewhere = list(trail(replace(spec, accounts=(ACCOUNT_B,), regions=(NEW_REGION,), begins=past), now))
+    yield _delivered(world, f"the first of B's in {NEW_REGION}", elsewhere)
+    yield _ticked(
+        world,
+        config,
+        "The next tick, an hour later",
+        "What is new is copied, the late log and the new region too, and nothing else.",
+        [*fresh, late, *elsewhere],
+        tell=tell,
+    )
+    yield _ticked(
+        world, config, "And once more, at once", "Nothing is new: no object is read or written.", [], tell=tell
+    )
+    yield from _compared(world)
+    yield from _tried(world, directory / "refused", tell=tell)
+
+
+def may_read(consumer: Consumer, key: str) -> bool:
+    """Whether a key of the trail's bucket is the consumer's to read."""
+    return not consumer.accounts or any(key.startswith(prefix) for prefix in _prefixes(consumer))
+
+
+def _prefixes(consumer: Consumer) -> Sequence[str]:
+    return [f"AWSLogs/{account}/" for account in consumer.accounts] or [""]
+
+
+def _on_the_mark(instant: datetime) -> datetime:
+    return instant.replace(minute=instant.minute // 5 * 5, second=0, microsecond=0)
+
+
+def _delivered(world: World, what: str, objects: Iterable[SampleObject]) -> Delivered:
+    return Delivered(what, deliver(world, objects))
+
+
+def _ticked(
+    world: World,
+    config: Path,
+    title: str,
+    remark: str,
+    objects: Sequence[SampleObject],
+    *,
+    tell: Callable[..., None],
+    ago: timedelta = timedelta(0),
+) -> Ticked:
+    """One tick of every job; `objects` is what was delivered since the last."""
+    reports = _run(config, tell=tell, ago=ago)
+    consumers = [world.consumer(report.job) for report in reports]
+    expected = [sum(may_read(consumer, item.key) for item in objects) for consumer in consumers]
+    return Ticked(title, remark, reports, expected)
+
+
+def _run(config: Path, *, tell: Callable[..., None], ago: timedelta = timedelta(0)) -> Sequence[TickReport]:
+    configuration = files.load(config)
+    done = session.run(
+        configuration,
+        configuration.jobs,
+        Request(),
+        now=lambda: time.time() - ago.total_seconds(),
+        tell=tell,
+        on_progress=lambda *_: None,
+    )
+    if any(report.outcome == "interrupted" for report in done.reports):
+        raise Interrupted(done.exit_code)
+    return done.reports
+
+
+def _compared(world: World) -> Iterator[Compared]:
+    with root_client(world.url, world.account_id, "s3") as client:
+        source = stored(client, world.bucket)
+    for consumer in world.consumers:
+        with root_client(world.url, consumer.account_id, "s3") as client:
+            replica = stored(client, consumer.bucket)
+        readable = {key: item for key, item in source.items() if may_read(consumer, key)}
+        yield Compared(
+            consumer.name,
+            f"s3://{world.bucket}",
+            f"s3://{consumer.bucket}",
+            len(replica),
+            sum(len(item.body) for item in replica.values()),
+            list(differences(readable, replica)),
+        )
+
+
+def _tried(world: World, directory: Path, *, tell: Callable[..., None]) -> Iterator[Tried]:
+    """Three jobs that A's policies have to stop, each configured as its owner might try it."""
+    b, z = world.consumer("account-b"), world.consumer("account-z")
+    attempts = {
+        "guessing": ("Z, with an external ID that it guessed", "AssumeRole", replace(z, external_id="guessed-id-0001")),
+        "omitting": ("Z, with no external ID", "AssumeRole", replace(z, external_id=None, bucket="example-z-other")),
+        "prying": ("B, by its own role, reading C's logs", "ListObjectsV2", replace(b, accounts=(ACCOUNT_C,))),
+    }
+    consumers = tuple(replace(consumer, name=name) for name, (_, _, consumer) in attempts.items())
+    config = write_configuration(replace(world, consumers=consumers), directory)
+    for report in _run(config, tell=tell):
+        what, operation, _ = attempts[report.job]
+        yield Tried(what, operation, report)

@@ -1,0 +1,302 @@
+"""The sample world: Account A with its trail bucket and roles, and the consumers B, C and Z.
+
+The accounts, roles and policies are those of AWS's page "Sharing CloudTrail log files between AWS accounts": B and C
+belong to A's owner and may read their own logs (scenario 1); Z is a third party, told by an external ID, and may
+read all of them (scenario 2). Everything is built through the APIs of the server at `url`, as the root user of the
+account in question; MiniStack takes an account ID as its root user's access key.
+"""
+
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import botocore.session
+from botocore.config import Config
+
+from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.samples import SampleObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_s3 import S3Client
+
+ACCOUNT_A = "111111111111"
+ACCOUNT_B = "222222222222"
+ACCOUNT_C = "333333333333"
+ACCOUNT_Z = "999999999999"
+REGION = "us-east-1"
+TRAIL_BUCKET = "example-trail"
+EXTERNAL_ID = "example-external-id-7f3a"
+USER = "syncd"
+_UPLOADS_IN_FLIGHT = 4
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """One consumer: its account, its user's keys, the role made for it in Account A, and its own bucket."""
+
+    name: str
+    account_id: str
+    role_arn: str
+    external_id: str | None
+    """Set for a third party only (scenario 2)."""
+    accounts: tuple[str, ...]
+    """The accounts whose logs it may read; empty for all of them."""
+    bucket: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class World:
+    """What `build_world` made on the server at `url`."""
+
+    url: str
+    account_id: str
+    bucket: str
+    region: str
+    prefix: str
+    """The trail's own key prefix (S3KeyPrefix), without slashes at its ends; may be empty."""
+    organization_id: str | None
+    consumers: tuple[Consumer, ...]
+
+    def consumer(self, name: str) -> Consumer:
+        """The consumer of that name; raises KeyError."""
+        return {consumer.name: consumer for consumer in self.consumers}[name]
+
+
+def build_world(url: str, *, prefix: str = "", organization_id: str | None = None) -> World:
+    """Builds the sample world on a MiniStack that has none of it yet."""
+    with root_client(url, ACCOUNT_A, "s3") as s3:
+        s3.create_bucket(Bucket=TRAIL_BUCKET)
+    own_b = _own_logs_policy(prefix, organization_id, ACCOUNT_B)
+    own_c = _own_logs_policy(prefix, organization_id, ACCOUNT_C)
+    return World(
+        url=url,
+        account_id=ACCOUNT_A,
+        bucket=TRAIL_BUCKET,
+        region=REGION,
+        prefix=prefix,
+        organization_id=organization_id,
+        consumers=(
+            _build_consumer(url, "account-b", ACCOUNT_B, own_b, accounts=(ACCOUNT_B,), external_id=None),
+            _build_consumer(url, "account-c", ACCOUNT_C, own_c, accounts=(ACCOUNT_C,), external_id=None),
+            _build_consumer(url, "account-z", ACCOUNT_Z, _all_logs_policy(), accounts=(), external_id=EXTERNAL_ID),
+        ),
+    )
+
+
+def write_configuration(world: World, directory: Path) -> Path:
+    """Writes `syncd.toml`, `jobs.d/*.toml`, and a credentials file with a profile a consumer, into `directory`.
+
+    Returns the path of `syncd.toml`. The state goes to `directory/state`.
+    """
+    jobs = directory / "jobs.d"
+    jobs.mkdir(parents=True, exist_ok=True)
+    credentials = directory / "credentials"
+    credentials.touch(mode=0o600)
+    credentials.write_text(credentials_text(world), encoding="utf-8")
+    for consumer in world.consumers:
+        text = job_text(world, consumer, credentials_file=credentials)
+        (jobs / f"{consumer.name}.toml").write_text(text, encoding="utf-8")
+    configuration = directory / "syncd.toml"
+    configuration.write_text(
+        f"""\
+state_dir = {_quoted(directory / "state")}
+jobs = ["jobs.d/*.toml"]
+
+[http]
+listen = ""
+""",
+        encoding="utf-8",
+    )
+    return configuration
+
+
+def credentials_text(world: World) -> str:
+    """An AWS credentials file with one profile a consumer, named as the consumer."""
+    return "\n".join(
+        f"""\
+[{consumer.name}]
+aws_access_key_id = {consumer.access_key_id}
+aws_secret_access_key = {consumer.secret_access_key}
+"""
+        for consumer in world.consumers
+    )
+
+
+def job_text(world: World, consumer: Consumer, *, credentials_file: Path) -> str:
+    """The job file of one consumer; a wrong one is made by `dataclasses.replace` on the consumer."""
+    organization = f"organization_id = {_quoted(world.organization_id)}\n" if world.organization_id else ""
+    third_party = f"third_party = true\nexternal_id = {_quoted(consumer.external_id)}\n" if consumer.external_id else ""
+    return f"""\
+name = {_quoted(consumer.name)}
+every = "5m"
+start = "31d"
+
+[consumer]
+account_id = {_quoted(consumer.account_id)}
+credentials_file = {_quoted(credentials_file)}
+profile = {_quoted(consumer.name)}
+
+[source]
+account_id = {_quoted(world.account_id)}
+bucket = {_quoted(world.bucket)}
+region = {_quoted(world.region)}
+prefix = {_quoted(world.prefix)}
+accounts = {json.dumps(consumer.accounts or "*")}
+regions = "*"
+kinds = ["CloudTrail", "CloudTrail-Digest"]
+{organization}
+[source.role]
+arn = {_quoted(consumer.role_arn)}
+session_name = {_quoted(f"syncd-{consumer.name}")}
+{third_party}
+[destination]
+bucket = {_quoted(consumer.bucket)}
+region = {_quoted(world.region)}
+
+[endpoints]
+s3 = {_quoted(world.url)}
+sts = {_quoted(world.url)}
+destination_s3 = {_quoted(world.url)}
+"""
+
+
+def deliver(world: World, objects: Iterable[SampleObject]) -> int:
+    """Puts the objects into the trail bucket, as CloudTrail would; returns how many there were."""
+    with root_client(world.url, world.account_id, "s3") as s3, ThreadPoolExecutor(_UPLOADS_IN_FLIGHT) as threads:
+
+        def put(sample: SampleObject) -> None:
+            s3.put_object(
+                Bucket=world.bucket,
+                Key=sample.key,
+                Body=sample.body,
+                ContentType=sample.content_type,
+                ContentEncoding=sample.content_encoding,
+                Metadata=dict(sample.metadata),
+            )
+
+        return sum(1 for _ in threads.map(put, objects))
+
+
+@overload
+def root_client(url: str, account_id: str, service: Literal["s3"]) -> contextlib.AbstractContextManager["S3Client"]: ...
+@overload
+def root_client(
+    url: str, account_id: str, service: Literal["iam"]
+) -> contextlib.AbstractContextManager["IAMClient"]: ...
+@contextlib.contextmanager
+def root_client(url: str, account_id: str, service: Literal["s3", "iam"]) -> Iterator[Any]:
+    """A client of the account's root user, closed at the end; nothing around it is read."""
+    client = _session().create_client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=account_id,
+        aws_secret_access_key=ROOT_SECRET,
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3, "mode": "standard"}, proxies={}),
+    )
+    with contextlib.closing(client):
+        yield client
+
+
+@functools.cache
+def _session() -> botocore.session.Session:
+    """A session that reads no profile, so that a broken AWS configuration is no matter; it reads the API models once."""
+    no_file = (None, None, os.devnull, None)
+    return botocore.session.Session(
+        session_vars={"profile": (None, None, None, None), "config_file": no_file, "credentials_file": no_file}
+    )
+
+
+def _quoted(value: object) -> str:
+    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _build_consumer(
+    url: str,
+    name: str,
+    account_id: str,
+    access_policy: Mapping[str, object],
+    *,
+    accounts: tuple[str, ...],
+    external_id: str | None,
+) -> Consumer:
+    role_name = f"CloudTrailReader-{name}"
+    role_arn = f"arn:aws:iam::{ACCOUNT_A}:role/{role_name}"
+    bucket = f"example-{name.removeprefix('account-')}-logs"
+    with root_client(url, ACCOUNT_A, "iam") as iam:
+        trust_policy = json.dumps(_trust_policy(account_id, external_id))
+        iam.create_role(RoleName=role_name, AssumeRolePolicyDocument=trust_policy)
+        iam.put_role_policy(RoleName=role_name, PolicyName="read-logs", PolicyDocument=json.dumps(access_policy))
+    with root_client(url, account_id, "s3") as s3:
+        s3.create_bucket(Bucket=bucket)
+    with root_client(url, account_id, "iam") as iam:
+        iam.create_user(UserName=USER)
+        user_policy = json.dumps(_user_policy(role_arn, bucket))
+        iam.put_user_policy(UserName=USER, PolicyName="syncd", PolicyDocument=user_policy)
+        key = iam.create_access_key(UserName=USER)["AccessKey"]
+    return Consumer(
+        name=name,
+        account_id=account_id,
+        role_arn=role_arn,
+        external_id=external_id,
+        accounts=accounts,
+        bucket=bucket,
+        access_key_id=key["AccessKeyId"],
+        secret_access_key=key["SecretAccessKey"],
+    )
+
+
+def _policy(*statements: Mapping[str, object]) -> Mapping[str, object]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(actions: str | Sequence[str], resource: str, **more: object) -> Mapping[str, object]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}
+
+
+def _trust_policy(account_id: str, external_id: str | None) -> Mapping[str, object]:
+    """The account as a whole is trusted; its own administrator says which user may call AssumeRole."""
+    statement: dict[str, object] = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    if external_id is not None:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    return _policy(statement)
+
+
+def _own_logs_policy(prefix: str, organization_id: str | None, account_id: str) -> Mapping[str, object]:
+    """Scenario 1, and beyond AWS's page a condition on `s3:prefix`: else B could list the names of C's logs."""
+    folder = "/".join(part for part in (prefix, "AWSLogs", organization_id, account_id) if part)
+    own_prefix = {"StringLike": {"s3:prefix": f"{folder}/*"}}
+    return _policy(
+        _allow(["s3:Get*", "s3:List*"], f"arn:aws:s3:::{TRAIL_BUCKET}/{folder}/*"),
+        _allow("s3:Get*", f"arn:aws:s3:::{TRAIL_BUCKET}"),
+        _allow("s3:List*", f"arn:aws:s3:::{TRAIL_BUCKET}", Condition=own_prefix),
+    )
+
+
+def _all_logs_policy() -> Mapping[str, object]:
+    return _policy(
+        _allow(["s3:Get*", "s3:List*"], f"arn:aws:s3:::{TRAIL_BUCKET}/*"),
+        _allow(["s3:Get*", "s3:List*"], f"arn:aws:s3:::{TRAIL_BUCKET}"),
+    )
+
+
+def _user_policy(role_arn: str, bucket: str) -> Mapping[str, object]:
+    return _policy(
+        _allow("sts:AssumeRole", role_arn),
+        _allow(["s3:PutObject", "s3:GetObject"], f"arn:aws:s3:::{bucket}/*"),
+        _allow("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
+    )

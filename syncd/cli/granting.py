@@ -1,0 +1,105 @@
+"""What `syncd policies` does: finds out who the consumer is, and writes or prints the documents."""
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from syncd.aws.identity.credentials import Identities
+from syncd.aws.policies.files import PolicyFile
+from syncd.config.job import Job
+from syncd.ledger.locks import exposure
+from syncd.model.errors import JobFailed, SyncdError
+
+# Names and paths have these characters ("IAM identifiers"): STS is asked for the ARN, and may be anybody's server.
+_PRINCIPAL = re.compile(
+    r"arn:[a-z0-9-]{1,30}:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/[A-Za-z0-9_+=,.@/-]{1,700}", re.ASCII
+)
+_WHOLE_ACCOUNT = "account"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def named(principal: str) -> str | None:
+    """The ARN that was given; None for the account as a whole, which decides by itself who of it may act."""
+    return None if principal == _WHOLE_ACCOUNT else principal
+
+
+def principal_problem(job: Job, arn: str) -> str | None:
+    """What is wrong with an ARN that is to be the consumer's; None where nothing is."""
+    if arn == _WHOLE_ACCOUNT:
+        return None
+    found = _PRINCIPAL.fullmatch(arn)
+    if found is None:
+        return f"{arn!r} is no ARN of a user or role, such as arn:aws:iam::{job.consumer.account_id}:user/syncd"
+    if found[1] != job.consumer.account_id:
+        return f"{arn} is of account {found[1]}, and consumer.account_id is {job.consumer.account_id}"
+    return None
+
+
+def who_runs(job: Job, say: Callable[[str], None]) -> str | None:
+    """The ARN of whoever the job's credentials are; None, and said, where that cannot be found out here."""
+    try:
+        arn = Identities(now=time.time).consumer(job, count=lambda _: None).name
+    except JobFailed as error:
+        say(
+            f"The documents trust account {job.consumer.account_id} as a whole, since its user or role is not known here"
+            f" ({error.detail}): name it with --principal ARN."
+        )
+        return None
+    return arn if principal_problem(job, arn) is None else None
+
+
+def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None]) -> None:
+    """Write the files into a folder an account, and say of each where it goes, why, and how.
+
+    A file that is there is replaced, and so is a link: it is not followed.
+
+    Raises:
+        SyncdError: a file cannot be written, or others could replace it before it is used.
+    """
+    for file in files:
+        path = directory / file.account_id / file.name
+        try:
+            _write(path, file.text)
+        except OSError as error:
+            raise SyncdError(f"{path}: it cannot be written: {error.strerror}") from error
+        say(f"{path}")
+        for sentence in file.about:
+            say(f"  {sentence}")
+        if file.command is not None:
+            say(f"  {file.command.format(file=path)}")
+
+
+def _write(path: Path, text: str) -> None:
+    folder, outer = path.parent, path.parent.parent
+    outer.mkdir(parents=True, exist_ok=True)
+    top = os.open(outer, _FOLDER)
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(folder.name, dir_fd=top)
+        inner = os.open(folder.name, _FOLDER | os.O_NOFOLLOW, dir_fd=top)
+    finally:
+        os.close(top)
+    try:
+        why = exposure(folder)
+        if why is not None:
+            raise SyncdError(f"{why}; name a folder that is yours alone with --output: these documents grant access")
+        new = f".{path.name}.{secrets.token_hex(8)}"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=inner)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(new, path.name, src_dir_fd=inner, dst_dir_fd=inner)
+    finally:
+        os.close(inner)
+
+
+def show(files: Sequence[PolicyFile], say: Callable[[str], None], write_out: Callable[[str], object]) -> None:
+    """The documents on stdout, and what is said of them beside."""
+    for file in files:
+        say(f"Account {file.account_id}: {file.name}")
+        for sentence in file.about:
+            say(f"  {sentence}")
+        write_out(file.text)

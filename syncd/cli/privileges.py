@@ -1,0 +1,73 @@
+"""Root does not write to another user's state: a verb becomes that user first, for good, and so do its workers.
+
+What root may read it goes on reading (CAP_DAC_READ_SEARCH): credentials that only root may, and this program itself,
+wherever it is installed. Whatever the other user plants, nothing is written, made, removed or given away by root.
+"""
+
+import ctypes
+import os
+import pwd
+import struct
+import sys
+from pathlib import Path
+
+from syncd.model.errors import LedgerExposed
+
+_READ_SEARCH = 2  # CAP_DAC_READ_SEARCH, capabilities(7)
+_VERSION_3 = 0x20080522
+_PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
+
+
+def drop_to_owner(state_dir: Path) -> str | None:
+    """Become the owner of the state folder, if this process is root and the folder is another user's.
+
+    Root would follow whatever that user plants there. Of a folder that is missing, the one that it is to be made in
+    counts. Real, effective and saved IDs and all groups change, so that there is no way back, here or in a child.
+
+    Returns:
+        The user's name, or the number of one without a name; None if nothing changed.
+
+    Raises:
+        LedgerExposed: this process cannot become that user, or that user cannot run this program.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = _nearest(state_dir.absolute()).stat()
+    if status.st_uid == 0:
+        return None
+    try:
+        user = pwd.getpwuid(status.st_uid)
+    except KeyError:
+        name, gid, groups = str(status.st_uid), status.st_gid or status.st_uid, []
+    else:
+        name, gid, groups = user.pw_name, user.pw_gid, os.getgrouplist(user.pw_name, user.pw_gid)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    try:
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(status.st_uid, status.st_uid, status.st_uid)
+    except OSError as error:
+        why = f"{state_dir}: it belongs to user {name}, and root cannot become that user here: {error.strerror}"
+        raise LedgerExposed(why) from error
+    _keep_reading(libc)
+    if not os.access(sys.executable, os.X_OK, effective_ids=True):
+        raise LedgerExposed(f"{state_dir}: it belongs to user {name}, who cannot run {sys.executable}")
+    return name
+
+
+def _keep_reading(libc: ctypes.CDLL) -> None:
+    """Give up all capabilities but the one to read, which children get too; all of them if it is not to be had."""
+    header = struct.pack("=Ii", _VERSION_3, 0)
+    one = 1 << _READ_SEARCH
+    # Effective, permitted and inheritable: 32 bits each, then the same for the upper 32 bits.
+    if libc.capset(header, struct.pack("=6I", one, one, one, 0, 0, 0)) != 0:
+        libc.capset(header, struct.pack("=6I", 0, 0, 0, 0, 0, 0))
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _READ_SEARCH, 0, 0)
+
+
+def _nearest(path: Path) -> Path:
+    """The folder, or the first above it that is there."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -1,0 +1,257 @@
+"""What a person sees: tables and a progress bar."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from syncd.copy.cost import PRICED_ON
+from syncd.job.health.freshness import span
+from syncd.job.planning import PlannedCopies
+from syncd.job.report import utc
+from syncd.model.escaping import safe_key, safe_line
+from syncd.model.reasons import Reason, remedy_of
+from syncd.model.reports import TickReport
+from syncd.tick.recorder import Recorder
+
+_UNBOUNDED = 10_000
+_INDENT = 4
+_LEAST_WIDTH = 20
+_GOOD, _BAD = "green", "red"
+
+
+def show(table: RenderableType) -> None:
+    """Print to stdout, text as it is. In a pipe nothing is folded to the width of a screen that is not there."""
+    console = plain_console()
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    if isinstance(table, str):
+        table = Text(table, no_wrap=True, overflow="ignore")
+    console.print(table, crop=False)
+
+
+def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """A console that takes text as text: brackets are no markup, colons no emoji, and digits have no colour."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
+class Line:
+    """One line. On a terminal that is too narrow it goes on below, indented, so that no text begins a line of its own."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self._text = Text(text, style=style)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fold to the width of the console."""
+        first = max(options.max_width, _LEAST_WIDTH)
+        if self._text.cell_len <= first:
+            yield self._text
+            return
+        for number, line in enumerate(self._text.wrap(console, first - _INDENT)):
+            line.rstrip()
+            yield Text.assemble(" " * _INDENT, line) if number else line
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def reports_table(reports: Sequence[TickReport]) -> RenderableType:
+    """What ticks did: a row a job, and below it what was wrong."""
+    table = _table(
+        "Job", "Outcome", "Complete until", numbers=("Listed", "Copied", "Bytes", "There", "Failed", "Seconds")
+    )
+    remarks: list[Line] = []
+    for report in reports:
+        style = _GOOD if report.outcome == "ok" else _BAD
+        table.add_row(
+            report.job,
+            Text(report.outcome, style=style),
+            _minute(report.complete_until),
+            str(report.listed),
+            str(report.copied),
+            size(report.copied_bytes),
+            str(report.already_there),
+            str(report.failed_count + report.conflict_count),
+            f"{report.duration_seconds:.1f}",
+        )
+        remarks += _remarks(report)
+    return Group(table, *remarks)
+
+
+def _table(*titles: str, numbers: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+def _minute(instant: float) -> str:
+    """An instant as people read it, UTC to the minute."""
+    text = utc(instant)
+    return text[:16].replace("T", " ") if text else "-"
+
+
+def _remarks(report: TickReport) -> list[Line]:
+    """What was wrong, and what to do about it."""
+    if report.error is not None:
+        said, remedy = f"{report.error.reason}: {safe_line(report.error.detail)}", report.error.remedy
+    elif report.failed:
+        first = report.failed[0]
+        said, remedy = f"{first.reason}: {safe_line(first.detail)}", remedy_of(first.reason)
+    elif report.conflicts:
+        key, detail = report.conflicts[0]
+        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(Reason.CONFLICT)
+    else:
+        return []
+    return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]
+
+
+def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
+    """What ticks would do: a row a job, and below it what stands in the way."""
+    table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Requests", "Cost", "Time"))
+    remarks: list[RenderableType] = []
+    for report, copies in plans:
+        made = copies.estimate
+        table.add_row(
+            report.job,
+            copies.mode or "-",
+            str(report.listed),
+            str(copies.objects),
+            size(copies.size_bytes),
+            str(sum(made.requests.values())) if made else "-",
+            f"${made.cost_usd:.4f}" if made else "-",
+            f"{made.seconds:.0f} s" if made else "-",
+        )
+        remarks += _remarks(report)
+    prices = (
+        f"Prices of {PRICED_ON}, us-east-1, unless [prices] says otherwise; time at the best rate of the last runs."
+    )
+    return Group(table, *remarks, Text(prices, style="dim"))
+
+
+def status_table(document: dict[str, Any]) -> RenderableType:
+    """How jobs stand: a row each, and below it why one is not healthy.
+
+    Whether the objective is met now is one thing, how many of the last objects were copied within it another.
+    """
+    table = _table(
+        "Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Copied in time", "Quarantine")
+    )
+    remarks = []
+    for job in document["jobs"]:
+        last = job["last_tick"]
+        until = job["complete_until"]
+        never = "-" if job["state_error"] else "never"
+        table.add_row(
+            job["job"],
+            Text("healthy", style=_GOOD) if job["healthy"] else Text("unhealthy", style=_BAD),
+            job["freshness"]["objective"],
+            f"{last['outcome']}, {span(last['age_seconds'])} ago" if last else never,
+            until[:16].replace("T", " ") if until else "-",
+            "-" if job["lag_seconds"] is None else span(job["lag_seconds"]),
+            _copied_in_time(job["freshness"]),
+            str(job["quarantine"]["count"]),
+        )
+        # Sentences hold keys and what servers said, escaped where they are made.
+        remarks += [Line(f"{job['job']}: {sentence}") for sentence in job["why"]]
+    return Group(table, *remarks)
+
+
+def _copied_in_time(freshness: dict[str, Any]) -> str:
+    """Which share of the new objects of the last ticks was copied within the objective."""
+    share = freshness["within_objective"]
+    # Rounded down: 100 % is said of all and nothing less.
+    return "-" if share is None else f"{int(share * 1000) / 10:g} % of {freshness['objects']:,}"
+
+
+def rebuild_table(document: dict[str, Any]) -> RenderableType:
+    """What the destination told, a row a job."""
+    table = _table("Job", numbers=("Shards", "Replicas"))
+    remarks = []
+    for job in document["jobs"]:
+        table.add_row(job["job"], str(job["shards"]), str(job["replicas"]))
+        if job["error"]:
+            remarks.append(Line(f"{job['job']}: {job['error']['reason']}: {safe_line(job['error']['detail'])}"))
+    return Group(table, *remarks)
+
+
+def quarantine_table(document: dict[str, Any]) -> RenderableType:
+    """What is held, an entry an object. Keys are not folded, so that they can be copied."""
+    entries: list[RenderableType] = []
+    for job in document["jobs"]:
+        for item in job["objects"]:
+            times = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
+            again = f", again from {item['next_at']}" if item["next_at"] else ""
+            entries += [
+                Text(f"{job['job']}: {safe_key(item['key'])}", no_wrap=True, overflow="ignore"),
+                Line(f"  {item['reason']}, tried {times} since {item['first_at']}{again}"),
+                Line(f"  {safe_line(item['detail'])}"),
+            ]
+    return Group(*entries) if entries else Text("nothing is held")
+
+
+class _Rate(ProgressColumn):
+    """Objects a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f}/s")
+
+
+class Bars:
+    """A progress bar a job. How much there is in all is known only as the listing tells of it."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, job: str, recorder: Recorder) -> None:
+        """Move a job's bar to where it is."""
+        if self._progress is None:
+            return
+        if job not in self._tasks:
+            self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
+        done = recorder.copied + recorder.already_there + recorder.failed_count + recorder.conflict_count
+        self._progress.update(
+            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(recorder.copied_bytes)
+        )
+
+
+@contextmanager
+def progress(*, is_shown: bool) -> Iterator[Bars]:
+    """A progress bar on stderr with rate and time left; none where nobody watches."""
+    if not is_shown:
+        yield Bars(None)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[bytes]}", markup=False),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=plain_console(stderr=True), transient=True) as shown:
+        yield Bars(shown)

@@ -1,0 +1,1 @@
+"""The configuration: TOML files, checked and turned into frozen values."""

@@ -1,0 +1,310 @@
+"""Finding and reading the configuration files, and reporting everything that is wrong with them at once."""
+
+import glob
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from syncd.config.diagnosis import Parts, UnreadError, examine, read
+from syncd.config.job import Configuration, Job, RefusedJob, Settings, completed
+from syncd.config.readers import expanded_path, is_job_name
+from syncd.config.rules import JOB_RULES, SETTINGS_RULES, destination_place
+from syncd.config.toml_file import UnusableError, name_of, read_toml
+from syncd.config.words import Finding, shown, without_secrets
+from syncd.model.errors import ConfigError, Problem
+from syncd.model.units import format_size
+
+DEFAULT_PATH = Path("/etc/syncd/syncd.toml")
+VARIABLE = "SYNCD_CONFIG"
+
+_PATH_KEYS = (("state_dir",), ("consumer", "credentials_file"), ("defaults", "consumer", "credentials_file"))
+_VARIABLES = (
+    "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_* and SYNCD_*"
+)
+_ALLOWED = re.compile(r"(?:CREDENTIALS|STATE|CONFIGURATION|RUNTIME)_DIRECTORY|HOME|(?:XDG|SYNCD)_[A-Z0-9_]+")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
+
+T = TypeVar("T")
+
+
+def find(option: Path | None, environ: Mapping[str, str]) -> Path:
+    """The configuration file to read: `--config`, else $SYNCD_CONFIG, else /etc/syncd/syncd.toml.
+
+    Never one that happens to lie in the current folder. Whether it is there, `load` finds out.
+    """
+    if option is not None:
+        return option
+    return Path(environ[VARIABLE]) if environ.get(VARIABLE) else DEFAULT_PATH
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Configuration:
+    """Read syncd.toml and the job files that it names.
+
+    Relative paths are relative to the folder of the file they stand in; `environ` is what ${VARIABLE} is taken from.
+    A job file that cannot be used is left out and told in `refused`, if another one can be used, and not `strict`.
+
+    Raises:
+        ConfigError: with every problem of every file.
+    """
+    top = _read_file(path, environ)
+    if top.raw is None:
+        raise ConfigError(top.problems)
+    settings, findings = examine(Settings, top.raw, SETTINGS_RULES)
+    problems = [*top.problems, *top.places(findings)]
+    defaults = top.raw.get("defaults", {})
+    if isinstance(defaults, Mapping):
+        found: list[Finding] = []
+        read(Job, defaults, found, partial=True)
+        problems += top.places(Finding(f"defaults.{key}", message) for key, message in found)
+    else:
+        defaults = {}
+    files, missing = _job_files(path, _known(settings, attrgetter("jobs")) or ())
+    problems += missing
+    readings = [_read_job(_read_file(file, environ), top, defaults) for file in files]
+    usable, refused = _sorted_out(readings, top, settings)
+    if problems or not isinstance(settings, Settings) or (refused and (strict or not usable)):
+        problems += [problem for reading in readings for problem in reading.problems]
+        problems += [problem for _, problem in _between(readings, top, settings)]
+        order = [str(file) for file in (path, *files)]
+        raise ConfigError(sorted(dict.fromkeys(problems), key=lambda problem: order.index(problem.file)))
+    return Configuration(
+        settings,
+        tuple(reading.job for reading in usable if isinstance(reading.job, Job)),
+        (path, *(reading.file.path for reading in usable)),
+        _refused(usable, refused),
+        strict,
+    )
+
+
+def _sorted_out(
+    readings: Sequence["_Reading"], top: "_File", settings: Settings | Parts
+) -> tuple[list["_Reading"], list["_Reading"]]:
+    """The jobs that can be used, and those that cannot: no job is refused for what is wrong with another one's file."""
+    sound = [item for item in readings if isinstance(item.job, Job) and not item.problems]
+    # Of two jobs of one name, or one place, the one whose file is called after it stays, else the first.
+    sound.sort(key=lambda item: item.file.path.stem != item.name)
+    between: dict[Path, list[Problem]] = {}
+    for file, problem in _between(sound, top, settings):
+        between.setdefault(file.path, []).append(problem)
+    kept = {item.file.path for item in sound} - between.keys()
+    rest = [item for item in readings if item.file.path not in kept]
+    return (
+        [item for item in readings if item.file.path in kept],
+        [item._replace(problems=[*item.problems, *between.get(item.file.path, ())]) for item in rest],
+    )
+
+
+def _refused(usable: Sequence["_Reading"], refused: Sequence["_Reading"]) -> tuple[RefusedJob, ...]:
+    taken = {reading.name for reading in usable}
+    found = []
+    for reading in refused:
+        name = reading.name if reading.name not in taken else None
+        taken |= {name}
+        found.append(RefusedJob(reading.file.path, name, tuple(reading.problems)))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file as it was read: `raw` is without secrets and has its paths expanded; None where it cannot be read."""
+
+    path: Path
+    raw: Mapping[str, Any] | None
+    problems: Sequence[Problem]
+    lost: frozenset[str] = frozenset()
+    """The keys that were taken out, since they held a secret or a variable that is not set."""
+    name: str | None = None
+    """The job's name, as far as a file that cannot be read tells it."""
+
+    def places(self, findings: Iterator[Finding] | Sequence[Finding]) -> list[Problem]:
+        """The findings as problems of this file, without those that only say that a lost key is missing."""
+        return [Problem(str(self.path), _shown_key(key), message) for key, message in findings if key not in self.lost]
+
+
+class _Reading(NamedTuple):
+    """What became of one job file."""
+
+    file: _File
+    job: Job | Parts | None
+    problems: Sequence[Problem]
+
+    @property
+    def name(self) -> str | None:
+        """The job's name, if it can be known and can be a name."""
+        name = name_of(self.file.raw) or self.file.name
+        return name if is_job_name(name) else None
+
+
+def _read_file(path: Path, environ: Mapping[str, str]) -> _File:
+    try:
+        document = read_toml(path)
+    except UnusableError as error:
+        return _File(path, None, [Problem(str(path), "", str(error))], name=error.job)
+    findings: list[Finding] = []
+    raw = without_secrets(document, findings)
+    for keys in _PATH_KEYS:
+        raw = _with_path_expanded(raw, keys, path.absolute().parent, environ, findings)
+    file = _File(path, raw, ())
+    return replace(file, problems=file.places(findings), lost=frozenset(key for key, _ in findings))
+
+
+def _shown_key(key: str) -> str:
+    """A key as the file has it; one that is no key of ours may be of any length, and hold anything."""
+    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key[:120])
+
+
+def _with_path_expanded(
+    raw: dict[str, Any], keys: Sequence[str], folder: Path, environ: Mapping[str, str], findings: list[Finding]
+) -> dict[str, Any]:
+    key, *rest = keys
+    value = raw.get(key)
+    if rest and isinstance(value, Mapping):
+        inner: list[Finding] = []
+        raw = {**raw, key: _with_path_expanded(dict(value), rest, folder, environ, inner)}
+        findings += [Finding(f"{key}.{dotted}", message) for dotted, message in inner]
+    elif not rest and isinstance(value, str) and value:
+        names = re.findall(r"\$\{([^}]*)\}", value)
+        if problem := _variable_problem(names, environ):
+            findings.append(Finding(key, f"{shown(value)} names {problem}"))
+            return {name: item for name, item in raw.items() if name != key}
+        text = re.sub(r"\$\{([^}]*)\}", lambda found: environ[found[1]], value)
+        expanded = str(folder / _home(text, environ))
+        raw = {**raw, key: expanded_path(expanded, written=value) if names and "\0" not in expanded else expanded}
+    return raw
+
+
+def _variable_problem(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What is wrong with the first variable that cannot be used; None if all can be."""
+    for name in names:
+        if not _ALLOWED.fullmatch(name):
+            # Any other may hold a secret, and a path is printed, logged and stored.
+            return f"{shown(f'${{{name}}}')}, which is not expanded; a path may name {_VARIABLES}"
+        if name not in environ:
+            return f"${{{name}}}, which is not set in the environment"
+    return None
+
+
+def _home(text: str, environ: Mapping[str, str]) -> str:
+    if text.split("/", 1)[0] == "~" and environ.get("HOME"):
+        return environ["HOME"] + text[1:]
+    return os.path.expanduser(text)  # noqa: PTH111 - Path raises where there is no such user
+
+
+def _job_files(path: Path, patterns: Sequence[str]) -> tuple[list[Path], list[Problem]]:
+    files: dict[Path, None] = {}
+    problems = []
+    for pattern in patterns:
+        names = glob.glob(pattern, root_dir=path.parent, recursive=True)  # noqa: PTH207 - absolute patterns too
+        candidates = [path.parent / name for name in names]
+        # The folders that `**` comes by are no job files; one that is called like a file is read, and refused.
+        found = [file for file in candidates if file.suffix == ".toml" or not file.is_dir()]
+        found = [file for file in found if file.absolute() != path.absolute()]
+        if not found:
+            problems.append(
+                Problem(
+                    str(path),
+                    "jobs",
+                    f"{shown(pattern)} matches no file in {path.absolute().parent}; put a job file there,"
+                    " correct the pattern, or write jobs = [] for none",
+                )
+            )
+        files |= dict.fromkeys(found)
+    return sorted(files, key=lambda file: (file.name, str(file))), problems
+
+
+def _read_job(file: _File, top: _File, defaults: Mapping[str, Any]) -> _Reading:
+    if file.raw is None:
+        return _Reading(file, None, file.problems)
+    inherited = dict(defaults)
+    for one, other in (("every", "cron"), ("cron", "every")):
+        if one in file.raw:
+            inherited.pop(other, None)
+    job, findings = examine(Job, completed(_merged(inherited, file.raw)), JOB_RULES)
+    return _Reading(file, job, [*file.problems, *_placed(findings, file, top)])
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    result = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
+            result[key] = _merged(below[key], above[key])
+    return result
+
+
+def _placed(findings: Sequence[Finding], file: _File, top: _File) -> list[Problem]:
+    """The findings of a job, each at the file where its key stands: the job's own, else [defaults]."""
+    problems = []
+    for key, message in findings:
+        inherited = f"defaults.{key}"
+        if not _has(file.raw, key) and (_has(top.raw, inherited) or inherited in top.lost):
+            problems += top.places([Finding(inherited, message)])
+        else:
+            problems += file.places([Finding(key, message)])
+    return problems
+
+
+def _has(raw: object, dotted: str) -> bool:
+    for key in dotted.split("."):
+        if not isinstance(raw, Mapping) or key not in raw:
+            return False
+        raw = raw[key]
+    return True
+
+
+def _between(readings: Sequence[_Reading], top: _File, settings: Settings | Parts) -> Iterator[tuple[_File, Problem]]:
+    """Tell what does not hold between one job and another, or between a job and syncd.toml, at the later job's file."""
+    names: dict[str, _File] = {}
+    places: dict[tuple[str, ...], _File] = {}
+    customers: dict[str, tuple[_File, str, bool]] = {}
+    memory = _known(settings, attrgetter("engine.memory"))
+    for file, job, _ in readings:
+        if job is None:
+            continue
+        findings = []
+        name, place = _known(job, attrgetter("name")), _known(job, destination_place)
+        first = names.setdefault(name, file) if name is not None else file
+        if first is not file:
+            message = f"{shown(name)} is the name of the job in {first.path} too; give each job its own"
+            findings.append(Finding("name", message))
+        first = places.setdefault(place, file) if place is not None else file
+        if first is not file:
+            message = f"the job in {first.path} writes to this bucket and prefix too; give each job its own prefix"
+            findings.append(Finding("destination.prefix", message))
+        part_size, own = _known(job, attrgetter("destination.part_size")), _known(job, attrgetter("engine.memory"))
+        if memory is not None and part_size is not None and own is None and memory < part_size:
+            part, most = format_size(part_size), format_size(memory)
+            message = f"{part} must fit into engine.memory of syncd.toml; set {most} or less"
+            findings.append(Finding("destination.part_size", message))
+        findings += _shared_external_id(file, job, customers)
+        for problem in _placed(findings, file, top):
+            yield file, problem
+
+
+def _shared_external_id(
+    file: _File, job: Job | Parts, customers: dict[str, tuple[_File, str, bool]]
+) -> Iterator[Finding]:
+    """Find an external ID of two customers: each could then have the other's logs read for it (the confused deputy)."""
+    role, account = _known(job, attrgetter("source.role")), _known(job, attrgetter("source.account_id"))
+    if role is None or account is None:
+        return
+    external_id, is_third_party = _known(role, attrgetter("external_id")), _known(role, attrgetter("third_party"))
+    if external_id is None:
+        return
+    first, other, was_third_party = customers.setdefault(external_id, (file, account, bool(is_third_party)))
+    if other != account and (is_third_party or was_third_party):
+        yield Finding(
+            "source.role.external_id",
+            f"is that of account {other} in {first.path} too; issue an external ID of its own to each customer",
+        )
+
+
+def _known(parts: Any, ask: Callable[[Any], T]) -> T | None:
+    try:
+        return ask(parts)
+    except UnreadError:
+        return None

@@ -1,0 +1,313 @@
+"""What must hold between keys: within a job, within syncd.toml, and between jobs. Pure."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from syncd.config import cron, names
+from syncd.config.readers import is_loopback
+from syncd.config.tables import Consumer, Destination, Endpoints, Http, JobEngine, Listing, Source
+from syncd.config.words import Finding, shown
+from syncd.model.units import format_duration, format_size
+
+
+class JobParts(Protocol):
+    """What the rules look at in a job."""
+
+    @property
+    def name(self) -> str:
+        """As in the file."""
+        ...
+
+    @property
+    def every(self) -> timedelta | None:
+        """As in the file."""
+        ...
+
+    @property
+    def cron(self) -> str | None:
+        """As in the file."""
+        ...
+
+    @property
+    def jitter(self) -> timedelta:
+        """As in the file."""
+        ...
+
+    @property
+    def listing(self) -> Listing:
+        """As in the file."""
+        ...
+
+    @property
+    def consumer(self) -> Consumer:
+        """As in the file."""
+        ...
+
+    @property
+    def source(self) -> Source:
+        """As in the file."""
+        ...
+
+    @property
+    def destination(self) -> Destination:
+        """As in the file."""
+        ...
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """As in the file."""
+        ...
+
+    @property
+    def engine(self) -> JobEngine:
+        """As in the file."""
+        ...
+
+
+class SettingsParts(Protocol):
+    """What the rules look at in syncd.toml."""
+
+    @property
+    def http(self) -> Http:
+        """As in the file."""
+        ...
+
+
+def listen_locally(settings: SettingsParts) -> Iterator[Finding]:
+    """Metrics are not offered to other machines by accident."""
+    http = settings.http
+    if http.address and not is_loopback(http.address[0]) and not http.allow_remote:
+        yield Finding(
+            "http.listen",
+            f"{shown(http.listen)} can be reached from other machines; listen on 127.0.0.1, or say allow_remote = true",
+        )
+
+
+def one_schedule(job: JobParts) -> Iterator[Finding]:
+    """A job has an interval or a cron line."""
+    if job.every is not None and job.cron is not None:
+        yield Finding("cron", "every and cron exclude each other; remove one of them")
+
+
+def jitter_below_interval(job: JobParts) -> Iterator[Finding]:
+    """A tick may not drift past the next one."""
+    shortest = cron.gaps(job.cron).shortest if job.cron is not None else job.every
+    if shortest is not None and job.jitter >= shortest:
+        yield Finding(
+            "jitter",
+            f"{shown(job.jitter)} must be less than {format_duration(shortest)}, the time from one tick to the next",
+        )
+
+
+def listing_widens(job: JobParts) -> Iterator[Finding]:
+    """Each listing goes further back than the one before it."""
+    listing = job.listing
+    if listing.recent < listing.tail:
+        yield Finding("listing.recent", f"{shown(listing.recent)} must be at least tail ({shown(listing.tail)})")
+    if timedelta(days=listing.deep_days) < listing.recent:
+        yield Finding("listing.deep_days", f"{listing.deep_days} days must reach past recent ({shown(listing.recent)})")
+
+
+def third_party_has_external_id(job: JobParts) -> Iterator[Finding]:
+    """Without an external ID anybody who knows the role could make a third party read for them."""
+    role = job.source.role
+    if role is not None and role.third_party and role.external_id is None:
+        yield Finding(
+            "source.role.external_id",
+            "is missing, and third_party = true requires it; give the ID that the role's trust policy asks for",
+        )
+
+
+def role_is_in_source_account(job: JobParts) -> Iterator[Finding]:
+    """The role stands in the account that owns the bucket."""
+    role = job.source.role
+    if role is not None and role.account_id != job.source.account_id:
+        yield Finding(
+            "source.role.arn",
+            f"the role is in account {role.account_id}, and source.account_id is {job.source.account_id};"
+            " they must be the same",
+        )
+
+
+def source_is_in_one_partition(job: JobParts) -> Iterator[Finding]:
+    """No role and no copy crosses from one partition to another. Servers of one's own name regions as they like."""
+    if job.endpoints.s3 is not None:
+        return
+    partition = names.partition_of(job.source.region)
+    yield from _real_region("source.region", job.source.region, partition)
+    if job.source.role is not None and partition in names.PARTITIONS and job.source.role.partition != partition:
+        yield Finding(
+            "source.role.arn",
+            f"the ARN is in partition {job.source.role.partition}, and region {job.source.region} is in {partition};"
+            f" write arn:{partition}:iam::…, or correct source.region",
+        )
+    for region in () if job.source.regions == "*" else job.source.regions:
+        if names.partition_of(region) != partition:
+            yield Finding(
+                "source.regions", f"{shown(region)} is no region beside {job.source.region}, in partition {partition}"
+            )
+
+
+def destination_is_in_the_same_partition(job: JobParts) -> Iterator[Finding]:
+    """The consumer's credentials hold in one partition."""
+    if job.endpoints.destination is not None:
+        return
+    partition = names.partition_of(job.destination.region)
+    yield from _real_region("destination.region", job.destination.region, partition)
+    here = names.partition_of(job.source.region)
+    known = here in names.PARTITIONS and partition in names.PARTITIONS
+    if job.endpoints.s3 is None and known and here != partition:
+        yield Finding(
+            "destination.region",
+            f"{job.destination.region} is in partition {partition}, and source.region {job.source.region} is in {here};"
+            " no credentials hold in both",
+        )
+
+
+def _real_region(key: str, region: str, partition: str | None) -> Iterator[Finding]:
+    if partition is None:
+        yield Finding(key, f"{shown(region)} is no AWS region, such as us-east-1")
+    elif partition not in names.PARTITIONS:
+        known = ", ".join(names.PARTITIONS)
+        yield Finding(key, f"{shown(region)} is in partition {partition}; syncd knows {known}")
+
+
+def prefix_fits_layout(job: JobParts) -> Iterator[Finding]:
+    """A trail's S3KeyPrefix has 200 characters at most, and stands before AWSLogs/ without a slash."""
+    prefix = job.source.prefix
+    if job.source.layout != "flat" and prefix.endswith("/"):
+        yield Finding("source.prefix", f"{shown(prefix)} ends in a slash; write {shown(prefix.rstrip('/'))}")
+    if not job.source.is_cloudtrail:
+        return
+    if "AWSLogs" in prefix.split("/"):
+        before = prefix.split("AWSLogs")[0].rstrip("/")
+        yield Finding("source.prefix", f"{shown(prefix)} holds AWSLogs; give what stands before it: {shown(before)}")
+    if len(prefix) > 200:
+        yield Finding("source.prefix", f"a trail's prefix has 200 characters at most, and this has {len(prefix)}")
+
+
+def filters_fit_layout(job: JobParts) -> Iterator[Finding]:
+    """Only CloudTrail's own layout tells account, region and kind, so another one cannot be narrowed by them."""
+    source = job.source
+    if source.is_cloudtrail:
+        return
+    narrowed = {"accounts": source.accounts != "*", "regions": source.regions != "*"}
+    narrowed |= {"kinds": "kinds" in source.model_fields_set and source.kinds != "*"}
+    narrowed |= {"organization_id": bool(source.organization_id)}
+    for key in (key for key, is_narrowed in narrowed.items() if is_narrowed):
+        yield Finding(f"source.{key}", 'only layout = "cloudtrail" can be narrowed by this; remove it')
+
+
+def ignore_leaves_something(job: JobParts) -> Iterator[Finding]:
+    """Leave out folders of the source, but not all of them and none that lie elsewhere."""
+    source = job.source
+    if source.ignore and source.layout == "flat":
+        yield Finding("source.ignore", 'layout = "flat" copies everything under source.prefix; remove it')
+    if not source.is_cloudtrail:
+        return
+    top = f"{source.prefix}/AWSLogs/".lstrip("/")
+    any_folder = f"{top}\0/"
+    for entry in source.ignore:
+        if top.startswith(entry) or fnmatchcase(top, entry) or fnmatchcase(any_folder, entry):
+            yield Finding("source.ignore", f"{shown(entry)} leaves out everything; name a folder under {shown(top)}")
+        elif not entry.startswith(top) and not set("*?[") & set(entry):
+            yield Finding("source.ignore", f"{shown(entry)} is not under {shown(top)}, where the job's logs are")
+
+
+def parts_fit(job: JobParts) -> Iterator[Finding]:
+    """A part is no larger than the objects that are written in parts, nor than the memory for it."""
+    destination = job.destination
+    if destination.part_size > destination.multipart_above:
+        part, above = format_size(destination.part_size), format_size(destination.multipart_above)
+        yield Finding(
+            "destination.part_size", f"{part} must be at most multipart_above; set it to {above} or less, or raise that"
+        )
+    if job.engine.memory is not None and job.engine.memory < destination.part_size:
+        part = format_size(destination.part_size)
+        memory = format_size(job.engine.memory)
+        yield Finding("engine.memory", f"{memory} must hold one part; raise it to {part}, or set destination.part_size")
+
+
+def key_is_in_destination_region(job: JobParts) -> Iterator[Finding]:
+    """S3 encrypts with keys of the bucket's own region."""
+    key = job.destination.kms_key_id
+    region = names.region_of_kms_key(key) if key is not None else None
+    if region is not None and region != job.destination.region and job.endpoints.destination is None:
+        yield Finding(
+            "destination.kms_key_id",
+            f"the key is in {region}, and S3 needs one in destination.region, {job.destination.region}",
+        )
+
+
+def endpoints_are_private(job: JobParts) -> Iterator[Finding]:
+    """Over plain HTTP, credentials' signatures and logs are read, and answers altered, by whoever is on the way."""
+    endpoints = job.endpoints
+    if endpoints.allow_http:
+        return
+    for key in ("s3", "sts", "destination_s3", "cloudtrail"):
+        parts = urlsplit(getattr(endpoints, key) or "")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            yield Finding(
+                f"endpoints.{key}",
+                "http:// beyond this machine is neither private nor safe from change; use https://,"
+                " or say allow_http = true in [endpoints]",
+            )
+
+
+def tags_are_of_one_origin(job: JobParts) -> Iterator[Finding]:
+    """A write gives an object all of its tags."""
+    if job.destination.copy_tags and job.destination.tags:
+        yield Finding("destination.copy_tags", "tags and copy_tags exclude each other; remove one of them")
+
+
+def destination_is_not_source(job: JobParts) -> Iterator[Finding]:
+    """A replica in the source's own bucket would be listed as a source again."""
+    if _place(job.endpoints.s3, job.source.region, job.source.bucket) == destination_place(job)[:3]:
+        yield Finding("destination.bucket", f"{shown(job.destination.bucket)} is the source too; name another bucket")
+
+
+def destination_place(job: JobParts) -> tuple[str, str, str, str]:
+    """What tells one destination from another: endpoint or partition, bucket, prefix."""
+    place = _place(job.endpoints.destination, job.destination.region, job.destination.bucket)
+    return (*place, job.destination.prefix)
+
+
+def _place(endpoint: str | None, region: str, bucket: str) -> tuple[str, str, str]:
+    if endpoint is None:
+        return "aws", names.partition_of(region) or "", bucket
+    parts = urlsplit(endpoint)
+    host = "127.0.0.1" if parts.hostname == "localhost" else str(parts.hostname)
+    return host, str(parts.port or {"http": 80, "https": 443}[parts.scheme]), bucket
+
+
+SETTINGS_RULES = (listen_locally,)
+JOB_RULES = (
+    one_schedule,
+    jitter_below_interval,
+    listing_widens,
+    third_party_has_external_id,
+    role_is_in_source_account,
+    source_is_in_one_partition,
+    destination_is_in_the_same_partition,
+    prefix_fits_layout,
+    filters_fit_layout,
+    ignore_leaves_something,
+    parts_fit,
+    key_is_in_destination_region,
+    endpoints_are_private,
+    tags_are_of_one_origin,
+    destination_is_not_source,
+)
+
+
+def job_findings(job: JobParts) -> Sequence[Finding]:
+    """Everything that does not hold within one job."""
+    return [finding for rule in JOB_RULES for finding in rule(job)]
+
+
+def settings_findings(settings: SettingsParts) -> Sequence[Finding]:
+    """Everything that does not hold within syncd.toml."""
+    return [finding for rule in SETTINGS_RULES for finding in rule(settings)]

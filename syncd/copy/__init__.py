@@ -1,0 +1,1 @@
+"""How an object is copied, request by request, without I/O."""

@@ -1,0 +1,113 @@
+"""What a copy costs: its requests, S3's list prices of them, and what a plan of so many requests and bytes comes to.
+
+The defaults are us-east-1, S3 Standard, US dollars, as published in January 2026: PUT, COPY, POST and LIST 0.005 per
+1,000, GET and others 0.0004 per 1,000 ("Amazon S3 pricing", Requests & data retrievals), data transfer between two
+regions 0.02 per GB (the same page, Data transfer). Prices differ by region and contract: `[prices]` overrides them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from syncd.config.tables import Prices
+from syncd.copy.modes import Way
+from syncd.copy.terms import Bounds
+from syncd.model.bounds import part_size_for
+from syncd.model.objects import Mode, Transfer
+
+PRICED_ON = "2026-01"
+# What one confined worker was seen to do against real S3 is not known; this is far below what it does on loopback.
+ASSUMED_OBJECTS_PER_SECOND = 500.0
+# A line of one gigabit a second, which all that is streamed comes through.
+ASSUMED_BYTES_PER_SECOND = 125_000_000.0
+_WRITES = frozenset(
+    {
+        "PutObject",
+        "CopyObject",
+        "ListObjectsV2",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "UploadPartCopy",
+        "CompleteMultipartUpload",
+    }
+)
+# STS comes at no charge (IAM User Guide, "Pricing for IAM"), and so do DELETE requests (Amazon S3 pricing).
+_FREE = frozenset({"AssumeRole", "GetCallerIdentity", "AbortMultipartUpload"})
+_GIGABYTE = 1000**3
+
+
+class Estimate(NamedTuple):
+    """What a plan comes to."""
+
+    requests: Mapping[str, int]
+    """By operation."""
+    cost_usd: float
+    seconds: float
+    objects_per_second: float
+    """The rate that `seconds` rests on."""
+
+
+def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int]:
+    """What the copy of one object sends, by operation: as `copying.stream` and `server_side.server_side` send it.
+
+    Where all goes well, that is: a new object is not at the destination, one that is to be compared is there with the
+    SHA-256 that it was written with, and the source tells none. Where both tell a checksum of the same algorithm, nothing
+    is read. A listing does not tell of tags, which cost a GetObjectTagging more where the object has some.
+    """
+    size = transfer.object.size_bytes
+    if mode is Mode.SERVER_SIDE and not transfer.compare_first:
+        if size <= bounds.largest_copy:
+            return {"CopyObject": 1}
+        return {"HeadObject": 1} | _upload("UploadPartCopy", _parts(size, bounds.copy_part_size))
+    is_whole = size <= bounds.multipart_above
+    parts = 1 if is_whole else _parts(size, bounds.part_size)
+    if transfer.compare_first:
+        return {"HeadObject": 2, "GetObject": parts}
+    if is_whole:
+        return {"GetObject": 1, "PutObject": 1}
+    return {"HeadObject": 2, "GetObject": parts} | _upload("UploadPart", parts)
+
+
+def _parts(size_bytes: int, part_size: int) -> int:
+    return -(-size_bytes // part_size_for(size_bytes, part_size))
+
+
+def _upload(operation: str, parts: int) -> dict[str, int]:
+    return {"CreateMultipartUpload": 1, operation: parts, "CompleteMultipartUpload": 1}
+
+
+def estimate(
+    way: Way,
+    *,
+    looking: Mapping[str, int],
+    copying: Mapping[str, int],
+    size_bytes: int,
+    crosses_regions: bool,
+    prices: Prices,
+    objects_per_second: float | None,
+) -> Estimate:
+    """The requests, dollars and seconds of a tick that sends so many requests to look, and so many to copy `size_bytes`.
+
+    `objects_per_second` is a measured rate, None where there is none. It is one of small objects, so a large one counts
+    as many times as its requests are those of a small one.
+    """
+    requests = Counter(looking) + Counter(copying)
+    if way.signer == "role":
+        # The session that writes is another than the one that reads.
+        requests["AssumeRole"] += 1
+    cost = sum(count / 1000 * _price(name, prices) for name, count in requests.items())
+    if crosses_regions:
+        cost += size_bytes / _GIGABYTE * prices.transfer_gb
+    rate = objects_per_second or ASSUMED_OBJECTS_PER_SECOND
+    is_server_side = way.mode is Mode.SERVER_SIDE
+    seconds = sum(copying.values()) / (1 if is_server_side else 2) / rate
+    if not is_server_side:
+        seconds = max(seconds, size_bytes / ASSUMED_BYTES_PER_SECOND)
+    return Estimate(dict(sorted(requests.items())), cost, seconds, rate)
+
+
+def _price(operation: str, prices: Prices) -> float:
+    """Dollars for 1,000 of them."""
+    if operation in _FREE:
+        return 0.0
+    return prices.writes if operation in _WRITES else prices.reads

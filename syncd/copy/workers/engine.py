@@ -1,0 +1,226 @@
+"""The copy engine: many copies in flight on one thread, each a generator of requests (`copying`).
+
+Answers come on the runtime's thread, which takes a copy's next step at once; the thread that owns the engine starts
+copies, renews credentials and hands over outcomes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event
+from time import monotonic
+from typing import TypeAlias
+
+from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.aws.transport import Credentials
+from syncd.copy.terms import Steps
+from syncd.copy.workers.throttle import Throttle
+from syncd.model.errors import JobFailed
+from syncd.model.objects import Outcome, Transfer
+
+# To hash a body of this size takes longer than to hand it to another thread.
+ASIDE_BYTES = 1024**2
+_WAIT_SECONDS = 0.1
+_RENEW_EVERY_SECONDS = 1.0
+
+
+class _Task:
+    """One copy under way."""
+
+    __slots__ = ("renewals", "reserved_bytes", "steps")
+
+    def __init__(self, steps: Steps, reserved_bytes: int) -> None:
+        self.steps = steps
+        self.reserved_bytes = reserved_bytes
+        self.renewals = 0
+
+
+_Finished: TypeAlias = tuple[_Task, Outcome]
+_Parked: TypeAlias = tuple[_Task, Request, Credentials]
+
+
+class _Intake:
+    """What one call of `copy_all` has taken in and not yet handed back."""
+
+    def __init__(self, transfers: Iterator[Transfer | None]) -> None:
+        self._transfers = transfers
+        self.active = 0
+        self.reserved_bytes = 0
+        self.held: Transfer | None = None
+        self.is_exhausted = False
+        self.error: JobFailed | None = None
+
+    def take(self) -> Transfer | None:
+        try:
+            return next(self._transfers)
+        except StopIteration:
+            self.is_exhausted = True
+        except JobFailed as raised:
+            self.fail(raised)
+        return None
+
+    def fail(self, error: JobFailed) -> None:
+        self.error = self.error or error
+        self.is_exhausted = True
+
+    def finish(self, task: _Task) -> None:
+        self.active -= 1
+        self.reserved_bytes -= task.reserved_bytes
+
+
+class Engine:
+    """Copies transfers between two ends, with bounds on how many and how many bytes are in flight."""
+
+    def __init__(
+        self,
+        ends: Mapping[Side, End],
+        *,
+        begin: Callable[[Transfer], Steps],
+        in_flight: Callable[[], int],
+        memory_bytes: Callable[[], int],
+        held_bytes: Callable[[int], int],
+        throttle: Throttle | None = None,
+        is_woken: bool = False,
+        aside: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        """`begin` makes the generator of a copy; `held_bytes` is what one of an object of so many bytes holds at a time.
+
+        `in_flight` and `memory_bytes` say how much there may be at once, and may say something else at another time. Where
+        `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`. `aside` has
+        something done on another thread: the next step of a copy whose answer is large.
+        """
+        self._aside = aside
+        self._is_woken = is_woken
+        self._throttle = throttle or Throttle((), (), requests_a_copy=1)
+        self._ends = ends
+        self._begin = begin
+        self._in_flight = in_flight
+        self._memory_bytes = memory_bytes
+        self._held_bytes = held_bytes
+        self._renew_at = 0.0
+        self._events: SimpleQueue[_Finished | _Parked | BaseException | None] = SimpleQueue()
+        self._intake: _Intake | None = None
+
+    @property
+    def active(self) -> int:
+        """How many copies are in flight."""
+        return self._intake.active if self._intake is not None else 0
+
+    @property
+    def reserved_bytes(self) -> int:
+        """How many bytes they may hold."""
+        return self._intake.reserved_bytes if self._intake is not None else 0
+
+    def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
+        """Copy everything, in no order; each transfer ends in exactly one Outcome, unless `stop` is set before it began.
+
+        `transfers` is asked for more as there is room, and says None when it has none to hand over yet. An error that it
+        raises ends the intake; what is in flight is finished before the error goes on.
+
+        Raises:
+            JobFailed: `transfers` raised it, or credentials could not be renewed.
+        """
+        intake = self._intake = _Intake(transfers)
+        while True:
+            self._renew(intake)
+            while not stop.is_set() and self._has_room(intake) and self._start_next(intake):
+                pass
+            if intake.active:
+                can_only_wait = self._is_woken or stop.is_set() or not self._has_room(intake)
+                yield from self._settled(intake, wait=can_only_wait)
+            elif intake.error is not None:
+                raise intake.error
+            elif intake.is_exhausted or stop.is_set():
+                return
+            elif self._is_woken or intake.held is not None:
+                yield from self._settled(intake, wait=True)
+
+    def wake(self) -> None:
+        """There may be transfers now. Safe to call from any thread."""
+        self._events.put(None)
+
+    def _has_room(self, intake: "_Intake") -> bool:
+        if intake.is_exhausted or intake.active >= self._throttle.window(self._in_flight()):
+            return False
+        if intake.held is None or not intake.active:
+            return True
+        return intake.reserved_bytes + self._bytes_for(intake.held) <= self._memory_bytes()
+
+    def _bytes_for(self, transfer: Transfer) -> int:
+        return self._held_bytes(transfer.object.size_bytes)
+
+    def _start_next(self, intake: "_Intake") -> bool:
+        """Start one copy; False where there is none to start now."""
+        transfer = intake.held or intake.take()
+        if transfer is None:
+            return False
+        intake.held = transfer
+        if not self._has_room(intake) or not self._throttle.admits(transfer.object.size_bytes):
+            return False
+        intake.held = None
+        task = _Task(self._begin(transfer), self._bytes_for(transfer))
+        intake.active += 1
+        intake.reserved_bytes += task.reserved_bytes
+        self._step(task, None)
+        return True
+
+    def _settled(self, intake: "_Intake", *, wait: bool) -> Iterator[Outcome]:
+        """What has come to its end since the last look; waits a moment for the first where nothing else can be done."""
+        try:
+            event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
+            while True:
+                if event is None:
+                    return
+                if isinstance(event, BaseException):
+                    raise event
+                if len(event) == 2:
+                    intake.finish(event[0])
+                    self._throttle.learn(event[1], in_flight=self._in_flight())
+                    yield event[1]
+                else:
+                    self._resume(intake, *event)
+                event = self._events.get_nowait()
+        except Empty:
+            self._ends[Side.SOURCE].transport.expire()
+
+    def _renew(self, intake: "_Intake") -> None:
+        now = monotonic()
+        if now >= self._renew_at and intake.error is None:
+            self._renew_at = now + _RENEW_EVERY_SECONDS
+            try:
+                for end in self._ends.values():
+                    end.principal.refresh()
+            except JobFailed as raised:
+                intake.fail(raised)
+
+    def _resume(self, intake: "_Intake", task: _Task, request: Request, rejected: Credentials) -> None:
+        try:
+            self._ends[request.side].principal.refresh(rejected=rejected)
+        except JobFailed as raised:
+            intake.fail(raised)
+            intake.finish(task)
+        else:
+            self._send(task, request)
+
+    def _step(self, task: _Task, answer: Answer | None) -> None:
+        try:
+            self._send(task, task.steps.send(answer))  # type: ignore[arg-type]  # None begins a generator
+        except StopIteration as done:
+            self._events.put((task, done.value))
+        except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
+            self._events.put(broken)
+
+    def _send(self, task: _Task, request: Request) -> None:
+        def on_answer(answer: Answer, credentials: Credentials) -> None:
+            if is_expired(answer, request) and task.renewals < RENEWALS_A_REQUEST:
+                task.renewals += 1
+                self._events.put((task, request, credentials))
+            else:
+                task.renewals = 0
+                if self._aside is not None and len(answer.body) >= ASIDE_BYTES:
+                    self._aside(partial(self._step, task, answer))
+                else:
+                    self._step(task, answer)
+
+        self._ends[request.side].send(request, on_answer)

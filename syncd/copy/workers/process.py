@@ -1,0 +1,99 @@
+"""A copy worker as its parent sees it: a process, what is said to it, and a thread that reads what it says."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+from syncd.copy.workers import messages
+from syncd.copy.workers.messages import Limits, Opening
+
+# Bodies of megabytes come and go: memory that the C library gave back to the system each time would be mapped, faulted in
+# page by page and cleared each time, an eighth of what a copy in parts takes. One arena is enough for one core.
+_MALLOC = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
+    "MALLOC_TOP_PAD_": str(16 * 1024**2),
+}
+
+
+class WorkerProcess:
+    """One worker process, and the thread that reads what it says."""
+
+    def __init__(self, core: int, limits: Limits) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                "syncd.copy.workers.worker",
+                str(theirs.fileno()),
+                str(core),
+                json.dumps(limits),
+            ]
+            self.process = subprocess.Popen(  # noqa: S603
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**_MALLOC, **os.environ}
+            )
+        self._connection = Connection(ours.detach())
+        self._sending = Lock()
+        self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
+        self.is_alive = True
+        self.is_given_up = False
+        """It was ended on purpose."""
+        Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
+
+    def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
+        """Begin a conversation: what the worker says on this channel goes to the inbox, its end as CLOSED among it."""
+        self._inboxes[channel] = inbox
+        if not self.is_alive:
+            # It ended after it had been chosen, and whoever told of that may not have seen this inbox.
+            inbox.put(self._obituary(channel))
+        with self._sending, suppress(OSError):
+            self._connection.send((messages.OPEN, channel, opening))
+            for descriptor in locks:
+                send_handle(self._connection, descriptor, self.process.pid)
+
+    def send(self, *message: Any) -> None:
+        """Say something, unless it has ended."""
+        # A worker that cannot be reached has ended, and the thread that reads has told everybody.
+        with self._sending, suppress(OSError):
+            self._connection.send(message)
+
+    def forget(self, channel: int) -> None:
+        """Nobody listens on this channel any more."""
+        self._inboxes.pop(channel, None)
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        self.is_given_up = self.is_alive
+        self._reap()
+
+    def _reap(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _read(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                message = self._connection.recv()
+                inbox = self._inboxes.get(message[1])
+                if inbox is not None:
+                    inbox.put((self, *message))
+        self.is_alive = False
+        for channel, inbox in list(self._inboxes.items()):
+            inbox.put(self._obituary(channel))
+        self._connection.close()
+        self._reap()
+
+    def _obituary(self, channel: int) -> tuple[Any, ...]:
+        return (self, messages.CLOSED, channel, None, "a copy worker ended unexpectedly")

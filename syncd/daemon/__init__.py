@@ -1,0 +1,1 @@
+"""The service: schedules, ticks, reloads, and what it tells the outside."""

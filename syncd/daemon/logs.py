@@ -1,0 +1,158 @@
+"""Logging: structlog to stderr, JSON in ASCII for machines, console for people.
+
+Facts hold text from outside. JSON escapes it by itself; on a console it is escaped here, and quoted, so that it can
+neither begin a line nor pass for another fact.
+"""
+
+import io
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from syncd.config.job import Log
+from syncd.model import events
+from syncd.model.escaping import cut, safe_indented, safe_key, safe_line
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_LONGEST_FACT = 4_000
+_LONGEST_TRACEBACK = 20_000
+_TRACEBACK = "exception"
+_KEY = "key"
+
+_SEVERITY = {
+    events.TICK_FAILED: "error",
+    events.OBJECT_FAILED: "warning",
+    events.OBJECT_CONFLICTED: "error",
+    events.OBJECT_LATE: "warning",
+    events.HORIZON_HELD: "warning",
+    events.LEDGER_MOVED_ASIDE: "error",
+    events.LEDGER_UNWRITABLE: "error",
+    events.REBUILD_BLIND: "warning",
+    events.TICK_CRASHED: "error",
+    events.TICK_SKIPPED: "warning",
+    events.TICK_OVERRAN: "warning",
+    events.TICK_STALLED: "error",
+    events.JOB_PAUSED: "error",
+    events.JOB_MOVED: "warning",
+    events.JOB_REFUSED: "error",
+    events.OBJECTS_COPIED_LATE: "warning",
+    events.OBJECTIVE_MISSED: "error",
+    events.CONFIGURATION_REFUSED: "error",
+    events.CLOCK_JUMPED: "warning",
+    events.DAEMON_ABANDONED: "warning",
+    events.HTTP_UNAVAILABLE: "error",
+    events.HTTP_CRASHED: "error",
+    events.HEARTBEAT_FAILED: "warning",
+    events.LEDGER_UNREADABLE: "error",
+    events.WATCHDOG_WITHHELD: "error",
+}
+
+
+def configure(log: Log) -> None:
+    """Write events to stderr as `[log]` says; `auto` is for people on a terminal and JSON elsewhere."""
+    is_console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
+    # A traceback with the values of variables would show credentials.
+    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderers: list[Any] = [_for_people, plain] if is_console else [_bounded, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            *renderers,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def teller() -> Callable[..., None]:
+    """Says an event by name, at the severity that the event has, with facts by keyword."""
+    logger = structlog.get_logger()
+
+    def tell(event: str, **facts: Any) -> None:
+        getattr(logger, _SEVERITY.get(event, "info"))(event, **facts)
+
+    return tell
+
+
+def write_safely() -> None:
+    """Have stdout take any character in any locale, and have what a defect prints show text from outside as such."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.excepthook = _print_defect
+    threading.excepthook = lambda args: _print_defect(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def traceback_lines(error: BaseException | None) -> list[str]:
+    """Return the lines of a traceback. Those of its messages are escaped, and indented like all but the first."""
+    first, *lines = "".join(traceback.format_exception(error)).splitlines() or [""]
+    return [safe_line(first), *(f"  {safe_indented(line)}" for line in lines)]
+
+
+def _print_defect(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, SystemExit):
+        return  # of a thread; that of the program is none of the hook's
+    if error is not None and issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        sys.stderr.write("\n".join(traceback_lines(error)) + "\n")
+
+
+def _bounded(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Bound what each fact holds."""
+    return {
+        name: _cut(value, _LONGEST_TRACEBACK if name == _TRACEBACK else _LONGEST_FACT) for name, value in facts.items()
+    }
+
+
+def _cut(value: Any, most: int) -> Any:
+    match value:
+        case str():
+            return cut(value, most)
+        case Mapping():
+            return {cut(str(key), most): _cut(item, most) for key, item in value.items()}
+        case list() | tuple():
+            return [_cut(item, most) for item in value]
+        case _:
+            return value
+
+
+def _for_people(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Write each fact as one word, or in quotes."""
+    shown = {name: _word(name, value) if name not in _OWN else value for name, value in facts.items()}
+    if _TRACEBACK in facts:
+        lines = cut(str(facts[_TRACEBACK]), _LONGEST_TRACEBACK).splitlines()
+        shown[_TRACEBACK] = "\n".join(f"    {safe_indented(line)}" for line in lines)
+    return shown
+
+
+_OWN = ("event", "level", "timestamp", _TRACEBACK)
+
+
+class _Word:
+    """A fact as it is to be written; the renderer would quote a text once more."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _word(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if name == _KEY:
+        return _Word(safe_key(str(value)))
+    text = safe_line(str(value), _LONGEST_FACT)
+    return _Word(text if text and not set(text) & set(' "=') else '"' + text.replace('"', "\\x22") + '"')

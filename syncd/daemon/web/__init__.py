@@ -1,0 +1,1 @@
+"""The status port: pages for people, metrics for Prometheus, probes for Kubernetes."""

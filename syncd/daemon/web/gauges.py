@@ -1,0 +1,190 @@
+"""How things stand at this moment, as Prometheus is told: read from the board, and nothing is remembered here."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from syncd.config.job import Engine, JobEngine, RefusedJob
+from syncd.job.health.health import Standing, is_fresh
+from syncd.model.escaping import safe_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """One moment."""
+
+    now: float
+    standings: Sequence[Standing]
+    paused: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each paused job's pause still lasts."""
+    running: Sequence[str] = ()
+    """The jobs whose ticks are running."""
+    stalled: int = 0
+    """How many of them have made no progress for long."""
+    ledger_bytes: int = 0
+    is_configuration_stale: bool = False
+    """The files were edited, and the edit was refused, of all jobs or of one."""
+    refused: Mapping[str, RefusedJob] = field(default_factory=dict)
+    """Jobs whose files cannot be used."""
+    engine: Engine = field(default_factory=Engine)
+    """The limits of all jobs together."""
+    job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
+    """Each job's own."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Every gauge."""
+        yield from self._limits()
+        for name, help_text, value in _OF_DAEMON:
+            yield GaugeMetricFamily(name, help_text, value=value(self))
+        for name, help_text, of_job in _OF_JOB:
+            family = GaugeMetricFamily(name, help_text, labels=["job"])
+            for standing in self.standings:
+                family.add_metric([standing.job], of_job(standing, self))
+            yield family
+        yield self._refusals()
+        yield self._kinds()
+        yield self._held()
+
+    def _limits(self) -> Iterator[Metric]:
+        """A limit that is not set is not told."""
+        for key, name, help_text in _LIMITS:
+            overall = GaugeMetricFamily(f"syncd_limit_{name}", f"Limit of all jobs together: {help_text}.", labels=[])
+            of_job = GaugeMetricFamily(f"syncd_job_limit_{name}", f"A job's own limit: {help_text}.", labels=["job"])
+            if (limit := getattr(self.engine, key)) is not None:
+                overall.add_metric([], limit)
+            for job, engine in self.job_engines.items():
+                if (limit := getattr(engine, key)) is not None:
+                    of_job.add_metric([job], limit)
+            yield overall
+            yield of_job
+
+    def _refusals(self) -> Metric:
+        family = GaugeMetricFamily(
+            "syncd_job_refused",
+            "1 for a job whose file cannot be used: it does not run, or runs as it was before the edit.",
+            labels=["job"],
+        )
+        for job in self.refused:
+            family.add_metric([job], 1.0)
+        return family
+
+    def _kinds(self) -> Metric:
+        family = GaugeMetricFamily(
+            "syncd_kind_complete_until_timestamp_seconds",
+            "The horizon of a job's shards of one kind: everything with an earlier stamp is at the destination.",
+            labels=["job", "kind"],
+        )
+        for standing in self.standings:
+            for kind, instant in standing.kinds.items():
+                family.add_metric([standing.job, safe_line(kind, _LONGEST_KIND)], instant)
+        return family
+
+    def _held(self) -> Metric:
+        family = GaugeMetricFamily(
+            "syncd_quarantined_objects",
+            "Objects known and not at the destination, by reason.",
+            labels=["job", "reason"],
+        )
+        for standing in self.standings:
+            for reason, count in standing.held_reasons.items():
+                family.add_metric([standing.job, reason], count)
+        return family
+
+
+_LONGEST_KIND = 64
+
+_LIMITS = (
+    ("in_flight", "objects_in_flight", "objects being copied at once"),
+    ("memory", "memory_bytes", "what the bodies of objects in flight may take"),
+    ("requests_per_second", "requests_per_second", "requests to S3 a second"),
+    ("bytes_per_second", "bytes_per_second", "bytes copied a second"),
+)
+
+_OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
+    (
+        "syncd_jobs",
+        "Jobs that are scheduled.",
+        lambda it: len(it.standings) - sum(not job.is_kept for job in it.refused.values()),
+    ),
+    ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
+    ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
+    ("syncd_ledger_bytes", "Size of the state file and what belongs to it.", lambda it: it.ledger_bytes),
+    (
+        "syncd_configuration_stale",
+        "1 if a file was edited and the edit was refused: the daemon runs what it read before, of that job or of all.",
+        lambda it: it.is_configuration_stale,
+    ),
+)
+
+_OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
+    ("syncd_last_tick_timestamp_seconds", "When the job's last tick ended; 0 for never.", lambda it, _: it.finished_at),
+    (
+        "syncd_last_tick_duration_seconds",
+        "How long the job's last tick took.",
+        lambda it, _: it.last.duration_seconds if it.last else 0.0,
+    ),
+    (
+        "syncd_last_tick_failed",
+        "1 where the job's last tick could not go on.",
+        lambda it, _: it.error is not None,
+    ),
+    (
+        "syncd_complete_from_timestamp_seconds",
+        "From where on the replica is complete; 0 for the beginning, or for none.",
+        lambda it, _: it.complete_from,
+    ),
+    (
+        "syncd_complete_until_timestamp_seconds",
+        "The horizon: everything with an earlier stamp is at the destination; 0 for none.",
+        lambda it, _: it.complete_until,
+    ),
+    (
+        "syncd_horizon_age_seconds",
+        "How far the horizon trails the present; lateness is part of it.",
+        lambda it, now: now.now - it.complete_until if it.complete_until else 0.0,
+    ),
+    (
+        "syncd_objective_seconds",
+        "The freshness that the job is held to, beyond its lateness.",
+        lambda it, _: it.promise.objective,
+    ),
+    ("syncd_objective_met", "1 where the job keeps its objective.", lambda it, now: is_fresh(it, now.now)),
+    (
+        "syncd_newest_object_timestamp_seconds",
+        "The newest LastModified seen at the source; 0 for none.",
+        lambda it, _: it.look.newest_arrival,
+    ),
+    (
+        "syncd_oldest_listing_timestamp_seconds",
+        "When the shard that was listed longest ago was listed: no news is not the same as not looking.",
+        lambda it, _: it.look.listed_at,
+    ),
+    (
+        "syncd_found",
+        "1 once any object of the job was listed; 0 if nothing was found yet under its prefixes.",
+        lambda it, _: it.has_found,
+    ),
+    (
+        "syncd_uncovered_folders",
+        "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
+        lambda it, _: len(it.uncovered),
+    ),
+    (
+        "syncd_audited_timestamp_seconds",
+        "When the destination was last compared with all remembered keys; 0 for never.",
+        lambda it, _: it.audited_at,
+    ),
+    (
+        "syncd_sealed_audited_timestamp_seconds",
+        "When the destination was last compared with all sealed days; 0 for never.",
+        lambda it, _: it.sealed_audited_at,
+    ),
+    ("syncd_shards", "Shards: one organization, account, kind and region each.", lambda it, _: it.shards),
+    ("syncd_quiet_shards", "Shards without news for long, listed less often.", lambda it, _: it.look.quiet_shards),
+    (
+        "syncd_paused_seconds",
+        "How long the job still waits since its role was refused.",
+        lambda it, now: now.paused.get(it.job, 0.0),
+    ),
+)

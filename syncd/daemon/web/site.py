@@ -1,0 +1,110 @@
+"""What the daemon answers over HTTP: /metrics, /healthz, /readyz, and the page for people."""
+
+import json
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from syncd.config.job import Job
+from syncd.daemon.board import Board
+from syncd.daemon.web.jobpage import job_page
+from syncd.daemon.web.messages import Reply
+from syncd.daemon.web.metrics import CONTENT_TYPE, Metrics
+from syncd.daemon.web.page import overview
+from syncd.job.health.health import objective_document
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerError
+from syncd.model.escaping import safe_line
+
+RESERVED = ("/healthz", "/readyz")
+"""What probes ask for: answered while everything else is slow."""
+_JOBS_SHOWN = 100
+_JOB = "/jobs/"
+
+
+class Site:
+    """Answers requests; any thread may call it."""
+
+    def __init__(
+        self,
+        board: Board,
+        metrics: Metrics,
+        ledger_file: LedgerFile,
+        *,
+        find_job: Callable[[str], Job | None],
+        stuck_reason: Callable[[], str | None],
+        now: Callable[[], float],
+    ) -> None:
+        self._board = board
+        self._metrics = metrics
+        self._ledger_file = ledger_file
+        self._find_job = find_job
+        self._stuck_reason = stuck_reason
+        self._now = now
+
+    def answer(self, path: str, query: Mapping[str, str]) -> Reply | None:
+        """The reply for a path; None where there is nothing."""
+        match path:
+            case "/":
+                return self._overview(query)
+            case "/metrics":
+                return Reply(self._metrics.exposition(), CONTENT_TYPE)
+            case "/healthz":
+                return self._health()
+            case "/readyz":
+                return self._readiness()
+        return self._job(path.removeprefix(_JOB), query) if path.startswith(_JOB) else None
+
+    def _overview(self, query: Mapping[str, str]) -> Reply:
+        page = query.get("page", "")
+        number = int(page) if page.isascii() and page.isdigit() and len(page) < 8 else 1
+        words = query.get("q", "")[:100]
+        return _html(overview(self._board, now=self._now(), words=words, page=number, refresh="refresh" in query))
+
+    def _job(self, name: str, query: Mapping[str, str]) -> Reply | None:
+        job = self._find_job(name)
+        if job is None:
+            refusal = self._board.refused().get(name)
+            if refusal is None:
+                return None
+            told = (
+                f"The job does not run, since its file cannot be used: {refusal.error.detail}\n{refusal.error.remedy}\n"
+            )
+            return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
+        try:
+            with self._ledger_file.open_readonly() as reader:
+                return _html(job_page(self._board, job, reader, now=self._now(), refresh="refresh" in query))
+        except LedgerError as error:
+            told = f"The state cannot be read now: {safe_line(str(error))}\n{error.remedy}\n"
+            return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _health(self) -> Reply:
+        """Whether the daemon is alive, whatever becomes of its jobs."""
+        stuck = self._stuck_reason()
+        return _json({"alive": stuck is None, "why": stuck}, is_well=stuck is None)
+
+    def _readiness(self) -> Reply:
+        """Whether every job keeps its objective, and which do not; those come first."""
+        now = self._now()
+        why = {item.job: list(item.why) for item in self._board.late()}
+        standings = sorted(self._board.standings(), key=lambda standing: standing.job not in why)
+        document: dict[str, Any] = {
+            "ready": not why,
+            "not_ready": list(why)[:_JOBS_SHOWN],
+            "not_ready_count": len(why),
+            "job_count": len(standings),
+            "jobs": [
+                {"job": item.job, **objective_document(item, now), "why": why.get(item.job, [])}
+                for item in standings[:_JOBS_SHOWN]
+            ],
+        }
+        return _json(document, is_well=not why)
+
+
+def _html(page: str) -> Reply:
+    return Reply(page.encode(), "text/html; charset=utf-8")
+
+
+def _json(document: Mapping[str, Any], *, is_well: bool) -> Reply:
+    status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
+    return Reply(json.dumps(document).encode() + b"\n", "application/json", status)

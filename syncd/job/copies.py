@@ -1,0 +1,112 @@
+"""How a job's objects are copied: its configuration as orders for the workers, one for each way that may be tried."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from syncd.aws.endpoint import End, Principal
+from syncd.aws.s3 import Side
+from syncd.config.job import Destination, Engine, Job
+from syncd.copy.modes import STREAM, Way
+from syncd.copy.terms import Terms
+from syncd.copy.workers.messages import EndSpec, Order
+from syncd.copy.workers.pool import PooledCopier, WorkerPool
+from syncd.model.objects import Mode
+
+
+def ways_of(job: Job) -> list[Way]:
+    """The ways of copying that the job allows, the cheapest first."""
+    signers = [job.destination.signer] if job.destination.signer != "auto" else ["consumer", "role"]
+    signers = [signer for signer in signers if signer == "consumer" or job.source.role is not None]
+    by_server = [Way(Mode.SERVER_SIDE, signer) for signer in signers]
+    match job.destination.copy_mode:
+        case "stream":
+            return [STREAM]
+        case "server-side":
+            return by_server[:1]
+        case _:
+            # Most S3-compatible servers ignore If-None-Match on CopyObject, and would overwrite.
+            return [STREAM] if job.endpoints.is_given else [*by_server, STREAM]
+
+
+def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
+    """The headers of every write that say what lands."""
+    headers = []
+    if destination.storage_class is not None:
+        headers.append(("x-amz-storage-class", destination.storage_class))
+    if destination.kms_key_id is not None:
+        headers.append(("x-amz-server-side-encryption", "aws:kms"))
+        headers.append(("x-amz-server-side-encryption-aws-kms-key-id", destination.kms_key_id))
+    if destination.tags:
+        headers.append(("x-amz-tagging", urlencode(destination.tags, quote_via=quote)))
+    if destination.acl is not None:
+        headers.append(("x-amz-acl", destination.acl))
+    return tuple(headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """Makes the copiers of one run of a job."""
+
+    job: Job
+    limits: Engine
+    """Those of all jobs together; the job's own go below them."""
+    pool: WorkerPool
+    source: End
+    destination: End
+    locks: Sequence[int]
+    """Descriptors of the locks that the run holds."""
+    requests: Counter[str]
+    role_writer: Callable[[], Principal]
+    """Assumes the role in a session that may also write. Raises JobFailed."""
+
+    def copier(self, way: Way) -> PooledCopier:
+        """What copies in this way.
+
+        Raises:
+            JobFailed: the role that is to sign could not be assumed.
+        """
+        principals: dict[Side, Principal] = {
+            Side.SOURCE: self.source.principal,
+            Side.DESTINATION: self.destination.principal,
+        }
+        if way.mode is Mode.SERVER_SIDE:
+            principals[Side.COPY] = self.role_writer() if way.signer == "role" else self.destination.principal
+        return self.pool.copier(self._order(way, principals), principals, self.requests, locks=self.locks)
+
+    def _order(self, way: Way, principals: Mapping[Side, Principal]) -> Order:
+        job, own = self.job, self.job.engine
+        ends = {Side.SOURCE: self.source, Side.DESTINATION: self.destination, Side.COPY: self.destination}
+        return Order(
+            job=job.name,
+            mode=way.mode,
+            terms=self._terms(principals),
+            ends={
+                side: EndSpec(ends[side].bucket, ends[side].owner, ends[side].address, principal.name)
+                for side, principal in principals.items()
+            },
+            in_flight=min(own.in_flight or self.limits.in_flight, self.limits.in_flight),
+            memory_bytes=min(own.memory or self.limits.memory, self.limits.memory),
+            requests_per_second=own.requests_per_second,
+            bytes_per_second=own.bytes_per_second,
+        )
+
+    def _terms(self, principals: Mapping[Side, Principal]) -> Terms:
+        destination = self.job.destination
+        signer = principals.get(Side.COPY)
+        return Terms(
+            source_bucket=self.job.source.bucket,
+            source_owner=self.job.source.account_id,
+            source_principal=self.source.principal.name,
+            destination_bucket=destination.bucket,
+            destination_owner=self.job.consumer.account_id,
+            destination_principal=self.destination.principal.name,
+            copy_principal=signer.name if signer else "",
+            multipart_above=destination.multipart_above,
+            part_size=destination.part_size,
+            copies_tags=destination.copy_tags,
+            landing=landing_headers(destination),
+            max_object=self.job.source.max_object,
+            memory_bytes=None if signer else min(self.job.engine.memory or self.limits.memory, self.limits.memory),
+        )

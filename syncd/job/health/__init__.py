@@ -1,0 +1,1 @@
+"""Whether a job keeps its objective, and how `syncd status` reports it."""

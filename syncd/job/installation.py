@@ -1,0 +1,79 @@
+"""What all jobs of a process share: its adapters, and how an end of a job is reached by them."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from syncd.aws.addresses import bucket_address
+from syncd.aws.endpoint import End, Principal
+from syncd.aws.identity.credentials import Identities
+from syncd.aws.s3 import Address, Side
+from syncd.aws.transport import Transport
+from syncd.config.job import Configuration, Job, Settings
+from syncd.copy.workers.pool import WorkerPool
+from syncd.ledger.job_locks import Locks
+from syncd.ledger.ledger import LedgerFile
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What all jobs of a process share."""
+
+    settings: Settings
+    now: Callable[[], float]
+    tell: Callable[..., None]
+    transport: Transport
+    identities: Identities
+    ledger_file: LedgerFile
+    locks: Locks
+    pool: WorkerPool
+    addresses: dict[tuple[object, ...], Address] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
+        """For a configuration."""
+        settings = configuration.settings
+        engine = settings.engine
+        return cls(
+            settings,
+            now,
+            tell,
+            Transport(),
+            Identities(now=now),
+            LedgerFile(settings.state_dir, now=now),
+            Locks(settings.state_dir),
+            WorkerPool(
+                workers=engine.workers,
+                confine=engine.confine,
+                in_flight=engine.in_flight,
+                memory_bytes=engine.memory,
+                requests_per_second=engine.requests_per_second,
+                bytes_per_second=engine.bytes_per_second,
+            ),
+        )
+
+    def abandon(self) -> None:
+        """Give up everything that is in flight, now."""
+        self.transport.abandon()
+        self.pool.close()
+
+    def close(self) -> None:
+        """End the workers, which are idle by now."""
+        self.pool.close()
+
+
+def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> End:
+    """One end of a job, as this principal reaches it; what it sends is counted in `requests`."""
+    endpoints, source, destination = job.endpoints, job.source, job.destination
+    bucket, owner, region, endpoint = {
+        Side.SOURCE: (source.bucket, source.account_id, source.region, endpoints.s3),
+        Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
+    }[side]
+    session = installation.identities.session(job.consumer)
+    # To ask botocore costs a client, which is half of what an idle tick costs.
+    key = (bucket, region, endpoint, endpoints.path_style, session)
+    address = installation.addresses.get(key)
+    if address is None:
+        address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
+        installation.addresses[key] = address
+    return End(bucket, owner, address, principal, installation.transport, requests)

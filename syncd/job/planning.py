@@ -1,0 +1,143 @@
+"""Stand-ins with which a tick looks without touching: for `syncd plan`, and for a destination that may not be listed."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TypeVar
+
+from syncd.copy.cost import Estimate
+from syncd.copy.modes import Way
+from syncd.ledger.replica.view import LedgerView
+from syncd.model import events
+from syncd.model.errors import JobFailed
+from syncd.model.objects import Folder, LogObject, Outcome, Page, Range, Shard, ShardState, Transfer
+from syncd.model.reasons import Reason
+from syncd.tick.ports import Lister
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(slots=True)
+class PlannedCopies:
+    """A copier that copies nothing: it counts what would be."""
+
+    mode: str | None = None
+    sends: Callable[[Transfer], Mapping[str, int]] = lambda _: {}
+    """What the copy of an object requests, by operation."""
+    objects: int = 0
+    size_bytes: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    estimate: Estimate | None = None
+    """What it comes to; None where the plan could not be made."""
+    audit_lists_a_day: int = 0
+    """Listings of the destination that its audit takes in a day."""
+
+    def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
+        """Count the transfers; there are no outcomes."""
+        for transfer in transfers:
+            if stop.is_set():
+                break
+            if transfer is not None:
+                self.objects += 1
+                self.size_bytes += transfer.object.size_bytes
+                self.requests.update(self.sends(transfer))
+        return iter(())
+
+
+def planned_way(ways: Sequence[Way], verdict: tuple[str, str] | None) -> Way:
+    """The way in which the next tick copies, by the ledger's verdict; where `auto` has none yet, the one it falls back to."""
+    return next((way for way in ways if verdict is not None and way.name == verdict[0]), ways[-1])
+
+
+class PlanLedger:
+    """A ledger that is read and never written; what the destination's listing tells is remembered while it lasts."""
+
+    def __init__(self, view: LedgerView) -> None:
+        self._view = view
+        self.start = view.start
+        self.shards = view.shards
+        self.discovered_at = view.discovered_at
+        self.looked_at = view.looked_at
+        self.quarantined = view.quarantined
+        self.held_counts = view.held_counts
+        self.held_stamps = view.held_stamps
+        self.has_known_after = view.has_known_after
+        self.known = view.known
+        self.sealed = view.sealed
+        self.remembered = view.remembered
+        self.accepted = view.accepted
+
+    def mend(self) -> Sequence[str]:
+        """Nothing: the tick does."""
+        return []
+
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome] = (),
+        adopted: Sequence[tuple[Shard, LogObject, str]] = (),
+        now: float = 0.0,
+    ) -> None:
+        """Nothing: the tick does."""
+
+    def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
+        """Nothing."""
+
+    def set_start(self, instant: float) -> None:
+        """Nothing: the first tick fixes it."""
+
+    def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
+        """Nothing."""
+
+    def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
+        """Nothing."""
+
+    def record(
+        self,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
+        *,
+        now: float,
+        lateness: Mapping[int, int] | None = None,
+    ) -> None:
+        """Nothing."""
+
+    def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
+        """Nothing."""
+        del shard, before_day, limit
+        return 0
+
+
+class ForgivingLister:
+    """Lists the destination where that is allowed; where it is not, says so once, and finds nothing.
+
+    Without s3:ListBucket at the destination a lost ledger cannot be rebuilt, and every object is written conditionally.
+    """
+
+    def __init__(self, lister: Lister, tell: Callable[..., None]) -> None:
+        self._lister = lister
+        self._tell = tell
+        self.is_denied = False
+
+    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
+        """Pages of the ranges, or none."""
+        wanted = list(ranges)
+        if wanted and not self.is_denied:
+            yield from self._forgiving(self._lister.pages(wanted))
+
+    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
+        """What is below the prefixes, or nothing."""
+        if not self.is_denied:
+            yield from self._forgiving(self._lister.folders(prefixes))
+
+    def _forgiving(self, found: Iterator[_Found]) -> Iterator[_Found]:
+        try:
+            yield from found
+        except JobFailed as error:
+            if error.reason != Reason.ACCESS_DENIED:
+                raise
+            self.is_denied = True
+            self._tell(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")

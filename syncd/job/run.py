@@ -1,0 +1,118 @@
+"""Ticks, catch-ups, plans and rebuilds of one job, each under the locks it needs."""
+
+from collections.abc import Callable
+from threading import Event
+
+from syncd.config.job import Job
+from syncd.copy.cost import estimate, requests_of
+from syncd.copy.terms import Bounds
+from syncd.job.copies import ways_of
+from syncd.job.installation import Installation
+from syncd.job.planning import PlanLedger, PlannedCopies, planned_way
+from syncd.job.report import report_document
+from syncd.job.wiring import CATCH_UP, TICK, Request, Run
+from syncd.ledger.ledger import Reader
+from syncd.model import events, reasons
+from syncd.model.errors import AlreadyRunning, LedgerError
+from syncd.model.reasons import Reason
+from syncd.model.reports import JobError, TickReport
+from syncd.tick.audit import audit_lists_a_day
+from syncd.tick.recorder import Recorder
+from syncd.tick.scope import pace_of, replica_of
+
+FAILURES_TOLD = 20
+OBJECTS_THAT_TELL = 200
+
+
+def run_job(
+    job: Job,
+    request: Request,
+    installation: Installation,
+    *,
+    stop: Event,
+    on_progress: Callable[[Recorder], None] = lambda _: None,
+) -> TickReport:
+    """One tick or catch-up of one job, under its lock, remembered in the ledger and told in the log.
+
+    Nothing that is wrong with the job or its state is raised: it is in the report.
+    """
+    run = Run(job, request, installation, stop, on_progress)
+    locks = installation.locks
+    try:
+        with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name) as lock:
+            report = run.with_ledger(lock)
+    except AlreadyRunning as error:
+        return run.ended(
+            "already-running", JobError(reason="already_running", detail=error.holder, remedy="wait for it to end")
+        )
+    except LedgerError as error:
+        report = run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+    _tell_report(report, request, installation.tell)
+    return report
+
+
+def plan_job(
+    job: Job, request: Request, installation: Installation, *, stop: Event
+) -> tuple[TickReport, PlannedCopies]:
+    """What a tick or catch-up would do, without doing it; nothing is written anywhere.
+
+    Nothing that is wrong with the job or its state is raised: it is in the report.
+    """
+    copies = PlannedCopies()
+    run = Run(job, request, installation, stop, lambda _: None)
+    try:
+        with installation.ledger_file.open_readonly() as reader:
+            view = reader.view(replica_of(job))
+            way = planned_way(ways_of(job), view.mode_verdict())
+            bounds = Bounds(job.destination.multipart_above, job.destination.part_size)
+            copies = PlannedCopies(way.mode.value, lambda transfer: requests_of(transfer, way.mode, bounds))
+            copies.audit_lists_a_day = audit_lists_a_day(pace_of(job), view.remembered_counts(), len(view.shards()))
+            report = run.tick(PlanLedger(view), lambda *_: copies)
+            copies.estimate = estimate(
+                way,
+                looking=report.requests,
+                copying=copies.requests,
+                size_bytes=copies.size_bytes,
+                crosses_regions=job.source.region != job.destination.region,
+                prices=installation.settings.prices,
+                objects_per_second=_measured_rate(reader, job.name),
+            )
+            return report, copies
+    except LedgerError as error:
+        return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
+
+
+def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickReport:
+    """Forget what is remembered of a job, and compare its source with its destination.
+
+    Quarantine, start and acceptances are kept, since the destination cannot tell them. What fails the job is in the report.
+
+    Raises:
+        AlreadyRunning: the job is ticking or catching up.
+        LedgerError: the state cannot be used.
+    """
+    run = Run(job, Request(kind=TICK), installation, stop, lambda _: None)
+    with installation.locks.tick(job.name), installation.locks.catch_up(job.name):
+        return run.rebuild()
+
+
+def _measured_rate(reader: Reader, job: str) -> float | None:
+    """Objects a second of the best of the job's last runs that copied enough to tell."""
+    reports = [tick.report for tick in reader.ticks(job, 50)]
+    rates = [report.copied / report.duration_seconds for report in reports if report.copied >= OBJECTS_THAT_TELL]
+    return max(rates, default=None)
+
+
+def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:
+    """The one canonical line of a tick, and one for each failure that is listed."""
+    for item in report.failed[:FAILURES_TOLD]:
+        remedy = reasons.remedy_of(item.reason)
+        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
+    for key, detail in report.conflicts[:FAILURES_TOLD]:
+        remedy = reasons.remedy_of(Reason.CONFLICT)
+        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
+    name = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
+    facts = report_document(report)
+    for listed in ("failed", "conflicts"):
+        facts.pop(listed)
+    tell(events.TICK_FAILED if report.outcome == "failed" else name, **facts)

@@ -1,0 +1,238 @@
+"""One request of one job on its way through the adapters."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any
+
+from syncd.aws.endpoint import End, Principal
+from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.listing import BucketLister
+from syncd.aws.policies.session import copy_policy, session_policy
+from syncd.aws.s3 import Side
+from syncd.config.job import Job, Role
+from syncd.copy.modes import ModalCopier
+from syncd.job.copies import Copies, ways_of
+from syncd.job.installation import Installation, end_of
+from syncd.job.planning import ForgivingLister, PlannedCopies
+from syncd.ledger.ledger import Ledger
+from syncd.model import events
+from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused
+from syncd.model.objects import Window
+from syncd.model.reports import JobError, TickReport
+from syncd.model.trail import EVERY
+from syncd.tick.closing import horizon
+from syncd.tick.ports import Copier, Ports
+from syncd.tick.ports import Ledger as LedgerPort
+from syncd.tick.recorder import Recorder
+from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
+from syncd.tick.task import Task
+from syncd.tick.tick import Tick
+
+TICK = "tick"
+CATCH_UP = "catch-up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What somebody asks of a job: a tick, a catch-up of a window, or a plan of either."""
+
+    kind: str = TICK
+    window: Window | None = None
+    accounts: Sequence[str] = (EVERY,)
+    regions: Sequence[str] = (EVERY,)
+    is_patient: bool = False
+
+
+class Run:
+    """One request of one job on its way through the adapters."""
+
+    def __init__(
+        self,
+        job: Job,
+        request: Request,
+        installation: Installation,
+        stop: Event,
+        on_progress: Callable[[Recorder], None],
+    ) -> None:
+        self._job = job
+        self._request = request
+        self._installation = installation
+        self._stop = stop
+        self._on_progress = on_progress
+        self._began_at = installation.now()
+        self._was_here = False
+        self._had_lock = installation.locks.has_been(job.name)
+        self._requests: Counter[str] = Counter()
+        self._locks: tuple[int, ...] = ()
+        self._tick: Tick | None = None
+        self._rebuilt: dict[str, Any] | None = None
+
+    def with_ledger(self, lock: int) -> TickReport:
+        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once.
+
+        `lock` is the descriptor of the job's lock, which the workers hold too.
+        """
+        self._locks = (lock,)
+        try:
+            return self._against_state_file()
+        except LedgerCorrupt as error:
+            aside = self._installation.ledger_file.move_aside()
+            salvaged = self._installation.ledger_file.salvaged
+            if aside is not None:
+                self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
+            return self._against_state_file()
+
+    def _against_state_file(self) -> TickReport:
+        with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            # A state of before kept no decisions; that a job was here is all that is left of a lost one.
+            is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
+            self._was_here = ledger.ran_here() or is_older_loss
+            if ledger.moved_aside is not None:
+                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
+            self._tell_moved(ledger)
+            report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
+            ledger.record_tick(report, kind=self._request.kind)
+            self._tell_rebuilt()
+            return report
+
+    def rebuild(self) -> TickReport:
+        """Forget what the destination can tell, and compare source and destination; what is missing the next tick copies."""
+        with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            self._tell_moved(ledger)
+            ledger.forget()
+            report = self.tick(ledger, lambda *_: PlannedCopies())
+            self._tell_rebuilt()
+            return report
+
+    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
+        """Assume the role, and do it."""
+        try:
+            ports = self._ports(ledger, copier)
+        except Interrupted:
+            ended = self.ended("interrupted", None)
+        except JobFailed as error:
+            ended = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+        else:
+            self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
+            try:
+                return self._as_a_whole(self._tick.run())
+            except LedgerRefused as error:
+                ended = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+        for mended in ledger.mend():
+            self._tell(events.STATE_MENDED, what=mended)
+        complete = horizon(self._task(), ledger, now=self._installation.now())
+        return replace(ended, complete_from=complete[0], complete_until=complete[1])
+
+    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
+        job, installation = self._job, self._installation
+        source, destination = self._ends()
+        return Ports(
+            source=self._lister(source, Side.SOURCE),
+            source_bucket=job.source.bucket,
+            destination=ForgivingLister(self._lister(destination, Side.DESTINATION), self._tell),
+            copier=copier(source, destination),
+            ledger=ledger,
+            now=installation.now,
+            tell=self._tell,
+        )
+
+    def _lister(self, end: End, side: Side) -> BucketLister:
+        # A catch-up lists for as long as it takes: somebody asked for it.
+        budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
+        return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
+
+    def _task(self) -> Task:
+        job, request = self._job, self._request
+        return Task(
+            job=job.name,
+            scope=scope_of(job),
+            shard=shard_of(job),
+            layout=layout_of(job),
+            destination_prefix=job.destination.prefix,
+            pace=pace_of(job),
+            start=start_of(job),
+            window=request.window,
+            accounts=request.accounts,
+            regions=request.regions,
+            was_here=self._was_here,
+            ignore=job.source.ignore,
+            max_objects=job.source.max_objects_per_tick if request.window is None else None,
+            is_patient=request.is_patient,
+            objective=job.objective_effective.total_seconds(),
+        )
+
+    def _ends(self) -> tuple[End, End]:
+        job, installation = self._job, self._installation
+        consumer = self._consumer()
+        reader: Principal = consumer
+        if job.source.role is not None:
+            reader = self._role(job.source.role, consumer, session_policy(job))
+        source = end_of(job, Side.SOURCE, reader, installation, self._requests)
+        return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
+
+    def _copier(self, source: End, destination: End, ledger: Ledger) -> Copier:
+        copies = Copies(
+            job=self._job,
+            limits=self._installation.settings.engine,
+            pool=self._installation.pool,
+            source=source,
+            destination=destination,
+            locks=self._locks,
+            requests=self._requests,
+            role_writer=self._role_writer,
+        )
+        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._tell)
+
+    def _role_writer(self) -> Principal:
+        job = self._job
+        assert job.source.role is not None
+        return self._role(job.source.role, self._consumer(), copy_policy(job))
+
+    def _consumer(self) -> ConsumerPrincipal:
+        self._go_on()
+        return self._installation.identities.consumer(self._job, count=self._count)
+
+    def _role(self, role: Role, consumer: ConsumerPrincipal, policy: str) -> Principal:
+        self._go_on()
+        return self._installation.identities.role(self._job, role, consumer, policy=policy, count=self._count)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted
+
+    def ended(self, outcome: str, error: JobError | None) -> TickReport:
+        """A report of a run that did not get to the end of its tick, or not as far as one."""
+        if self._tick is not None:
+            return self._as_a_whole(self._tick.so_far(outcome, error))
+        return self._as_a_whole(TickReport(job=self._job.name, outcome=outcome, error=error))
+
+    def _as_a_whole(self, report: TickReport) -> TickReport:
+        """With what the run did and how long it took before its tick: to open the state, and to learn who acts."""
+        return replace(
+            report,
+            requests=dict(sorted(self._requests.items())),
+            started_at=self._began_at,
+            duration_seconds=self._installation.now() - self._began_at,
+        )
+
+    def _count(self, operation: str) -> None:
+        self._requests[operation] += 1
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        if event == events.LEDGER_REBUILT:
+            # What a full disk keeps from being remembered is asked for again by each tick: it is told once it is kept.
+            self._rebuilt = facts
+        else:
+            self._installation.tell(event, job=self._job.name, **facts)
+
+    def _tell_moved(self, ledger: Ledger) -> None:
+        if (before := ledger.move()) is not None:
+            after = str(replica_of(self._job))
+            self._tell(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
+
+    def _tell_rebuilt(self) -> None:
+        if self._rebuilt is not None:
+            self._installation.tell(events.LEDGER_REBUILT, job=self._job.name, **self._rebuilt)
+            self._rebuilt = None

@@ -1,0 +1,92 @@
+"""One tick and one catch-up at a time for each job, whoever starts them."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from syncd.ledger.locks import NO_ROOM, create_private_directory, lock_now, open_private
+from syncd.model.errors import AlreadyRunning, LedgerFull, LedgerUnwritable
+
+_LONGEST_HOLDER_BYTES = 4096
+
+
+class Locks:
+    """The locks of the jobs: `STATE_DIR/locks/JOB.tick.lock` and `STATE_DIR/locks/JOB.catch-up.lock`."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._directory = state_dir / "locks"
+
+    def tick(self, job: str) -> AbstractContextManager[int]:
+        """Held while a job ticks; see `hold`."""
+        return hold(self._path(job, "tick"), what=f"the tick of {job}")
+
+    def catch_up(self, job: str) -> AbstractContextManager[int]:
+        """Held while a job catches up; see `hold`."""
+        return hold(self._path(job, "catch-up"), what=f"the catch-up of {job}")
+
+    def has_been(self, job: str) -> bool:
+        """Whether the job has ever held one of its locks here."""
+        return self._path(job, "tick").exists() or self._path(job, "catch-up").exists()
+
+    def _path(self, job: str, kind: str) -> Path:
+        return self._directory / f"{quote(job, safe='')}.{kind}.lock"
+
+
+@contextmanager
+def hold(path: Path, *, what: str) -> Iterator[int]:
+    """Hold a lock file, alone among processes and threads, until the end of the block or of the process.
+
+    Yields its descriptor: whoever is given a copy of it holds the lock too.
+
+    The file says who holds it: `{"pid": 123, "host": "x", "since": "2026-11-24T08:15:00Z"}`. It stays where it is.
+
+    Raises:
+        AlreadyRunning: somebody else holds it.
+        LedgerFull: there is no room for the file.
+        LedgerUnwritable: the file cannot be made or locked.
+    """
+    descriptor = _open(path, what)
+    try:
+        if not lock_now(descriptor, exclusive=True):
+            raise AlreadyRunning(_holder(descriptor))
+        _sign(descriptor, path, what)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, what: str) -> int:
+    try:
+        create_private_directory(path.parent)
+        return open_private(path)
+    except OSError as error:
+        raise _refusal(error, path, what) from error
+
+
+def _sign(descriptor: int, path: Path, what: str) -> None:
+    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+    except OSError as error:
+        raise _refusal(error, path, what) from error
+
+
+def _refusal(error: OSError, path: Path, what: str) -> LedgerFull | LedgerUnwritable:
+    kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
+    return kind(f"{path}: the lock of {what} cannot be taken: {error.strerror}")
+
+
+def _holder(descriptor: int) -> str:
+    """Who holds the lock, as far as the file tells: its holder may be about to write it."""
+    try:
+        holder = json.loads(os.pread(descriptor, _LONGEST_HOLDER_BYTES, 0))
+        return f"pid {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,1 @@
+"""The rows of one replica: read, written, sealed and swept."""

@@ -1,0 +1,84 @@
+"""Old days of a shard, folded into one row each."""
+
+import sqlite3
+from collections.abc import Collection, Iterator
+
+from syncd.ledger.replica.view import sealed_day
+from syncd.ledger.rows import (
+    day_of,
+    decode_etags,
+    decode_key,
+    first_tail,
+    is_whole,
+    last_tail,
+    object_checksum,
+    with_checksum,
+)
+from syncd.model.objects import Shard
+from syncd.model.sealed import SealedDay, SealedObject, fold_day
+
+
+def oldest_day(connection: sqlite3.Connection, shard_id: int, after_day: str, before_day: str) -> str | None:
+    """The oldest day between two (YYYY-MM-DD, both exclusive; empty for no lower bound) that has objects."""
+    query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
+    lowest = last_tail(after_day) if after_day else ""
+    for (tail,) in connection.execute(query, (shard_id, lowest, first_tail(before_day))):
+        # Anything else is damage, which never was a tail.
+        if isinstance(tail, str) and (day := day_of(tail)):
+            return day
+    return None
+
+
+def held_of_day(connection: sqlite3.Connection, replica_id: int | None, shard: Shard, day: str) -> set[str]:
+    """Return the keys of a day's folder that are in the quarantine."""
+    folder = f"{shard.prefix}{day.replace('-', '/')}"
+    query = "SELECT key FROM quarantine WHERE replica = ? AND key >= ? AND key < ?"
+    return {key for (key,) in connection.execute(query, (replica_id, f"{folder}/", f"{folder}0"))}
+
+
+def only_held(
+    connection: sqlite3.Connection, shard: Shard, shard_id: int | None, day: str, held: Collection[str]
+) -> bool:
+    """Return True if a day has no rows but those of held objects."""
+    query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
+    rows = connection.execute(query, (shard_id, first_tail(day), last_tail(day)))
+    return all(isinstance(tail, str) and decode_key(shard, tail) in held for (tail,) in rows)
+
+
+def fold_away(
+    connection: sqlite3.Connection, shard: Shard, shard_id: int, day: str, held: Collection[str]
+) -> tuple[int, int]:
+    """Fold a day's objects onto its row, inside the caller's transaction: how many, and how many were damaged.
+
+    Rows of `held` objects stay.
+    """
+    span = (shard_id, first_tail(day), last_tail(day))
+    damaged = 0
+    kept: list[tuple[object, ...]] = []
+
+    def whole_objects() -> Iterator[SealedObject]:
+        nonlocal damaged
+        query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
+        for tail, etag, size, check in connection.execute(query, span):
+            if check != object_checksum(shard_id, tail, etag, size):
+                damaged += 1
+            elif held and decode_key(shard, tail) in held:
+                kept.append((shard_id, tail, etag, size, check))
+            else:
+                source_etag, replica_etag = decode_etags(etag)
+                yield SealedObject(decode_key(shard, tail), source_etag, size, replica_etag)
+
+    row = connection.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
+    before = sealed_day(row) if is_whole(row) else None
+    folded = fold_day(whole_objects(), onto=before)
+    put_day(connection, shard_id, day, folded)
+    connection.execute("DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
+    connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", kept)
+    return folded.count - (before.count if before else 0), damaged
+
+
+def put_day(connection: sqlite3.Connection, shard_id: int, day: str, sealed: SealedDay) -> None:
+    """Write a day's row, inside the caller's transaction."""
+    sums = (sealed.count, sealed.size_bytes, sealed.digest, int(sealed.exact))
+    values = with_checksum(shard_id, day, *sums, sealed.replica_digest, int(sealed.replica_exact))
+    connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

@@ -1,0 +1,78 @@
+"""IDs that were never used, and rows that belong to nobody any more."""
+
+import sqlite3
+
+from syncd.ledger.schema import transaction
+from syncd.model.errors import LedgerCorrupt
+
+_ROWS_AT_ONCE = 20_000
+_HIGHEST = 2**48
+_OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncovered")
+
+
+def next_replica_id(connection: sqlite3.Connection) -> int:
+    """An ID that no row has: those of a replica whose own row was damaged must not get another owner.
+
+    Raises:
+        LedgerCorrupt: the IDs in use are damaged.
+    """
+    tables = (("replicas", "id"), *((table, "replica") for table in _OF_REPLICA))
+    return _next_id(connection, tables)
+
+
+def next_shard_id(connection: sqlite3.Connection) -> int:
+    """An ID that no row has; LedgerCorrupt where those in use are damaged."""
+    return _next_id(connection, (("shards", "id"), *((table, "shard") for table in ("cursors", "objects", "days"))))
+
+
+def next_number(value: object) -> int:
+    """The number after the highest one in use, None for none; LedgerCorrupt for what never was one."""
+    if value is None:
+        return 1
+    if not isinstance(value, int) or not 0 <= value < _HIGHEST:
+        raise LedgerCorrupt(f"{value!r} stands where a number should")
+    return value + 1
+
+
+def _next_id(connection: sqlite3.Connection, columns: tuple[tuple[str, str], ...]) -> int:
+    highest = (connection.execute(f"SELECT max({column}) FROM {table}").fetchone() for table, column in columns)  # noqa: S608 - our own names
+    return max(next_number(value) for (value,) in highest)
+
+
+def forget_replica(connection: sqlite3.Connection, replica_id: int | None) -> None:
+    """Delete what the two listings of a replica tell; rows of its shards are left to `sweep`.
+
+    Its start, its quarantine and what was accepted stay: no listing tells them.
+    """
+    for table in ("shards", "looked", "lateness", "uncovered"):
+        connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
+
+
+def sweep(connection: sqlite3.Connection) -> None:
+    """Delete the rows of replicas and shards that are not there, some at a time, so that others can write in between."""
+    with transaction(connection):
+        for table in _OF_REPLICA:
+            connection.execute(f"DELETE FROM {table} WHERE replica NOT IN (SELECT id FROM replicas)")  # noqa: S608 - our own names
+    for table in ("cursors", "days", "objects"):
+        last = 0
+        while (shard_id := _next_shard(connection, table, last)) is not None:
+            while _delete_some(connection, table, shard_id):
+                pass
+            last = shard_id
+
+
+def _next_shard(connection: sqlite3.Connection, table: str, after: int) -> int | None:
+    query = f"SELECT min(shard) FROM {table} WHERE shard > ?"  # noqa: S608 - our own names
+    (shard_id,) = connection.execute(query, (after,)).fetchone()
+    return shard_id if isinstance(shard_id, int) and shard_id > after else None
+
+
+def _delete_some(connection: sqlite3.Connection, table: str, shard_id: int) -> bool:
+    """Whether rows were deleted, and more may be left."""
+    column = {"cursors": "shard", "days": "day", "objects": "tail"}[table]
+    with transaction(connection):
+        if connection.execute("SELECT 1 FROM shards WHERE id = ?", (shard_id,)).fetchone():
+            return False
+        rows = f"SELECT {column} FROM {table} WHERE shard = ? LIMIT {_ROWS_AT_ONCE}"  # noqa: S608 - our own names
+        delete = f"DELETE FROM {table} WHERE shard = ? AND {column} IN ({rows})"  # noqa: S608 - our own names
+        return connection.execute(delete, (shard_id, shard_id)).rowcount > 0

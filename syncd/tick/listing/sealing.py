@@ -1,0 +1,130 @@
+"""Days that are remembered as one row: what a listing that meets them makes of them.
+
+A sealed day is compared by count and by a hash over key and ETag that does not depend on order. The same: nothing to
+do. Anything else, and the day is planned key by key, since the source may hold objects that came after the day was
+sealed. If the destination is listed too, the day must be the same there as well. Fewer objects at the source than were
+sealed are its lifecycle at work.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from syncd.model.layout import DAY_SECONDS, Layout, day_start, utc_day
+from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
+from syncd.model.sealed import SealedDay, SealedObject, fold_day, object_digest
+from syncd.tick.task import Pace
+
+_MODULUS = 2**63
+LARGEST_DAY_HELD = 200_000
+"""A sealed day with more objects than this is planned key by key at once, rather than held in memory to be compared."""
+
+
+class DayTotals(NamedTuple):
+    """What a listing of one day adds up to."""
+
+    total: int = 0
+    digest: int = 0
+
+    def plus(self, item: LogObject) -> "DayTotals":
+        """Return this with one object more."""
+        return DayTotals(self.total + 1, (self.digest + object_digest(item.key, item.etag)) % _MODULUS)
+
+
+class Run(NamedTuple):
+    """Consecutive objects of one listing: those of one sealed day, or of days that are not sealed."""
+
+    page: Page
+    """With the run's objects alone."""
+    sealed_day: str = ""
+    totals: DayTotals = DayTotals()
+    is_part: bool = False
+    """More of the sealed day may come: it is too large to be held."""
+    is_cut: bool = False
+    """The listing ended in this sealed day, which may go on."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """The pages of one listing, cut where sealed days begin and end."""
+
+    layout: Layout
+    sealed: Mapping[str, SealedDay]
+    _day: str = ""
+    _held: list[LogObject] = field(default_factory=list)
+    _totals: DayTotals = field(default_factory=DayTotals)
+
+    def runs(self, page: Page) -> Iterator[Run]:
+        """Return the runs that a page completes; the objects of a sealed day are held until the day has ended."""
+        if not self.sealed:
+            yield Run(page)
+            return
+        loose: list[LogObject] = []
+        for item in page.objects:
+            day = self.layout.day(page.range.shard, item.key)
+            if day != self._day or day not in self.sealed:
+                yield from self._ended(page)
+            if day not in self.sealed:
+                loose.append(item)
+                continue
+            if loose:
+                yield Run(page._replace(objects=loose, is_last=False))
+                loose = []
+            self._day = day
+            self._held.append(item)
+            self._totals = self._totals.plus(item)
+            if len(self._held) > LARGEST_DAY_HELD:
+                yield from self._ended(page, is_part=True)
+        if page.is_last:
+            yield from self._ended(page, is_last=True)
+        yield Run(page._replace(objects=loose))
+
+    def _ended(self, page: Page, *, is_part: bool = False, is_last: bool = False) -> Iterator[Run]:
+        if self._held:
+            is_cut = is_last and not page.reached_end
+            yield Run(page._replace(objects=self._held, is_last=False), self._day, self._totals, is_part, is_cut)
+        self._day, self._held, self._totals = "", [], DayTotals()
+
+
+def is_same(was: SealedDay, now: DayTotals) -> bool:
+    """Return True if the source lists what was sealed, or nothing any more."""
+    return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))
+
+
+def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
+    """Return True if the destination lists the replicas that were sealed, by count, bytes and, if known, by hash."""
+    now = fold_day(SealedObject(item.key, None, item.size_bytes, item.etag) for item in replicas.values())
+    if (was.count, was.size_bytes) != (now.count, now.size_bytes):
+        return False
+    return not was.replica_exact or was.replica_digest == now.replica_digest
+
+
+def day_ranges(shard: Shard, days: Sequence[str], layout: Layout) -> list[Range]:
+    """Return as few ranges as cover exactly these days, which are given in order."""
+    ranges: list[Range] = []
+    first = last = ""
+    for day in days:
+        if last and day_start(day) == day_start(last) + DAY_SECONDS:
+            last = day
+            continue
+        if first:
+            ranges.append(_range(shard, first, last, layout))
+        first = last = day
+    if first:
+        ranges.append(_range(shard, first, last, layout))
+    return ranges
+
+
+def _range(shard: Shard, first: str, last: str, layout: Layout) -> Range:
+    return Range(shard, layout.position(shard, day_start(first), whole_day=True), layout.day_end(shard, last))
+
+
+def first_unsealed_day(state: ShardState, pace: Pace, now: float) -> str:
+    """Return the oldest UTC day whose keys are remembered one by one: no tick lists anything older.
+
+    Each tier looks back from its last completed look, which may be long ago, and from the frontier.
+    """
+    frontier = min(now, state.frontier or now)
+    deep = min(now, state.deep_done_at or now) - pace.deep_effective
+    recent = min(frontier, state.recent_at or now) - pace.recent_effective
+    return utc_day(max(0.0, min(deep, recent) - DAY_SECONDS))

@@ -1,0 +1,214 @@
+"""Which parts of a shard are listed in this tick, and what a listing that came to its end proves.
+
+No watermark alone is trusted, since key order is not arrival order (`docs/design.md`, "Listing without gaps"):
+
+    tail    each tick       a little behind the frontier to the end
+    recent  hourly          the last two days to the end
+    deep    once a day      33 day folders, in slices of whole pages that follow the time for half an hour
+
+Each looks back from its own last completed look, never from now, so that an outage of any length loses nothing. A shard
+with keys outside the layout's grammar is listed whole instead, once in `deep_every`, and at its likely places in between.
+All of it is arithmetic on what the ledger remembers. Nothing here does any I/O.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from math import ceil, floor
+from typing import NamedTuple
+from zlib import crc32
+
+from syncd.model.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start
+from syncd.model.objects import FoundBy, Range, Shard, ShardState, Window
+from syncd.model.trail import is_standard
+from syncd.tick.task import Pace
+
+# Shards and folders that are looked at each tick however quiet they are: in a small job this is all of them.
+LOOKS_A_TICK = 32
+# A quiet shard is looked at again after this fraction of the time it has been quiet for.
+_QUIET_FRACTION = 1 / 8
+# A deep round is gone through in this fraction of `deep_every`, and begins that much earlier than `deep_every` after the
+# last one. Where an object lies, how dense its day is and where the pages are cut then makes no difference: it was met
+# after its round began and is met again before the next one ends. The price is as large a fraction of LISTs more.
+_ROUND_FRACTION = 1 / 48
+# Of a period, so that a round which began by its shard's clock is not taken for one that began a little before.
+_CLOCK_TOLERANCE = 1e-6
+# Clocks of two hosts over one state differ by this much at most; a cursor further ahead was made by a wrong clock.
+CLOCK_SKEW_SECONDS = 600.0
+
+_SEARCH_ORDER = (FoundBy.TAIL, FoundBy.RECENT, FoundBy.DEEP, FoundBy.WHOLE)
+
+
+class Tier(StrEnum):
+    """Why a range is listed."""
+
+    FIRST = "first"
+    TAIL = "tail"
+    RECENT = "recent"
+    DEEP = "deep"
+    WHOLE = "whole"
+    BRANCH = "branch"
+    WINDOW = "window"
+
+
+class Slice(NamedTuple):
+    """One range to list, and why."""
+
+    tier: Tier
+    range: Range
+    since: float = 0.0
+    """When the deep round that it belongs to began, or should have."""
+    goal: str = ""
+    """The key at which that round ends."""
+
+    @property
+    def both_sides(self) -> bool:
+        """True if the destination is listed beside the source, since the ledger does not say what is there."""
+        return self.tier in (Tier.FIRST, Tier.WINDOW)
+
+
+def later(one: FoundBy, other: FoundBy) -> FoundBy:
+    """Return the slower of two listings."""
+    return max(one, other, key=_SEARCH_ORDER.index)
+
+
+def as_of(state: ShardState, now: float) -> ShardState:
+    """Return a state without cursors from the future, which a wrong clock has left: they count as never."""
+    cursors = (state.listed_at, state.recent_at, state.deep_at, state.deep_done_at)
+    if max(cursors) > now + CLOCK_SKEW_SECONDS:
+        return begun_again(state)
+    audits = (state.audit_at, state.audited_at, state.sealed_audit_at, state.sealed_audited_at)
+    if max(audits) > now + CLOCK_SKEW_SECONDS:
+        state = replace(state, audit_key="", audit_at=0.0, audited_at=0.0)
+        state = replace(state, sealed_audit_day="", sealed_audit_at=0.0, sealed_audited_at=0.0)
+    if max(cursors) > now:
+        listed, recent, deep, done = (min(at, now) for at in cursors)
+        state = replace(state, listed_at=listed, recent_at=recent, deep_at=deep, deep_done_at=done)
+    return state
+
+
+def begun_again(state: ShardState) -> ShardState:
+    """Return what is left of a state if its cursors mean nothing any more: where its keys are found, and no claim."""
+    return ShardState(shard=state.shard, layout=state.layout, found_by=state.found_by, branches=state.branches)
+
+
+def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: float) -> list[Slice]:
+    """Return what to list of one shard in this tick."""
+    shard = state.shard
+    if not state.listed_at:
+        if is_listed_whole(state, layout):
+            return [Slice(Tier.FIRST, layout.whole(shard))]
+        # What arrived right after the start may have been as late as deep reaches back.
+        since = start - pace.deep_effective if start else 0.0
+        begin = layout.position(shard, since, whole_day=True)
+        return [Slice(Tier.FIRST, Range(shard, begin, layout.dates_end(shard)))]
+    if state.found_by is FoundBy.WHOLE:
+        return _whole_or_branches(state, layout=layout, pace=pace, now=now)
+    frontier = _frontier(state, now)
+    if now - state.recent_at >= pace.recent_every:
+        since = min(frontier, state.recent_at) - pace.recent_effective
+        last = Range(shard, layout.position(shard, since, whole_day=True), layout.dates_end(shard))
+        found = [Slice(Tier.RECENT, last)]
+    else:
+        last = Range(shard, layout.position(shard, frontier - pace.tail_effective), layout.dates_end(shard))
+        found = [Slice(Tier.TAIL, last)]
+    deep = _deep_slice(state, layout=layout, pace=pace, now=now) if last.start_after else None
+    return [deep, *found] if deep else found
+
+
+def is_listed_whole(state: ShardState, layout: Layout) -> bool:
+    """Return True for a shard whose grammar is not known, or is not the layout's: only a whole listing finds its keys."""
+    is_known = bool(state.listed_at) or layout.name != CLOUDTRAIL or is_standard(state.shard)
+    return state.found_by is FoundBy.WHOLE or not is_known
+
+
+def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> list[Slice]:
+    if now - state.deep_done_at >= pace.deep_every * (1 - _ROUND_FRACTION):
+        return [Slice(Tier.WHOLE, layout.whole(state.shard))]
+    since = _frontier(state, now) - pace.tail_effective
+    ranges = [item for branch in state.branches for item in layout.branch_ranges(state.shard, branch, since, now)]
+    return [Slice(Tier.BRANCH, item) for item in dict.fromkeys(ranges)]
+
+
+def _frontier(state: ShardState, now: float) -> float:
+    return min(now, state.listed_at, state.frontier or state.listed_at)
+
+
+def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> Slice | None:
+    takes = pace.deep_every * _ROUND_FRACTION
+    due = _deep_due(state, pace)
+    if now < due and not state.deep_key:
+        return None
+    key, since = state.deep_key, state.deep_at
+    if now >= due:
+        # A round that is not through when the next is due was not gone on with for a day: then everything at once.
+        key, since = "", now - takes if state.deep_key else max(due, now - takes)
+    # What arrived since the last complete round may be as much older than that as deep reaches back.
+    begin = min(now, state.deep_done_at) - pace.deep_effective
+    end = _deep_end(state, pace, now)
+    target = begin + (end - begin) * min(1.0, (now - since) / takes)
+    after = max(key, layout.position(state.shard, begin, whole_day=True))
+    limit, goal = layout.position(state.shard, target), layout.position(state.shard, end)
+    if after > limit:
+        return None
+    return Slice(Tier.DEEP, Range(state.shard, after, limit, whole_pages=True), since, goal)
+
+
+def _deep_due(state: ShardState, pace: Pace) -> float:
+    """Return when the next deep round begins: by the shard's own clock, so that those of a job are spread over the day."""
+    period = pace.deep_every * (1 - _ROUND_FRACTION)
+    phase = crc32(state.shard.prefix.encode("utf-8", "surrogatepass")) / 2**32 * period
+    return phase + (floor((state.deep_at - phase) / period + _CLOCK_TOLERANCE) + 1) * period
+
+
+def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
+    """Return the stamp up to which the deep tier lists; what is newer is the recent tier's."""
+    recent = min(_frontier(state, now), state.recent_at) - pace.recent_effective
+    return max(recent, now - pace.deep_effective + DAY_SECONDS)
+
+
+def window_range(shard: Shard, window: Window, *, layout: Layout) -> Range:
+    """Return the one range of a catch-up's window in a shard whose keys follow the layout's grammar."""
+    first = layout.position(shard, day_start(window.first), whole_day=True) if window.first else ""
+    until = layout.day_end(shard, window.last) if window.last else layout.dates_end(shard)
+    return Range(shard, first, until)
+
+
+def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least: int = LOOKS_A_TICK) -> set[str]:
+    """Return which of these are looked at now, the stalest first, so that each comes round within `every` seconds.
+
+    As many as the time since the last look asks for, that they be spread over `every`; never fewer than `at_least`.
+    """
+    stalest, overdue, share = _shares(last_looked, every=every, now=now)
+    return set(stalest[: max(overdue, ceil(share), at_least)])
+
+
+def overdue(last_looked: Mapping[str, float], *, every: float, now: float) -> set[str]:
+    """Return which of these are looked at now, if a share of less than one may wait until it is overdue."""
+    stalest, late, share = _shares(last_looked, every=every, now=now)
+    return set(stalest[: max(late, floor(share))])
+
+
+def _shares(last_looked: Mapping[str, float], *, every: float, now: float) -> tuple[list[str], int, float]:
+    stalest = sorted(last_looked, key=last_looked.__getitem__)
+    overdue = sum(1 for name in stalest if now - last_looked[name] >= every)
+    since_last = now - max(last_looked.values(), default=now)
+    return stalest, overdue, len(stalest) * min(1.0, max(0.0, since_last) / every)
+
+
+def shards_to_visit(states: Sequence[ShardState], *, pace: Pace, now: float) -> list[ShardState]:
+    """The shards that are listed in this tick.
+
+    A shard is visited when it has been quiet no longer than eight times as long as it was left alone, at the latest
+    after `idle_every`; in a job of few shards all are.
+    """
+    wanted: list[ShardState] = []
+    quiet: dict[str, float] = {}
+    for state in states:
+        patience = min(pace.idle_every, max(0.0, state.listed_at - state.newest_arrival) * _QUIET_FRACTION)
+        if not state.listed_at or now - state.listed_at >= patience:
+            wanted.append(state)
+        else:
+            quiet[state.shard.prefix] = state.listed_at
+    spare = due(quiet, every=pace.idle_every, now=now, at_least=max(0, LOOKS_A_TICK * 2 - len(wanted)))
+    return wanted + [state for state in states if state.shard.prefix in spare]

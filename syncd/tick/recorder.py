@@ -1,0 +1,294 @@
+"""What a tick has done so far: outcomes on their way into the ledger, and the counts of the report."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import Protocol
+
+from syncd.model import reasons
+from syncd.model.errors import JobFailed
+from syncd.model.objects import (
+    AlreadyThere,
+    Conflict,
+    Copied,
+    Failed,
+    LogObject,
+    Outcome,
+    Plan,
+    Shard,
+    SkipReason,
+    Transfer,
+)
+from syncd.model.reasons import Reason
+from syncd.model.reports import FailedObject, lag_bucket
+
+# At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
+RECORD_EVERY_OBJECTS = 64
+RECORD_EVERY_SECONDS = 1.0
+# This many objects refused in a row are the job's misfortune and not each object's own.
+REFUSED_IN_A_ROW = 100
+LISTED_IN_REPORT = 100
+MOST_HELD = 100_000
+"""Objects of one job that may be known and not at the destination: each takes memory in every tick."""
+LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2678400)
+
+
+class RecordLedger(Protocol):
+    """Where outcomes are recorded."""
+
+    def record(
+        self,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
+        *,
+        now: float,
+        lateness: Mapping[int, int] = ...,
+    ) -> None:
+        """All of it in one commit."""
+        ...
+
+    def unseal(
+        self,
+        shard: Shard,
+        days: Sequence[str],
+        *,
+        outcomes: Sequence[Outcome],
+        adopted: Sequence[tuple[Shard, LogObject, str]],
+        now: float,
+    ) -> None:
+        """Forget the rows of sealed days, and record the rest, in one commit."""
+        ...
+
+
+def lateness_bound(seconds: float) -> int:
+    """The bucket of the lateness histogram: the smallest bound that holds it, in seconds; 0 for beyond all of them."""
+    return next((bound for bound in LATENESS_BOUNDS if seconds <= bound), 0)
+
+
+def too_many_held(objects: int) -> JobFailed:
+    """Return the failure of a job of which so many objects are known and not at the destination."""
+    detail = f"{objects:,} objects are known and not at the destination, and a job may have {MOST_HELD:,}"
+    return JobFailed(Reason.TOO_MANY_HELD, detail, reasons.remedy_of(Reason.TOO_MANY_HELD))
+
+
+class Recorder:
+    """Counts and records; copy, then record."""
+
+    def __init__(
+        self,
+        ledger: RecordLedger,
+        *,
+        now: Callable[[], float],
+        stamp: Callable[[Shard, LogObject], float],
+        objective: float = inf,
+    ) -> None:
+        """`objective` is how many seconds a live object may take from LastModified to its copy."""
+        self._ledger = ledger
+        self._now = now
+        self._stamp = stamp
+        self._objective = objective
+        self._outcomes: list[Outcome] = []
+        self._adopted: list[tuple[Shard, LogObject, str]] = []
+        self._lateness: Counter[int] = Counter()
+        self._recorded_at = now()
+        self._refused_in_a_row: list[Failed] = []
+        self._denied_in_a_row: list[Failed] = []
+        self._denied_before: list[Failed] = []
+        self._of_the_job: Failed | None = None
+        self.held = 0
+        """How many objects are known and not at the destination, those of before among them."""
+        self.in_progress: set[str] = set()
+        """Keys that are being copied, wait to be recorded, or have failed in this tick."""
+        self.listed = 0
+        self.known_listed = 0
+        self.planned = 0
+        self.ended = 0
+        self.skipped: Counter[SkipReason] = Counter()
+        self.copied = 0
+        self.copied_bytes = 0
+        self.already_there = 0
+        self.conflicts: list[tuple[str, str]] = []
+        self.conflict_count = 0
+        self.failed: list[FailedObject] = []
+        self.failed_count = 0
+        self.failed_by_reason: Counter[str] = Counter()
+        self.retried = 0
+        self.retries_ended = 0
+        self.retries_failed = 0
+        self.restored = 0
+        self.lags: Counter[str] = Counter()
+        self.lag_seconds = 0.0
+        self.worst_lag_seconds = 0.0
+        self.copied_late = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Objects that were handed to the copier and have not come to their end."""
+        return self.planned - self.ended
+
+    def _require_few_held(self) -> None:
+        if self.held > MOST_HELD:
+            raise too_many_held(self.held)
+
+    def take_plan(self, plan: Plan, shard: Shard, listed: int) -> None:
+        """Count a page, and note what it tells of replicas that only the destination's listing knew.
+
+        Raises:
+            JobFailed: too many objects are known and not at the destination.
+        """
+        self.listed += listed
+        self.known_listed += plan.known_listed
+        self.skipped.update(plan.skipped)
+        self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
+        self.already_there += len(plan.adopted)
+        self.restored += len(plan.restored)
+        # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
+        self._outcomes += [
+            Failed(transfer, Reason.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
+            for transfer in plan.archived
+        ]
+        self.held += len(plan.archived)
+        self._require_few_held()
+
+    def adopt(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
+        """Remember an object that the destination lists, and the ETag that its replica has."""
+        self._adopted.append((shard, item, replica_etag))
+
+    def note(self, failed: Failed) -> None:
+        """Remember a failure that no transfer of this tick has come to."""
+        self._take_failure(failed.transfer.object, failed, failed.reason, failed.detail, is_new=False)
+        self._outcomes.append(failed)
+
+    def skip_sealed(self, objects: int) -> None:
+        """Count objects of sealed days, which were listed and found to be the same."""
+        self.listed += objects
+        if objects:
+            self.skipped[SkipReason.SEALED] += objects
+
+    @property
+    def is_denied(self) -> bool:
+        """True after so many objects in a row were denied that the next would be too, or else be an exception."""
+        return len(self._denied_in_a_row) >= REFUSED_IN_A_ROW
+
+    def begin_anew(self) -> None:
+        """Forget the denials in a row: the newest objects get a chance of their own."""
+        self._denied_before = self._denied_before or self._denied_in_a_row[:1]
+        self._denied_in_a_row.clear()
+
+    def require_readable(self) -> None:
+        """Raise JobFailed if so many objects were denied in a row, the newest among them, and none was copied."""
+        if self._denied_before and self._denied_in_a_row and not self.copied:
+            raise self._refusal(self._denied_before[0])
+
+    def _refusal(self, first: Failed) -> JobFailed:
+        detail = f"{REFUSED_IN_A_ROW} objects in a row, of which the first: {first.detail}"
+        return JobFailed(first.reason, detail, reasons.remedy_of(first.reason))
+
+    def begin(self, transfer: Transfer) -> None:
+        """Note that a transfer is handed to the copier.
+
+        Raises:
+            JobFailed: one was refused for what is the job's, the store refused so many in a row that it would refuse
+                the next, or too many are known and not at the destination.
+        """
+        self._require_few_held()
+        if self._of_the_job is not None:
+            refused = self._of_the_job
+            raise JobFailed(refused.reason, refused.detail, reasons.remedy_of(refused.reason))
+        if len(self._refused_in_a_row) >= REFUSED_IN_A_ROW:
+            raise self._refusal(self._refused_in_a_row[0])
+        self.in_progress.add(transfer.object.key)
+        self.planned += 1
+
+    def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False, is_new: bool = True) -> bool:
+        """Note the end of one transfer. Returns True if that made it time to record.
+
+        `is_live` counts its lateness, which a catch-up's would distort. `counts_lag` counts how long it took, which
+        would be no measure for what was there before the job was. Only what `is_new` in this tick, rather than tried
+        again, counts towards giving the tick up.
+        """
+        item = outcome.transfer.object
+        self.ended += 1
+        self.retries_ended += not is_new
+        self.retries_failed += not is_new and isinstance(outcome, Failed | Conflict)
+        match outcome:
+            case Copied():
+                self.copied += 1
+                self.copied_bytes += item.size_bytes
+                self._no_refusal()
+                if is_live:
+                    late = item.last_modified - self._stamp(outcome.transfer.shard, item)
+                    self._lateness[lateness_bound(late)] += 1
+                if counts_lag:
+                    self._take_lag(max(0.0, self._now() - item.last_modified))
+            case AlreadyThere():
+                self.already_there += 1
+                self._no_refusal()
+            case Conflict(_, detail):
+                self.held += is_new
+                self.conflict_count += 1
+                if len(self.conflicts) < LISTED_IN_REPORT:
+                    self.conflicts.append((item.key, detail))
+            case Failed(_, reason, detail):
+                self.held += is_new
+                self._take_failure(item, outcome, reason, detail, is_new=is_new)
+        self._outcomes.append(outcome)
+        return self.record_if_due()
+
+    def _no_refusal(self) -> None:
+        self._refused_in_a_row.clear()
+        self._denied_in_a_row.clear()
+
+    def _take_lag(self, seconds: float) -> None:
+        self.lags[lag_bucket(seconds)] += 1
+        self.lag_seconds += seconds
+        self.worst_lag_seconds = max(self.worst_lag_seconds, seconds)
+        self.copied_late += seconds > self._objective
+
+    def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str, *, is_new: bool) -> None:
+        self.failed_count += 1
+        self.failed_by_reason[reason] += 1
+        if len(self.failed) < LISTED_IN_REPORT:
+            self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
+        if reason in reasons.OF_EVERY_REQUEST:
+            self._of_the_job = self._of_the_job or outcome
+        # If others could be copied, what is denied may be denied of these objects alone.
+        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.copied:
+            self._denied_in_a_row.append(outcome)
+        if is_new and reason in reasons.OF_THE_STORE:
+            self._refused_in_a_row.append(outcome)
+
+    def record_if_due(self) -> bool:
+        """Record what has gathered, when it is enough or has waited long enough; whether it was."""
+        waiting = len(self._outcomes) + len(self._adopted) // 16
+        if waiting < RECORD_EVERY_OBJECTS and not (waiting and self._now() - self._recorded_at >= RECORD_EVERY_SECONDS):
+            return False
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Record everything that has gathered, in one commit."""
+        now = self._now()
+        if self._outcomes or self._adopted:
+            self._ledger.record(self._outcomes, self._adopted, now=now, lateness=self._lateness)
+        self._lateness = Counter()
+        self._begin_gathering(now)
+
+    def unseal(self, shard: Shard, day: str, transfers: Sequence[Transfer]) -> None:
+        """Record everything that has gathered, with a sealed day's row forgotten and its transfers held, in one commit.
+
+        The row vouched for some of these objects. Until they are known to be there, somebody has to remember them.
+        """
+        now = self._now()
+        detail = f"{day} was sealed, and this object of it was not found at the destination as it should be"
+        held = [Failed(transfer, Reason.RETRY_REQUESTED, detail) for transfer in transfers]
+        outcomes = [*self._outcomes, *held]
+        self._ledger.unseal(shard, [day], outcomes=outcomes, adopted=self._adopted, now=now)
+        self._begin_gathering(now)
+
+    def _begin_gathering(self, now: float) -> None:
+        for outcome in self._outcomes:
+            if isinstance(outcome, Copied | AlreadyThere):
+                self.in_progress.discard(outcome.transfer.object.key)
+        self._outcomes, self._adopted = [], []
+        self._recorded_at = now

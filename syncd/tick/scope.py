@@ -1,0 +1,114 @@
+"""A job's configuration, turned into what its tick works with: pure arithmetic on values."""
+
+import calendar
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+
+from syncd.config.job import Job, StartPoint
+from syncd.model.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.objects import Replica, Shard
+from syncd.model.trail import Scope, exact_prefixes
+from syncd.tick.task import Pace
+
+
+def scope_of(job: Job) -> Scope | None:
+    """Which accounts, kinds and regions the job wants; None for layouts that have none."""
+    source = job.source
+    if not source.is_cloudtrail:
+        return None
+    return Scope(
+        source.prefix,
+        source.organization_ids,
+        _listed(source.accounts),
+        _listed(source.kinds),
+        _listed(source.regions),
+        source.ignore,
+    )
+
+
+def _listed(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+
+
+def layout_of(job: Job) -> Layout:
+    """The key grammar of the source."""
+    if job.source.is_cloudtrail:
+        return CloudTrailLayout()
+    if job.source.date_pattern is None:
+        return FlatLayout()
+    return PatternLayout(_pattern(job)[1])
+
+
+def shard_of(job: Job) -> Shard | None:
+    """The one shard of a layout without accounts; None for CloudTrail's."""
+    if job.source.is_cloudtrail:
+        return None
+    if job.source.date_pattern is None:
+        return Shard(flat_prefix(job))
+    return Shard(_pattern(job)[0])
+
+
+def flat_prefix(job: Job) -> str:
+    """The prefix of a flat layout: as it is given, so that `logs` also takes in `logs-2025/`."""
+    return job.source.prefix
+
+
+def _pattern(job: Job) -> tuple[str, str]:
+    """A date pattern, cut where the dates begin."""
+    assert job.source.date_pattern is not None
+    filled = job.source.date_pattern.replace("{prefix}", job.source.prefix).lstrip("/")
+    cut = filled.index("%")
+    return filled[:cut], filled[cut:]
+
+
+def source_prefixes(job: Job) -> list[str]:
+    """The narrowest prefixes that the job lists and reads."""
+    scope = scope_of(job)
+    if scope is not None:
+        return exact_prefixes(scope)
+    shard = shard_of(job)
+    assert shard is not None
+    return [shard.prefix]
+
+
+def replica_of(job: Job) -> Replica:
+    """What the job's rows of the ledger belong to: another source or destination is another replica."""
+    return Replica(
+        source_bucket=job.source.bucket,
+        source_prefix=job.source.prefix,
+        destination_endpoint=job.endpoints.destination or "",
+        destination_bucket=job.destination.bucket,
+        destination_prefix=job.destination.prefix,
+    )
+
+
+def pace_of(job: Job) -> Pace:
+    """The job's durations in seconds."""
+    listing = job.listing
+    return Pace(
+        tail=listing.tail.total_seconds(),
+        recent=listing.recent.total_seconds(),
+        recent_every=listing.recent_every.total_seconds(),
+        deep=listing.deep_days * DAY_SECONDS,
+        deep_every=listing.deep_every.total_seconds(),
+        discovery_every=listing.discovery_every.total_seconds(),
+        idle_every=listing.idle_every.total_seconds(),
+        lateness=job.lateness.total_seconds(),
+        audit_every=listing.audit.total_seconds(),
+        audit_sealed_every=listing.audit_sealed.total_seconds(),
+    )
+
+
+def start_of(job: Job) -> Callable[[float], float]:
+    """The instant at which a new job begins, given the time of its first tick; 0.0 for the beginning of the bucket."""
+    start = job.start
+    if start is StartPoint.BEGINNING:
+        return lambda _: 0.0
+    if start is StartPoint.NOW:
+        return lambda now: now
+    if isinstance(start, timedelta):
+        span = start.total_seconds()
+        return lambda now: max(1.0, now - span)
+    assert isinstance(start, date)
+    instant = float(calendar.timegm(start.timetuple()))
+    return lambda _: instant
