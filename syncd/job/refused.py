@@ -64,7 +64,7 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
     return {
         "job": job.label,
         "healthy": False,
-        "why": [f"its file cannot be used: {error.detail}", f"what to do: {error.remedy}"],
+        "why": [f"its file is invalid: {error.detail}", f"what to do: {error.remedy}"],
         "mode": None,
         "mode_why": None,
         "configuration_error": error_document(error),

@@ -47,7 +47,7 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
     assert (refused["job"], refused["level"], refused["runs_as_before"]) == ("account-c", "error", False)
     assert f"{path}: every" in refused["problems"][0]
     assert (ready[0], json.loads(ready[1])["not_ready"]) == (503, ["account-c"])
-    assert "its file cannot be used" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
+    assert "its file is invalid" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
     assert "refused" in page[1]
     assert f"{path}: every" in page[1]
     assert (of_job[0], f"{path}: every" in of_job[1]) == (503, True)
