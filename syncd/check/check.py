@@ -1,4 +1,4 @@
-"""`syncd check`: each permission of a job tried for real, in the order a tick needs them."""
+"""`syncd check`: each permission tried for real, in the order a tick needs them."""
 
 from collections import Counter
 from collections.abc import Sequence

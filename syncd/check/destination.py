@@ -97,7 +97,7 @@ def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
 
 
 def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
-    """Read a missing key: S3 answers 404 to those who can list and read, 403 to others."""
+    """Read a missing key. S3 answers 404 to those who can list and read, 403 to others."""
     key = probe_key(prefix)
     request = Request("GetObject", _SIDE, "GET", key, "", (("x-amz-expected-bucket-owner", end.owner),))
     answer = ask(end, request)

@@ -40,7 +40,7 @@ class Actors:
 
 
 def clock_check(job: Job, installation: Installation) -> Check:
-    """Compare this machine's clock with the Date header of an answer, which may be a refusal."""
+    """Compare this machine's clock with the Date header of any answer, even a refusal."""
     identities = installation.identities
     try:
         principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))

@@ -114,7 +114,7 @@ def _buckets_sentence(source: End, answer: Answer) -> str:
 
 
 def _may_delete(source: End, key: str) -> bool:
-    """Try to delete a key that does not exist, if that cannot leave a delete marker.
+    """Try to delete a missing key, if that cannot leave a delete marker.
 
     Amazon S3 honours the ETag condition. Other servers may not, so there the bucket must be unversioned.
     """

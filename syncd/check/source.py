@@ -67,7 +67,7 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
 def place_checks(
     end: End, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
 ) -> tuple[list[Check], bool]:
-    """Judge from the listings' answers if the bucket exists, and has the right owner and region."""
+    """Judge the bucket's existence, owner and region by the answers to its listings."""
     bucket, region = names
     call, key = request.operation, ""
     first = answers[0]

@@ -59,7 +59,7 @@ class Refused(Exception):
 
 
 def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Written:
-    """Write syncd.toml as `top` if there is none, and the job's file in jobs.d beside it.
+    """Write the job's file, and syncd.toml as `top` if there is none.
 
     Raises:
         Refused: an answer is invalid, the job's file exists already, or the configuration would not load with it.

@@ -1,4 +1,4 @@
-"""The answers that `syncd init` needs: given as flags, asked on a terminal, or found out from AWS."""
+"""The answers that `syncd init` needs: from flags, the terminal, or AWS."""
 
 import time
 from collections.abc import Callable, Sequence

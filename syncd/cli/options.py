@@ -44,7 +44,7 @@ JobsArgument = Annotated[
 
 
 def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True) -> Configuration:
-    """Load the configuration, set up the log, and drop root's privileges if the state is another user's.
+    """Load the configuration and set up the log. Drops root's privileges over another user's state.
 
     Job files that are invalid are logged, unless the caller reports them itself.
 

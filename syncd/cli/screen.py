@@ -163,7 +163,7 @@ def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> Renderable
 
 
 def status_table(document: dict[str, Any]) -> RenderableType:
-    """Return a table of jobs' health, one row per job, followed by the reasons for poor health.
+    """Return a table of jobs' health, followed by what is wrong with them.
 
     The objective met now, and the share of recent objects copied within it, are two different facts.
     """

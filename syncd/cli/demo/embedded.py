@@ -1,4 +1,6 @@
-"""An embedded AWS on a free loopback port: MiniStack, which enforces trust policies and external IDs.
+"""An embedded AWS on a free loopback port.
+
+MiniStack enforces trust policies and external IDs.
 
 It runs in its own process group and directory, without the surrounding AWS environment, keeps everything in memory,
 and ends when this process ends, however that happens.

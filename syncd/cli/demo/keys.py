@@ -1,4 +1,4 @@
-"""RSA keys for sample digests, derived from a seed, so that samples are the same on every machine.
+"""RSA keys for sample digests, derived from a seed. Samples are the same on every machine.
 
 Never use them for anything else: a key derived from a small seed is no secret. CloudTrail signs with RSA-2048 and
 exponent 65537, one key pair per region, and publishes the public half as PKCS#1 DER ("Custom implementations of

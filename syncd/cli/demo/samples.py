@@ -164,7 +164,7 @@ _PREVIOUS = (
 def _digest(
     place: _Place, begin: datetime, end: datetime, logs: Sequence[_Log], previous: Mapping[str, str | None]
 ) -> tuple[SampleObject, Mapping[str, str | None]]:
-    """Return the digest of `logs`, and the fields with which the next one refers to it."""
+    """Return the digest of `logs`, and the next digest's fields about it."""
     spec = place.spec
     file = f"{place.account_id}_CloudTrail-Digest_{place.region}_{spec.name}_{spec.home_region}_{end:%Y%m%dT%H%M%SZ}"
     key = place.key("CloudTrail-Digest", end, file)

@@ -82,7 +82,7 @@ class Ticked:
 
     @property
     def holds(self) -> bool:
-        """True if each job copied exactly the new objects, and requested none if there were none."""
+        """True if each job copied exactly the new objects, and requested no others."""
         return all(
             report.outcome == "ok"
             and report.copied == expected

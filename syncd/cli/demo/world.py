@@ -1,4 +1,4 @@
-"""The sample world: Account A with its trail bucket and roles, and the consumers B, C and Z.
+"""The sample world: Account A with trail bucket and roles, and its consumers.
 
 The accounts, roles and policies are those of AWS's page "Sharing CloudTrail log files between AWS accounts". B and C
 belong to A's owner and can read their own logs (scenario 1). Z is a third party, identified by an external ID, and can
@@ -257,7 +257,7 @@ def _allow(actions: str | Sequence[str], resource: str, **more: object) -> Mappi
 
 
 def _trust_policy(account_id: str, external_id: str | None) -> Mapping[str, object]:
-    """Return a policy that trusts the whole account: its administrator chooses who may assume the role."""
+    """Return a policy that trusts the whole account, whose administrator chooses the users."""
     statement: dict[str, object] = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
@@ -269,7 +269,7 @@ def _trust_policy(account_id: str, external_id: str | None) -> Mapping[str, obje
 
 
 def _own_logs_policy(prefix: str, organization_id: str | None, account_id: str) -> Mapping[str, object]:
-    """Return scenario 1's policy with a condition on `s3:prefix`, so that B cannot list C's logs."""
+    """Return scenario 1's policy. A condition on `s3:prefix` keeps B from listing C's logs."""
     folder = "/".join(part for part in (prefix, "AWSLogs", organization_id, account_id) if part)
     own_prefix = {"StringLike": {"s3:prefix": f"{folder}/*"}}
     return _policy(

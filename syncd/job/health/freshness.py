@@ -42,7 +42,7 @@ class Promise(NamedTuple):
         return lateness_of(kind, self.lateness)
 
     def search(self, found_by: FoundBy) -> float:
-        """Return how long, beyond the objective, a new key may wait for the listing that surely finds it."""
+        """Return how long beyond the objective a key may wait to be listed."""
         if found_by is FoundBy.TAIL:
             return 0.0
         every = self.recent_every if found_by is FoundBy.RECENT else self.deep_every * _ROUND_AND_ITS_SLICES
@@ -59,7 +59,7 @@ class Deadline(NamedTuple):
 
 
 def is_quiet(state: ShardState, span: float) -> bool:
-    """Return True if a shard has been quiet long enough to stay unlisted for this span."""
+    """Return True if a shard is quiet enough to stay unlisted for this span."""
     return state.listed_at - state.newest_arrival > span * _QUIET_TIMES
 
 
@@ -91,7 +91,7 @@ def deadline(states: Iterable[ShardState], *, discovered_at: float, promise: Pro
 
 
 class Look(NamedTuple):
-    """The last listing and the last arrival: no new objects is not the same as no listing."""
+    """The last listing and the last arrival, which tell a quiet source from a missing listing."""
 
     listed_at: float
     """The oldest of the shards' last listings; 0.0 if a shard has none, or there is no shard."""
@@ -132,7 +132,7 @@ class Lags:
 
 
 def lags_of(ticks: Iterable[tuple[float, Mapping[str, int], int, float]]) -> Lags:
-    """Add up the lags of ticks, each given as (began at, lag histogram, copied late, worst lag)."""
+    """Add up the lags of ticks: (began at, lag histogram, copied late, worst lag) each."""
     histogram: Counter[str] = Counter()
     since, late, worst = 0.0, 0, 0.0
     for began_at, lags, copied_late, worst_lag in ticks:
@@ -152,7 +152,7 @@ def lags_of(ticks: Iterable[tuple[float, Mapping[str, int], int, float]]) -> Lag
 
 
 def percentile(histogram: Mapping[str, int], share: float, *, worst: float) -> float | None:
-    """Return the lag that this share of a histogram did not exceed, or None if it is empty."""
+    """Return the lag that this share did not exceed, or None without lags."""
     wanted = sum(histogram.values()) * share
     if not wanted:
         return None
@@ -165,7 +165,7 @@ def percentile(histogram: Mapping[str, int], share: float, *, worst: float) -> f
 
 
 def within_words(lags: Lags) -> str:
-    """Put the share in words, such as `99.7 % of 1,204 new objects were copied within it`."""
+    """Put the share in words: `99.7 % of 1,204 new objects were copied within it`."""
     share = lags.within_objective
     if share is None:
         return "no new object was copied lately"

@@ -1,4 +1,4 @@
-"""The health of a job, judged from its state: read once a tick, shown whenever somebody asks.
+"""The health of a job, judged from its state once a tick.
 
 It holds instants rather than ages, so that it stays true while nothing happens and ages by itself.
 """
@@ -141,7 +141,7 @@ def health_of(job: Job, state: JobState, *, now: float) -> JobHealth:
 
 
 def is_fresh(health: JobHealth, now: float) -> bool:
-    """Return True if the job keeps its objective: it ticked recently and its horizon is not late."""
+    """Return True if the job ticked recently and its horizon is not late."""
     return _has_ticked(health, now) and bool(health.complete_until) and now <= health.deadline.at
 
 
@@ -196,14 +196,14 @@ def trouble(health: JobHealth) -> list[str]:
 
 
 def missing_words(health: JobHealth) -> str:
-    """Return the begin of a sentence about missing objects, to be followed by the first key."""
+    """Begin a sentence about missing objects, to be followed by the first key."""
     if health.held == 1:
         return "1 object is known and not at the destination: "
     return f"{health.held:,} objects are known and not at the destination, the first of them "
 
 
 def answer_words(held: Quarantined) -> str:
-    """Return why an object is not at the destination, with the answer, which names the principal."""
+    """Return why an object is missing, with the answer, which names the principal."""
     return f"{held.reason}: {safe_line(held.detail)}" if held.detail else held.reason
 
 

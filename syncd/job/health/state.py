@@ -43,7 +43,7 @@ def read_state(job: Job, reader: Reader, *, shown: int = 1) -> JobState:
 
 
 def quarantined(job: Job, reader: Reader) -> Iterator[Quarantined]:
-    """Yield a job's quarantined objects by key, reading them in pages so that the state is not kept open.
+    """Yield a job's quarantined objects by key, read in pages to keep the state free.
 
     Raises:
         LedgerError: the state cannot be read.
