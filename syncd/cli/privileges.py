@@ -21,7 +21,7 @@ _PR_CAP_AMBIENT_RAISE = 2
 
 
 def drop_to_owner(state_dir: Path) -> str | None:
-    """Become the owner of the state folder, if root runs this and another user owns it.
+    """Become the owner of the state folder, if this is root and another user owns it.
 
     Root would follow links that the user plants there. If the folder is missing, its nearest parent counts. Real,
     effective and saved IDs and all groups change, so there is no way back, here or in a child.
