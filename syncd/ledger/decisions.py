@@ -15,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from syncd.ledger.locks import create_private_directory, open_private
-from syncd.ledger.schema import translated
+from syncd.ledger.sqlite import translated
 
 NAME = "decisions.jsonl"
 START, ACCEPTED = "start", "accepted"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from syncd.ledger.replica.access import replica_of_row
 from syncd.ledger.replica.view import LedgerView, sealed_day
 from syncd.ledger.rows import decode_etags, decode_key, is_whole, object_checksum, report_from_json
-from syncd.ledger.schema import ENDINGS, translated
+from syncd.ledger.sqlite import ENDINGS, translated
 from syncd.model.objects import Quarantined, Replica, Shard, ShardState
 from syncd.model.reports import TickReport
 

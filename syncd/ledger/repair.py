@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from syncd.ledger.rows import is_whole, with_checksum
-from syncd.ledger.schema import insert, transaction
+from syncd.ledger.schema import insert
+from syncd.ledger.sqlite import transaction
 from syncd.model.errors import LedgerCorrupt
 
 MENDED = ("quarantine", "accepted")

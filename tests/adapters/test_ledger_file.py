@@ -271,7 +271,7 @@ def test_moving_aside_gives_up_on_those_who_do_not_close_the_file(
     remember(file)
     condemn(file)
 
-    with file.open(replica(), "b"), pytest.raises(LedgerCorrupt, match="others did not close it"):
+    with file.open(replica(), "b"), pytest.raises(LedgerCorrupt, match="other processes keep it open"):
         file.move_aside()
     assert known(file) == {A}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from syncd.ledger.rows import LONGEST_TEXT, is_whole
-from syncd.ledger.schema import translated
+from syncd.ledger.sqlite import translated
 from syncd.model.errors import LedgerRefused
 from syncd.model.objects import Replica
 

@@ -11,7 +11,8 @@ from syncd.ledger.replica.sweep import next_replica_id, next_shard_id
 from syncd.ledger.replica.values import object_row, quarantine_values, row_of
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import is_whole
-from syncd.ledger.schema import refusing, transaction
+from syncd.ledger.schema import refusing
+from syncd.ledger.sqlite import transaction
 from syncd.model.bounds import backoff_seconds
 from syncd.model.errors import LedgerCorrupt
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Quarantined, Replica, Shard

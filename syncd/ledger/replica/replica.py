@@ -14,7 +14,7 @@ from syncd.ledger.replica.sealing import fold_away, held_of_day, oldest_day, onl
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
 from syncd.ledger.rows import is_whole, report_to_json, shortened
-from syncd.ledger.schema import translated
+from syncd.ledger.sqlite import translated
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.objects import LogObject, Outcome, Replica, Shard, ShardState
 from syncd.model.reasons import Reason

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from syncd.ledger.schema import transaction
+from syncd.ledger.sqlite import transaction
 from syncd.model.errors import LedgerCorrupt
 
 _ROWS_AT_ONCE = 20_000
