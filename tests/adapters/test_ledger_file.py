@@ -314,7 +314,7 @@ def test_a_value_too_big_for_sqlite_is_no_damage(file: LedgerFile) -> None:
     remember(file)
 
     with file.open(replica(), "b") as ledger:
-        ledger._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5000)
+        ledger._rows.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5000)
         with pytest.raises(LedgerRefused, match="too big"):
             ledger.save_looked_at({"AWSLogs/": (NOW, ("x" * 6000,))})
 
@@ -338,7 +338,7 @@ def test_a_value_too_big_to_be_read_is_damage(file: LedgerFile) -> None:
 
     with file.open(replica(), "b") as ledger:
         ledger.save_looked_at({"AWSLogs/": (NOW, ("x" * 6000,))})
-        ledger._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5000)
+        ledger._rows.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 5000)
         with pytest.raises(LedgerCorrupt):
             ledger.looked_at()
 
