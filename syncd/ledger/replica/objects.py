@@ -36,8 +36,8 @@ class ObjectView:
         """
         known = {}
         by_form: dict[str, dict[str, str]] = {}
-        for tail, key in encode_keys(shard, keys).items():
-            by_form.setdefault(tail_form(tail), {})[tail] = key
+        for wanted, key_of_it in encode_keys(shard, keys).items():
+            by_form.setdefault(tail_form(wanted), {})[wanted] = key_of_it
         with self._rows.guarded():
             shard_id = self._rows.shard_id(shard)
             if shard_id is None:
