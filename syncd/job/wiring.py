@@ -93,6 +93,7 @@ class Run:
                 self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
             self._tell_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
+            self._tell_damaged(ledger)
             ledger.record_tick(report, kind=self._request.kind)
             self._tell_rebuilt()
             return report
@@ -231,6 +232,13 @@ class Run:
         if (before := ledger.move()) is not None:
             after = str(replica_of(self._job))
             self._tell(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
+
+    def _tell_damaged(self, ledger: Ledger) -> None:
+        if ledger.damaged_rows or ledger.damaged_shards:
+            shards = ledger.damaged_shards
+            self._tell(
+                events.ROWS_DAMAGED, rows=ledger.damaged_rows, shards=len(shards), prefix=next(iter(shards), None)
+            )
 
     def _tell_rebuilt(self) -> None:
         if self._rebuilt is not None:

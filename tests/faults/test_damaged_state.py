@@ -212,3 +212,21 @@ def test_a_tick_that_is_refused_at_once_mends_and_keeps_the_file(site: Site) -> 
     assert report.error.reason == "access_denied"
     assert site.told.count(events.STATE_MENDED) == 1
     assert events.LEDGER_MOVED_ASIDE not in site.told
+
+
+def test_damaged_rows_are_logged_and_found_again(site: Site) -> None:
+    site.deliver(5, "first")
+    site.tick()
+    with closing(sqlite3.connect(site.state, isolation_level=None)) as connection:
+        assert connection.execute("UPDATE objects SET size_bytes = 0").rowcount == 5
+        assert connection.execute("UPDATE cursors SET frontier = 7").rowcount == 1
+
+    report = site.tick()
+
+    assert (report.outcome, report.copied) == ("ok", 0)
+    assert site.told.count(events.ROWS_DAMAGED) == 1
+
+    site.tick()
+
+    assert site.told.count(events.ROWS_DAMAGED) == 1
+    assert site.is_mirrored()
