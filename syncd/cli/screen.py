@@ -119,10 +119,12 @@ def _remarks(report: TickReport) -> list[Line]:
         said, remedy = f"{report.error.reason}: {safe_line(report.error.detail)}", report.error.remedy
     elif report.failed:
         first = report.failed[0]
-        said, remedy = f"{first.reason}: {safe_line(first.detail)}", remedy_of(first.reason)
+        said = f"{first.reason}: {safe_line(first.detail)}"
+        remedy = remedy_of(first.reason, job=report.job, key=first.key)
     elif report.conflicts:
         key, detail = report.conflicts[0]
-        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(Reason.CONFLICT)
+        said = f"conflict: {safe_key(key)}: {safe_line(detail)}"
+        remedy = remedy_of(Reason.CONFLICT, key=key)
     else:
         return []
     return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]

@@ -106,10 +106,10 @@ def _measured_rate(reader: Reader, job: str) -> float | None:
 def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:
     """The one canonical line of a tick, and one for each failure that is listed."""
     for item in report.failed[:FAILURES_TOLD]:
-        remedy = reasons.remedy_of(item.reason)
+        remedy = reasons.remedy_of(item.reason, job=report.job, key=item.key)
         tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
     for key, detail in report.conflicts[:FAILURES_TOLD]:
-        remedy = reasons.remedy_of(Reason.CONFLICT)
+        remedy = reasons.remedy_of(Reason.CONFLICT, key=key)
         tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
     name = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
     facts = report_document(report)

@@ -20,7 +20,7 @@ from syncd.ledger.ledger import Ledger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused
 from syncd.model.objects import Window
-from syncd.model.reports import JobError, TickReport
+from syncd.model.reports import JobError, TickReport, job_error
 from syncd.model.trail import EVERY
 from syncd.tick.closing import horizon
 from syncd.tick.ports import Copier, Ports
@@ -114,7 +114,7 @@ class Run:
         except Interrupted:
             ended = self.ended("interrupted", None)
         except JobFailed as error:
-            ended = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+            ended = self.ended("failed", job_error(error, self._job.name))
         else:
             self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
             try:

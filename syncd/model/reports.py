@@ -1,21 +1,29 @@
-"""What a tick reports, as it is written down and printed."""
+"""Reports of ticks, as they are recorded and printed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from syncd.model.errors import JobFailed
+from syncd.model.reasons import filled_in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """Why a job's tick could not go on."""
+    """The failure that ended a job's tick."""
 
     reason: str
     detail: str
     remedy: str
 
 
+def job_error(error: JobFailed, job: str) -> JobError:
+    """Return the report of a failure, whose remedy names the job."""
+    return JobError(reason=error.reason, detail=error.detail, remedy=filled_in(error.remedy, job=job))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedObject:
-    """One object that was not copied, as it is reported."""
+    """An object that was not copied, as it is reported."""
 
     key: str
     reason: str
@@ -24,7 +32,7 @@ class FailedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickReport:
-    """What one tick or catch-up did for one job."""
+    """The report of one tick or catch-up of one job."""
 
     job: str
     outcome: str
@@ -42,15 +50,15 @@ class TickReport:
     retried: int = 0
     """Objects that had failed in an earlier tick and were tried again."""
     restored: int = 0
-    """Objects that had vanished from the destination, or were another there, and were copied again."""
+    """Objects that had vanished from the destination, or differed there, and were copied again."""
     shards: int = 0
-    """Shards that the job has."""
+    """The number of the job's shards."""
     uncovered: Sequence[str] = ()
     """Folders of the source that the job neither covers nor ignores."""
     late_beyond_allowance: int = 0
     worst_lateness_seconds: float = 0.0
     lags: Mapping[str, int] = field(default_factory=dict)
-    """How long live objects took from LastModified to their copy: counts by bucket of `lag_bucket`."""
+    """Histogram of the time from live objects' LastModified to their copy: counts by `lag_bucket`."""
     lag_seconds: float = 0.0
     """The sum of these lags."""
     worst_lag_seconds: float = 0.0
@@ -73,5 +81,5 @@ BEYOND = "inf"
 
 
 def lag_bucket(seconds: float) -> str:
-    """The bucket of the lag histogram: the smallest bound that holds it, as text."""
+    """Return the bucket of the lag histogram: the smallest bound that is not exceeded, as text."""
     return next((str(bound) for bound in LAG_BOUNDS if seconds <= bound), BEYOND)

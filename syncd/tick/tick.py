@@ -12,7 +12,7 @@ from syncd.model import events, reasons
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model.objects import FoundBy, Quarantined, SkipReason, Transfer
 from syncd.model.reasons import Reason
-from syncd.model.reports import JobError, TickReport
+from syncd.model.reports import JobError, TickReport, job_error
 from syncd.model.trail import wanted_by
 from syncd.tick.closing import close, horizon
 from syncd.tick.listing.survey import Survey, Visit, survey
@@ -190,5 +190,5 @@ class Tick:
             copied_late=recorder.copied_late,
             started_at=self._began_at,
             duration_seconds=self._ports.now() - self._began_at,
-            error=JobError(reason=error.reason, detail=error.detail, remedy=error.remedy) if error else None,
+            error=job_error(error, self._task.job) if error else None,
         )

@@ -38,7 +38,7 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
         element("p", _flow(job), class_="soft"),
         element("div", why, class_="notice") if why else None,
         _tiles(standing, now),
-        _held(held.counts.objects, held.longest, now) if held.longest else None,
+        _held(standing.job, held.counts.objects, held.longest, now) if held.longest else None,
         _shards(states, standing.promise, now),
         _ticks(reader.ticks(job.name, TICKS_SHOWN), now),
     )
@@ -84,7 +84,11 @@ def _news(standing: Standing, now: float) -> str:
     return f"{looked}; {look.quiet_shards} of {standing.shards} are quiet" if look.quiet_shards else looked
 
 
-def _held(objects: int, held: Sequence[Quarantined], now: float) -> Markup:
+def _remedy_of(item: Quarantined, job: str) -> str:
+    return reasons.remedy_of(item.reason, job=job, key=item.object.key)
+
+
+def _held(job: str, objects: int, held: Sequence[Quarantined], now: float) -> Markup:
     rows = [
         element(
             "tr",
@@ -93,7 +97,7 @@ def _held(objects: int, held: Sequence[Quarantined], now: float) -> Markup:
                 element("span", safe_key(item.object.key), class_="key"),
                 element("small", safe_line(item.detail)),
             ),
-            element("td", item.reason, element("small", reasons.remedy_of(item.reason))),
+            element("td", item.reason, element("small", _remedy_of(item, job))),
             element("td", item.attempts, class_="number"),
             element("td", ago(item.first_at, now), class_="time"),
             element("td", "-" if item.is_settled else minute(item.next_at), class_="time"),

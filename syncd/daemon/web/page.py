@@ -121,7 +121,7 @@ def why_list(board: Board, standing: Standing, now: float) -> Markup | None:
         items.append(element("li", _sentence(failure_words(error)), _remedy(error.remedy)))
     if oldest is not None:
         key = element("span", safe_key(oldest.object.key), class_="key")
-        remedy = reasons.remedy_of(oldest.reason)
+        remedy = reasons.remedy_of(oldest.reason, job=standing.job, key=oldest.object.key)
         items.append(element("li", missing_words(standing), key, f": {answer_words(oldest)}", _remedy(remedy)))
     return element("ul", *items, class_="why") if items else None
 
