@@ -13,10 +13,11 @@ from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
 from syncd.config.job import Job
 from syncd.model.errors import JobFailed
-from syncd.model.layout import Layout, day_start, stamp_of
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import day_start, stamp_of
+from syncd.model.keys.trail import Node, children, roots, top
 from syncd.model.objects import LogObject, Range, Shard
 from syncd.model.reasons import Reason
-from syncd.model.trail import Node, children, roots, top
 from syncd.tick.scope import layout_of, scope_of, shard_of, source_prefixes
 
 BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"

@@ -25,8 +25,8 @@ from syncd.job.wiring import CATCH_UP, TICK, Request
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import ConfigError, LedgerError, SyncdError
 from syncd.model.escaping import key_of, safe_key, safe_line
+from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
-from syncd.model.trail import EVERY
 
 app = typer.Typer(
     help="Replicates CloudTrail logs into each consumer account, without gaps and with proof.",

@@ -19,9 +19,9 @@ from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import Request
 from syncd.model import events, reasons
 from syncd.model.errors import ConfigError, Problem
+from syncd.model.keys.trail import EVERY
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import EVERY
 from syncd.tick.recorder import Recorder
 
 JOBS_AT_A_TIME = 8

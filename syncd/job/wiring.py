@@ -19,9 +19,9 @@ from syncd.job.planning import ForgivingLister, PlannedCopies
 from syncd.ledger.ledger import Ledger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused
+from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
 from syncd.model.reports import JobError, TickReport, job_error
-from syncd.model.trail import EVERY
 from syncd.tick.closing import horizon
 from syncd.tick.ports import Copier, Ports
 from syncd.tick.ports import Ledger as LedgerPort

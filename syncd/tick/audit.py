@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import ceil
 
 from syncd.model import events
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, Known, LogObject, Range, Shard, ShardState, Transfer
 from syncd.model.reasons import Reason
 from syncd.model.sealed import SealedDay

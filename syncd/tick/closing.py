@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from syncd.model import events
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
+from syncd.model.keys.trail import in_scope, wanted_by
 from syncd.model.objects import FoundBy, Quarantined, ShardState, Window
-from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon as claims
 from syncd.tick.listing.sealing import first_unsealed_day
 from syncd.tick.listing.survey import Survey, Visit

@@ -6,20 +6,10 @@ from math import inf
 
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
-from syncd.model.objects import (
-    AlreadyThere,
-    Conflict,
-    Copied,
-    Failed,
-    LogObject,
-    Outcome,
-    Plan,
-    Shard,
-    SkipReason,
-    Transfer,
-)
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, SkipReason, Transfer
 from syncd.model.reasons import Reason
 from syncd.model.reports import FailedObject, lag_bucket
+from syncd.tick.listing.plan import Plan
 from syncd.tick.ports import Objects
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from syncd.config.job import Job, StartPoint
-from syncd.model.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import Scope, exact_prefixes
 from syncd.model.objects import Replica, Shard
-from syncd.model.trail import Scope, exact_prefixes
 from syncd.tick.task import Pace
 
 

@@ -10,14 +10,14 @@ from dataclasses import replace
 
 from syncd.model import events
 from syncd.model.bounds import LONGEST_BACKOFF_SECONDS, Quota
-from syncd.model.layout import day_start
-from syncd.model.objects import Failed, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
+from syncd.model.keys.stamps import day_start
+from syncd.model.objects import Failed, LogObject, Page, Quarantined, Range, Shard, SkipReason, Transfer
 from syncd.model.reasons import Reason
 from syncd.tick.audit import KEYS_TOLD, Audit
 from syncd.tick.closing import SEALED_AT_ONCE
 from syncd.tick.listing import tiers
 from syncd.tick.listing.horizon import Listed
-from syncd.tick.listing.plan import Rules, make_plan
+from syncd.tick.listing.plan import Plan, Rules, make_plan
 from syncd.tick.listing.sealing import Gate, Run, day_ranges, first_unsealed_day, is_same, is_same_there
 from syncd.tick.listing.slice_reader import Reading, days_of, unless_altered
 from syncd.tick.listing.survey import Survey, Visit, is_in_window

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from syncd.model.layout import DAY_SECONDS, Layout
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Shard, Window
-from syncd.model.trail import EVERY, Scope
 
 DIGESTS = "CloudTrail-Digest"
 

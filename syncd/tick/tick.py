@@ -10,10 +10,10 @@ from threading import Event
 
 from syncd.model import events, reasons
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
+from syncd.model.keys.trail import wanted_by
 from syncd.model.objects import FoundBy, Quarantined, SkipReason, Transfer
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
-from syncd.model.trail import wanted_by
 from syncd.tick.closing import close, horizon
 from syncd.tick.listing.survey import Survey, Visit, survey
 from syncd.tick.ports import Ports

@@ -12,7 +12,7 @@ from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.job.planning import ForgivingLister
 from syncd.model.errors import JobFailed
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import Conflict, Copied, LogObject, Shard, ShardState, Transfer, Window
 from syncd.tick import audit
 from syncd.tick.audit import Audit, audit_lists_a_day

@@ -7,18 +7,8 @@ from builders_ledger import replica
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.model.errors import JobFailed
-from syncd.model.objects import (
-    AlreadyThere,
-    Conflict,
-    Copied,
-    Failed,
-    LogObject,
-    Outcome,
-    Plan,
-    Shard,
-    SkipReason,
-    Transfer,
-)
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, SkipReason, Transfer
+from syncd.tick.listing.plan import Plan
 from syncd.tick.recorder import (
     MOST_HELD,
     RECORD_EVERY_OBJECTS,

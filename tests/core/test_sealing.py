@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
 from syncd.model.sealed import SealedDay, SealedObject, fold_day
 from syncd.tick.listing import sealing

@@ -143,15 +143,17 @@ MUTANTS = (
         "node.prefix in stale or node.prefix not in looks]",
     ),
     Mutant("tick/listing/discovery", "            found.uncovered += below.uncovered", "            pass"),
-    Mutant("model/layout", "return min(found, _day_end_instant(day)) if day else found", "return found"),
+    Mutant("model/keys/layout", "return min(found, day_end_instant(day)) if day else found", "return found"),
     Mutant(
-        "model/layout",
+        "model/keys/layout",
         "return FoundBy.RECENT if _is_searched_inside_days(shard) else",
         "return FoundBy.TAIL if shard else",
     ),
-    Mutant("model/layout", "{day.replace('-', '/')}0", "{day.replace('-', '/')}/~"),
-    Mutant("model/layout", "if whole_day or not _is_searched_inside_days(shard):", "if whole_day:"),
-    Mutant("model/layout", "return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE", "return FoundBy.TAIL"),
+    Mutant("model/keys/layout", "{day.replace('-', '/')}0", "{day.replace('-', '/')}/~"),
+    Mutant("model/keys/layout", "if whole_day or not _is_searched_inside_days(shard):", "if whole_day:"),
+    Mutant(
+        "model/keys/patterns", "return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE", "return FoundBy.TAIL"
+    ),
     # sides, audit, recorder: the destination, and one object's misfortune
     Mutant("tick/side_by_side", "            if self._is_at_end or self._newest_key >= key:", "            if True:"),
     Mutant("tick/side_by_side", "return None if self._lister.is_denied else self._waiting", "return self._waiting"),

@@ -13,10 +13,10 @@ from syncd.job.report import utc
 from syncd.ledger.ledger import LedgerView, Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
+from syncd.model.keys.trail import in_scope, wanted_by
 from syncd.model.objects import HeldCounts, Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon
 from syncd.tick.listing.tiers import as_of
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, source_prefixes

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 from syncd.model.bounds import LARGEST_CHILDREN_BYTES, MOST_CHILDREN, MOST_UNCOVERED, children_to_json
-from syncd.model.layout import Layout, PatternLayout
-from syncd.model.objects import LogObject, Page, Range, Shard
-from syncd.model.trail import (
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import (
     EVERY,
     Below,
     Node,
@@ -25,6 +25,7 @@ from syncd.model.trail import (
     is_ignored,
     roots,
 )
+from syncd.model.objects import LogObject, Page, Range, Shard
 from syncd.tick.listing.tiers import due, overdue
 from syncd.tick.ports import Lister
 

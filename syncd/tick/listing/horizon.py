@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from syncd.model.layout import Layout
+from syncd.model.keys.layout import Layout
 from syncd.model.objects import Branch, FoundBy, LogObject, Page, ShardState
 from syncd.tick.listing.tiers import CLOCK_SKEW_SECONDS, Slice, Tier, as_of, is_listed_whole, later
 from syncd.tick.task import Pace

@@ -28,14 +28,36 @@ source has not been written since.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from syncd.model.objects import Known, LogObject, Page, Plan, Quarantined, SkipReason, Transfer
+from syncd.model.objects import Known, LogObject, Page, Quarantined, SkipReason, Transfer
 
 ARCHIVED_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LOG_NAME = re.compile(r"[0-9]{12}_CloudTrail(?:-[A-Za-z]+)?_[a-z0-9-]+_[0-9]{8}T[0-9]{4}Z_[A-Za-z0-9]{16}\.json\.gz")
+
+
+class Plan(NamedTuple):
+    """The decisions about one page."""
+
+    transfers: Sequence[Transfer]
+    adopted: Sequence[tuple[LogObject, str]]
+    """Objects whose replica is listed and proven to be theirs, each with the replica's ETag."""
+    archived: Sequence[Transfer]
+    """Objects that cannot be read until their owner restores them, and are not in quarantine yet."""
+    deferred: Sequence[Transfer]
+    """Objects that failed before, retried once everything new has been copied."""
+    restored: Sequence[str]
+    """Keys among the transfers that were at the destination before and have vanished."""
+    skipped: Mapping[SkipReason, int]
+    known_listed: int
+    """The number of the page's keys that the ledger knew, copied or not."""
+    left_out_stamp: float
+    """The newest stamp of objects left out as older than the job's start; 0.0 for none."""
+    new: Sequence[LogObject]
+    """Objects without a row in the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from syncd.model.layout import DAY_SECONDS, Layout, day_start, utc_day
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import DAY_SECONDS, day_start, utc_day
 from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
 from syncd.model.sealed import SealedDay, SealedObject, fold_day, object_digest
 from syncd.tick.task import Pace

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from syncd.model.layout import Layout, utc_day
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import utc_day
 from syncd.model.objects import LogObject, Shard
 from syncd.model.sealed import SealedDay
 from syncd.tick.listing.plan import Rules

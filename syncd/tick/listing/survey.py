@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from syncd.model import events, reasons
 from syncd.model.errors import JobFailed
-from syncd.model.layout import utc_day
+from syncd.model.keys.stamps import utc_day
+from syncd.model.keys.trail import EVERY, in_scope, roots, top
 from syncd.model.objects import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.model.reasons import Reason
-from syncd.model.trail import EVERY, in_scope, roots, top
 from syncd.tick import side_by_side
 from syncd.tick.listing import tiers
 from syncd.tick.listing.discovery import discover, side_folders

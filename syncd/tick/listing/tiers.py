@@ -18,9 +18,10 @@ from math import ceil, floor
 from typing import NamedTuple
 from zlib import crc32
 
-from syncd.model.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start
+from syncd.model.keys.layout import CLOUDTRAIL, Layout
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
+from syncd.model.keys.trail import is_standard
 from syncd.model.objects import FoundBy, Range, Shard, ShardState, Window
-from syncd.model.trail import is_standard
 from syncd.tick.task import Pace
 
 # Shards and folders that are looked at each tick however quiet they are: in a small job this is all of them.
