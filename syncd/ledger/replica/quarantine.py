@@ -4,13 +4,15 @@ There may be very many, with long keys and details. Methods that count them or r
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from heapq import nsmallest
+from math import inf
 from sys import intern
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from syncd.ledger.replica.access import ReplicaRows
 from syncd.ledger.rows import is_whole
@@ -19,6 +21,25 @@ from syncd.model.objects import HeldCounts, LogObject, Quarantined, Shard
 
 IsWanted: TypeAlias = Callable[[Shard], bool]
 """Selects the shards in the job's scope. The quarantine may still hold objects of shards that left it."""
+
+
+class HeldOverview(NamedTuple):
+    """The quarantine of a job, as far as its status depends on it."""
+
+    counts: HeldCounts = HeldCounts()
+    longest: Sequence[Quarantined] = ()
+    """The first objects, longest in quarantine first."""
+    stamps: Sequence[float] = ()
+    """The stamps of all objects."""
+
+
+class _Line(NamedTuple):
+    """An entry without its detail and its ETag."""
+
+    shard: Shard
+    reason: str
+    first_at: float
+    object: LogObject
 
 
 class _DamagedEntry(Exception):
@@ -79,22 +100,57 @@ class QuarantineView:
     def held_stamps(
         self, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
     ) -> Iterator[float]:
-        """Yield the stamp of each quarantined object, as `stamp` computes it."""
-        with self._reading():
-            for row in self._entries():
-                shard = _shard_of(row[2])
-                if is_wanted is None or is_wanted(shard):
-                    yield stamp(shard, _object_of(row))
+        """Yield the stamp of each quarantined object, as `stamp` computes it.
 
-    def longest_held(self, limit: int, is_wanted: IsWanted | None = None) -> list[Quarantined]:
-        """Return the objects longest in quarantine, with details, at most `limit`."""
-        query = "SELECT first_at, key, shard FROM quarantine WHERE replica = ?"
-        with self._reading():
-            rows = self._rows.db.execute(query, (self._rows.id(),))
-            wanted = (row[:2] for row in rows if is_wanted is None or is_wanted(self._parsed(row[2])))
-            first = nsmallest(limit, wanted)
+        Checksums are not verified: a tick has repaired the quarantine before.
+        """
+        for item in self._lines(is_wanted):
+            yield stamp(item.shard, item.object)
+
+    def held_overview(
+        self, limit: int, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
+    ) -> HeldOverview:
+        """Return the number of objects, those longest in quarantine, and the stamps of all.
+
+        One pass over the quarantine, whose entries may fill gigabytes: only details that are returned are read.
+        """
+        by_reason: Counter[str] = Counter()
+        size_bytes, oldest_at = 0, inf
+        stamps = array("d")
+
+        def counted() -> Iterator[tuple[float, str]]:
+            nonlocal size_bytes, oldest_at
+            for item in self._lines(is_wanted):
+                by_reason[item.reason] += 1
+                size_bytes += item.object.size_bytes
+                oldest_at = min(oldest_at, item.first_at)
+                stamps.append(stamp(item.shard, item.object))
+                yield item.first_at, item.object.key
+
+        first = nsmallest(limit, counted())
+        counts = HeldCounts(len(stamps), size_bytes, by_reason, oldest_at if stamps else 0.0)
         found = [self.held(key) for _, key in first]
-        return [item for item in found if item is not None]
+        return HeldOverview(counts, [item for item in found if item is not None], stamps)
+
+    def held_after(self, key: str, limit: int) -> list[Quarantined]:
+        """Return the quarantined objects after a key, in key order, at most `limit`."""
+        query = "SELECT * FROM quarantine WHERE replica = ? AND key > ? ORDER BY key LIMIT ?"
+        with self._reading():
+            rows = self._rows.db.execute(query, (self._rows.id(), key, limit)).fetchall()
+            return [_quarantined(self._checked(row), _shard_of(row[2]), with_details=True) for row in rows]
+
+    def _lines(self, is_wanted: IsWanted | None) -> Iterator[_Line]:
+        """Yield the columns of all entries that counts and stamps need."""
+        query = "SELECT shard, reason, first_at, key, size_bytes, last_modified FROM quarantine WHERE replica = ?"
+        last, shard, is_one = None, Shard(""), False
+        with self._reading():
+            for text, reason, first_at, key, size, modified in self._rows.db.execute(query, (self._rows.id(),)):
+                if text != last:
+                    # Keys of one shard are adjacent.
+                    last, shard = text, self._parsed(text)
+                    is_one = is_wanted is None or is_wanted(shard)
+                if is_one:
+                    yield _Line(shard, intern(reason), first_at, LogObject(key, "", size, modified))
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
