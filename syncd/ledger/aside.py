@@ -16,7 +16,7 @@ DAMAGED_FILES_KEPT = 2
 
 
 def replace_damaged(path: Path, *, schema: Schema, now: Callable[[], float]) -> tuple[Path, int]:
-    """Put a new file in the place of a damaged one, with all of its entries that no listing can find again.
+    """Replace a damaged file by a new one, and salvage the entries that no listing can find again.
 
     The caller holds the file exclusively. Returns the damaged file's new path, and how many entries were salvaged.
     """

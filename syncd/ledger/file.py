@@ -70,7 +70,7 @@ class OpenState(NamedTuple):
 
 
 class StateFile:
-    """`STATE_DIR/ledger.sqlite3`. One per process; any thread may use it."""
+    """`STATE_DIR/ledger.sqlite3`. One per process, for any thread."""
 
     def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema) -> None:
         self.path = state_dir / "ledger.sqlite3"
@@ -136,7 +136,7 @@ class StateFile:
             self._condemned.add(identity)
 
     def move_aside(self) -> Path | None:
-        """Rename a corrupt file and put a new one in its place, with the entries that no listing can find again.
+        """Replace a corrupt file by a new one, and salvage the entries that no listing can find again.
 
         The caller has closed the file. Waits up to `ALONE_SECONDS` for others to close it. Returns the new path, or
         None if the file is already gone.

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class LedgerFile:
-    """The state file of all jobs. One per process; any thread may use it."""
+    """The state file of all jobs. One per process, for any thread."""
 
     def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema = SCHEMA) -> None:
         self._file = StateFile(state_dir, now=now, schema=schema)
@@ -69,7 +69,7 @@ class LedgerFile:
         return self._file.salvaged
 
     def move_aside(self) -> Path | None:
-        """Rename the file after a LedgerCorrupt from a ledger that is closed now, and put a new one in its place.
+        """Replace the file by a new one, after a LedgerCorrupt from a ledger that is closed now.
 
         Returns its new path, or None if another thread or process has already moved it.
 

@@ -35,8 +35,9 @@ class Counts(NamedTuple):
 
 
 class Reader:
-    """The rows of all jobs, read-only. Belongs to one thread; every method may raise a LedgerError.
+    """The rows of all jobs, read-only.
 
+    Belongs to one thread. Every method may raise a LedgerError.
     A job's rows are those of the replica that it wrote last.
     """
 

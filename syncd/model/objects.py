@@ -42,9 +42,9 @@ class Range(NamedTuple):
 
     shard: Shard
     start_after: str
-    """The key after which the listing begins; empty for the beginning of the shard."""
+    """The key after which the listing begins, or empty for the beginning of the shard."""
     until: str = ""
-    """The last key of the range; empty for the end of the shard."""
+    """The last key of the range, or empty for the end of the shard."""
     whole_pages: bool = False
     """True to return a page that passes `until` whole, since it was paid for, instead of cutting it there."""
 
@@ -79,10 +79,10 @@ class Known(NamedTuple):
     """The ledger's memory of a key that is at the destination."""
 
     etag: str | None
-    """The source's ETag when it was copied; None if an older state knew it only from the destination."""
+    """The source's ETag when it was copied, or None if an older state knew it only from the destination."""
     size_bytes: int
     replica_etag: str = ""
-    """The replica's own ETag, by which the audit notices a change; empty if unknown."""
+    """The replica's own ETag, by which the audit notices a change, or empty if unknown."""
 
 
 class SkipReason(StrEnum):
@@ -118,7 +118,7 @@ class Copied(NamedTuple):
 
     transfer: Transfer
     replica_etag: str = ""
-    """The ETag in the answer to the write; empty if there was none."""
+    """The ETag in the answer to the write, or empty if there was none."""
 
 
 class AlreadyThere(NamedTuple):
@@ -126,7 +126,7 @@ class AlreadyThere(NamedTuple):
 
     transfer: Transfer
     replica_etag: str = ""
-    """The replica's ETag in the answer to HeadObject; empty if there was none."""
+    """The replica's ETag in the answer to HeadObject, or empty if there was none."""
 
 
 class Conflict(NamedTuple):
@@ -195,7 +195,7 @@ class HeldCounts(NamedTuple):
     size_bytes: int = 0
     by_reason: Mapping[str, int] = {}
     oldest_at: float = 0.0
-    """The time since when the first of them is known; 0.0 if there is none."""
+    """The time since when the first of them is known, or 0.0 if there is none."""
 
     @property
     def conflicts(self) -> int:
@@ -204,7 +204,7 @@ class HeldCounts(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A span of UTC days, both inclusive, as `YYYY-MM-DD`; None is open."""
+    """A span of UTC days, both inclusive, as `YYYY-MM-DD`. None is open."""
 
     first: str | None = None
     last: str | None = None
@@ -234,7 +234,7 @@ class Branch(NamedTuple):
     """A folder with days of some form, in a shard that is listed whole: new keys are likely there."""
 
     prefix: str
-    """Relative to the shard's prefix; empty, or ending in a slash."""
+    """Relative to the shard's prefix: empty, or ending in a slash."""
     date_format: str
     """The `strftime` format of its days, with `%-m` and `%-d` if they have no leading zeros."""
 
@@ -251,9 +251,9 @@ class ShardState:
     recent_at: float = 0.0
     """The time at which the last listing of the recent tier began."""
     deep_key: str = ""
-    """The key after which the deep tier's round continues; empty if none is in progress."""
+    """The key after which the deep tier's round continues, or empty if none is in progress."""
     deep_at: float = 0.0
-    """The time at which the deep tier's last round began or was due; it may be in progress."""
+    """The time at which the deep tier's last round began or was due. It may be in progress."""
     complete_from: float = 0.0
     complete_until: float = 0.0
     newest_arrival: float = 0.0
@@ -266,13 +266,13 @@ class ShardState:
     branches: tuple[Branch, ...] = ()
     """Folders that are listed between two listings of a whole shard."""
     audit_key: str = ""
-    """The key after which the audit of remembered keys continues; empty if none is in progress."""
+    """The key after which the audit of remembered keys continues, or empty if none is in progress."""
     audit_at: float = 0.0
-    """The time at which the last audit of remembered keys began; it may be in progress."""
+    """The time at which the last audit of remembered keys began. It may be in progress."""
     audited_at: float = 0.0
     """The time at which the last complete one began."""
     sealed_audit_day: str = ""
-    """The day after which the audit of sealed days continues; empty if none is in progress."""
+    """The day after which the audit of sealed days continues, or empty if none is in progress."""
     sealed_audit_at: float = 0.0
     sealed_audited_at: float = 0.0
 

@@ -27,8 +27,9 @@ TICKS_KEPT = 300
 
 
 class Ledger(LedgerView):
-    """One replica's rows, read and written. Belongs to one thread; every method may raise a LedgerError.
+    """One replica's rows, read and written.
 
+    Belongs to one thread. Every method may raise a LedgerError.
     Each writing method is one commit: all of it is remembered, or nothing.
     """
 

@@ -11,7 +11,7 @@ _OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncove
 
 
 def next_replica_id(connection: sqlite3.Connection) -> int:
-    """Return an ID that no row uses, since rows of a replica whose own row was damaged must not change owner.
+    """Return an ID that no row uses. Rows whose replica's own row was damaged must not change owner.
 
     Raises:
         LedgerCorrupt: the IDs in use are damaged.

@@ -1,4 +1,4 @@
-"""The layout of prefixes that are partitioned by date, such as those of AWS Config, VPC flow logs and load balancers."""
+"""The layout of prefixes partitioned by date, such as those of AWS Config and VPC flow logs."""
 
 import re
 from datetime import date, timedelta
