@@ -30,7 +30,7 @@ def next_number(value: object) -> int:
     if value is None:
         return 1
     if not isinstance(value, int) or not 0 <= value < _HIGHEST:
-        raise LedgerCorrupt(f"{value!r} is not a number")
+        raise LedgerCorrupt(f"{value!r} is not a valid number")
     return value + 1
 
 
