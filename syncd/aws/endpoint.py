@@ -34,7 +34,7 @@ class Principal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Endpoint:
     """One bucket and whoever acts on it."""
 
     bucket: str

@@ -12,8 +12,8 @@ from time import monotonic
 from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers, s3
-from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
-from syncd.aws.listing_checks import Gate, Passed
+from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
+from syncd.aws.listing_checks import ListingChecks, Passed
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
 from syncd.model import reasons
@@ -41,7 +41,7 @@ class _Cursor:
     request: Request | None = None
     token: str = ""
     renewals: int = 0
-    gate: Gate | None = None
+    checks: ListingChecks | None = None
     empty_pages: int = 0
     brought_at: float = 0.0
     """By the monotonic clock, when it began or brought a row last."""
@@ -52,7 +52,7 @@ class BucketLister:
 
     def __init__(
         self,
-        end: End,
+        end: Endpoint,
         side: Side,
         *,
         now: Callable[[], float],
@@ -136,7 +136,7 @@ class BucketLister:
                     is_exhausted = True
                     break
                 cursor.requested_at = self._now()
-                cursor.gate = Gate(
+                cursor.checks = ListingChecks(
                     cursor.prefix,
                     start_after="" if cursor.range is None else cursor.range.start_after,
                     delimiter=cursor.delimiter,
@@ -230,10 +230,10 @@ class BucketLister:
             )
 
     def _parsed(self, cursor: _Cursor, answer: Answer) -> "_Listed":
-        assert cursor.gate is not None
+        assert cursor.checks is not None
         try:
             listing = s3.parse_listing(answer.body)
-            rows = cursor.gate.take(listing)
+            rows = cursor.checks.take(listing)
         except s3.MalformedAnswer as error:
             raise self._unexpected(cursor, str(error)) from error
         if listing.next_token and listing.next_token == cursor.token:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote
 
-from syncd.aws.s3 import Listing, MalformedAnswer
+from syncd.aws.s3 import ListingPage, MalformedAnswer
 from syncd.model.objects import LogObject
 from syncd.model.units import LARGEST_SIZE
 
@@ -45,7 +45,7 @@ class Passed(NamedTuple):
         return len(self.objects) + len(self.prefixes) + len(self.unreadable) + len(self.unreadable_prefixes)
 
 
-class Gate:
+class ListingChecks:
     """The checks of one listing, which remembers where its last page ended."""
 
     def __init__(self, prefix: str, *, start_after: str, delimiter: str) -> None:
@@ -53,7 +53,7 @@ class Gate:
         self._delimiter = delimiter
         self._last = start_after
 
-    def take(self, listing: Listing) -> Passed:
+    def take(self, listing: ListingPage) -> Passed:
         """Return a page's rows.
 
         Raises:

@@ -42,7 +42,7 @@ Host = tuple[str, int]
 """Name or address, and port, as requests are sent to it."""
 
 
-class Connection(NamedTuple):
+class TcpConnection(NamedTuple):
     """One connection of this process, and what has come in on it."""
 
     number: int
@@ -88,7 +88,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE_BYTES
 
 
-def connections() -> Iterator[Connection]:
+def connections() -> Iterator[TcpConnection]:
     """List the TCP connections of this process, those of its own servers included."""
     for entry in os.scandir(_DESCRIPTORS):
         with suppress(OSError, ValueError, struct.error):
@@ -99,7 +99,7 @@ def connections() -> Iterator[Connection]:
                     host, port, *_ = found.getpeername()
                     told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
                 (received,) = struct.unpack_from("Q", told, _RECEIVED_OFFSET)
-                yield Connection(int(name[8:-1]), (host.removeprefix("::ffff:"), port), received)
+                yield TcpConnection(int(name[8:-1]), (host.removeprefix("::ffff:"), port), received)
 
 
 def peers_of(host: Host) -> frozenset[Peer]:
@@ -113,7 +113,7 @@ def peers_of(host: Host) -> frozenset[Peer]:
     return frozenset((str(address[0]), host[1]) for *_, address in found)
 
 
-class _Look(NamedTuple):
+class _Baseline(NamedTuple):
     """What the bytes that came in are held against: how everything was when the memory rose above its bound."""
 
     traffic: Mapping[Host, Traffic]
@@ -131,7 +131,7 @@ class Inflow:
         *,
         bound_bytes: int,
         resident: Callable[[], int] = resident_bytes,
-        connected: Callable[[], Iterator[Connection]] = connections,
+        connected: Callable[[], Iterator[TcpConnection]] = connections,
         resolve: Callable[[Host], frozenset[Peer]] = peers_of,
     ) -> None:
         """`bound_bytes` is what the process may hold before its connections are looked at."""
@@ -141,7 +141,7 @@ class Inflow:
         self._connected = connected
         self._resolve = resolve
         self._resolved: dict[Host, tuple[float, frozenset[Peer]]] = {}
-        self._since: _Look | None = None
+        self._since: _Baseline | None = None
         self._looked = (0, 0.0)
         self._guard = Lock()
         self._pause = Event()
@@ -162,7 +162,7 @@ class Inflow:
             return
         if self._since is None:
             seen = {item.number: item.received_bytes for item in self._connected()}
-            self._since = _Look(self._watched.traffic(), seen, Counter())
+            self._since = _Baseline(self._watched.traffic(), seen, Counter())
             self._looked = (resident, monotonic())
             return
         before, when = self._looked
@@ -171,7 +171,7 @@ class Inflow:
         self._looked = (resident, monotonic())
         self._judge(self._since, is_hard=resident > self._bound_bytes + _HARD_BYTES)
 
-    def _judge(self, since: _Look, *, is_hard: bool) -> None:
+    def _judge(self, since: _Baseline, *, is_hard: bool) -> None:
         for item in self._connected():
             since.received[item.peer] += max(item.received_bytes - since.seen.get(item.number, 0), 0)
             since.seen[item.number] = item.received_bytes
@@ -195,7 +195,7 @@ class Inflow:
             self._since = None
             _give_memory_back()
 
-    def _by_server(self, since: _Look) -> Iterator[tuple[set[Host], int, Traffic]]:
+    def _by_server(self, since: _Baseline) -> Iterator[tuple[set[Host], int, Traffic]]:
         """The hosts of each server, what came from it since, and what was asked of it: names may share an address."""
         servers: list[tuple[set[Host], set[Peer], Traffic]] = []
         for host, now in self._watched.traffic().items():

@@ -103,7 +103,7 @@ def query_string(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={quote(value, safe=_NOT_ESCAPED)}" for name, value in pairs)
 
 
-class Listing(NamedTuple):
+class ListingPage(NamedTuple):
     """One answer of ListObjectsV2."""
 
     objects: Sequence[LogObject]
@@ -131,7 +131,7 @@ def list_objects(
     return Request("ListObjectsV2", side, "GET", "", query_string(pairs), (("x-amz-expected-bucket-owner", owner),))
 
 
-def parse_listing(body: bytes) -> Listing:
+def parse_listing(body: bytes) -> ListingPage:
     """Take a ListObjectsV2 answer apart.
 
     Raises:
@@ -161,7 +161,7 @@ def parse_listing(body: bytes) -> Listing:
         token = root.findtext(f"{space}NextContinuationToken") or ""
         if not token:
             raise MalformedAnswer("the listing is truncated but names no continuation token")
-    return Listing(objects, prefixes, token)
+    return ListingPage(objects, prefixes, token)
 
 
 def _markup(text: str) -> bytes:

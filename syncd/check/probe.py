@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from syncd.aws import answers
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, Side, quote_key
 from syncd.aws.transport import Credentials
 from syncd.model import reasons
@@ -41,7 +41,7 @@ class FixedPrincipal:
         return self.credentials
 
 
-def ask(end: End, request: Request) -> Answer:
+def ask(end: Endpoint, request: Request) -> Answer:
     """Send a request and wait for its answer; the transport's own deadline ends the wait."""
     answers: SimpleQueue[Answer] = SimpleQueue()
     end.send(request, lambda answer, _: answers.put(answer))
@@ -52,7 +52,7 @@ def ask(end: End, request: Request) -> Answer:
             end.transport.expire()
 
 
-def told(end: End, call: str, key: str, answer: Answer) -> str:
+def told(end: Endpoint, call: str, key: str, answer: Answer) -> str:
     """The call, the principal, the resource, and what was answered."""
     what = answers.said(answer.code or str(answer.status), answer.message)
     return f"{call} by {end.principal.name} of s3://{end.bucket}/{key}: {what}"
@@ -112,7 +112,7 @@ def write_probe(side: Side, key: str, owner: str, landing: Sequence[tuple[str, s
     return Request("PutObject", side, "PUT", key, "", headers, b"syncd check: this is never kept\n")
 
 
-def copy_probe(source: End, source_key: str, key: str, owner: str) -> Request:
+def copy_probe(source: Endpoint, source_key: str, key: str, owner: str) -> Request:
     """A CopyObject on the condition of an ETag that no object has: refused for that only after it was allowed."""
     headers = (
         ("x-amz-copy-source", f"/{source.bucket}/{quote_key(source_key)}"),
@@ -135,7 +135,7 @@ def is_allowed_write(answer: Answer) -> bool:
     return answer.code in _DIGEST_CODES
 
 
-def cleared(end: End, side: Side, key: str) -> str:
+def cleared(end: Endpoint, side: Side, key: str) -> str:
     """Take away a probe that a server wrote, since it checks no digests; a sentence about it."""
     answer = ask(end, delete_request(side, key, end.owner))
     where = f"s3://{end.bucket}/{key}"

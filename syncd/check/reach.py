@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from syncd.aws import s3
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies import documents
 from syncd.aws.policies.statements import replica_prefixes
 from syncd.aws.s3 import Address, Answer, Request, Side
@@ -31,7 +31,7 @@ _BUCKETS_TOLD = 5
 
 
 def copy_modes_check(
-    job: Job, actors: Actors, source: End, destination: End, newest: str | None, remedies: Remedies
+    job: Job, actors: Actors, source: Endpoint, destination: Endpoint, newest: str | None, remedies: Remedies
 ) -> Check:
     """Who could copy server-side, by a CopyObject whose condition no object meets."""
     wanted = job.destination.copy_mode
@@ -66,7 +66,7 @@ def copy_modes_check(
     return Check(COPY_MODES, Status.INFORMATION, detail)
 
 
-def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:
+def reach_checks(job: Job, source: Endpoint, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:
     """What the role's own policies let it see and do, in a session that no policy narrows; nothing is changed.
 
     `source` is signed for by that session. `refuses_wrong_digests` says that the server is known to keep nothing of
@@ -96,7 +96,7 @@ def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_dig
 _LIST_BUCKETS = Request("ListBuckets", Side.SOURCE, "GET", "", "", ())
 
 
-def _service_address(source: End) -> Address:
+def _service_address(source: Endpoint) -> Address:
     """Of the service itself, whether the bucket stands in the path or in front of the host."""
     address = source.address
     return address._replace(
@@ -105,7 +105,7 @@ def _service_address(source: End) -> Address:
     )
 
 
-def _buckets_sentence(source: End, answer: Answer) -> str:
+def _buckets_sentence(source: Endpoint, answer: Answer) -> str:
     if not answer.is_ok:
         return "none: ListAllMyBuckets is not allowed, and no tick needs it"
     names = [name.decode() for name in re.findall(rb"<Name>([^<]+)</Name>", answer.body)]
@@ -113,7 +113,7 @@ def _buckets_sentence(source: End, answer: Answer) -> str:
     return f"{source.principal.name} sees {len(names)}: {', '.join(names[:_BUCKETS_TOLD])}{more}"
 
 
-def _may_delete(source: End, key: str) -> bool:
+def _may_delete(source: Endpoint, key: str) -> bool:
     """A delete of what nobody has. Only where it could leave no delete marker: on the condition of an ETag, or unversioned."""
     answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning=", source.owner))
     is_unversioned = answer.is_ok and b"<Status>" not in answer.body

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from syncd.aws import s3
 from syncd.aws.answers import reason_of
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.check.probe import ask, is_denied, is_elsewhere, region_told, remedy_for, told, without_owner
@@ -37,7 +37,7 @@ class SourceFound(NamedTuple):
     is_readable: bool = False
 
 
-def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> SourceFound:
+def source_checks(job: Job, end: Endpoint, remedies: Remedies, *, now: float) -> SourceFound:
     """Every step of the source, as a tick's reader does it."""
     prefixes = source_prefixes(job)
     requests = [s3.list_objects(Side.SOURCE, prefix, owner=end.owner) for prefix in prefixes]
@@ -65,7 +65,7 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
 
 
 def place_checks(
-    end: End, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
+    end: Endpoint, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
 ) -> tuple[list[Check], bool]:
     """Whether the bucket is there, its owner's and in its region, by the answers to its listings."""
     bucket, region = names
@@ -98,7 +98,7 @@ def place_checks(
     return [there, Check(region, Status.OK, detail)], True
 
 
-def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
     refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
     if refused:
         prefix, answer = refused[0]
@@ -134,7 +134,7 @@ def _folders_check(job: Job, uncovered: Sequence[str]) -> Check:
     )
 
 
-def _samples(job: Job, end: End, now: float) -> tuple[list[LogObject], Sequence[str]]:
+def _samples(job: Job, end: Endpoint, now: float) -> tuple[list[LogObject], Sequence[str]]:
     """Return the oldest and the newest object found, if any, and the folders that the job does not cover."""
     lister = BucketLister(end, Side.SOURCE, now=lambda: now)
     layout = layout_of(job)
@@ -219,7 +219,7 @@ def _page(shard: Shard, start_after: str, lister: BucketLister) -> Sequence[LogO
     return ()
 
 
-def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
+def _read_checks(end: Endpoint, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
     answers = [(item, ask(end, _get(end, item.key))) for item in samples]
     key_ids = {
         answer.headers.get("x-amz-server-side-encryption-aws-kms-key-id", "of the account's own")
@@ -248,6 +248,6 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
     return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
 
 
-def _get(end: End, key: str) -> Request:
+def _get(end: Endpoint, key: str) -> Request:
     headers = (("range", "bytes=0-0"), ("x-amz-expected-bucket-owner", end.owner))
     return Request("GetObject", Side.SOURCE, "GET", key, "", headers)

@@ -15,7 +15,7 @@ from syncd.aws.s3 import Request as Asked
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
 from syncd.copy.terms import Steps
-from syncd.copy.workers.engine import Engine
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Copied, Failed, Outcome, Transfer
 
@@ -33,7 +33,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
     pool.shutdown(wait=False)
 
 
-def copy(engine: Engine, transfers: Sequence[Transfer], stop: Event | None = None) -> list[Outcome]:
+def copy(engine: CopyEngine, transfers: Sequence[Transfer], stop: Event | None = None) -> list[Outcome]:
     return list(engine.copy_all(iter(transfers), stop or Event()))
 
 

@@ -14,12 +14,12 @@ from fakes import MemoryPrincipal, words
 from faulty import FaultyS3
 from servers import MakeClient, S3Server
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.workers.engine import Engine
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import LogObject, Shard, Transfer
 
 LARGE = bytes(range(256)) * (6 * MIB // 256)
@@ -32,8 +32,8 @@ class Locked(NamedTuple):
 
     name: str
     client: Any
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
 
     def copy(self, mode: str, body: bytes) -> dict[str, str]:
         """By key, what came of it; what is larger than 5 MiB goes in parts."""
@@ -46,7 +46,7 @@ class Locked(NamedTuple):
             largest_copy=5 * MIB,
             copy_part_size=5 * MIB,
         )
-        engine = Engine(
+        engine = CopyEngine(
             {Side.SOURCE: self.source, Side.DESTINATION: self.destination, Side.COPY: self.destination},
             begin=lambda transfer: BEGIN[mode](transfer, agreed),
             in_flight=lambda: 4,
@@ -84,7 +84,7 @@ def locked(request: pytest.FixtureRequest, make_client: MakeClient) -> Locked:
             Bucket=names[1], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
         )
     principal, transport = MemoryPrincipal("owner", [Credentials(*keys, None, None)]), Transport()
-    ends = [End(name, A, address_of(found.url, name), principal, transport, Counter()) for name in names]
+    ends = [Endpoint(name, A, address_of(found.url, name), principal, transport, Counter()) for name in names]
     return Locked(request.param, client, *ends)
 
 

@@ -16,7 +16,7 @@ from faulty import FaultyS3
 from place import Place
 from servers import MakeClient
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.model.objects import Page, Range, Shard, Transfer
@@ -29,7 +29,7 @@ class Server(NamedTuple):
     """One server with a bucket that is both ends: replicas lie under `replica/`."""
 
     place: Place
-    end: End
+    end: Endpoint
 
     def pages(self, *, shard: Shard = LOGS, start_after: str = "") -> list[Page]:
         lister = BucketLister(self.end, Side.SOURCE, now=time.time)
@@ -45,7 +45,7 @@ class Server(NamedTuple):
         transfers: Sequence[Transfer] | None = None,
         *,
         multipart_above: int = 5 * MIB,
-        source: End | None = None,
+        source: Endpoint | None = None,
     ) -> dict[str, str]:
         """Streams them, from here if from nowhere else; by key what came of it."""
         agreed = replace(terms(multipart_above=multipart_above, part_size=5 * MIB), destination_owner=A)

@@ -8,24 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.aws.listing_checks import Gate, Passed
-from syncd.aws.s3 import Listing, MalformedAnswer
+from syncd.aws.listing_checks import ListingChecks, Passed
+from syncd.aws.s3 import ListingPage, MalformedAnswer
 from syncd.model.objects import LogObject
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
 DAY = 86_400.0
 
 
-def gate(prefix: str = "logs/", *, start_after: str = "", delimiter: str = "") -> Gate:
-    return Gate(prefix, start_after=start_after, delimiter=delimiter)
+def gate(prefix: str = "logs/", *, start_after: str = "", delimiter: str = "") -> ListingChecks:
+    return ListingChecks(prefix, start_after=start_after, delimiter=delimiter)
 
 
 def row(key: str, *, size: int = 1, modified: float = NOW, etag: str = "00ff", storage: str = "STANDARD") -> LogObject:
     return LogObject(key, etag, size, modified, storage)
 
 
-def listing(*rows: LogObject, prefixes: tuple[str, ...] = (), token: str = "") -> Listing:
-    return Listing(rows, prefixes, token)
+def listing(*rows: LogObject, prefixes: tuple[str, ...] = (), token: str = "") -> ListingPage:
+    return ListingPage(rows, prefixes, token)
 
 
 def keys(passed: Passed) -> list[str]:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Address, Answer, Request, Side
 from syncd.check import probe
 from syncd.check.reach import _service_address
 
 
-def end(address: Address) -> End:
+def end(address: Address) -> Endpoint:
     nothing: Any = None
-    return End("trail", "111111111111", address, nothing, nothing, Counter())
+    return Endpoint("trail", "111111111111", address, nothing, nothing, Counter())
 
 
 def answer(status: int, code: str = "", body: bytes = b"", **headers: str) -> Answer:

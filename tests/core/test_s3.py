@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncd.aws.s3 import (
     Answer,
-    Listing,
+    ListingPage,
     MalformedAnswer,
     Side,
     complete_body,
@@ -47,7 +47,7 @@ def document(*parts: str, namespace: str = S3, encoding: str = "url", head: str 
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'.encode()
 
 
-def keys(listing: Listing) -> list[str]:
+def keys(listing: ListingPage) -> list[str]:
     return [item.key for item in listing.objects]
 
 
@@ -123,11 +123,13 @@ def test_an_object_is_read_with_all_that_is_told_of_it() -> None:
     listing = parse_listing(document(contents("logs/a", StorageClass="GLACIER")))
 
     arrived = datetime(2026, 11, 24, 8, 5, tzinfo=UTC).timestamp()
-    assert listing == Listing([LogObject("logs/a", "d41d8cd98f00b204e9800998ecf8427e", 17, arrived, "GLACIER")], [], "")
+    assert listing == ListingPage(
+        [LogObject("logs/a", "d41d8cd98f00b204e9800998ecf8427e", 17, arrived, "GLACIER")], [], ""
+    )
 
 
 def test_an_empty_bucket_has_no_objects() -> None:
-    assert parse_listing(document()) == Listing([], [], "")
+    assert parse_listing(document()) == ListingPage([], [], "")
 
 
 @given(names=st.lists(KEYS, max_size=5))
@@ -190,7 +192,7 @@ def test_a_truncated_listing_without_a_token_is_malformed_and_no_end(token: str)
 def test_a_truncated_page_may_be_empty() -> None:
     head = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
 
-    assert parse_listing(document(head=head)) == Listing([], [], "t")
+    assert parse_listing(document(head=head)) == ListingPage([], [], "t")
 
 
 @pytest.mark.parametrize("storage_class", ["", "DEEP_ARCHIVE"])

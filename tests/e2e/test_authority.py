@@ -22,7 +22,7 @@ from place import refusal
 from servers import MakeClient
 from waiting import wait_until
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.identity.credentials import Identities, RolePrincipal
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import session_policy
@@ -462,7 +462,7 @@ class Short:
             duration_seconds=2,
         )
         self.ends = {
-            side: End(bucket, owner, address_of(self.world.url, bucket), principal, Transport(), self.counted)
+            side: Endpoint(bucket, owner, address_of(self.world.url, bucket), principal, Transport(), self.counted)
             for side, bucket, owner, principal in (
                 (Side.SOURCE, self.world.bucket, ACCOUNT_A, self.role),
                 (Side.DESTINATION, job.destination.bucket, ACCOUNT_Z, consumer),

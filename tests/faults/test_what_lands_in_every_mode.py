@@ -13,7 +13,7 @@ from faulty import FaultyS3, Status, StoredObject
 
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination
-from syncd.copy.workers.engine import Engine
+from syncd.copy.workers.engine import CopyEngine
 from syncd.job.copies import landing_headers
 
 KMS_KEY = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -46,7 +46,7 @@ def landed(
         copies_tags=not destination.tags,
     )
     transfer = ends.put("k", way.body, tags=source_tags, storage_class="GLACIER_IR", **DESCRIBED)
-    engine = Engine(
+    engine = CopyEngine(
         {Side.SOURCE: ends.source, Side.DESTINATION: ends.destination, Side.COPY: ends.destination},
         begin=lambda item: way.begin(item, agreed),
         in_flight=lambda: 1,

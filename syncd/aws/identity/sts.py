@@ -34,7 +34,7 @@ class AnswerTooLongError(BotoCoreError):
     fmt = "more than {most} bytes came, which is no answer of STS"
 
 
-class _Call:
+class _TimedCall:
     """One call under way, in its thread."""
 
     def __init__(self, seconds: float) -> None:
@@ -124,20 +124,20 @@ class _Bounded:
         return super().request(*args, **more)  # type: ignore[misc]  # botocore's
 
 
-class _Connection(_Bounded, AWSHTTPConnection):  # type: ignore[misc]  # its stubs disagree among themselves
+class _HttpConnection(_Bounded, AWSHTTPConnection):  # type: ignore[misc]  # its stubs disagree among themselves
     pass
 
 
-class _TlsConnection(_Bounded, AWSHTTPSConnection):  # type: ignore[misc]  # likewise
+class _HttpsConnection(_Bounded, AWSHTTPSConnection):  # type: ignore[misc]  # likewise
     pass
 
 
-class _Pool(AWSHTTPConnectionPool):
-    ConnectionCls = _Connection
+class _HttpPool(AWSHTTPConnectionPool):
+    ConnectionCls = _HttpConnection
 
 
-class _TlsPool(AWSHTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class _HttpsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
 
 
 class BoundedSession(URLLib3Session):
@@ -146,7 +146,7 @@ class BoundedSession(URLLib3Session):
     def __init__(self, *, seconds: float = CALL_SECONDS, **more: Any) -> None:
         super().__init__(**more)
         self._seconds = seconds
-        self._pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
         self._manager.pool_classes_by_scheme = self._pool_classes_by_scheme  # type: ignore[attr-defined]
 
     def send(self, request: Any) -> Any:
@@ -156,7 +156,7 @@ class BoundedSession(URLLib3Session):
             AnswerTooLongError: more came than an answer has; this is not tried again.
             BotoCoreError: there is no answer, or it took too long.
         """
-        call = _under_way.call = _Call(self._seconds)
+        call = _under_way.call = _TimedCall(self._seconds)
         try:
             return super().send(request)
         except BotoCoreError as error:

@@ -11,7 +11,7 @@ from threading import Event
 from time import monotonic
 from typing import TypeAlias
 
-from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
+from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
 from syncd.copy.terms import Steps
@@ -25,7 +25,7 @@ _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 
 
-class _Task:
+class _InFlight:
     """One copy under way."""
 
     __slots__ = ("renewals", "reserved_bytes", "steps")
@@ -36,8 +36,8 @@ class _Task:
         self.renewals = 0
 
 
-_Finished: TypeAlias = tuple[_Task, Outcome]
-_Parked: TypeAlias = tuple[_Task, Request, Credentials]
+_Finished: TypeAlias = tuple[_InFlight, Outcome]
+_Parked: TypeAlias = tuple[_InFlight, Request, Credentials]
 
 
 class _Intake:
@@ -64,17 +64,17 @@ class _Intake:
         self.error = self.error or error
         self.is_exhausted = True
 
-    def finish(self, task: _Task) -> None:
+    def finish(self, task: _InFlight) -> None:
         self.active -= 1
         self.reserved_bytes -= task.reserved_bytes
 
 
-class Engine:
+class CopyEngine:
     """Copies transfers between two ends, with bounds on how many and how many bytes are in flight."""
 
     def __init__(
         self,
-        ends: Mapping[Side, End],
+        ends: Mapping[Side, Endpoint],
         *,
         begin: Callable[[Transfer], Steps],
         in_flight: Callable[[], int],
@@ -159,7 +159,7 @@ class Engine:
         if not self._has_room(intake) or not self._throttle.admits(transfer.object.size_bytes):
             return False
         intake.held = None
-        task = _Task(self._begin(transfer), self._bytes_for(transfer))
+        task = _InFlight(self._begin(transfer), self._bytes_for(transfer))
         intake.active += 1
         intake.reserved_bytes += task.reserved_bytes
         self._step(task, None)
@@ -194,7 +194,7 @@ class Engine:
             except JobFailed as raised:
                 intake.fail(raised)
 
-    def _resume(self, intake: "_Intake", task: _Task, request: Request, rejected: Credentials) -> None:
+    def _resume(self, intake: "_Intake", task: _InFlight, request: Request, rejected: Credentials) -> None:
         try:
             self._ends[request.side].principal.refresh(rejected=rejected)
         except JobFailed as raised:
@@ -203,7 +203,7 @@ class Engine:
         else:
             self._send(task, request)
 
-    def _step(self, task: _Task, answer: Answer | None) -> None:
+    def _step(self, task: _InFlight, answer: Answer | None) -> None:
         try:
             self._send(task, task.steps.send(answer))  # type: ignore[arg-type]  # None begins a generator
         except StopIteration as done:
@@ -211,7 +211,7 @@ class Engine:
         except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
             self._events.put(broken)
 
-    def _send(self, task: _Task, request: Request) -> None:
+    def _send(self, task: _InFlight, request: Request) -> None:
         def on_answer(answer: Answer, credentials: Credentials) -> None:
             if is_expired(answer, request) and task.renewals < RENEWALS_A_REQUEST:
                 task.renewals += 1

@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     deadline_seconds: float
 
 
-class EndSpec(NamedTuple):
+class EndpointSpec(NamedTuple):
     """One end, without whoever acts on it."""
 
     bucket: str
@@ -55,7 +55,7 @@ class Order:
     job: str
     mode: Mode
     terms: Terms
-    ends: Mapping[Side, EndSpec]
+    ends: Mapping[Side, EndpointSpec]
     in_flight: int
     memory_bytes: int
     requests_per_second: float | None = None

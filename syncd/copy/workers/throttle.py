@@ -21,7 +21,7 @@ class _Share:
         self.asked_at = 0.0
 
 
-class Bucket:
+class Allowance:
     """A limit of so much a second, in even shares for those who take from it; what was not used is kept for one second.
 
     Without shares whoever asks most often gets most, and a taker of large amounts never finds enough.
@@ -75,24 +75,24 @@ class Bucket:
 class Throttle:
     """Whether one copy more may begin now."""
 
-    def __init__(self, requests: Sequence[Bucket], bytes_: Sequence[Bucket], *, requests_a_copy: int) -> None:
+    def __init__(self, requests: Sequence[Allowance], bytes_: Sequence[Allowance], *, requests_a_copy: int) -> None:
         self._requests_a_copy = requests_a_copy
         self._requests = requests
         self._bytes = bytes_
         self._window = float("inf")
 
     def admits(self, size_bytes: int) -> bool:
-        """Take what a copy of so many bytes will use from every bucket, or nothing from any."""
-        wanted = [(bucket, float(self._requests_a_copy)) for bucket in self._requests]
+        """Take what a copy of so many bytes will use from every allowance, or nothing from any."""
+        wanted = [(allowance, float(self._requests_a_copy)) for allowance in self._requests]
         # Bytes come in and go out again, but it is what is copied that is limited.
-        wanted += [(bucket, float(size_bytes)) for bucket in self._bytes]
-        taken: list[tuple[Bucket, float]] = []
-        for bucket, amount in wanted:
-            if not bucket.take(amount, self):
+        wanted += [(allowance, float(size_bytes)) for allowance in self._bytes]
+        taken: list[tuple[Allowance, float]] = []
+        for allowance, amount in wanted:
+            if not allowance.take(amount, self):
                 for other, given in taken:
                     other.give_back(given, self)
                 return False
-            taken.append((bucket, amount))
+            taken.append((allowance, amount))
         return True
 
     def window(self, in_flight: int) -> int:

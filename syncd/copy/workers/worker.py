@@ -20,13 +20,13 @@ from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.copy.workers import messages
-from syncd.copy.workers.engine import Engine
+from syncd.copy.workers.engine import CopyEngine
 from syncd.copy.workers.messages import Limits, Opening, Order, Parcel, Result, result_of, transfer_of
-from syncd.copy.workers.throttle import Bucket, Throttle
+from syncd.copy.workers.throttle import Allowance, Throttle
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Outcome, Transfer
 
@@ -82,7 +82,7 @@ class _Channel:
         self._requests: Counter[str] = Counter()
         self._stop = Event()
         self._handed_in_at = 0.0
-        self._engine: Engine | None = None
+        self._engine: CopyEngine | None = None
         self.principals = {
             side: _SentPrincipal(spec.principal, opening.credentials[side], self, side)
             for side, spec in self._order.ends.items()
@@ -130,12 +130,12 @@ class _Channel:
 
     def _copy(self) -> None:
         ends = {
-            side: End(
+            side: Endpoint(
                 spec.bucket, spec.owner, spec.address, self.principals[side], self._office.transport, self._requests
             )
             for side, spec in self._order.ends.items()
         }
-        engine = Engine(
+        engine = CopyEngine(
             ends,
             begin=self._order.begin,
             in_flight=lambda: self._office.share(self, self._order.in_flight),
@@ -195,8 +195,8 @@ class Worker:
         self._sending = Lock()
         self._limits = limits
         self._channels: dict[int, _Channel] = {}
-        self._requests = _bucket(limits.requests_per_second)
-        self._bytes = _bucket(limits.bytes_per_second)
+        self._requests = _allowances(limits.requests_per_second)
+        self._bytes = _allowances(limits.bytes_per_second)
         self.transport = Transport(deadline_seconds=limits.deadline_seconds, body_bytes=limits.memory_bytes)
 
     def share(self, channel: _Channel, wanted: int) -> int:
@@ -224,8 +224,8 @@ class Worker:
     def throttle(self, order: Order) -> Throttle:
         """The limits of one job, and below them those of all."""
         return Throttle(
-            [*self._requests, *_bucket(order.requests_per_second)],
-            [*self._bytes, *_bucket(order.bytes_per_second)],
+            [*self._requests, *_allowances(order.requests_per_second)],
+            [*self._bytes, *_allowances(order.bytes_per_second)],
             requests_a_copy=order.requests_a_copy,
         )
 
@@ -278,8 +278,8 @@ class Worker:
                 channel.principals[facts[0]].replace(facts[1])
 
 
-def _bucket(per_second: float | None) -> list[Bucket]:
-    return [] if per_second is None else [Bucket(per_second, monotonic=monotonic)]
+def _allowances(per_second: float | None) -> list[Allowance]:
+    return [] if per_second is None else [Allowance(per_second, monotonic=monotonic)]
 
 
 def main() -> None:
