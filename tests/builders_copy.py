@@ -59,7 +59,6 @@ def terms(
         source_owner=A,
         source_principal=READER,
         destination_bucket=DESTINATION,
-        destination_owner=B,
         destination_principal=WRITER,
         multipart_above=multipart_above,
         part_size=part_size,

@@ -1,4 +1,4 @@
-"""An end of a job on the wire: its address, who signs for it, and how its requests are counted."""
+"""Endpoint: one bucket on the wire. It pins each request to the bucket's owner, has it signed, and counts it."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -35,19 +35,21 @@ class Principal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One bucket and whoever acts on it."""
+    """One bucket, and the principal that acts on it."""
 
     bucket: str
     owner: str
-    """The account that must own the bucket."""
+    """The account that must own the bucket. Empty for any account."""
     address: Address
     principal: Principal
     transport: Transport
     requests: Counter[str]
 
     def send(self, request: Request, on_answer: Callable[[Answer, Credentials], None]) -> None:
-        """Send a request, signed and counted; `on_answer` also learns which credentials signed it."""
+        """Send a request, pinned to the owner, signed and counted. `on_answer` also gets the credentials that signed it."""
         credentials = self.principal.current()
+        if self.owner:
+            request = request._replace(headers=(*request.headers, ("x-amz-expected-bucket-owner", self.owner)))
         self.requests[request.operation] += 1
         self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials))
 

@@ -165,7 +165,6 @@ class BucketLister:
         cursor.request = s3.list_objects(
             self._side,
             cursor.prefix,
-            owner=self._end.owner,
             start_after="" if cursor.range is None or token else cursor.range.start_after,
             token=token,
             delimiter=cursor.delimiter,

@@ -103,6 +103,16 @@ def query_string(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={quote(value, safe=_NOT_ESCAPED)}" for name, value in pairs)
 
 
+def copy_source(bucket: str, key: str, *, owner: str, etag: str) -> Sequence[tuple[str, str]]:
+    """Return the headers that name what CopyObject copies, and pin it to its owner and, unless empty, its ETag."""
+    condition = (("x-amz-copy-source-if-match", f'"{etag}"'),) if etag else ()
+    return (
+        ("x-amz-copy-source", f"/{bucket}/{quote_key(key)}"),
+        ("x-amz-source-expected-bucket-owner", owner),
+        *condition,
+    )
+
+
 class ListingPage(NamedTuple):
     """One answer of ListObjectsV2."""
 
@@ -116,9 +126,7 @@ class MalformedAnswer(ValueError):
     """The server answered 200 with something that is not the document the API promises."""
 
 
-def list_objects(
-    side: Side, prefix: str, *, owner: str, start_after: str = "", token: str = "", delimiter: str = ""
-) -> Request:
+def list_objects(side: Side, prefix: str, *, start_after: str = "", token: str = "", delimiter: str = "") -> Request:
     """A ListObjectsV2 request for up to 1,000 keys."""
     pairs = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", "1000"), ("prefix", prefix)]
     if delimiter:
@@ -128,7 +136,7 @@ def list_objects(
     if start_after:
         pairs.append(("start-after", start_after))
     pairs.sort()
-    return Request("ListObjectsV2", side, "GET", "", query_string(pairs), (("x-amz-expected-bucket-owner", owner),))
+    return Request("ListObjectsV2", side, "GET", "", query_string(pairs), ())
 
 
 def parse_listing(body: bytes) -> ListingPage:

@@ -50,7 +50,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
         return not_tried(CLOCK, f"there are no credentials to ask with ({error.detail})")
     end = end_of(job, Side.DESTINATION, principal, installation, Counter())
     before = installation.now()
-    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, "", end.owner))
+    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, ""))
     after = installation.now()
     date = answer.headers.get("date")
     if date is None:

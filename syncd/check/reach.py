@@ -46,7 +46,7 @@ def copy_modes_check(
     for name, principal in signers.items():
         key = probe_key(replica_prefixes(job)[0])
         end = replace(destination, principal=principal)
-        answers[name] = answer = ask(end, copy_probe(source, newest, key, destination.owner))
+        answers[name] = answer = ask(end, copy_probe(source, newest, key))
         if answer.is_ok:
             return Check(
                 COPY_MODES, Status.WARNING, cleared(end, Side.DESTINATION, key), 'set destination.copy = "stream"'
@@ -72,14 +72,14 @@ def reach_checks(job: Job, source: Endpoint, remedies: Remedies, *, refuses_wron
     `source` is signed for by that session. `refuses_wrong_digests` says that the server is known to keep nothing of
     a write whose digest is wrong.
     """
-    seen = ask(replace(source, bucket="", address=_service_address(source)), _LIST_BUCKETS)
+    seen = ask(replace(source, bucket="", owner="", address=_service_address(source)), _LIST_BUCKETS)
     buckets = Check(BUCKETS, Status.INFORMATION, _buckets_sentence(source, seen))
     found = ["list the names of all buckets (ListAllMyBuckets)"] if seen.is_ok else []
     prefixes = source_prefixes(job)
-    if all(prefixes) and ask(source, s3.list_objects(Side.SOURCE, "", owner=source.owner)).is_ok:
+    if all(prefixes) and ask(source, s3.list_objects(Side.SOURCE, "")).is_ok:
         found.append(f"list every key of s3://{source.bucket}, not only below {prefixes[0]}")
     key = probe_key(prefixes[0])
-    if refuses_wrong_digests and is_allowed_write(ask(source, write_probe(Side.SOURCE, key, source.owner))):
+    if refuses_wrong_digests and is_allowed_write(ask(source, write_probe(Side.SOURCE, key))):
         found.append("write at the source (PutObject)")
     if _may_delete(source, key):
         found.append("delete at the source (DeleteObject)")
@@ -115,10 +115,10 @@ def _buckets_sentence(source: Endpoint, answer: Answer) -> str:
 
 def _may_delete(source: Endpoint, key: str) -> bool:
     """A delete of what nobody has. Only where it could leave no delete marker: on the condition of an ETag, or unversioned."""
-    answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning=", source.owner))
+    answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning="))
     is_unversioned = answer.is_ok and b"<Status>" not in answer.body
     if not is_unversioned and not source.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return False
-    request = delete_request(Side.SOURCE, key, source.owner, if_match='"syncd-check"')
+    request = delete_request(Side.SOURCE, key, if_match='"syncd-check"')
     answer = ask(source, request)
     return not is_denied(answer) and answer.status in (204, 404, 412)

@@ -100,7 +100,6 @@ class Copies:
             source_owner=self.job.source.account_id,
             source_principal=self.source.principal.name,
             destination_bucket=destination.bucket,
-            destination_owner=self.job.consumer.account_id,
             destination_principal=self.destination.principal.name,
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,

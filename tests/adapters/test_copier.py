@@ -56,6 +56,31 @@ def signed_by(principal: MemoryPrincipal) -> Callable[[Request], bool]:
     return lambda request: request.access_key_id == first and bool(request.bucket)
 
 
+# Whose buckets
+
+
+def test_every_request_is_pinned_to_the_owner_of_its_bucket(faulty: FaultyS3, ends: Ends) -> None:
+    transfers = [ends.put("logs/small"), ends.put("logs/large", bytes(7)), ends.put("logs/there")]
+    faulty.put(DESTINATION, "logs/there", b"body")
+    before = len(faulty.requests)
+
+    copy(ends.engine(copy_terms=terms(multipart_above=5, part_size=5)), transfers)
+
+    asked = faulty.requests[before:]
+    assert {request.operation for request in asked} == {
+        "CompleteMultipartUpload",
+        "CreateMultipartUpload",
+        "GetObject",
+        "HeadObject",
+        "PutObject",
+        "UploadPart",
+    }
+    assert {(request.bucket, request.headers.get("x-amz-expected-bucket-owner")) for request in asked} == {
+        (SOURCE, A),
+        (DESTINATION, B),
+    }
+
+
 # What is in flight
 
 

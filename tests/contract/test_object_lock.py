@@ -42,7 +42,6 @@ class Locked(NamedTuple):
             terms(multipart_above=5 * MIB, part_size=5 * MIB),
             source_bucket=self.source.bucket,
             destination_bucket=self.destination.bucket,
-            destination_owner=A,
             largest_copy=5 * MIB,
             copy_part_size=5 * MIB,
         )

@@ -55,7 +55,6 @@ class Server(NamedTuple):
             terms(),
             source_bucket=self.place.bucket,
             destination_bucket=there.bucket,
-            destination_owner=there.owner,
             copy_principal=there.principal.name,
         )
         if in_parts:

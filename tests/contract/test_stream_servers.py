@@ -5,12 +5,11 @@ The tables are to be read as in `test_s3_servers.py`: where a server does not do
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
-from builders_copy import MIB, A, Ends, engine_between, fresh_bucket, md5_of, sha256_of, terms
+from builders_copy import MIB, Ends, engine_between, fresh_bucket, md5_of, sha256_of, terms
 from fakes import words
 from faulty import FaultyS3
 from place import Place
@@ -48,7 +47,7 @@ class Server(NamedTuple):
         source: Endpoint | None = None,
     ) -> dict[str, str]:
         """Streams them, from here if from nowhere else; by key what came of it."""
-        agreed = replace(terms(multipart_above=multipart_above, part_size=5 * MIB), destination_owner=A)
+        agreed = terms(multipart_above=multipart_above, part_size=5 * MIB)
         engine = engine_between(source or self.end, self.end, agreed, in_flight=8)
         wanted = self.transfers() if transfers is None else transfers
         return words(engine.copy_all(iter(wanted), Event()))

@@ -473,7 +473,6 @@ class Short:
             source_owner=ACCOUNT_A,
             source_principal=self.role.name,
             destination_bucket=job.destination.bucket,
-            destination_owner=ACCOUNT_Z,
             destination_principal=consumer.name,
             multipart_above=5 * MIB,
             part_size=5 * MIB,

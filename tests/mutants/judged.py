@@ -3,8 +3,8 @@
 from mutant import Mutant
 
 JUDGED = (
-    ("overwritten", Mutant("copy/stream", '            ("if-none-match", "*"),\n', "")),
-    ("invented", Mutant("copy/stream", "        source.body,\n", '        source.body + b"!",\n')),
+    ("overwritten", Mutant("copy/write", '(*request.headers, ("if-none-match", "*"))', "request.headers")),
+    ("invented", Mutant("copy/write", "headers, source.body, b64", 'headers, source.body + b"!", b64')),
     (
         "future",
         Mutant("tick/listing/horizon", "until = looked - pace.lateness_of", "until = looked + pace.lateness_of"),

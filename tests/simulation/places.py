@@ -19,7 +19,6 @@ _TERMS = Terms(
     source_owner="111111111111",
     source_principal="reader",
     destination_bucket="replica",
-    destination_owner="222222222222",
     destination_principal="writer",
     multipart_above=1 << 20,
     part_size=1 << 20,
