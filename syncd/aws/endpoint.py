@@ -5,14 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from syncd.aws import answers
 from syncd.aws.s3 import Address, Answer, Request
 from syncd.aws.transport import Credentials, Transport
 
-# Keys that S3 does not know (any more) are among them: those of a session may have ended before their time.
-EXPIRED_CODES = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId"}
-)
-# AWS answers this for a session that its owner has revoked; assuming the role again is the cure, once.
+# The same answer comes for a session that its owner has revoked. Assuming the role again cures that, once.
 RENEWALS_A_REQUEST = 2
 
 
@@ -55,8 +52,5 @@ class Endpoint:
 
 
 def is_expired(answer: Answer, request: Request) -> bool:
-    """Whether S3 refused the request because the credentials' time is over.
-
-    The answer to a HEAD has no body to say so in: there a 400 may mean just this.
-    """
-    return answer.code in EXPIRED_CODES or (request.method == "HEAD" and answer.status == 400)
+    """Return whether S3 refused the request because its credentials have ended."""
+    return answers.is_expired(answer.status, answer.code, request.method)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from awscrt import auth, http, io, s3
 
+from syncd.aws import answers
 from syncd.aws.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.aws.s3 import Address, Answer, Request, error_of, quote_key
 from syncd.model.reasons import Reason
@@ -43,21 +44,6 @@ ANSWER_BYTES = 64 * 1024
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Of these only status and body tell something; handing over headers costs as much as any other part of a request.
 _HEADERS_UNREAD = frozenset({"CopyObject", "ListObjectsV2"})
-
-_CODES = {
-    "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
-    "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
-    "AWS_ERROR_S3_CANCELED": (0, Reason.TIMEOUT),
-    "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, Reason.TIMEOUT),
-    # Sent again five times, as if another signature would help; of the answer nothing is handed over, not even its Date.
-    "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
-    # What it wants to see in the answer to a range.
-    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
-    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
-    "AWS_ERROR_S3_MISSING_ETAG": (0, Reason.UNEXPECTED),
-    "AWS_ERROR_DEST_COPY_TOO_SMALL": (0, Reason.SHORT_BODY),
-}
-
 
 _thread = threading.local()
 
@@ -358,7 +344,7 @@ class _Flight:
         code, message = error_of(body)
         if not code and error is not None:
             name = getattr(error, "name", type(error).__name__)
-            status, code = _CODES.get(name, (status, "" if status else Reason.CONNECTION))
+            status, code = answers.RUNTIME_ERRORS.get(name, (status, "" if status else Reason.CONNECTION))
             if name == "AWS_ERROR_S3_CANCELED":
                 code, message = self._code_canceled, self._why_canceled
             elif name == "AWS_ERROR_S3_INVALID_RESPONSE_STATUS":

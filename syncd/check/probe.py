@@ -19,9 +19,6 @@ from syncd.model.reasons import Reason
 PROBE = "syncd-check"
 _WAIT_SECONDS = 0.1
 _WRONG_DIGEST = b64encode(hashlib.sha256(b"another content").digest()).decode()
-# S3 answers the first; the others are what servers beside it say of a body that is not what its digest says.
-_DIGEST_CODES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"})
-_REGION_CODES = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"})
 _DENIALS = frozenset({Reason.ACCESS_DENIED, Reason.KMS_DENIED})
 
 
@@ -69,13 +66,13 @@ def remedy_for(answer: Answer) -> str:
     return reasons.remedy_of(_reason(answer))
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Answer) -> Reason:
     return answers.reason_of(answer.status, answer.code, answer.message)
 
 
 def is_elsewhere(answer: Answer) -> bool:
     """Whether the bucket is in another region than the request was signed for."""
-    return answer.code in _REGION_CODES or answer.status in (301, 307)
+    return _reason(answer) is Reason.WRONG_REGION
 
 
 def region_told(answer: Answer) -> str | None:
@@ -119,7 +116,7 @@ def delete_request(side: Side, key: str, *, if_match: str | None = None) -> Requ
 
 def is_allowed_write(answer: Answer) -> bool:
     """Whether a write probe was allowed, and refused for its digest."""
-    return answer.code in _DIGEST_CODES
+    return _reason(answer) is Reason.CHECKSUM
 
 
 def cleared(end: Endpoint, side: Side, key: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from syncd.aws.addresses import bucket_address
 from syncd.aws.endpoint import Endpoint, Principal
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings

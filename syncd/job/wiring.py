@@ -7,7 +7,7 @@ from threading import Event
 from typing import Any
 
 from syncd.aws.endpoint import Endpoint, Principal
-from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import copy_policy, session_policy
 from syncd.aws.s3 import Side

@@ -116,14 +116,14 @@ class JobFailed(SyncdError):
     """This job's tick cannot go on.
 
     `reason` is a short word for machines (`access_denied`), `detail` names the call, the principal and the
-    resource, `remedy` is what the operator can do.
+    resource, `remedy` is what the operator can do: by default the remedy of the reason.
     """
 
-    def __init__(self, reason: str, detail: str, remedy: str) -> None:
+    def __init__(self, reason: str, detail: str, remedy: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        self.remedy = remedy
+        self.remedy = remedy or reasons.remedy_of(reason)
 
 
 class Interrupted(JobFailed):

@@ -60,11 +60,11 @@ def signed_by(principal: MemoryPrincipal) -> Callable[[Request], bool]:
 
 
 def test_every_request_is_pinned_to_the_owner_of_its_bucket(faulty: FaultyS3, ends: Ends) -> None:
-    transfers = [ends.put("logs/small"), ends.put("logs/large", bytes(7)), ends.put("logs/there")]
+    transfers = [ends.put("logs/small"), ends.put("logs/large", bytes(5 * MIB + 1)), ends.put("logs/there")]
     faulty.put(DESTINATION, "logs/there", b"body")
     before = len(faulty.requests)
 
-    copy(ends.engine(copy_terms=terms(multipart_above=5, part_size=5)), transfers)
+    copy(ends.engine(copy_terms=terms(multipart_above=5 * MIB, part_size=5 * MIB)), transfers)
 
     asked = faulty.requests[before:]
     assert {request.operation for request in asked} == {

@@ -23,7 +23,8 @@ from servers import MakeClient
 from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.identity.credentials import Identities, RolePrincipal
+from syncd.aws.identity.principals import RolePrincipal
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
