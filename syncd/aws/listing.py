@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from syncd.aws import answers, s3
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.listing_checks import ListingChecks, Passed
+from syncd.aws.listing_page import parse_listing
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
 from syncd.model import reasons
@@ -231,7 +232,7 @@ class BucketLister:
     def _parsed(self, cursor: _Cursor, answer: Answer) -> "_Listed":
         assert cursor.checks is not None
         try:
-            listing = s3.parse_listing(answer.body)
+            listing = parse_listing(answer.body)
             rows = cursor.checks.take(listing)
         except s3.MalformedAnswer as error:
             raise self._unexpected(cursor, str(error)) from error

@@ -78,7 +78,7 @@ class Watched(Protocol):
         """Cancel overdue requests."""
         ...
 
-    def give_up(self, hosts: set[Host], why: str) -> None:
+    def cancel_hosts(self, hosts: set[Host], why: str) -> None:
         """Cancel what is under way with these hosts."""
         ...
 
@@ -191,7 +191,7 @@ class Inflow:
             size, guilty = max(held, key=lambda item: item[0])
             what = f"{size // 1024**2} MiB came of answers that have not come to their end, and memory is short"
         if guilty:
-            self._watched.give_up(guilty, what)
+            self._watched.cancel_hosts(guilty, what)
             self._since = None
             _give_memory_back()
 

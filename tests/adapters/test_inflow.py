@@ -34,7 +34,7 @@ class Wire:
 
     def expire(self) -> None: ...
 
-    def give_up(self, hosts: set[Host], why: str) -> None:
+    def cancel_hosts(self, hosts: set[Host], why: str) -> None:
         self.given_up.append((hosts, why))
 
     def look(self, resident: int, *came: tuple[Host, int]) -> None:

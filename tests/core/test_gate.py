@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.aws.listing_checks import ListingChecks, Passed
-from syncd.aws.s3 import ListingPage, MalformedAnswer
+from syncd.aws.listing_page import ListingPage
+from syncd.aws.s3 import MalformedAnswer
 from syncd.model.objects import LogObject
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()

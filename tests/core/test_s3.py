@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.aws.listing_page import ListingPage, parse_listing
 from syncd.aws.s3 import (
     Answer,
-    ListingPage,
     MalformedAnswer,
     Side,
     complete_body,
     error_of,
     list_objects,
-    parse_listing,
     query_string,
     quote_key,
     text_of,

@@ -107,7 +107,7 @@ def test_everything_is_caught_only_where_it_would_vanish_otherwise() -> None:
 
     assert swallowing <= {
         "syncd/copy/workers/engine.py",
-        "syncd/copy/workers/worker.py",
+        "syncd/copy/workers/channel.py",
         "syncd/daemon/ticker.py",
         "syncd/daemon/web/server.py",
         "syncd/job/session.py",
