@@ -14,19 +14,19 @@ RENEWALS_A_REQUEST = 2
 
 
 class Principal(Protocol):
-    """One end's credentials, kept fresh."""
+    """The signer of one endpoint's requests, and its credentials, kept fresh."""
 
     @property
     def name(self) -> str:
-        """Who this is, for reports."""
+        """Name in reports."""
         ...
 
     def current(self) -> Credentials:
-        """The credentials to sign with now; no call is made."""
+        """Return the credentials to sign with now. Makes no call."""
         ...
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Renew what is near its end or was rejected; raises JobFailed."""
+        """Renew credentials that are near their end or were rejected. Raises JobFailed."""
         ...
 
 

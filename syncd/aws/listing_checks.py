@@ -1,8 +1,8 @@
-"""The gate that every page of a listing passes, of either bucket, before anything else sees it.
+"""Checks of every page of a listing, of either bucket, before anything else uses it.
 
-A source is not trusted to keep to the API. A row out of order would make a listing endless or hide a key, one of the
-year 9999 would move the horizon for good, and one with a negative size would turn a limit off. Such a row fails the job
-that lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
+A source is not trusted to follow the API. A row out of order would make a listing endless or hide a key, one of the year
+9999 would move the horizon for good, and one with a negative size would turn a limit off. Such a row fails the job that
+lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
 """
 
 import re
@@ -20,7 +20,7 @@ MOST_ROWS = 1000
 LONGEST_KEY_BYTES = 1024
 # 2000-01-01. S3 itself began in 2006.
 OLDEST = 946_684_800.0
-# 2200-01-01. No closer to now: this machine's own clock may be wrong, by years.
+# 2200-01-01. Not closer to now: this machine's own clock may be wrong by years.
 NEWEST = 7_258_118_400.0
 _LONGEST_TOKEN = 16 * 1024
 _SHOWN = 200
@@ -31,14 +31,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Passed(NamedTuple):
-    """A page that passed."""
+    """A page that passed the checks."""
 
     objects: Sequence[LogObject]
     prefixes: Sequence[str]
     unreadable: Sequence[LogObject]
-    """Objects whose keys are not UTF-8, under names that can be written down: each such byte as `%XX`."""
+    """Objects whose keys are not UTF-8, under names that are: each such byte as `%XX`."""
     unreadable_prefixes: Sequence[str]
-    """Folders of this kind, written likewise."""
+    """Folders of this kind, named likewise."""
 
     @property
     def rows(self) -> int:
@@ -47,18 +47,18 @@ class Passed(NamedTuple):
 
 
 class ListingChecks:
-    """The checks of one listing, which remembers where its last page ended."""
+    """The checks of one listing, which remember the end of its last page."""
 
     def __init__(self, prefix: str, *, start_after: str, delimiter: str) -> None:
         self._prefix = prefix
         self._delimiter = delimiter
         self._last = start_after
 
-    def take(self, listing: ListingPage) -> Passed:
+    def check(self, listing: ListingPage) -> Passed:
         """Return a page's rows.
 
         Raises:
-            MalformedAnswer: one of them, or the page, is not what this listing may hold.
+            MalformedAnswer: the page, or one of its rows, cannot be part of this listing.
         """
         count = len(listing.objects) + len(listing.prefixes)
         if count > MOST_ROWS:
@@ -68,7 +68,7 @@ class ListingChecks:
         keys = [item.key for item in listing.objects]
         everything = "".join((self._last, *keys, *listing.prefixes))
         is_utf8 = everything.isascii() or not _SURROGATE.search(everything)
-        # Characters sort as their bytes do, unless a byte is none of a character.
+        # Characters sort as their bytes do, unless a byte belongs to no character.
         order = _itself if is_utf8 else _bytes
         ends = (self._ascending(keys, "key", order), self._ascending(listing.prefixes, "common prefix", order))
         for item in listing.objects:
@@ -86,7 +86,7 @@ class ListingChecks:
         )
 
     def _ascending(self, names: Sequence[str], what: str, order: Callable[[str], str | bytes]) -> str:
-        """Return the last name, or where the page before ended if there is none."""
+        """Return the last name, or the last one of the page before if there is none."""
         last, key = self._last, order(self._last)
         for name in names:
             before, key = key, order(name)
@@ -120,9 +120,9 @@ class ListingChecks:
 
 
 def written(name: str) -> str:
-    """Return a name that is not UTF-8 as text: each byte that is none as `%XX`, and `%` as `%25`.
+    """Return a name that is not UTF-8 as text: each byte that is not as `%XX`, and `%` as `%25`.
 
-    What would be longer than a key may be ends with a hash of the name in place of the rest.
+    A text that would be longer than a key may be ends with a hash of the name in place of the rest.
     """
     text = _SURROGATE.sub(lambda found: quote(_bytes(found[0])), name.replace("%", "%25"))
     if len(text.encode()) <= LONGEST_KEY_BYTES:

@@ -1,6 +1,6 @@
-"""The copy engine: many copies in flight on one thread, each a generator of requests (`copying`).
+"""The copy engine: many copies in flight on one thread, each a generator of requests (`stream`, `server_side`).
 
-Answers come on the runtime's thread, which takes a copy's next step at once; the thread that owns the engine starts
+Answers come on the runtime's thread, which takes a copy's next step at once. The thread that owns the engine starts
 copies, renews credentials and hands over outcomes.
 """
 
@@ -19,14 +19,14 @@ from syncd.copy.workers.throttle import Throttle
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Outcome, Transfer
 
-# To hash a body of this size takes longer than to hand it to another thread.
+# From this size on, hashing a body takes longer than handing it to another thread.
 ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 
 
 class _InFlight:
-    """One copy under way."""
+    """One copy in flight."""
 
     __slots__ = ("renewals", "reserved_bytes", "steps")
 
@@ -41,7 +41,7 @@ _Parked: TypeAlias = tuple[_InFlight, Request, Credentials]
 
 
 class _Intake:
-    """What one call of `copy_all` has taken in and not yet handed back."""
+    """Transfers that one call of `copy_all` has taken in and not yet handed back."""
 
     def __init__(self, transfers: Iterator[Transfer | None]) -> None:
         self._transfers = transfers
@@ -70,7 +70,7 @@ class _Intake:
 
 
 class CopyEngine:
-    """Copies transfers between two ends, with bounds on how many and how many bytes are in flight."""
+    """Copier of transfers between endpoints, with bounds on copies and bytes in flight."""
 
     def __init__(
         self,
@@ -84,11 +84,11 @@ class CopyEngine:
         is_woken: bool = False,
         aside: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        """`begin` makes the generator of a copy; `held_bytes` is what one of an object of so many bytes holds at a time.
+        """`begin` makes the generator of a copy. `held_bytes` is the memory that a copy of so many bytes takes.
 
-        `in_flight` and `memory_bytes` say how much there may be at once, and may say something else at another time. Where
-        `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`. `aside` has
-        something done on another thread: the next step of a copy whose answer is large.
+        `in_flight` and `memory_bytes` return the bounds, which may change. If `is_woken`, transfers yield None at once
+        rather than after a wait, and `wake` is called when there are more. `aside` runs the next step of a copy on
+        another thread, if its answer is large.
         """
         self._aside = aside
         self._is_woken = is_woken
@@ -104,19 +104,19 @@ class CopyEngine:
 
     @property
     def active(self) -> int:
-        """How many copies are in flight."""
+        """Number of copies in flight."""
         return self._intake.active if self._intake is not None else 0
 
     @property
     def reserved_bytes(self) -> int:
-        """How many bytes they may hold."""
+        """Memory that these may take."""
         return self._intake.reserved_bytes if self._intake is not None else 0
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
-        """Copy everything, in no order; each transfer ends in exactly one Outcome, unless `stop` is set before it began.
+        """Copy everything, in any order. Each transfer that begins before `stop` is set ends in exactly one Outcome.
 
-        `transfers` is asked for more as there is room, and says None when it has none to hand over yet. An error that it
-        raises ends the intake; what is in flight is finished before the error goes on.
+        `transfers` is asked for more as there is room, and yields None if it has none yet. An error that it raises ends
+        the intake, and is raised after the copies in flight have finished.
 
         Raises:
             JobFailed: `transfers` raised it, or credentials could not be renewed.
@@ -128,19 +128,19 @@ class CopyEngine:
                 pass
             if intake.active:
                 can_only_wait = self._is_woken or stop.is_set() or not self._has_room(intake)
-                yield from self._settled(intake, wait=can_only_wait)
+                yield from self._outcomes(intake, wait=can_only_wait)
             elif intake.error is not None:
                 raise intake.error
             elif intake.is_exhausted or stop.is_set():
                 return
             elif self._is_woken or intake.held is not None:
-                yield from self._settled(intake, wait=True)
+                yield from self._outcomes(intake, wait=True)
 
     def wake(self) -> None:
-        """There may be transfers now. Safe to call from any thread."""
+        """Look for transfers now. Safe to call from any thread."""
         self._events.put(None)
 
-    def _has_room(self, intake: "_Intake") -> bool:
+    def _has_room(self, intake: _Intake) -> bool:
         if intake.is_exhausted or intake.active >= self._throttle.window(self._in_flight()):
             return False
         if intake.held is None or not intake.active:
@@ -150,8 +150,8 @@ class CopyEngine:
     def _bytes_for(self, transfer: Transfer) -> int:
         return self._held_bytes(transfer.object.size_bytes)
 
-    def _start_next(self, intake: "_Intake") -> bool:
-        """Start one copy; False where there is none to start now."""
+    def _start_next(self, intake: _Intake) -> bool:
+        """Start one copy. Returns False if there is none to start now."""
         transfer = intake.held or intake.take()
         if transfer is None:
             return False
@@ -165,8 +165,8 @@ class CopyEngine:
         self._step(task, None)
         return True
 
-    def _settled(self, intake: "_Intake", *, wait: bool) -> Iterator[Outcome]:
-        """What has come to its end since the last look; waits a moment for the first where nothing else can be done."""
+    def _outcomes(self, intake: _Intake, *, wait: bool) -> Iterator[Outcome]:
+        """Return outcomes since the last call. Waits a moment for the first if nothing else can be done."""
         try:
             event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
             while True:
@@ -184,7 +184,7 @@ class CopyEngine:
         except Empty:
             self._ends[Side.SOURCE].transport.expire()
 
-    def _renew(self, intake: "_Intake") -> None:
+    def _renew(self, intake: _Intake) -> None:
         now = monotonic()
         if now >= self._renew_at and intake.error is None:
             self._renew_at = now + _RENEW_EVERY_SECONDS
@@ -194,7 +194,7 @@ class CopyEngine:
             except JobFailed as raised:
                 intake.fail(raised)
 
-    def _resume(self, intake: "_Intake", task: _InFlight, request: Request, rejected: Credentials) -> None:
+    def _resume(self, intake: _Intake, task: _InFlight, request: Request, rejected: Credentials) -> None:
         try:
             self._ends[request.side].principal.refresh(rejected=rejected)
         except JobFailed as raised:
