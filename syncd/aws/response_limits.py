@@ -1,9 +1,9 @@
-"""What servers send that nobody asked for, and how it is stopped before it fills the memory.
+"""Limits on what servers send, so that unasked bytes cannot fill the memory.
 
-AWS's runtime bounds neither an answer's header block nor its body, and hands over nothing of either before it has all:
-what never ends would be held without end. So a thread looks at the memory of this process and, once that is above its
-bound, at how many bytes came in on each connection (`TCP_INFO`; Linux). A server that has sent more than everything
-asked of it can bring is told apart in this way from one that answers, and what is under way with it is cancelled.
+AWS's runtime bounds neither an answer's header block nor its body, and hands over nothing of either before it has all.
+An answer that never ends would be kept without end. So a thread watches the memory of this process and, once that is
+above its bound, counts the bytes that came in on each connection (`TCP_INFO`; Linux). Requests to a server that has sent
+more than all answers together can have are cancelled.
 """
 
 import ctypes
@@ -20,10 +20,10 @@ from time import monotonic
 from typing import NamedTuple, Protocol
 
 ALLOWED_BYTES = 64 * 1024**2
-"""What a process may hold above what it held at first, and above bodies in flight, before its connections are looked at."""
-# Above the bound by this much, whoever holds most is stopped, even if each server keeps to what may come.
+"""Memory above that at the start, and above bodies in flight, before connections are counted."""
+# Above the bound by this much, the server with the most is stopped, even if each one sends no more than it may.
 _HARD_BYTES = 128 * 1024**2
-# Retries of a body that broke off, and what was on its way when the look began.
+# Retries of a body that broke off, and bytes that were on their way when counting began.
 _SLACK_BYTES = 16 * 1024**2
 _LEAST_HELD_BYTES = 1024**2
 _LOOK_SECONDS = 0.02
@@ -39,39 +39,39 @@ _RECEIVED_OFFSET = 128
 Peer = tuple[str, int]
 """Address and port of a server."""
 Host = tuple[str, int]
-"""Name or address, and port, as requests are sent to it."""
+"""Name or address, and port, as requests name it."""
 
 
 class TcpConnection(NamedTuple):
-    """One connection of this process, and what has come in on it."""
+    """One connection of this process, and the bytes that came in on it."""
 
     number: int
-    """The socket's own, which no other has while it is open."""
+    """The socket's own number, which is unique while it is open."""
     peer: Peer
     received_bytes: int
 
 
 class Traffic(NamedTuple):
-    """What was asked of one host so far, and what came of it."""
+    """Bytes asked of one host so far, and received."""
 
     begun_bytes: int
-    """What the answers to all requests that were begun may have, together."""
+    """Most bytes of the answers to all requests that were begun."""
     ended_bytes: int
     """The same for requests that have ended."""
     handed_over_bytes: int
-    """What the runtime has handed over."""
+    """Bytes that the runtime has handed over."""
 
 
 class Watched(Protocol):
-    """Whoever sends requests."""
+    """The sender of requests, which this watches."""
 
     @property
     def is_idle(self) -> bool:
-        """No request is under way."""
+        """True if no request is under way."""
         ...
 
     def traffic(self) -> Mapping[Host, Traffic]:
-        """Everything since the beginning."""
+        """Return the traffic of each host since the start."""
         ...
 
     def expire(self) -> None:
@@ -79,7 +79,7 @@ class Watched(Protocol):
         ...
 
     def cancel_hosts(self, hosts: set[Host], why: str) -> None:
-        """Cancel what is under way with these hosts."""
+        """Cancel all requests to these hosts."""
         ...
 
 
@@ -94,7 +94,7 @@ def connections() -> Iterator[TcpConnection]:
         with suppress(OSError, ValueError, struct.error):
             name = str(Path(entry.path).readlink())
             if name.startswith("socket:["):
-                # A duplicate, since whoever owns the descriptor may close it meanwhile.
+                # A duplicate, since the descriptor's owner may close it meanwhile.
                 with socket.socket(fileno=os.dup(int(entry.name))) as found:
                     host, port, *_ = found.getpeername()
                     told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
@@ -103,7 +103,7 @@ def connections() -> Iterator[TcpConnection]:
 
 
 def peers_of(host: Host) -> frozenset[Peer]:
-    """Resolve a host; nothing if that fails."""
+    """Resolve a host. Returns an empty set if that fails."""
     with suppress(ValueError):
         return frozenset({(str(ipaddress.ip_address(host[0])), host[1])})
     try:
@@ -114,11 +114,11 @@ def peers_of(host: Host) -> frozenset[Peer]:
 
 
 class _Baseline(NamedTuple):
-    """What the bytes that came in are held against: how everything was when the memory rose above its bound."""
+    """The state when the memory rose above its bound, with which later counts are compared."""
 
     traffic: Mapping[Host, Traffic]
     seen: dict[int, int]
-    """By the socket's number, the bytes that had come in by the last look."""
+    """Bytes received up to the last look, by the socket's number."""
     received: Counter[Peer]
 
 
@@ -134,7 +134,7 @@ class Inflow:
         connected: Callable[[], Iterator[TcpConnection]] = connections,
         resolve: Callable[[Host], frozenset[Peer]] = peers_of,
     ) -> None:
-        """`bound_bytes` is what the process may hold before its connections are looked at."""
+        """`bound_bytes` is the memory of the process above which its connections are counted."""
         self._watched = watched
         self._bound_bytes = bound_bytes
         self._resident = resident
@@ -148,14 +148,14 @@ class Inflow:
         self._is_running = False
 
     def begin(self) -> None:
-        """Watch until nothing is under way any more. Called for each request, after it is under way."""
+        """Watch until nothing is under way any more. Callers call this for each request, after its begin."""
         with self._guard:
             if not self._is_running:
                 self._is_running = True
                 Thread(target=self._run, name="inflow", daemon=True).start()
 
     def look(self) -> None:
-        """Look once, and cancel what has to be."""
+        """Look once, and cancel what has to be cancelled."""
         resident = self._resident()
         if resident <= self._bound_bytes:
             self._since = None
@@ -199,7 +199,7 @@ class Inflow:
             _give_memory_back()
 
     def _by_server(self, since: _Baseline) -> Iterator[tuple[set[Host], int, Traffic]]:
-        """The hosts of each server, what came from it since, and what was asked of it: names may share an address."""
+        """Yield the hosts of each server, the bytes it sent since, and its traffic. Names may share an address."""
         servers: list[tuple[set[Host], set[Peer], Traffic]] = []
         for host, now in self._watched.traffic().items():
             peers = set(self._peers(host) & since.received.keys())

@@ -133,7 +133,7 @@ def test_common_prefixes_ascend_across_pages_too_and_beside_keys() -> None:
 def test_a_key_that_is_not_utf8_is_set_aside_under_a_name_and_the_others_pass() -> None:
     page = listing(row("logs/a"), row("logs/b%\udcff"), row("logs/c"), prefixes=("logs/b\udc80/",))
 
-    passed = gate(delimiter="/").take(page)
+    passed = gate(delimiter="/").check(page)
 
     assert keys(passed) == ["logs/a", "logs/c"]
     assert [item.key for item in passed.unreadable] == ["logs/b%25%FF"]
