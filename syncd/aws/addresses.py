@@ -1,4 +1,4 @@
-"""Addresses of buckets: scheme, host and path, as botocore chooses them, or of an explicit endpoint."""
+"""Addresses of buckets, as botocore chooses them or as an explicit endpoint has them."""
 
 import ipaddress
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""The one table of what S3, STS and AWS's runtime answer: the reason for each code, message and status. Pure.
+"""Reasons by the codes, messages and statuses of S3, STS and AWS's runtime. Pure.
 
 Codes are those of "Error responses" of the S3 API Reference, and of "Common Errors" and AssumeRole of the STS API
-Reference. Of several refusals STS gives one code to, the message tells which it is ("Troubleshooting" of the IAM User
+Reference. STS has one code for several refusals, which its message tells apart ("Troubleshooting" of the IAM User
 Guide). Sentences for people are made elsewhere: remedies in `model.reasons` and `identity.refusals`.
 """
 
@@ -40,7 +40,7 @@ _OF_S3: Mapping[str, Reason] = {
     "SlowDown": Reason.SLOW_DOWN,
     "RequestLimitExceeded": Reason.SLOW_DOWN,
     "InternalError": Reason.SERVER_ERROR,
-    # S3 answers the first. The others are what servers beside it say of a body that is not what its digest says.
+    # A body that does not match its digest: the first is S3's own, the others come from servers beside it.
     "BadDigest": Reason.CHECKSUM,
     "InvalidDigest": Reason.CHECKSUM,
     "XAmzContentSHA256Mismatch": Reason.CHECKSUM,
@@ -112,7 +112,7 @@ RUNTIME_ERRORS: Mapping[str, tuple[int, str]] = {
     "AWS_ERROR_S3_MISSING_ETAG": (0, Reason.UNEXPECTED),
     "AWS_ERROR_DEST_COPY_TOO_SMALL": (0, Reason.SHORT_BODY),
 }
-"""Status and code by the name of the runtime's error, for answers that it does not hand over."""
+"""Status and code by the runtime's error, for answers that it does not hand over."""
 
 # Unknown keys are among them: a session's keys may have ended before their time.
 _EXPIRED = frozenset({code for code, reason in _OF_S3.items() if reason is Reason.CREDENTIALS} | {"InvalidAccessKeyId"})

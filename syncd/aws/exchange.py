@@ -1,4 +1,4 @@
-"""One request under way, and what comes back for it: the callbacks of AWS's C runtime, and the Answer they make.
+"""One request under way: the callbacks of AWS's C runtime, and their Answer.
 
 The runtime bounds no answer, so one that is larger than its operation can have is dropped here.
 """
@@ -26,9 +26,9 @@ _thread = threading.local()
 
 
 def _keep_thread_state() -> None:
-    """Keep the interpreter's state of the calling thread, which is the runtime's, until the thread ends.
+    """Keep the interpreter's state of the calling thread until the thread ends.
 
-    The runtime holds Python's lock for the length of a callback only, so the interpreter would make a thread state,
+    The thread is the runtime's. That holds Python's lock for the length of a callback only, so the interpreter would make a thread state,
     with a stack mapped and unmapped, for each: more than all else that Python does for a request. One more Ensure than
     Release keeps it (https://docs.python.org/3/c-api/init.html#c.PyGILState_Ensure). The callback's own Release frees
     the lock.
@@ -160,7 +160,7 @@ class Exchange:
             on_answer(answer)
 
     def _too_large(self, body: bytes, status: int) -> Answer | None:
-        """Return an answer in place of one that is too large; None if it is not."""
+        """Return an answer in place of one that is too large, or None."""
         headers_bytes = sum(len(name) + len(value) for name, value in self._headers.items())
         if headers_bytes > ANSWER_BYTES:
             what = f"a header block of {headers_bytes} bytes"
@@ -200,7 +200,7 @@ _TOKEN_BEGINS = 16
 
 
 def without_token(on_answer: Callable[[Answer], None], token: str) -> Callable[[Answer], None]:
-    """Hide the session token: a server may repeat the one that it was sent, and what it says is cut and logged."""
+    """Hide the session token in answers: a server may repeat it, and answers are logged."""
     repeated = re.compile(re.escape(token[:_TOKEN_BEGINS]) + r"\S*")
 
     def hear(answer: Answer) -> None:

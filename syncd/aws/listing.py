@@ -76,7 +76,7 @@ class BucketLister:
         self._waited_seconds = 0.0
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Yield the pages of the ranges: each range's in key order, those of different ranges as they come.
+        """Yield the pages of the ranges. Those of one range come in key order.
 
         Yields None while nothing has come, so that the caller can do something else. The next page of a range is
         requested before the last one is yielded.

@@ -86,7 +86,7 @@ class ListingChecks:
         )
 
     def _ascending(self, names: Sequence[str], what: str, order: Callable[[str], str | bytes]) -> str:
-        """Return the last name, or the last one of the page before if there is none."""
+        """Return the last name, or that of the page before if there is none."""
         last, key = self._last, order(self._last)
         for name in names:
             before, key = key, order(name)
@@ -120,9 +120,9 @@ class ListingChecks:
 
 
 def written(name: str) -> str:
-    """Return a name that is not UTF-8 as text: each byte that is not as `%XX`, and `%` as `%25`.
+    """Return a name that is not UTF-8 as text.
 
-    A text that would be longer than a key may be ends with a hash of the name in place of the rest.
+    Each byte that is not UTF-8 becomes `%XX`, and `%` becomes `%25`. A text that would be longer than a key may be ends with a hash of the name in place of the rest.
     """
     text = _SURROGATE.sub(lambda found: quote(_bytes(found[0])), name.replace("%", "%25"))
     if len(text.encode()) <= LONGEST_KEY_BYTES:

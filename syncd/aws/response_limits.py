@@ -57,7 +57,7 @@ class Traffic(NamedTuple):
     begun_bytes: int
     """Most bytes of the answers to all requests that were begun."""
     ended_bytes: int
-    """The same for requests that have ended."""
+    """Most bytes of the answers to requests that have ended."""
     handed_over_bytes: int
     """Bytes that the runtime has handed over."""
 
@@ -243,6 +243,6 @@ class Inflow:
 
 
 def _give_memory_back() -> None:
-    """Return freed memory to the system, which the C library (glibc) keeps if it was freed in small pieces."""
+    """Return freed memory to the system. glibc keeps memory that was freed in small pieces."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

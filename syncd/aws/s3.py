@@ -20,12 +20,12 @@ _LONGEST_MESSAGE = 2000
 
 
 class Side(StrEnum):
-    """The end of a job that a request goes to, and so the credentials that sign it."""
+    """The end of a job that a request goes to. It decides on the credentials."""
 
     SOURCE = "source"
     DESTINATION = "destination"
     COPY = "copy"
-    """The destination's bucket, for the signer of server-side copies, who may read the source and write there."""
+    """The destination's bucket, for the signer of server-side copies."""
 
 
 class Address(NamedTuple):
@@ -86,7 +86,7 @@ def query_string(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def copy_source(bucket: str, key: str, *, owner: str, etag: str) -> Sequence[tuple[str, str]]:
-    """Return the headers that name what CopyObject copies, and pin it to its owner and, unless empty, its ETag."""
+    """Return the headers that name a source to copy, pinned to its owner and ETag."""
     condition = (("x-amz-copy-source-if-match", f'"{etag}"'),) if etag else ()
     return (
         ("x-amz-copy-source", f"/{bucket}/{quote_key(key)}"),
@@ -160,7 +160,7 @@ def tagging_header(body: bytes) -> str:
 
 
 def complete_body(parts: Sequence[tuple[str, str]]) -> bytes:
-    """Return the body of CompleteMultipartUpload for the (ETag, SHA-256 in base64 or empty) of each part in order."""
+    """Return the body of CompleteMultipartUpload for the (ETag, SHA-256 or empty) of each part."""
     rows = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>"
         f"{f'<ChecksumSHA256>{checksum}</ChecksumSHA256>' if checksum else ''}</Part>"
@@ -170,7 +170,10 @@ def complete_body(parts: Sequence[tuple[str, str]]) -> bytes:
 
 
 def _without_padding(body: bytes) -> bytes:
-    """Strip leading space: S3 "periodically sends white space characters to keep the connection from timing out" (CompleteMultipartUpload)."""
+    """Strip leading space.
+
+    S3 "periodically sends white space characters to keep the connection from timing out" (CompleteMultipartUpload).
+    """
     return body.lstrip()
 
 

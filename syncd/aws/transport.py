@@ -1,4 +1,6 @@
-"""Requests on the wire, many at a time: AWS's C runtime, one client per endpoint and region, credentials per request.
+"""Requests on the wire, many at a time, by AWS's C runtime.
+
+There is one client per endpoint and region, and each request has its credentials.
 
 The runtime retries what may pass (500, 502, 503, 504, broken and stalled connections) up to five times with backoff; nothing
 above it retries a request again. It resolves a client's host once, so two endpoints never share a client.
@@ -46,7 +48,7 @@ class Credentials(NamedTuple):
     secret_access_key: str
     session_token: str | None
     expires_at: float | None
-    """Seconds since the epoch; None for credentials that do not expire."""
+    """Seconds since the epoch. None for credentials that do not expire."""
 
     def __repr__(self) -> str:
         return f"Credentials({self.access_key_id}, expires_at={self.expires_at})"
@@ -56,7 +58,7 @@ class Transport:
     """Sender of requests, safe to use from any thread. Answers come on the runtime's own thread."""
 
     def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS, body_bytes: int = 0) -> None:
-        """`body_bytes` is the memory of bodies in flight, which is allowed for when memory is watched."""
+        """`body_bytes` is the memory of bodies in flight, which the watch over memory allows for."""
         self._deadline_seconds = deadline_seconds
         self._traffic: dict[tuple[str, str], HostTraffic] = {}
         self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES + body_bytes)

@@ -35,9 +35,10 @@ class Checksum:
 
 
 def is_whole(checksum: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a checksum is of the object's bytes; a composite one (`…-N`) is of its parts' checksums.
+    """Return whether a checksum is of the object's bytes.
 
-    Some servers send neither the number of parts nor the type. The ETag of an object in parts then tells.
+    A composite one (`…-N`) is of its parts' checksums. Some servers send neither the number of parts nor the type. The
+    ETag of an object in parts then decides.
     """
     kind = headers.get("x-amz-checksum-type") or ("COMPOSITE" if "-" in headers.get("etag", "") else "FULL_OBJECT")
     return "-" not in checksum and kind.upper() == "FULL_OBJECT"

@@ -137,7 +137,7 @@ def _vanished(copy: Copy) -> CopyFailed:
 
 
 def _not_comparable(copy: Copy, answer: Answer, request: Request) -> CopyFailed:
-    """Return the failure of a replica that cannot be read: denied, or archived by its bucket's lifecycle."""
+    """Return the failure of a replica that cannot be read: it is denied or archived."""
     failure = copy.failure(answer, request)
     reason = answers.reason_of(answer.status, answer.code, answer.message)
     if reason not in (Reason.ACCESS_DENIED, Reason.ARCHIVED):

@@ -1,4 +1,4 @@
-"""Cost of copies: their requests, S3's list prices, and the dollars and seconds of a plan.
+"""Cost of copies: requests, S3's list prices, and the dollars and seconds of a plan.
 
 The defaults are us-east-1, S3 Standard, US dollars, as published in January 2026: PUT, COPY, POST and LIST 0.005 per
 1,000, GET and others 0.0004 per 1,000 ("Amazon S3 pricing", Requests & data retrievals), data transfer between two
@@ -86,7 +86,7 @@ def estimate(
     prices: Prices,
     objects_per_second: float | None,
 ) -> Estimate:
-    """Estimate a tick that sends so many requests to look, and so many to copy `size_bytes`.
+    """Estimate a tick with these requests for looking, and these for copying `size_bytes`.
 
     `objects_per_second` is a measured rate, or None. It is a rate of small objects, so a large object counts by its
     requests.

@@ -1,4 +1,4 @@
-"""The ways to copy objects: the one that the job names, or the one that `auto` finds out once.
+"""Ways to copy objects: the one in the job, or the one that `auto` finds.
 
 A server-side copy moves no bytes through this machine but has one principal for both ends, which most installations grant
 to nobody. `auto` tries it with the first object, keeps the verdict in the ledger, and streams if it was refused.
@@ -25,7 +25,7 @@ from syncd.tick.ports import Copier
 
 REFUSALS_TOLERATED = 32
 OBJECTS_TRIED = 3
-"""Objects that `auto` tries in one run: those that fail, or were there before, prove nothing."""
+"""Objects that `auto` tries in one run. Those that fail, or were there before, prove nothing."""
 # Reasons that a server-side copy is refused, rather than that something is wrong with the object.
 _REFUSALS = frozenset(
     {
@@ -83,7 +83,7 @@ class ModalCopier:
 
     @property
     def mode(self) -> str | None:
-        """The copy mode in use; None until decided."""
+        """The copy mode in use, or None until decided."""
         way = self._decided()
         return self.chosen or (way.mode.value if way else None)
 
@@ -139,7 +139,7 @@ class ModalCopier:
         return next((way for way in self.ways if verdict is not None and way.name == verdict[0]), None)
 
     def _try(self, transfers: Iterator[Transfer | None], stop: Event) -> tuple[Way | None, Outcome | None]:
-        """Stream the next object, and then try the other ways on its replica, the cheapest first.
+        """Stream the next object, then try the other ways on its replica, cheapest first.
 
         Returns the way to go on with, or None if this object proves nothing, and the object's outcome, or None if there
         was no object.

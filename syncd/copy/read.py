@@ -16,10 +16,10 @@ _KEPT_HEADERS = ("content-type", "cache-control", "content-disposition", "conten
 
 @dataclass(slots=True)
 class Content:
-    """The content that was read of a source: enough to recognise a replica without keeping the bytes."""
+    """The hashes of a source that was read: enough to recognise its replica."""
 
     sha256: bytes | None
-    """Of the whole. None if only its parts were hashed: each byte is hashed once."""
+    """The hash of the whole. None if only its parts were hashed: each byte is hashed once."""
     size_bytes: int
     part_digests: list[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def look_at(copy: Copy, *, wants_checksum: bool = True) -> Generator[Request, An
 
 
 def _if_listed(copy: Copy) -> list[tuple[str, str]]:
-    """Return the condition that the source is still the listed object; none if it was listed without an ETag."""
+    """Return the condition that the source is as listed. Empty if it was listed without an ETag."""
     return [("if-match", f'"{copy.object.etag}"')] if copy.object.etag else []
 
 
@@ -94,7 +94,7 @@ def etag_of(answer: Answer) -> str:
 
 
 def source_checksum(copy: Copy) -> Generator[Request, Answer, Checksum]:
-    """Ask for the checksum of an object that is to be read in parts: S3 sends none with these."""
+    """Ask for the checksum of the whole object: S3 sends none with its parts."""
     return _checksum_of((yield from look_at(copy)))
 
 
@@ -114,7 +114,7 @@ def check_whole(copy: Copy, checksum: Checksum) -> None:
 
 
 def read_content(copy: Copy, looked: Answer | None) -> Generator[Request, Answer, Content]:
-    """Read all of an object to compare it, in parts if it would be copied so. `looked` is its HeadObject, if sent."""
+    """Read all of an object to compare it. `looked` is its HeadObject, if that was sent."""
     if copy.is_large:
         return (yield from read_through(copy, looked))
     source = yield from read(copy)
@@ -122,7 +122,7 @@ def read_content(copy: Copy, looked: Answer | None) -> Generator[Request, Answer
 
 
 def read_through(copy: Copy, looked: Answer | None = None) -> Generator[Request, Answer, Content]:
-    """Read all of an object, a part at a time, for its hash and its parts' hashes."""
+    """Read all of an object part by part, for its hash and its parts' hashes."""
     if looked is None:
         looked = yield from look_at(copy)
     checksum = _checksum_of(looked)

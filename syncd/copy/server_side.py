@@ -24,7 +24,7 @@ _ACTION = re.compile(r"perform: (s3:(Get|Put)\w+)")
 
 
 def server_side(transfer: Transfer, terms: Terms) -> Steps:
-    """Send CopyObject on two conditions: the source has its listed ETag, and the key has no object."""
+    """Send CopyObject, if the source is as listed and the key has no object."""
     copy = Copy(transfer, terms)
     try:
         check_key(copy)

@@ -66,7 +66,7 @@ def _stream_whole(copy: Copy) -> Steps:
 
 
 def _stream_in_parts(copy: Copy) -> Steps:
-    """Copy an object that is too large to be written at once, and that has no replica."""
+    """Copy a large object that has no replica, in parts."""
     checksum = yield from source_checksum(copy)
     first = yield from read(copy, (0, copy.part_size))
     source_tags = yield from tags(copy, first.headers)

@@ -1,4 +1,4 @@
-"""Copy, the value that every step of a copy knows: one transfer and its job's terms. And how a copy fails."""
+"""Copy, the value behind every step: one transfer under its job's terms. And the failures of a copy."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Terms:
     max_object: int | None = None
     """Objects of more bytes than this are not copied."""
     memory_bytes: int | None = None
-    """Memory for bodies in flight; None if a part of any size will do."""
+    """Memory for bodies in flight. None if a part of any size will do."""
 
     @property
     def bounds(self) -> Bounds:

@@ -41,7 +41,7 @@ def check_key(copy: Copy) -> None:
 
 
 def conditional(request: Request) -> Request:
-    """Return the write on the condition that its key has no object: else S3 answers 412."""
+    """Return the write with the condition that its key has no object (else 412)."""
     return request._replace(headers=(*request.headers, ("if-none-match", "*")))
 
 
@@ -65,7 +65,7 @@ def put_object(side: Side, key: str, headers: Headers, body: bytes, digest: str)
 
 
 def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers) -> Request:
-    """Return the PutObject of a replica: the source's body, metadata and tags, and what the job adds."""
+    """Return the PutObject of a replica, with the source's metadata and the job's headers."""
     headers = (*described(source.headers), *source_tags, *copy.terms.landing)
     return put_object(Side.DESTINATION, copy.key, headers, source.body, b64encode(digest).decode())
 
@@ -98,14 +98,15 @@ def source_of(copy: Copy) -> Headers:
 
 
 def _waited_for(size_bytes: int) -> int:
-    """Return how many bytes on a line take as long as S3 takes to copy so many."""
+    """Return the bytes on a line that take as long as a copy within S3."""
     return size_bytes // _FASTER_THAN_A_LINE
 
 
 def is_refused_for_its_tags(answer: Answer, source_tags: Headers) -> bool:
-    """Return whether a write is to be sent again without the source's tags: the object matters more.
+    """Return whether to retry a write without the source's tags.
 
-    Tagging needs a permission of its own, and S3 takes no "system tags" (InvalidTag, S3 API Reference).
+    Tagging needs a permission of its own, and S3 takes no "system tags" (InvalidTag, S3 API Reference). Copy the object
+    even without its tags.
     """
     return bool(source_tags) and (answer.status == 403 or answer.code == "InvalidTag")
 
@@ -138,7 +139,7 @@ class Upload:
         return self._request("UploadPart", "PUT", [("partNumber", str(number))], with_digest(digest), body)
 
     def part_copy(self, number: int, start: int, end: int) -> Request:
-        """Return an UploadPartCopy of the source's bytes from `start` up to `end`, which it leaves out."""
+        """Return an UploadPartCopy of the source's bytes from `start`, and before `end`."""
         headers = (*source_of(self.copy), ("x-amz-copy-source-range", f"bytes={start}-{end - 1}"))
         request = self._request("UploadPartCopy", "PUT", [("partNumber", str(number))], headers)
         return request._replace(expected_bytes=_waited_for(end - start))
@@ -175,7 +176,7 @@ class Upload:
 def begin_upload(
     copy: Copy, side: Side, description: Headers, source_tags: Headers
 ) -> Generator[Request, Answer, Upload]:
-    """Begin an upload of an object with this description, and with the source's tags if these may be written."""
+    """Begin an upload with this description, and with the source's tags if permitted."""
     request = _begin_request(copy, side, (*description, *source_tags))
     answer = yield request
     if is_refused_for_its_tags(answer, source_tags):

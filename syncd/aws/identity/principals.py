@@ -1,4 +1,4 @@
-"""The principals of a job: the consumer's own credentials, and the role that they assume in the source's account."""
+"""Principals of a job: the consumer, and the role that it assumes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ _YOUNG_SESSIONS = 3
 
 
 class ConsumerPrincipal:
-    """The consumer's own credentials: a profile, a credentials file, or the default chain, which renews itself."""
+    """The consumer's own credentials: a profile, a credentials file, or the default chain."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class RolePrincipal:
 
 
 def described(consumer: Consumer) -> str:
-    """Return the consumer as reports name it before STS has: its account, and the source of its credentials."""
+    """Return the consumer's account and the source of its credentials, for reports."""
     named = [f"profile {consumer.profile}"] if consumer.profile is not None else []
     path = consumer.credentials_file
     named += [f"credentials file {as_written(path)}"] if path is not None else []

@@ -1,4 +1,4 @@
-"""Refusals of STS, and calls that never reached it, as the error of a job: the reason, what was said, and the remedy.
+"""Refusals of STS, and calls that never reached it, as JobFailed with a remedy.
 
 Which reason a code or message stands for is decided in `answers`. The sentences are made here.
 """
@@ -73,7 +73,7 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
 
 
 def without(text: str, hidden: Collection[str | None]) -> str:
-    """Return what a server said without the secrets that it was sent: it may repeat them."""
+    """Return a server's text without the secrets that it was sent and may repeat."""
     for secret in hidden:
         if secret:
             text = re.sub(rf"'{re.escape(secret)}'|(?<!\w){re.escape(secret)}(?!\w)", NOT_SHOWN, text)
@@ -108,7 +108,7 @@ def answered(error: BaseException | None) -> tuple[str, str]:
 
 
 def status_of(error: exceptions.ClientError) -> int:
-    """Return the HTTP status of the answer; 0 if it is not known."""
+    """Return the HTTP status of the answer, or 0 if it is not known."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 

@@ -1,4 +1,4 @@
-"""boto3 sessions and STS clients, shared by all jobs of a process, and the principals made of them."""
+"""boto3 sessions and STS clients of a process, and the principals made of them."""
 
 import os
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Caller(NamedTuple):
 
 
 class Identities:
-    """The sessions and STS clients of a process, shared by all its jobs: each would cost 12 MB and 140 ms."""
+    """Sessions and STS clients, shared by all jobs of a process. Each costs 12 MB and 140 ms."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
@@ -45,7 +45,7 @@ class Identities:
         self._callers: dict[Credentials, Caller | None] = {}
 
     def session(self, consumer: Consumer) -> boto3.Session:
-        """Return the boto3 session of this consumer's profile and credentials file, a new one if the file has changed."""
+        """Return the boto3 session of this consumer, a new one if its file has changed."""
         path = None if consumer.credentials_file is None else str(consumer.credentials_file)
         key = (consumer.profile, path, _modified_ns(path or os.environ.get("AWS_SHARED_CREDENTIALS_FILE")))
         if key not in self._sessions:
@@ -53,7 +53,7 @@ class Identities:
         return self._sessions[key]
 
     def consumer(self, job: Job, *, count: Callable[[str], None]) -> ConsumerPrincipal:
-        """Return the consumer of a job, checked: not root, and of the account that the job names.
+        """Return the consumer of a job, checked: not root, and of the job's account.
 
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.

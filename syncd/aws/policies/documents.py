@@ -93,7 +93,7 @@ def statement_of(found: Sequence[PolicyDocument], name: str, sid: str) -> tuple[
 
 
 def role_name(arn: str) -> str:
-    """Return the name in the ARN of a role, user, or session of a role, without its path."""
+    """Return the name in an ARN of a role, user or session, without its path."""
     resource = arn.partition(":assumed-role/")[2] or arn.split(":", 5)[5].partition("/")[2]
     return resource.split("/")[0] if ":assumed-role/" in arn else resource.rpartition("/")[2]
 
@@ -149,7 +149,7 @@ def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocum
 
 
 def _direct_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
-    """Return the source bucket's policy if the consumer reads as itself: without a role, or to sign copies."""
+    """Return the source bucket's policy, for a consumer that reads without the role."""
     if job.source.account_id == job.consumer.account_id:
         # Within one account the consumer's own policy is enough.
         return []

@@ -28,7 +28,7 @@ def session_policy(job: Job) -> str:
 
 
 def copy_policy(job: Job) -> str:
-    """Return the policy of the separate session that signs server-side copies: read the source, write the replica.
+    """Return the policy of the session that signs server-side copies.
 
     A session policy is a ceiling. It names every action that `policies` asks for, below the same prefixes, or below
     shorter ones if STS would take no more. Compact JSON of at most 2,048 characters.

@@ -29,7 +29,7 @@ _ESCAPES = str.maketrans({char: f"${{{char}}}" for char in "*?$"})
 
 
 def literal(text: str) -> str:
-    """Escape a text for a Resource, StringLike or ArnLike, so that nothing in it is a pattern or variable.
+    """Escape a text for a Resource, StringLike or ArnLike: no pattern, no variable.
 
     The operator's own texts may hold `*`, `?` and `$`: key prefixes, and the paths of roles and users.
     """
@@ -56,7 +56,7 @@ def granted_to(statement: Statement, principal: Statement) -> dict[str, Any]:
 
 
 def principal_of(partition: str, account_id: str, arn: str | None) -> Statement:
-    """Return the account as principal, narrowed by a condition to one user or role if `arn` names one.
+    """Return the account as principal, narrowed by a condition to the user or role `arn`.
 
     The ARN is not the `Principal`: IAM refuses a document that names a user or role which does not exist yet, and
     silently turns one that is created anew into a dead ID. For a session of a role `aws:PrincipalArn` is the role's ARN
@@ -106,7 +106,7 @@ def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]
 
 
 def encrypting(job: Job, key: str, *, account_id: str | None = None) -> dict[str, Any]:
-    """Allow replicas under a KMS key: an ARN, or an alias or ID of this account, by default the consumer's."""
+    """Allow replicas under a KMS key. An alias or ID is the account's, by default the consumer's."""
     region = job.destination.region
     owner = key.split(":")[4] if key.startswith("arn:") else account_id or job.consumer.account_id
     keys = f"arn:{job.partition}:kms:{region}:{owner}:key/"
@@ -169,7 +169,7 @@ def replica_prefixes(job: Job) -> list[str]:
 
 
 def source_keys(job: Job) -> str:
-    """Allow any key in the region: only the trail knows which, and a third account may own it."""
+    """Allow any key in the region. Only the trail knows which, and a third account may own it."""
     return f"arn:{job.partition}:kms:{job.source.region}:*:key/*"
 
 

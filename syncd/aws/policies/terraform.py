@@ -130,7 +130,7 @@ def _hcl(value: Any, depth: int) -> str:
 
 
 def _ascii(char: str) -> str:
-    """Escape a character: as JSON does, but beyond U+FFFF by HCL's own escape in place of two halves."""
+    """Escape a character as JSON does, and beyond U+FFFF by HCL's own escape."""
     code = ord(char)
     if code < 0x7F:
         return char
@@ -142,6 +142,6 @@ def _key(name: str) -> str:
 
 
 def _label(name: str) -> str:
-    """Return a name for a resource: letters, digits, hyphens and underscores, and no digit in front."""
+    """Return a resource's name: letters, digits, hyphens and underscores, no digit in front."""
     label = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "-" for char in name)
     return label if label[0].isalpha() or label[0] == "_" else f"job-{label}"

@@ -1,4 +1,4 @@
-"""One job in a copy worker: its copies on a thread of its own, and its messages to the parent."""
+"""One job in a copy worker: its thread, credentials and messages to the parent."""
 
 import os
 from collections import Counter

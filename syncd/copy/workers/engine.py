@@ -1,6 +1,6 @@
-"""The copy engine: many copies in flight on one thread, each a generator of requests (`stream`, `server_side`).
+"""The copy engine: many copies in flight on one thread.
 
-Answers come on the runtime's thread, which takes a copy's next step at once. The thread that owns the engine starts
+Each copy is a generator of requests (`stream`, `server_side`). Answers come on the runtime's thread, which takes a copy's next step at once. The thread that owns the engine starts
 copies, renews credentials and hands over outcomes.
 """
 

@@ -16,15 +16,17 @@ from syncd.copy.terms import Steps, Terms
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
 OPEN, COPY, CREDENTIALS, END, STOP = "open", "copy", "credentials", "end", "stop"
-"""From the parent: (OPEN, channel, opening), (COPY, channel, parcels), (CREDENTIALS, channel, side, credentials),
-(END, channel): no more transfers follow, (STOP, channel): begin no more copies."""
+"""Messages from the parent.
+
+(OPEN, channel, opening), (COPY, channel, parcels), (CREDENTIALS, channel, side, credentials), (END, channel): no more
+transfers follow, (STOP, channel): begin no more copies."""
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
 """From the worker: (OUTCOMES, channel, results, requests), (RENEW, channel, side, rejected), (CLOSED, channel, error)."""
 
 Parcel: TypeAlias = tuple[int, str, str, int, str, bool, bool]
-"""A transfer: number, source key, ETag, size in bytes, destination key, and the flags compare_first and is_changed."""
+"""A transfer: number, source key, ETag, size in bytes, destination key, compare_first, is_changed."""
 Result: TypeAlias = tuple[int, str, str, str]
-"""An outcome: the transfer's number, a letter for its type, the reason or the replica's ETag, and the detail."""
+"""An outcome: the transfer's number, its type's letter, reason or replica's ETag, and detail."""
 
 _NOWHERE = Shard("")
 
@@ -62,7 +64,7 @@ class Order:
     bytes_per_second: float | None = None
 
     def divided(self, workers: int) -> "Order":
-        """Return the order for each of so many workers, so that together they keep to the job's limits."""
+        """Return the order for each of so many workers, which share the job's limits."""
         return replace(
             self,
             in_flight=self.in_flight // workers,

@@ -74,7 +74,7 @@ class WorkerPool:
         with self._guard:
             self._processes = [process for process in self._processes if process.is_alive]
             while len(self._processes) < self._workers:
-                # The last core first: the first one is where most else of a machine runs.
+                # The last core first: most else of a machine runs on the first one.
                 core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
                 self._processes.append(WorkerProcess(core, self._limits))
             return list(self._processes)
@@ -183,7 +183,7 @@ class PooledCopier:
         return talk
 
     def _hand_out(self, talk: _Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:
-        """Send one message of transfers to the worker with the least to do, or note that there are no more."""
+        """Send transfers to the worker with the least to do, or note their end."""
         process = min(talk.load, key=talk.load.__getitem__)
         parcels: list[Parcel] = []
         weight = 0

@@ -1,4 +1,4 @@
-"""A copy worker as its parent sees it: a process, and a thread that reads its messages."""
+"""A copy worker, seen from its parent: a process and the thread that reads it."""
 
 import json
 import os
@@ -53,7 +53,7 @@ class WorkerProcess:
         Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
 
     def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
-        """Open a channel: the worker's messages on it go to the inbox, and CLOSED if it ends."""
+        """Open a channel. The worker's messages on it go to the inbox, and CLOSED if it ends."""
         self._inboxes[channel] = inbox
         if not self.is_alive:
             # The worker died before this inbox was registered, so deliver the news now.

@@ -1,4 +1,4 @@
-"""The resources that the jobs of one worker share: connections, room for copies, rates, and a thread for hashing."""
+"""Resources shared by the jobs of one worker: connections, room, rates, and a hashing thread."""
 
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -44,9 +44,9 @@ class Resources:
         self.transport = Transport(deadline_seconds=limits.deadline_seconds, body_bytes=limits.memory_bytes)
 
     def share(self, taker: Taker, wanted: int) -> int:
-        """Return how many copies one job may have in flight now: an even share of what the process may.
+        """Return how many copies one job may have in flight now.
 
-        It is no more than the others leave, who may still have more than their share from a time when they were fewer.
+        It is an even share of the process's limit, but no more than the others leave, who may still have more than their share from a time when they were fewer.
         But it is at least one, or the job would wait for requests that stand still.
         """
         allowed, others = self._limits.in_flight, self._others(taker)
@@ -74,7 +74,7 @@ class Resources:
         )
 
     def aside(self, step: Callable[[], None]) -> None:
-        """Run a step of a copy that hashes much on another thread, while other requests go on."""
+        """Run a step that hashes much on another thread, while other copies go on."""
         self._asides.put(step)
 
     def _do_asides(self, cores: Collection[int]) -> None:

@@ -1,4 +1,4 @@
-"""Rate limits of an engine: requests and bytes a second, and fewer copies at once after SlowDown."""
+"""Rate limits of an engine: requests and bytes a second, and fewer copies after SlowDown."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -82,7 +82,7 @@ class Throttle:
         self._window = float("inf")
 
     def admits(self, size_bytes: int) -> bool:
-        """Take the cost of a copy of so many bytes from every allowance, or nothing from any. Returns whether it was taken."""
+        """Take the cost of a copy from every allowance, or nothing from any. Returns whether it was taken."""
         wanted = [(allowance, float(self._requests_a_copy)) for allowance in self._requests]
         # Bytes come in and go out again, but the limit is on what is copied.
         wanted += [(allowance, float(size_bytes)) for allowance in self._bytes]
@@ -100,7 +100,7 @@ class Throttle:
         return int(min(in_flight, self._window))
 
     def learn(self, outcome: Outcome, *, in_flight: int) -> None:
-        """Halve the window after a SlowDown, and widen it by one for each round that goes well."""
+        """Halve the window after a SlowDown, and widen it by one for each good round."""
         if isinstance(outcome, Failed) and outcome.reason == Reason.SLOW_DOWN:
             self._window = max(LEAST_IN_FLIGHT, min(self._window, in_flight) / 2)
         elif isinstance(outcome, Copied) and self._window < in_flight:

@@ -1,4 +1,4 @@
-"""A copy worker: a process of its own, confined to a core, in which the engine runs.
+"""A copy worker: a process, confined to one core, in which the engine runs.
 
 Handing Python's lock from core to core between the runtime's thread and ours costs more than the copying itself, so
 the engine keeps to one core (`docs/adr/`). A worker obeys its parent and ends with it. It also holds the lock of each job
