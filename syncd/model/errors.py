@@ -57,39 +57,36 @@ class LedgerError(SyncdError):
 class LedgerNewer(LedgerError):
     """A newer syncd wrote the state file."""
 
-    reason = "ledger_newer"
-    remedy = "run the newer syncd, or point state_dir at an empty directory: the state is rebuilt from the destination"
+    reason = Reason.LEDGER_NEWER
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerFull(LedgerError):
     """There is no room on the disk for the state file."""
 
-    reason = "disk_full"
-    remedy = "make room on the disk that holds state_dir; the next tick goes on where this one ended"
+    reason = Reason.DISK_FULL
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerCorrupt(LedgerError):
     """The state file is damaged."""
 
-    reason = "ledger_corrupt"
-    remedy = (
-        "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise look at"
-        " the disk, and for another syncd that has the file open"
-    )
+    reason = Reason.LEDGER_CORRUPT
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerRefused(LedgerError):
     """A source told something that the state file cannot hold, such as a key longer than a key can be."""
 
     reason = Reason.UNEXPECTED
-    remedy = reasons.REMEDIES[Reason.UNEXPECTED]
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerUnwritable(LedgerError):
     """The state file or its directory cannot be written."""
 
-    reason = "ledger_unwritable"
-    remedy = "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+    reason = Reason.LEDGER_UNWRITABLE
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerExposed(LedgerUnwritable):

@@ -56,8 +56,14 @@ class Reason(StrEnum):
     SOURCE_EMPTY = "source_empty"
     CONFIGURATION = "configuration_refused"
     TOO_MANY_HELD = "too_many_held"
-    LEDGER_UNWRITABLE = "ledger_unwritable"
     LISTING_BUDGET = "listing_budget_spent"
+
+    # Of the state file, and of a job that another process has.
+    LEDGER_NEWER = "ledger_newer"
+    DISK_FULL = "disk_full"
+    LEDGER_CORRUPT = "ledger_corrupt"
+    LEDGER_UNWRITABLE = "ledger_unwritable"
+    ALREADY_RUNNING = "already_running"
 
     def __repr__(self) -> str:
         """Return what the plain word gives: rows of the ledger are checked by it."""
@@ -69,6 +75,19 @@ OF_EVERY_REQUEST = frozenset({Reason.CLOCK_SKEWED, Reason.INVALID_CREDENTIALS, R
 
 OF_THE_STORE = frozenset({Reason.CONNECTION, Reason.SERVER_ERROR, Reason.SLOW_DOWN, Reason.TIMEOUT})
 """What passes or does not, whichever object is asked for."""
+
+SETTLED = frozenset(
+    {
+        Reason.CONFLICT,
+        Reason.ARCHIVED,
+        Reason.KEY_NOT_UTF8,
+        Reason.KEY_TOO_LONG,
+        Reason.OBJECT_GONE,
+        Reason.TOO_LARGE,
+        Reason.REPLICA_LOST,
+    }
+)
+"""Reasons of an object that no retry cures: it waits for another listing, or for a person."""
 
 REMEDIES: dict[str, str] = {
     Reason.ACCESS_DENIED: (
@@ -192,6 +211,18 @@ REMEDIES: dict[str, str] = {
         " restored, or leave its folder out with source.ignore, by which it counts no more; the next tick goes on"
     ),
     Reason.SOURCE_EMPTY: "ask the owner of the source whether logs were deleted or the trail moved; check bucket and prefix in the job",
+    Reason.LEDGER_NEWER: (
+        "run the newer syncd, or point state_dir at an empty directory: the state is rebuilt from the destination"
+    ),
+    Reason.DISK_FULL: "make room on the disk that holds state_dir; the next tick goes on where this one ended",
+    Reason.LEDGER_CORRUPT: (
+        "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise look at"
+        " the disk, and for another syncd that has the file open"
+    ),
+    Reason.LEDGER_UNWRITABLE: (
+        "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+    ),
+    Reason.ALREADY_RUNNING: "wait for the other process, which is named, to end",
 }
 
 
