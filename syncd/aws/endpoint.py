@@ -45,10 +45,9 @@ class Endpoint:
     def send(self, request: Request, on_answer: Callable[[Answer, Credentials], None]) -> None:
         """Send a request, pinned to the owner, signed and counted. `on_answer` also gets the credentials that signed it."""
         credentials = self.principal.current()
-        if self.owner:
-            request = request._replace(headers=(*request.headers, ("x-amz-expected-bucket-owner", self.owner)))
+        pin = (("x-amz-expected-bucket-owner", self.owner),) if self.owner else ()
         self.requests[request.operation] += 1
-        self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials))
+        self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials), pin)
 
 
 def is_expired(answer: Answer, request: Request) -> bool:

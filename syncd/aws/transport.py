@@ -9,7 +9,7 @@ It bounds no answer: `response_limits` watches what comes in, and `exchange` dro
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from time import monotonic
 from typing import NamedTuple
@@ -70,10 +70,15 @@ class Transport:
         self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
 
     def send(
-        self, request: Request, address: Address, credentials: Credentials, on_answer: Callable[[Answer], None]
+        self,
+        request: Request,
+        address: Address,
+        credentials: Credentials,
+        on_answer: Callable[[Answer], None],
+        more_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Send one request. Calls `on_answer` exactly once, on another thread."""
-        headers = [("Host", address.host), *request.headers]
+        headers = [("Host", address.host), *request.headers, *more_headers]
         body = None
         if request.body:
             body = BytesIO(request.body)

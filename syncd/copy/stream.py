@@ -39,11 +39,12 @@ def stream(transfer: Transfer, terms: Terms) -> Steps:
     copy = Copy(transfer, terms)
     try:
         check_key(copy)
-        if transfer.compare_first or copy.is_large:
+        is_large = copy.is_large
+        if transfer.compare_first or is_large:
             known = yield from compare_known(copy)
             if known is not None:
                 return known
-        return (yield from (_stream_in_parts(copy) if copy.is_large else _stream_whole(copy)))
+        return (yield from (_stream_in_parts(copy) if is_large else _stream_whole(copy)))
     except CopyFailed as failed:
         return copy.failed(failed)
 

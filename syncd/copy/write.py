@@ -19,6 +19,8 @@ from syncd.model.reasons import Reason
 
 Headers = Sequence[tuple[str, str]]
 
+# The condition of every write that makes an object: S3 answers 412 if the key has one.
+_IF_NEW = ("if-none-match", "*")
 _ATTEMPTS = 3
 # "The object key name is a sequence of Unicode characters whose UTF-8 encoding is up to 1,024 bytes long" (S3 User Guide).
 _LONGEST_KEY_BYTES = 1024
@@ -40,11 +42,6 @@ def check_key(copy: Copy) -> None:
         raise CopyFailed(Reason.KEY_TOO_LONG, detail)
 
 
-def conditional(request: Request) -> Request:
-    """Return the write with the condition that its key has no object (else 412)."""
-    return request._replace(headers=(*request.headers, ("if-none-match", "*")))
-
-
 def write(request: Request) -> Generator[Request, Answer, Answer]:
     """Send a conditional write. Retries on 409: a concurrent write of the same key is in progress."""
     for _ in range(_ATTEMPTS - 1):
@@ -61,7 +58,7 @@ def with_digest(digest: str) -> Headers:
 
 def put_object(side: Side, key: str, headers: Headers, body: bytes, digest: str) -> Request:
     """Return a conditional PutObject of a body with this SHA-256 (base64)."""
-    return conditional(Request("PutObject", side, "PUT", key, "", (*headers, *with_digest(digest)), body))
+    return Request("PutObject", side, "PUT", key, "", (*headers, *with_digest(digest), _IF_NEW), body)
 
 
 def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers) -> Request:
@@ -72,7 +69,8 @@ def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers)
 
 def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> Request:
     """Return a conditional CopyObject of so many bytes. `headers` name the source (`s3.copy_source`)."""
-    return conditional(Request("CopyObject", side, "PUT", key, "", headers, expected_bytes=_waited_for(size_bytes)))
+    waited_for = _waited_for(size_bytes)
+    return Request("CopyObject", side, "PUT", key, "", (*headers, _IF_NEW), expected_bytes=waited_for)
 
 
 def copy_replica(copy: Copy, *, copies_tags: bool, source_tags: Headers = ()) -> Request:
@@ -146,8 +144,8 @@ class Upload:
 
     def complete(self, parts: Sequence[tuple[str, str]], content: Content) -> Steps:
         """Make one object of the (ETag, SHA-256) of its parts. If the key has one, compare it with `content`."""
-        headers = (("content-type", "application/xml"),)
-        request = conditional(self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts)))
+        headers = (("content-type", "application/xml"), _IF_NEW)
+        request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
         answer = yield from write(request)
         if answer.is_ok:
             etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)

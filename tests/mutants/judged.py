@@ -3,7 +3,7 @@
 from mutant import Mutant
 
 JUDGED = (
-    ("overwritten", Mutant("copy/write", '(*request.headers, ("if-none-match", "*"))', "request.headers")),
+    ("overwritten", Mutant("copy/write", '("if-none-match", "*")', '("x-amz-meta-none", "*")')),
     ("invented", Mutant("copy/write", "headers, source.body, b64", 'headers, source.body + b"!", b64')),
     (
         "future",
