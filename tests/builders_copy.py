@@ -19,7 +19,7 @@ from syncd.aws.s3 import Address, Answer, Request, Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.config.job import Job
 from syncd.copy.stream import stream
-from syncd.copy.terms import Steps, Terms
+from syncd.copy.terms import Copy, Steps, Terms
 from syncd.copy.workers.engine import CopyEngine
 from syncd.copy.workers.messages import EndpointSpec, Order
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
@@ -105,7 +105,7 @@ def engine_between(
     """Streams from one end to the other, or copies as `begin` says."""
     return CopyEngine(
         {Side.SOURCE: source, Side.DESTINATION: destination},
-        begin=begin or (lambda transfer: stream(transfer, agreed)),
+        begin=begin or (lambda transfer: stream(Copy(transfer, agreed))),
         in_flight=in_flight if callable(in_flight) else lambda: in_flight,
         # A body is held up to three times, and what is tested is how many bodies there may be.
         memory_bytes=lambda: memory_bytes,
@@ -217,7 +217,7 @@ class Walk(NamedTuple):
 
 def walk(transfer: Transfer, *answers: Answer, copy_terms: Terms | None = None) -> Walk:
     """Gives a copy these answers, one a request; they must be as many as it asks for."""
-    steps = stream(transfer, copy_terms or terms())
+    steps = stream(Copy(transfer, copy_terms or terms()))
     requests = [next(steps)]
     for number, answer in enumerate(answers, start=1):
         try:

@@ -12,10 +12,9 @@ from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.compare import compare_known
 from syncd.copy.read import Content, described, look_at, tags
 from syncd.copy.stream import stream
-from syncd.copy.terms import Copy, CopyFailed, Steps, Terms
-from syncd.copy.write import Upload, begin_upload, check_key, confirm, copy_replica, write
+from syncd.copy.terms import Copy, CopyFailed, Steps
+from syncd.copy.write import Upload, begin_upload, check, confirm, copy_replica, write
 from syncd.model.bounds import part_size_for
-from syncd.model.objects import Copied, Transfer
 from syncd.model.reasons import Reason
 
 # 32 bytes in base64.
@@ -23,16 +22,15 @@ _SHA256 = re.compile(rb"<ChecksumSHA256>([A-Za-z0-9+/]{43}=)</ChecksumSHA256>")
 _ACTION = re.compile(r"perform: (s3:(Get|Put)\w+)")
 
 
-def server_side(transfer: Transfer, terms: Terms) -> Steps:
+def server_side(copy: Copy) -> Steps:
     """Send CopyObject, if the source is as listed and the key has no object."""
-    copy = Copy(transfer, terms)
     try:
-        check_key(copy)
-        if transfer.compare_first:
+        check(copy)
+        if copy.transfer.compare_first:
             known = yield from compare_known(copy)
             if known is not None:
                 return known
-        if transfer.object.size_bytes > terms.largest_copy:
+        if copy.object.size_bytes > copy.terms.largest_copy:
             return (yield from _copy_in_parts(copy))
         return (yield from _copy_whole(copy))
     except CopyFailed as failed:
@@ -53,9 +51,9 @@ def _copy_whole(copy: Copy) -> Steps:
         request = copy_replica(copy, copies_tags=False)
         answer = yield from write(request)
     if answer.is_ok:
-        return Copied(copy.transfer, confirm(copy, answer, "CopyObjectResult", request))
+        return copy.done(confirm(copy, answer, "CopyObjectResult", request))
     if answer.status == 412:
-        settled = yield from stream(copy.transfer._replace(compare_first=True), copy.terms)
+        settled = yield from stream(copy._replace(transfer=copy.transfer._replace(compare_first=True)))
         return settled._replace(transfer=copy.transfer)
     raise _refusal(copy, answer, request)
 

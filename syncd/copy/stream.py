@@ -9,38 +9,24 @@ a range, so all ranges together are compared with the object's before the upload
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Generator
 
-from syncd.aws.s3 import Answer, Request, Side
+from syncd.aws.s3 import Answer, Side
 from syncd.copy.checksums import Checksum
 from syncd.copy.compare import compare_existing, compare_known
 from syncd.copy.read import Content, check_whole, described, etag_of, read, source_checksum, tags
-from syncd.copy.terms import Copy, CopyFailed, Steps, Terms
-from syncd.copy.write import Upload, begin_upload, check_key, is_refused_for_its_tags, put_replica, write
-from syncd.model.bounds import refusal
-from syncd.model.objects import Copied, Failed, Transfer
-from syncd.model.reasons import Reason
+from syncd.copy.terms import Copy, CopyFailed, Steps
+from syncd.copy.write import Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
 
 
-def unless_too_large(transfer: Transfer, terms: Terms, copy: Callable[[Transfer, Terms], Steps]) -> Steps:
-    """Copy the object, or refuse it before its first byte."""
-    size = transfer.object.size_bytes
-    why = refusal(size, max_object=terms.max_object, part_size=terms.part_size, memory_bytes=terms.memory_bytes)
-    if why:
-        return Failed(transfer, Reason.TOO_LARGE, f"{Copy(transfer, terms).source_url}: {why}")
-    return (yield from copy(transfer, terms))
-
-
-def stream(transfer: Transfer, terms: Terms) -> Steps:
+def stream(copy: Copy) -> Steps:
     """Read with the source's credentials, write with the consumer's. In parts above `terms.multipart_above`.
 
     A replica that is known to be there, and any large object, is compared before a byte is read or sent.
     """
-    copy = Copy(transfer, terms)
     try:
-        check_key(copy)
+        check(copy)
         is_large = copy.is_large
-        if transfer.compare_first or is_large:
+        if copy.transfer.compare_first or is_large:
             known = yield from compare_known(copy)
             if known is not None:
                 return known
@@ -59,7 +45,7 @@ def _stream_whole(copy: Copy) -> Steps:
         request = put_replica(copy, source, digest, [])
         answer = yield from write(request)
     if answer.is_ok:
-        return Copied(copy.transfer, etag_of(answer))
+        return copy.done(etag_of(answer))
     if answer.status == 412:
         content = Content(digest, len(source.body), [], source.headers)
         return (yield from compare_existing(copy, content))
@@ -91,7 +77,7 @@ def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> St
     while True:
         checksum.take(part.body)
         digests.append(hashlib.sha256(part.body).digest())
-        done.append((yield from _upload_part(upload, len(done) + 1, part.body, b64encode(digests[-1]).decode())))
+        done.append((yield from upload.write_part(len(done) + 1, part.body, b64encode(digests[-1]).decode())))
         start += len(part.body)
         # Release the body before the next one comes.
         del part
@@ -100,12 +86,3 @@ def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> St
         part = yield from read(copy, (start, min(part_size, size - start)))
     check_whole(copy, checksum)
     return (yield from upload.complete(done, Content(None, size, digests)))
-
-
-def _upload_part(upload: Upload, number: int, body: bytes, digest: str) -> Generator[Request, Answer, tuple[str, str]]:
-    """Write one part. Returns its ETag and its digest."""
-    request = upload.part(number, body, digest)
-    written = yield request
-    if not written.is_ok:
-        raise upload.copy.failure(written, request)
-    return etag_of(written), digest

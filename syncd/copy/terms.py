@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.model.bounds import COPIES_IN_MEMORY, part_size_for
-from syncd.model.objects import Failed, LogObject, Outcome, Transfer
+from syncd.model.objects import Copied, Failed, LogObject, Outcome, Transfer
 from syncd.model.reasons import Reason
 
 Steps: TypeAlias = Generator[Request, Answer, Outcome]
@@ -153,6 +153,10 @@ class Copy(NamedTuple):
     def malformed(self, error: ValueError, request: Request) -> CopyFailed:
         """Return the failure of an answer that is not the document of the API."""
         return CopyFailed(Reason.UNEXPECTED, f"{self.named(request)}: {error}")
+
+    def done(self, replica_etag: str) -> Copied:
+        """Return the outcome of a copy that was made."""
+        return Copied(self.transfer, replica_etag)
 
     def failed(self, failed: CopyFailed) -> Failed:
         """Return the outcome of a copy that failed so."""

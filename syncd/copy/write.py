@@ -12,9 +12,9 @@ from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.checksums import SHA256
 from syncd.copy.compare import compare, compare_existing
-from syncd.copy.read import Content, described
+from syncd.copy.read import Content, described, etag_of
 from syncd.copy.terms import Copy, CopyFailed, Steps
-from syncd.model.objects import Copied
+from syncd.model.bounds import refusal
 from syncd.model.reasons import Reason
 
 Headers = Sequence[tuple[str, str]]
@@ -29,12 +29,16 @@ _FASTER_THAN_A_LINE = 64
 _ETAG = re.compile(rb"<ETag>(?:&quot;|&#34;|\")?([^<&\"]*)")
 
 
-def check_key(copy: Copy) -> None:
-    """Check the length of the replica's key before anything is sent.
+def check(copy: Copy) -> None:
+    """Check the object's size and the length of the replica's key before anything is sent.
 
     Raises:
-        CopyFailed: it is longer than S3 takes.
+        CopyFailed: one of them is too large.
     """
+    terms, size_bytes = copy.terms, copy.object.size_bytes
+    why = refusal(size_bytes, max_object=terms.max_object, part_size=terms.part_size, memory_bytes=terms.memory_bytes)
+    if why:
+        raise CopyFailed(Reason.TOO_LARGE, f"{copy.source_url}: {why}")
     key = copy.key
     # No character takes more than four bytes.
     if len(key) * 4 > _LONGEST_KEY_BYTES and (size := len(key.encode())) > _LONGEST_KEY_BYTES:
@@ -132,9 +136,13 @@ class Upload:
     side: Side
     upload_id: str
 
-    def part(self, number: int, body: bytes, digest: str) -> Request:
-        """Return an UploadPart of a body with this SHA-256 (base64). Parts count from 1."""
-        return self._request("UploadPart", "PUT", [("partNumber", str(number))], with_digest(digest), body)
+    def write_part(self, number: int, body: bytes, digest: str) -> Generator[Request, Answer, tuple[str, str]]:
+        """Send a part with this SHA-256 (base64). Returns its ETag and digest. Parts count from 1."""
+        request = self._request("UploadPart", "PUT", [("partNumber", str(number))], with_digest(digest), body)
+        answer = yield request
+        if not answer.is_ok:
+            raise self.copy.failure(answer, request)
+        return etag_of(answer), digest
 
     def part_copy(self, number: int, start: int, end: int) -> Request:
         """Return an UploadPartCopy of the source's bytes from `start`, and before `end`."""
@@ -149,7 +157,7 @@ class Upload:
         answer = yield from write(request)
         if answer.is_ok:
             etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)
-            return Copied(self.copy.transfer, etag)
+            return self.copy.done(etag)
         if answer.status == 412:
             yield self.abort()
             return (yield from compare_existing(self.copy, content))

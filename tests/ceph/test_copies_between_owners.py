@@ -27,6 +27,7 @@ from syncd.aws.transport import Credentials, Transport
 from syncd.copy.modes import STREAM, ModalCopier, Way
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
+from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Failed, LogObject, Mode, Outcome, Shard, Transfer
 from syncd.model.reasons import Reason
@@ -80,7 +81,7 @@ class Owners(NamedTuple):
         begin = server_side if way.mode is Mode.SERVER_SIDE else stream
         return CopyEngine(
             {Side.SOURCE: self.source, Side.DESTINATION: self.destination, Side.COPY: self.destination},
-            begin=lambda transfer: begin(transfer, agreed),
+            begin=lambda transfer: begin(Copy(transfer, agreed)),
             in_flight=lambda: 4,
             memory_bytes=lambda: 128 * MIB,
             held_bytes=agreed.held_bytes,

@@ -19,6 +19,7 @@ from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
+from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import LogObject, Shard, Transfer
 
@@ -47,7 +48,7 @@ class Locked(NamedTuple):
         )
         engine = CopyEngine(
             {Side.SOURCE: self.source, Side.DESTINATION: self.destination, Side.COPY: self.destination},
-            begin=lambda transfer: BEGIN[mode](transfer, agreed),
+            begin=lambda transfer: BEGIN[mode](Copy(transfer, agreed)),
             in_flight=lambda: 4,
             memory_bytes=lambda: 64 * MIB,
             held_bytes=agreed.held_bytes,

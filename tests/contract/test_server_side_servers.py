@@ -28,6 +28,7 @@ from syncd.aws.transport import Credentials, Transport
 from syncd.copy.modes import STREAM, ModalCopier, Way
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
+from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Failed, Mode, Outcome, Range, Shard, Transfer
 from syncd.model.reasons import Reason
@@ -62,7 +63,7 @@ class Server(NamedTuple):
         begin = server_side if way.mode is Mode.SERVER_SIDE else stream
         return CopyEngine(
             {Side.SOURCE: self.end, Side.DESTINATION: there, Side.COPY: there},
-            begin=lambda transfer: begin(transfer, agreed),
+            begin=lambda transfer: begin(Copy(transfer, agreed)),
             in_flight=lambda: 8,
             memory_bytes=lambda: 64 * MIB,
             held_bytes=agreed.held_bytes,

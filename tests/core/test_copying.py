@@ -28,8 +28,8 @@ from builders_copy import (
 from syncd.aws.s3 import Answer
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.terms import Steps, Terms
-from syncd.model.objects import AlreadyThere, Copied, Transfer
+from syncd.copy.terms import Copy, Steps
+from syncd.model.objects import AlreadyThere, Copied
 
 BODY = b"one log"
 ITEM = listed("logs/a", BODY)
@@ -163,9 +163,9 @@ def test_the_etag_that_the_write_is_answered_with_is_told() -> None:
 @pytest.mark.parametrize("begin", [stream, server_side])
 @pytest.mark.parametrize("compare_first", [False, True])
 def test_a_key_that_s3_does_not_take_fails_and_nothing_is_asked_for(
-    begin: Callable[[Transfer, Terms], Steps], key: str, *, compare_first: bool, is_too_long: bool
+    begin: Callable[[Copy], Steps], key: str, *, compare_first: bool, is_too_long: bool
 ) -> None:
-    steps = begin(WHOLE._replace(destination_key=key, compare_first=compare_first), terms())
+    steps = begin(Copy(WHOLE._replace(destination_key=key, compare_first=compare_first), terms()))
 
     if is_too_long:
         with pytest.raises(StopIteration) as done:

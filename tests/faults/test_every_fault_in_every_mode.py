@@ -18,6 +18,7 @@ from faulty import Call, FaultyS3, Request, Stall
 
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Transport
+from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Conflict, Failed, Outcome, Transfer
 
@@ -53,7 +54,7 @@ class Stage:
         source, destination = (replace(end, transport=transport) for end in (self.ends.source, self.ends.destination))
         engine = CopyEngine(
             {Side.SOURCE: source, Side.DESTINATION: destination, Side.COPY: destination},
-            begin=lambda transfer: self.way.begin(transfer, AGREED),
+            begin=lambda transfer: self.way.begin(Copy(transfer, AGREED)),
             in_flight=lambda: 256,
             memory_bytes=lambda: 1024**2,
             held_bytes=AGREED.held_bytes,

@@ -13,6 +13,7 @@ from faulty import FaultyS3, Status, StoredObject
 
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination
+from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.job.copies import landing_headers
 
@@ -48,7 +49,7 @@ def landed(
     transfer = ends.put("k", way.body, tags=source_tags, storage_class="GLACIER_IR", **DESCRIBED)
     engine = CopyEngine(
         {Side.SOURCE: ends.source, Side.DESTINATION: ends.destination, Side.COPY: ends.destination},
-        begin=lambda item: way.begin(item, agreed),
+        begin=lambda item: way.begin(Copy(item, agreed)),
         in_flight=lambda: 1,
         memory_bytes=lambda: 1024,
         held_bytes=agreed.held_bytes,

@@ -9,7 +9,7 @@ from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.stream import stream
-from syncd.copy.terms import Terms
+from syncd.copy.terms import Copy, Terms
 from syncd.model.objects import Folder, LogObject, Outcome, Transfer
 
 SHA256 = "x-amz-checksum-sha256"
@@ -93,7 +93,7 @@ class Copier(MemoryCopier):
         self._checksums = {Side.SOURCE: source.checksums, Side.DESTINATION: destination.checksums}
 
     def _copy(self, transfer: Transfer) -> Outcome:
-        steps = stream(transfer, _TERMS)
+        steps = stream(Copy(transfer, _TERMS))
         try:
             request = next(steps)
             while True:

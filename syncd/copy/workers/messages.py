@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Credentials
 from syncd.copy.server_side import server_side
-from syncd.copy.stream import stream, unless_too_large
-from syncd.copy.terms import Steps, Terms
+from syncd.copy.stream import stream
+from syncd.copy.terms import Copy, Steps, Terms
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
 OPEN, COPY, CREDENTIALS, END, STOP = "open", "copy", "credentials", "end", "stop"
@@ -76,8 +76,8 @@ class Order:
     @property
     def begin(self) -> Callable[[Transfer], Steps]:
         """The function that makes the generator of one copy."""
-        copy, terms = (server_side if self.mode is Mode.SERVER_SIDE else stream), self.terms
-        return lambda transfer: unless_too_large(transfer, terms, copy)
+        way, terms = (server_side if self.mode is Mode.SERVER_SIDE else stream), self.terms
+        return lambda transfer: way(Copy(transfer, terms))
 
     @property
     def requests_a_copy(self) -> int:
