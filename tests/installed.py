@@ -9,7 +9,7 @@ from typing import Any
 
 from builders import changed
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.transport import Transport
 from syncd.cli.demo.world import World, write_configuration
 from syncd.config.files import load

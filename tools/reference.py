@@ -12,7 +12,6 @@ from reference_words import DOCUMENTS, ENVIRONMENT, EXIT_CODES
 from syncd.cli.app import app
 from syncd.config.schema import Row, schema_rows
 from syncd.model import events
-from syncd.model.errors import LedgerError
 from syncd.model.reasons import REMEDIES
 
 PATH = Path(__file__).parents[1] / "docs" / "reference.md"
@@ -39,8 +38,7 @@ def event_names() -> Sequence[str]:
 
 def reasons() -> Mapping[str, str]:
     """Every `reason` that a document can hold, and its remedy."""
-    of_the_ledger = {error.reason: error.remedy for error in LedgerError.__subclasses__()}
-    return REMEDIES | of_the_ledger | {"already_running": "wait for the other process, which is named, to end"}
+    return REMEDIES
 
 
 def flags(command: Any) -> Sequence[str]:

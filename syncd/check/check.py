@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.check import destination as check_destination
 from syncd.check import identity as check_identity
@@ -113,11 +113,11 @@ _OF_THE_ROLE = (
 )
 
 
-def _is_aws(end: End) -> bool:
+def _is_aws(end: Endpoint) -> bool:
     return end.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
-def _server(end: End) -> str:
+def _server(end: Endpoint) -> str:
     """The host without the bucket that may stand in front of it."""
     return end.address.host.removeprefix(f"{end.bucket}.")
 

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.cli.first_config_text import job_text, top_text
 from syncd.config.diagnosis import examine
 from syncd.config.files import DEFAULT_PATH, find, load

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination, Engine, Job
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.terms import Terms
-from syncd.copy.workers.messages import EndSpec, Order
+from syncd.copy.workers.messages import EndpointSpec, Order
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
 from syncd.model.objects import Mode
 
@@ -53,8 +53,8 @@ class Copies:
     limits: Engine
     """Those of all jobs together; the job's own go below them."""
     pool: WorkerPool
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
     locks: Sequence[int]
     """Descriptors of the locks that the run holds."""
     requests: Counter[str]
@@ -83,7 +83,7 @@ class Copies:
             mode=way.mode,
             terms=self._terms(principals),
             ends={
-                side: EndSpec(ends[side].bucket, ends[side].owner, ends[side].address, principal.name)
+                side: EndpointSpec(ends[side].bucket, ends[side].owner, ends[side].address, principal.name)
                 for side, principal in principals.items()
             },
             in_flight=min(own.in_flight or self.limits.in_flight, self.limits.in_flight),
@@ -100,7 +100,6 @@ class Copies:
             source_owner=self.job.source.account_id,
             source_principal=self.source.principal.name,
             destination_bucket=destination.bucket,
-            destination_owner=self.job.consumer.account_id,
             destination_principal=self.destination.principal.name,
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from syncd.aws.addresses import bucket_address
-from syncd.aws.endpoint import End, Principal
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.endpoint import Endpoint, Principal
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings
@@ -62,7 +62,7 @@ class Installation:
         self.pool.close()
 
 
-def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> End:
+def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> Endpoint:
     """One end of a job, as this principal reaches it; what it sends is counted in `requests`."""
     endpoints, source, destination = job.endpoints, job.source, job.destination
     bucket, owner, region, endpoint = {
@@ -76,4 +76,4 @@ def end_of(job: Job, side: Side, principal: Principal, installation: Installatio
     if address is None:
         address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
         installation.addresses[key] = address
-    return End(bucket, owner, address, principal, installation.transport, requests)
+    return Endpoint(bucket, owner, address, principal, installation.transport, requests)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
-from syncd.aws.endpoint import End, Principal
-from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.endpoint import Endpoint, Principal
+from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import copy_policy, session_policy
 from syncd.aws.s3 import Side
@@ -107,7 +107,7 @@ class Run:
             self._tell_rebuilt()
             return report
 
-    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
+    def tick(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
         """Assume the role, and do it."""
         try:
             ports = self._ports(ledger, copier)
@@ -126,7 +126,7 @@ class Run:
         complete = horizon(self._task(), ledger, now=self._installation.now())
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
-    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
+    def _ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(
@@ -139,7 +139,7 @@ class Run:
             tell=self._tell,
         )
 
-    def _lister(self, end: End, side: Side) -> BucketLister:
+    def _lister(self, end: Endpoint, side: Side) -> BucketLister:
         # A catch-up lists for as long as it takes: somebody asked for it.
         budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
         return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
@@ -164,7 +164,7 @@ class Run:
             objective=job.objective_effective.total_seconds(),
         )
 
-    def _ends(self) -> tuple[End, End]:
+    def _ends(self) -> tuple[Endpoint, Endpoint]:
         job, installation = self._job, self._installation
         consumer = self._consumer()
         reader: Principal = consumer
@@ -173,7 +173,7 @@ class Run:
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
-    def _copier(self, source: End, destination: End, ledger: Ledger) -> Copier:
+    def _copier(self, source: Endpoint, destination: Endpoint, ledger: Ledger) -> Copier:
         copies = Copies(
             job=self._job,
             limits=self._installation.settings.engine,

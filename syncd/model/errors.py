@@ -57,41 +57,36 @@ class LedgerError(SyncdError):
 class LedgerNewer(LedgerError):
     """A state file that a newer syncd wrote."""
 
-    reason = "ledger_newer"
-    remedy = "run the newer syncd, or point state_dir at an empty directory: the state is rebuilt from the destination"
+    reason = Reason.LEDGER_NEWER
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerFull(LedgerError):
     """A disk without room for the state file."""
 
-    reason = "disk_full"
-    remedy = "free space on the disk that holds state_dir; the next tick continues where this one ended"
+    reason = Reason.DISK_FULL
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerCorrupt(LedgerError):
     """A damaged state file."""
 
-    reason = "ledger_corrupt"
-    remedy = (
-        "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise"
-        " check the disk, and look for another syncd that has the file open"
-    )
+    reason = Reason.LEDGER_CORRUPT
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerRefused(LedgerError):
     """A value from the source that the state file cannot hold, such as an overlong key."""
 
     reason = Reason.UNEXPECTED
-    remedy = reasons.REMEDIES[Reason.UNEXPECTED]
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerUnwritable(LedgerError):
     """A state file or directory that cannot be written."""
 
-    reason = "ledger_unwritable"
-    remedy = (
-        "let the user that runs syncd write to state_dir and the files in it, on a file system that is not read-only"
-    )
+    reason = Reason.LEDGER_UNWRITABLE
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerExposed(LedgerUnwritable):
@@ -121,11 +116,11 @@ class JobFailed(SyncdError):
     resource, and `remedy` is the operator's next step.
     """
 
-    def __init__(self, reason: str, detail: str, remedy: str) -> None:
+    def __init__(self, reason: str, detail: str, remedy: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        self.remedy = remedy
+        self.remedy = remedy or reasons.remedy_of(reason)
 
 
 class Interrupted(JobFailed):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from syncd.model import reasons
 from syncd.model.reasons import Reason
 
 
@@ -146,18 +147,6 @@ class Failed(NamedTuple):
     """The call, the principal, the resource and the answer."""
 
 
-_SETTLED = frozenset(
-    {
-        Reason.CONFLICT,
-        Reason.ARCHIVED,
-        Reason.KEY_NOT_UTF8,
-        Reason.KEY_TOO_LONG,
-        Reason.OBJECT_GONE,
-        Reason.TOO_LARGE,
-        Reason.REPLICA_LOST,
-    }
-)
-
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
 
@@ -180,7 +169,7 @@ class Quarantined(NamedTuple):
     @property
     def is_settled(self) -> bool:
         """True if a retry changes nothing, so it waits for another listing or for an operator."""
-        return self.reason in _SETTLED
+        return self.reason in reasons.SETTLED
 
     @property
     def has_changed(self) -> bool:

@@ -59,8 +59,14 @@ class Reason(StrEnum):
     SOURCE_EMPTY = "source_empty"
     CONFIGURATION = "configuration_refused"
     TOO_MANY_HELD = "too_many_held"
-    LEDGER_UNWRITABLE = "ledger_unwritable"
     LISTING_BUDGET = "listing_budget_spent"
+
+    # Of the state file, and of a job that another process has.
+    LEDGER_NEWER = "ledger_newer"
+    DISK_FULL = "disk_full"
+    LEDGER_CORRUPT = "ledger_corrupt"
+    LEDGER_UNWRITABLE = "ledger_unwritable"
+    ALREADY_RUNNING = "already_running"
 
     def __repr__(self) -> str:
         """Return the plain word's representation: checksums of the ledger's rows depend on it."""
@@ -72,6 +78,19 @@ OF_EVERY_REQUEST = frozenset({Reason.CLOCK_SKEWED, Reason.INVALID_CREDENTIALS, R
 
 OF_THE_STORE = frozenset({Reason.CONNECTION, Reason.SERVER_ERROR, Reason.SLOW_DOWN, Reason.TIMEOUT})
 """Reasons that concern the store rather than one object."""
+
+SETTLED = frozenset(
+    {
+        Reason.CONFLICT,
+        Reason.ARCHIVED,
+        Reason.KEY_NOT_UTF8,
+        Reason.KEY_TOO_LONG,
+        Reason.OBJECT_GONE,
+        Reason.TOO_LARGE,
+        Reason.REPLICA_LOST,
+    }
+)
+"""Reasons of an object that no retry cures: it waits for another listing, or for a person."""
 
 REMEDIES: dict[str, str] = {
     Reason.ACCESS_DENIED: (
@@ -195,6 +214,18 @@ REMEDIES: dict[str, str] = {
         " them restored, or exclude their folder with source.ignore, so that they no longer count; the next tick goes on"
     ),
     Reason.SOURCE_EMPTY: "ask the owner of the source if logs were deleted or the trail moved; check bucket and prefix in the job",
+    Reason.LEDGER_NEWER: (
+        "run the newer syncd, or point state_dir at an empty directory: the state is rebuilt from the destination"
+    ),
+    Reason.DISK_FULL: "free space on the disk that holds state_dir; the next tick continues where this one ended",
+    Reason.LEDGER_CORRUPT: (
+        "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise check"
+        " the disk, and look for another syncd that has the file open"
+    ),
+    Reason.LEDGER_UNWRITABLE: (
+        "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+    ),
+    Reason.ALREADY_RUNNING: "wait for the other process, which is named, to end",
 }
 
 
