@@ -1,11 +1,11 @@
 """Reports as documents: the JSON that the contract promises, and the exit codes that follow from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from syncd.model.objects import Quarantined
-from syncd.model.reports import TickReport
+from syncd.model.reports import SHOWN, Counts, TickReport
 
 DONE = 0
 FAILED = 1
@@ -30,20 +30,11 @@ def report_document(report: TickReport) -> dict[str, Any]:
         "job": report.job,
         "outcome": report.outcome,
         "mode": report.mode,
-        "listed": report.listed,
-        "copied": report.copied,
-        "copied_bytes": report.copied_bytes,
-        "already_there": report.already_there,
-        "restored": report.restored,
+        **_counts_document(report),
         "conflicts": [{"key": key, "detail": detail} for key, detail in report.conflicts],
-        "conflict_count": report.conflict_count,
-        "skipped": dict(report.skipped),
         "failed": [{"key": item.key, "reason": item.reason, "detail": item.detail} for item in report.failed],
-        "failed_count": report.failed_count,
         "is_capped": len(report.failed) < report.failed_count or len(report.conflicts) < report.conflict_count,
         "uncovered": list(report.uncovered[:LISTED]),
-        "late_beyond_allowance": report.late_beyond_allowance,
-        "requests": dict(report.requests),
         "complete_from": utc(report.complete_from),
         "complete_until": utc(report.complete_until),
         "duration_seconds": round(report.duration_seconds, 3),
@@ -58,6 +49,15 @@ def report_document(report: TickReport) -> dict[str, Any]:
             "remedy": report.error.remedy,
         }
     return document
+
+
+def _counts_document(counts: Counts) -> dict[str, Any]:
+    found = {name: getattr(counts, name) for name, shown in SHOWN.items() if shown.in_document}
+    return {name: _by_word(count) if SHOWN[name].label else count for name, count in found.items()}
+
+
+def _by_word(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(word): count for word, count in sorted(counts.items())}
 
 
 def held_document(item: Quarantined) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Audit:
                 continue
             item = LogObject(key, known.etag or "", known.size_bytes, self._stamp(state, key))
             is_there = replica is not None
-            self._recorder.restored += not is_there
+            self._recorder.counts.restored += not is_there
             self._tell(key, "other content" if is_there else "vanished")
             yield Transfer(shard, item, prefix + key, compare_first=is_there, is_changed=is_there)
 

@@ -20,7 +20,7 @@ from syncd.model.objects import (
     Transfer,
 )
 from syncd.model.reasons import Reason
-from syncd.model.reports import FailedObject, lag_bucket
+from syncd.model.reports import Counts, FailedObject, lag_bucket
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
 RECORD_EVERY_OBJECTS = 64
@@ -99,27 +99,16 @@ class Recorder:
         """How many objects are known and not at the destination, those of before among them."""
         self.in_progress: set[str] = set()
         """Keys that are being copied, wait to be recorded, or have failed in this tick."""
-        self.listed = 0
+        self.counts = Counts()
         self.known_listed = 0
         self.planned = 0
         self.ended = 0
-        self.skipped: Counter[SkipReason] = Counter()
-        self.copied = 0
-        self.copied_bytes = 0
-        self.already_there = 0
-        self.conflicts: list[tuple[str, str]] = []
-        self.conflict_count = 0
-        self.failed: list[FailedObject] = []
-        self.failed_count = 0
-        self.failed_by_reason: Counter[str] = Counter()
-        self.retried = 0
         self.retries_ended = 0
         self.retries_failed = 0
-        self.restored = 0
-        self.lags: Counter[str] = Counter()
-        self.lag_seconds = 0.0
+        self.conflicts: list[tuple[str, str]] = []
+        self.failed: list[FailedObject] = []
         self.worst_lag_seconds = 0.0
-        self.copied_late = 0
+        self.worst_lateness_seconds = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -136,12 +125,13 @@ class Recorder:
         Raises:
             JobFailed: too many objects are known and not at the destination.
         """
-        self.listed += listed
+        self.counts.listed += listed
+        self.counts.already_there += len(plan.adopted)
+        self.counts.restored += len(plan.restored)
+        for skipped, objects in plan.skipped.items():
+            self.skip(skipped, objects)
         self.known_listed += plan.known_listed
-        self.skipped.update(plan.skipped)
         self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
-        self.already_there += len(plan.adopted)
-        self.restored += len(plan.restored)
         # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
         self._outcomes += [
             Failed(transfer, Reason.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
@@ -159,11 +149,20 @@ class Recorder:
         self._take_failure(failed.transfer.object, failed, failed.reason, failed.detail, is_new=False)
         self._outcomes.append(failed)
 
+    def note_lateness(self, seconds: float) -> None:
+        """Count an object that arrived after the horizon had passed it."""
+        self.counts.late_beyond_allowance += 1
+        self.worst_lateness_seconds = max(self.worst_lateness_seconds, seconds)
+
+    def skip(self, reason: SkipReason, objects: int = 1) -> None:
+        """Count objects that are left alone in this tick."""
+        _count(self.counts.skipped, reason, objects)
+
     def skip_sealed(self, objects: int) -> None:
         """Count objects of sealed days, which were listed and found to be the same."""
-        self.listed += objects
+        self.counts.listed += objects
         if objects:
-            self.skipped[SkipReason.SEALED] += objects
+            self.skip(SkipReason.SEALED, objects)
 
     @property
     def is_denied(self) -> bool:
@@ -177,7 +176,7 @@ class Recorder:
 
     def require_readable(self) -> None:
         """Raise JobFailed if so many objects were denied in a row, the newest among them, and none was copied."""
-        if self._denied_before and self._denied_in_a_row and not self.copied:
+        if self._denied_before and self._denied_in_a_row and not self.counts.copied:
             raise self._refusal(self._denied_before[0])
 
     def _refusal(self, first: Failed) -> JobFailed:
@@ -213,8 +212,8 @@ class Recorder:
         self.retries_failed += not is_new and isinstance(outcome, Failed | Conflict)
         match outcome:
             case Copied():
-                self.copied += 1
-                self.copied_bytes += item.size_bytes
+                self.counts.copied += 1
+                self.counts.copied_bytes += item.size_bytes
                 self._no_refusal()
                 if is_live:
                     late = item.last_modified - self._stamp(outcome.transfer.shard, item)
@@ -222,11 +221,11 @@ class Recorder:
                 if counts_lag:
                     self._take_lag(max(0.0, self._now() - item.last_modified))
             case AlreadyThere():
-                self.already_there += 1
+                self.counts.already_there += 1
                 self._no_refusal()
             case Conflict(_, detail):
                 self.held += is_new
-                self.conflict_count += 1
+                self.counts.conflict_count += 1
                 if len(self.conflicts) < LISTED_IN_REPORT:
                     self.conflicts.append((item.key, detail))
             case Failed(_, reason, detail):
@@ -240,20 +239,20 @@ class Recorder:
         self._denied_in_a_row.clear()
 
     def _take_lag(self, seconds: float) -> None:
-        self.lags[lag_bucket(seconds)] += 1
-        self.lag_seconds += seconds
+        _count(self.counts.lags, lag_bucket(seconds))
+        self.counts.lag_seconds += seconds
+        self.counts.copied_late += seconds > self._objective
         self.worst_lag_seconds = max(self.worst_lag_seconds, seconds)
-        self.copied_late += seconds > self._objective
 
     def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str, *, is_new: bool) -> None:
-        self.failed_count += 1
-        self.failed_by_reason[reason] += 1
+        self.counts.failed_count += 1
+        _count(self.counts.failed_by_reason, reason)
         if len(self.failed) < LISTED_IN_REPORT:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
         if reason in reasons.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
         # If others could be copied, what is denied may be denied of these objects alone.
-        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.copied:
+        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.counts.copied:
             self._denied_in_a_row.append(outcome)
         if is_new and reason in reasons.OF_THE_STORE:
             self._refused_in_a_row.append(outcome)
@@ -292,3 +291,7 @@ class Recorder:
                 self.in_progress.discard(outcome.transfer.object.key)
         self._outcomes, self._adopted = [], []
         self._recorded_at = now
+
+
+def _count(counts: dict[str, int], word: str, times: int = 1) -> None:
+    counts[word] = counts.get(word, 0) + times

@@ -64,8 +64,6 @@ class Search:
         """Keys that failed before and that this tick has come by."""
         self.recalled: Counter[str] = Counter()
         """Replicas that shards which the ledger knew nothing of were found to have, by prefix."""
-        self.late: list[float] = []
-        """How late, in seconds, objects were that the horizon had passed."""
 
     def transfers(self) -> Iterator[Transfer | None]:
         """Yield everything to copy as the listing finds it, what is new first; None while there is nothing yet."""
@@ -260,7 +258,7 @@ class Search:
                 self._put_it_off(transfer)
             elif not self._quota.take():
                 # Left to the next tick, and the horizon waits for it.
-                self._recorder.skipped[SkipReason.OVER_QUOTA] += 1
+                self._recorder.skip(SkipReason.OVER_QUOTA)
                 self._leave(visit)
             else:
                 yield self._handed_over(transfer)
@@ -298,7 +296,7 @@ class Search:
 
     def _seal_behind(self, visit: Visit, page: Page, reading: Reading) -> None:
         """Fold away the days that a listing of history has left behind, so that the state grows with days."""
-        task, ended = self._task, self._recorder.ended + self._recorder.already_there
+        task, ended = self._task, self._recorder.ended + self._recorder.counts.already_there
         if not reading.slice.both_sides or ended - self._sealed_at < SEALED_EVERY_OBJECTS or not page.objects:
             return
         shard = page.range.shard
@@ -331,7 +329,7 @@ class Search:
         """Wait for those under way if they may be the last; False once so many have failed again."""
         recorder = self._recorder
         while recorder.retries_failed < RETRIES_A_TICK:
-            under_way = recorder.retried - recorder.retries_ended
+            under_way = recorder.counts.retried - recorder.retries_ended
             if recorder.retries_failed + under_way < RETRIES_A_TICK:
                 return True
             yield None
@@ -369,7 +367,7 @@ class Search:
     def _handed_over(self, transfer: Transfer) -> Transfer:
         self._recorder.begin(transfer)
         if transfer.object.key in self._held:
-            self._recorder.retried += 1
+            self._recorder.counts.retried += 1
             self._dealt_with.add(transfer.object.key)
         visit = self._survey.visits.get(transfer.shard.prefix)
         if visit is not None:
@@ -384,6 +382,7 @@ class Search:
         item = transfer.object
         stamp = self._task.layout.stamp(transfer.shard, item)
         if visit.state.complete_from <= stamp <= visit.state.complete_until and item.key not in self._held:
-            self.late.append(item.last_modified - stamp)
+            late = item.last_modified - stamp
+            self._recorder.note_lateness(late)
             lateness = self._task.pace.lateness_of(transfer.shard.kind)
-            self._ports.tell(events.OBJECT_LATE, key=item.key, late_seconds=self.late[-1], lateness_seconds=lateness)
+            self._ports.tell(events.OBJECT_LATE, key=item.key, late_seconds=late, lateness_seconds=lateness)

@@ -136,8 +136,8 @@ class Tick:
         """
         task = self._task
         # What was found at the destination already was listed before, even where a damaged ledger has forgotten it.
-        listed_before = self._recorder.known_listed + self._recorder.already_there
-        listed_before += self._recorder.skipped[SkipReason.SEALED]
+        listed_before = self._recorder.known_listed + self._recorder.counts.already_there
+        listed_before += self._recorder.counts.skipped.get(SkipReason.SEALED, 0)
         if task.window is not None or listed_before or self._stop.is_set():
             return
         since = self._began_at - task.pace.recent
@@ -154,8 +154,8 @@ class Tick:
 
     def _report(self, error: JobFailed | None) -> TickReport:
         recorder = self._recorder
-        late = self._search.late if self._search is not None else []
-        outcome = "partial" if recorder.failed_count or recorder.conflict_count else "ok"
+        counts = recorder.counts
+        outcome = "partial" if counts.failed_count or counts.conflict_count else "ok"
         if error is not None:
             # What came before the listing took too long is good, and handed in.
             outcome = "partial" if isinstance(error, ListingBudgetSpent) else "failed"
@@ -168,26 +168,13 @@ class Tick:
             job=self._task.job,
             outcome=outcome,
             mode=self._ports.copier.mode,
-            listed=recorder.listed,
-            copied=recorder.copied,
-            copied_bytes=recorder.copied_bytes,
-            already_there=recorder.already_there,
+            **counts.counted(),
             conflicts=tuple(recorder.conflicts),
-            conflict_count=recorder.conflict_count,
-            skipped={reason.value: count for reason, count in sorted(recorder.skipped.items())},
             failed=tuple(recorder.failed),
-            failed_count=recorder.failed_count,
-            failed_by_reason=dict(recorder.failed_by_reason),
-            retried=recorder.retried,
-            restored=recorder.restored,
             shards=len(self._survey.visits),
             uncovered=tuple(self._survey.uncovered[:LISTED_IN_REPORT]),
-            late_beyond_allowance=len(late),
-            worst_lateness_seconds=max(late, default=0.0),
-            lags=dict(recorder.lags),
-            lag_seconds=recorder.lag_seconds,
+            worst_lateness_seconds=recorder.worst_lateness_seconds,
             worst_lag_seconds=recorder.worst_lag_seconds,
-            copied_late=recorder.copied_late,
             started_at=self._began_at,
             duration_seconds=self._ports.now() - self._began_at,
             error=JobError(reason=error.reason, detail=error.detail, remedy=error.remedy) if error else None,

@@ -332,7 +332,7 @@ class World:
             return JobFailed("server_error", "ListObjectsV2", "") if how == "page" and listings > after else None
 
         def progress(recorder: Recorder) -> None:
-            if how == "stop" and recorder.copied >= after:
+            if how == "stop" and recorder.counts.copied >= after:
                 stop.set()
 
         def refuse_there(_prefix: str, _page: int) -> JobFailed | None:
