@@ -17,10 +17,10 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import refused, session, upkeep
+from syncd.job import exit_codes, refused, session, upkeep
+from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.job.health import status
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, FAILED, USAGE
 from syncd.job.wiring import CATCH_UP, TICK, Request
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import ConfigError, LedgerError, SyncdError
@@ -147,7 +147,7 @@ def plan(
     plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
     plans += refused.refused_plans(session.refused(configuration, jobs))
     _print(session.plans_document(plans), screen.plans_table(plans), as_json=as_json)
-    sys.exit(session.plans_exit_code(plans))
+    sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The state: rebuild it, read it out, deal with single objects.")
@@ -179,7 +179,7 @@ def ledger_rebuild(
     document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
     document["jobs"] += refused.refused_rebuilds(session.refused(configuration, jobs))
     _print(document, screen.rebuild_table(document), as_json=as_json)
-    sys.exit(upkeep.rebuild_exit_code(document))
+    sys.exit(exit_codes.of_rebuild(document))
 
 
 @ledger_app.command("export")
@@ -202,7 +202,7 @@ def ledger_export(
     left_out = session.refused(configuration, jobs)
     if as_json:
         sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
-    sys.exit(refused.with_refused(DONE, left_out))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("list")
@@ -221,7 +221,7 @@ def quarantine_list(
         document = upkeep.quarantined(chosen, _ledger_file(configuration))
     document |= refused.refused_entries(left_out)
     _print(document, screen.quarantine_table(document), as_json=as_json)
-    sys.exit(refused.with_refused(DONE, left_out))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("retry")
@@ -290,7 +290,7 @@ def _deal_with(
     left_out = session.refused(configuration, names)
     document |= refused.refused_entries(left_out)
     _print(document, words, as_json=as_json)
-    sys.exit(refused.with_refused(DONE, left_out) if jobs else FAILED)
+    sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)
 
 
 @app.command("status")
@@ -306,7 +306,7 @@ def show_status(
     document = status.status_document(configuration, session.chosen(configuration, jobs), now=time.time())
     document["jobs"] += map(refused.refused_status, session.refused(configuration, jobs))
     _print(document, screen.status_table(document), as_json=as_json)
-    sys.exit(status.exit_code(document))
+    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
 @app.command("demo")

@@ -16,9 +16,9 @@ from syncd.cli import first_config, granting, questions
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
 from syncd.config import files
 from syncd.daemon import logs
-from syncd.job import session
+from syncd.job import exit_codes, session
+from syncd.job.exit_codes import FAILED, USAGE
 from syncd.job.installation import Installation
-from syncd.job.report import FAILED, USAGE
 from syncd.model.escaping import safe_indented
 
 app = typer.Typer()
@@ -173,7 +173,7 @@ def show_check(
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
         check_screen.show_checks(found)
-    sys.exit(result.exit_code(found))
+    sys.exit(exit_codes.of_health(job.ok for job in found))
 
 
 @app.command("policies")

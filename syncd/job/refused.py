@@ -7,7 +7,6 @@ from syncd.config.job import RefusedJob
 from syncd.job.health.freshness import Promise
 from syncd.job.health.health import Standing, objective_document
 from syncd.job.planning import PlannedCopies
-from syncd.job.report import DONE, PARTIAL
 from syncd.model.reports import JobError, TickReport
 
 PROBLEMS_TOLD = 20
@@ -81,8 +80,3 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
         "shards": [],
         "shard_count": 0,
     }
-
-
-def with_refused(code: int, refused: Sequence[RefusedJob]) -> int:
-    """The exit code of a verb that did what it was to do for the other jobs."""
-    return PARTIAL if code == DONE and refused else code

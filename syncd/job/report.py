@@ -1,19 +1,12 @@
-"""Reports as documents: the JSON that the contract promises, and the exit codes that follow from it."""
+"""Reports as documents: the JSON that the contract promises."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from syncd.model.objects import Quarantined
 from syncd.model.reports import SHOWN, Counts, TickReport
 
-DONE = 0
-FAILED = 1
-USAGE = 2
-PARTIAL = 3
-UNHEALTHY = 4
-STATE_UNWRITABLE = 5
-ALREADY_RUNNING = 11
 LISTED = 100
 """Lists of objects in documents end here; counts do not."""
 
@@ -70,18 +63,3 @@ def held_document(item: Quarantined) -> dict[str, Any]:
         "first_at": utc(item.first_at),
         "next_at": utc(item.next_at),
     }
-
-
-def exit_code(reports: Sequence[TickReport]) -> int:
-    """What a run over several jobs ends with.
-
-    Interruption is not among these: which signal it was only the process knows.
-    """
-    outcomes = [report.outcome for report in reports]
-    if outcomes and all(outcome == "already-running" for outcome in outcomes):
-        return ALREADY_RUNNING
-    if outcomes and all(outcome == "failed" for outcome in outcomes):
-        return FAILED
-    if all(outcome == "ok" for outcome in outcomes):
-        return DONE
-    return PARTIAL

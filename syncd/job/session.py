@@ -12,9 +12,10 @@ from typing import Any
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.config.words import shown
+from syncd.job import exit_codes
 from syncd.job.installation import Installation
 from syncd.job.planning import PlannedCopies
-from syncd.job.report import exit_code, report_document
+from syncd.job.report import report_document
 from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import Request
 from syncd.model import events, reasons
@@ -147,7 +148,8 @@ def run(
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
             installation.close()
-    code = 128 + interruption.signal if interruption.signal else exit_code(reports)
+    number = interruption.signal
+    code = exit_codes.of_signal(number) if number else exit_codes.of_reports(reports)
     return Done(reports, code)
 
 
@@ -208,11 +210,6 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
         "requests_made": dict(report.requests),
         "error": report_document(report)["error"],
     }
-
-
-def plans_exit_code(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> int:
-    """0 when every plan could be made."""
-    return exit_code([report for report, _ in plans])
 
 
 @dataclass(slots=True)

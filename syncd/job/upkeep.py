@@ -6,7 +6,7 @@ from typing import Any
 
 from syncd.config.job import Job
 from syncd.job.installation import Installation
-from syncd.job.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
+from syncd.job.report import held_document
 from syncd.job.run import rebuild_job
 from syncd.ledger.ledger import LedgerFile
 from syncd.model import reasons
@@ -19,16 +19,6 @@ from syncd.tick.scope import replica_of
 def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:
     """Forget what is remembered of these jobs, and read it again from the destination; the JSON of `ledger rebuild`."""
     return {"jobs": [_rebuilt(job, installation) for job in jobs]}
-
-
-def rebuild_exit_code(document: dict[str, Any]) -> int:
-    """What `ledger rebuild` ends with; as for `tick`, what holds for some of the jobs only is PARTIAL."""
-    reasons = {job["error"] and job["error"]["reason"] for job in document["jobs"]}
-    if reasons <= {None}:
-        return DONE
-    if reasons == {"already_running"}:
-        return ALREADY_RUNNING
-    return PARTIAL if reasons & {None, "already_running"} else FAILED
 
 
 def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
