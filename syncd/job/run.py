@@ -10,7 +10,7 @@ from syncd.job.copies import ways_of
 from syncd.job.installation import Installation
 from syncd.job.planning import PlanLedger, PlannedCopies, planned_way
 from syncd.job.report import report_document
-from syncd.job.wiring import CATCH_UP, TICK, Request, Run
+from syncd.job.wiring import CATCH_UP, TICK, Run, RunRequest
 from syncd.ledger.ledger import Reader
 from syncd.model import events, reasons
 from syncd.model.errors import AlreadyRunning, LedgerError
@@ -26,7 +26,7 @@ OBJECTS_THAT_TELL = 200
 
 def run_job(
     job: Job,
-    request: Request,
+    request: RunRequest,
     installation: Installation,
     *,
     stop: Event,
@@ -52,7 +52,7 @@ def run_job(
 
 
 def plan_job(
-    job: Job, request: Request, installation: Installation, *, stop: Event
+    job: Job, request: RunRequest, installation: Installation, *, stop: Event
 ) -> tuple[TickReport, PlannedCopies]:
     """What a tick or catch-up would do, without doing it; nothing is written anywhere.
 
@@ -91,7 +91,7 @@ def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickRep
         AlreadyRunning: the job is ticking or catching up.
         LedgerError: the state cannot be used.
     """
-    run = Run(job, Request(kind=TICK), installation, stop, lambda _: None)
+    run = Run(job, RunRequest(kind=TICK), installation, stop, lambda _: None)
     with installation.locks.tick(job.name), installation.locks.catch_up(job.name):
         return run.rebuild()
 
@@ -103,7 +103,7 @@ def _measured_rate(reader: Reader, job: str) -> float | None:
     return max(rates, default=None)
 
 
-def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:
+def _tell_report(report: TickReport, request: RunRequest, tell: Callable[..., None]) -> None:
     """The one canonical line of a tick, and one for each failure that is listed."""
     for item in report.failed[:FAILURES_TOLD]:
         remedy = reasons.remedy_of(item.reason)

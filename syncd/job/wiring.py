@@ -23,8 +23,7 @@ from syncd.model.objects import Window
 from syncd.model.reports import JobError, TickReport
 from syncd.model.trail import EVERY
 from syncd.tick.closing import horizon
-from syncd.tick.ports import Copier, Ports
-from syncd.tick.ports import Ledger as LedgerPort
+from syncd.tick.ports import Copier, Ports, TickLedger
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.tick.task import Task
@@ -35,7 +34,7 @@ CATCH_UP = "catch-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RunRequest:
     """What somebody asks of a job: a tick, a catch-up of a window, or a plan of either."""
 
     kind: str = TICK
@@ -51,7 +50,7 @@ class Run:
     def __init__(
         self,
         job: Job,
-        request: Request,
+        request: RunRequest,
         installation: Installation,
         stop: Event,
         on_progress: Callable[[Recorder], None],
@@ -106,7 +105,7 @@ class Run:
             self._tell_rebuilt()
             return report
 
-    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
+    def tick(self, ledger: TickLedger, copier: Callable[[End, End], Copier]) -> TickReport:
         """Assume the role, and do it."""
         try:
             ports = self._ports(ledger, copier)
@@ -125,7 +124,7 @@ class Run:
         complete = horizon(self._task(), ledger, now=self._installation.now())
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
-    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
+    def _ports(self, ledger: TickLedger, copier: Callable[[End, End], Copier]) -> Ports:
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(

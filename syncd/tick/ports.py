@@ -19,7 +19,6 @@ from syncd.model.objects import (
     Transfer,
 )
 from syncd.model.sealed import SealedDay
-from syncd.tick.side_by_side import ReplicaLister
 
 
 class Lister(Protocol):
@@ -31,6 +30,15 @@ class Lister(Protocol):
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
         """What is directly below each prefix, as one or more Folders. Raises JobFailed."""
+        ...
+
+
+class ReplicaLister(Lister, Protocol):
+    """Lists the destination."""
+
+    @property
+    def is_denied(self) -> bool:
+        """True once a listing was refused: what is not listed is then not missing."""
         ...
 
 
@@ -47,7 +55,7 @@ class Copier(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class TickLedger(Protocol):
     """What is remembered of one replica between ticks. All methods raise LedgerError."""
 
     def mend(self) -> Sequence[str]:
@@ -158,7 +166,7 @@ class Ports:
     source_bucket: str
     destination: ReplicaLister
     copier: Copier
-    ledger: Ledger
+    ledger: TickLedger
     now: Callable[[], float]
     """The process's own clock, seconds since the epoch."""
     tell: Callable[..., None]

@@ -1,9 +1,8 @@
 """What a tick has done so far: outcomes on their way into the ledger, and the counts of the report."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import Protocol
 
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
@@ -21,6 +20,7 @@ from syncd.model.objects import (
 )
 from syncd.model.reasons import Reason
 from syncd.model.reports import Counts, FailedObject, lag_bucket
+from syncd.tick.ports import TickLedger
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
 RECORD_EVERY_OBJECTS = 64
@@ -31,33 +31,6 @@ LISTED_IN_REPORT = 100
 MOST_HELD = 100_000
 """Objects of one job that may be known and not at the destination: each takes memory in every tick."""
 LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2678400)
-
-
-class RecordLedger(Protocol):
-    """Where outcomes are recorded."""
-
-    def record(
-        self,
-        outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject, str]],
-        *,
-        now: float,
-        lateness: Mapping[int, int] = ...,
-    ) -> None:
-        """All of it in one commit."""
-        ...
-
-    def unseal(
-        self,
-        shard: Shard,
-        days: Sequence[str],
-        *,
-        outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject, str]],
-        now: float,
-    ) -> None:
-        """Forget the rows of sealed days, and record the rest, in one commit."""
-        ...
 
 
 def lateness_bound(seconds: float) -> int:
@@ -76,7 +49,7 @@ class Recorder:
 
     def __init__(
         self,
-        ledger: RecordLedger,
+        ledger: TickLedger,
         *,
         now: Callable[[], float],
         stamp: Callable[[Shard, LogObject], float],

@@ -1,26 +1,9 @@
 """The destination listed beside the source, key by key, so that what is there is seen rather than remembered."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Generator, Mapping
 
-from syncd.model.objects import Folder, LogObject, Page, Range, Shard
-
-
-class ReplicaLister(Protocol):
-    """Lists the destination."""
-
-    @property
-    def is_denied(self) -> bool:
-        """True once a listing was refused: what is not listed is then not missing."""
-        ...
-
-    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Return the ranges' pages, None while there is nothing yet. Raises JobFailed."""
-        ...
-
-    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        """Return one or more Folders for each prefix. Raises JobFailed."""
-        ...
+from syncd.model.objects import LogObject, Page, Range, Shard
+from syncd.tick.ports import ReplicaLister
 
 
 def at_destination(wanted: Range, destination_prefix: str) -> Range:

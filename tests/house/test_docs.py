@@ -15,7 +15,7 @@ from syncd.cli.demo.demo import document
 from syncd.config import files
 from syncd.config.files import load
 from syncd.config.schema import schema_rows
-from syncd.job import exit_codes, session
+from syncd.job import exit_codes, verbs
 from syncd.job.health import status
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
@@ -72,7 +72,7 @@ def test_the_document_of_a_tick_has_the_fields_that_the_reference_names() -> Non
 
 
 def test_the_document_of_a_plan_has_the_fields_that_the_reference_names() -> None:
-    (job,) = session.plans_document([(FAILED, PlannedCopies())])["jobs"]
+    (job,) = verbs.plans_document([(FAILED, PlannedCopies())])["jobs"]
 
     assert set(job) == fields("plan")
 

@@ -110,12 +110,10 @@ MUTANTS = (
     ),
     Mutant("tick/listing/sealing", "min(frontier, state.recent_at or now) - pace.recent_effective", "deep"),
     Mutant("tick/listing/sealing", "min(deep, recent) - DAY_SECONDS", "min(deep, recent) + 2 * DAY_SECONDS"),
-    Mutant(
-        "tick/listing/slice_reader", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"
-    ),
-    Mutant("tick/search", "            visit.unresolved += 1\n\n", "            pass\n\n"),
-    Mutant("tick/search", "        self._recorder.begin_anew()\n", ""),
-    Mutant("tick/search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
+    Mutant("tick/search", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"),
+    Mutant("tick/handover", "            visit.unresolved += 1\n\n", "            pass\n\n"),
+    Mutant("tick/handover", "        self._recorder.begin_anew()\n", ""),
+    Mutant("tick/retries", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
     # plan: what is there, and what has to be looked at
     Mutant("tick/listing/plan", "if remembered.size_bytes != replica.size_bytes:", "if False:"),
     Mutant("tick/listing/plan", "bool(remembered.replica_etag) and remembered.replica_etag != replica.etag", "False"),
@@ -170,18 +168,18 @@ MUTANTS = (
     ),
     Mutant(
         "tick/audit",
-        "            self._recorder.note(Failed(transfer, reasons.REPLICA_LOST, detail))",
+        "            self._recorder.note(Failed(transfer, Reason.REPLICA_LOST, detail))",
         "            pass",
     ),
     Mutant(
         "tick/recorder",
-        "if is_new and reason in (reasons.ACCESS_DENIED, reasons.KMS_DENIED)",
-        "if reason in (reasons.ACCESS_DENIED, reasons.KMS_DENIED)",
+        "if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED)",
+        "if reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED)",
     ),
     Mutant(
         "tick/recorder",
-        "if self._denied_before and self._denied_in_a_row and not self.copied:",
-        "if self._denied_before and not self.copied:",
+        "if self._denied_before and self._denied_in_a_row and not self.counts.copied:",
+        "if self._denied_before and not self.counts.copied:",
     ),
     Mutant("tick/recorder", "        self.in_progress.add(transfer.object.key)", "        pass"),
 )

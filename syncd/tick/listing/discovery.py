@@ -5,14 +5,14 @@ come round within `discovery_every`; a small job asks about all of them each tic
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from zlib import crc32
 
 from syncd.model.bounds import LARGEST_CHILDREN_BYTES, MOST_CHILDREN, MOST_UNCOVERED, children_to_json
 from syncd.model.layout import Layout, PatternLayout
-from syncd.model.objects import Folder, LogObject, Page, Range, Shard
+from syncd.model.objects import LogObject, Page, Range, Shard
 from syncd.model.trail import (
     EVERY,
     Below,
@@ -26,6 +26,7 @@ from syncd.model.trail import (
     roots,
 )
 from syncd.tick.listing.tiers import due, overdue
+from syncd.tick.ports import Lister
 
 # What is remembered of too many folders beside their names: a note, the first that is beyond, and where they lie.
 _ROOM_FOR_THE_REST = 8192
@@ -34,22 +35,6 @@ _MOST_LOOSE = 1000
 
 Looks = Mapping[str, tuple[float, tuple[str, ...]]]
 """For each folder when it was last listed, and the folders that it held."""
-
-
-class FolderLister(Protocol):
-    """Lists what is directly below prefixes."""
-
-    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        """One or more Folders for each prefix; raises JobFailed."""
-        ...
-
-
-class SideLister(FolderLister, Protocol):
-    """Lists keys, too."""
-
-    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Pages of the ranges, None while there is nothing yet; raises JobFailed."""
-        ...
 
 
 @dataclass(slots=True)
@@ -69,7 +54,7 @@ class Discovered:
     """The same before this round, so that it holds for this scope; 0.0 if one of the folders had never been listed."""
 
 
-def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, now: float) -> Discovered:
+def discover(scope: Scope, lister: Lister, *, looks: Looks, every: float, now: float) -> Discovered:
     """Go down from the roots of the scope, listing the folders whose turn it is and those never listed.
 
     Each comes round within `every` seconds; 0.0 lists all of them.
@@ -197,7 +182,7 @@ class Sides(NamedTuple):
     """Objects that lie directly under the prefix, as in `Discovered`."""
 
 
-def side_folders(layout: Layout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> Sides:
+def side_folders(layout: Layout, shard: Shard, lister: Lister, ignore: Sequence[str]) -> Sides:
     """Return what a dated prefix holds that does not begin with a date, by a listing or two.
 
     Raises:
@@ -218,7 +203,7 @@ def side_folders(layout: Layout, shard: Shard, lister: SideLister, ignore: Seque
     return Sides(folders, [Page(Range(shard, ""), loose, is_last=True)] if loose else [])
 
 
-def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> list[str]:
+def _keys_beside(layout: PatternLayout, shard: Shard, lister: Lister, ignore: Sequence[str]) -> list[str]:
     """Return the first key before or after those that begin with a digit: files and folders alike begin with the day."""
     end = layout.dates_end(shard)
     for page in lister.pages([Range(shard, "", f"{end[:-1]}/\U0010ffff"), Range(shard, end)]):
@@ -228,7 +213,7 @@ def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore
     return []
 
 
-def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
+def _list_nodes(nodes: list[Node], lister: Lister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
     by_prefix = {node.prefix: node for node in nodes}
     below: dict[str, list[str]] = {}
     for folder in lister.folders(by_prefix):

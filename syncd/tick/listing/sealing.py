@@ -31,11 +31,11 @@ class DayTotals(NamedTuple):
         return DayTotals(self.total + 1, (self.digest + object_digest(item.key, item.etag)) % _MODULUS)
 
 
-class Run(NamedTuple):
+class Stretch(NamedTuple):
     """Consecutive objects of one listing: those of one sealed day, or of days that are not sealed."""
 
     page: Page
-    """With the run's objects alone."""
+    """With the stretch's objects alone."""
     sealed_day: str = ""
     totals: DayTotals = DayTotals()
     is_part: bool = False
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
 
 @dataclass(slots=True)
-class Gate:
+class DaySplitter:
     """The pages of one listing, cut where sealed days begin and end."""
 
     layout: Layout
@@ -54,10 +54,10 @@ class Gate:
     _held: list[LogObject] = field(default_factory=list)
     _totals: DayTotals = field(default_factory=DayTotals)
 
-    def runs(self, page: Page) -> Iterator[Run]:
-        """Return the runs that a page completes; the objects of a sealed day are held until the day has ended."""
+    def stretches(self, page: Page) -> Iterator[Stretch]:
+        """Return the stretches that a page completes; the objects of a sealed day are held until the day has ended."""
         if not self.sealed:
-            yield Run(page)
+            yield Stretch(page)
             return
         loose: list[LogObject] = []
         for item in page.objects:
@@ -68,7 +68,7 @@ class Gate:
                 loose.append(item)
                 continue
             if loose:
-                yield Run(page._replace(objects=loose, is_last=False))
+                yield Stretch(page._replace(objects=loose, is_last=False))
                 loose = []
             self._day = day
             self._held.append(item)
@@ -77,12 +77,12 @@ class Gate:
                 yield from self._ended(page, is_part=True)
         if page.is_last:
             yield from self._ended(page, is_last=True)
-        yield Run(page._replace(objects=loose))
+        yield Stretch(page._replace(objects=loose))
 
-    def _ended(self, page: Page, *, is_part: bool = False, is_last: bool = False) -> Iterator[Run]:
+    def _ended(self, page: Page, *, is_part: bool = False, is_last: bool = False) -> Iterator[Stretch]:
         if self._held:
             is_cut = is_last and not page.reached_end
-            yield Run(page._replace(objects=self._held, is_last=False), self._day, self._totals, is_part, is_cut)
+            yield Stretch(page._replace(objects=self._held, is_last=False), self._day, self._totals, is_part, is_cut)
         self._day, self._held, self._totals = "", [], DayTotals()
 
 

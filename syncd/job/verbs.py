@@ -17,7 +17,7 @@ from syncd.job.installation import Installation
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
 from syncd.job.run import plan_job, run_job
-from syncd.job.wiring import Request
+from syncd.job.wiring import RunRequest
 from syncd.model import events, reasons
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.reasons import Reason
@@ -68,7 +68,7 @@ def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequen
     return () if names else configuration.refused
 
 
-def narrowing_problem(jobs: Sequence[Job], request: Request) -> tuple[str, str] | None:
+def narrowing_problem(jobs: Sequence[Job], request: RunRequest) -> tuple[str, str] | None:
     """The option that leaves a catch-up of these jobs nothing to do, and why; None where none does."""
     # No other layout tells whose a log is, and of which region.
     reading = [job for job in jobs if job.source.is_cloudtrail]
@@ -119,7 +119,7 @@ def is_day(text: str) -> bool:
 def run(
     configuration: Configuration,
     jobs: Sequence[Job],
-    request: Request,
+    request: RunRequest,
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
@@ -156,7 +156,7 @@ def run(
 def plan(
     configuration: Configuration,
     jobs: Sequence[Job],
-    request: Request,
+    request: RunRequest,
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
