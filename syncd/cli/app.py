@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +18,7 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import exit_codes, ledger_verbs, refused, verbs
+from syncd.job import exit_codes, held_list, ledger_verbs, refused, verbs
 from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.job.health import status
 from syncd.job.installation import Installation
@@ -217,10 +218,17 @@ def quarantine_list(
     configuration = load(config, strict=strict)
     chosen = verbs.chosen(configuration, jobs)
     left_out = verbs.refused(configuration, jobs)
-    with _state_used('{"jobs": [], ', as_json=as_json):
-        document = ledger_verbs.quarantined(chosen, _ledger_file(configuration))
-    document |= refused.refused_entries(left_out)
-    _print(document, screen.quarantine_table(document), as_json=as_json)
+    if as_json:
+        besides = refused.refused_entries(left_out)
+        is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
+        sys.exit(exit_codes.with_refused(DONE, left_out) if is_read else FAILED)
+    entries = held_list.held_entries(chosen, _ledger_file(configuration))
+    with _state_used("", as_json=False):
+        first = next(entries, None)
+        if first is None:
+            screen.show("nothing is held")
+        else:
+            screen.show_held(chain([first], entries))
     sys.exit(exit_codes.with_refused(DONE, left_out))
 
 

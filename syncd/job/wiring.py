@@ -23,7 +23,8 @@ from syncd.model.objects import Window
 from syncd.model.reports import JobError, TickReport
 from syncd.model.trail import EVERY
 from syncd.tick.closing import horizon
-from syncd.tick.ports import Copier, Ports, TickLedger
+from syncd.tick.ports import Copier, Ports
+from syncd.tick.ports import Ledger as LedgerPort
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.tick.task import Task
@@ -105,7 +106,7 @@ class Run:
             self._tell_rebuilt()
             return report
 
-    def tick(self, ledger: TickLedger, copier: Callable[[End, End], Copier]) -> TickReport:
+    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
         """Assume the role, and do it."""
         try:
             ports = self._ports(ledger, copier)
@@ -124,7 +125,7 @@ class Run:
         complete = horizon(self._task(), ledger, now=self._installation.now())
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
-    def _ports(self, ledger: TickLedger, copier: Callable[[End, End], Copier]) -> Ports:
+    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(

@@ -7,6 +7,7 @@ from pathlib import Path
 from syncd.ledger.decisions import Decisions
 from syncd.ledger.file import StateFile
 from syncd.ledger.reader import LedgerCounts, Reader, RecordedTick
+from syncd.ledger.replica.quarantine import HeldOverview
 from syncd.ledger.replica.replica import TICKS_KEPT, Ledger
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.schema import SCHEMA, Schema
@@ -15,6 +16,7 @@ from syncd.model.objects import Replica
 __all__ = [
     "SCHEMA",
     "TICKS_KEPT",
+    "HeldOverview",
     "Ledger",
     "LedgerCounts",
     "LedgerFile",

@@ -11,7 +11,7 @@ from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon as claims
 from syncd.tick.listing.sealing import first_unsealed_day
 from syncd.tick.listing.survey import Survey, Visit
-from syncd.tick.ports import Ports, TickLedger
+from syncd.tick.ports import Ledger, Ports
 from syncd.tick.task import Task
 
 SEAL_ROWS_A_TICK = 50_000
@@ -53,7 +53,7 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
     return horizon(task, ledger, now=began_at)
 
 
-def horizon(task: Task, ledger: TickLedger, *, now: float) -> tuple[float, float]:
+def horizon(task: Task, ledger: Ledger, *, now: float) -> tuple[float, float]:
     """Return the job's `complete_from` and `complete_until`, as far as the ledger knows; 0.0 for what it does not.
 
     Raises:

@@ -20,7 +20,7 @@ from syncd.model.objects import (
 )
 from syncd.model.reasons import Reason
 from syncd.model.reports import Counts, FailedObject, lag_bucket
-from syncd.tick.ports import TickLedger
+from syncd.tick.ports import Objects
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
 RECORD_EVERY_OBJECTS = 64
@@ -49,7 +49,7 @@ class Recorder:
 
     def __init__(
         self,
-        ledger: TickLedger,
+        ledger: Objects,
         *,
         now: Callable[[], float],
         stamp: Callable[[Shard, LogObject], float],

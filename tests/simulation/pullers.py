@@ -13,7 +13,7 @@ from syncd.model.layout import CloudTrailLayout
 from syncd.model.objects import LogObject, Replica
 from syncd.model.reports import TickReport
 from syncd.model.trail import Scope
-from syncd.tick.ports import Ports, TickLedger
+from syncd.tick.ports import Ledger, Ports
 from syncd.tick.task import Pace, Task
 from syncd.tick.tick import Tick
 
@@ -55,14 +55,14 @@ class Syncd:
         self.copies = self.destination.writes
         self.pace = pace
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self._open: Callable[[], TickLedger] = _memory_ledger()
+        self._open: Callable[[], Ledger] = _memory_ledger()
         self.report: TickReport | None = None
 
     def lose_ledger(self) -> None:
         """Begin with an empty one."""
         self._open = _memory_ledger()
 
-    def ledger(self) -> TickLedger:
+    def ledger(self) -> Ledger:
         """As the next tick will find it."""
         return self._open()
 
@@ -90,7 +90,7 @@ class Syncd:
         self.report = Tick(task, ports, stop=Event(), on_progress=lambda _: None).run()
 
 
-def _memory_ledger() -> Callable[[], TickLedger]:
+def _memory_ledger() -> Callable[[], Ledger]:
     file = MemoryLedgerFile()
     return lambda: file.open(_REPLICA, "simulated")
 
