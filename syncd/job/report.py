@@ -1,24 +1,27 @@
-"""Reports as documents: the JSON that the contract promises."""
+"""Reports of ticks as JSON and in the log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from syncd.model import events, reasons
 from syncd.model.objects import Quarantined
+from syncd.model.reasons import Reason
 from syncd.model.reports import SHOWN, Counts, TickReport
 
+FAILURES_LOGGED = 20
 LISTED = 100
-"""Lists of objects in documents end here; counts do not."""
+"""The most objects in a list of a document. Counts have no such limit."""
 
 
 def utc(instant: float) -> str | None:
-    """An instant as ISO 8601 in UTC, to the second; None for 0.0, which means never."""
+    """Return an instant as ISO 8601 in UTC, to the second. Returns None for 0.0, which means never."""
     # strftime's %Y does not pad a year below 1000 on Linux; isoformat does.
     return datetime.fromtimestamp(int(instant), UTC).isoformat().replace("+00:00", "Z") if instant else None
 
 
 def report_document(report: TickReport) -> dict[str, Any]:
-    """One entry of `jobs` in the JSON of `tick` and `catch-up`."""
+    """Return one entry of `jobs` in the JSON of `tick` and `catch-up`."""
     document: dict[str, Any] = {
         "job": report.job,
         "outcome": report.outcome,
@@ -54,7 +57,7 @@ def _by_word(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def held_document(item: Quarantined) -> dict[str, Any]:
-    """One object that is known and not at the destination."""
+    """Return the document of one quarantined object."""
     return {
         "key": item.object.key,
         "reason": item.reason,
@@ -63,3 +66,20 @@ def held_document(item: Quarantined) -> dict[str, Any]:
         "first_at": utc(item.first_at),
         "next_at": utc(item.next_at),
     }
+
+
+def log_report(report: TickReport, finished: str, tell: Callable[..., None]) -> None:
+    """Log the one canonical line of a tick, and a line for each failure up to a limit.
+
+    `finished` is the event of a tick that did not fail.
+    """
+    for item in report.failed[:FAILURES_LOGGED]:
+        remedy = reasons.remedy_of(item.reason)
+        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
+    for key, detail in report.conflicts[:FAILURES_LOGGED]:
+        remedy = reasons.remedy_of(Reason.CONFLICT)
+        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
+    facts = report_document(report)
+    for listed in ("failed", "conflicts"):
+        facts.pop(listed)
+    tell(events.TICK_FAILED if report.outcome == "failed" else finished, **facts)

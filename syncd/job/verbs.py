@@ -1,4 +1,4 @@
-"""One run of a verb over several jobs, side by side, with signals: what `tick`, `catch-up` and `plan` have in common."""
+"""The verbs `tick`, `catch-up` and `plan`: several jobs side by side, interrupted by signals."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -34,17 +34,17 @@ _LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a run."""
+    """The result of a run."""
 
     reports: Sequence[TickReport]
     exit_code: int
 
 
 def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
-    """The jobs of these names, or all that can be used.
+    """Return the jobs with these names, or all that can be used.
 
     Raises:
-        ConfigError: a name is no job's, or that of one whose file cannot be used.
+        ConfigError: no job has such a name, or its file cannot be used.
     """
     by_name = {job.name: job for job in configuration.jobs}
     refused = {job.label: job for job in configuration.refused}
@@ -65,13 +65,13 @@ def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Jo
 
 
 def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
-    """The jobs that a verb tells of, since it cannot do anything about them: of a verb over all jobs every refused one."""
+    """Return the jobs that a verb reports as refused: all of them, unless jobs were named."""
     return () if names else configuration.refused
 
 
 def narrowing_problem(jobs: Sequence[Job], request: RunRequest) -> tuple[str, str] | None:
-    """The option that leaves a catch-up of these jobs nothing to do, and why; None where none does."""
-    # No other layout tells whose a log is, and of which region.
+    """Return the option that leaves these jobs nothing to catch up, and why. Returns None if none does."""
+    # No other layout has accounts and regions.
     reading = [job for job in jobs if job.source.is_cloudtrail]
     for account in request.accounts:
         if account != EVERY and not any(_covers(job.source.accounts, account) for job in reading):
@@ -100,7 +100,7 @@ def _regions(job: Job) -> Sequence[str]:
 
 def _uncovered(asked: str, key: str, known: set[str]) -> str:
     if not known:
-        return f'{shown(asked)} is nothing to these jobs: only layout = "cloudtrail" tells {key}; leave it out'
+        return f'{shown(asked)} means nothing to these jobs: only layout = "cloudtrail" has {key}; leave it out'
     some = sorted(known)
     listed = ", ".join(some[:_LISTED]) + (", …" if len(some) > _LISTED else "")
     return (
@@ -110,7 +110,7 @@ def _uncovered(asked: str, key: str, known: set[str]) -> str:
 
 
 def is_day(text: str) -> bool:
-    """Whether this is a day of the calendar, `YYYY-MM-DD`."""
+    """Return True for a day of the calendar, `YYYY-MM-DD`."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -127,9 +127,9 @@ def run(
     on_progress: Callable[[str, Recorder], None],
     besides: Sequence[TickReport] = (),
 ) -> Done:
-    """A tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
+    """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `besides` are reports of jobs that cannot be run, which count as any other.
+    `besides` are reports of jobs that cannot be run, which count like any other.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
@@ -141,7 +141,7 @@ def run(
 
         try:
             return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
-        except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+        except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
             return _crashed(job, error, tell)
 
     with _interruptible() as interruption:
@@ -162,21 +162,21 @@ def plan(
     now: Callable[[], float],
     tell: Callable[..., None],
 ) -> list[tuple[TickReport, PlannedCopies]]:
-    """What a tick or catch-up of each job would do."""
+    """Plan a tick or catch-up of each job."""
     installation = Installation.of(configuration, now=now, tell=tell)
     with _interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
             try:
                 return plan_job(job, request, installation, stop=interruption.stop)
-            except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+            except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
                 return _crashed(job, error, tell), PlannedCopies()
 
         return _side_by_side(one, jobs, interruption, installation)
 
 
 def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
-    """Return the report of a job that met a defect of ours. The others are not told."""
+    """Return the report of a job that hit a bug in syncd. Other jobs go on."""
     tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
     reason, detail = Reason.CRASHED, f"{type(error).__name__}: {error}"
     why = JobError(reason=reason, detail=detail, remedy=reasons.remedy_of(reason))
@@ -184,12 +184,12 @@ def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickRepor
 
 
 def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
-    """The JSON of `tick` and `catch-up`."""
+    """Return the JSON of `tick` and `catch-up`."""
     return {"jobs": [report_document(report) for report in reports]}
 
 
 def plans_document(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> dict[str, Any]:
-    """The JSON of `plan`."""
+    """Return the JSON of `plan`."""
     return {"jobs": [_plan_document(report, copies) for report, copies in plans]}
 
 
@@ -222,11 +222,11 @@ class _Interruption:
 
 @contextmanager
 def _interruptible() -> Iterator[_Interruption]:
-    """The first signal ends the intake, the second one gives up what is in flight."""
+    """Handle signals: the first stops new copies, the second cancels those in flight."""
     interruption = _Interruption(Event())
 
     def interrupt(number: int, _: Any) -> None:
-        # Nothing here may take a lock: the thread that it interrupts may hold it.
+        # Take no lock here: the interrupted thread may hold it.
         interruption.is_impatient = interruption.signal != 0
         interruption.signal = number
         interruption.stop.set()
@@ -235,7 +235,7 @@ def _interruptible() -> Iterator[_Interruption]:
     try:
         yield interruption
     finally:
-        # One signal more, while the report of an interrupted run is printed, must not cut it off.
+        # Another signal must not cut off the report of an interrupted run.
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if interruption.signal else handler)
 
@@ -261,7 +261,7 @@ def _side_by_side(
     with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="job") as pool:
         begun = {job.name: pool.submit(one, job) for job in _slowest_last(jobs, installation)}
         futures = [begun[job.name] for job in jobs]
-        # The kernel may give a signal to any thread, and its handler runs in this one as soon as it wakes.
+        # The kernel may deliver a signal to any thread. Its handler runs in this one as soon as it wakes.
         while wait(futures, timeout=_LOOK_SECONDS).not_done:
             if interruption.is_impatient:
                 installation.abandon()

@@ -1,4 +1,4 @@
-"""One request of one job on its way through the adapters."""
+"""One run of one job: its ports are wired to the adapters, and the tick is run with them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ CATCH_UP = "catch-up"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What somebody asks of a job: a tick, a catch-up of a window, or a plan of either."""
+    """The request for a run: a tick, a catch-up of a window, or a plan of either."""
 
     kind: str = TICK
     window: Window | None = None
@@ -46,7 +46,7 @@ class RunRequest:
 
 
 class Run:
-    """One request of one job on its way through the adapters."""
+    """One run of one job, wired to the adapters."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class Run:
         self._rebuilt: dict[str, Any] | None = None
 
     def with_ledger(self, lock: int) -> TickReport:
-        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once.
+        """Run against the state file. A corrupt file is moved aside and rebuilt, once.
 
-        `lock` is the descriptor of the job's lock, which the workers hold too.
+        `lock` is the file descriptor of the job's lock, which the workers inherit.
         """
         self._locks = (lock,)
         try:
@@ -86,7 +86,7 @@ class Run:
 
     def _against_state_file(self) -> TickReport:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            # A state of before kept no decisions; that a job was here is all that is left of a lost one.
+            # An older state kept no decisions. Of a lost one only the job's lock is left.
             is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
             self._was_here = ledger.ran_here() or is_older_loss
             if ledger.moved_aside is not None:
@@ -98,7 +98,7 @@ class Run:
             return report
 
     def rebuild(self) -> TickReport:
-        """Forget what the destination can tell, and compare source and destination; what is missing the next tick copies."""
+        """Forget the copied objects, and compare both sides. The next tick copies what is missing."""
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             self._tell_moved(ledger)
             ledger.forget()
@@ -107,7 +107,7 @@ class Run:
             return report
 
     def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
-        """Assume the role, and do it."""
+        """Assume the role and run the tick."""
         try:
             ports = self._ports(ledger, copier)
         except Interrupted:
@@ -139,7 +139,7 @@ class Run:
         )
 
     def _lister(self, end: End, side: Side) -> BucketLister:
-        # A catch-up lists for as long as it takes: somebody asked for it.
+        # An operator asked for the catch-up, so it may list for as long as it takes.
         budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
         return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
 
@@ -203,13 +203,13 @@ class Run:
             raise Interrupted
 
     def ended(self, outcome: str, error: JobError | None) -> TickReport:
-        """A report of a run that did not get to the end of its tick, or not as far as one."""
+        """Return the report of a run that did not finish its tick, or did not begin one."""
         if self._tick is not None:
             return self._as_a_whole(self._tick.so_far(outcome, error))
         return self._as_a_whole(TickReport(job=self._job.name, outcome=outcome, error=error))
 
     def _as_a_whole(self, report: TickReport) -> TickReport:
-        """With what the run did and how long it took before its tick: to open the state, and to learn who acts."""
+        """Add the requests and the time that the run took before its tick, to open the state and assume the role."""
         return replace(
             report,
             requests=dict(sorted(self._requests.items())),
@@ -222,7 +222,7 @@ class Run:
 
     def _tell(self, event: str, **facts: Any) -> None:
         if event == events.LEDGER_REBUILT:
-            # What a full disk keeps from being remembered is asked for again by each tick: it is told once it is kept.
+            # With a full disk each tick rebuilds anew. Log it once it is recorded.
             self._rebuilt = facts
         else:
             self._installation.tell(event, job=self._job.name, **facts)
