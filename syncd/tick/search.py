@@ -1,7 +1,7 @@
-"""What a tick finds to copy: new objects as the listing comes by them, then what the audit misses, then what failed before.
+"""The search for objects to copy: new ones as they are listed, then what the audit misses, then what failed before.
 
-Pages go through three steps: the destination's listing beside them if the ledger does not say what is there, the gate that
-keeps sealed days together, and the plan.
+Each page takes three steps: the destination is listed beside it if the ledger does not know what is there, sealed days
+are split off, and the rest is planned.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from syncd.model import events
 from syncd.model.layout import Layout, day_start, utc_day
 from syncd.model.objects import LogObject, Page, Plan, Quarantined, Range, Shard, Transfer
 from syncd.model.sealed import SealedDay
-from syncd.tick.audit import KEYS_TOLD, Audit
+from syncd.tick.audit import KEYS_LOGGED, Audit
 from syncd.tick.closing import SEALED_AT_ONCE
 from syncd.tick.handover import Handover
 from syncd.tick.listing import tiers
@@ -28,12 +28,12 @@ from syncd.tick.side_by_side import Beside, replicas_in
 from syncd.tick.task import Task
 
 SEALED_EVERY_OBJECTS = 20_000
-"""A listing that goes through history folds its days away after so many objects."""
+"""A listing of history seals its days after this many objects."""
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One slice while it is listed."""
+    """A slice while it is listed."""
 
     slice: Slice
     gate: DaySplitter
@@ -42,15 +42,15 @@ class _Reading:
     """The destination's listing, if that side is listed too."""
     rules: Rules
     rules_opened: Rules
-    """Those for the sealed day that is being planned key by key."""
+    """The rules for the sealed day that is being planned key by key."""
     opened_day: str = ""
-    """The sealed day of which a part was planned already, since all of it would not be held."""
+    """The sealed day that is partly planned already, since it is too large for memory."""
     replicas_left: Mapping[str, LogObject] | None = None
-    """Its replicas behind that part."""
+    """Its replicas after that part."""
 
 
 class Search:
-    """Finds what one tick copies. Make one for each."""
+    """The search of one tick."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class Search:
         self._handover = Handover(task, ports, survey, recorder, held)
         self._retries = Retries(task, ports, recorder, self._handover, held, began_at=began_at)
         self.recalled: Counter[str] = Counter()
-        """Replicas that shards which the ledger knew nothing of were found to have, by prefix."""
+        """Replicas found in shards that the ledger did not know, by prefix."""
 
     def transfers(self) -> Iterator[Transfer | None]:
-        """Yield everything to copy as the listing finds it, what is new first; None while there is nothing yet."""
+        """Yield everything to copy, new objects first, or None while there is nothing yet."""
         for loose in self._survey.loose:
             rules = self._rules(loose.range.shard)
             self._handover.take_unreadable(loose)
@@ -103,7 +103,7 @@ class Search:
         )
 
     def _stamp_by_now(self, shard: Shard, item: LogObject) -> float:
-        """Return an object's stamp; 0.0 if its time is yet to come, when it will be listed again."""
+        """Return an object's stamp, or 0.0 if it is in the future and will be listed again."""
         stamp = self._task.layout.stamp(shard, item)
         return stamp if stamp <= self._began_at else 0.0
 
@@ -115,7 +115,7 @@ class Search:
         return lambda item: any(is_in_window(day, window) for day in _days_of(layout, shard, item))
 
     def _listed(self) -> Iterator[Transfer | None]:
-        """Yield what the slices of all shards bring."""
+        """Yield the transfers found in the slices of all shards."""
         slices = {item.range: item for visit in self._survey.visits.values() for item in visit.slices}
         readings: dict[Range, _Reading] = {}
         for page in self._ports.source.pages(slices):
@@ -164,7 +164,7 @@ class Search:
         self._seal_behind(visit, page, reading)
 
     def _sealed_stretch(self, stretch: Stretch, reading: _Reading) -> Generator[Transfer | None, None, Plan | None]:
-        """Skip a sealed day that is the same on the sides that were listed; plan any other key by key."""
+        """Skip a sealed day that is unchanged on the listed sides. Plan any other key by key."""
         task, shard, was = self._task, stretch.page.range.shard, reading.sealed[stretch.sealed_day]
         replicas = None
         is_opened = stretch.sealed_day == reading.opened_day
@@ -180,7 +180,7 @@ class Search:
             self._recorder.skip_sealed(stretch.totals.total)
             return None
         if not is_opened and self._is_partly_listed(stretch):
-            # What is left of the day would be listed later, and known by nothing but its replicas.
+            # The rest of the day would be listed later, with nothing but its replicas to go by.
             page, replicas = yield from self._listed_day(shard, stretch.sealed_day)
             rules = _unless_altered(reading.rules, was, replicas)
             return (yield from self._unsealed(page, stretch.sealed_day, rules, replicas))
@@ -206,22 +206,22 @@ class Search:
     def _unsealed(
         self, page: Page, day: str, rules: Rules, replicas: Mapping[str, LogObject] | None
     ) -> Generator[Transfer | None, None, Plan]:
-        """Remember a sealed day key by key again, and plan it."""
+        """Unseal a day and plan it key by key."""
         shard = page.range.shard
         plan = self._plan(page, rules, replicas)
         here = {item.key for item in page.objects}
         for key, replica in (replicas or {}).items():
             if key not in here:
-                # The source has expired it since; its replica stays among what is remembered of the day.
+                # The source has expired it. Its replica is still remembered.
                 self._recorder.adopt(shard, replica._replace(etag=""), replica.etag)
         self._recorder.unseal(shard, day, plan.transfers)
         yield from self._handover.chosen(plan, shard)
         return plan
 
     def _plan_day(self, shard: Shard, day: str) -> Generator[Transfer | None, None, int]:
-        """List a sealed day on both sides and plan it; for the audit. Returns how many of its objects either side has."""
+        """List a sealed day on both sides and plan it. Returns how many of its objects either side has."""
         page, replicas = yield from self._listed_day(shard, day)
-        # The audit asks for a day that is not as it was sealed.
+        # The audit found that the day has changed, so names do not vouch for replicas.
         yield from self._unsealed(page, day, replace(self._rules(shard), ran_here=False), replicas)
         return len({item.key for item in page.objects} | (replicas or {}).keys())
 
@@ -258,14 +258,14 @@ class Search:
         )
         self._recorder.take_plan(plan, shard, len(page.objects))
         self._handover.dealt_with.update(item.key for item, _ in plan.adopted if item.key in self._held)
-        for key in plan.restored[:KEYS_TOLD]:
+        for key in plan.restored[:KEYS_LOGGED]:
             self._ports.tell(events.REPLICA_RESTORED, key=key, restored=len(plan.restored))
         if self._task.window is not None:
             self._deferred += plan.deferred
         return plan
 
     def _seal_behind(self, visit: Visit, page: Page, reading: _Reading) -> None:
-        """Fold away the days that a listing of history has left behind, so that the state grows with days."""
+        """Seal the days that a listing of history has passed, so that the state grows by days, not objects."""
         task, ended = self._task, self._recorder.ended + self._recorder.counts.already_there
         if not reading.slice.both_sides or ended - self._sealed_at < SEALED_EVERY_OBJECTS or not page.objects:
             return
@@ -279,7 +279,7 @@ class Search:
         self._ports.ledger.seal(shard, before, limit=SEALED_AT_ONCE)
 
     def tried_again(self) -> Iterator[Transfer | None]:
-        """Yield what failed before; in a catch-up only what its window lists."""
+        """Yield what failed before, in a catch-up only what its window lists."""
         if self._task.window is None:
             yield from self._retries.transfers()
         for transfer in self._deferred:
@@ -287,12 +287,12 @@ class Search:
 
 
 def _unless_altered(rules: Rules, was: SealedDay, replicas: Mapping[str, LogObject] | None) -> Rules:
-    """Return the rules for a sealed day. If its replicas are not those that were sealed, no name vouches for one."""
+    """Return the rules for a sealed day. If its replicas have changed, names do not vouch for them."""
     is_altered = replicas is not None and not is_same_there(was, replicas)
     return replace(rules, ran_here=False) if is_altered else rules
 
 
 def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:
-    """Return the days that an object may be asked for by: the one that its key tells, and that of its stamp."""
+    """Return the days that an object belongs to: the day in its key, and the day of its stamp."""
     stamped = utc_day(max(0.0, layout.stamp(shard, item)))
     return {layout.day_anyhow(shard, item.key) or stamped, stamped}
