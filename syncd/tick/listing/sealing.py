@@ -1,9 +1,9 @@
-"""Days that are remembered as one row: what a listing that meets them makes of them.
+"""Sealed days, which are remembered as one row each, in a listing that meets them.
 
-A sealed day is compared by count and by a hash over key and ETag that does not depend on order. The same: nothing to
-do. Anything else, and the day is planned key by key, since the source may hold objects that came after the day was
-sealed. If the destination is listed too, the day must be the same there as well. Fewer objects at the source than were
-sealed are its lifecycle at work.
+A sealed day is compared by count and by a hash over key and ETag that does not depend on order. If both are equal there
+is nothing to do. Otherwise the day is planned key by key, since objects may have arrived after it was sealed. If the
+destination is listed too, the day must be unchanged there as well. A source with fewer objects than were sealed has
+expired some.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from syncd.tick.task import Pace
 
 _MODULUS = 2**63
 LARGEST_DAY_HELD = 200_000
-"""A sealed day with more objects than this is planned key by key at once, rather than held in memory to be compared."""
+"""The most objects of a sealed day that are kept in memory to be compared. Larger days are planned key by key."""
 
 
 class DayTotals(NamedTuple):
-    """What a listing of one day adds up to."""
+    """The count and hash of one listed day."""
 
     total: int = 0
     digest: int = 0
 
     def plus(self, item: LogObject) -> "DayTotals":
-        """Return this with one object more."""
+        """Return the totals with one more object."""
         return DayTotals(self.total + 1, (self.digest + object_digest(item.key, item.etag)) % _MODULUS)
 
 
@@ -35,18 +35,18 @@ class Stretch(NamedTuple):
     """Consecutive objects of one listing: those of one sealed day, or of days that are not sealed."""
 
     page: Page
-    """With the stretch's objects alone."""
+    """The page, with the stretch's objects only."""
     sealed_day: str = ""
     totals: DayTotals = DayTotals()
     is_part: bool = False
-    """More of the sealed day may come: it is too large to be held."""
+    """More of the sealed day may follow: it is too large for memory."""
     is_cut: bool = False
-    """The listing ended in this sealed day, which may go on."""
+    """The listing ended within this sealed day, which may have more objects."""
 
 
 @dataclass(slots=True)
 class DaySplitter:
-    """The pages of one listing, cut where sealed days begin and end."""
+    """A splitter of a listing's pages at the bounds of sealed days."""
 
     layout: Layout
     sealed: Mapping[str, SealedDay]
@@ -55,7 +55,7 @@ class DaySplitter:
     _totals: DayTotals = field(default_factory=DayTotals)
 
     def stretches(self, page: Page) -> Iterator[Stretch]:
-        """Return the stretches that a page completes; the objects of a sealed day are held until the day has ended."""
+        """Yield the stretches that a page completes. A sealed day is kept until its end."""
         if not self.sealed:
             yield Stretch(page)
             return
@@ -87,12 +87,12 @@ class DaySplitter:
 
 
 def is_same(was: SealedDay, now: DayTotals) -> bool:
-    """Return True if the source lists what was sealed, or nothing any more."""
+    """Return True if the source lists what was sealed, or no longer lists anything."""
     return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))
 
 
 def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
-    """Return True if the destination lists the replicas that were sealed, by count, bytes and, if known, by hash."""
+    """Return True if the destination lists the sealed replicas, by count, bytes and, if known, hash."""
     now = fold_day(SealedObject(item.key, None, item.size_bytes, item.etag) for item in replicas.values())
     if (was.count, was.size_bytes) != (now.count, now.size_bytes):
         return False
@@ -100,7 +100,7 @@ def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
 
 
 def day_ranges(shard: Shard, days: Sequence[str], layout: Layout) -> list[Range]:
-    """Return as few ranges as cover exactly these days, which are given in order."""
+    """Return the fewest ranges that cover exactly these days, which must be in order."""
     ranges: list[Range] = []
     first = last = ""
     for day in days:
@@ -120,9 +120,9 @@ def _range(shard: Shard, first: str, last: str, layout: Layout) -> Range:
 
 
 def first_unsealed_day(state: ShardState, pace: Pace, now: float) -> str:
-    """Return the oldest UTC day whose keys are remembered one by one: no tick lists anything older.
+    """Return the oldest UTC day that must not be sealed: no tick lists anything older.
 
-    Each tier looks back from its last completed look, which may be long ago, and from the frontier.
+    Each tier looks back from its last complete listing, which may be long ago, and from the frontier.
     """
     frontier = min(now, state.frontier or now)
     deep = min(now, state.deep_done_at or now) - pace.deep_effective
