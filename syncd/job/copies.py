@@ -1,4 +1,4 @@
-"""Orders for the copy workers, made from a job's configuration: one for each way that may be tried."""
+"""Orders for the copy workers, made from a job's configuration."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

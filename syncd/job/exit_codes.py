@@ -1,4 +1,4 @@
-"""Exit codes: the one place that decides what a verb ends with. The daemon logs its own, so they stand below it."""
+"""Exit codes of every verb. The daemon logs its own, so this module lies below it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -42,15 +42,15 @@ def of_rebuild(document: dict[str, Any]) -> int:
 
 
 def of_health(jobs: Iterable[bool]) -> int:
-    """Return the exit code of `status` and `check`, given for each job if all is well with it."""
+    """Return the exit code of `status` and `check`, given True for each healthy job."""
     return DONE if all(jobs) else UNHEALTHY
 
 
 def of_demo(*, holds: bool) -> int:
-    """Return the exit code of `demo`, given if everything held that it showed."""
+    """Return the exit code of `demo`."""
     return DONE if holds else FAILED
 
 
 def with_refused(code: int, refused: Sequence[RefusedJob]) -> int:
-    """Return PARTIAL in place of DONE if the files of other jobs could not be used."""
+    """Return PARTIAL instead of DONE if files of other jobs are refused."""
     return PARTIAL if code == DONE and refused else code

@@ -1,4 +1,4 @@
-"""The adapters that all jobs of a process share, and the ends of a job that use them."""
+"""The adapters that all jobs of a process share."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -49,7 +49,7 @@ def export(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[dict[str, o
 
 
 def accept(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:
-    """Keep the replica of a conflict, or release an object that the source no longer has."""
+    """Keep the replica of a conflict, or release an object gone from the source."""
     return _for_each(jobs, ledger_file, key, lambda ledger: ledger.accept(key))
 
 

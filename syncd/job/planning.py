@@ -1,4 +1,4 @@
-"""Stand-ins for a tick that only looks: `syncd plan`, or a destination that may not be listed."""
+"""Stand-ins that only look, for `syncd plan` and for a destination that denies listing."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class PlannedCopies:
 
 
 def planned_way(ways: Sequence[Way], verdict: tuple[str, str] | None) -> Way:
-    """Return the way the next tick copies: the ledger's verdict, or the fallback if there is none yet."""
+    """Return the way that the next tick copies. Without a verdict yet it is the fallback."""
     return next((way for way in ways if verdict is not None and way.name == verdict[0]), ways[-1])
 
 
@@ -112,7 +112,7 @@ class PlanLedger:
 
 
 class ForgivingLister:
-    """A lister of the destination that finds nothing if it is denied, and logs that once.
+    """A lister of the destination that finds nothing once it is denied.
 
     Without s3:ListBucket at the destination a lost ledger cannot be rebuilt. Every object is written conditionally then.
     """

@@ -46,13 +46,13 @@ def refused_rebuilds(refused: Sequence[RefusedJob]) -> list[dict[str, Any]]:
 
 
 def refused_entries(refused: Iterable[RefusedJob]) -> dict[str, Any]:
-    """Return the key `refused` for documents without an entry for each job; empty if there is none."""
+    """Return the key `refused` for documents that have no entry for each job."""
     found = [{"job": job.label, "file": str(job.file), "error": error_document(job.error)} for job in refused]
     return {"refused": found} if found else {}
 
 
 def refused_standing(job: RefusedJob) -> Standing:
-    """Return the health of such a job: its last tick counts as failed because of its file."""
+    """Return the health of such a job. Its last tick counts as failed."""
     report = TickReport(job=job.label, outcome="failed", error=job.error)
     return Standing(job=job.label, promise=_NO_PROMISE, last=report)
 

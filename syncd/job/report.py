@@ -69,7 +69,7 @@ def held_document(item: Quarantined) -> dict[str, Any]:
 
 
 def log_report(report: TickReport, finished: str, tell: Callable[..., None]) -> None:
-    """Log the one canonical line of a tick, and a line for each failure up to a limit.
+    """Log the canonical line of a tick, and one for each of the first failures.
 
     `finished` is the event of a tick that did not fail.
     """

@@ -30,7 +30,7 @@ def run_job(
     stop: Event,
     on_progress: Callable[[Recorder], None] = lambda _: None,
 ) -> TickReport:
-    """Run one tick or catch-up of one job under its lock, record it in the ledger and log it.
+    """Run, record and log one tick or catch-up of one job, under its lock.
 
     Errors of the job or its state are not raised: they are in the report.
     """

@@ -65,7 +65,7 @@ def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Jo
 
 
 def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
-    """Return the jobs that a verb reports as refused: all of them, unless jobs were named."""
+    """Return the refused jobs that a verb reports: none if jobs were named."""
     return () if names else configuration.refused
 
 
@@ -241,11 +241,11 @@ def _interruptible() -> Iterator[_Interruption]:
 
 
 def _slowest_last(jobs: Sequence[Job], installation: Installation) -> Sequence[Job]:
-    """Return the jobs in the order of how long their last ticks took, where some of them have to wait for others."""
+    """Return the jobs, the slowest last if some have to wait."""
     if len(jobs) <= JOBS_AT_A_TIME:
         return jobs
     seconds = dict.fromkeys((job.name for job in jobs), 0.0)
-    # Where the state cannot be read, each job meets that by itself.
+    # If the state cannot be read, each job reports that itself.
     with suppress(LedgerError), installation.ledger_file.open_readonly() as reader:
         for name in seconds:
             last = reader.last_tick(name)

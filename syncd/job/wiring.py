@@ -1,4 +1,4 @@
-"""One run of one job: its ports are wired to the adapters, and the tick is run with them."""
+"""The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ CATCH_UP = "catch-up"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """The request for a run: a tick, a catch-up of a window, or a plan of either."""
+    """The request for a tick, a catch-up of a window, or a plan of either."""
 
     kind: str = TICK
     window: Window | None = None
@@ -203,13 +203,13 @@ class Run:
             raise Interrupted
 
     def ended(self, outcome: str, error: JobError | None) -> TickReport:
-        """Return the report of a run that did not finish its tick, or did not begin one."""
+        """Return the report of a run that did not finish or begin its tick."""
         if self._tick is not None:
             return self._as_a_whole(self._tick.so_far(outcome, error))
         return self._as_a_whole(TickReport(job=self._job.name, outcome=outcome, error=error))
 
     def _as_a_whole(self, report: TickReport) -> TickReport:
-        """Add the requests and the time that the run took before its tick, to open the state and assume the role."""
+        """Add the requests and the time of the whole run to a report."""
         return replace(
             report,
             requests=dict(sorted(self._requests.items())),

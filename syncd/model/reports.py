@@ -1,4 +1,4 @@
-"""What a tick reports, as it is written down and printed."""
+"""Reports of ticks, as they are recorded and printed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """Why a job's tick could not go on."""
+    """The failure that ended a job's tick."""
 
     reason: str
     detail: str
@@ -17,7 +17,7 @@ class JobError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedObject:
-    """One object that was not copied, as it is reported."""
+    """An object that was not copied, as it is reported."""
 
     key: str
     reason: str
@@ -25,7 +25,7 @@ class FailedObject:
 
 
 class Shown(NamedTuple):
-    """The places where a count is shown."""
+    """The metric and the documents that show a count."""
 
     metric: str = ""
     """The name of its metric; empty if it has none."""
@@ -157,5 +157,5 @@ BEYOND = "inf"
 
 
 def lag_bucket(seconds: float) -> str:
-    """The bucket of the lag histogram: the smallest bound that holds it, as text."""
+    """Return the bucket of the lag histogram: the smallest bound not exceeded, as text."""
     return next((str(bound) for bound in LAG_BOUNDS if seconds <= bound), BEYOND)

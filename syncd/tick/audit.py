@@ -118,7 +118,7 @@ class Audit:
             yield Transfer(shard, item, prefix + key, compare_first=is_there, is_changed=is_there)
 
     def _stamp(self, state: ShardState, key: str) -> float:
-        """Return a LastModified for an object known by its row alone, early enough for the horizon."""
+        """Return a LastModified, safe for the horizon, for an object known by its row alone."""
         day = self._task.layout.day(state.shard, key)
         return day_start(day) if day else state.complete_from
 
@@ -181,7 +181,7 @@ class Audit:
 
 
 def _between_sealed(rows: list[tuple[str, Known]], sealed: list[str]) -> Iterator[list[tuple[str, Known]]]:
-    """Yield the rows in groups with no sealed day between them, whose replicas are not listed here.
+    """Yield the rows in groups that have no sealed day between them.
 
     `sealed` are the ends of the sealed days, in order.
     """

@@ -1,4 +1,4 @@
-"""The way of a planned object to the copier, and what is left to a later tick instead."""
+"""The handover of planned objects to the copier, or to a later tick."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ class Handover:
         return transfer
 
     def denied(self) -> Iterator[Transfer]:
-        """Yield the newest of what was put off, so that objects denied forever delay no readable one."""
+        """Yield the newest objects that were put off after denials in a row."""
         if not self._put_off:
             return
         self._recorder.begin_anew()
@@ -76,13 +76,13 @@ class Handover:
                 self._recorder.take(Failed(transfer, Reason.KEY_NOT_UTF8, detail), is_live=False)
 
     def _put_it_off(self, transfer: Transfer) -> None:
-        """Leave an object to the next tick, unless it is among the newest, which get a chance in this one."""
+        """Put an object off. Only the newest are tried at the end of this tick."""
         if self._put_off.maxlen == len(self._put_off):
             self._leave(self._survey.visits.get(self._put_off[0].shard.prefix))
         self._put_off.append(transfer)
 
     def _leave(self, visit: Visit | None) -> None:
-        """Leave an object to the next tick, and make its shard's horizon wait, or the job's if it has no shard."""
+        """Leave an object to the next tick, for which the horizon waits."""
         if visit is None:
             self._survey.discovered_at = None
         else:

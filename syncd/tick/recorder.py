@@ -34,7 +34,7 @@ LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172
 
 
 def lateness_bound(seconds: float) -> int:
-    """Return the bucket of the lateness histogram: its upper bound in seconds, or 0 beyond the last."""
+    """Return the upper bound of the bucket in the lateness histogram. Returns 0 beyond the last."""
     return next((bound for bound in LATENESS_BOUNDS if seconds <= bound), 0)
 
 
@@ -139,7 +139,7 @@ class Recorder:
 
     @property
     def is_denied(self) -> bool:
-        """True once so many objects in a row were denied that the next is likely to be too."""
+        """True after so many denials in a row that another is likely."""
         return len(self._denied_in_a_row) >= REFUSED_IN_A_ROW
 
     def begin_anew(self) -> None:
@@ -148,7 +148,7 @@ class Recorder:
         self._denied_in_a_row.clear()
 
     def require_readable(self) -> None:
-        """Raise JobFailed if too many objects in a row were denied, the newest included, and none was copied."""
+        """Raise JobFailed if too many objects in a row were denied and none was copied."""
         if self._denied_before and self._denied_in_a_row and not self.counts.copied:
             raise self._refusal(self._denied_before[0])
 
@@ -245,7 +245,7 @@ class Recorder:
         self._begin_gathering(now)
 
     def unseal(self, shard: Shard, day: str, transfers: Sequence[Transfer]) -> None:
-        """Record all pending outcomes, drop a sealed day's row and quarantine its transfers, in one commit.
+        """Replace a sealed day by its quarantined transfers, with all pending outcomes, in one commit.
 
         The row vouched for some of these objects, so they are remembered until they are known to be there.
         """

@@ -1,4 +1,4 @@
-"""Objects that failed before: which of them this tick tries again, and in which order."""
+"""Retries of objects that failed before."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
@@ -35,7 +35,7 @@ class Retries:
         self._began_at = began_at
 
     def transfers(self) -> Iterator[Transfer | None]:
-        """Yield what failed before, longest waiting first: those that have to be looked up, then the others."""
+        """Yield the retries, longest waiting first, those to be looked up before the others."""
         left = [held for held in self._due() if held.object.key not in self._handover.dealt_with]
         due = sorted(left, key=lambda held: held.next_at)
         changed = [held for held in due if held.has_changed]
@@ -58,7 +58,7 @@ class Retries:
         return False
 
     def _looked_up(self, due: Sequence[Quarantined]) -> Iterator[Transfer | None]:
-        """Yield objects that had changed since they were listed, each as a listing of its one key gives it now."""
+        """Yield objects that may have changed, as a listing of their key shows them."""
         changed = {Range(held.shard, held.object.key[:-1], held.object.key): held for held in due}
         found: set[str] = set()
         for page in self._ports.source.pages(changed) if changed else ():
@@ -78,7 +78,7 @@ class Retries:
                 self._recorder.take(Failed(transfer, Reason.OBJECT_GONE, gone), is_live=False, is_new=False)
 
     def _due(self) -> list[Quarantined]:
-        """Return what is due: everything but what needs a person, and in a patient tick only if its backoff is over."""
+        """Return the objects to retry. A patient tick waits for the end of their backoff."""
         waiting = [held for held in self._held.values() if not held.is_settled]
         if not self._task.is_patient:
             return waiting

@@ -100,7 +100,7 @@ def pace_of(job: Job) -> Pace:
 
 
 def start_of(job: Job) -> Callable[[float], float]:
-    """Return a function from the time of the first tick to the job's start; 0.0 means everything."""
+    """Return a function from the time of the first tick to the job's start."""
     start = job.start
     if start is StartPoint.BEGINNING:
         return lambda _: 0.0

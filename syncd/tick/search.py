@@ -1,4 +1,4 @@
-"""The search for objects to copy: new ones as they are listed, then what the audit misses, then what failed before.
+"""The search for objects to copy: new ones, those the audit misses, then retries.
 
 Each page takes three steps: the destination is listed beside it if the ledger does not know what is there, sealed days
 are split off, and the rest is planned.
@@ -103,7 +103,7 @@ class Search:
         )
 
     def _stamp_by_now(self, shard: Shard, item: LogObject) -> float:
-        """Return an object's stamp, or 0.0 if it is in the future and will be listed again."""
+        """Return an object's stamp, or 0.0 if it is in the future."""
         stamp = self._task.layout.stamp(shard, item)
         return stamp if stamp <= self._began_at else 0.0
 
@@ -265,7 +265,7 @@ class Search:
         return plan
 
     def _seal_behind(self, visit: Visit, page: Page, reading: _Reading) -> None:
-        """Seal the days that a listing of history has passed, so that the state grows by days, not objects."""
+        """Seal the days that a listing of history has passed."""
         task, ended = self._task, self._recorder.ended + self._recorder.counts.already_there
         if not reading.slice.both_sides or ended - self._sealed_at < SEALED_EVERY_OBJECTS or not page.objects:
             return
@@ -293,6 +293,6 @@ def _unless_altered(rules: Rules, was: SealedDay, replicas: Mapping[str, LogObje
 
 
 def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:
-    """Return the days that an object belongs to: the day in its key, and the day of its stamp."""
+    """Return the days of an object: that of its key, and that of its stamp."""
     stamped = utc_day(max(0.0, layout.stamp(shard, item)))
     return {layout.day_anyhow(shard, item.key) or stamped, stamped}

@@ -22,7 +22,7 @@ def lateness_of(kind: str, lateness: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How far back and how often to list, in seconds: a job's `[listing]` table and its `lateness`."""
+    """A job's `[listing]` table and its `lateness`, in seconds."""
 
     tail: float
     recent: float
@@ -37,7 +37,7 @@ class Pace:
 
     @property
     def tail_effective(self) -> float:
-        """The tail, at least as long as the horizon trails, so that no late object falls between two ticks."""
+        """The tail, never shorter than the lateness, so that no late object is missed."""
         return max(self.tail, self.lateness_of(DIGESTS))
 
     @property

@@ -1,4 +1,4 @@
-"""What Prometheus is told. One registry for each daemon, and none for the process.
+"""The metrics for Prometheus. Each daemon has a registry of its own.
 
 Counts are kept in plain values for each job and turned into samples when they are asked for, so that a job that is
 removed takes its series along, and a thousand jobs cost a thousand small objects.
@@ -40,10 +40,10 @@ class _JobTotals:
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     running: Recorder | None = None
-    """What the tick that is running has done so far."""
+    """The recorder of the running tick."""
 
     def with_running(self) -> Counts:
-        """Return the totals with those counts of the running tick that are shown before it ends."""
+        """Return the totals, including the live counts of the running tick."""
         if self.running is None:
             return self.counts
         so_far = self.running.counts
@@ -51,7 +51,7 @@ class _JobTotals:
 
 
 class Metrics:
-    """Counts what ticks report, and asks `gauges` for how things stand; any thread may call it."""
+    """The totals of ticks since the start, and the gauges of now. Any thread may call it."""
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._gauges = gauges
@@ -69,12 +69,12 @@ class Metrics:
         return generate_latest(self._registry)
 
     def take_progress(self, job: str, recorder: Recorder) -> None:
-        """A tick is under way: count what it has done so far, for some take hours."""
+        """Count a running tick by its recorder. Some ticks take hours."""
         with self._lock:
             self._of(job).running = recorder
 
     def take_report(self, report: TickReport) -> None:
-        """A tick came to its end."""
+        """Count a tick that ended."""
         with self._lock:
             totals = self._of(report.job)
             totals.running = None
@@ -86,7 +86,7 @@ class Metrics:
                 self._take_duration(report.duration_seconds)
 
     def take_crash(self, job: str) -> None:
-        """A tick ended in a defect of ours; what it had done by then is kept."""
+        """Count a tick that crashed. The objects that it had copied are kept."""
         with self._lock:
             totals = self._of(job)
             totals.counts = totals.with_running()
@@ -94,22 +94,22 @@ class Metrics:
             totals.crashes += 1
 
     def take_overrun(self, job: str) -> None:
-        """A tick was due while the job's last one had not ended."""
+        """Count a tick that was due while the job's last one was running."""
         with self._lock:
             self._of(job).overruns += 1
 
     def take_reload(self, result: str) -> None:
-        """The configuration was read again: `done` or `refused`."""
+        """Count a reload of the configuration, `done` or `refused`."""
         with self._lock:
             self._reloads[result] += 1
 
     def forget(self, job: str) -> None:
-        """The job is gone, and so are its series."""
+        """Remove the series of a removed job."""
         with self._lock:
             self._jobs.pop(job, None)
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of ours; prometheus-client asks for them by this name."""
+        """Yield every metric of syncd. The name is prometheus-client's."""
         gauges = self._gauges()
         with self._lock:
             families = [*_totals(self._jobs), *_by_label(self._jobs), _in_flight(self._jobs), _lag(self._jobs)]

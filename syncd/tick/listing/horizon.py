@@ -94,7 +94,7 @@ def advance(
 
 
 def claimed(state: ShardState, *, pace: Pace, missing: Iterable[float]) -> ShardState:
-    """Return the state with its horizon: up to the last listing that is sure to find any new key."""
+    """Return the state with its horizon, which the last sure listing allows."""
     looked = searched_at(state)
     if not looked:
         return state
@@ -106,7 +106,7 @@ def claimed(state: ShardState, *, pace: Pace, missing: Iterable[float]) -> Shard
 
 
 def searched_at(state: ShardState) -> float:
-    """Return the start of the last listing that was sure to find every key; 0.0 for never."""
+    """Return when the last listing began that was sure to find every key. Returns 0.0 for never."""
     return {
         FoundBy.TAIL: state.listed_at,
         FoundBy.RECENT: min(state.listed_at, state.recent_at),

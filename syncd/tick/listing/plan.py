@@ -1,4 +1,4 @@
-"""The plan of a page: a pure decision for each listed object, given what the ledger knows.
+"""The plan of a page: a pure decision for each listed object.
 
 listed                                    ledger and destination        decision
 ----------------------------------------  ----------------------------  --------------------------------------
@@ -207,7 +207,7 @@ def is_another(remembered: Known, replica: LogObject) -> bool:
 
 
 def vouches(item: LogObject, replica: LogObject, *, ran_here: bool) -> bool:
-    """Return True if the two listings prove that the replica was made from this source object."""
+    """Return True if both listings prove that the replica was made from this object."""
     if item.size_bytes != replica.size_bytes:
         return False
     if item.etag == replica.etag and _MD5.fullmatch(item.etag):

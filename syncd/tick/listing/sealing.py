@@ -32,7 +32,7 @@ class DayTotals(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Consecutive objects of one listing: those of one sealed day, or of days that are not sealed."""
+    """Consecutive objects of one listing, of one sealed day or of unsealed days."""
 
     page: Page
     """The page, with the stretch's objects only."""
@@ -92,7 +92,7 @@ def is_same(was: SealedDay, now: DayTotals) -> bool:
 
 
 def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
-    """Return True if the destination lists the sealed replicas, by count, bytes and, if known, hash."""
+    """Return True if the destination lists the sealed replicas, by count, bytes and known hash."""
     now = fold_day(SealedObject(item.key, None, item.size_bytes, item.etag) for item in replicas.values())
     if (was.count, was.size_bytes) != (now.count, now.size_bytes):
         return False

@@ -1,4 +1,4 @@
-"""The survey at the start of a tick: find the shards, and choose what to list of each."""
+"""The survey of a tick: its shards, and the slices to list of each."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
 
 
 def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float) -> dict[str, ShardState]:
-    """Return the states, reset if made for another layout or by a clock that ran ahead."""
+    """Return the states, reset if made for another layout or by a wrong clock."""
     kept: dict[str, ShardState] = {}
     for prefix, state in states.items():
         if state.layout not in ("", ANY_LAYOUT, task.layout.name):
@@ -157,7 +157,7 @@ def _newest_replica(found: Survey, task: Task, ports: Ports, began_at: float) ->
 
 
 def _is_bare(task: Task, ports: Ports) -> bool:
-    """Return True if the destination holds nothing where replicas would be: then none was ever written. One listing."""
+    """Return True if the destination has nothing under the prefixes of replicas. Takes one listing."""
     if task.scope is None:
         assert task.shard is not None
         above = task.shard.prefix
@@ -204,7 +204,7 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
 
 
 def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
-    """Return the state of a dated prefix; one with folders beside its dates has to be listed whole."""
+    """Return the state of a dated prefix. Folders beside its dates make it listed whole."""
     is_due = began_at - state.recent_at >= task.pace.recent_every
     if state.found_by is FoundBy.WHOLE or not is_due:
         return state
@@ -230,7 +230,7 @@ def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
 
 
 def _window_slice(state: ShardState, window: Window, task: Task) -> Slice:
-    """Return the listing of a catch-up in one shard; what is not in its window is left out by the plan if need be."""
+    """Return the slice of a catch-up in one shard. The plan skips what is outside the window."""
     if tiers.is_listed_whole(state, task.layout):
         return Slice(Tier.WINDOW, task.layout.whole(state.shard))
     return Slice(Tier.WINDOW, tiers.window_range(state.shard, window, layout=task.layout))

@@ -63,7 +63,7 @@ class Slice(NamedTuple):
 
     @property
     def both_sides(self) -> bool:
-        """True if the destination is listed too, since the ledger does not know what is there."""
+        """True if the destination is listed too, for lack of knowledge in the ledger."""
         return self.tier in (Tier.FIRST, Tier.WINDOW)
 
 
@@ -88,7 +88,7 @@ def as_of(state: ShardState, now: float) -> ShardState:
 
 
 def begun_again(state: ShardState) -> ShardState:
-    """Return a state without cursors and claims, which keeps only where its keys are found."""
+    """Return a state without cursors and claims, which keeps only how its keys are found."""
     return ShardState(shard=state.shard, layout=state.layout, found_by=state.found_by, branches=state.branches)
 
 
@@ -117,7 +117,7 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
 
 
 def is_listed_whole(state: ShardState, layout: Layout) -> bool:
-    """Return True if only a whole listing finds a shard's keys: its grammar is unknown or not the layout's."""
+    """Return True if only a whole listing is sure to find a shard's keys."""
     is_known = bool(state.listed_at) or layout.name != CLOUDTRAIL or is_standard(state.shard)
     return state.found_by is FoundBy.WHOLE or not is_known
 
@@ -155,7 +155,7 @@ def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) ->
 
 
 def _deep_due(state: ShardState, pace: Pace) -> float:
-    """Return when the next deep round begins, at a time of its own for each shard to spread the load."""
+    """Return when the next deep round begins. Each shard has its own time of day."""
     period = pace.deep_every * (1 - _ROUND_FRACTION)
     phase = crc32(state.shard.prefix.encode("utf-8", "surrogatepass")) / 2**32 * period
     return phase + (floor((state.deep_at - phase) / period + _CLOCK_TOLERANCE) + 1) * period
@@ -168,14 +168,14 @@ def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
 
 
 def window_range(shard: Shard, window: Window, *, layout: Layout) -> Range:
-    """Return the range of a catch-up's window in a shard whose keys follow the layout's grammar."""
+    """Return the range of a catch-up's window in a shard of the layout's grammar."""
     first = layout.position(shard, day_start(window.first), whole_day=True) if window.first else ""
     until = layout.day_end(shard, window.last) if window.last else layout.dates_end(shard)
     return Range(shard, first, until)
 
 
 def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least: int = LOOKS_A_TICK) -> set[str]:
-    """Return the names to list now, stalest first, so that each is listed within `every` seconds.
+    """Return the names to list now, so that each is listed within `every` seconds.
 
     Their number spreads them evenly over `every`, and is never below `at_least`.
     """
@@ -184,7 +184,7 @@ def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least:
 
 
 def overdue(last_looked: Mapping[str, float], *, every: float, now: float) -> set[str]:
-    """Return the names to list now, if a share of less than one may wait until it is overdue."""
+    """Return the names to list now, rounded down: a share below one waits until overdue."""
     stalest, late, share = _shares(last_looked, every=every, now=now)
     return set(stalest[: max(late, floor(share))])
 
