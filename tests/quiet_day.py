@@ -33,7 +33,7 @@ from syncd.job.run import run_job
 from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.objects import Window
 from syncd.model.reports import TickReport
-from syncd.tick.closing import SEAL_ROWS_A_TICK
+from syncd.tick.listing.sealing import SEAL_ROWS_A_TICK
 
 TICKS_A_DAY = 288
 ALLOWED_BESIDE = frozenset({"AssumeRole", "GetCallerIdentity"})

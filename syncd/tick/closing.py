@@ -9,13 +9,11 @@ from syncd.model.layout import DAY_SECONDS, day_start
 from syncd.model.objects import FoundBy, Quarantined, ShardState, Window
 from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon as claims
-from syncd.tick.listing.sealing import first_unsealed_day
+from syncd.tick.listing.sealing import seal_old_days
 from syncd.tick.listing.survey import Survey, Visit
 from syncd.tick.ports import Ledger, Ports
 from syncd.tick.task import Task
 
-SEAL_ROWS_A_TICK = 50_000
-SEALED_AT_ONCE = 1_000_000
 SHARDS_LOGGED = 20
 
 
@@ -49,7 +47,8 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         ledger.save_uncovered(survey.uncovered, now=began_at)
         _tell_uncovered(survey, ports)
     _tell_held(ended, held, task, ports)
-    _seal(task, ports, survey, began_at)
+    listed = {prefix for prefix, visit in survey.visits.items() if visit.slices}
+    seal_old_days(ledger, listed, layout=task.layout, pace=task.pace, now=began_at)
     return horizon(task, ledger, now=began_at)
 
 
@@ -136,14 +135,3 @@ def _tell_uncovered(survey: Survey, ports: Ports) -> None:
             count=len(survey.uncovered),
             remedy=remedy,
         )
-
-
-def _seal(task: Task, ports: Ports, survey: Survey, began_at: float) -> None:
-    room = SEAL_ROWS_A_TICK
-    for prefix, state in ports.ledger.shards().items():
-        visit = survey.visits.get(prefix)
-        before = first_unsealed_day(state, task.pace, began_at)
-        # Keys without days cannot be sealed.
-        is_dated = bool(task.layout.day_end(state.shard, before))
-        if room > 0 and visit is not None and visit.slices and is_dated and state.listed_at:
-            room -= ports.ledger.seal(state.shard, before, limit=room)

@@ -13,12 +13,19 @@ from syncd.model.layout import Layout, day_start, utc_day
 from syncd.model.objects import LogObject, Page, Plan, Quarantined, Range, Shard, Transfer
 from syncd.model.sealed import SealedDay
 from syncd.tick.audit import KEYS_LOGGED, Audit
-from syncd.tick.closing import SEALED_AT_ONCE
 from syncd.tick.handover import Handover
 from syncd.tick.listing import tiers
 from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.plan import Rules, make_plan
-from syncd.tick.listing.sealing import DaySplitter, Stretch, day_ranges, first_unsealed_day, is_same, is_same_there
+from syncd.tick.listing.sealing import (
+    SEALED_AT_ONCE,
+    DaySplitter,
+    Stretch,
+    day_ranges,
+    first_unsealed_day,
+    is_same,
+    is_same_there,
+)
 from syncd.tick.listing.survey import Survey, Visit, is_in_window
 from syncd.tick.listing.tiers import Slice, Tier
 from syncd.tick.ports import Ports

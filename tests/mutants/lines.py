@@ -108,9 +108,15 @@ MUTANTS = (
     ),
     Mutant("tick/closing", "if is_held and within and logged < SHARDS_LOGGED:", "if is_held and within:"),
     Mutant("tick/closing", "min(within, key=lambda pair: pair[0])", "max(within, key=lambda pair: pair[0])"),
-    Mutant("tick/closing", "visit.slices and is_dated and state.listed_at:", "is_dated and state.listed_at:"),
-    Mutant("tick/closing", "visit.slices and is_dated and state.listed_at:", "visit.slices and state.listed_at:"),
-    Mutant("tick/closing", "            room -= ports", "            ports"),
+    Mutant(
+        "tick/listing/sealing", "prefix in listed and is_dated and state.listed_at:", "is_dated and state.listed_at:"
+    ),
+    Mutant(
+        "tick/listing/sealing",
+        "prefix in listed and is_dated and state.listed_at:",
+        "prefix in listed and state.listed_at:",
+    ),
+    Mutant("tick/listing/sealing", "            room -= ledger", "            ledger"),
     Mutant("tick/listing/horizon", "if discovered_at > now + CLOCK_SKEW_SECONDS:", "if discovered_at > now:"),
     Mutant(
         "tick/listing/survey",

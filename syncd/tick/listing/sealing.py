@@ -1,4 +1,4 @@
-"""Sealed days, which are remembered as one row each, in a listing that meets them.
+"""Sealed days, remembered as one row each: their sealing, and their comparison by later listings.
 
 A sealed day is compared by count and by a hash over key and ETag that does not depend on order. If both are equal there
 is nothing to do. Otherwise the day is planned key by key, since objects may have arrived after it was sealed. If the
@@ -6,16 +6,19 @@ destination is listed too, the day must be unchanged there as well. A source wit
 expired some.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from syncd.model.layout import DAY_SECONDS, Layout, day_start, utc_day
 from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
-from syncd.model.sealed import SealedDay, SealedObject, fold_day, object_digest
+from syncd.model.sealed import DIGEST_MODULUS, SealedDay, SealedObject, fold_day, object_digest
+from syncd.tick.ports import Ledger
 from syncd.tick.task import Pace
 
-_MODULUS = 2**63
+SEAL_ROWS_A_TICK = 50_000
+SEALED_AT_ONCE = 1_000_000
+"""The most rows that a listing of history seals at once."""
 LARGEST_DAY_HELD = 200_000
 """The most objects of a sealed day that are kept in memory to be compared. Larger days are planned key by key."""
 
@@ -28,7 +31,7 @@ class DayTotals(NamedTuple):
 
     def plus(self, item: LogObject) -> "DayTotals":
         """Return the totals with one more object."""
-        return DayTotals(self.total + 1, (self.digest + object_digest(item.key, item.etag)) % _MODULUS)
+        return DayTotals(self.total + 1, (self.digest + object_digest(item.key, item.etag)) % DIGEST_MODULUS)
 
 
 class Stretch(NamedTuple):
@@ -128,3 +131,14 @@ def first_unsealed_day(state: ShardState, pace: Pace, now: float) -> str:
     deep = min(now, state.deep_done_at or now) - pace.deep_effective
     recent = min(frontier, state.recent_at or now) - pace.recent_effective
     return utc_day(max(0.0, min(deep, recent) - DAY_SECONDS))
+
+
+def seal_old_days(ledger: Ledger, listed: Collection[str], *, layout: Layout, pace: Pace, now: float) -> None:
+    """Seal the days of the listed shards that no later tick lists. Raises LedgerError."""
+    room = SEAL_ROWS_A_TICK
+    for prefix, state in ledger.shards().items():
+        before = first_unsealed_day(state, pace, now)
+        # Keys without days cannot be sealed.
+        is_dated = bool(layout.day_end(state.shard, before))
+        if room > 0 and prefix in listed and is_dated and state.listed_at:
+            room -= ledger.seal(state.shard, before, limit=room)
