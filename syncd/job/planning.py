@@ -119,7 +119,7 @@ class ForgivingLister:
 
     def __init__(self, lister: Lister, tell: Callable[..., None]) -> None:
         self._lister = lister
-        self._tell = tell
+        self._log = tell
         self.is_denied = False
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
@@ -140,4 +140,4 @@ class ForgivingLister:
             if error.reason != Reason.ACCESS_DENIED:
                 raise
             self.is_denied = True
-            self._tell(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")
+            self._log(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")

@@ -81,7 +81,7 @@ class Run:
             aside = self._installation.ledger_file.move_aside()
             salvaged = self._installation.ledger_file.salvaged
             if aside is not None:
-                self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
+                self._log(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
             return self._against_state_file()
 
     def _against_state_file(self) -> TickReport:
@@ -90,20 +90,20 @@ class Run:
             is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
             self._was_here = ledger.ran_here() or is_older_loss
             if ledger.moved_aside is not None:
-                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
-            self._tell_moved(ledger)
+                self._log(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
+            self._log_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             ledger.record_tick(report, kind=self._request.kind)
-            self._tell_rebuilt()
+            self._log_rebuilt()
             return report
 
     def rebuild(self) -> TickReport:
         """Forget the copied objects, and compare both sides. The next tick copies what is missing."""
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            self._tell_moved(ledger)
+            self._log_moved(ledger)
             ledger.forget()
             report = self.tick(ledger, lambda *_: PlannedCopies())
-            self._tell_rebuilt()
+            self._log_rebuilt()
             return report
 
     def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
@@ -121,7 +121,7 @@ class Run:
             except LedgerRefused as error:
                 ended = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
         for mended in ledger.mend():
-            self._tell(events.STATE_MENDED, what=mended)
+            self._log(events.STATE_MENDED, what=mended)
         complete = horizon(self._task(), ledger, now=self._installation.now())
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
@@ -131,11 +131,11 @@ class Run:
         return Ports(
             source=self._lister(source, Side.SOURCE),
             source_bucket=job.source.bucket,
-            destination=ForgivingLister(self._lister(destination, Side.DESTINATION), self._tell),
+            destination=ForgivingLister(self._lister(destination, Side.DESTINATION), self._log),
             copier=copier(source, destination),
             ledger=ledger,
             now=installation.now,
-            tell=self._tell,
+            tell=self._log,
         )
 
     def _lister(self, end: End, side: Side) -> BucketLister:
@@ -183,7 +183,7 @@ class Run:
             requests=self._requests,
             role_writer=self._role_writer,
         )
-        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._tell)
+        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._log)
 
     def _role_writer(self) -> Principal:
         job = self._job
@@ -220,19 +220,19 @@ class Run:
     def _count(self, operation: str) -> None:
         self._requests[operation] += 1
 
-    def _tell(self, event: str, **facts: Any) -> None:
+    def _log(self, event: str, **facts: Any) -> None:
         if event == events.LEDGER_REBUILT:
             # With a full disk each tick rebuilds anew. Log it once it is recorded.
             self._rebuilt = facts
         else:
             self._installation.tell(event, job=self._job.name, **facts)
 
-    def _tell_moved(self, ledger: Ledger) -> None:
+    def _log_moved(self, ledger: Ledger) -> None:
         if (before := ledger.move()) is not None:
             after = str(replica_of(self._job))
-            self._tell(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
+            self._log(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
 
-    def _tell_rebuilt(self) -> None:
+    def _log_rebuilt(self) -> None:
         if self._rebuilt is not None:
             self._installation.tell(events.LEDGER_REBUILT, job=self._job.name, **self._rebuilt)
             self._rebuilt = None

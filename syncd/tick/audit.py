@@ -114,7 +114,7 @@ class Audit:
             item = LogObject(key, known.etag or "", known.size_bytes, self._stamp(state, key))
             is_there = replica is not None
             self._recorder.counts.restored += not is_there
-            self._tell(key, "other content" if is_there else "vanished")
+            self._log(key, "other content" if is_there else "vanished")
             yield Transfer(shard, item, prefix + key, compare_first=is_there, is_changed=is_there)
 
     def _stamp(self, state: ShardState, key: str) -> float:
@@ -155,7 +155,7 @@ class Audit:
     def _reopened(
         self, shard: Shard, day: str, was: SealedDay, found: Mapping[str, LogObject], plan_day: PlanDay
     ) -> Iterator[Transfer | None]:
-        self._tell(f"{shard.prefix}{day}", f"{was.count} objects were sealed, {len(found)} are there or are others")
+        self._log(f"{shard.prefix}{day}", f"{was.count} objects were sealed, {len(found)} are there or are others")
         self._lists_left -= 2 * (1 + was.count // ROWS_AT_ONCE)
         known = yield from plan_day(shard, day)
         if known < was.count:
@@ -170,7 +170,7 @@ class Audit:
             self._ports.tell(events.REPLICA_LOST, shard=shard.prefix, day=day, lost=lost)
             self._recorder.note(Failed(transfer, Reason.REPLICA_LOST, detail))
 
-    def _tell(self, key: str, what: str) -> None:
+    def _log(self, key: str, what: str) -> None:
         if self._logged < KEYS_LOGGED:
             self._ports.tell(events.REPLICA_RESTORED, key=key, found=what)
         self._logged += 1

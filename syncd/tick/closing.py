@@ -45,8 +45,8 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
     ledger.save_shards(ended, discovered_at=survey.discovered_at if is_whole and is_gone_through else None)
     if task.window is None and is_whole:
         ledger.save_uncovered(survey.uncovered, now=began_at)
-        _tell_uncovered(survey, ports)
-    _tell_held(ended, held, task, ports)
+        _log_uncovered(survey, ports)
+    _log_held(ended, held, task, ports)
     listed = {prefix for prefix, visit in survey.visits.items() if visit.slices}
     seal_old_days(ledger, listed, layout=task.layout, pace=task.pace, now=began_at)
     return horizon(task, ledger, now=began_at)
@@ -112,7 +112,7 @@ def _extended(state: ShardState | None, window: Window, missing: Sequence[float]
     return replace(state, complete_from=first)
 
 
-def _tell_held(
+def _log_held(
     states: Sequence[ShardState], held: Mapping[str, Sequence[tuple[float, Quarantined]]], task: Task, ports: Ports
 ) -> None:
     """Log the object that holds back the horizon of each shard."""
@@ -126,7 +126,7 @@ def _tell_held(
             ports.tell(events.HORIZON_HELD, shard=state.shard.prefix, key=item.object.key, reason=item.reason)
 
 
-def _tell_uncovered(survey: Survey, ports: Ports) -> None:
+def _log_uncovered(survey: Survey, ports: Ports) -> None:
     if survey.uncovered:
         remedy = f"copy it with a job of its own, or leave it out: source.ignore = {list(survey.uncovered)[:3]}"
         ports.tell(

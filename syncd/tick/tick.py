@@ -67,12 +67,12 @@ class Tick:
         else:
             is_whole = report.outcome in ("ok", "partial") and error is None
             complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
-        self._tell_start_moved(before[0], complete[0])
+        self._log_start_moved(before[0], complete[0])
         if self._search is not None and (recalled := self._search.recalled):
             self._ports.tell(events.LEDGER_REBUILT, shards=len(recalled), replicas=recalled.total())
         return replace(report, complete_from=complete[0], complete_until=complete[1])
 
-    def _tell_start_moved(self, before: float, after: float) -> None:
+    def _log_start_moved(self, before: float, after: float) -> None:
         if before and after > before:
             why = "objects from before the job's start were left out, or a shard was listed for the first time"
             self._ports.tell(events.HORIZON_START_MOVED, before=before, after=after, why=why)
