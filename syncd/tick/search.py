@@ -39,7 +39,7 @@ SEALED_EVERY_OBJECTS = 20_000
 
 
 @dataclass(slots=True)
-class _Reading:
+class _SliceReading:
     """A slice while it is listed."""
 
     slice: Slice
@@ -124,7 +124,7 @@ class Search:
     def _listed(self) -> Iterator[Transfer | None]:
         """Yield the transfers found in the slices of all shards."""
         slices = {item.range: item for visit in self._survey.visits.values() for item in visit.slices}
-        readings: dict[Range, _Reading] = {}
+        readings: dict[Range, _SliceReading] = {}
         for page in self._ports.source.pages(slices):
             self._recorder.record_if_due()
             self._on_progress(self._recorder)
@@ -136,15 +136,15 @@ class Search:
                 reading = readings[page.range] = self._reading(slices[page.range])
             yield from self._read(page, reading)
 
-    def _reading(self, listed: Slice) -> _Reading:
+    def _reading(self, listed: Slice) -> _SliceReading:
         task, wanted = self._task, listed.range
         first = task.layout.day(wanted.shard, wanted.start_after) or "0000-00-00"
         sealed = self._ports.ledger.sealed(wanted.shard, first, "9999-99-99")
         beside = Beside(wanted, self._ports.destination, task.destination_prefix) if listed.both_sides else None
         rules = self._rules(wanted.shard)
-        return _Reading(listed, DaySplitter(task.layout, sealed), sealed, beside, rules, rules)
+        return _SliceReading(listed, DaySplitter(task.layout, sealed), sealed, beside, rules, rules)
 
-    def _read(self, page: Page, reading: _Reading) -> Iterator[Transfer | None]:
+    def _read(self, page: Page, reading: _SliceReading) -> Iterator[Transfer | None]:
         shard = page.range.shard
         new: list[LogObject] = []
         left_out = 0.0
@@ -170,7 +170,9 @@ class Search:
         )
         self._seal_behind(visit, page, reading)
 
-    def _sealed_stretch(self, stretch: Stretch, reading: _Reading) -> Generator[Transfer | None, None, Plan | None]:
+    def _sealed_stretch(
+        self, stretch: Stretch, reading: _SliceReading
+    ) -> Generator[Transfer | None, None, Plan | None]:
         """Skip a sealed day that is unchanged on the listed sides. Plan any other key by key."""
         task, shard, was = self._task, stretch.page.range.shard, reading.sealed[stretch.sealed_day]
         replicas = None
@@ -271,7 +273,7 @@ class Search:
             self._deferred += plan.deferred
         return plan
 
-    def _seal_behind(self, visit: Visit, page: Page, reading: _Reading) -> None:
+    def _seal_behind(self, visit: Visit, page: Page, reading: _SliceReading) -> None:
         """Seal the days that a listing of history has passed."""
         task, ended = self._task, self._recorder.ended + self._recorder.counts.already_there
         if not reading.slice.both_sides or ended - self._sealed_at < SEALED_EVERY_OBJECTS or not page.objects:
