@@ -241,9 +241,10 @@ class Bars:
             return
         if job not in self._tasks:
             self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
-        done = recorder.copied + recorder.already_there + recorder.failed_count + recorder.conflict_count
+        counts = recorder.counts
+        done = counts.copied + counts.already_there + counts.failed_count + counts.conflict_count
         self._progress.update(
-            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(recorder.copied_bytes)
+            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(counts.copied_bytes)
         )
 
 

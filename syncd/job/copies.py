@@ -1,4 +1,4 @@
-"""How a job's objects are copied: its configuration as orders for the workers, one for each way that may be tried."""
+"""Orders for the copy workers, made from a job's configuration."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from syncd.model.objects import Mode
 
 
 def ways_of(job: Job) -> list[Way]:
-    """The ways of copying that the job allows, the cheapest first."""
+    """Return the ways of copying that the job allows, cheapest first."""
     signers = [job.destination.signer] if job.destination.signer != "auto" else ["consumer", "role"]
     signers = [signer for signer in signers if signer == "consumer" or job.source.role is not None]
     by_server = [Way(Mode.SERVER_SIDE, signer) for signer in signers]
@@ -31,7 +31,7 @@ def ways_of(job: Job) -> list[Way]:
 
 
 def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
-    """The headers of every write that say what lands."""
+    """Return the headers that every write sends: storage class, encryption, tags and ACL."""
     headers = []
     if destination.storage_class is not None:
         headers.append(("x-amz-storage-class", destination.storage_class))
@@ -47,25 +47,25 @@ def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """Makes the copiers of one run of a job."""
+    """The maker of the copiers of one run of a job."""
 
     job: Job
     limits: Engine
-    """Those of all jobs together; the job's own go below them."""
+    """The limits of all jobs together. The job's own limits are lower."""
     pool: WorkerPool
     source: Endpoint
     destination: Endpoint
     locks: Sequence[int]
-    """Descriptors of the locks that the run holds."""
+    """File descriptors of the run's locks."""
     requests: Counter[str]
     role_writer: Callable[[], Principal]
-    """Assumes the role in a session that may also write. Raises JobFailed."""
+    """Assume the role in a session that may also write. Raises JobFailed."""
 
     def copier(self, way: Way) -> PooledCopier:
-        """What copies in this way.
+        """Return the copier for this way.
 
         Raises:
-            JobFailed: the role that is to sign could not be assumed.
+            JobFailed: the role that signs could not be assumed.
         """
         principals: dict[Side, Principal] = {
             Side.SOURCE: self.source.principal,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from syncd.ledger.decisions import Decisions
 from syncd.ledger.file import StateFile
-from syncd.ledger.reader import Counts, Reader, RecordedTick
+from syncd.ledger.reader import LedgerCounts, Reader, RecordedTick
 from syncd.ledger.replica.quarantine import HeldOverview
 from syncd.ledger.replica.replica import TICKS_KEPT, Ledger
 from syncd.ledger.replica.view import LedgerView
@@ -16,9 +16,9 @@ from syncd.model.objects import Replica
 __all__ = [
     "SCHEMA",
     "TICKS_KEPT",
-    "Counts",
     "HeldOverview",
     "Ledger",
+    "LedgerCounts",
     "LedgerFile",
     "LedgerView",
     "Reader",

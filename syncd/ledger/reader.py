@@ -26,8 +26,8 @@ class RecordedTick(NamedTuple):
     report: TickReport
 
 
-class Counts(NamedTuple):
-    """The number of one job's rows in the ledger."""
+class LedgerCounts(NamedTuple):
+    """How much the ledger remembers of one job."""
 
     objects: int
     sealed_days: int
@@ -79,13 +79,13 @@ class Reader:
         view = self.view_of(job)
         return view.quarantined() if view else {}
 
-    def counts(self, job: str) -> Counts:
-        """Count a job's rows. Reads every object's row, which takes a second for ten million."""
-        counts = Counts(0, 0, 0)
+    def counts(self, job: str) -> LedgerCounts:
+        """How much is remembered of a job; reads every object's row, which takes a second for ten million."""
+        counts = LedgerCounts(0, 0, 0)
         with self._guarded():
             for _, replica_id, _ in self._replicas(job):
                 shards = [shard_id for shard_id, _ in self._shards(replica_id)]
-                counts = Counts(
+                counts = LedgerCounts(
                     sum(self._count("SELECT count(*) FROM objects WHERE shard = ?", shard) for shard in shards),
                     sum(self._count("SELECT count(*) FROM days WHERE shard = ?", shard) for shard in shards),
                     self._count("SELECT count(*) FROM quarantine WHERE replica = ?", replica_id),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
-_DIGEST_MODULUS = 2**63
+DIGEST_MODULUS = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ def fold_day(objects: Iterable[SealedObject], onto: SealedDay | None = None) -> 
     there, is_there_exact = before.replica_digest, before.replica_exact
     for key, etag, size, replica_etag in objects:
         count += 1
-        size_bytes = (size_bytes + size) % _DIGEST_MODULUS
-        digest = (digest + object_digest(key, etag)) % _DIGEST_MODULUS
+        size_bytes = (size_bytes + size) % DIGEST_MODULUS
+        digest = (digest + object_digest(key, etag)) % DIGEST_MODULUS
         exact = exact and etag is not None
-        there = (there + replica_digest(key, size, replica_etag)) % _DIGEST_MODULUS
+        there = (there + replica_digest(key, size, replica_etag)) % DIGEST_MODULUS
         is_there_exact = is_there_exact and bool(replica_etag)
     return SealedDay(count, size_bytes, digest, exact, there, is_there_exact)
 

@@ -18,7 +18,7 @@ from syncd.cli.demo.world import TRAIL_BUCKET, write_configuration
 from syncd.config import files
 from syncd.job.installation import Installation
 from syncd.job.run import run_job
-from syncd.job.wiring import Request
+from syncd.job.wiring import RunRequest
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model import events
 from syncd.model.objects import Failed, LogObject, Shard, Transfer
@@ -55,7 +55,7 @@ class Site:
 
     def tick(self, job: str = JOB) -> TickReport:
         self.now += 3700
-        return run_job(self._jobs[job], Request(), self._installation, stop=Event())
+        return run_job(self._jobs[job], RunRequest(), self._installation, stop=Event())
 
     def ledger(self, job: str = JOB) -> Ledger:
         """Opens the state of a job beside the installation."""

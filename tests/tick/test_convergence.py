@@ -337,7 +337,7 @@ class Convergence(RuleBasedStateMachine):
         stop = Event()
 
         def progress(recorder: Recorder) -> None:
-            if recorder.copied == stop_after:
+            if recorder.counts.copied == stop_after:
                 stop.set()
 
         try:

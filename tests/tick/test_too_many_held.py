@@ -13,7 +13,7 @@ from syncd.model.objects import Failed, LogObject, Replica, Shard, Transfer
 from syncd.model.reports import TickReport
 from syncd.tick import recorder
 from syncd.tick.ports import Ports
-from syncd.tick.search import RETRIES_A_TICK
+from syncd.tick.retries import RETRIES_A_TICK
 from syncd.tick.task import Pace, Task
 from syncd.tick.tick import Tick
 
