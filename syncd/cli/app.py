@@ -84,7 +84,7 @@ def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: J
     """The daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
-    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.teller())
+    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.event_logger())
     if as_json:
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
     sys.exit(code)
@@ -144,7 +144,9 @@ def plan(
         raise typer.BadParameter("goes with --from", param_hint="--to")
     configuration = load(config, strict=strict)
     request = Request(kind=CATCH_UP, window=_window(first, last)) if first else Request(kind=TICK)
-    plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
+    plans = session.plan(
+        configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+    )
     plans += refused.refused_plans(session.refused(configuration, jobs))
     _print(session.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(session.plans_exit_code(plans))
@@ -175,7 +177,7 @@ def ledger_rebuild(
 ) -> None:
     """Forget what is remembered, and read it again from the destination's listing."""
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
     document["jobs"] += refused.refused_rebuilds(session.refused(configuration, jobs))
     _print(document, screen.rebuild_table(document), as_json=as_json)
@@ -335,7 +337,7 @@ def _do(configuration: Configuration, jobs: list[str] | None, request: Request, 
             chosen,
             request,
             now=time.time,
-            tell=logs.teller(),
+            tell=logs.event_logger(),
             on_progress=bars.show,
             besides=refused.refused_reports(session.refused(configuration, jobs)),
         )

@@ -13,10 +13,9 @@ from standings import board as board_of
 from waiting import wait_until
 
 from syncd.config.job import RefusedJob
-from syncd.daemon.left_out import LeftOut
-from syncd.daemon.reload import _with_kept
+from syncd.daemon.reload import RefusedJobs, _with_kept
 from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
-from syncd.daemon.ticker import Parts
+from syncd.daemon.ticker import DaemonState
 from syncd.daemon.web.page import overview
 from syncd.model import events
 from syncd.model.errors import Problem
@@ -107,23 +106,23 @@ def test_a_job_whose_place_was_taken_meanwhile_is_not_kept(tmp_path: Path) -> No
 def test_the_complaint_comes_again_after_an_hour_and_ends_when_it_is_over() -> None:
     told: list[tuple[str, object]] = []
     at = [0.0]
-    parts = Parts.of(
+    state = DaemonState.of(
         now=lambda: at[0],
         monotonic=lambda: at[0],
         tell=lambda event, **facts: told.append((event, facts["job"])),
         gauges=lambda: pytest.fail("nobody asks"),
     )
-    left_out = LeftOut(parts, monotonic=lambda: at[0])
+    refused_jobs = RefusedJobs(state, monotonic=lambda: at[0])
 
-    left_out.take([REFUSED])
-    left_out.remind()
+    refused_jobs.take([REFUSED])
+    refused_jobs.remind()
     at[0] += AGAIN_AFTER_SECONDS
-    left_out.remind()
-    left_out.remind()
-    left_out.take([REFUSED])
-    left_out.take([])
+    refused_jobs.remind()
+    refused_jobs.remind()
+    refused_jobs.take([REFUSED])
+    refused_jobs.take([])
     at[0] += AGAIN_AFTER_SECONDS
-    left_out.remind()
+    refused_jobs.remind()
 
     assert told == [(events.JOB_REFUSED, "account-b")] * 3 + [(events.JOB_ADMITTED, "account-b")]
 

@@ -11,7 +11,7 @@ import pytest
 from jobs import job
 from waiting import wait_until
 
-from syncd.daemon.schedule import ClockWatch, Every, Schedule, spread_seconds
+from syncd.daemon.schedule import ClockWatch, PeriodicTrigger, Schedule, spread_seconds
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 HOUR = 3600.0
@@ -102,7 +102,7 @@ def test_a_job_is_due_at_once_and_then_every_interval(schedule: Schedule, clock:
 
 
 def test_jitter_delays_a_tick_and_does_not_add_up() -> None:
-    trigger = Every(timedelta(minutes=5), start=START, jitter=timedelta(minutes=1))
+    trigger = PeriodicTrigger(timedelta(minutes=5), start=START, jitter=timedelta(minutes=1))
     instants = [START]
 
     for _ in range(200):

@@ -18,7 +18,7 @@ PAGES_AT_A_TIME = 4
 PAGES_WAITING = 16
 _BACKLOG = 128
 
-Answer = Callable[[str, Mapping[str, str]], Reply | None]
+Respond = Callable[[str, Mapping[str, str]], Reply | None]
 """From the path and the query's last value of each name to a Reply; None for a path that is not there."""
 _Work = tuple[Connection, Asked] | None
 
@@ -29,7 +29,7 @@ class WebServer:
     def __init__(
         self,
         address: tuple[str, int],
-        answer: Answer,
+        respond: Respond,
         *,
         hosts: Collection[str] = (),
         reserved: Collection[str] = (),
@@ -45,7 +45,7 @@ class WebServer:
         """
         listener = _listener(address)
         self._address = listener.getsockname()[:2]
-        self._answer = answer
+        self._respond = respond
         self._hosts = frozenset(hosts)
         self._on_defect = on_defect
         self._pages = _Lane("http-page", PAGES_AT_A_TIME, PAGES_WAITING, self._serve)
@@ -71,7 +71,7 @@ class WebServer:
 
     def _serve(self, connection: Connection, asked: Asked) -> None:
         try:
-            reply = self._answer(asked.path, asked.query) or plain(HTTPStatus.NOT_FOUND)
+            reply = self._respond(asked.path, asked.query) or plain(HTTPStatus.NOT_FOUND)
         except Exception as error:  # noqa: BLE001 - one page's defect is not the next one's
             self._on_defect(asked.path, error)
             reply = plain(HTTPStatus.INTERNAL_SERVER_ERROR)

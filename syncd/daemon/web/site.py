@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from syncd.config.job import Job
-from syncd.daemon.board import Board
+from syncd.daemon.board import JobBoard
 from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.messages import Reply
 from syncd.daemon.web.metrics import CONTENT_TYPE, Metrics
@@ -27,7 +27,7 @@ class Site:
 
     def __init__(
         self,
-        board: Board,
+        board: JobBoard,
         metrics: Metrics,
         ledger_file: LedgerFile,
         *,
