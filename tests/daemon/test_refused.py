@@ -35,9 +35,9 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
         ready, page = daemon.get("/readyz"), daemon.get("/")
         of_job = daemon.get("/jobs/account-c")
         metrics = [
-            daemon.metric('syncd_job_refused{job="account-c"}'),
-            daemon.metric('syncd_last_tick_failed{job="account-c"}'),
-            daemon.metric('syncd_last_tick_failed{job="account-b"}'),
+            daemon.metric('syncd_job_refused{syncd_job="account-c"}'),
+            daemon.metric('syncd_last_tick_failed{syncd_job="account-c"}'),
+            daemon.metric('syncd_last_tick_failed{syncd_job="account-b"}'),
             daemon.metric("syncd_jobs"),
             daemon.metric("syncd_configuration_stale"),
         ]
@@ -82,7 +82,7 @@ def test_a_broken_edit_of_one_job_leaves_it_as_it_was_and_takes_the_others(servi
         ticks = service.ticks("account-c")
         wait_until(lambda: service.ticks("account-c") >= ticks + 2, what="two more ticks")
         page = daemon.get("/")
-        metrics = [daemon.metric('syncd_job_refused{job="account-c"}'), daemon.metric("syncd_jobs")]
+        metrics = [daemon.metric('syncd_job_refused{syncd_job="account-c"}'), daemon.metric("syncd_jobs")]
         daemon.stopped()
 
     assert (refused["job"], refused["runs_as_before"]) == ("account-c", True)

@@ -1,7 +1,7 @@
-"""What Prometheus is told. One registry for each daemon, and none for the process.
+"""The metrics for Prometheus. Each daemon has a registry of its own, the process has none.
 
-Counts are kept in plain values for each job and turned into samples when they are asked for, so that a job that is
-removed takes its series along, and a thousand jobs cost a thousand small objects.
+Counts are plain values for each job, turned into samples on request. So the series of a removed job vanish with it, and a
+thousand jobs cost a thousand small objects.
 """
 
 import threading
@@ -21,7 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
-from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, TickReport
 from syncd.tick.recorder import Recorder
@@ -31,8 +31,8 @@ DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
 @dataclass(slots=True)
-class _Counts:
-    """What one job did since the daemon started."""
+class _JobCounts:
+    """The counts of one job since the daemon started."""
 
     listed: int = 0
     copied: int = 0
@@ -53,21 +53,24 @@ class _Counts:
     lags: Counter[str] = field(default_factory=Counter)
     lag_seconds: float = 0.0
     running: Recorder | None = None
-    """What the tick that is running has done so far."""
+    """The counts of the tick that is running. Its thread writes them; each attribute is read on its own."""
 
     def so_far(self) -> tuple[int, int, int, int]:
-        """Listed, copied, copied bytes and already there of the tick that is running."""
+        """Return listed, copied, copied bytes and already there of the tick that is running."""
         it = self.running
         return (it.listed, it.copied, it.copied_bytes, it.already_there) if it else (0, 0, 0, 0)
 
 
 class Metrics:
-    """Counts what ticks report, and asks `gauges` for how things stand; any thread may call it."""
+    """The counts from reports of ticks, and the gauges of the moment.
+
+    Shared: any thread may call it. The lock guards all counts. `gauges` is called outside it.
+    """
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._gauges = gauges
         self._lock = threading.Lock()
-        self._jobs: dict[str, _Counts] = {}
+        self._jobs: dict[str, _JobCounts] = {}
         self._durations = [0] * (len(DURATION_BOUNDS) + 1)
         self._duration_seconds = 0.0
         self._reloads: Counter[str] = Counter()
@@ -76,16 +79,16 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
-        """Everything, as text for Prometheus."""
+        """Return all metrics as text for Prometheus."""
         return generate_latest(self._registry)
 
     def take_progress(self, job: str, recorder: Recorder) -> None:
-        """A tick is under way: count what it has done so far, for some take hours."""
+        """Count what a running tick has done so far, since some take hours."""
         with self._lock:
             self._of(job).running = recorder
 
     def take_report(self, report: TickReport) -> None:
-        """A tick came to its end."""
+        """Count a tick that ended."""
         with self._lock:
             counts = self._of(report.job)
             counts.running = None
@@ -110,7 +113,7 @@ class Metrics:
                 self._take_duration(report.duration_seconds)
 
     def take_crash(self, job: str) -> None:
-        """A tick ended in a defect of ours; what it had done by then is kept."""
+        """Count a tick that ended in a defect of syncd, with what it had done by then."""
         with self._lock:
             counts = self._of(job)
             listed, copied, copied_bytes, already_there = counts.so_far()
@@ -122,22 +125,22 @@ class Metrics:
             counts.crashes += 1
 
     def take_overrun(self, job: str) -> None:
-        """A tick was due while the job's last one had not ended."""
+        """Count a tick that was due before the job's last one had ended."""
         with self._lock:
             self._of(job).overruns += 1
 
     def take_reload(self, result: str) -> None:
-        """The configuration was read again: `done` or `refused`."""
+        """Count a reload of the configuration: `done` or `refused`."""
         with self._lock:
             self._reloads[result] += 1
 
     def forget(self, job: str) -> None:
-        """The job is gone, and so are its series."""
+        """Remove the series of a removed job."""
         with self._lock:
             self._jobs.pop(job, None)
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of ours; prometheus-client asks for them by this name."""
+        """Return every metric. prometheus-client calls it by this name."""
         gauges = self._gauges()
         with self._lock:
             families = [*_totals(self._jobs), *_by_label(self._jobs), _in_flight(self._jobs), _lag(self._jobs)]
@@ -150,8 +153,8 @@ class Metrics:
         yield reloads
         yield from gauges.collect()
 
-    def _of(self, job: str) -> _Counts:
-        return self._jobs.setdefault(job, _Counts())
+    def _of(self, job: str) -> _JobCounts:
+        return self._jobs.setdefault(job, _JobCounts())
 
     def _take_duration(self, seconds: float) -> None:
         bucket = next((number for number, bound in enumerate(DURATION_BOUNDS) if seconds <= bound), -1)
@@ -165,36 +168,38 @@ class Metrics:
         return family
 
 
-def _totals(jobs: Mapping[str, _Counts]) -> Iterator[Metric]:
-    """Counters with the label `job` alone."""
+def _totals(jobs: Mapping[str, _JobCounts]) -> Iterator[Metric]:
+    """Collect the counters that have the job as their only label."""
     for name, help_text, value in _TOTALS:
-        family = CounterMetricFamily(name, help_text, labels=["job"])
+        family = CounterMetricFamily(name, help_text, labels=[JOB])
         for job, counts in jobs.items():
             family.add_metric([job], value(counts))
         yield family
 
 
-def _by_label(jobs: Mapping[str, _Counts]) -> Iterator[Metric]:
+def _by_label(jobs: Mapping[str, _JobCounts]) -> Iterator[Metric]:
     for name, help_text, label, value in _BY_LABEL:
-        family = CounterMetricFamily(name, help_text, labels=["job", label])
+        family = CounterMetricFamily(name, help_text, labels=[JOB, label])
         for job, counts in jobs.items():
             for word, count in value(counts).items():
                 family.add_metric([job, word], count)
         yield family
 
 
-def _in_flight(jobs: Mapping[str, _Counts]) -> Metric:
+def _in_flight(jobs: Mapping[str, _JobCounts]) -> Metric:
     family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=["job"]
+        "syncd_objects_in_flight", "Objects handed to the copy workers and not finished yet.", labels=[JOB]
     )
     for job, counts in jobs.items():
         family.add_metric([job], counts.running.in_flight if counts.running else 0)
     return family
 
 
-def _lag(jobs: Mapping[str, _Counts]) -> Metric:
+def _lag(jobs: Mapping[str, _JobCounts]) -> Metric:
     family = HistogramMetricFamily(
-        "syncd_lag_seconds", "From an object's LastModified at the source to its copy, of new objects.", labels=["job"]
+        "syncd_lag_seconds",
+        "Time from an object's LastModified at the source to its copy, of new objects.",
+        labels=[JOB],
     )
     for job, counts in jobs.items():
         family.add_metric([job], _cumulative(LAG_BOUNDS, counts.lags), counts.lag_seconds)
@@ -209,11 +214,11 @@ def _cumulative(bounds: Sequence[float], counts: Mapping[str, int]) -> list[tupl
     return buckets
 
 
-def _throttles(counts: _Counts) -> int:
+def _throttles(counts: _JobCounts) -> int:
     return counts.failed[Reason.SLOW_DOWN] + counts.errors[Reason.SLOW_DOWN]
 
 
-_TOTALS: Sequence[tuple[str, str, Callable[[_Counts], float]]] = (
+_TOTALS: Sequence[tuple[str, str, Callable[[_JobCounts], float]]] = (
     ("syncd_objects_listed", "Objects listed at the source.", lambda it: it.listed + it.so_far()[0]),
     ("syncd_objects_copied", "Objects copied to the destination.", lambda it: it.copied + it.so_far()[1]),
     ("syncd_bytes_copied", "Bytes of the objects copied.", lambda it: it.copied_bytes + it.so_far()[2]),
@@ -228,17 +233,17 @@ _TOTALS: Sequence[tuple[str, str, Callable[[_Counts], float]]] = (
     ("syncd_object_retries", "Objects that had failed in an earlier tick and were tried again.", lambda it: it.retried),
     (
         "syncd_objects_restored",
-        "Objects copied again, since they had vanished from the destination.",
+        "Objects copied again because they had vanished from the destination.",
         lambda it: it.restored,
     ),
-    ("syncd_throttles", "Objects and ticks given up since S3 or STS said SlowDown.", _throttles),
+    ("syncd_throttles", "Objects and ticks that failed because S3 or STS answered SlowDown.", _throttles),
     ("syncd_tick_overruns", "Ticks that were due while the last one was running.", lambda it: it.overruns),
     ("syncd_tick_crashes", "Ticks that ended in a defect of syncd.", lambda it: it.crashes),
 )
 
-_BY_LABEL: Sequence[tuple[str, str, str, Callable[[_Counts], Mapping[str, int]]]] = (
+_BY_LABEL: Sequence[tuple[str, str, str, Callable[[_JobCounts], Mapping[str, int]]]] = (
     ("syncd_objects_failed", "Objects not copied, by reason.", "reason", lambda it: it.failed),
-    ("syncd_objects_skipped", "Objects listed and left alone, by reason.", "reason", lambda it: it.skipped),
+    ("syncd_objects_skipped", "Objects listed and not copied on purpose, by reason.", "reason", lambda it: it.skipped),
     (
         "syncd_requests",
         "Requests sent, by operation; what the runtime repeats counts once.",
@@ -246,5 +251,5 @@ _BY_LABEL: Sequence[tuple[str, str, str, Callable[[_Counts], Mapping[str, int]]]
         lambda it: it.requests,
     ),
     ("syncd_ticks", "Ticks that ended, by outcome.", "outcome", lambda it: it.outcomes),
-    ("syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", lambda it: it.errors),
+    ("syncd_tick_errors", "Ticks that failed, by reason.", "reason", lambda it: it.errors),
 )
