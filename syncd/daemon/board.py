@@ -1,7 +1,7 @@
 """The latest standing of each job, for the status page, the metrics and systemd."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.config.job import RefusedJob
@@ -121,15 +121,15 @@ class JobBoard:
         self._reports.pop(job, None)
 
 
-def stuck_reason(running: RunningTicks, *, silent_seconds: float) -> str | None:
+def stuck_reason(running: RunningTicks, *, silent_seconds: float, slow: Collection[str] = ()) -> str | None:
     """Return why the daemon is stuck, or None if it is alive.
 
     It is stuck if the scheduler is silent, or if every thread is. A single tick that hangs does not count, however long:
-    a restart would not fix what it waits for, and would stop the other jobs.
+    a restart would not fix what it waits for, and would stop the other jobs. `slow` jobs have threads of their own.
     """
     if silent_seconds > _SILENT_SECONDS:
         return f"the scheduler has shown no sign of life for {int(silent_seconds)} s"
-    if len(running.stalled()) >= TICKS_AT_A_TIME:
+    if sum(tick.job not in slow for tick in running.stalled()) >= TICKS_AT_A_TIME:
         return f"all {TICKS_AT_A_TIME} threads have made no progress for {int(STALLED_SECONDS)} s"
     return None
 

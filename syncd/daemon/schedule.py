@@ -2,7 +2,8 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -20,12 +21,15 @@ from syncd.config.job import Job
 
 TICKS_AT_A_TIME = 32
 """More than work at once, since a tick that waits for a silent server occupies a thread for a minute or two."""
+SLOW_SECONDS = 20.0
+"""A job whose last tick took longer moves to threads for slow jobs, so that it delays no other."""
+SLOW_TICKS_AT_A_TIME = 16
 WIDEST_SPREAD_SECONDS = 300.0
 """Jobs begin within five minutes of the start whatever their intervals, or frequent restarts would starve some."""
 PULSE_SECONDS = 5.0
 # Job names cannot contain parentheses, so this ID cannot clash.
 _PULSE = "(pulse)"
-_JOBS, _INLINE = "jobs", "inline"
+_JOBS, _SLOW, _INLINE = "jobs", "slow", "inline"
 
 
 class PeriodicTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
@@ -52,22 +56,34 @@ class PeriodicTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no 
 class Schedule:
     """The scheduler, which calls `tick` with a job's name when it is due, at most once at a time for each job.
 
-    Shared: APScheduler guards its jobs with a lock of its own. `_pulsed_at` is written by the scheduler's thread and read
-    by any: one attribute, which the GIL writes whole.
+    Shared: APScheduler guards its jobs with a lock of its own. The scheduler's thread writes `_pulsed_at`, and the thread
+    of a tick adds or discards its job in `_slow`. Any thread reads both. Writing an attribute, changing a set and copying
+    it are single operations under the GIL.
     """
 
     def __init__(
-        self, tick: Callable[[str], None], *, now: Callable[[], float], on_overrun: Callable[[str], None]
+        self,
+        tick: Callable[[str], None],
+        *,
+        now: Callable[[], float],
+        on_overrun: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Call `on_overrun` in place of `tick` if the job's last tick has not ended yet."""
+        """Call `on_overrun` in place of `tick` if the job's last tick has not ended yet. `clock` measures ticks."""
         _silence()
         self._tick = tick
         self._now = now
+        self._clock = clock
+        self._slow: set[str] = set()
         self._pulsed_at = monotonic()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             jobstores={"default": MemoryJobStore()},
-            executors={_JOBS: ThreadPoolExecutor(TICKS_AT_A_TIME), _INLINE: DebugExecutor()},
+            executors={
+                _JOBS: ThreadPoolExecutor(TICKS_AT_A_TIME),
+                _SLOW: ThreadPoolExecutor(SLOW_TICKS_AT_A_TIME),
+                _INLINE: DebugExecutor(),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             jobstore_retry_interval=1.0,
             daemon=True,
@@ -84,7 +100,7 @@ class Schedule:
         """Schedule a job, replacing one of its name. Without a cron line its first tick is `seconds_from_now`."""
         self.remove(job.name)
         trigger = trigger_of(job, self._instant(seconds_from_now))
-        self._add(job.name, self._tick, (job.name,), trigger, _JOBS)
+        self._add(job.name, self._timed, (job.name,), trigger, _JOBS)
 
     def remove(self, name: str) -> None:
         """Remove a job from the schedule. A tick that is running goes on."""
@@ -92,6 +108,7 @@ class Schedule:
             self._scheduler.remove_job(name)
         except JobLookupError:
             return
+        self._slow.discard(name)
 
     def hasten(self, name: str) -> None:
         """Tick a job now. Its later ticks keep their times."""
@@ -119,6 +136,10 @@ class Schedule:
     def next_runs(self) -> dict[str, datetime]:
         """Return the time at which each job is due."""
         return {item.id: item.next_run_time for item in self._scheduler.get_jobs() if item.id != _PULSE}
+
+    def slow(self) -> Collection[str]:
+        """Return the jobs that tick on the threads for slow jobs."""
+        return frozenset(self._slow)
 
     def silent_seconds(self) -> float:
         """Return the time since the scheduler's last pulse. It pulses every PULSE_SECONDS."""
@@ -149,6 +170,19 @@ class Schedule:
             executor=executor,
             replace_existing=False,
         )
+
+    def _timed(self, name: str) -> None:
+        """Tick a job, and choose the threads for its next tick by the time that this one took."""
+        began = self._clock()
+        try:
+            self._tick(name)
+        finally:
+            is_slow = self._clock() - began > SLOW_SECONDS
+            if is_slow != (name in self._slow):
+                # The job may have been removed in the meantime.
+                with suppress(JobLookupError):
+                    self._scheduler.modify_job(name, executor=_SLOW if is_slow else _JOBS)
+                    (self._slow.add if is_slow else self._slow.discard)(name)
 
     def _instant(self, seconds_from_now: float) -> datetime:
         return datetime.fromtimestamp(self._now() + seconds_from_now, UTC)

@@ -9,7 +9,7 @@ from syncd.daemon.board import JobBoard
 from syncd.daemon.web.page import State, chart_of, problems_of, state_of
 from syncd.daemon.web.render import render
 from syncd.job.health.freshness import Promise, fresh_until, is_quiet, span, within_words
-from syncd.job.health.health import Standing, held_of, is_fresh, read_standing, shards_of
+from syncd.job.health.health import Standing, is_fresh, read_with_held, shards_of
 from syncd.ledger.ledger import Reader
 from syncd.model.objects import ShardState
 from syncd.tick.scope import replica_of
@@ -30,10 +30,9 @@ def job_page(board: JobBoard, job: Job, reader: Reader, *, now: float, refresh: 
     Raises:
         LedgerError: the state cannot be read.
     """
-    standing = board.with_report(read_standing(job, reader, now=now))
-    view = reader.view(replica_of(job))
-    shards = shards_of(job, view.shards())
-    held = held_of(job, view, shown=HELD_SHOWN)
+    read, held = read_with_held(job, reader, shown=HELD_SHOWN, now=now)
+    standing = board.with_report(read)
+    shards = shards_of(job, reader.view(replica_of(job)).shards())
     return render(
         "job.html",
         title=f"{job.name} - syncd",
