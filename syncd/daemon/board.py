@@ -45,7 +45,7 @@ class JobBoard:
             self._standings[standing.job] = self._with_report(standing)
 
     def take_report(self, report: TickReport) -> None:
-        """Take in the report of a tick that ended, in case the state has no record of it (disk full)."""
+        """Take in a tick's report, in case the state has no record of it (disk full)."""
         with self._lock:
             self._reports[report.job] = report
             standing = self._standings.get(report.job)
@@ -53,7 +53,7 @@ class JobBoard:
                 self._standings[report.job] = self._with_report(standing)
 
     def with_report(self, standing: Standing) -> Standing:
-        """Return a standing read from the state with the last tick in it, even if that was not recorded."""
+        """Return a standing with the last tick in it, even if that was not recorded."""
         with self._lock:
             return self._with_report(standing)
 

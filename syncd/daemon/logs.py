@@ -76,7 +76,7 @@ def configure(log: Log) -> None:
 
 
 def event_logger() -> Callable[..., None]:
-    """Return a function that logs an event by name, at the event's severity, with facts by keyword."""
+    """Return a function that logs an event by name, with facts by keyword."""
     logger = structlog.get_logger()
 
     def log(event: str, **facts: Any) -> None:

@@ -52,7 +52,7 @@ def reloading() -> tuple[str, str]:
 
 
 def extend_timeout(seconds: float) -> str:
-    """Return the assignment that lets a stop take this long from now, if the unit allows less."""
+    """Return the assignment that lets a stop take this long from now on."""
     return f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}"
 
 
@@ -65,7 +65,9 @@ def watchdog_seconds(environ: Mapping[str, str]) -> float | None:
 
 
 class Heartbeat:
-    """A call to a URL each minute while `is_well()`, on its own thread, since the other side may be slow.
+    """A call to a URL each minute while `is_well()`.
+
+    It has its own thread, since the other side may be slow.
 
     Shared: the main thread writes `_url` and `_is_over`, the heartbeat's thread reads each once a round. Each is one
     attribute, which the GIL writes whole.

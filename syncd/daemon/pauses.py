@@ -24,7 +24,7 @@ class Pause(NamedTuple):
 
 
 def is_role_refusal(error: JobError) -> bool:
-    """Return true if STS refused AssumeRole, which only the role's owner or the consumer can fix."""
+    """Return true if STS refused AssumeRole. Only the role's owner or the consumer can fix it."""
     return error.reason == Reason.ACCESS_DENIED and error.detail.startswith(_CALL)
 
 

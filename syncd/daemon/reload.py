@@ -44,7 +44,7 @@ class ConfigWatch:
         self._seen = self._loaded
 
     def is_due(self, configuration: Configuration) -> bool:
-        """Return true if the files changed since they were read, and did not change since the last call."""
+        """Return true if the files changed since they were read, but not since the last call."""
         before, self._seen = self._seen, fingerprint(configuration)
         return self._seen not in (self._loaded, {}) and self._seen == before
 
@@ -117,7 +117,7 @@ class RefusedJobs:
         self._logged_at = 0.0
 
     def take(self, refused: Sequence[RefusedJob]) -> None:
-        """Take in and log the jobs refused at a reading of the files, and log those refused no more."""
+        """Take in and log the jobs that are refused now, and those refused no more."""
         before = {job.label for job in self._refused}
         self._refused = refused
         self._state.board.refuse(refused)

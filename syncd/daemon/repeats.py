@@ -113,7 +113,7 @@ class RepeatedProblems:
                 self._remembered -= len(self._open.pop(subject))
 
     def _more(self, event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the facts to add to a problem, or None if it is not to be logged now."""
+        """Return the facts to add, or None if the problem is not to be logged now."""
         error = facts.get("error")
         reason = facts.get("reason") or (error.get("reason") if isinstance(error, dict) else None)
         subject = (event, str(facts.get("job", "")))

@@ -1,4 +1,4 @@
-"""The schedule of the ticks: APScheduler with every option set, and a clock that may be stepped while it runs."""
+"""The schedule of the ticks: APScheduler, and a clock that may be stepped."""
 
 import logging
 import random
@@ -54,7 +54,9 @@ class PeriodicTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no 
 
 
 class Schedule:
-    """The scheduler, which calls `tick` with a job's name when it is due, at most once at a time for each job.
+    """The scheduler, which calls `tick` with the name of a job that is due.
+
+    A job has at most one tick at a time.
 
     Shared: APScheduler guards its jobs with a lock of its own. The scheduler's thread writes `_pulsed_at`, and the thread
     of a tick adds or discards its job in `_slow`. Any thread reads both. Writing an attribute, changing a set and copying
@@ -172,7 +174,7 @@ class Schedule:
         )
 
     def _timed(self, name: str) -> None:
-        """Tick a job, and choose the threads for its next tick by the time that this one took."""
+        """Tick a job, and choose the next tick's threads by the time this one took."""
         began = self._clock()
         try:
             self._tick(name)
@@ -192,7 +194,7 @@ class Schedule:
 
 
 class ClockWatch:
-    """A comparison of both clocks, which shows that the time was stepped or the machine slept.
+    """A comparison of clocks, which shows that time was stepped or the machine slept.
 
     Used by the main thread alone.
     """
@@ -205,14 +207,14 @@ class ClockWatch:
         self._apart = now() - monotonic()
 
     def jump(self) -> float:
-        """Return the seconds by which the clock was stepped since the last call, or 0.0 for mere drift."""
+        """Return the seconds the clock was stepped since the last call. Mere drift is 0.0."""
         apart = self._now() - self._monotonic()
         jump, self._apart = apart - self._apart, apart
         return jump if abs(jump) >= self.LEAST_SECONDS else 0.0
 
 
 def spread_seconds(job: Job, index: int, count: int) -> float:
-    """Return the delay of the first tick of job number `index`, of `count` that begin together."""
+    """Return the first tick's delay for job `index` of `count` that begin together."""
     return min(job.period.total_seconds(), WIDEST_SPREAD_SECONDS) * index / max(count, 1)
 
 

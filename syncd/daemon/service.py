@@ -1,6 +1,6 @@
-"""The daemon: each job on its own schedule, one tick of a job at a time, until a signal ends it.
+"""The daemon: each job on its own schedule, until a signal ends it.
 
-The main thread waits for one command at a time. Signal handlers and ticks only queue commands.
+One tick of a job runs at a time. The main thread waits for one command at a time. Signal handlers and ticks only queue commands.
 """
 
 import os

@@ -95,7 +95,7 @@ class Ticker:
             )
 
     def overrun(self, name: str) -> None:
-        """Log that a tick was due while the last one was still running, or waiting for a thread."""
+        """Log that a tick was due before the last one had ended."""
         tick = self._state.running.of(name)
         self._state.metrics.take_overrun(name)
         self._state.problems.log(
@@ -120,7 +120,7 @@ class Ticker:
                     board.put(Standing(job=job.name, promise=promise_of(job)))
 
     def ledger_bytes(self) -> int:
-        """Return the size of the state file with its side files, or 0 if it cannot be read."""
+        """Return the size of the state file with its side files. Returns 0 if it cannot be read."""
         try:
             with self.installation.ledger_file.open_readonly() as reader:
                 return reader.file_bytes()

@@ -1,4 +1,4 @@
-"""The look that the main thread takes once a second: the clock, stalled ticks, objectives, and systemd's watchdog."""
+"""The watch, once a second: the clock, stalled ticks, objectives, and systemd's watchdog."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ class Watch:
         monotonic: Callable[[], float],
         is_stuck: Callable[[], str | None],
     ) -> None:
-        """Ask `is_stuck` why the daemon is stuck; it returns None for a daemon that is alive."""
+        """Ask `is_stuck` why the daemon is stuck. It returns None if the daemon is alive."""
         self._state = state
         self._schedule = schedule
         self._monotonic = monotonic
@@ -46,7 +46,7 @@ class Watch:
         self._systemd.send(*assignments)
 
     def notify_state(self, *assignments: str) -> None:
-        """Send systemd a sentence on the daemon's state, unless that is what it was sent last."""
+        """Send systemd a sentence on the daemon's state, unless it was sent last."""
         running = len(self._state.running.jobs())
         status = notify.status(sentence(self._state.board, running=running))
         if assignments or status != self._sent:
@@ -68,7 +68,7 @@ class Watch:
         self.feed_watchdog()
 
     def feed_watchdog(self) -> None:
-        """Send systemd's watchdog a sign of life if one is due and the daemon is alive."""
+        """Feed systemd's watchdog if that is due and the daemon is alive."""
         limit, now = self._watchdog_seconds, self._monotonic()
         if limit is None or (self._fed_at is not None and now - self._fed_at < limit * _WATCHDOG_SHARE):
             return

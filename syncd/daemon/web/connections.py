@@ -33,7 +33,7 @@ _LOOK_SECONDS = 1.0
 
 
 class _Stage(IntEnum):
-    """The stage of a connection, in the order in which connections are closed to make room."""
+    """The stage of a connection, in the order of closing to make room."""
 
     LINGERING = 0
     """The client has the reply, and has not closed."""

@@ -1,4 +1,4 @@
-"""The page of one job: its objective, what is wrong, its missing objects, its shards, and its last ticks."""
+"""The page of one job: objective, problems, missing objects, shards, and last ticks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

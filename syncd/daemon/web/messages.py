@@ -135,7 +135,10 @@ def _hosts_named(headers: list[str]) -> list[str]:
 
 
 def _check_host(named: list[str], hosts: Collection[str], *, is_needed: bool) -> None:
-    """Refuse foreign host names: DNS rebinding would let a foreign site read ours in a visitor's browser."""
+    """Refuse foreign host names.
+
+    By DNS rebinding, a foreign site could read this one in a visitor's browser.
+    """
     if len(named) != 1:
         if named or is_needed:
             raise RefusedRequestError(HTTPStatus.BAD_REQUEST)

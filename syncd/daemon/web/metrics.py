@@ -113,7 +113,7 @@ class Metrics:
                 self._take_duration(report.duration_seconds)
 
     def take_crash(self, job: str) -> None:
-        """Count a tick that ended in a defect of syncd, with what it had done by then."""
+        """Count a tick that ended in a defect of syncd, with all it did."""
         with self._lock:
             counts = self._of(job)
             listed, copied, copied_bytes, already_there = counts.so_far()

@@ -1,4 +1,4 @@
-"""The overview page: one row for each job, troubled jobs first, with what is wrong and what to do."""
+"""The overview page: each job, troubled jobs first, with problems and remedies."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """The last ticks of a job as small bars: how much each copied, and which failed."""
+    """The last ticks of a job as bars: how much each copied, which failed."""
 
     title: str
     bars: Sequence[Bar]
@@ -168,7 +168,7 @@ def _sentence(words: str) -> str:
 
 
 def _headline(standings: Sequence[Standing], now: float) -> str:
-    """Return how many jobs are late, and how many of the others have some other problem."""
+    """Return how many jobs are late, and how many have some other problem."""
     count, late = len(standings), sum(not is_fresh(standing, now) for standing in standings)
     states: Mapping[str, int] = Counter(state_of(standing, now).word for standing in standings)
     if not count:

@@ -57,7 +57,7 @@ class WebServer:
 
     @property
     def address(self) -> str:
-        """The address it listens on, with the port that the kernel chose if 0 was configured."""
+        """The address it listens on. The kernel chooses the port if 0 is configured."""
         host, port = self._address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
