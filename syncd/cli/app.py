@@ -85,7 +85,7 @@ def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: J
     """The daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
-    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.teller())
+    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.event_logger())
     if as_json:
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
     sys.exit(code)
@@ -145,7 +145,9 @@ def plan(
         raise typer.BadParameter("goes with --from", param_hint="--to")
     configuration = load(config, strict=strict)
     request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest(kind=TICK)
-    plans = verbs.plan(configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
+    plans = verbs.plan(
+        configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+    )
     plans += refused.refused_plans(verbs.refused(configuration, jobs))
     _print(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
@@ -176,7 +178,7 @@ def ledger_rebuild(
 ) -> None:
     """Forget what is remembered, and read it again from the destination's listing."""
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     document = ledger_verbs.rebuild(verbs.chosen(configuration, jobs), installation)
     document["jobs"] += refused.refused_rebuilds(verbs.refused(configuration, jobs))
     _print(document, screen.rebuild_table(document), as_json=as_json)
@@ -343,7 +345,7 @@ def _do(configuration: Configuration, jobs: list[str] | None, request: RunReques
             chosen,
             request,
             now=time.time,
-            tell=logs.teller(),
+            tell=logs.event_logger(),
             on_progress=bars.show,
             besides=refused.refused_reports(verbs.refused(configuration, jobs)),
         )

@@ -166,7 +166,7 @@ def show_check(
     from syncd.cli import check_screen
 
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
     found += result.refused_checks(verbs.refused(configuration, jobs))
     if as_json:

@@ -1,7 +1,7 @@
-"""The metrics for Prometheus. Each daemon has a registry of its own.
+"""The metrics for Prometheus. Each daemon has a registry of its own, the process has none.
 
-Counts are kept in plain values for each job and turned into samples when they are asked for, so that a job that is
-removed takes its series along, and a thousand jobs cost a thousand small objects.
+Counts are plain values for each job, turned into samples on request. So the series of a removed job vanish with it, and a
+thousand jobs cost a thousand small objects.
 """
 
 import threading
@@ -21,7 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
-from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
@@ -51,7 +51,10 @@ class _JobTotals:
 
 
 class Metrics:
-    """The totals of ticks since the start, and the gauges of now. Any thread may call it."""
+    """The totals of ticks since the start, and the gauges of now.
+
+    Shared: any thread may call it. The lock guards all totals. `gauges` is called outside it.
+    """
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._gauges = gauges
@@ -65,11 +68,11 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
-        """Everything, as text for Prometheus."""
+        """Return all metrics as text for Prometheus."""
         return generate_latest(self._registry)
 
     def take_progress(self, job: str, recorder: Recorder) -> None:
-        """Count a running tick by its recorder. Some ticks take hours."""
+        """Count what a running tick has done so far, since some take hours."""
         with self._lock:
             self._of(job).running = recorder
 
@@ -86,7 +89,7 @@ class Metrics:
                 self._take_duration(report.duration_seconds)
 
     def take_crash(self, job: str) -> None:
-        """Count a tick that crashed. The objects that it had copied are kept."""
+        """Count a tick that ended in a defect of syncd, with all it did."""
         with self._lock:
             totals = self._of(job)
             totals.counts = totals.with_running()
@@ -94,12 +97,12 @@ class Metrics:
             totals.crashes += 1
 
     def take_overrun(self, job: str) -> None:
-        """Count a tick that was due while the job's last one was running."""
+        """Count a tick that was due before the job's last one had ended."""
         with self._lock:
             self._of(job).overruns += 1
 
     def take_reload(self, result: str) -> None:
-        """Count a reload of the configuration, `done` or `refused`."""
+        """Count a reload of the configuration: `done` or `refused`."""
         with self._lock:
             self._reloads[result] += 1
 
@@ -109,7 +112,7 @@ class Metrics:
             self._jobs.pop(job, None)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric of syncd. The name is prometheus-client's."""
+        """Return every metric. prometheus-client calls it by this name."""
         gauges = self._gauges()
         with self._lock:
             families = [*_totals(self._jobs), *_by_label(self._jobs), _in_flight(self._jobs), _lag(self._jobs)]
@@ -142,12 +145,12 @@ def _totals(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
     counts = {job: totals.with_running() for job, totals in jobs.items()}
     for name, shown in SHOWN.items():
         if shown.metric and not shown.label:
-            family = CounterMetricFamily(shown.metric, shown.help_text, labels=["job"])
+            family = CounterMetricFamily(shown.metric, shown.help_text, labels=[JOB])
             for job, counted in counts.items():
                 family.add_metric([job], getattr(counted, name))
             yield family
     for metric, help_text, value in _TOTALS:
-        family = CounterMetricFamily(metric, help_text, labels=["job"])
+        family = CounterMetricFamily(metric, help_text, labels=[JOB])
         for job, totals in jobs.items():
             family.add_metric([job], value(totals))
         yield family
@@ -166,7 +169,7 @@ def _by_label(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
 
 
 def _labelled(metric: str, help_text: str, label: str, by_job: Mapping[str, Mapping[str, int]]) -> Metric:
-    family = CounterMetricFamily(metric, help_text, labels=["job", label])
+    family = CounterMetricFamily(metric, help_text, labels=[JOB, label])
     for job, counts in by_job.items():
         for word, count in counts.items():
             family.add_metric([job, word], count)
@@ -175,7 +178,7 @@ def _labelled(metric: str, help_text: str, label: str, by_job: Mapping[str, Mapp
 
 def _in_flight(jobs: Mapping[str, _JobTotals]) -> Metric:
     family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=["job"]
+        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=[JOB]
     )
     for job, totals in jobs.items():
         family.add_metric([job], totals.running.in_flight if totals.running else 0)
@@ -184,7 +187,9 @@ def _in_flight(jobs: Mapping[str, _JobTotals]) -> Metric:
 
 def _lag(jobs: Mapping[str, _JobTotals]) -> Metric:
     family = HistogramMetricFamily(
-        "syncd_lag_seconds", "From an object's LastModified at the source to its copy, of new objects.", labels=["job"]
+        "syncd_lag_seconds",
+        "Time from an object's LastModified at the source to its copy, of new objects.",
+        labels=[JOB],
     )
     for job, totals in jobs.items():
         family.add_metric([job], _cumulative(LAG_BOUNDS, totals.counts.lags), totals.counts.lag_seconds)
