@@ -10,7 +10,8 @@ import typer
 from reference_words import DOCUMENTS, ENVIRONMENT, EXIT_CODES
 
 from syncd.cli.app import app
-from syncd.config.schema import Row, schema_rows
+from syncd.config.job import schema_rows
+from syncd.config.table import Row
 from syncd.model import events
 from syncd.model.errors import LedgerError
 from syncd.model.reasons import REMEDIES

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.model.units import format_duration
@@ -99,3 +100,21 @@ def without_secrets(document: Mapping[str, Any], findings: list[Finding], path: 
 
 def _names_secret(key: str) -> bool:
     return re.sub(r"[^a-z0-9]", "", key.lower()).removeprefix("aws") in _SECRET_NAMES
+
+
+class ExpandedPath(type(Path())):  # type: ignore[misc]  # Path itself cannot be derived from before Python 3.12
+    """A path in which variables were expanded, and which is shown as it was written."""
+
+    written: str = ""
+
+
+def expanded_path(text: str, *, written: str) -> Path:
+    """Return the path, which messages show as `written`."""
+    found = ExpandedPath(text)
+    found.written = written
+    return found
+
+
+def as_written(path: Path) -> str:
+    """Return the path as the file has it if that names variables: not everybody who reads messages may see their values."""
+    return getattr(path, "written", "") or str(path)

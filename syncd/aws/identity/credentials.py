@@ -14,7 +14,7 @@ from syncd.aws.identity import refusals
 from syncd.aws.identity import sts as sts_wire
 from syncd.aws.transport import Credentials
 from syncd.config.job import Consumer, Job, Role
-from syncd.config.readers import as_written
+from syncd.config.words import as_written
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
