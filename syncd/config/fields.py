@@ -116,9 +116,9 @@ def _bytes_with_unit(value: object) -> object:
     return _bytes(value)
 
 
-def _size(least: str, most: str, *, words: str = "") -> tuple[Any, ...]:
+def _size(least: str, most: str) -> tuple[Any, ...]:
     bounds = Field(ge=units.parse_size(least), le=units.parse_size(most))
-    words = words or f"size from {least} to {most}"
+    words = f"size from {least} to {most}"
     return BeforeValidator(_bytes_with_unit), bounds, Words(words, show=_quoted_size, schema=_shape(_SIZE))
 
 
@@ -148,8 +148,8 @@ def _which(value: object) -> str:
     return "list" if isinstance(value, list | tuple) else "one"
 
 
-def _all_or(words: str) -> tuple[Any, ...]:
-    return Discriminator(_which), BeforeValidator(_star_alone), Words(words, show=_in_brackets)
+def _all_or(words: str, remedy: str) -> tuple[Any, ...]:
+    return Discriminator(_which), BeforeValidator(_star_alone), Words(words, show=_in_brackets, remedy=remedy)
 
 
 def _as_list(value: object) -> object:
@@ -195,7 +195,9 @@ JobName = Annotated[str, *_checked(names.check_job_name, "job name", names.JOB_N
 Flag = Annotated[bool, Strict(), Words("true or false")]
 Rate = Annotated[float, Strict(), Field(gt=0, le=1_000_000), Words("number above 0, up to 1000000, per second")]
 Price = Annotated[float, Strict(), Field(ge=0, lt=1e6), Words("number of US dollars, such as 0.005")]
-FilePath = Annotated[Path, BeforeValidator(_check_path), Words("path", show=lambda path: shown(str(path)))]
+FilePath = Annotated[
+    Path, BeforeValidator(_check_path), Words("path", show=lambda path: shown(str(path)), remedy="write it in quotes")
+]
 Globs = Annotated[tuple[str, ...], *_list("list of file patterns")]
 Url = Annotated[str, *_checked(addresses.check_url, "URL", "https?://.+", is_shown=False)]
 EndpointUrl = Annotated[str, *_checked(addresses.check_endpoint, "URL", "https?://[^?#]+", is_shown=False)]
@@ -217,7 +219,7 @@ StorageClass = names.StorageClass
 Tags = Annotated[
     dict[str, str],
     AfterValidator(names.check_tags),
-    Words("table of texts", show=_none, remedy='write { key = "value" }', schema={"maxProperties": 10}),
+    Words("table of tags", show=_none, remedy='write { key = "value" }', schema={"maxProperties": 10}),
 ]
 OrganizationId = Annotated[str, *_checked(names.check_organization_id, "organization ID", names.ORGANIZATION_ID)]
 _ORGANIZATION_ID = _shape(names.ORGANIZATION_ID)
@@ -232,9 +234,9 @@ OrganizationIds = Annotated[
         schema={"anyOf": [_ORGANIZATION_ID, {"type": "array", "items": _ORGANIZATION_ID, "minItems": 1}]},
     ),
 ]
-Accounts = Annotated[_All | _Some[AccountId], *_all_or('"*" or a list of account IDs')]
-Regions = Annotated[_All | _Some[Region], *_all_or('"*" or a list of regions')]
-Kinds = Annotated[_All | _Some[names.Kind], *_all_or('"*" or a list of kinds')]
+Accounts = Annotated[_All | _Some[AccountId], *_all_or('"*" or a list of account IDs', '"*" is every account')]
+Regions = Annotated[_All | _Some[Region], *_all_or('"*" or a list of regions', '"*" is every region')]
+Kinds = Annotated[_All | _Some[names.Kind], *_all_or('"*" or a list of kinds', '"*" is every kind')]
 Ignored = Annotated[
     tuple[Annotated[str, *_checked(names.check_ignored, "key prefix or pattern", "[^/].*")], ...],
     *_list("list of key prefixes or patterns", _none),
@@ -268,13 +270,13 @@ Memory = Annotated[int, *_size("5MiB", "64GiB")]
 # S3's own bounds of a part, and of one PutObject or CopyObject.
 PartSize = Annotated[int, *_size("5MiB", "5GiB")]
 # S3's largest object.
-ObjectSize = Annotated[int, *_size("1B", "51200GiB", words="size up to 51200GiB")]
+ObjectSize = Annotated[int, *_size("1B", "51200GiB")]
 ByteRate = Annotated[
     int,
     BeforeValidator(_bytes),
     Field(ge=1, le=units.parse_size("1000GiB")),
     Words(
-        "size or number of bytes, per second, up to 1000GiB",
+        "size from 1B to 1000GiB, or number of bytes, per second",
         show=_quoted_size,
         schema={"anyOf": [_shape(_SIZE), {"type": "integer", "minimum": 1, "maximum": units.parse_size("1000GiB")}]},
     ),

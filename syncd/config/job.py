@@ -149,6 +149,15 @@ def schema_rows() -> list[Row]:
     return [*rows_of("syncd.toml", SettingsTable), *rows_of("job", JobTable)]
 
 
+def json_schema(*, is_job: bool) -> dict[str, Any]:
+    """Return the JSON Schema of a job file, which leaves much to [defaults], or of syncd.toml."""
+    model: type[Table] = SettingsTable
+    about: dict[str, Any] = {"title": "syncd.toml"}
+    if is_job:
+        model, about = JobDefaults, {"title": "A job file of syncd", "required": ["name"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(), **about}
+
+
 @dataclass(frozen=True)
 class RefusedJob:
     """A job file that cannot be used, beside others that can."""

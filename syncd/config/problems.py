@@ -147,11 +147,13 @@ def _about(error: ErrorDetails, value: object, words: Words) -> str:
         case "value_error":
             sentence = str(context["error"])
         case "literal_error" if context["expected"] == "'*'":
-            sentence = f'{seen} is neither "*" nor a list; write [{seen}]'
+            sentence = (
+                f'{seen} is neither "*" nor a list; write {f"[{seen}]" if isinstance(value, str) else "texts in [ ]"}'
+            )
         case "literal_error":
             known = re.findall("'([^']*)'", context["expected"])
             hint = did_you_mean(value, known) if isinstance(value, str) else ""
-            sentence = f"{seen} is none of {', '.join(map(shown, known))}{hint}"
+            sentence = f"{seen} is none of {', '.join(map(shown, known))}{remedy}{hint}"
         case "string_type":
             is_number = isinstance(value, int) and not isinstance(value, bool) and words.is_shown
             example = f', such as "{value}"' if is_number else ""

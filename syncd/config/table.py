@@ -28,10 +28,9 @@ class Table(BaseModel):
         for key, field in keys_of(cls).items():
             old = schema["properties"][key]
             new = {name: item for name, item in old.items() if name not in {"title", "default", "default_words"}}
-            kinds = [kind for kind in new.get("anyOf", ()) if kind != {"type": "null"}]
-            if len(kinds) == 1:
-                del new["anyOf"]
-                new = {**kinds[0], **new}
+            if "anyOf" in new:
+                kinds = [kind for kind in new.pop("anyOf") if kind != {"type": "null"}]
+                new |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
             if (words := words_of(field)) is not None:
                 new["description"] = f"{field.description} ({words.type})"
                 if (default := default_of(field, words)) not in {"required", "none"}:
