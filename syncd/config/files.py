@@ -1,4 +1,4 @@
-"""Finding and reading the configuration files, and reporting everything that is wrong with them at once."""
+"""The configuration files: found, read, and reported on with everything that is wrong."""
 
 import glob
 import json
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 def find(option: Path | None, environ: Mapping[str, str]) -> Path:
-    """The configuration file to read: `--config`, else $SYNCD_CONFIG, else /etc/syncd/syncd.toml.
+    """Return the path to read: `--config`, else $SYNCD_CONFIG, else /etc/syncd/syncd.toml.
 
-    Never one that happens to lie in the current folder. Whether it is there, `load` finds out.
+    A file in the current folder is never taken. `load` finds out if the path exists.
     """
     if option is not None:
         return option
@@ -42,7 +42,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
     """Read syncd.toml and the job files that it names.
 
     Relative paths are relative to the folder of the file they stand in; `environ` is what ${VARIABLE} is taken from.
-    A job file that cannot be used is left out and told in `refused`, if another one can be used, and not `strict`.
+    A job file that cannot be used is left out and listed in `refused`, if another one can be used and `strict` is off.
 
     Raises:
         ConfigError: with every problem of every file.
@@ -75,7 +75,10 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
 def _sorted_out(
     readings: Sequence["_Reading"], top: "_File", settings: Table
 ) -> tuple[list["_Reading"], list["_Reading"]]:
-    """The jobs that can be used, and those that cannot: no job is refused for what is wrong with another one's file."""
+    """Split the jobs into those that can be used and those that cannot.
+
+    No job is refused for what is wrong with the file of another.
+    """
     sound = [item for item in readings if isinstance(item.job, Job) and not item.problems]
     # Of two jobs of one name, or one place, the one whose file is called after it stays, else the first.
     sound.sort(key=lambda item: item.file.path.stem != item.name)
@@ -102,7 +105,7 @@ def _refused(usable: Sequence["_Reading"], refused: Sequence["_Reading"]) -> tup
 
 @dataclass(frozen=True)
 class _File:
-    """One file as it was read: `raw` is without secrets and has its paths expanded; None where it cannot be read."""
+    """One file as it was read. `raw` has no secrets and expanded paths, or is None if the file cannot be read."""
 
     path: Path
     raw: Mapping[str, Any] | None
@@ -110,15 +113,15 @@ class _File:
     lost: frozenset[str] = frozenset()
     """The keys that were taken out, since they held a secret or a variable that is not set."""
     name: str | None = None
-    """The job's name, as far as a file that cannot be read tells it."""
+    """The job's name, if a file that cannot be read shows it."""
 
     def places(self, findings: Sequence[Finding]) -> list[Problem]:
-        """The findings as problems of this file, without those that only say that a lost key is missing."""
+        """Return the findings as problems of this file, without those about lost keys."""
         return [Problem(str(self.path), _shown_key(key), message) for key, message in findings if key not in self.lost]
 
 
 class _Reading(NamedTuple):
-    """What became of one job file."""
+    """The result of one job file."""
 
     file: _File
     job: Table | None
@@ -126,7 +129,7 @@ class _Reading(NamedTuple):
 
     @property
     def name(self) -> str | None:
-        """The job's name, if it can be known and can be a name."""
+        """The job's name, or None if it is unknown or no job name."""
         name = name_of(self.file.raw) or self.file.name
         return name if is_job_name(name) else None
 
@@ -144,7 +147,7 @@ def _read_file(path: Path, environ: Mapping[str, str]) -> _File:
 
 
 def _shown_key(key: str) -> str:
-    """A key as the file has it; one that is no key of ours may be of any length, and hold anything."""
+    """Return a key as the file has it, or quoted and cut if it is not plain."""
     return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key[:120])
 
 
@@ -190,7 +193,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _placed(findings: Sequence[Finding], file: _File, top: _File) -> list[Problem]:
-    """The findings of a job, each at the file where its key stands: the job's own, else [defaults]."""
+    """Return the findings of a job, each in the file that has its key: the job's own, else [defaults]."""
     problems = []
     for key, message in findings:
         inherited = f"defaults.{key}"
@@ -210,7 +213,7 @@ def _has(raw: object, dotted: str) -> bool:
 
 
 def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Iterator[tuple[_File, Problem]]:
-    """Tell what does not hold between one job and another, or between a job and syncd.toml, at the later job's file."""
+    """Find what is wrong between two jobs, or a job and syncd.toml, at the later job's file."""
     names: dict[str, _File] = {}
     places: dict[tuple[str, ...], _File] = {}
     customers: dict[str, tuple[_File, str, bool]] = {}
@@ -239,7 +242,7 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Itera
 
 
 def _shared_external_id(file: _File, job: Table, customers: dict[str, tuple[_File, str, bool]]) -> Iterator[Finding]:
-    """Find an external ID of two customers: each could then have the other's logs read for it (the confused deputy)."""
+    """Find an external ID of two customers, who could then read each other's logs (the confused deputy)."""
     role, account = _known(job, attrgetter("source.role")), _known(job, attrgetter("source.account_id"))
     if role is None or account is None:
         return

@@ -64,7 +64,7 @@ class Job(JobTable):
 
     @property
     def period(self) -> timedelta:
-        """The time from one tick to the next; of a cron line the longest."""
+        """The time from one tick to the next, of a cron line the longest."""
         if self.cron is not None:
             return gaps(self.cron).longest
         assert self.every is not None, "completed() gives a job one of the two"
@@ -150,7 +150,7 @@ def schema_rows() -> list[Row]:
 
 
 def json_schema(*, is_job: bool) -> dict[str, Any]:
-    """Return the JSON Schema of a job file, which leaves much to [defaults], or of syncd.toml."""
+    """Return the JSON Schema of a job file or of syncd.toml. A job file may leave all but its name to [defaults]."""
     model: type[Table] = SettingsTable
     about: dict[str, Any] = {"title": "syncd.toml"}
     if is_job:
@@ -171,12 +171,12 @@ class RefusedJob:
 
     @property
     def label(self) -> str:
-        """What the job is called in documents and metrics: its name, else its file."""
+        """The job's name in documents and metrics, else its file."""
         return self.name if self.name is not None else str(self.file)
 
     @property
     def error(self) -> JobError:
-        """Why the job does not run, as its report has it."""
+        """The error that the job's report has."""
         told = [str(problem) for problem in self.problems[:_PROBLEMS_TOLD]]
         more = len(self.problems) - len(told)
         told += [f"{more} more problems"] if more else []
@@ -189,7 +189,7 @@ class RefusedJob:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that was read: `files` is syncd.toml and then each job's file, in the order of `jobs`."""
+    """Everything that was read. `files` is syncd.toml, then each job's file in the order of `jobs`."""
 
     settings: Settings
     jobs: tuple[Job, ...]

@@ -54,7 +54,7 @@ KMS_KEY = (
 
 
 class RoleName(NamedTuple):
-    """What a role's ARN says."""
+    """The partition and the account of a role's ARN."""
 
     partition: str
     account_id: str
@@ -74,7 +74,7 @@ def check_job_name(text: str) -> str:
 
 
 def check_account_id(text: str) -> str:
-    """Twelve digits, in a string."""
+    """Return an account ID: twelve digits, in a string."""
     if not re.fullmatch(ACCOUNT_ID, text):
         hint = "; leave the dashes out" if re.fullmatch(r"[0-9]{4}-[0-9]{4}-[0-9]{4}", text) else ""
         raise ValueError(f'{shown(text)} is no account ID: 12 digits in quotes, such as "012345678901"{hint}')
@@ -82,7 +82,7 @@ def check_account_id(text: str) -> str:
 
 
 def parse_role_arn(text: str) -> RoleName:
-    """Partition and account of a role's ARN, 20 to 2,048 characters."""
+    """Parse a role's ARN of 20 to 2,048 characters."""
     found = re.fullmatch(ROLE_ARN, text)
     shape = "arn:PARTITION:iam::ACCOUNT:role/NAME, such as arn:aws:iam::111111111111:role/Test"
     if ":user/" in text or text.endswith(":root"):
@@ -97,20 +97,20 @@ def parse_role_arn(text: str) -> RoleName:
 
 
 def check_role_arn(text: str) -> str:
-    """The ARN of a role in a partition that syncd knows."""
+    """Return the ARN of a role in a partition that syncd knows."""
     parse_role_arn(text)
     return text
 
 
 def check_session_name(text: str) -> str:
-    """RoleSessionName: 2 to 64 characters."""
+    """Return a RoleSessionName: 2 to 64 characters."""
     if not re.fullmatch(SESSION_NAME, text):
         raise ValueError(f"{shown(text)} is no role session name: 2 to 64 letters, digits or any of _ + = , . @ -")
     return text
 
 
 def check_external_id(text: str) -> str:
-    """ExternalId: 2 to 1,224 characters. The value itself is not repeated in the message."""
+    """Return an ExternalId: 2 to 1,224 characters, which no message repeats."""
     if not re.fullmatch(EXTERNAL_ID, text):
         rule = "2 to 1224 letters, digits or any of _ + = , . @ : / -"
         raise ValueError(f"this text of {len(text)} characters is no external ID: {rule}")
@@ -118,7 +118,7 @@ def check_external_id(text: str) -> str:
 
 
 def check_bucket(text: str) -> str:
-    """The name of a general purpose bucket."""
+    """Return the name of a general purpose bucket."""
     rule = None
     if not re.fullmatch(BUCKET, text):
         rule = "3 to 63 lower-case letters, digits, dots and hyphens"
@@ -138,21 +138,21 @@ def check_bucket(text: str) -> str:
 
 
 def check_region(text: str) -> str:
-    """What may stand for a region, on AWS or on an S3-compatible server."""
+    """Return the name of a region, on AWS or on an S3-compatible server."""
     if not re.fullmatch(REGION, text):
         raise ValueError(f"{shown(text)} is no region: lower-case letters, digits and hyphens, such as us-east-1")
     return text
 
 
 def partition_of(region: str) -> str | None:
-    """The partition of an AWS region; None where the text is no AWS region's name."""
+    """Return the partition of an AWS region, or None if the text names none."""
     if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", region):
         return None
     return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
 
 
 def check_organization_id(text: str) -> str:
-    """The ID of an AWS organization."""
+    """Return the ID of an AWS organization."""
     if not re.fullmatch(ORGANIZATION_ID, text):
         rule = 'o- and 10 to 32 lower-case letters or digits, such as "o-exampleorgid"'
         raise ValueError(f"{shown(text)} is no organization ID: {rule}")
@@ -160,20 +160,20 @@ def check_organization_id(text: str) -> str:
 
 
 def check_kms_key(text: str) -> str:
-    """A KMS key: its ID, its ARN, or its alias."""
+    """Return a KMS key: its ID, its ARN, or its alias."""
     if not re.fullmatch(KMS_KEY, text):
         raise ValueError(f"{shown(text)} is no KMS key: give the key's ID, its ARN, or alias/NAME")
     return text
 
 
 def region_of_kms_key(text: str) -> str | None:
-    """The region that a KMS ARN names; None for a bare ID or alias."""
+    """Return the region that a KMS ARN names, or None for a bare ID or alias."""
     found = re.fullmatch(KMS_KEY, text)
     return found[2] if found else None
 
 
 def check_prefix(text: str) -> str:
-    """A key prefix: at most 512 bytes, so that prefix and key stay below S3's 1,024."""
+    """Return a key prefix of at most 512 bytes, so that prefix and key stay below S3's 1,024."""
     rule = None
     if len(text.encode()) > 512:
         rule = "it may have 512 bytes at most"
@@ -189,7 +189,7 @@ def check_prefix(text: str) -> str:
 
 
 def check_tags(tags: dict[str, str]) -> dict[str, str]:
-    """The tags of an object: 10 at most, keys to 128 and values to 256 characters, of AWS's tag alphabet."""
+    """Return an object's tags: 10 at most, keys to 128 and values to 256 characters."""
     if len(tags) > 10:
         raise ValueError(f"an object carries at most 10 tags, and here are {len(tags)}")
     for key, value in tags.items():

@@ -1,4 +1,4 @@
-"""What must hold between keys: within a job, within syncd.toml, and between jobs. Pure."""
+"""The rules between keys, within a job and within syncd.toml. Pure."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,7 +13,7 @@ from syncd.model.units import format_duration, format_size
 
 
 def listen_locally(settings: SettingsTable) -> Iterator[Finding]:
-    """Metrics are not offered to other machines by accident."""
+    """Require permission to offer metrics to other machines."""
     http = settings.http
     if http.address and not is_loopback(http.address[0]) and not http.allow_remote:
         yield Finding(
@@ -23,13 +23,13 @@ def listen_locally(settings: SettingsTable) -> Iterator[Finding]:
 
 
 def one_schedule(job: JobTable) -> Iterator[Finding]:
-    """A job has an interval or a cron line."""
+    """Require an interval or a cron line, not both."""
     if job.every is not None and job.cron is not None:
         yield Finding("cron", "every and cron exclude each other; remove one of them")
 
 
 def jitter_below_interval(job: JobTable) -> Iterator[Finding]:
-    """A tick may not drift past the next one."""
+    """Keep a tick from drifting past the next one."""
     shortest = cron.gaps(job.cron).shortest if job.cron is not None else job.every
     if shortest is not None and job.jitter >= shortest:
         yield Finding(
@@ -39,7 +39,7 @@ def jitter_below_interval(job: JobTable) -> Iterator[Finding]:
 
 
 def listing_widens(job: JobTable) -> Iterator[Finding]:
-    """Each listing goes further back than the one before it."""
+    """Require that each listing goes further back than the one before it."""
     listing = job.listing
     if listing.recent < listing.tail:
         yield Finding("listing.recent", f"{shown(listing.recent)} must be at least tail ({shown(listing.tail)})")
@@ -48,7 +48,10 @@ def listing_widens(job: JobTable) -> Iterator[Finding]:
 
 
 def third_party_has_external_id(job: JobTable) -> Iterator[Finding]:
-    """Without an external ID anybody who knows the role could make a third party read for them."""
+    """Require the external ID of a third party.
+
+    Without it, anybody who knows the role could make the third party read for them.
+    """
     role = job.source.role
     if role is not None and role.third_party and role.external_id is None:
         yield Finding(
@@ -58,7 +61,7 @@ def third_party_has_external_id(job: JobTable) -> Iterator[Finding]:
 
 
 def role_is_in_source_account(job: JobTable) -> Iterator[Finding]:
-    """The role stands in the account that owns the bucket."""
+    """Require a role in the account that owns the bucket."""
     role = job.source.role
     if role is not None and role.account_id != job.source.account_id:
         yield Finding(
@@ -69,7 +72,7 @@ def role_is_in_source_account(job: JobTable) -> Iterator[Finding]:
 
 
 def source_is_in_one_partition(job: JobTable) -> Iterator[Finding]:
-    """No role and no copy crosses from one partition to another. Servers of one's own name regions as they like."""
+    """Keep role and regions in one partition. Servers other than AWS name regions as they like."""
     if job.endpoints.s3 is not None:
         return
     partition = names.partition_of(job.source.region)
@@ -88,7 +91,7 @@ def source_is_in_one_partition(job: JobTable) -> Iterator[Finding]:
 
 
 def destination_is_in_the_same_partition(job: JobTable) -> Iterator[Finding]:
-    """The consumer's credentials hold in one partition."""
+    """Keep both ends in one partition, as no credentials are valid in two."""
     if job.endpoints.destination is not None:
         return
     partition = names.partition_of(job.destination.region)
@@ -112,7 +115,7 @@ def _real_region(key: str, region: str, partition: str | None) -> Iterator[Findi
 
 
 def prefix_fits_layout(job: JobTable) -> Iterator[Finding]:
-    """A trail's S3KeyPrefix has 200 characters at most, and stands before AWSLogs/ without a slash."""
+    """Require a trail's S3KeyPrefix: 200 characters at most, before AWSLogs/, without a slash."""
     prefix = job.source.prefix
     if job.source.layout != "flat" and prefix.endswith("/"):
         yield Finding("source.prefix", f"{shown(prefix)} ends in a slash; write {shown(prefix.rstrip('/'))}")
@@ -126,7 +129,7 @@ def prefix_fits_layout(job: JobTable) -> Iterator[Finding]:
 
 
 def filters_fit_layout(job: JobTable) -> Iterator[Finding]:
-    """Only CloudTrail's own layout tells account, region and kind, so another one cannot be narrowed by them."""
+    """Refuse filters by account, region and kind on layouts whose keys do not show them."""
     source = job.source
     if source.is_cloudtrail:
         return
@@ -138,7 +141,7 @@ def filters_fit_layout(job: JobTable) -> Iterator[Finding]:
 
 
 def ignore_leaves_something(job: JobTable) -> Iterator[Finding]:
-    """Leave out folders of the source, but not all of them and none that lie elsewhere."""
+    """Refuse to ignore all folders of the source, or folders outside it."""
     source = job.source
     if source.ignore and source.layout == "flat":
         yield Finding("source.ignore", 'layout = "flat" copies everything under source.prefix; remove it')
@@ -154,7 +157,7 @@ def ignore_leaves_something(job: JobTable) -> Iterator[Finding]:
 
 
 def parts_fit(job: JobTable) -> Iterator[Finding]:
-    """A part is no larger than the objects that are written in parts, nor than the memory for it."""
+    """Require that a part fits into multipart_above and into the memory."""
     destination = job.destination
     if destination.part_size > destination.multipart_above:
         part, above = format_size(destination.part_size), format_size(destination.multipart_above)
@@ -168,7 +171,7 @@ def parts_fit(job: JobTable) -> Iterator[Finding]:
 
 
 def key_is_in_destination_region(job: JobTable) -> Iterator[Finding]:
-    """S3 encrypts with keys of the bucket's own region."""
+    """Require a KMS key in the bucket's own region."""
     key = job.destination.kms_key_id
     region = names.region_of_kms_key(key) if key is not None else None
     if region is not None and region != job.destination.region and job.endpoints.destination is None:
@@ -179,7 +182,7 @@ def key_is_in_destination_region(job: JobTable) -> Iterator[Finding]:
 
 
 def endpoints_are_private(job: JobTable) -> Iterator[Finding]:
-    """Over plain HTTP, credentials' signatures and logs are read, and answers altered, by whoever is on the way."""
+    """Require permission for plain HTTP, over which others can read logs and alter answers."""
     endpoints = job.endpoints
     if endpoints.allow_http:
         return
@@ -194,19 +197,19 @@ def endpoints_are_private(job: JobTable) -> Iterator[Finding]:
 
 
 def tags_are_of_one_origin(job: JobTable) -> Iterator[Finding]:
-    """A write gives an object all of its tags."""
+    """Require one origin of tags, since a write gives an object all of them."""
     if job.destination.copy_tags and job.destination.tags:
         yield Finding("destination.copy_tags", "tags and copy_tags exclude each other; remove one of them")
 
 
 def destination_is_not_source(job: JobTable) -> Iterator[Finding]:
-    """A replica in the source's own bucket would be listed as a source again."""
+    """Refuse the source's own bucket as destination, where replicas would be listed again."""
     if _place(job.endpoints.s3, job.source.region, job.source.bucket) == destination_place(job)[:3]:
         yield Finding("destination.bucket", f"{shown(job.destination.bucket)} is the source too; name another bucket")
 
 
 def destination_place(job: JobTable) -> tuple[str, str, str, str]:
-    """What tells one destination from another: endpoint or partition, bucket, prefix."""
+    """Return what identifies a destination: endpoint or partition, bucket, prefix."""
     place = _place(job.endpoints.destination, job.destination.region, job.destination.bucket)
     return (*place, job.destination.prefix)
 

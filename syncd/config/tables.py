@@ -40,7 +40,7 @@ class Http(Table):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port to listen on; None when turned off."""
+        """Host and port to listen on, or None if turned off."""
         return addresses.split_address(self.listen) if self.listen else None
 
 
@@ -56,7 +56,7 @@ class Engine(Table):
 
 
 class JobEngine(Table):
-    """`[engine]` of a job: its own limits, below those of syncd.toml; None is no limit of its own."""
+    """`[engine]` of a job: its own limits, below those of syncd.toml. None is no limit of its own."""
 
     in_flight: fields.InFlight | None = Field(None, description="objects of this job being copied at once")
     memory: fields.Memory | None = Field(None, description="what the bodies of this job's objects in flight may take")
@@ -93,7 +93,7 @@ class Listing(Table):
 
 
 class Prices(Table):
-    """`[prices]` of syncd.toml: what `syncd plan` reckons with; the defaults are us-east-1's of January 2026."""
+    """`[prices]` of syncd.toml, for `syncd plan`. The defaults are us-east-1's of January 2026."""
 
     writes: fields.Price = Field(0.005, description="1,000 PUT, COPY, POST or LIST requests")
     reads: fields.Price = Field(0.0004, description="1,000 GET requests")
@@ -101,7 +101,7 @@ class Prices(Table):
 
 
 class Consumer(Table):
-    """`[consumer]`: who calls AssumeRole and owns the destination."""
+    """`[consumer]`: the account that calls AssumeRole and owns the destination."""
 
     account_id: fields.AccountId = Field(description="the consumer's account; other credentials are refused")
     profile: fields.Name | None = Field(
@@ -179,12 +179,12 @@ class Source(Table):
 
     @property
     def is_cloudtrail(self) -> bool:
-        """Whether keys are arranged as CloudTrail does, under AWSLogs/."""
+        """True if keys are arranged as CloudTrail does, under AWSLogs/."""
         return self.layout == "cloudtrail"
 
     @property
     def date_pattern(self) -> str | None:
-        """The date pattern, such as "{prefix}/%Y/%m/%d/"; None for "cloudtrail" and "flat"."""
+        """The date pattern, such as "{prefix}/%Y/%m/%d/", or None for "cloudtrail" and "flat"."""
         return None if self.layout in ("cloudtrail", "flat") else self.layout
 
 
@@ -228,12 +228,12 @@ class Endpoints(Table):
 
     @property
     def is_given(self) -> bool:
-        """Whether S3 is another server than AWS's, at either end."""
+        """True if S3 is another server than AWS's, at either end."""
         return self.s3 is not None or self.destination_s3 is not None
 
     @property
     def destination(self) -> str | None:
-        """The S3 endpoint of the destination; None is AWS."""
+        """The S3 endpoint of the destination, or None for AWS."""
         return self.destination_s3 or self.s3
 
 

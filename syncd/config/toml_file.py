@@ -37,19 +37,18 @@ _TOKEN = re.compile(
 
 
 class UnusableError(Exception):
-    """The file cannot be read; says why and what to do."""
+    """The file cannot be read, with the reason and the remedy."""
 
     def __init__(self, message: str, *, job: str | None = None) -> None:
         super().__init__(message)
         self.job = job
-        """The name of its job, as far as that can be told all the same."""
+        """The name of its job, if that could be found."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a file; links to a file are followed, as those that Kubernetes makes for a ConfigMap.
+    """Read a file. Raises UnusableError if it cannot be read.
 
-    Raises:
-        UnusableError: it cannot be read.
+    Links to a file are followed: Kubernetes makes them for a ConfigMap.
     """
     try:
         text = _content(path).decode("utf-8-sig")
@@ -97,7 +96,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _line_of_many_dots(text: str) -> int:
-    """The number of the first line with more than `MOST_DOTS`; 0 if there is none."""
+    """Return the number of the first line with more than `MOST_DOTS`, or 0."""
     dots = 0
     for token in _TOKEN.finditer(text):
         if token["dot"]:
@@ -116,7 +115,7 @@ def _syntax(error: Exception) -> str:
 
 
 def _name(text: str) -> str | None:
-    """The job's name in a text that is no TOML: a line of its own, before the first table."""
+    """Find the job's name in a text that is no TOML, on a line before the first table."""
     for line in text.split("\n", 200)[:200]:
         if line.startswith("["):
             return None
@@ -126,7 +125,7 @@ def _name(text: str) -> str | None:
 
 
 def name_of(raw: Mapping[str, Any] | None) -> str | None:
-    """The job's name as the file has it, if that is a text."""
+    """Return the job's name as the file has it, or None if that is no text."""
     name = raw.get("name") if raw is not None else None
     return name if isinstance(name, str) else None
 
@@ -134,7 +133,7 @@ def name_of(raw: Mapping[str, Any] | None) -> str | None:
 def with_paths_expanded(
     raw: dict[str, Any], folder: Path, environ: Mapping[str, str], findings: list[Finding]
 ) -> dict[str, Any]:
-    """Return the document with ~, variables and relative paths expanded; append a finding for each that cannot be."""
+    """Expand ~, variables and relative paths. Appends a finding for each path that cannot be expanded."""
     for keys in _PATH_KEYS:
         raw = _with_path_expanded(raw, keys, folder, environ, findings)
     return raw
@@ -161,7 +160,7 @@ def _with_path_expanded(
 
 
 def _variable_problem(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """What is wrong with the first variable that cannot be used; None if all can be."""
+    """Return what is wrong with the first variable that cannot be used, or None."""
     for name in names:
         if not _ALLOWED.fullmatch(name):
             # Any other may hold a secret, and a path is printed, logged and stored.
