@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from syncd import __version__
+from syncd.cli import config as config_verbs
 from syncd.cli import screen, setup
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.config import names as aws_names
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 
 app.add_typer(setup.app)
+app.add_typer(config_verbs.app, name="config")
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[

@@ -32,7 +32,7 @@ def ways_of(job: Job) -> list[Way]:
 
 def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
     """Return the headers that every write sends: storage class, encryption, tags and ACL."""
-    headers = []
+    headers: list[tuple[str, str]] = []
     if destination.storage_class is not None:
         headers.append(("x-amz-storage-class", destination.storage_class))
     if destination.kms_key_id is not None:

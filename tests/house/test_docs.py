@@ -14,7 +14,7 @@ from syncd.check.result import JobChecks
 from syncd.cli.demo.demo import document
 from syncd.config import files
 from syncd.config.files import load
-from syncd.config.schema import schema_rows
+from syncd.config.job import schema_rows
 from syncd.job import exit_codes, verbs
 from syncd.job.health import status
 from syncd.job.planning import PlannedCopies

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from syncd.aws.identity import refusals
 from syncd.aws.transport import Credentials
 from syncd.config.job import Consumer, Role
-from syncd.config.readers import as_written
+from syncd.config.words import as_written
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
