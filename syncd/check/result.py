@@ -1,4 +1,4 @@
-"""The results of `syncd check`, one per step, with their document and exit code. Pure."""
+"""The results of `syncd check`, one per step, with their document. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from syncd.config.job import RefusedJob
-from syncd.job.report import DONE, UNHEALTHY
 
 
 class Status(StrEnum):
@@ -68,11 +67,6 @@ def checks_document(found: Sequence[JobChecks]) -> dict[str, Any]:
             for job in found
         ]
     }
-
-
-def exit_code(found: Sequence[JobChecks]) -> int:
-    """Return 0 if no step failed, else 4."""
-    return DONE if all(job.ok for job in found) else UNHEALTHY
 
 
 def refused_checks(refused: Sequence[RefusedJob]) -> list[JobChecks]:

@@ -11,19 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from syncd import __version__
+from syncd.cli import config as config_verbs
 from syncd.cli import ledger, screen, setup
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration
 from syncd.daemon import logs
-from syncd.job import refused, session
+from syncd.job import exit_codes, refused, verbs
+from syncd.job.exit_codes import FAILED, USAGE
 from syncd.job.health import status
-from syncd.job.report import FAILED, USAGE
-from syncd.job.wiring import CATCH_UP, TICK, Request
+from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.errors import ConfigError, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
+from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
-from syncd.model.trail import EVERY
 
 app = typer.Typer(
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(config_verbs.app, name="config")
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -82,7 +84,7 @@ def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: J
     """Run the daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
-    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.teller())
+    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.event_logger())
     if as_json:
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
     sys.exit(code)
@@ -98,7 +100,7 @@ def tick(
 ) -> None:
     """Run one tick of each job now."""
     configuration = load(config, strict=strict)
-    _do(configuration, jobs, Request(kind=TICK), as_json=as_json)
+    _do(configuration, jobs, RunRequest(kind=TICK), as_json=as_json)
 
 
 @app.command("catch-up")
@@ -115,13 +117,13 @@ def catch_up(
 ) -> None:
     """Copy everything missing from a date range. Safe to interrupt and rerun."""
     configuration = load(config, strict=strict)
-    request = Request(
+    request = RunRequest(
         kind=CATCH_UP,
         window=_window(first, last),
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
-    problem = session.narrowing_problem(session.chosen(configuration, jobs), request)
+    problem = verbs.narrowing_problem(verbs.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
     _do(configuration, jobs, request, as_json=as_json)
@@ -141,11 +143,13 @@ def plan(
     if last and not first:
         raise typer.BadParameter("needs --from", param_hint="--to")
     configuration = load(config, strict=strict)
-    request = Request(kind=CATCH_UP, window=_window(first, last)) if first else Request(kind=TICK)
-    plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
-    plans += refused.refused_plans(session.refused(configuration, jobs))
-    print_document(session.plans_document(plans), screen.plans_table(plans), as_json=as_json)
-    sys.exit(session.plans_exit_code(plans))
+    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest(kind=TICK)
+    plans = verbs.plan(
+        configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+    )
+    plans += refused.refused_plans(verbs.refused(configuration, jobs))
+    print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
+    sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
 @app.command("status")
@@ -158,10 +162,10 @@ def show_status(
 ) -> None:
     """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
     configuration = load(config, strict=strict)
-    document = status.status_document(configuration, session.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, session.refused(configuration, jobs))
+    document = status.status_document(configuration, verbs.chosen(configuration, jobs), now=time.time())
+    document["jobs"] += map(refused.refused_status, verbs.refused(configuration, jobs))
     print_document(document, screen.status_table(document), as_json=as_json)
-    sys.exit(status.exit_code(document))
+    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
 @app.command("demo")
@@ -182,19 +186,19 @@ def show_demo(
     sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
-def _do(configuration: Configuration, jobs: list[str] | None, request: Request, *, as_json: bool) -> NoReturn:
-    chosen = session.chosen(configuration, jobs)
+def _do(configuration: Configuration, jobs: list[str] | None, request: RunRequest, *, as_json: bool) -> NoReturn:
+    chosen = verbs.chosen(configuration, jobs)
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
-        done = session.run(
+        done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=logs.teller(),
+            tell=logs.event_logger(),
             on_progress=bars.show,
-            besides=refused.refused_reports(session.refused(configuration, jobs)),
+            besides=refused.refused_reports(verbs.refused(configuration, jobs)),
         )
-    print_document(session.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
+    print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)
 
 
@@ -207,7 +211,7 @@ def _names(given: list[str] | None, check: Callable[[str], str], option: str) ->
 
 def _window(first: str | None, last: str | None) -> Window:
     for name, day in (("--from", first), ("--to", last)):
-        if day is not None and not session.is_day(day):
+        if day is not None and not verbs.is_day(day):
             raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     if first and first > today:

@@ -10,7 +10,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.config.job import Consumer
 
 

@@ -14,9 +14,9 @@ from syncd.cli import screen
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import held_list, refused, session, upkeep
+from syncd.job import exit_codes, held_list, ledger_verbs, refused, verbs
+from syncd.job.exit_codes import DONE, FAILED
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, FAILED
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
 from syncd.model.escaping import key_of, safe_key, safe_line
@@ -47,11 +47,11 @@ def ledger_rebuild(
 ) -> None:
     """Discard the state and rebuild it from the destination's listing."""
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
-    document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
-    document["jobs"] += refused.refused_rebuilds(session.refused(configuration, jobs))
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+    document = ledger_verbs.rebuild(verbs.chosen(configuration, jobs), installation)
+    document["jobs"] += refused.refused_rebuilds(verbs.refused(configuration, jobs))
     print_document(document, screen.rebuild_table(document), as_json=as_json)
-    sys.exit(upkeep.rebuild_exit_code(document))
+    sys.exit(exit_codes.of_rebuild(document))
 
 
 @app.command("export")
@@ -64,17 +64,17 @@ def ledger_export(
 ) -> None:
     """Print every row as JSON, one per line. With --json, print one document."""
     configuration = load(config, strict=strict)
-    rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
+    rows = ledger_verbs.export(verbs.chosen(configuration, jobs), _ledger_file(configuration))
     separator = ""
     sys.stdout.write('{"rows": [' if as_json else "")
     with _state_used("], ", as_json=as_json):
         for row in rows:
             sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
             separator = ", " if as_json else ""
-    left_out = session.refused(configuration, jobs)
+    left_out = verbs.refused(configuration, jobs)
     if as_json:
         sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
-    sys.exit(refused.with_refused(DONE, left_out))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("list")
@@ -87,12 +87,12 @@ def quarantine_list(
 ) -> None:
     """List failed and conflicting objects: the reason, the attempts, and the next attempt."""
     configuration = load(config, strict=strict)
-    chosen = session.chosen(configuration, jobs)
-    left_out = session.refused(configuration, jobs)
+    chosen = verbs.chosen(configuration, jobs)
+    left_out = verbs.refused(configuration, jobs)
     if as_json:
         besides = refused.refused_entries(left_out)
         is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
-        sys.exit(refused.with_refused(DONE, left_out) if is_read else FAILED)
+        sys.exit(exit_codes.with_refused(DONE, left_out) if is_read else FAILED)
     entries = held_list.held_entries(chosen, _ledger_file(configuration))
     with _state_used("", as_json=False):
         first = next(entries, None)
@@ -100,7 +100,7 @@ def quarantine_list(
             screen.show("the quarantine is empty")
         else:
             screen.show_held(chain([first], entries))
-    sys.exit(refused.with_refused(DONE, left_out))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("retry")
@@ -114,7 +114,7 @@ def quarantine_retry(
 ) -> None:
     """Let the next tick try this object again."""
     configuration = load(config, strict=strict)
-    _deal_with(key, upkeep.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
+    _deal_with(key, ledger_verbs.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
 
 
 @quarantine_app.command("accept")
@@ -128,7 +128,7 @@ def quarantine_accept(
 ) -> None:
     """Accept a conflicting replica as it is, or an object that the source has deleted."""
     configuration = load(config, strict=strict)
-    _deal_with(key, upkeep.accept, configuration, job, "is accepted for", as_json=as_json)
+    _deal_with(key, ledger_verbs.accept, configuration, job, "is accepted for", as_json=as_json)
 
 
 def _ledger_file(configuration: Configuration) -> LedgerFile:
@@ -142,7 +142,7 @@ def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
         yield
     except LedgerError as error:
         if as_json:
-            sys.stdout.write(f'{before}"error": {json.dumps(upkeep.ledger_error(error))}}}\n')
+            sys.stdout.write(f'{before}"error": {json.dumps(ledger_verbs.ledger_error(error))}}}\n')
         else:
             sys.stderr.write(f"syncd: {safe_line(str(error))}; {error.remedy}\n")
         sys.exit(FAILED)
@@ -161,12 +161,12 @@ def _deal_with(
         key = key_of(word)
     except ValueError as error:
         raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
-    chosen = session.chosen(configuration, names)
+    chosen = verbs.chosen(configuration, names)
     with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
     words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
-    left_out = session.refused(configuration, names)
+    left_out = verbs.refused(configuration, names)
     document |= refused.refused_entries(left_out)
     print_document(document, words, as_json=as_json)
-    sys.exit(refused.with_refused(DONE, left_out) if jobs else FAILED)
+    sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)

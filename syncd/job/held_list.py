@@ -1,4 +1,4 @@
-"""The document of `ledger quarantine list`, written object by object so that its length costs no memory."""
+"""The whole quarantine as `ledger quarantine list` prints it, read in pages to save memory."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -6,14 +6,14 @@ from typing import Any
 
 from syncd.config.job import Job
 from syncd.job.health.state import quarantined
+from syncd.job.ledger_verbs import ledger_error
 from syncd.job.report import held_document
-from syncd.job.upkeep import ledger_error
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
 
 
 def held_entries(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the job and the document of each object that is held, in the order of keys.
+    """Yield the job and the document of each quarantined object, in key order.
 
     Raises:
         LedgerError: the state cannot be read.
@@ -27,9 +27,9 @@ def held_entries(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[tuple
 def write_held(
     jobs: Sequence[Job], ledger_file: LedgerFile, write: Callable[[str], object], besides: dict[str, Any]
 ) -> bool:
-    """Write the JSON of `ledger quarantine list`, which ends with what is `besides`. Returns False if the state failed.
+    """Write the JSON of `ledger quarantine list`, followed by `besides`. Returns False if the state failed.
 
-    What was written by then stays, and the document ends with the error.
+    The document then ends with the error, after what was written before it.
     """
     write('{"jobs": [')
     is_open, error = False, None

@@ -1,6 +1,7 @@
 """How a job stands, in sentences and in JSON."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_every_view_of_a_job_leaves_out_what_its_narrowed_scope_excludes(
     key = f"{SHARD.prefix}2026/11/24/x.json.gz"
     assert (health.held, status["quarantine"]["count"], listed) == (1, 1, [key])
     assert [item["key"] for item in json.loads("".join(written))["jobs"][0]["objects"]] == [key]
-    assert 'reason="access_denied"} 1.0' in metrics
+    assert re.search(r'syncd_quarantined_objects\{[^}]*reason="access_denied"[^}]*\} 1\.0', metrics)
     assert (key in page, "333333333333" in page) == (True, False)
     assert health.complete_until == parsed(status["complete_until"]) == NOW - 1860
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from syncd.config.job import Job
 from syncd.ledger.ledger import HeldOverview, LedgerView, Reader, RecordedTick
+from syncd.model.keys.trail import in_scope, wanted_by
 from syncd.model.objects import Quarantined, ShardState
-from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.scope import layout_of, replica_of, scope_of, shard_of
 
 TICKS_READ = 60

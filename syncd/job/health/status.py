@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from syncd.config.job import Configuration, Job
 from syncd.job.health.health import JobHealth, health_of, late_reasons, objective_document, trouble
 from syncd.job.health.state import JobState, read_state
-from syncd.job.report import DONE, LISTED, UNHEALTHY, held_document, utc
+from syncd.job.report import LISTED, held_document, utc
 from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
@@ -43,11 +43,6 @@ def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: f
         unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
     why = _error_words("its state cannot be read", unread)
     return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
-
-
-def exit_code(document: dict[str, Any]) -> int:
-    """Return 4 if any job is unhealthy, else 0."""
-    return DONE if all(job["healthy"] for job in document["jobs"]) else UNHEALTHY
 
 
 def _full_disk(state_dir: Path) -> dict[str, Any] | None:

@@ -7,13 +7,13 @@ from time import monotonic_ns
 import pytest
 from service import ServiceManager
 
-from syncd.daemon import systemd
+from syncd.daemon import notify
 
 
 def test_assignments_arrive_as_one_message(manager: ServiceManager) -> None:
-    notifier = systemd.Notifier(manager.environment)
+    notifier = notify.SystemdNotifier(manager.environment)
 
-    notifier.send(systemd.READY, systemd.status("two jobs\non time"))
+    notifier.send(notify.READY, notify.status("two jobs\non time"))
 
     assert manager.wait_for("READY=1") == ["READY=1", "STATUS=two jobs on time"]
 
@@ -21,7 +21,7 @@ def test_assignments_arrive_as_one_message(manager: ServiceManager) -> None:
 def test_a_reload_says_when_it_began(manager: ServiceManager) -> None:
     before = monotonic_ns() // 1000
 
-    systemd.Notifier(manager.environment).send(*systemd.reloading())
+    notify.SystemdNotifier(manager.environment).send(*notify.reloading())
 
     _, stamp = manager.wait_for("RELOADING=1")
     assert before <= int(stamp.removeprefix("MONOTONIC_USEC=")) <= monotonic_ns() // 1000
@@ -33,14 +33,14 @@ def test_a_socket_in_the_abstract_namespace_is_reached() -> None:
         receiver.bind(f"\0{name}")
         receiver.settimeout(30)
 
-        systemd.Notifier({"NOTIFY_SOCKET": f"@{name}"}).send(systemd.WATCHDOG)
+        notify.SystemdNotifier({"NOTIFY_SOCKET": f"@{name}"}).send(notify.WATCHDOG)
 
         assert receiver.recv(100) == b"WATCHDOG=1"
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nonexistent/notify"}])
 def test_where_nobody_listens_nothing_happens(environ: dict[str, str]) -> None:
-    systemd.Notifier(environ).send(systemd.READY)
+    notify.SystemdNotifier(environ).send(notify.READY)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_where_nobody_listens_nothing_happens(environ: dict[str, str]) -> None:
     ],
 )
 def test_a_watchdog_is_told_from_one_that_watches_somebody_else(environ: dict[str, str], seconds: float | None) -> None:
-    assert systemd.watchdog_seconds(environ) == seconds
+    assert notify.watchdog_seconds(environ) == seconds
 
 
 def test_a_stop_may_take_as_long_as_it_says() -> None:
-    assert systemd.extend_timeout(25) == "EXTEND_TIMEOUT_USEC=25000000"
+    assert notify.extend_timeout(25) == "EXTEND_TIMEOUT_USEC=25000000"
