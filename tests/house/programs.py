@@ -3,7 +3,7 @@
 A test marked `needs_tool("hadolint")` is deselected where hadolint is missing, and the end of the run says so in a line
 that begins with NOT RUN. Where the variable CI is true nothing is left out: the test fails.
 
-The functions named `pytest_...` are hooks: a conftest.py imports them, or `-p tools` does.
+The functions named `pytest_...` are hooks: a conftest.py imports them, or `-p programs` does.
 """
 
 import os
