@@ -15,8 +15,8 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
 
+from syncd.config import cron
 from syncd.config.job import Job
 
 TICKS_AT_A_TIME = 32
@@ -51,6 +51,19 @@ class PeriodicTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no 
     def moved(self, span: timedelta) -> "PeriodicTrigger":
         """Return the same trigger, moved by a span."""
         return PeriodicTrigger(self.period, start=self.start + span, jitter=self.jitter)
+
+
+class Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Due when a cron line says, up to `jitter` later at random."""
+
+    def __init__(self, line: str, *, jitter: timedelta) -> None:
+        self.line = line
+        self.jitter = jitter
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """Return the first due time after the previous one, else the first that is not past."""
+        due = cron.next_due(self.line, after=previous_fire_time or now - timedelta(microseconds=1))
+        return None if due is None else due + random.uniform(0, 1) * self.jitter  # noqa: S311
 
 
 class Schedule:
@@ -222,9 +235,7 @@ def trigger_of(job: Job, first: datetime) -> BaseTrigger:
     """Return the trigger of a job, in UTC. A job without a cron line begins at `first`."""
     if job.cron is None:
         return PeriodicTrigger(job.period, start=first, jitter=job.jitter)
-    trigger = CronTrigger.from_crontab(job.cron, timezone=UTC)
-    trigger.jitter = int(job.jitter.total_seconds()) or None
-    return trigger
+    return Cron(job.cron, jitter=job.jitter)
 
 
 def _silence() -> None:

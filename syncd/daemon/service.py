@@ -23,8 +23,8 @@ from syncd.daemon.watch import Watch
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.port import StatusPort
 from syncd.daemon.web.site import RESERVED, Site
+from syncd.job.exit_codes import DONE, STATE_UNWRITABLE
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, STATE_UNWRITABLE
 from syncd.model import events
 from syncd.model.errors import ConfigError
 

@@ -15,13 +15,13 @@ from syncd.job.health.health import Standing, promise_of, read_standing
 from syncd.job.installation import Installation
 from syncd.job.report import utc
 from syncd.job.run import run_job
-from syncd.job.wiring import TICK, Request
+from syncd.job.wiring import TICK, RunRequest
 from syncd.model import events
 from syncd.model.errors import LedgerError
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
-_TICK = Request(kind=TICK, is_patient=True)
+_TICK = RunRequest(kind=TICK, is_patient=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from standings import NOW, REFUSED, late, report, standing
 from syncd.config.job import Engine, JobEngine
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
+from syncd.model.reports import Counts
 
 GAUGES = Gauges(
     now=NOW,
@@ -39,9 +40,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return samples(metrics).get(name, {}).get(tuple(sorted(labels.items())))
 
 
-def progress(**counts: int) -> Any:
-    nothing = {"listed": 0, "copied": 0, "copied_bytes": 0, "already_there": 0, "in_flight": 0}
-    return SimpleNamespace(**(nothing | counts))
+def progress(*, in_flight: int = 0, **counts: int) -> Any:
+    return SimpleNamespace(counts=Counts(**counts), in_flight=in_flight)
 
 
 def test_reports_add_up(metrics: Metrics) -> None:

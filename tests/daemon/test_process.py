@@ -221,7 +221,7 @@ def test_a_full_disk_fails_the_tick_and_is_over_when_there_is_room(service: Serv
         # A tick is told of before it is counted and shown.
         wait_until(lambda: daemon.metric('syncd_last_tick_failed{syncd_job="account-b"}') == 1, what="the failed tick")
         pages = ("/", "/jobs/account-b")
-        remedy = "make room on the disk that holds state_dir"
+        remedy = "free space on the disk that holds state_dir"
         wait_until(lambda: all(remedy in daemon.get(page)[1] for page in pages), what="the remedy on the pages")
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         recovered = daemon.wait_for("tick.recovered")

@@ -23,7 +23,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from syncd import __version__
 from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.reasons import Reason
-from syncd.model.reports import BEYOND, LAG_BOUNDS, TickReport
+from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -31,46 +31,35 @@ DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
 @dataclass(slots=True)
-class _JobCounts:
-    """The counts of one job since the daemon started."""
+class _JobTotals:
+    """Totals of one job since the daemon started."""
 
-    listed: int = 0
-    copied: int = 0
-    copied_bytes: int = 0
-    already_there: int = 0
-    conflicts: int = 0
-    late_beyond_allowance: int = 0
-    copied_late: int = 0
-    retried: int = 0
-    restored: int = 0
+    counts: Counts = field(default_factory=Counts)
     overruns: int = 0
     crashes: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
-    requests: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    lags: Counter[str] = field(default_factory=Counter)
-    lag_seconds: float = 0.0
     running: Recorder | None = None
-    """The counts of the tick that is running. Its thread writes them; each attribute is read on its own."""
+    """The recorder of the running tick."""
 
-    def so_far(self) -> tuple[int, int, int, int]:
-        """Return listed, copied, copied bytes and already there of the tick that is running."""
-        it = self.running
-        return (it.listed, it.copied, it.copied_bytes, it.already_there) if it else (0, 0, 0, 0)
+    def with_running(self) -> Counts:
+        """Return the totals, including the live counts of the running tick."""
+        if self.running is None:
+            return self.counts
+        so_far = self.running.counts
+        return self.counts + Counts(**{name: getattr(so_far, name) for name, shown in SHOWN.items() if shown.is_live})
 
 
 class Metrics:
-    """The counts from reports of ticks, and the gauges of the moment.
+    """The totals of ticks since the start, and the gauges of now.
 
-    Shared: any thread may call it. The lock guards all counts. `gauges` is called outside it.
+    Shared: any thread may call it. The lock guards all totals. `gauges` is called outside it.
     """
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._gauges = gauges
         self._lock = threading.Lock()
-        self._jobs: dict[str, _JobCounts] = {}
+        self._jobs: dict[str, _JobTotals] = {}
         self._durations = [0] * (len(DURATION_BOUNDS) + 1)
         self._duration_seconds = 0.0
         self._reloads: Counter[str] = Counter()
@@ -90,39 +79,22 @@ class Metrics:
     def take_report(self, report: TickReport) -> None:
         """Count a tick that ended."""
         with self._lock:
-            counts = self._of(report.job)
-            counts.running = None
-            counts.listed += report.listed
-            counts.copied += report.copied
-            counts.copied_bytes += report.copied_bytes
-            counts.already_there += report.already_there
-            counts.conflicts += report.conflict_count
-            counts.late_beyond_allowance += report.late_beyond_allowance
-            counts.copied_late += report.copied_late
-            counts.retried += report.retried
-            counts.restored += report.restored
-            counts.failed.update(report.failed_by_reason)
-            counts.skipped.update(report.skipped)
-            counts.requests.update(report.requests)
-            counts.outcomes[report.outcome] += 1
+            totals = self._of(report.job)
+            totals.running = None
+            totals.counts += report
+            totals.outcomes[report.outcome] += 1
             if report.error is not None:
-                counts.errors[report.error.reason] += 1
-            counts.lags.update(report.lags)
-            counts.lag_seconds += report.lag_seconds
+                totals.errors[report.error.reason] += 1
             if report.outcome != "already-running":
                 self._take_duration(report.duration_seconds)
 
     def take_crash(self, job: str) -> None:
         """Count a tick that ended in a defect of syncd, with all it did."""
         with self._lock:
-            counts = self._of(job)
-            listed, copied, copied_bytes, already_there = counts.so_far()
-            counts.running = None
-            counts.listed += listed
-            counts.copied += copied
-            counts.copied_bytes += copied_bytes
-            counts.already_there += already_there
-            counts.crashes += 1
+            totals = self._of(job)
+            totals.counts = totals.with_running()
+            totals.running = None
+            totals.crashes += 1
 
     def take_overrun(self, job: str) -> None:
         """Count a tick that was due before the job's last one had ended."""
@@ -153,8 +125,8 @@ class Metrics:
         yield reloads
         yield from gauges.collect()
 
-    def _of(self, job: str) -> _JobCounts:
-        return self._jobs.setdefault(job, _JobCounts())
+    def _of(self, job: str) -> _JobTotals:
+        return self._jobs.setdefault(job, _JobTotals())
 
     def _take_duration(self, seconds: float) -> None:
         bucket = next((number for number, bound in enumerate(DURATION_BOUNDS) if seconds <= bound), -1)
@@ -168,41 +140,59 @@ class Metrics:
         return family
 
 
-def _totals(jobs: Mapping[str, _JobCounts]) -> Iterator[Metric]:
-    """Collect the counters that have the job as their only label."""
-    for name, help_text, value in _TOTALS:
-        family = CounterMetricFamily(name, help_text, labels=[JOB])
-        for job, counts in jobs.items():
-            family.add_metric([job], value(counts))
+def _totals(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
+    """Return the counters with the label `job` alone."""
+    counts = {job: totals.with_running() for job, totals in jobs.items()}
+    for name, shown in SHOWN.items():
+        if shown.metric and not shown.label:
+            family = CounterMetricFamily(shown.metric, shown.help_text, labels=[JOB])
+            for job, counted in counts.items():
+                family.add_metric([job], getattr(counted, name))
+            yield family
+    for metric, help_text, value in _TOTALS:
+        family = CounterMetricFamily(metric, help_text, labels=[JOB])
+        for job, totals in jobs.items():
+            family.add_metric([job], value(totals))
         yield family
 
 
-def _by_label(jobs: Mapping[str, _JobCounts]) -> Iterator[Metric]:
-    for name, help_text, label, value in _BY_LABEL:
-        family = CounterMetricFamily(name, help_text, labels=[JOB, label])
-        for job, counts in jobs.items():
-            for word, count in value(counts).items():
-                family.add_metric([job, word], count)
-        yield family
+def _by_label(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
+    """Return the counters with a label beside `job`."""
+    for name, shown in SHOWN.items():
+        if shown.metric and shown.label:
+            by_job = {job: getattr(totals.counts, name) for job, totals in jobs.items()}
+            yield _labelled(shown.metric, shown.help_text, shown.label, by_job)
+    outcomes = {job: totals.outcomes for job, totals in jobs.items()}
+    yield _labelled("syncd_ticks", "Ticks that ended, by outcome.", "outcome", outcomes)
+    errors = {job: totals.errors for job, totals in jobs.items()}
+    yield _labelled("syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", errors)
 
 
-def _in_flight(jobs: Mapping[str, _JobCounts]) -> Metric:
-    family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not finished yet.", labels=[JOB]
-    )
-    for job, counts in jobs.items():
-        family.add_metric([job], counts.running.in_flight if counts.running else 0)
+def _labelled(metric: str, help_text: str, label: str, by_job: Mapping[str, Mapping[str, int]]) -> Metric:
+    family = CounterMetricFamily(metric, help_text, labels=[JOB, label])
+    for job, counts in by_job.items():
+        for word, count in counts.items():
+            family.add_metric([job, word], count)
     return family
 
 
-def _lag(jobs: Mapping[str, _JobCounts]) -> Metric:
+def _in_flight(jobs: Mapping[str, _JobTotals]) -> Metric:
+    family = GaugeMetricFamily(
+        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=[JOB]
+    )
+    for job, totals in jobs.items():
+        family.add_metric([job], totals.running.in_flight if totals.running else 0)
+    return family
+
+
+def _lag(jobs: Mapping[str, _JobTotals]) -> Metric:
     family = HistogramMetricFamily(
         "syncd_lag_seconds",
         "Time from an object's LastModified at the source to its copy, of new objects.",
         labels=[JOB],
     )
-    for job, counts in jobs.items():
-        family.add_metric([job], _cumulative(LAG_BOUNDS, counts.lags), counts.lag_seconds)
+    for job, totals in jobs.items():
+        family.add_metric([job], _cumulative(LAG_BOUNDS, totals.counts.lags), totals.counts.lag_seconds)
     return family
 
 
@@ -214,42 +204,12 @@ def _cumulative(bounds: Sequence[float], counts: Mapping[str, int]) -> list[tupl
     return buckets
 
 
-def _throttles(counts: _JobCounts) -> int:
-    return counts.failed[Reason.SLOW_DOWN] + counts.errors[Reason.SLOW_DOWN]
+def _throttles(totals: _JobTotals) -> int:
+    return totals.counts.failed_by_reason.get(Reason.SLOW_DOWN, 0) + totals.errors[Reason.SLOW_DOWN]
 
 
-_TOTALS: Sequence[tuple[str, str, Callable[[_JobCounts], float]]] = (
-    ("syncd_objects_listed", "Objects listed at the source.", lambda it: it.listed + it.so_far()[0]),
-    ("syncd_objects_copied", "Objects copied to the destination.", lambda it: it.copied + it.so_far()[1]),
-    ("syncd_bytes_copied", "Bytes of the objects copied.", lambda it: it.copied_bytes + it.so_far()[2]),
-    (
-        "syncd_objects_already_there",
-        "Objects found at the destination with the same content.",
-        lambda it: it.already_there + it.so_far()[3],
-    ),
-    ("syncd_objects_conflicted", "Objects found at the destination with other content.", lambda it: it.conflicts),
-    ("syncd_objects_found_late", "Objects that arrived later than `lateness`.", lambda it: it.late_beyond_allowance),
-    ("syncd_objects_copied_late", "New objects copied later than the objective.", lambda it: it.copied_late),
-    ("syncd_object_retries", "Objects that had failed in an earlier tick and were tried again.", lambda it: it.retried),
-    (
-        "syncd_objects_restored",
-        "Objects copied again because they had vanished from the destination.",
-        lambda it: it.restored,
-    ),
-    ("syncd_throttles", "Objects and ticks that failed because S3 or STS answered SlowDown.", _throttles),
+_TOTALS: Sequence[tuple[str, str, Callable[[_JobTotals], int]]] = (
+    ("syncd_throttles", "Objects and ticks given up since S3 or STS said SlowDown.", _throttles),
     ("syncd_tick_overruns", "Ticks that were due while the last one was running.", lambda it: it.overruns),
     ("syncd_tick_crashes", "Ticks that ended in a defect of syncd.", lambda it: it.crashes),
-)
-
-_BY_LABEL: Sequence[tuple[str, str, str, Callable[[_JobCounts], Mapping[str, int]]]] = (
-    ("syncd_objects_failed", "Objects not copied, by reason.", "reason", lambda it: it.failed),
-    ("syncd_objects_skipped", "Objects listed and not copied on purpose, by reason.", "reason", lambda it: it.skipped),
-    (
-        "syncd_requests",
-        "Requests sent, by operation; what the runtime repeats counts once.",
-        "operation",
-        lambda it: it.requests,
-    ),
-    ("syncd_ticks", "Ticks that ended, by outcome.", "outcome", lambda it: it.outcomes),
-    ("syncd_tick_errors", "Ticks that failed, by reason.", "reason", lambda it: it.errors),
 )

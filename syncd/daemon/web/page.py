@@ -118,7 +118,7 @@ def problems_of(board: JobBoard, standing: Standing, now: float) -> list[Problem
     if error is not None:
         found.append(Problem(_sentence(failure_words(error)), error.remedy))
     if oldest is not None:
-        remedy = reasons.remedy_of(oldest.reason)
+        remedy = reasons.remedy_of(oldest.reason, job=standing.job, key=oldest.object.key)
         found.append(Problem(missing_words(standing), remedy, safe_key(oldest.object.key), answer_words(oldest)))
     return found
 

@@ -1,4 +1,4 @@
-"""What an operator does to the state by hand: rebuild it, read it out, deal with single objects."""
+"""The `ledger` verbs: rebuild the state, export it, retry or accept single objects."""
 
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event
@@ -6,7 +6,6 @@ from typing import Any
 
 from syncd.config.job import Job
 from syncd.job.installation import Installation
-from syncd.job.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL
 from syncd.job.run import rebuild_job
 from syncd.ledger.ledger import LedgerFile
 from syncd.model import reasons
@@ -17,18 +16,8 @@ from syncd.tick.scope import replica_of
 
 
 def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:
-    """Forget what is remembered of these jobs, and read it again from the destination; the JSON of `ledger rebuild`."""
+    """Rebuild the state of these jobs from the destination. Returns the JSON of `ledger rebuild`."""
     return {"jobs": [_rebuilt(job, installation) for job in jobs]}
-
-
-def rebuild_exit_code(document: dict[str, Any]) -> int:
-    """What `ledger rebuild` ends with; as for `tick`, what holds for some of the jobs only is PARTIAL."""
-    reasons = {job["error"] and job["error"]["reason"] for job in document["jobs"]}
-    if reasons <= {None}:
-        return DONE
-    if reasons == {"already_running"}:
-        return ALREADY_RUNNING
-    return PARTIAL if reasons & {None, "already_running"} else FAILED
 
 
 def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
@@ -48,30 +37,30 @@ def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
 
 
 def ledger_error(error: LedgerError) -> dict[str, str]:
-    """The `error` of a document, where the state cannot be used."""
+    """Return the `error` of a document if the state cannot be used."""
     return {"reason": error.reason, "detail": str(error), "remedy": error.remedy}
 
 
 def export(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[dict[str, object]]:
-    """Every row of these jobs, one document each."""
+    """Yield every row of these jobs, one document each."""
     with ledger_file.open_readonly() as reader:
         for job in jobs:
             yield from reader.export(job.name)
 
 
 def accept(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:
-    """Keep the replica of a conflict, and let go of an object that the source has no more."""
+    """Keep the replica of a conflict, or release an object gone from the source."""
     return _for_each(jobs, ledger_file, key, lambda ledger: ledger.accept(key))
 
 
 def retry(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:
-    """Have the next tick try an object again, whatever was the matter with it."""
+    """Make the next tick retry an object, for whatever reason it failed."""
     return _for_each(jobs, ledger_file, key, lambda ledger: ledger.retry(key))
 
 
 def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callable[[Any], bool]) -> dict[str, Any]:
     done: list[str] = []
-    # Half of a character that takes two is in no ledger, which holds UTF-8.
+    # A lone surrogate cannot be in the ledger, which stores UTF-8.
     for job in jobs if _is_unicode(key) else ():
         with ledger_file.open(replica_of(job), job.name) as ledger:
             if ledger.moved_aside is not None:

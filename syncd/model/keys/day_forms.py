@@ -1,6 +1,6 @@
-"""Days in keys: how a day is written, where its keys end, and which forms are recognised in keys of no known grammar.
+"""Days in keys: their forms, the ends of their ranges, and their detection in keys of unknown grammar.
 
-The forms are those that log producers use: `2026/11/24/`, `2026/2/5/` (AWS Config), `2026-11-24` (also as `dt=2026-11-24`)
+The forms are those of log producers: `2026/11/24/`, `2026/2/5/` (AWS Config), `2026-11-24` (also as `dt=2026-11-24`)
 and `year=2026/month=11/day=24/`.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from syncd.model.objects import Branch
 
 BRANCHES = 16
-# Names of files may sort after `~` and after any letter. Nobody begins one with sixteen of the last code point.
+# File names may sort after `~` and after any letter, but none begins with sixteen of the last code point.
 _AFTER_ANY_NAME = "\U0010ffff" * 16
 _LATEST_INSTANT = 253_402_300_799.0  # the last second of the year 9999
 # More day folders than this are listed as one range of years.
@@ -29,31 +29,31 @@ _FORM = re.compile(
 
 
 class Told(NamedTuple):
-    """A day that stands in a key."""
+    """A day found in a key."""
 
     before: str
-    """The part of the key in front of it, empty or ending in a slash."""
+    """The part of the key before it, empty or ending in a slash."""
     day: date
     template: str
-    """How it is written, with `{m}` and `{d}` for month and day."""
+    """Its form, with `{m}` and `{d}` for month and day."""
     month: str
-    """The format of the month: `%m`, `%-m`, or nothing if it may be either."""
+    """The format of the month: `%m`, `%-m`, or empty if it may be either."""
     day_of_month: str
 
 
 def utc_date(instant: float) -> date:
-    """Return the UTC day of an instant, the nearest that a calendar has."""
+    """Return the UTC day of an instant, limited to the calendar's range."""
     return datetime.fromtimestamp(min(max(0.0, instant), _LATEST_INSTANT), UTC).date()
 
 
 def written(day: date, date_format: str) -> str:
-    """Return a day in a format of `%Y`, `%m`, `%d`, `%-m` and `%-d`; other platforms' strftime knows no `%-m`."""
+    """Return a day in a format of `%Y`, `%m`, `%d`, `%-m` and `%-d`, which not every strftime supports."""
     text = date_format.replace("%Y", f"{day.year:04}").replace("%-m", str(day.month)).replace("%-d", str(day.day))
     return text.replace("%m", f"{day.month:02}").replace("%d", f"{day.day:02}")
 
 
 def to_the_day(date_format: str) -> tuple[str, str]:
-    """Return a format up to its day, and the character that follows there; empty if that may be any."""
+    """Return a format up to its day, and the next character, which is empty if it may be any."""
     directive = "%-d" if "%-d" in date_format else "%d"
     end = date_format.index(directive) + len(directive)
     after = date_format[end : end + 1]
@@ -61,13 +61,13 @@ def to_the_day(date_format: str) -> tuple[str, str]:
 
 
 def end_of(beginning: str, separator: str) -> str:
-    """Return a key after every key with this beginning and separator, and before whatever sorts after these."""
-    is_plain = "" < separator < "\ud7ff"  # the code points that follow are no characters
+    """Return a key after every key with this beginning and separator, and before all later ones."""
+    is_plain = "" < separator < "\ud7ff"  # the code points after it are not characters
     return beginning + (chr(ord(separator) + 1) if is_plain else _AFTER_ANY_NAME)
 
 
 def told_day(rest: str) -> Told | None:
-    """Return the day that a key tells, given without its shard's prefix: the last of its folders', else its name's."""
+    """Return the day in a key without its shard's prefix: that of the last folder, else of the name."""
     name_at = rest.rfind("/") + 1
     last: Told | None = None
     for found in _FORM.finditer(rest):
@@ -100,10 +100,10 @@ def _width(digits: str, letter: str) -> str:
 
 
 def branches_of(rests: Iterable[str], before: Iterable[Branch] = ()) -> list[Branch]:
-    """Return the folders below which these keys tell days, and how, the newest first, at most `BRANCHES`.
+    """Return the folders with days in these keys and their formats, newest first, at most `BRANCHES`.
 
-    Days from the 10th of the months from October on are written alike with and without leading zeros. If neither another
-    key tells which it is nor the branches of earlier keys do, both are returned.
+    From October on, days from the 10th look alike with and without leading zeros. Unless another key or an earlier branch
+    decides it, both formats are returned.
     """
     newest: dict[tuple[str, str], date] = {}
     widths: dict[tuple[str, str], set[tuple[str, str]]] = {}
@@ -121,7 +121,7 @@ def branches_of(rests: Iterable[str], before: Iterable[Branch] = ()) -> list[Bra
         known = [branch for branch in either if branch in earlier]
         if formats and known == either:
             for branch in either:
-                earlier.pop(branch, None)  # both were remembered only until some key would tell
+                earlier.pop(branch, None)  # both were remembered only until a key decided
         sure = [_branch(folder, template, month, day) for month, day in formats]
         found.update(dict.fromkeys(sure or known or either))
     return list(found | earlier)[:BRANCHES]
@@ -135,24 +135,24 @@ def _branch(folder: str, template: str, month: str, day: str) -> Branch:
 
 
 def _formats(widths: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the formats of month and day that these are written in; none if they may be in either."""
+    """Return the formats of month and day of these widths, or none if they fit either format."""
     filled = set()
     for month, day in widths:
         if month or day:
-            # Whoever writes the one with a zero writes the other so too.
+            # A producer that pads one with a zero pads the other too.
             bare = "-" if "-" in month + day else ""
             filled.add((month or f"%{bare}m", day or f"%{bare}d"))
     return sorted(filled)
 
 
 def branch_spans(beginning: str, date_format: str, since: float, now: float) -> list[tuple[str, str]]:
-    """Return what to list, as start and end, to see the days from that of `since` to the one after `now`.
+    """Return the spans of keys, as start and end, from the day of `since` to the one after `now`.
 
-    One span covers days in the order of time. Days without leading zeros are in another order, and get one each.
+    One span covers days in the order of time. Days without leading zeros sort differently and get one span each.
 
     Args:
-        beginning: what stands before the days in the keys.
-        date_format: how the days are written, as in `Branch`.
+        beginning: the part of the keys before the days.
+        date_format: the format of the days, as in `Branch`.
         since: an instant of the first day.
         now: an instant of the day before the last.
     """

@@ -1,4 +1,4 @@
-"""One run of a verb over several jobs, side by side, with signals: what `tick`, `catch-up` and `plan` have in common."""
+"""The verbs `tick`, `catch-up` and `plan`: several jobs side by side, interrupted by signals."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +12,17 @@ from typing import Any
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.config.words import shown
+from syncd.job import exit_codes
 from syncd.job.installation import Installation
 from syncd.job.planning import PlannedCopies
-from syncd.job.report import exit_code, report_document
+from syncd.job.report import report_document
 from syncd.job.run import plan_job, run_job
-from syncd.job.wiring import Request
+from syncd.job.wiring import RunRequest
 from syncd.model import events, reasons
 from syncd.model.errors import ConfigError, LedgerError, Problem
+from syncd.model.keys.trail import EVERY
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import EVERY
 from syncd.tick.recorder import Recorder
 
 JOBS_AT_A_TIME = 40
@@ -33,17 +34,17 @@ _LISTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a run."""
+    """The result of a run."""
 
     reports: Sequence[TickReport]
     exit_code: int
 
 
 def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
-    """The jobs of these names, or all that can be used.
+    """Return the jobs with these names, or all that can be used.
 
     Raises:
-        ConfigError: a name is no job's, or that of one whose file cannot be used.
+        ConfigError: no job has such a name, or its file cannot be used.
     """
     by_name = {job.name: job for job in configuration.jobs}
     refused = {job.label: job for job in configuration.refused}
@@ -64,13 +65,13 @@ def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Jo
 
 
 def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
-    """The jobs that a verb tells of, since it cannot do anything about them: of a verb over all jobs every refused one."""
+    """Return the refused jobs that a verb reports: none if jobs were named."""
     return () if names else configuration.refused
 
 
-def narrowing_problem(jobs: Sequence[Job], request: Request) -> tuple[str, str] | None:
-    """The option that leaves a catch-up of these jobs nothing to do, and why; None where none does."""
-    # No other layout tells whose a log is, and of which region.
+def narrowing_problem(jobs: Sequence[Job], request: RunRequest) -> tuple[str, str] | None:
+    """Return the option that leaves these jobs nothing to catch up, and why. Returns None if none does."""
+    # No other layout has accounts and regions.
     reading = [job for job in jobs if job.source.is_cloudtrail]
     for account in request.accounts:
         if account != EVERY and not any(_covers(job.source.accounts, account) for job in reading):
@@ -99,7 +100,7 @@ def _regions(job: Job) -> Sequence[str]:
 
 def _uncovered(asked: str, key: str, known: set[str]) -> str:
     if not known:
-        return f'{shown(asked)} is nothing to these jobs: only layout = "cloudtrail" tells {key}; leave it out'
+        return f'{shown(asked)} means nothing to these jobs: only layout = "cloudtrail" has {key}; leave it out'
     some = sorted(known)
     listed = ", ".join(some[:_LISTED]) + (", …" if len(some) > _LISTED else "")
     return (
@@ -109,7 +110,7 @@ def _uncovered(asked: str, key: str, known: set[str]) -> str:
 
 
 def is_day(text: str) -> bool:
-    """Whether this is a day of the calendar, `YYYY-MM-DD`."""
+    """Return True for a day of the calendar, `YYYY-MM-DD`."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -119,16 +120,16 @@ def is_day(text: str) -> bool:
 def run(
     configuration: Configuration,
     jobs: Sequence[Job],
-    request: Request,
+    request: RunRequest,
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
     on_progress: Callable[[str, Recorder], None],
     besides: Sequence[TickReport] = (),
 ) -> Done:
-    """A tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
+    """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `besides` are reports of jobs that cannot be run, which count as any other.
+    `besides` are reports of jobs that cannot be run, which count like any other.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
@@ -140,7 +141,7 @@ def run(
 
         try:
             return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
-        except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+        except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
             return _crashed(job, error, tell)
 
     with _interruptible() as interruption:
@@ -148,33 +149,34 @@ def run(
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
             installation.close()
-    code = 128 + interruption.signal if interruption.signal else exit_code(reports)
+    number = interruption.signal
+    code = exit_codes.of_signal(number) if number else exit_codes.of_reports(reports)
     return Done(reports, code)
 
 
 def plan(
     configuration: Configuration,
     jobs: Sequence[Job],
-    request: Request,
+    request: RunRequest,
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
 ) -> list[tuple[TickReport, PlannedCopies]]:
-    """What a tick or catch-up of each job would do."""
+    """Plan a tick or catch-up of each job."""
     installation = Installation.of(configuration, now=now, tell=tell)
     with _interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
             try:
                 return plan_job(job, request, installation, stop=interruption.stop)
-            except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
+            except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
                 return _crashed(job, error, tell), PlannedCopies()
 
         return _side_by_side(one, jobs, interruption, installation)
 
 
 def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
-    """Return the report of a job that met a defect of ours. The others are not told."""
+    """Return the report of a job that hit a bug in syncd. Other jobs go on."""
     tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
     reason, detail = Reason.CRASHED, f"{type(error).__name__}: {error}"
     why = JobError(reason=reason, detail=detail, remedy=reasons.remedy_of(reason))
@@ -182,12 +184,12 @@ def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickRepor
 
 
 def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
-    """The JSON of `tick` and `catch-up`."""
+    """Return the JSON of `tick` and `catch-up`."""
     return {"jobs": [report_document(report) for report in reports]}
 
 
 def plans_document(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> dict[str, Any]:
-    """The JSON of `plan`."""
+    """Return the JSON of `plan`."""
     return {"jobs": [_plan_document(report, copies) for report, copies in plans]}
 
 
@@ -211,11 +213,6 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
     }
 
 
-def plans_exit_code(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> int:
-    """0 when every plan could be made."""
-    return exit_code([report for report, _ in plans])
-
-
 @dataclass(slots=True)
 class _Interruption:
     stop: Event
@@ -225,11 +222,11 @@ class _Interruption:
 
 @contextmanager
 def _interruptible() -> Iterator[_Interruption]:
-    """The first signal ends the intake, the second one gives up what is in flight."""
+    """Handle signals: the first stops new copies, the second cancels those in flight."""
     interruption = _Interruption(Event())
 
     def interrupt(number: int, _: Any) -> None:
-        # Nothing here may take a lock: the thread that it interrupts may hold it.
+        # Take no lock here: the interrupted thread may hold it.
         interruption.is_impatient = interruption.signal != 0
         interruption.signal = number
         interruption.stop.set()
@@ -238,17 +235,17 @@ def _interruptible() -> Iterator[_Interruption]:
     try:
         yield interruption
     finally:
-        # One signal more, while the report of an interrupted run is printed, must not cut it off.
+        # Another signal must not cut off the report of an interrupted run.
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if interruption.signal else handler)
 
 
 def _slowest_last(jobs: Sequence[Job], installation: Installation) -> Sequence[Job]:
-    """Return the jobs in the order of how long their last ticks took, where some of them have to wait for others."""
+    """Return the jobs, the slowest last if some have to wait."""
     if len(jobs) <= JOBS_AT_A_TIME:
         return jobs
     seconds = dict.fromkeys((job.name for job in jobs), 0.0)
-    # Where the state cannot be read, each job meets that by itself.
+    # If the state cannot be read, each job reports that itself.
     with suppress(LedgerError), installation.ledger_file.open_readonly() as reader:
         for name in seconds:
             last = reader.last_tick(name)
@@ -264,7 +261,7 @@ def _side_by_side(
     with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="job") as pool:
         begun = {job.name: pool.submit(one, job) for job in _slowest_last(jobs, installation)}
         futures = [begun[job.name] for job in jobs]
-        # The kernel may give a signal to any thread, and its handler runs in this one as soon as it wakes.
+        # The kernel may deliver a signal to any thread. Its handler runs in this one as soon as it wakes.
         while wait(futures, timeout=_LOOK_SECONDS).not_done:
             if interruption.is_impatient:
                 installation.abandon()

@@ -1,4 +1,4 @@
-"""Where CloudTrail puts things: the prefixes above a shard, and the shard that a prefix is.
+"""The grammar of CloudTrail's prefixes: the folders above a shard, and the shard of a prefix.
 
     [<prefix>/]AWSLogs/[<organization>/]<account>/<kind>/<region>/<YYYY>/<MM>/<DD>/<file>
 
@@ -22,51 +22,51 @@ _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 # The first folder of dates as Hive writes them, such as `year=2026` or `dt=2026-11-24`.
 _HIVE_DATE = re.compile(r"([A-Za-z_]+=)[0-9]{4}(?:[^0-9].*|[0-9]{4})?", re.DOTALL)
 MOST_BESIDE = 100
-"""Folders beside the dates of a shard that become shards of their own."""
+"""The most folders beside the dates of a shard that become shards of their own."""
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 EVERY = "*"
 STANDARD_KINDS = frozenset(
     {"CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"}
 )
-"""CloudTrail's own folders, whose keys are known to be arranged by day right below the region."""
+"""CloudTrail's own kinds, whose keys are arranged by day right below the region."""
 DEEPEST = 4
-"""Folders between region and date are followed so far down; what is deeper is one shard with all that is in it."""
+"""The most folders followed between region and date. A deeper folder is one shard with all its keys."""
 
 
 class Scope(NamedTuple):
-    """What of a bucket a job wants; `("*",)` means all that can be found."""
+    """The part of a bucket that a job wants. `("*",)` means everything found."""
 
     trail_prefix: str
-    """The trail's own key prefix without slashes at its ends; empty for none."""
+    """The trail's own key prefix without slashes at its ends, or empty."""
     organizations: Sequence[str]
     accounts: Sequence[str]
     kinds: Sequence[str]
     regions: Sequence[str]
     ignore: Sequence[str] = ()
-    """Prefixes of keys, or patterns of them, that are neither listed nor named."""
+    """Prefixes of keys, or patterns, that are neither listed nor reported."""
 
 
 class Node(NamedTuple):
-    """A prefix that is listed by delimiter to find what is below it."""
+    """A prefix that is listed by delimiter to find the folders in it."""
 
     prefix: str
     level: str
-    """What its children are: `account`, `kind`, `region`, or `date` for the days of a shard."""
+    """The level of its children: `account`, `kind`, `region`, or `date` for the days of a shard."""
     organization: str = ""
     account: str = ""
     kind: str = ""
     region: str = ""
     depth: int = 0
-    """Of a `date` node: how many folders below its region it lies."""
+    """The number of folders between its region and a `date` node."""
 
 
 def top(scope: Scope) -> str:
-    """The prefix up to and including `AWSLogs/`."""
+    """Return the prefix up to and including `AWSLogs/`."""
     return f"{scope.trail_prefix}/AWSLogs/" if scope.trail_prefix else "AWSLogs/"
 
 
 def exact_prefixes(scope: Scope) -> list[str]:
-    """The narrowest prefixes under which everything of the scope lies: what a role must be able to list and read."""
+    """Return the narrowest prefixes that cover the scope, which a role must list and read."""
     above = [top(scope) + f"{organization}/" for organization in scope.organizations] or [top(scope)]
     if EVERY in scope.accounts:
         return above
@@ -74,7 +74,7 @@ def exact_prefixes(scope: Scope) -> list[str]:
 
 
 def roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
-    """Return where discovery begins: nodes to list, and shards that are named in full. What is ignored is left out."""
+    """Return the start of discovery: nodes to list and fully named shards, without ignored ones."""
     nodes, shards = _roots(scope)
     if scope.ignore:
         nodes = [node for node in nodes if not is_ignored(node.prefix, scope.ignore)]
@@ -97,19 +97,19 @@ def _roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
 
 
 def is_standard(shard: Shard) -> bool:
-    """Return True for a shard of CloudTrail's own kinds, the grammar of which is known before it is listed."""
+    """Return True for a shard of CloudTrail's own kinds, whose grammar is known in advance."""
     return shard.kind in STANDARD_KINDS and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/")
 
 
 def has_no_grammar(shard: Shard) -> bool:
-    """Return True for a folder that is not followed down to its dates: of no account, or too deep below its region."""
+    """Return True for a folder without known dates: of no account, or too deep below its region."""
     above = f"/{shard.account}/{shard.kind}/{shard.region}/"
     found = shard.prefix.rfind(above)
     return not shard.account or (found >= 0 and shard.prefix.count("/", found + len(above)) > DEEPEST)
 
 
 def is_ignored(prefix: str, ignore: Sequence[str]) -> bool:
-    """Return True if a folder or key lies below one of these prefixes, or matches a pattern itself or with a folder above."""
+    """Return True if a folder or key is below an ignored prefix, or matches a pattern."""
     return bool(ignore) and _is_ignored(prefix, tuple(ignore))
 
 
@@ -122,25 +122,25 @@ def _is_ignored(prefix: str, ignore: tuple[str, ...]) -> bool:
 
 
 class Below(NamedTuple):
-    """What one delimiter listing found below a node, within the scope."""
+    """The folders in scope that one delimiter listing found below a node."""
 
     nodes: Sequence[Node]
     shards: Sequence[Shard]
     uncovered: Sequence[str]
-    """Folders that are neither of the layout's grammar nor ignored."""
+    """Folders outside the layout's grammar that are not ignored."""
 
 
 _NOTHING_BESIDE = Below((), (), ())
 
 
 def children(node: Node, prefixes: Collection[str], scope: Scope) -> Below:
-    """Return what one delimiter listing of a node means."""
+    """Return the nodes and shards that one delimiter listing of a node found."""
     if node.level == "date" and all(is_among_dates(node, prefix) for prefix in prefixes):
-        return _NOTHING_BESIDE  # nearly always, and there may be 50,000 of them
+        return _NOTHING_BESIDE  # the usual case, with up to 50,000 folders
     below = _children(node, prefixes, scope)
     if not scope.ignore:
         return below
-    # What the scope names need not have been listed.
+    # Names from the scope were not necessarily listed.
     return Below(
         [item for item in below.nodes if not is_ignored(item.prefix, scope.ignore)],
         [item for item in below.shards if not is_ignored(item.prefix, scope.ignore)],
@@ -167,18 +167,18 @@ def _children(node: Node, prefixes: Iterable[str], scope: Scope) -> Below:
 
 
 def _dates(node: Node, names: Sequence[str], scope: Scope) -> tuple[list[Shard], list[str]]:
-    """Return the shards of dates directly below an account or a kind, if all that they may be is wanted, and other names."""
+    """Return shards of dates directly below an account or kind, if in scope, and the other names."""
     if EVERY not in scope.regions or (node.level == "kind" and EVERY not in scope.kinds):
         return [], list(names)
     shards, others = _hive_dates(node, names)
     if any(_DATE.fullmatch(name) for name in others):
-        # The folder itself is then a shard, of everything in it that begins with a digit.
+        # The folder itself is then a shard of everything in it that begins with a digit.
         shards.append(_own_shard(node))
     return shards, [name for name in others if not _DATE.fullmatch(name)]
 
 
 def _hive_dates(node: Node, names: Sequence[str]) -> tuple[list[Shard], list[str]]:
-    """Return one shard for all dates of a name, such as `…/year=`, so that no day brings a new one, and other names."""
+    """Return one shard for all dates of a name such as `…/year=`, and the other names."""
     begins = {name: found[1] for name in names if (found := _HIVE_DATE.fullmatch(name))}
     own = _own_shard(node)
     shards = [own._replace(prefix=node.prefix + begin) for begin in dict.fromkeys(begins.values())]
@@ -186,9 +186,9 @@ def _hive_dates(node: Node, names: Sequence[str]) -> tuple[list[Shard], list[str
 
 
 def is_among_dates(node: Node, key: str) -> bool:
-    """Return True for keys that the listing of the node's own shard comes by: of a year, or after all years.
+    """Return True for keys that the listing of the node's own shard covers: of a year, or after all years.
 
-    CloudTrail's own kinds are not listed whole at first, and nothing of theirs begins like a year without being one.
+    CloudTrail's own kinds are not listed whole at first, and none of their folders begins like a year without being one.
     """
     rest = key[len(node.prefix) : len(node.prefix) + 5]
     if _YEAR.fullmatch(rest[:4]):
@@ -197,7 +197,7 @@ def is_among_dates(node: Node, key: str) -> bool:
 
 
 def date_node(shard: Shard, depth: int) -> Node:
-    """Return the node that shows what lies in a shard beside its dates."""
+    """Return the node that lists a shard's folders beside its dates."""
     return Node(shard.prefix, "date", shard.organization, shard.account, shard.kind, shard.region, depth)
 
 
@@ -209,7 +209,7 @@ def _below_account(node: Node, names: Sequence[str], scope: Scope) -> Below:
     odd = [name for name in names if not _ACCOUNT.fullmatch(name) and not _is_organization(node, name)]
     nested: list[Node] = []
     if not node.organization and not scope.organizations:
-        # A bucket may hold single-account and organization layouts one beside the other.
+        # A bucket may contain single-account and organization layouts side by side.
         nested = [Node(f"{node.prefix}{name}/", "account", name) for name in names if _ORGANIZATION.fullmatch(name)]
     if EVERY in scope.kinds and EVERY in scope.regions:
         shards += [Shard(f"{node.prefix}{name}/", organization=node.organization) for name in odd]
@@ -222,7 +222,7 @@ def _is_organization(node: Node, name: str) -> bool:
 
 
 def _narrow(nodes: Sequence[Node], scope: Scope) -> tuple[list[Node], list[Shard]]:
-    """Go down without a listing as far as the scope names what is there."""
+    """Descend without a listing as long as the scope names the folders."""
     if nodes and nodes[0].level == "kind" and EVERY not in scope.kinds:
         return _narrow([_kind_node(node, kind) for node in nodes for kind in scope.kinds], scope)
     if nodes and nodes[0].level == "region" and EVERY not in scope.regions:
@@ -244,9 +244,9 @@ def _shard_below(node: Node, name: str) -> Shard:
 
 
 def in_scope(shard: Shard, scope: Scope) -> bool:
-    """Return True if the job still wants a shard that the ledger remembers.
+    """Return True if a shard that the ledger remembers is still in the job's scope.
 
-    What lies above accounts, kinds or regions belongs to none of them, and is wanted by a job that wants all of them.
+    Keys above accounts, kinds or regions belong to none of them, and are in scope of a job that wants all of them.
     """
     above = top(scope)
     if not shard.prefix.startswith(above) or is_ignored(shard.prefix, scope.ignore):
@@ -254,7 +254,7 @@ def in_scope(shard: Shard, scope: Scope) -> bool:
     if scope.organizations and shard.organization not in scope.organizations:
         return False
     if shard.organization and not scope.organizations and EVERY not in scope.accounts:
-        # Of an organization that the job named before: named accounts now lie beside it, and no session may list it.
+        # The job named this organization before. It now names accounts outside it, and its session may not list it.
         return False
     if not shard.account:
         own = f"{above}{shard.organization}/" if shard.organization else above
@@ -267,5 +267,5 @@ def in_scope(shard: Shard, scope: Scope) -> bool:
 
 
 def wanted_by(scope: Scope | None) -> Callable[[Shard], bool]:
-    """Return what tells the shards that a job wants now; without a scope all that it ever remembered."""
+    """Return a predicate for the shards in the scope. Without a scope it accepts all."""
     return lambda shard: scope is None or in_scope(shard, scope)
