@@ -10,18 +10,6 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PACKAGE = PROJECT / "syncd"
-TO_DO = (
-    "syncd/aws",
-    "syncd/config",
-    "syncd/copy",
-    "syncd/daemon",
-    "syncd/job",
-    "syncd/ledger",
-    "syncd/model",
-    "syncd/tick",
-)
-"""Rooms whose docstrings are still to be rewritten. `syncd/job/health` is done all the same."""
-DONE_WITHIN = ("syncd/job/health",)
 OPENERS = re.compile(r"(What|Whether|Where|Why|How|Whoever|As|Until)\b")
 MOST_WHERE_PER_1000_WORDS = 1.0
 
@@ -39,12 +27,6 @@ class Docstring(NamedTuple):
         return " ".join(self.text.strip().split("\n\n")[0].split())
 
 
-def is_done(path: Path) -> bool:
-    """Return True if the rule holds for this module already."""
-    name = str(path.relative_to(PROJECT))
-    return name.startswith(DONE_WITHIN) or not name.startswith(TO_DO)
-
-
 def docstrings(path: Path) -> Iterator[Docstring]:
     """Yield every docstring of a module, and every string below an attribute."""
     for parent in ast.walk(ast.parse(path.read_text())):
@@ -55,7 +37,7 @@ def docstrings(path: Path) -> Iterator[Docstring]:
                     yield Docstring(f"{path.relative_to(PROJECT)}:{node.lineno}", number > 0, text)
 
 
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if is_done(path)]
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -70,7 +52,3 @@ def test_where_is_a_place() -> None:
     words = [word.lower() for path in MODULES for item in docstrings(path) for word in re.findall(r"\w+", item.text)]
 
     assert 1000 * words.count("where") / len(words) <= MOST_WHERE_PER_1000_WORDS
-
-
-def test_what_is_still_to_be_rewritten_is_there() -> None:
-    assert [room for room in (*TO_DO, *DONE_WITHIN) if not (PROJECT / room).is_dir()] == []
