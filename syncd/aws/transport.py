@@ -8,8 +8,10 @@ above it retries a request again. It resolves a client's host once, so two endpo
 It bounds no answer: `response_limits` watches what comes in, and `exchange` drops an answer that is too large.
 """
 
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from time import monotonic
 from typing import NamedTuple
@@ -20,7 +22,9 @@ from awscrt import auth, http, io, s3
 from syncd.aws.exchange import Exchange, HostTraffic, without_token
 from syncd.aws.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.aws.s3 import Address, Answer, Request, quote_key
+from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
+from syncd.model.shortage import resource_limit, shortage
 
 # A request is cancelled after this long, retries included.
 DEADLINE_SECONDS = 60.0
@@ -35,6 +39,9 @@ _RUNTIME_MEMORY_BYTES = 1024**4
 _RETRIES = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.EXPONENTIAL_BACKOFF)
 # The least size of a range for which the runtime's part buffer pays.
 _PART_BYTES = 1024**2
+
+# A client has six descriptors on a machine with two cores, and a thread for every other core or so.
+_PIPES = 8
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Operations whose headers are not needed: handing these over costs as much as any other part of a request.
@@ -54,6 +61,37 @@ class Credentials(NamedTuple):
         return f"Credentials({self.access_key_id}, expires_at={self.expires_at})"
 
 
+@contextmanager
+def _room() -> Iterator[None]:
+    """Make something of the runtime, if there are descriptors and threads for it: otherwise it ends the process.
+
+    Raises:
+        JobFailed: there are too few.
+    """
+    opened: list[int] = []
+    threads: list[threading.Thread] = []
+    is_over = threading.Event()
+    cores = os.cpu_count() or 1
+    try:
+        for _ in range(_PIPES + cores):
+            opened += os.pipe()
+        for _ in range(cores):
+            threads.append(threading.Thread(target=is_over.wait, daemon=True))
+            threads[-1].start()
+    except (OSError, RuntimeError) as error:
+        raise resource_limit("AWS's runtime cannot begin", error) from error
+    finally:
+        is_over.set()
+        for descriptor in opened:
+            os.close(descriptor)
+    try:
+        yield
+    except RuntimeError as error:
+        if not shortage(error):
+            raise
+        raise resource_limit("AWS's runtime cannot begin", error) from error
+
+
 class Transport:
     """Sender of requests, safe to use from any thread. Answers come on the runtime's own thread."""
 
@@ -66,8 +104,9 @@ class Transport:
         self._clients: dict[tuple[str, str, str], s3.S3Client] = {}
         self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
         self._under_way: dict[int, Exchange] = {}
-        self._loops = io.EventLoopGroup(1)
-        self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
+        with _room():
+            self._loops = io.EventLoopGroup(1)
+            self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
 
     def send(
         self,
@@ -77,7 +116,12 @@ class Transport:
         on_answer: Callable[[Answer], None],
         more_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Send one request. Calls `on_answer` exactly once, on another thread."""
+        """Send one request. Calls `on_answer` exactly once, on another thread, or on this one if nothing can be sent."""
+        try:
+            client = self._client(address)
+        except JobFailed as lacking:
+            on_answer(Answer(0, {}, b"", lacking.reason, lacking.detail))
+            return
         headers = [("Host", address.host), *request.headers, *more_headers]
         body = None
         if request.body:
@@ -96,7 +140,7 @@ class Transport:
         traffic = self._traffic.get((address.scheme, address.host)) or self._traffic_of(address)
         exchange = Exchange(self._under_way, request, traffic, on_answer, allowed_seconds)
         exchange.begin(
-            self._client(address).make_request(
+            client.make_request(
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
                 part_size=request.expected_bytes if is_part else None,
@@ -155,14 +199,15 @@ class Transport:
             client = self._clients.get(key)
             if client is None:
                 is_tls = address.scheme == "https"
-                client = s3.S3Client(
-                    bootstrap=self._bootstrap,
-                    region=address.region,
-                    tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
-                    throughput_target_gbps=_THROUGHPUT_GBPS,
-                    memory_limit=_RUNTIME_MEMORY_BYTES,
-                    retry_config=_RETRIES,
-                )
+                with _room():
+                    client = s3.S3Client(
+                        bootstrap=self._bootstrap,
+                        region=address.region,
+                        tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
+                        throughput_target_gbps=_THROUGHPUT_GBPS,
+                        memory_limit=_RUNTIME_MEMORY_BYTES,
+                        retry_config=_RETRIES,
+                    )
                 self._clients[key] = client
             return client
 

@@ -39,7 +39,7 @@ _RESERVED_BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-
 
 JOB_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 ACCOUNT_ID = "[0-9]{12}"
-ORGANIZATION_ID = "o-[a-z0-9]{10,32}"
+ORGANIZATION_ID = "|o-[a-z0-9]{10,32}"
 BUCKET = "[a-z0-9.-]{3,63}"
 REGION = "[a-z0-9][a-z0-9-]{0,62}"
 _WORD = "A-Za-z0-9_"  # the service models say \w and mean ASCII; Python's \w would let other alphabets pass
@@ -152,7 +152,7 @@ def partition_of(region: str) -> str | None:
 
 
 def check_organization_id(text: str) -> str:
-    """Return the ID of an AWS organization."""
+    """Return the ID of an AWS organization, or an empty text for accounts right below AWSLogs/."""
     if not re.fullmatch(ORGANIZATION_ID, text):
         rule = 'o- and 10 to 32 lower-case letters or digits, such as "o-exampleorgid"'
         raise ValueError(f"{shown(text)} is no organization ID: {rule}")

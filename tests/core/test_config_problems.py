@@ -88,8 +88,6 @@ WRONG_VALUES = [
     ("source.region", '"useast1"', "no AWS region"),
     ("source.region", '"eusc-de-east-1"', "syncd knows aws, aws-us-gov, aws-cn"),
     ("source.prefix", '"/trails"', 'write "trails"'),
-    ("source.prefix", '"trails/"', 'write "trails"'),
-    ("source.prefix", '"trails/AWSLogs"', 'what stands before it: "trails"'),
     ("source.prefix", f'"{"p" * 201}"', "200 characters at most"),
     ("source.prefix", '"a/../b"', "folder"),
     ("source.layout", '"cloudtrial"', 'did you mean "cloudtrail"?'),
