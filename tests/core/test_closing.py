@@ -7,6 +7,7 @@ import pytest
 from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
+from pace import DAY, HOUR, NOON, PACE
 
 from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
 from syncd.model.keys.stamps import day_start
@@ -18,25 +19,13 @@ from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.survey import Survey, Visit
 from syncd.tick.listing.tiers import Slice, Tier
 from syncd.tick.ports import Ports
-from syncd.tick.task import Pace, Task
+from syncd.tick.task import Task
 
 P = "AWSLogs/222222222222/CloudTrail/"
 SHARD = Shard(P + "us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 OTHER = Shard(P + "eu-west-1/", "222222222222", "CloudTrail", "eu-west-1")
 EVERYTHING = Scope("", (), ("*",), ("*",), ("*",))
-HOUR, DAY = 3600.0, 86400.0
-NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 MONTH_AGO = NOON - 31 * DAY
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=900.0,
-    lateness=1800.0,
-)
 
 
 def named(stamp: str, shard: Shard = SHARD) -> str:

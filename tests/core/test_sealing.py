@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pace import DAY, NOON, PACE
 
 from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
@@ -22,23 +22,10 @@ from syncd.tick.listing.sealing import (
     is_same,
     is_same_there,
 )
-from syncd.tick.task import Pace
 
 P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 SHARD = Shard(P, "222222222222", "CloudTrail", "us-east-1")
 LAYOUT = CloudTrailLayout()
-HOUR, DAY = 3600.0, 86400.0
-NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=900.0,
-    lateness=1800.0,
-)
 
 
 def item(rest: str, etag: str = "e") -> LogObject:

@@ -1,10 +1,10 @@
 """Where each listing begins and ends, by literal instants: look-backs reach from the last completed look, never from now."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pace import DAY, HOUR, MINUTE, NOON, PACE
 
 from syncd.model.keys.layout import CloudTrailLayout, FlatLayout
 from syncd.model.keys.patterns import PatternLayout
@@ -29,19 +29,7 @@ P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 SHARD = Shard(P, "222222222222", "CloudTrail", "us-east-1")
 STEM = "222222222222_CloudTrail_us-east-1_"
 LAYOUT = CloudTrailLayout()
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 END = f"{P}:"
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=15 * MINUTE,
-    lateness=30 * MINUTE,
-)
 
 
 def state(**changes: Any) -> ShardState:

@@ -8,6 +8,7 @@ import pytest
 from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
+from pace import DAY, HOUR, NOON, PACE
 
 from syncd.job.planning import ForgivingLister
 from syncd.model.errors import JobFailed
@@ -18,25 +19,13 @@ from syncd.model.objects import FoundBy, Range, Shard, ShardState, Window
 from syncd.tick.listing.survey import Survey, is_in_window, survey
 from syncd.tick.listing.tiers import Tier
 from syncd.tick.ports import Ports
-from syncd.tick.task import Pace, Task
+from syncd.tick.task import Task
 
 A, B = "111111111111", "222222222222"
 PREFIX = f"AWSLogs/{A}/CloudTrail/us-east-1/"
 SHARD = Shard(PREFIX, A, "CloudTrail", "us-east-1")
 DATED = Shard("elb/")
-HOUR, DAY = 3600.0, 86400.0
-NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 MONTH_AGO = NOON - 31 * DAY
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=900.0,
-    lateness=1800.0,
-)
 
 
 def log(stamp: str, *, account: str = A, region: str = "us-east-1") -> str:

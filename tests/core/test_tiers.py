@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pace import DAY, HOUR, MINUTE, PACE
 
 from syncd.model.keys.layout import CloudTrailLayout, Layout
 from syncd.model.keys.patterns import PatternLayout
@@ -25,18 +26,7 @@ from syncd.tick.listing.horizon import Listed, advance
 from syncd.tick.listing.tiers import Slice, Tier, shards_to_visit, slices
 from syncd.tick.task import Pace
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 2, 22, 40, tzinfo=UTC).timestamp()
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=15 * MINUTE,
-    lateness=30 * MINUTE,
-)
 FOLDERS = 33
 PAGE_KEYS = 5
 ROUNDS = 4
