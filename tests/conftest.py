@@ -13,10 +13,29 @@ import hypothesis
 import pytest
 from botocore.config import Config
 from faulty import FaultyS3
+from needed_tools import (
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_runtest_setup,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    tool,
+)
 from place import Place
 from servers import MakeClient, S3Server, ask, ministack_server, moto_server, seaweed_server
 
 from syncd.cli.demo.world import ACCOUNT_A, REGION, World, build_world
+
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "tool",
+]
 
 _FOREIGN = ("AWS_", "SYNCD_", "MOTO_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -37,6 +37,7 @@ SPENT = {
     "no descriptor in the system": f"write-open {errno.ENFILE} /state/",
     "no thread is left": f"thread {errno.EAGAIN} -",
 }
+needs_compiler = pytest.mark.needs_tool("cc")
 WRITES_STATE = ("tick", "catch-up", "rebuild", "retry")
 
 
@@ -79,6 +80,7 @@ def assert_refused(ran: Ran, reason: str) -> None:
     assert "report this" not in error["remedy"]
 
 
+@needs_compiler
 @pytest.mark.parametrize("verb", WRITES_STATE)
 @pytest.mark.parametrize("fault", NO_LOCKS)
 def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
@@ -88,6 +90,7 @@ def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fau
     assert "file system with locks" in error_in(ran.document)["remedy"]
 
 
+@needs_compiler
 @pytest.mark.parametrize("verb", WRITES_STATE)
 @pytest.mark.parametrize("fault", UNWRITABLE)
 def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
@@ -97,6 +100,7 @@ def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault:
     assert "not read-only" in error_in(ran.document)["remedy"]
 
 
+@needs_compiler
 @pytest.mark.parametrize("verb", ["plan", "status", "export", "list"])
 @pytest.mark.parametrize("fault", [*NO_LOCKS, *UNWRITABLE])
 def test_what_only_reads_the_state_does_without_locks(stage: Stage, library: Path, fault: str, verb: str) -> None:
@@ -106,6 +110,7 @@ def test_what_only_reads_the_state_does_without_locks(stage: Stage, library: Pat
     assert "Traceback" not in ran.stderr
 
 
+@needs_compiler
 @pytest.mark.parametrize("verb", ["tick", "catch-up"])
 @pytest.mark.parametrize("fault", SPENT)
 def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fault: str, verb: str) -> None:
@@ -117,6 +122,7 @@ def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fa
     assert stage.replica() == stage.source()
 
 
+@needs_compiler
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("fault", SPENT)
 def test_no_verb_ends_without_its_document(stage: Stage, library: Path, fault: str, verb: str) -> None:

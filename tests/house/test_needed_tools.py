@@ -29,9 +29,9 @@ def project(tmp_path: Path) -> Path:
 
 def run_pytest(project: Path, *options: str, ci: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "programs", "-p", "no:cacheprovider", "--strict-markers", *options],
+        [sys.executable, "-m", "pytest", "-p", "needed_tools", "-p", "no:cacheprovider", "--strict-markers", *options],
         cwd=project,
-        env={**os.environ, "CI": ci, "PYTHONPATH": str(Path(__file__).parent), "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "CI": ci, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -1,9 +1,9 @@
-"""Tools that the house tests borrow from the machine, and a record of the tests that were left out for want of one.
+"""Tools that tests borrow from the machine, and a record of the tests that were left out for want of one.
 
 A test marked `needs_tool("hadolint")` is deselected where hadolint is missing, and the end of the run says so in a line
 that begins with NOT RUN. Where the variable CI is true nothing is left out: the test fails.
 
-The functions named `pytest_...` are hooks: a conftest.py imports them, or `-p programs` does.
+The functions named `pytest_...` are hooks: a conftest.py imports them, or `-p needed_tools` does.
 """
 
 import os
