@@ -56,6 +56,18 @@ _OF_S3: Mapping[str, Reason] = {
     "OperationAborted": Reason.CONCURRENT_WRITE,
     "KeyTooLongError": Reason.KEY_TOO_LONG,
 }
+# Errors of KMS (KMS API Reference, Decrypt and GenerateDataKey), which S3 hands on with this prefix.
+_OF_KMS: Mapping[str, Reason] = {
+    "KMS.DisabledException": Reason.KMS_DISABLED,
+    "KMS.NotFoundException": Reason.KMS_GONE,
+    "KMS.KMSInvalidStateException": Reason.KMS_UNUSABLE,
+    "KMS.InvalidStateException": Reason.KMS_UNUSABLE,
+    "KMS.KeyUnavailableException": Reason.KMS_UNUSABLE,
+    "KMS.InvalidKeyUsageException": Reason.KMS_UNUSABLE,
+    "KMS.ThrottlingException": Reason.SLOW_DOWN,
+    "KMS.KMSInternalException": Reason.SERVER_ERROR,
+    "KMS.DependencyTimeoutException": Reason.SERVER_ERROR,
+}
 _OF_STS: Mapping[str, Reason] = {
     **_OF_BOTH,
     "AccessDeniedException": Reason.ACCESS_DENIED,
@@ -125,7 +137,9 @@ _DENIAL = re.compile(
 
 def reason_of(status: int, code: str, message: str = "") -> Reason:
     """Return the reason for an answer of S3. A code that is known says more than the status."""
-    if code.startswith("KMS.") or ("kms:" in message.lower() and status in (400, 403)):
+    if code.startswith("KMS."):
+        return _of_kms(code, message)
+    if "kms:" in message.lower() and status in (400, 403):
         return Reason.KMS_DENIED
     return _OF_S3.get(code) or _STATUS_OF_S3.get(status) or _of_class(status)
 
@@ -141,6 +155,12 @@ def sts_reason_of(status: int, code: str, message: str = "") -> Reason:
     if code.isdigit() and status < 500 and status != 429:
         return Reason.UNEXPECTED
     return _STATUS_OF_STS.get(status) or _of_class(status)
+
+
+def _of_kms(code: str, message: str) -> Reason:
+    if "pending deletion" in message.lower():
+        return Reason.KMS_DELETING
+    return _OF_KMS.get(code, Reason.KMS_DENIED)
 
 
 def _of_class(status: int) -> Reason:

@@ -17,7 +17,7 @@ from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import day_start, stamp_of
 from syncd.model.keys.trail import Node, children, roots, top
 from syncd.model.objects import LogObject, Range, Shard
-from syncd.model.reasons import Reason
+from syncd.model.reasons import OF_A_KEY, Reason
 from syncd.tick.scope import layout_of, scope_of, shard_of, source_prefixes
 
 BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"
@@ -238,7 +238,7 @@ def _read_checks(end: Endpoint, samples: Sequence[LogObject], remedies: Remedies
     item, answer = refused[0]
     detail = told(end, "GetObject", item.key, answer)
     remedy = remedies.reading(answer.message) if is_denied(answer) else remedy_for(answer)
-    if reason_of(answer.status, answer.code, answer.message) == Reason.KMS_DENIED:
+    if reason_of(answer.status, answer.code, answer.message) in OF_A_KEY:
         allowed = Check(READ, Status.OK, f"S3 lets {end.principal.name} read {item.key}")
         return [allowed, Check(KMS, Status.FAILED, detail, remedy)], False
     if is_denied(answer):

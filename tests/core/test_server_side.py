@@ -50,6 +50,7 @@ def test_one_request_copies_an_object_with_every_condition_on_it() -> None:
     assert headers["if-none-match"] == "*"
     assert headers["x-amz-checksum-algorithm"] == "SHA256"
     assert headers["x-amz-metadata-directive"] == headers["x-amz-tagging-directive"] == "COPY"
+    assert headers["x-amz-object-annotation-directive"] == "EXCLUDE"
     assert headers["x-amz-storage-class"] == "STANDARD_IA"
     assert len(headers["x-amz-source-expected-bucket-owner"]) == 12
 
