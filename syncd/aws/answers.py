@@ -24,7 +24,7 @@ _OF_BOTH: Mapping[str, Reason] = {
 }
 
 # The transport's own words if no answer came. They are reasons already.
-_OWN_WORDS = frozenset({Reason.CONNECTION, Reason.SHORT_BODY, Reason.TIMEOUT, Reason.UNEXPECTED})
+_OWN_WORDS = frozenset({Reason.CONNECTION, Reason.SHORT_BODY, Reason.TIMEOUT, Reason.UNEXPECTED, Reason.UNTRUSTED})
 
 _OF_S3: Mapping[str, Reason] = {
     **_OF_BOTH,

@@ -1,7 +1,7 @@
 """Listings of a bucket: pages of ranges, several at a time, and folders by delimiter.
 
 A listing fails if its server answers and brings nothing: pages without rows, or answers that take too long. Every page
-is checked first (`listing_checks`).
+is checked first (`pages.checks`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers, s3
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
-from syncd.aws.listing_checks import ListingChecks, Passed
-from syncd.aws.listing_page import parse_listing
+from syncd.aws.pages.checks import ListingChecks, Passed
+from syncd.aws.pages.page import parse_listing
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent

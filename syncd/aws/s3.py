@@ -38,6 +38,10 @@ class Address(NamedTuple):
     """The path before the key: empty for a virtual-hosted bucket, `/bucket` for path style. No slash at its end."""
     region: str
     """The region that requests are signed for."""
+    authorities: str = ""
+    """The file of certificates that the server's must come from. Empty for the system's."""
+    signs_payload: bool = False
+    """Signatures cover the body too, for servers that refuse UNSIGNED-PAYLOAD."""
 
 
 class Request(NamedTuple):

@@ -77,7 +77,9 @@ def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers)
 def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> Request:
     """Return a conditional CopyObject of so many bytes. `headers` name the source (`s3.copy_source`)."""
     waited_for = _waited_for(size_bytes)
-    return Request("CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, _IF_NEW), expected_bytes=waited_for)
+    return Request(
+        "CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, _IF_NEW), expected_bytes=waited_for
+    )
 
 
 def copy_replica(copy: Copy, *, copies_tags: bool, source_tags: Headers = ()) -> Request:

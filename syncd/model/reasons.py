@@ -30,6 +30,7 @@ class Reason(StrEnum):
     SLOW_DOWN = "slow_down"
     SERVER_ERROR = "server_error"
     CONNECTION = "connection_failed"
+    UNTRUSTED = "certificate_untrusted"
     TIMEOUT = "timeout"
     SHORT_BODY = "short_body"
     CHECKSUM = "checksum_mismatch"
@@ -85,7 +86,7 @@ OF_A_KEY = frozenset(
 )
 """Reasons of KMS: S3 allows the call, and the key does not."""
 
-OF_THE_STORE = frozenset({Reason.CONNECTION, Reason.SERVER_ERROR, Reason.SLOW_DOWN, Reason.TIMEOUT})
+OF_THE_STORE = frozenset({Reason.CONNECTION, Reason.SERVER_ERROR, Reason.SLOW_DOWN, Reason.TIMEOUT, Reason.UNTRUSTED})
 """Reasons that concern the store rather than one object."""
 
 SETTLED = frozenset(
@@ -163,8 +164,12 @@ REMEDIES: dict[str, str] = {
     Reason.SLOW_DOWN: "nothing to do if it passes; otherwise lower engine.in_flight or set engine.requests_per_second",
     Reason.SERVER_ERROR: "nothing to do if it passes; otherwise check the health of the server that answered, or of AWS in this region",
     Reason.CONNECTION: (
-        "check the network, DNS, proxy and certificates (AWS_CA_BUNDLE) between here and the server, and the region and the"
+        "check the network, DNS and proxy (HTTPS_PROXY, NO_PROXY) between here and the server, and the region and the"
         " [endpoints] of the job; the next tick tries again"
+    ),
+    Reason.UNTRUSTED: (
+        "have the certificate of the server or of the proxy trusted here: AWS_CA_BUNDLE names a PEM file of all authorities to"
+        " trust; if it expired or is of another host, its operator must renew it; else find who stands between"
     ),
     Reason.TIMEOUT: "check the network and the proxy between here and the server, and the server's health; the next tick tries again",
     Reason.SHORT_BODY: "nothing to do if it passes: the next tick reads the object again",

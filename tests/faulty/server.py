@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Self
 
 from faulty import checksums
@@ -48,7 +49,11 @@ from syncd.cli.demo.world import (
 class FaultyS3:
     """Listens from `__enter__` to `__exit__`; everything may be called from any thread."""
 
-    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), certificate: Path | None = None
+    ) -> None:
+        """`certificate` is the PEM file of a certificate and its key, where TLS is spoken."""
+        self._certificate = certificate
         self.faults = Faults()
         self.identities = Identities(clock)
         self.storage = Storage(clock)
@@ -63,7 +68,7 @@ class FaultyS3:
         self._http: HttpServer | None = None
 
     def __enter__(self) -> Self:
-        self._http = HttpServer(self._respond)
+        self._http = HttpServer(self._respond, certificate=self._certificate)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +80,8 @@ class FaultyS3:
     def url(self) -> str:
         """The endpoint of both S3 and STS."""
         assert self._http is not None, "not entered"
-        return f"http://127.0.0.1:{self._http.port}"
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://127.0.0.1:{self._http.port}"
 
     @property
     def requests(self) -> tuple[Request, ...]:
