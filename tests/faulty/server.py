@@ -20,6 +20,7 @@ from faulty.faults import (
     ErrorIn200,
     Faults,
     Predicate,
+    Rewritten,
     ShortBody,
     Slow,
     Stall,
@@ -223,7 +224,7 @@ class FaultyS3:
                 return Answer(200, {"content-type": "application/xml"}, body)
             case ShortBody(sent_bytes):
                 raise TruncatedError(self._answer(request), sent_bytes)
-            case CorruptBody() | WrongChecksum() | WithoutHeaders():
+            case Rewritten() | CorruptBody() | WrongChecksum() | WithoutHeaders():
                 return _altered(self._answer(request), action)
 
     def _stalled(self, until: threading.Event | None, request: Request) -> Answer:
@@ -249,8 +250,10 @@ class FaultyS3:
             return error.answer()
 
 
-def _altered(answer: Answer, action: CorruptBody | WrongChecksum | WithoutHeaders) -> Answer:
+def _altered(answer: Answer, action: Rewritten | CorruptBody | WrongChecksum | WithoutHeaders) -> Answer:
     match action:
+        case Rewritten(change):
+            return change(answer)
         case CorruptBody():
             return replace(answer, body=answer.body[:-1] + bytes([answer.body[-1] ^ 1])) if answer.body else answer
         case WrongChecksum():
