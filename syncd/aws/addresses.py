@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import boto3
 from botocore import UNSIGNED
@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from syncd.aws.certificates import authorities_of
 from syncd.aws.s3 import Address
+from syncd.config.names import access_point
 
 
 def bucket_address(
@@ -28,8 +29,10 @@ def bucket_address(
         parts = urlsplit(endpoint)
         path = parts.path.rstrip("/")
         if path_style or _is_ip_address(parts.hostname or "") or "." in bucket:
-            return Address(parts.scheme, parts.netloc, f"{path}/{bucket}", region, authorities)
-        return Address(parts.scheme, f"{bucket}.{parts.netloc}", path, region, authorities)
+            return Address(parts.scheme, parts.netloc, f"{path}/{quote(bucket, safe='')}", region, authorities)
+        point = access_point(bucket)
+        label = bucket if point is None else f"{point.name}-{point.account_id}"
+        return Address(parts.scheme, f"{label}.{parts.netloc}", path, region, authorities)
     client = session.client(
         "s3",
         region_name=region,

@@ -98,13 +98,12 @@ def etag_in(text: str) -> str:
 
 
 def copy_source(bucket: str, key: str, *, owner: str, etag: str) -> Sequence[tuple[str, str]]:
-    """Return the headers that name a source to copy, pinned to its owner and ETag."""
+    """Return the headers that name a source to copy, pinned to its owner, if one is given, and its ETag."""
     condition = (("x-amz-copy-source-if-match", f'"{etag}"'),) if etag else ()
-    return (
-        ("x-amz-copy-source", f"/{bucket}/{quote_key(key)}"),
-        ("x-amz-source-expected-bucket-owner", owner),
-        *condition,
-    )
+    # An access point is named by its ARN, as "arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY".
+    source = f"{bucket}/object/{quote_key(key)}" if bucket.startswith("arn:") else f"/{bucket}/{quote_key(key)}"
+    pin = (("x-amz-source-expected-bucket-owner", owner),) if owner else ()
+    return (("x-amz-copy-source", source), *pin, *condition)
 
 
 class MalformedAnswer(ValueError):

@@ -7,12 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
+
 
 class Partition(NamedTuple):
     """One partition: no credentials are valid in two."""
 
     name: str
-    """As ARNs have it, such as `aws-us-gov`."""
+    """The word in ARNs, such as `aws-us-gov`."""
     regions: re.Pattern[str]
     dns_suffix: str
     """The end of its hosts, such as `amazonaws.com`."""
@@ -37,8 +39,12 @@ def names() -> tuple[str, ...]:
 
 
 def partition_of(region: str) -> str | None:
-    """Return the partition of an AWS region, or None if there is no such region."""
-    return next((partition.name for partition in partitions() if partition.regions.fullmatch(region)), None)
+    """Return the partition of an AWS region, or None if the text names none.
+
+    As for botocore, a region that is newer than its list is one of `aws`.
+    """
+    known = next((partition.name for partition in partitions() if partition.regions.fullmatch(region)), None)
+    return known or ("aws" if _REGION.fullmatch(region) else None)
 
 
 def is_aws(host: str) -> bool:
