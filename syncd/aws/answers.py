@@ -84,6 +84,10 @@ _OF_STS: Mapping[str, Reason] = {
     "ValidationError": Reason.INVALID_PARAMETER,
 }
 
+# Words in the codes by which servers beside S3 deny. What else they answer with 403, such as a full quota, is no denial.
+_DENYING = ("denied", "forbidden", "unauthorized", "notauthorized", "notallowed")
+_OF_PAYLOADS = frozenset({"InvalidDigest", "XAmzContentSHA256Mismatch"})
+
 ROLE_CHAINED = "1 hour session limit for roles assumed by role chaining"
 _STS_MESSAGES: Mapping[str, Reason] = {
     "Signature expired": Reason.CLOCK_SKEWED,
@@ -141,7 +145,20 @@ def reason_of(status: int, code: str, message: str = "") -> Reason:
         return _of_kms(code, message)
     if "kms:" in message.lower() and status in (400, 403):
         return Reason.KMS_DENIED
-    return _OF_S3.get(code) or _STATUS_OF_S3.get(status) or _of_class(status)
+    known = _OF_S3.get(code)
+    if known is None and status == 403 and not _is_denial(code):
+        return Reason.UNEXPECTED
+    return known or _STATUS_OF_S3.get(status) or _of_class(status)
+
+
+def _is_denial(code: str) -> bool:
+    """Return whether a 403 is for lack of permission. The answer to a HEAD has no code, and its status is in its place."""
+    return not code or code.isdigit() or any(word in code.lower() for word in _DENYING)
+
+
+def may_be_about_payload(code: str) -> bool:
+    """Return whether a refused write may be for UNSIGNED-PAYLOAD, and not for a body that does not match its digest."""
+    return code in _OF_PAYLOADS
 
 
 def sts_reason_of(status: int, code: str, message: str = "") -> Reason:

@@ -10,6 +10,7 @@ It bounds no answer: `response_limits` watches what comes in, and `exchange` dro
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from io import BytesIO
 from time import monotonic
 from typing import NamedTuple
@@ -69,7 +70,7 @@ class Transport:
         self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES + body_bytes)
         self._lock = threading.Lock()
         self._clients: dict[Address, s3.S3Client] = {}
-        self._signing: dict[tuple[Credentials, str, bool], auth.AwsSigningConfig] = {}
+        self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
         self._under_way: dict[int, Exchange] = {}
         self._loops = io.EventLoopGroup(1)
         self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
@@ -106,13 +107,16 @@ class Transport:
         except (OSError, RuntimeError) as error:
             on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
             return
+        signing_config = self._signing_config(credentials, address)
+        if address.signs_payload:
+            signing_config = signing_config.replace(signed_body_value=sha256(request.body).hexdigest())
         exchange.begin(
             client.make_request(
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
                 part_size=request.expected_bytes if is_part else None,
                 request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
-                signing_config=self._signing_config(credentials, address),
+                signing_config=signing_config,
                 on_headers=None if request.operation in _HEADERS_UNREAD else exchange.on_headers,
                 on_body=exchange.on_body,
                 on_done=exchange.on_done,
@@ -197,15 +201,13 @@ class Transport:
             return client
 
     def _signing_config(self, credentials: Credentials, address: Address) -> auth.AwsSigningConfig:
-        key = (credentials, address.region, address.signs_payload)
+        key = (credentials, address.region)
         config = self._signing.get(key)
         if config is None:
             provider = auth.AwsCredentialsProvider.new_static(
                 credentials.access_key_id, credentials.secret_access_key, credentials.session_token
             )
             config = s3.create_default_s3_signing_config(region=address.region, credential_provider=provider)
-            if address.signs_payload:
-                config = config.replace(signed_body_value=None)
             with self._lock:
                 if len(self._signing) > 4096:
                     self._signing.clear()

@@ -173,7 +173,10 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.TIMEOUT: "check the network and the proxy between here and the server, and the server's health; the next tick tries again",
     Reason.SHORT_BODY: "nothing to do if it passes: the next tick reads the object again",
-    Reason.CHECKSUM: "nothing to do if it passes; otherwise suspect this machine's memory, its network, or a proxy on the way",
+    Reason.CHECKSUM: (
+        "nothing to do if it passes; otherwise suspect this machine's memory, its network, or a proxy on the way; a"
+        " server beside AWS may refuse unsigned bodies so: `syncd check JOB` tries that (endpoints.payload)"
+    ),
     Reason.CANNOT_COMPARE: (
         "let the consumer read the replica: s3:GetObject at the destination, and kms:Decrypt if it encrypts with a KMS key;"
         " a replica that was archived must be restored"
