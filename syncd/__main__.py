@@ -2,9 +2,13 @@
 
 A short run is mostly its imports, which make objects that stay: looking for garbage among them, in the middle and at the
 end, takes a quarter of its time.
+
+In a locale of another encoding than UTF-8, Python is started again in its UTF-8 mode: paths and names in the configuration
+are UTF-8 everywhere. What is printed stays in the locale's encoding.
 """
 
 import gc
+import os
 import sys
 
 _INTERRUPTED = 130
@@ -12,6 +16,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line. An interruption during startup ends it silently."""
+    _use_utf8()
     gc.disable()
     try:
         from syncd.cli.app import main as run  # noqa: PLC0415  # after the collector has been stopped
@@ -20,6 +25,16 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     run()
+
+
+def _use_utf8() -> None:
+    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
+        return
+    printed = sys.stdout or sys.stderr
+    if printed is not None:
+        os.environ.setdefault("PYTHONIOENCODING", printed.encoding)
+    os.environ["PYTHONUTF8"] = "1"  # for the workers
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  # itself
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     SeaweedFS   a real store, written in Go
     moto        S3 and STS; it allows a wrong external ID and roles that do not exist
 
-They end with this process, also when it is killed (`syncd.guard`).
+They end with this process, also when it is killed (`syncd.cli.demo.guard`).
 """
 
 import contextlib

@@ -24,7 +24,16 @@ _OF_BOTH: Mapping[str, Reason] = {
 }
 
 # The transport's own words if no answer came. They are reasons already.
-_OWN_WORDS = frozenset({Reason.CONNECTION, Reason.SHORT_BODY, Reason.TIMEOUT, Reason.UNEXPECTED, Reason.UNTRUSTED})
+_OWN_WORDS = frozenset(
+    {
+        Reason.CONNECTION,
+        Reason.RESOURCE_LIMIT,
+        Reason.SHORT_BODY,
+        Reason.TIMEOUT,
+        Reason.UNEXPECTED,
+        Reason.UNTRUSTED,
+    }
+)
 
 _OF_S3: Mapping[str, Reason] = {
     **_OF_BOTH,
@@ -122,6 +131,7 @@ RUNTIME_ERRORS: Mapping[str, tuple[int, str]] = {
     "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, Reason.TIMEOUT),
     # The runtime sends these again five times, and hands over nothing of the answer, not even its Date.
     "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
+    "AWS_IO_MAX_FDS_EXCEEDED": (0, Reason.RESOURCE_LIMIT),
     # What it expects in the answer to a range.
     "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
     "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),

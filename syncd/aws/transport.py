@@ -8,8 +8,10 @@ above it retries a request again. It resolves a client's host once, so two endpo
 It bounds no answer: `response_limits` watches what comes in, and `exchange` drops an answer that is too large.
 """
 
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from time import monotonic
@@ -22,7 +24,9 @@ from syncd.aws import certificates
 from syncd.aws.exchange import Exchange, HostTraffic, without_token
 from syncd.aws.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.aws.s3 import Address, Answer, Request, quote_key
+from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
+from syncd.model.shortage import resource_limit, shortage
 
 # A request is cancelled after this long, retries included.
 DEADLINE_SECONDS = 60.0
@@ -41,6 +45,8 @@ _PART_BYTES = 1024**2
 # A server that is silent for so long is asked for its certificate, which the runtime does not report.
 _SILENT_SECONDS = 3.0
 _LOOK_EVERY_SECONDS = 10.0
+# A client has six descriptors on a machine with two cores, and a thread for every other core or so.
+_PIPES = 8
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Operations whose headers are not needed: handing these over costs as much as any other part of a request.
@@ -60,6 +66,37 @@ class Credentials(NamedTuple):
         return f"Credentials({self.access_key_id}, expires_at={self.expires_at})"
 
 
+@contextmanager
+def _room() -> Iterator[None]:
+    """Make something of the runtime, if there are descriptors and threads for it: otherwise it ends the process.
+
+    Raises:
+        JobFailed: there are too few.
+    """
+    opened: list[int] = []
+    threads: list[threading.Thread] = []
+    is_over = threading.Event()
+    cores = os.cpu_count() or 1
+    try:
+        for _ in range(_PIPES + cores):
+            opened += os.pipe()
+        for _ in range(cores):
+            threads.append(threading.Thread(target=is_over.wait, daemon=True))
+            threads[-1].start()
+    except (OSError, RuntimeError) as error:
+        raise resource_limit("AWS's runtime cannot begin", error) from error
+    finally:
+        is_over.set()
+        for descriptor in opened:
+            os.close(descriptor)
+    try:
+        yield
+    except RuntimeError as error:
+        if not shortage(error):
+            raise
+        raise resource_limit("AWS's runtime cannot begin", error) from error
+
+
 class Transport:
     """Sender of requests, safe to use from any thread. Answers come on the runtime's own thread."""
 
@@ -72,8 +109,9 @@ class Transport:
         self._clients: dict[Address, s3.S3Client] = {}
         self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
         self._under_way: dict[int, Exchange] = {}
-        self._loops = io.EventLoopGroup(1)
-        self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
+        with _room():
+            self._loops = io.EventLoopGroup(1)
+            self._bootstrap = io.ClientBootstrap(self._loops, io.DefaultHostResolver(self._loops))
 
     def send(
         self,
@@ -83,7 +121,12 @@ class Transport:
         on_answer: Callable[[Answer], None],
         more_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Send one request. Calls `on_answer` exactly once, on another thread."""
+        """Send one request. Calls `on_answer` exactly once, on another thread, or on this one if nothing can be sent."""
+        try:
+            client = self._client(address)
+        except JobFailed as lacking:
+            on_answer(Answer(0, {}, b"", lacking.reason, lacking.detail))
+            return
         headers = [("Host", address.host), *request.headers, *more_headers]
         body = None
         if request.body:
@@ -107,16 +150,13 @@ class Transport:
         except (OSError, RuntimeError) as error:
             on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
             return
-        signing_config = self._signing_config(credentials, address)
-        if address.signs_payload:
-            signing_config = signing_config.replace(signed_body_value=sha256(request.body).hexdigest())
         exchange.begin(
             client.make_request(
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
                 part_size=request.expected_bytes if is_part else None,
                 request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
-                signing_config=signing_config,
+                signing_config=self._signing_config(credentials, address, request.body),
                 on_headers=None if request.operation in _HEADERS_UNREAD else exchange.on_headers,
                 on_body=exchange.on_body,
                 on_done=exchange.on_done,
@@ -188,19 +228,21 @@ class Transport:
             client = self._clients.get(address)
             if client is None:
                 is_tls = address.scheme == "https"
-                client = s3.S3Client(
-                    bootstrap=self._bootstrap,
-                    region=address.region,
-                    tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
-                    tls_connection_options=certificates.tls_options(address.authorities) if is_tls else None,
-                    throughput_target_gbps=_THROUGHPUT_GBPS,
-                    memory_limit=_RUNTIME_MEMORY_BYTES,
-                    retry_config=_RETRIES,
-                )
+                tls_options = certificates.tls_options(address.authorities) if is_tls else None
+                with _room():
+                    client = s3.S3Client(
+                        bootstrap=self._bootstrap,
+                        region=address.region,
+                        tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
+                        tls_connection_options=tls_options,
+                        throughput_target_gbps=_THROUGHPUT_GBPS,
+                        memory_limit=_RUNTIME_MEMORY_BYTES,
+                        retry_config=_RETRIES,
+                    )
                 self._clients[address] = client
             return client
 
-    def _signing_config(self, credentials: Credentials, address: Address) -> auth.AwsSigningConfig:
+    def _signing_config(self, credentials: Credentials, address: Address, body: bytes) -> auth.AwsSigningConfig:
         key = (credentials, address.region)
         config = self._signing.get(key)
         if config is None:
@@ -212,4 +254,6 @@ class Transport:
                 if len(self._signing) > 4096:
                     self._signing.clear()
                 self._signing[key] = config
+        if address.signs_payload:
+            return config.replace(signed_body_value=sha256(body).hexdigest())
         return config

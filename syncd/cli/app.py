@@ -12,19 +12,21 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup
+from syncd.cli import ledger, screen, setup, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.privileges import raise_descriptor_limit
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration
 from syncd.daemon import logs
 from syncd.job import exit_codes, refused, verbs
-from syncd.job.exit_codes import FAILED, USAGE
+from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.job.health import status
 from syncd.job.wiring import CATCH_UP, TICK, RunRequest
-from syncd.model.errors import ConfigError, LedgerError, SyncdError
+from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
+from syncd.model.shortage import resource_limit, shortage
 
 app = typer.Typer(
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
@@ -50,19 +52,46 @@ RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R",
 
 def main() -> None:
     """Run the command line, turning errors into messages and exit codes."""
+    streams.secure()
     logs.write_safely()
+    raise_descriptor_limit()
+    code = _exit_code()
+    if (lost := streams.lost_output()) and code == DONE:
+        code = FAILED
+    if lost:
+        sys.stderr.write(f"syncd: stdout: {lost}; what was printed is not whole\n")
+    sys.exit(code)
+
+
+def _exit_code() -> int:
     try:
         app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else DONE
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"{safe_line(str(problem))}\n")
-        sys.exit(USAGE)
+        return USAGE
     except LedgerError as error:
-        sys.stderr.write(f"syncd: {error}; {error.remedy}\n")
-        sys.exit(FAILED)
+        _tell_refusal(error.reason, str(error), error.remedy)
+    except JobFailed as error:
+        _tell_refusal(error.reason, error.detail, error.remedy)
     except SyncdError as error:
         sys.stderr.write(f"syncd: {safe_line(str(error))}\n")
-        sys.exit(FAILED)
+    except (OSError, RuntimeError, MemoryError) as error:
+        if not shortage(error):
+            raise
+        failed = resource_limit("syncd cannot go on", error)
+        _tell_refusal(failed.reason, failed.detail, failed.remedy)
+    return FAILED
+
+
+def _tell_refusal(reason: str, detail: str, remedy: str) -> None:
+    """Tell why a verb did nothing, on stderr, and with --json in a document without jobs too."""
+    sys.stderr.write(f"syncd: {safe_line(detail)}; {remedy}\n")
+    if "--json" in sys.argv:
+        error = {"reason": reason, "detail": detail, "remedy": remedy}
+        sys.stdout.write(json.dumps({"jobs": [], "error": error}) + "\n")
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from syncd.cli import screen
+from syncd.cli import screen, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
@@ -71,6 +71,8 @@ def ledger_export(
         for row in rows:
             sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
             separator = ", " if as_json else ""
+            if streams.reader_has_gone():
+                break
     left_out = verbs.refused(configuration, jobs)
     if as_json:
         sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")

@@ -1,4 +1,4 @@
-"""Dropping root's privileges before touching another user's state, in verbs and their workers.
+"""The process itself: its limit of open files, and dropping root's privileges before touching another user's state, in verbs and their workers.
 
 The process keeps only CAP_DAC_READ_SEARCH, to read credentials that only root can read, and this program itself.
 Whatever the other user plants in the state folder, root writes, creates and removes nothing there.
@@ -7,8 +7,10 @@ Whatever the other user plants in the state folder, root writes, creates and rem
 import ctypes
 import os
 import pwd
+import resource
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from syncd.model.errors import LedgerExposed
@@ -56,6 +58,13 @@ def drop_to_owner(state_dir: Path) -> str | None:
     if not os.access(sys.executable, os.X_OK, effective_ids=True):
         raise LedgerExposed(f"{state_dir}: it belongs to user {name}, who cannot run {sys.executable}")
     return name
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many open files as it may allow itself: the usual 1,024 are few for a thousand jobs."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _keep_reading(libc: ctypes.CDLL) -> None:

@@ -32,7 +32,7 @@ JOB_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 ACCOUNT_ID = "[0-9]{12}"
 # What may be in a header, and how S3-compatible servers name owners: a user, a tenant, 64 hex digits.
 OWNER = r"[!-~]{1,256}"
-ORGANIZATION_ID = "o-[a-z0-9]{10,32}"
+ORGANIZATION_ID = "|o-[a-z0-9]{10,32}"
 REGION = "[a-z0-9][a-z0-9-]{0,62}"
 ACCESS_POINT = r"arn:([a-z0-9-]+):s3:([a-z0-9-]+):([0-9]{12}):accesspoint[:/]([a-z0-9][a-z0-9-]{1,48}[a-z0-9])"
 BUCKET = f"[a-z0-9.-]{{3,63}}|{ACCESS_POINT}"
@@ -175,7 +175,7 @@ def check_region(text: str) -> str:
 
 
 def check_organization_id(text: str) -> str:
-    """Return the ID of an AWS organization."""
+    """Return the ID of an AWS organization, or an empty text for accounts right below AWSLogs/."""
     if not re.fullmatch(ORGANIZATION_ID, text):
         rule = 'o- and 10 to 32 lower-case letters or digits, such as "o-exampleorgid"'
         raise ValueError(f"{shown(text)} is no organization ID: {rule}")

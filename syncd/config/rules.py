@@ -111,16 +111,11 @@ def _real_region(key: str, region: str, partition: str | None) -> Iterator[Findi
 
 
 def prefix_fits_layout(job: JobTable) -> Iterator[Finding]:
-    """Require a trail's S3KeyPrefix: 200 characters at most, before AWSLogs/, without a slash."""
+    """Require a trail's S3KeyPrefix, of 200 characters at most. A date pattern adds the slash itself."""
     prefix = job.source.prefix
-    if job.source.layout != "flat" and prefix.endswith("/"):
+    if job.source.date_pattern is not None and prefix.endswith("/"):
         yield Finding("source.prefix", f"{shown(prefix)} ends in a slash; write {shown(prefix.rstrip('/'))}")
-    if not job.source.is_cloudtrail:
-        return
-    if "AWSLogs" in prefix.split("/"):
-        before = prefix.split("AWSLogs")[0].rstrip("/")
-        yield Finding("source.prefix", f"{shown(prefix)} holds AWSLogs; give what stands before it: {shown(before)}")
-    if len(prefix) > 200:
+    if job.source.is_cloudtrail and len(prefix) > 200:
         yield Finding("source.prefix", f"a trail's prefix has 200 characters at most, and this has {len(prefix)}")
 
 
@@ -143,7 +138,7 @@ def ignore_leaves_something(job: JobTable) -> Iterator[Finding]:
         yield Finding("source.ignore", 'layout = "flat" copies everything under source.prefix; remove it')
     if not source.is_cloudtrail:
         return
-    top = f"{source.prefix}/AWSLogs/".lstrip("/")
+    top = f"{source.prefix}/AWSLogs/" if source.prefix else "AWSLogs/"
     any_folder = f"{top}\0/"
     for entry in source.ignore:
         if top.startswith(entry) or fnmatchcase(top, entry) or fnmatchcase(any_folder, entry):

@@ -4,7 +4,6 @@ Facts contain text from outside. JSON escapes it by itself. For a console it is 
 neither begin a line nor pass for another fact.
 """
 
-import io
 import logging
 import sys
 import threading
@@ -86,9 +85,7 @@ def event_logger() -> Callable[..., None]:
 
 
 def write_safely() -> None:
-    """Let stdout take any character in any locale, and escape text from outside in tracebacks."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    """Escape text from outside in tracebacks."""
     sys.excepthook = _print_defect
     threading.excepthook = lambda args: _print_defect(args.exc_type, args.exc_value, args.exc_traceback)
 

@@ -22,7 +22,8 @@ from syncd.model import events, reasons
 from syncd.model.errors import ConfigError, LedgerError, Problem
 from syncd.model.keys.trail import EVERY
 from syncd.model.reasons import Reason
-from syncd.model.reports import JobError, TickReport
+from syncd.model.reports import JobError, TickReport, job_error
+from syncd.model.shortage import resource_limit, shortage
 from syncd.tick.recorder import Recorder
 
 JOBS_AT_A_TIME = 40
@@ -176,7 +177,11 @@ def plan(
 
 
 def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
-    """Return the report of a job that hit a bug in syncd. Other jobs go on."""
+    """Return the report of a job that hit a bug in syncd, or a limit of this machine. Other jobs go on."""
+    if shortage(error):
+        return TickReport(
+            job=job.name, outcome="failed", error=job_error(resource_limit("it cannot run", error), job.name)
+        )
     tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
     reason, detail = Reason.CRASHED, f"{type(error).__name__}: {error}"
     why = JobError(reason=reason, detail=detail, remedy=reasons.remedy_of(reason))

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from syncd.ledger.locks import NO_ROOM, create_private_directory, lock_now, open_private
-from syncd.model.errors import AlreadyRunning, LedgerFull, LedgerUnwritable
+from syncd.ledger.locks import create_private_directory, lock_now, open_private, refusal_of
+from syncd.model.errors import AlreadyRunning, LedgerError
 
 _LONGEST_HOLDER_BYTES = 4096
 
@@ -48,11 +48,12 @@ def hold(path: Path, *, what: str) -> Iterator[int]:
     Raises:
         AlreadyRunning: another process or thread holds it.
         LedgerFull: the disk is full.
+        LedgerStarved: no descriptor is left.
         LedgerUnwritable: the file cannot be created or locked.
     """
     descriptor = _open(path, what)
     try:
-        if not lock_now(descriptor, exclusive=True):
+        if not _is_locked(descriptor, path, what):
             raise AlreadyRunning(_holder(descriptor))
         _sign(descriptor, path, what)
         yield descriptor
@@ -68,6 +69,13 @@ def _open(path: Path, what: str) -> int:
         raise _refusal(error, path, what) from error
 
 
+def _is_locked(descriptor: int, path: Path, what: str) -> bool:
+    try:
+        return lock_now(descriptor, exclusive=True)
+    except OSError as error:
+        raise _refusal(error, path, what) from error
+
+
 def _sign(descriptor: int, path: Path, what: str) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
@@ -78,9 +86,8 @@ def _sign(descriptor: int, path: Path, what: str) -> None:
         raise _refusal(error, path, what) from error
 
 
-def _refusal(error: OSError, path: Path, what: str) -> LedgerFull | LedgerUnwritable:
-    kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
-    return kind(f"{path}: the lock of {what} cannot be taken: {error.strerror}")
+def _refusal(error: OSError, path: Path, what: str) -> LedgerError:
+    return refusal_of(error)(f"{path}: the lock of {what} cannot be taken: {error.strerror}")
 
 
 def _holder(descriptor: int) -> str:

@@ -13,7 +13,15 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from syncd.model.errors import LedgerExposed
+from syncd.model.errors import (
+    LedgerError,
+    LedgerExposed,
+    LedgerFull,
+    LedgerStarved,
+    LedgerUnlockable,
+    LedgerUnwritable,
+)
+from syncd.model.shortage import SPENT, UNLOCKABLE
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The kernel's errors for a file that cannot grow: the disk, quota or process limit is used up."""
@@ -22,6 +30,15 @@ _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _ROOT = 0
 _UNMAPPED = 65534
 """The owner that the kernel shows for users outside this user namespace."""
+
+
+def refusal_of(error: OSError) -> type[LedgerError]:
+    """Return what an error of the file system means for the state."""
+    if error.errno in NO_ROOM:
+        return LedgerFull
+    if error.errno in SPENT:
+        return LedgerStarved
+    return LedgerUnlockable if error.errno in UNLOCKABLE else LedgerUnwritable
 
 
 def open_private(path: Path) -> int:

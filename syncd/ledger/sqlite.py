@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from syncd.ledger.locks import NO_ROOM
-from syncd.model.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerRefused, LedgerUnwritable
+from syncd.ledger.locks import NO_ROOM, refusal_of
+from syncd.model.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerRefused, LedgerStarved, LedgerUnwritable
+from syncd.model.shortage import SPENT
 
 BUSY_SECONDS = 30.0
 ENDINGS = ("", "-wal", "-shm")
@@ -16,6 +17,8 @@ ENDINGS = ("", "-wal", "-shm")
 
 _LONGEST_VALUE_BYTES = 64 * 1024 * 1024
 _PROBE_BYTES = 64 * 1024
+_OPENED_BY_SQLITE = 4
+"""The file, its log, its index and a temporary file."""
 
 
 def connect(path: Path, *, mode: str) -> sqlite3.Connection:
@@ -85,7 +88,8 @@ def translated(path: Path, *, on_corrupt: Callable[[], None] = lambda: None) -> 
         LedgerFull: the disk is full.
         LedgerCorrupt: the file is damaged, or was moved or removed while it was open.
         LedgerRefused: a text in the query is not valid Unicode.
-        LedgerUnwritable: the file cannot be used for another reason.
+        LedgerStarved: no descriptor or memory is left.
+        LedgerUnlockable, LedgerUnwritable: the file cannot be used for another reason.
     """
     try:
         with _translated(path):
@@ -110,8 +114,7 @@ def _translated(path: Path) -> Iterator[None]:
         # Text in rows always decodes, so this is SQLite quoting a damaged schema in its message.
         raise LedgerCorrupt(f"{path}: its schema is damaged") from error
     except OSError as error:
-        kind = LedgerFull if error.errno in NO_ROOM else LedgerUnwritable
-        raise kind(f"{path}: {error.strerror}") from error
+        raise refusal_of(error)(f"{path}: {error.strerror}") from error
 
 
 _CORRUPT = frozenset(
@@ -135,8 +138,13 @@ def _meaning(error: sqlite3.Error, path: Path) -> type[LedgerError]:
         return LedgerFull
     if primary in _CORRUPT or extended in _DAMAGED_READS or extended == sqlite3.SQLITE_READONLY_DBMOVED:
         return LedgerCorrupt
-    if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN} and _has_no_room(path):
-        return LedgerFull
+    if primary == sqlite3.SQLITE_NOMEM:
+        return LedgerStarved
+    if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+        if _has_no_descriptors():
+            return LedgerStarved
+        if _has_no_room(path):
+            return LedgerFull
     # A flipped bit in the header's write version makes SQLite report a writable file as read-only.
     if extended == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return LedgerCorrupt
@@ -159,6 +167,19 @@ def _has_no_room(path: Path) -> bool:
         return error.errno in NO_ROOM
     finally:
         os.close(descriptor)
+    return False
+
+
+def _has_no_descriptors() -> bool:
+    """Return True if no file can be opened, which SQLite reports as a file that it cannot open."""
+    opened: list[int] = []
+    try:
+        opened += (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(_OPENED_BY_SQLITE))
+    except OSError as error:
+        return error.errno in SPENT
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return False
 
 

@@ -6,9 +6,11 @@ SyncdError
 │   ├── LedgerNewer            written by a newer syncd: refused, nothing touched
 │   ├── LedgerFull             the disk is full: the tick fails, and a later one continues when there is room
 │   ├── LedgerCorrupt          moved aside and rebuilt
+│   ├── LedgerStarved          this process or machine has no descriptors or memory left for it
 │   ├── LedgerRefused          a value of this job that the state cannot hold, which is no damage
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
-│       └── LedgerExposed      others can replace its files: refused, nothing touched
+│       ├── LedgerExposed      others can replace its files: refused, nothing touched
+│       └── LedgerUnlockable   its file system has no locks: refused
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends, and the next one tries again
     ├── Interrupted            the job          it was told to stop, which is no failure
@@ -96,6 +98,22 @@ class LedgerExposed(LedgerUnwritable):
         "make state_dir and the folders above it belong to the user that runs syncd, or to root, and let nobody else write to"
         " them (`chmod go-w`); replace links in state_dir by regular files; run syncd as that user: `runuser -u syncd -- syncd ...`"
     )
+
+
+class LedgerUnlockable(LedgerUnwritable):
+    """A state file on a file system that grants no locks."""
+
+    remedy = (
+        "put state_dir on a local disk, or on a file system with locks: on NFS neither `nolock` nor `local_lock`, and for"
+        " version 3 the lock services running at both ends; a lock service that is down may come back"
+    )
+
+
+class LedgerStarved(LedgerError):
+    """A state file that cannot be used for lack of descriptors or memory."""
+
+    reason = Reason.RESOURCE_LIMIT
+    remedy = reasons.REMEDIES[reason]
 
 
 class AlreadyRunning(SyncdError):

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     CONFIGURATION = "configuration_refused"
     TOO_MANY_HELD = "too_many_held"
     LISTING_BUDGET = "listing_budget_spent"
+    RESOURCE_LIMIT = "resource_limit"
 
     # Of the state file, and of a job that another process has.
     LEDGER_NEWER = "ledger_newer"
@@ -258,6 +259,10 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.LEDGER_UNWRITABLE: (
         "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+    ),
+    Reason.RESOURCE_LIMIT: (
+        "raise the limit that is named here: open files (`ulimit -n`, LimitNOFILE= of a service), processes and threads"
+        " (`ulimit -u`, TasksMax=, a container's pids limit), or memory; or give the daemon fewer jobs; the next tick tries again"
     ),
     Reason.ALREADY_RUNNING: "wait for the other process, which is named, to end",
 }

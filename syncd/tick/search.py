@@ -101,7 +101,7 @@ class Search:
     def _in_window(self, shard: Shard) -> Callable[[LogObject], bool]:
         window, layout = self._task.window, self._task.layout
         visit = self._survey.visits.get(shard.prefix)
-        if window is None or visit is None or not tiers.is_listed_whole(visit.state, layout):
+        if window is None or visit is None or tiers.window_is_exact(visit.state, layout):
             return lambda _: True
         return lambda item: any(is_in_window(day, window) for day in _days_of(layout, shard, item))
 

@@ -17,7 +17,7 @@ from syncd.cli.demo.guard import ServerError, serving
 ROOT = Path(__file__).parents[2]
 STARTED_BY_ANOTHER = """
 import sys
-from syncd.embedded import embedded_aws
+from syncd.cli.demo.embedded import embedded_aws
 with embedded_aws() as server:
     print(server.port, flush=True)
     sys.stdin.read()

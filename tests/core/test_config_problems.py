@@ -101,8 +101,6 @@ WRONG_VALUES = [
     ("source.region", '"US East"', "such as us-east-1"),
     ("source.region", '"useast1"', "no AWS region"),
     ("source.prefix", '"/trails"', 'write "trails"'),
-    ("source.prefix", '"trails/"', 'write "trails"'),
-    ("source.prefix", '"trails/AWSLogs"', 'what stands before it: "trails"'),
     ("source.prefix", f'"{"p" * 201}"', "200 characters at most"),
     ("source.prefix", '"a/../b"', "folder"),
     ("source.layout", '"cloudtrial"', 'did you mean "cloudtrail"?'),

@@ -1,5 +1,6 @@
 """Any other log prefix: flat, where keys tell nothing, and dated folders; and keys of every shape under CloudTrail's."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -176,4 +177,109 @@ def test_an_object_in_parts_and_an_empty_one_are_replicated(stage: Stage, now: d
 
     assert (ran.code, ran.job["copied"], idle.job["copied"]) == (0, 3, 0)
     assert stage.requests("UploadPart") == 4
+    assert stage.replica() == stage.source()
+
+
+def config_history(year: int, month: int, day: int, name: str) -> str:
+    """A key of AWS Config, which writes months and days without leading zeros."""
+    return f"AWSLogs/{ACCOUNTS[0]}/Config/{REGIONS[0]}/{year}/{month}/{day}/ConfigHistory/{name}.json.gz"
+
+
+@pytest.mark.parametrize("month", [1, 2, 9])
+def test_a_catch_up_finds_days_without_leading_zeros_that_no_recent_key_shows(
+    stage: Stage, now: datetime, month: int
+) -> None:
+    recent = stage.deliver(deliveries(now, config_history(now.year - 1, 12, 31, "new")))
+    stage.job(changes={"source.kinds": "*", "start": "beginning"})
+    ticked = stage.syncd("tick", "--json")
+    old = [config_history(now.year - 1, month, day, f"{day}") for day in (5, 15, 28)]
+    stage.deliver(deliveries(now, *old, age=timedelta(days=300)))
+    days = ("--from", f"{now.year - 1}-{month:02}-05", "--to", f"{now.year - 1}-{month:02}-15")
+
+    ran = stage.syncd("catch-up", *days, "--json")
+
+    assert (ticked.code, ticked.job["copied"]) == (0, 1)
+    assert (ran.code, ran.job["copied"]) == (0, 2)
+    assert sorted(stage.replica()) == sorted([*recent, *old[:2]])
+
+
+HIVE = f"AWSLogs/aws-account-id={ACCOUNTS[0]}/aws-service=vpcflowlogs/aws-region={REGIONS[0]}/year=%Y/month=%m/day=%d/"
+
+
+def test_hive_folders_beside_cloudtrail_are_covered_by_a_job_of_everything(stage: Stage, now: datetime) -> None:
+    stage.deliver([*deliveries(now, f"{now:{HIVE}}a.gz"), Trail().log(ACCOUNTS[0], REGIONS[0], now)])
+    stage.job(changes={"source.kinds": "*"})
+    first = stage.syncd("tick", "--json")
+    stage.deliver(deliveries(now, f"{now:{HIVE}}b.gz", age=timedelta(0)))
+
+    ran = stage.syncd("tick", "--json")
+
+    assert (first.code, first.job["copied"], ran.code, ran.job["copied"]) == (0, 2, 0, 1)
+    assert stage.replica() == stage.source()
+
+
+def test_hive_folders_beside_cloudtrail_are_named_as_uncovered_by_a_job_of_one_kind(
+    stage: Stage, now: datetime
+) -> None:
+    stage.deliver([*deliveries(now, f"{now:{HIVE}}a.gz"), Trail().log(ACCOUNTS[0], REGIONS[0], now)])
+    stage.job(changes={"source.kinds": ["CloudTrail"]})
+
+    ran = stage.syncd("tick", "--json")
+    looked = stage.syncd("status", "--json")
+
+    assert (ran.code, ran.job["copied"]) == (0, 1)
+    assert ran.job["uncovered"] == [f"AWSLogs/aws-account-id={ACCOUNTS[0]}/"]
+    assert (looked.code, looked.job["healthy"]) == (4, False)
+
+
+@pytest.mark.parametrize("prefix", ["AWSLogs", "logs/", "AWSLogs/AWSLogs", "a//b", "logs//"])
+@pytest.mark.parametrize("accounts", ["*", [ACCOUNTS[0]]], ids=["all", "named"])
+def test_the_prefix_of_a_trail_is_taken_literally(
+    stage: Stage, now: datetime, prefix: str, accounts: str | list[str]
+) -> None:
+    log = Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=20))
+    inside = stage.deliver([replace(log, key=f"{prefix}/{log.key}")])
+    stage.deliver([log, replace(log, key=f"{prefix.strip('/')}-2/{log.key}")])
+    stage.job(changes={"source.prefix": prefix, "source.accounts": accounts})
+
+    checked = stage.syncd("check", "--json")
+    ran = stage.syncd("tick", "--json")
+    idle = stage.syncd("tick", "--json")
+
+    assert checked.code == 0, checked.stdout
+    assert (ran.code, ran.job["copied"], idle.job["copied"]) == (0, 1, 0)
+    assert sorted(stage.replica()) == inside
+
+
+ORGANIZATION = "o-exampleorgid"
+
+
+@pytest.mark.parametrize("accounts", ["*", list(ACCOUNTS[:2])], ids=["all", "named"])
+def test_one_job_has_what_control_tower_writes_below_its_organization_and_beside_it(
+    stage: Stage, now: datetime, accounts: str | list[str]
+) -> None:
+    trail = Trail(prefix=ORGANIZATION, organization_id=ORGANIZATION)
+    wanted = stage.deliver(trail.log(account, REGIONS[0], now - timedelta(minutes=20)) for account in ACCOUNTS[:2])
+    wanted += stage.deliver(
+        deliveries(now, *(f"{ORGANIZATION}/{config_history(now.year, 11, 24, name)}" for name in "ab"))
+    )
+    stage.job(
+        changes={
+            "source.prefix": ORGANIZATION,
+            "source.organization_id": [ORGANIZATION, ""],
+            "source.accounts": accounts,
+            "source.kinds": "*",
+        }
+    )
+
+    checked = stage.syncd("check", "--json")
+    ran = stage.syncd("tick", "--json")
+    new = stage.deliver(deliveries(now, f"{ORGANIZATION}/{config_history(now.year, 11, 25, 'c')}", age=timedelta(0)))
+    ran_again = stage.syncd("tick", "--json")
+    looked = stage.syncd("status", "--json")
+
+    assert checked.code == 0, checked.stdout
+    assert (ran.code, ran.job["copied"], ran.job["uncovered"]) == (0, len(wanted), [])
+    assert (ran_again.code, ran_again.job["copied"]) == (0, len(new))
+    assert (looked.code, looked.job["healthy"]) == (0, True)
     assert stage.replica() == stage.source()

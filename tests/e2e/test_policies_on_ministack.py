@@ -197,7 +197,7 @@ def test_a_third_partys_role_reads_the_logs_of_all_accounts_and_nothing_beside_t
 def test_without_a_role_the_bucket_policy_lets_the_consumers_user_read_its_own_logs(
     accounts: Accounts, make_client: MakeClient
 ) -> None:
-    accounts.edit(f'\n[source.role]    # the role in the source\'s account that is assumed\narn = "{ROLE}"\n', "")
+    accounts.edit(f'\n[source.role]    # the role to assume in the source\'s account\narn = "{ROLE}"\n', "")
     # MiniStack knows no aws:PrincipalArn where a bucket is another account's; so there the account as a whole is let in.
     at_source = [item for item in documents(accounts.job, None) if item.account_id == ACCOUNT_A]
     accounts.apply([*at_source, *(item for item in documents(accounts.job, USER_ARN) if item.account_id == ACCOUNT_B)])

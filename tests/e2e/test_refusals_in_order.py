@@ -103,7 +103,7 @@ OBJECTS = {
         Status(409, "OperationAborted", ABORTED),
         "concurrent_write",
         ("PutObject by ", USER, WRITTEN, f"409 OperationAborted: {ABORTED}"),
-        "nothing to do if it passes: another writer of the same key was under way",
+        "nothing to do if it passes: a concurrent write of the same key was in progress",
     ),
     "a secret at the destination": Case(
         at_destination("PutObject"),

@@ -36,7 +36,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     "an account of a layout without accounts": (
         {"source.layout": "flat", "source.regions": None, "source.kinds": None, "source.accounts": None},
         ("--account", ACCOUNTS[0]),
-        'only layout = "cloudtrail" tells accounts; leave it out',
+        'only layout = "cloudtrail" has accounts; leave it out',
     ),
     "a day to come": ({}, ("--from", "2999-01-01"), "--from: 2999-01-01 is in the future; name a day up to today"),
 }

@@ -15,6 +15,7 @@ from syncd.aws import answers
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
+from syncd.model.shortage import resource_limit, shortage
 from syncd.model.units import format_duration
 
 # "Signature expired: 20210502T144040Z is now earlier than 20210502T173143Z (20210502T174643Z - 15 min.)", and "Signature
@@ -58,7 +59,11 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
         reason = reason_of(error)
         remedy = denied if reason is Reason.ACCESS_DENIED else remedy_for(error)
         raise JobFailed(reason, f"{call}: {without(answers.said(code, message), hidden)}", remedy) from error
-    except exceptions.BotoCoreError as error:
+    except (exceptions.BotoCoreError, OSError, RuntimeError) as error:
+        if shortage(error):
+            raise resource_limit(call, error) from error
+        if not isinstance(error, exceptions.BotoCoreError):
+            raise
         # For parameters botocore writes a line each.
         what = "; ".join(str(error).replace("failed:\n", "failed: ").splitlines())
         reason, remedy = _not_sent(error)

@@ -287,7 +287,8 @@ def _what(job: Job) -> str:
     source = job.source
     if not source.is_cloudtrail:
         return f"everything below s3://{source.bucket}/{source_prefixes(job)[0]}"
-    owner = f"organization {', '.join(source.organization_ids)}, " if source.organization_ids else ""
+    organizations = ", ".join(filter(None, source.organization_ids))
+    owner = f"organization {organizations}, " if organizations else ""
     if source.accounts == "*":
         return f"the logs of {owner}all accounts"
     more = len(source.accounts) - _ACCOUNTS_TOLD

@@ -76,7 +76,11 @@ class Source(Table):
     accounts: fields.Accounts = Field("*", description='whose logs; "*" discovers the accounts')
     regions: fields.Regions = Field("*", description='of which regions; "*" discovers them')
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
-    organization_id: fields.OrganizationIds = Field((), description="the organization whose folder the logs stand in")
+    organization_id: fields.OrganizationIds = Field(
+        (),
+        description="the organization whose folder the logs stand in, or several;"
+        ' "" in a list is AWSLogs/ itself, as for AWS Config under Control Tower: ["o-exampleorgid", ""]',
+    )
     ignore: fields.Ignored = Field(
         (),
         description="folders that are left alone: key prefixes, as `uncovered` shows them, or patterns such as"

@@ -69,14 +69,14 @@ class WorkerPool:
         return PooledCopier(self, order, principals, requests, locks)
 
     def processes(self) -> list[WorkerProcess]:
-        """Return all workers, and replace those that have ended."""
+        """Return all workers, and replace those that have ended. Raises JobFailed if one cannot be started."""
         cores = sorted(os.sched_getaffinity(0))
         with self._guard:
             self._processes = [process for process in self._processes if process.is_alive]
             while len(self._processes) < self._workers:
                 # The last core first: most else of a machine runs on the first one.
                 core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
-                self._processes.append(WorkerProcess(core, self._limits))
+                self._processes.append(WorkerProcess.started(core, self._limits))
             return list(self._processes)
 
     def next_channel(self) -> int:

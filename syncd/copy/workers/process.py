@@ -15,6 +15,7 @@ from typing import Any
 
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening
+from syncd.model.shortage import resource_limit
 
 # Keep freed memory. Bodies of megabytes come and go, and memory that the C library returned each time would be mapped,
 # faulted in page by page and cleared again: an eighth of what a copy in parts takes. One arena is enough for one core.
@@ -51,6 +52,14 @@ class WorkerProcess:
         self.is_killed = False
         """True if it was killed on purpose."""
         Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
+
+    @classmethod
+    def started(cls, core: int, limits: Limits) -> "WorkerProcess":
+        """Start a worker. Raises JobFailed if there are no descriptors, processes or memory for it."""
+        try:
+            return cls(core, limits)
+        except (OSError, RuntimeError) as error:
+            raise resource_limit("a copy worker cannot be started", error) from error
 
     def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
         """Open a channel. The worker's messages on it go to the inbox, and CLOSED if it ends."""

@@ -37,8 +37,9 @@ class Scope(NamedTuple):
     """The part of a bucket that a job wants. `("*",)` means everything found."""
 
     trail_prefix: str
-    """The trail's own key prefix without slashes at its ends, or empty."""
+    """The trail's own key prefix without the slash that follows it, or empty."""
     organizations: Sequence[str]
+    """The folders of accounts: an organization, or `AWSLogs/` itself for an empty name."""
     accounts: Sequence[str]
     kinds: Sequence[str]
     regions: Sequence[str]
@@ -67,10 +68,16 @@ def top(scope: Scope) -> str:
 
 def exact_prefixes(scope: Scope) -> list[str]:
     """Return the narrowest prefixes that cover the scope, which a role must list and read."""
-    above = [top(scope) + f"{organization}/" for organization in scope.organizations] or [top(scope)]
+    above = [prefix for prefix, _ in _above_accounts(scope)]
     if EVERY in scope.accounts:
-        return above
+        return [top(scope)] if top(scope) in above else above
     return [f"{prefix}{account}/" for prefix in above for account in scope.accounts]
+
+
+def _above_accounts(scope: Scope) -> list[tuple[str, str]]:
+    """Return the prefixes in which accounts are folders, and the organization of each."""
+    names = scope.organizations or ("",)
+    return [(top(scope) + (f"{name}/" if name else ""), name) for name in names]
 
 
 def roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
@@ -83,9 +90,7 @@ def roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
 
 
 def _roots(scope: Scope) -> tuple[list[Node], list[Shard]]:
-    above = [(top(scope) + f"{organization}/", organization) for organization in scope.organizations] or [
-        (top(scope), "")
-    ]
+    above = _above_accounts(scope)
     if EVERY in scope.accounts:
         return [Node(prefix, "account", organization) for prefix, organization in above], []
     accounts = [

@@ -169,9 +169,31 @@ def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
 
 
 def window_range(shard: Shard, window: Window, *, layout: Layout) -> Range:
-    """Return the range of a catch-up's window in a shard of the layout's grammar."""
+    """Return the range of a catch-up's window in a shard of the layout's grammar.
+
+    Days of kinds that are not CloudTrail's own may have been written without leading zeros at other times of the year, and
+    then stand elsewhere in their year: it is listed whole.
+    """
+    if not _has_known_days(shard, layout):
+        return _years(shard, window, layout=layout)
     first = layout.position(shard, day_start(window.first), whole_day=True) if window.first else ""
     until = layout.day_end(shard, window.last) if window.last else layout.dates_end(shard)
+    return Range(shard, first, until)
+
+
+def window_is_exact(state: ShardState, layout: Layout) -> bool:
+    """Return True if a catch-up lists the days of its window and no others."""
+    return _has_known_days(state.shard, layout) and not is_listed_whole(state, layout)
+
+
+def _has_known_days(shard: Shard, layout: Layout) -> bool:
+    return layout.name != CLOUDTRAIL or is_standard(shard)
+
+
+def _years(shard: Shard, window: Window, *, layout: Layout) -> Range:
+    # No month is 0 or above 12: these keys stand before and after all days of a year, however they are written.
+    first = layout.day_end(shard, f"{int(window.first[:4]):04}-00-00") if window.first else ""
+    until = layout.day_end(shard, f"{int(window.last[:4]) + 1:04}-00-00") if window.last else layout.dates_end(shard)
     return Range(shard, first, until)
 
 

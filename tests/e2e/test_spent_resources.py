@@ -1,0 +1,151 @@
+"""Locks, forks, threads and descriptors that the system does not grant: a refusal with reason and remedy in every verb."""
+
+import errno
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import ACCOUNTS, REGIONS, Trail
+from program import LONGEST_SECONDS, PROGRAM, Ran
+from stage import Stage
+
+SOURCE = Path(__file__).with_name("preload.c")
+VERBS: dict[str, tuple[str, ...]] = {
+    "tick": ("tick",),
+    "catch-up": ("catch-up", "--from", "2026-11-01"),
+    "plan": ("plan",),
+    "status": ("status",),
+    "check": ("check",),
+    "rebuild": ("ledger", "rebuild"),
+    "export": ("ledger", "export"),
+    "list": ("ledger", "quarantine", "list"),
+    "retry": ("ledger", "quarantine", "retry", "KEY"),
+}
+NO_LOCKS = {
+    "no locks are left": f"flock {errno.ENOLCK} -",
+    "NFS without locks": f"flock {errno.EOPNOTSUPP} /state/",
+}
+UNWRITABLE = {"read-only": f"write-open {errno.EROFS} /state\nmkdir {errno.EROFS} /state"}
+SPENT = {
+    "no process is left": f"fork {errno.EAGAIN} -",
+    "no memory for a process": f"fork {errno.ENOMEM} -",
+    "no descriptor for a worker": f"socketpair {errno.EMFILE} -",
+    "no descriptor for a connection": f"socket {errno.ENFILE} -",
+    "no descriptor for the state": f"open {errno.EMFILE} /state/",
+    "no descriptor in the system": f"write-open {errno.ENFILE} /state/",
+    "no thread is left": f"thread {errno.EAGAIN} -",
+}
+WRITES_STATE = ("tick", "catch-up", "rebuild", "retry")
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that makes system calls fail."""
+    path = tmp_path_factory.mktemp("preload") / "preload.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, SOURCE, "-ldl"], check=True)
+    return path
+
+
+@pytest.fixture
+def stage(stage: Stage, now: datetime) -> Stage:
+    """With a job that has ticked, and one more log to copy."""
+    stage.job()
+    stage.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=20))])
+    stage.syncd("tick")
+    stage.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=10))])
+    return stage
+
+
+def failing(stage: Stage, library: Path, rules: str, verb: str) -> Ran:
+    return stage.syncd(*VERBS[verb], "--json", LD_PRELOAD=str(library), FAULTS=rules)
+
+
+def error_in(document: Any) -> Any:
+    """The error of the whole document, of its only job, or of that job's state."""
+    jobs = document.get("jobs") or [{}]
+    if isinstance(jobs[0], str):
+        jobs = [{}]
+    return document.get("error") or jobs[0].get("error") or jobs[0].get("state_error")
+
+
+def assert_refused(ran: Ran, reason: str) -> None:
+    error = error_in(ran.document)
+    assert "Traceback" not in ran.stderr, ran.stderr
+    assert ran.code in (1, 4), ran
+    assert error["reason"] == reason, error
+    assert error["detail"]
+    assert "report this" not in error["remedy"]
+
+
+@pytest.mark.parametrize("verb", WRITES_STATE)
+@pytest.mark.parametrize("fault", NO_LOCKS)
+def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
+    ran = failing(stage, library, NO_LOCKS[fault], verb)
+
+    assert_refused(ran, "ledger_unwritable")
+    assert "file system with locks" in error_in(ran.document)["remedy"]
+
+
+@pytest.mark.parametrize("verb", WRITES_STATE)
+@pytest.mark.parametrize("fault", UNWRITABLE)
+def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
+    ran = failing(stage, library, UNWRITABLE[fault], verb)
+
+    assert_refused(ran, "ledger_unwritable")
+    assert "not read-only" in error_in(ran.document)["remedy"]
+
+
+@pytest.mark.parametrize("verb", ["plan", "status", "export", "list"])
+@pytest.mark.parametrize("fault", [*NO_LOCKS, *UNWRITABLE])
+def test_what_only_reads_the_state_does_without_locks(stage: Stage, library: Path, fault: str, verb: str) -> None:
+    ran = failing(stage, library, (NO_LOCKS | UNWRITABLE)[fault], verb)
+
+    assert (ran.code, error_in(ran.document)) == (0, None)
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("verb", ["tick", "catch-up"])
+@pytest.mark.parametrize("fault", SPENT)
+def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fault: str, verb: str) -> None:
+    ran = failing(stage, library, SPENT[fault], verb)
+
+    assert_refused(ran, "resource_limit")
+    assert "ulimit" in error_in(ran.document)["remedy"]
+    assert stage.syncd(verb, *VERBS[verb][1:], "--json").job["outcome"] == "ok"
+    assert stage.replica() == stage.source()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("fault", SPENT)
+def test_no_verb_ends_without_its_document(stage: Stage, library: Path, fault: str, verb: str) -> None:
+    ran = failing(stage, library, SPENT[fault], verb)
+
+    assert isinstance(ran.document, dict)
+    assert ran.code in (0, 1, 4), ran
+    assert "Traceback" not in ran.stderr, ran.stderr
+    assert "crashed" not in ran.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("most", [6, 8, 10, 12, 16, 20, 24, 28, 32])
+def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, most: int, verb: str) -> None:
+    command = ["bash", "-c", f'ulimit -n {most}; exec "$@"', "bash", PROGRAM, *VERBS[verb], "--json"]
+    folder, variables = stage.folder / "home", stage.environment()
+    ended = subprocess.run(
+        [*command, "--config", str(stage.config)],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+
+    ran = Ran(ended.returncode, ended.stdout, ended.stderr)
+    assert ran.code in (0, 1, 4), ran
+    assert "Traceback" not in ran.stderr, ran.stderr
+    assert isinstance(ran.document, dict)
+    if verb == "tick" and ran.code != 0:
+        assert error_in(ran.document)["reason"] == "resource_limit"
