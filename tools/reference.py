@@ -11,7 +11,7 @@ from reference_words import DOCUMENTS, ENVIRONMENT, EXIT_CODES
 
 from syncd.cli.app import app
 from syncd.config.job import schema_rows
-from syncd.config.table import Row
+from syncd.config.tables.table import Row
 from syncd.model import events
 from syncd.model.reasons import REMEDIES
 

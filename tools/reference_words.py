@@ -212,5 +212,9 @@ ENVIRONMENT: Mapping[str, str] = {
     ),
     "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, if the job has no `[endpoints]`.",
     "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
-    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE": "As in every AWS tool, for the copies too.",
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "As in every AWS tool, for the copies too; of either case.",
+    "AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, SSL_CERT_FILE": (
+        "A PEM file of all authorities to trust, for STS, listings and copies. The first that is set holds; a profile's `ca_bundle`"
+        " comes after AWS_CA_BUNDLE."
+    ),
 }

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import boto3
 from botocore import UNSIGNED
@@ -11,7 +11,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
+from syncd.aws.certificates import authorities_of
 from syncd.aws.s3 import Address
+from syncd.config.names import access_point
 
 
 def bucket_address(
@@ -22,12 +24,15 @@ def bucket_address(
     Without an explicit endpoint botocore decides, so AWS_ENDPOINT_URL_S3, FIPS, dual-stack and the partition's own
     domain apply as in any AWS tool.
     """
+    authorities = authorities_of(session)
     if endpoint is not None:
         parts = urlsplit(endpoint)
         path = parts.path.rstrip("/")
         if path_style or _is_ip_address(parts.hostname or "") or "." in bucket:
-            return Address(parts.scheme, parts.netloc, f"{path}/{bucket}", region)
-        return Address(parts.scheme, f"{bucket}.{parts.netloc}", path, region)
+            return Address(parts.scheme, parts.netloc, f"{path}/{quote(bucket, safe='')}", region, authorities)
+        point = access_point(bucket)
+        label = bucket if point is None else f"{point.name}-{point.account_id}"
+        return Address(parts.scheme, f"{label}.{parts.netloc}", path, region, authorities)
     client = session.client(
         "s3",
         region_name=region,
@@ -40,7 +45,7 @@ def bucket_address(
     base_path = parts.path.removesuffix("/k")
     if _is_ip_address(parts.hostname or "") and not base_path.endswith(f"/{bucket}"):
         base_path = f"{base_path}/{bucket}"
-    return Address(parts.scheme, parts.netloc, base_path, region)
+    return Address(parts.scheme, parts.netloc, base_path, region, authorities)
 
 
 def _url_of_a_request(client: Any, bucket: str) -> str:

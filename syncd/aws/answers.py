@@ -24,7 +24,16 @@ _OF_BOTH: Mapping[str, Reason] = {
 }
 
 # The transport's own words if no answer came. They are reasons already.
-_OWN_WORDS = frozenset({Reason.CONNECTION, Reason.RESOURCE_LIMIT, Reason.SHORT_BODY, Reason.TIMEOUT, Reason.UNEXPECTED})
+_OWN_WORDS = frozenset(
+    {
+        Reason.CONNECTION,
+        Reason.RESOURCE_LIMIT,
+        Reason.SHORT_BODY,
+        Reason.TIMEOUT,
+        Reason.UNEXPECTED,
+        Reason.UNTRUSTED,
+    }
+)
 
 _OF_S3: Mapping[str, Reason] = {
     **_OF_BOTH,
@@ -56,6 +65,18 @@ _OF_S3: Mapping[str, Reason] = {
     "OperationAborted": Reason.CONCURRENT_WRITE,
     "KeyTooLongError": Reason.KEY_TOO_LONG,
 }
+# Errors of KMS (KMS API Reference, Decrypt and GenerateDataKey), which S3 hands on with this prefix.
+_OF_KMS: Mapping[str, Reason] = {
+    "KMS.DisabledException": Reason.KMS_DISABLED,
+    "KMS.NotFoundException": Reason.KMS_GONE,
+    "KMS.KMSInvalidStateException": Reason.KMS_UNUSABLE,
+    "KMS.InvalidStateException": Reason.KMS_UNUSABLE,
+    "KMS.KeyUnavailableException": Reason.KMS_UNUSABLE,
+    "KMS.InvalidKeyUsageException": Reason.KMS_UNUSABLE,
+    "KMS.ThrottlingException": Reason.SLOW_DOWN,
+    "KMS.KMSInternalException": Reason.SERVER_ERROR,
+    "KMS.DependencyTimeoutException": Reason.SERVER_ERROR,
+}
 _OF_STS: Mapping[str, Reason] = {
     **_OF_BOTH,
     "AccessDeniedException": Reason.ACCESS_DENIED,
@@ -71,6 +92,10 @@ _OF_STS: Mapping[str, Reason] = {
     "UnrecognizedClientException": Reason.INVALID_CREDENTIALS,
     "ValidationError": Reason.INVALID_PARAMETER,
 }
+
+# Words in the codes by which servers beside S3 deny. What else they answer with 403, such as a full quota, is no denial.
+_DENYING = ("denied", "forbidden", "unauthorized", "notauthorized", "notallowed")
+_OF_PAYLOADS = frozenset({"InvalidDigest", "XAmzContentSHA256Mismatch"})
 
 ROLE_CHAINED = "1 hour session limit for roles assumed by role chaining"
 _STS_MESSAGES: Mapping[str, Reason] = {
@@ -126,9 +151,24 @@ _DENIAL = re.compile(
 
 def reason_of(status: int, code: str, message: str = "") -> Reason:
     """Return the reason for an answer of S3. A code that is known says more than the status."""
-    if code.startswith("KMS.") or ("kms:" in message.lower() and status in (400, 403)):
+    if code.startswith("KMS."):
+        return _of_kms(code, message)
+    if "kms:" in message.lower() and status in (400, 403):
         return Reason.KMS_DENIED
-    return _OF_S3.get(code) or _STATUS_OF_S3.get(status) or _of_class(status)
+    known = _OF_S3.get(code)
+    if known is None and status == 403 and not _is_denial(code):
+        return Reason.UNEXPECTED
+    return known or _STATUS_OF_S3.get(status) or _of_class(status)
+
+
+def _is_denial(code: str) -> bool:
+    """Return whether a 403 is for lack of permission. The answer to a HEAD has no code, and its status is in its place."""
+    return not code or code.isdigit() or any(word in code.lower() for word in _DENYING)
+
+
+def may_be_about_payload(code: str) -> bool:
+    """Return whether a refused write may be for UNSIGNED-PAYLOAD, and not for a body that does not match its digest."""
+    return code in _OF_PAYLOADS
 
 
 def sts_reason_of(status: int, code: str, message: str = "") -> Reason:
@@ -142,6 +182,12 @@ def sts_reason_of(status: int, code: str, message: str = "") -> Reason:
     if code.isdigit() and status < 500 and status != 429:
         return Reason.UNEXPECTED
     return _STATUS_OF_STS.get(status) or _of_class(status)
+
+
+def _of_kms(code: str, message: str) -> Reason:
+    if "pending deletion" in message.lower():
+        return Reason.KMS_DELETING
+    return _OF_KMS.get(code, Reason.KMS_DENIED)
 
 
 def _of_class(status: int) -> Reason:

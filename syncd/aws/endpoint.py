@@ -41,11 +41,13 @@ class Endpoint:
     principal: Principal
     transport: Transport
     requests: Counter[str]
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of every request to it."""
 
     def send(self, request: Request, on_answer: Callable[[Answer, Credentials], None]) -> None:
         """Send a request, pinned to the owner, signed and counted. `on_answer` also gets the credentials that signed it."""
         credentials = self.principal.current()
-        pin = (("x-amz-expected-bucket-owner", self.owner),) if self.owner else ()
+        pin = (*self.headers, ("x-amz-expected-bucket-owner", self.owner)) if self.owner else self.headers
         self.requests[request.operation] += 1
         self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials), pin)
 

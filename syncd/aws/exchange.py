@@ -14,7 +14,7 @@ from awscrt import s3
 
 from syncd.aws import answers
 from syncd.aws.response_limits import Host, Traffic
-from syncd.aws.s3 import Answer, Request, error_of
+from syncd.aws.s3 import Address, Answer, Request, error_of
 from syncd.model.reasons import Reason
 
 # The largest page: a thousand rows with keys of 1,024 bytes, each written as %XX, have 3.4 MB.
@@ -41,10 +41,22 @@ def _keep_thread_state() -> None:
 class HostTraffic:
     """Bytes asked of one server so far, and received. Counted by the sending threads and the runtime's."""
 
-    __slots__ = ("_lock", "begun_bytes", "ended_bytes", "handed_over_bytes", "host")
+    __slots__ = (
+        "_lock",
+        "address",
+        "answered_at",
+        "begun_bytes",
+        "ended_bytes",
+        "handed_over_bytes",
+        "host",
+        "looked_at",
+    )
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, address: Address) -> None:
         self.host = host
+        self.address = address
+        self.answered_at = self.looked_at = float("-inf")
+        """Monotonic times of its last answer, and of the last look at its certificate."""
         self.begun_bytes = self.ended_bytes = self.handed_over_bytes = 0
         self._lock = threading.Lock()
 
@@ -74,8 +86,8 @@ class Exchange:
         "_code_canceled",
         "_handed_over_bytes",
         "_headers",
+        "_hearers",
         "_most_bytes",
-        "_on_answer",
         "_operation",
         "_request",
         "_status",
@@ -106,7 +118,8 @@ class Exchange:
             self._most_bytes += request.expected_bytes
         self._under_way = under_way
         self._operation = request.operation
-        self._on_answer: Callable[[Answer], None] | None = on_answer
+        # Whoever takes it out answers: the runtime, or `give_up` on another thread.
+        self._hearers: list[Callable[[Answer], None]] = [on_answer]
         self._request: s3.S3Request | None = None
         self._status = 0
         self._headers: Mapping[str, str] = {}
@@ -130,6 +143,26 @@ class Exchange:
                 self._why_canceled, self._code_canceled = why, code
             request.cancel()
 
+    def give_up(self, why: str, code: str) -> None:
+        """Hand over an answer of this code and message now. The runtime may take half a minute to cancel a request."""
+        request = self._request
+        if request is not None:
+            request.cancel()
+            self._hand_over(Answer(0, {}, b"", code, why))
+
+    def _hand_over(self, answer: Answer) -> None:
+        try:
+            on_answer = self._hearers.pop()
+        except IndexError:
+            return
+        self._close()
+        on_answer(answer)
+
+    @property
+    def began_at(self) -> float:
+        """The monotonic time at which it was sent."""
+        return self.deadline - self.allowed_seconds
+
     def on_headers(self, status_code: int, headers: list[tuple[str, str]], **_: Any) -> None:
         """Keep status and headers."""
         self._status = status_code
@@ -150,14 +183,13 @@ class Exchange:
             self._headers = {name.lower(): value for name, value in error_headers}
         body = error_body if error_body is not None else b"".join(self._chunks)
         self._handed_over_bytes = len(body)
+        if status_code or self._status:
+            self.host_traffic.answered_at = monotonic()
         answer = self._too_large(body, status_code or self._status)
         if answer is None:
             answer = self._answer(error, status_code or self._status, body)
-        on_answer = self._on_answer
         self._answered = True
-        self._close()
-        if on_answer is not None:
-            on_answer(answer)
+        self._hand_over(answer)
 
     def _too_large(self, body: bytes, status: int) -> Answer | None:
         """Return an answer in place of one that is too large, or None."""
@@ -191,7 +223,6 @@ class Exchange:
         if self._under_way.pop(id(self), None) is not None:
             self.host_traffic.end(self._most_bytes, self._handed_over_bytes)
         self._request = None
-        self._on_answer = None
         self._chunks = []
 
 

@@ -1,7 +1,7 @@
 """Listings of a bucket: pages of ranges, several at a time, and folders by delimiter.
 
 A listing fails if its server answers and brings nothing: pages without rows, or answers that take too long. Every page
-is checked first (`listing_checks`).
+is checked first (`pages.checks`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,10 +13,11 @@ from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers, s3
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
-from syncd.aws.listing_checks import ListingChecks, Passed
-from syncd.aws.listing_page import parse_listing
+from syncd.aws.pages.checks import ListingChecks, Passed
+from syncd.aws.pages.page import parse_listing
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
+from syncd.config.partitions import is_aws
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model.objects import Folder, Page, Range
 from syncd.model.reasons import Reason
@@ -40,6 +41,7 @@ class _Cursor:
     requested_at: float = 0.0
     request: Request | None = None
     token: str = ""
+    is_encoded: bool = True
     renewals: int = 0
     checks: ListingChecks | None = None
     empty_pages: int = 0
@@ -74,6 +76,8 @@ class BucketLister:
         self._stalled_seconds = stalled_seconds
         self._clock = clock
         self._waited_seconds = 0.0
+        # What a plus means in encoded keys: for S3 a space. Of other servers it is found out if need be.
+        self._plus = " " if is_aws(end.address.host) else ""
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
         """Yield the pages of the ranges. Those of one range come in key order.
@@ -159,15 +163,17 @@ class BucketLister:
                 del under_way[id(cursor)]
             yield cursor, listing
 
-    def _request(self, cursor: _Cursor, token: str, answers: _Answers) -> None:
+    def _request(self, cursor: _Cursor, token: str, answers: _Answers, *, is_encoded: bool = True) -> None:
         if self._stop.is_set():
             raise Interrupted
+        cursor.is_encoded = is_encoded
         cursor.request = s3.list_objects(
             self._side,
             cursor.prefix,
             start_after="" if cursor.range is None or token else cursor.range.start_after,
             token=token,
             delimiter=cursor.delimiter,
+            is_encoded=is_encoded,
         )
         cursor.token = token
         cursor.renewals = 0
@@ -201,6 +207,9 @@ class BucketLister:
         if not answer.is_ok:
             raise self._refused(cursor, answer)
         listing = self._parsed(cursor, answer)
+        if listing is None:
+            self._request(cursor, cursor.token, answers, is_encoded=False)
+            return cursor, None
         if listing.rows.rows:
             cursor.brought_at = self._clock()
         self._spend(began, under_way)
@@ -227,10 +236,21 @@ class BucketLister:
                 f"{what}: not at its end after {self._budget_seconds:.0f} s of waiting (listing.budget)",
             )
 
-    def _parsed(self, cursor: _Cursor, answer: Answer) -> "_Listed":
+    def _parsed(self, cursor: _Cursor, answer: Answer) -> "_Listed | None":
+        """Return a page, or None if its keys have a plus that may be a space, and are to be asked for as they are."""
         assert cursor.checks is not None
         try:
-            listing = parse_listing(answer.body)
+            listing = parse_listing(answer.body, plus=self._plus)
+            if listing.is_unsure and cursor.is_encoded:
+                return None
+            if listing.is_unsure:
+                raise self._unexpected(cursor, "a plus in a key may be a space, and no key is given as it is")
+            if not cursor.is_encoded:
+                names = (*(item.key for item in listing.objects), *listing.prefixes)
+                found = {char for char in "+ " if any(char in name for name in names)}
+                if len(found) == 1:
+                    # The encoded page had no `%2B` and no `%20`, so this one was left as it is, or written as a plus.
+                    (self._plus,) = found
             rows = cursor.checks.check(listing)
         except s3.MalformedAnswer as error:
             raise self._unexpected(cursor, str(error)) from error

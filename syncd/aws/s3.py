@@ -38,6 +38,10 @@ class Address(NamedTuple):
     """The path before the key: empty for a virtual-hosted bucket, `/bucket` for path style. No slash at its end."""
     region: str
     """The region that requests are signed for."""
+    authorities: str = ""
+    """The file of certificates that the server's must come from. Empty for the system's."""
+    signs_payload: bool = False
+    """Signatures cover the body too, for servers that refuse UNSIGNED-PAYLOAD."""
 
 
 class Request(NamedTuple):
@@ -85,23 +89,34 @@ def query_string(pairs: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{name}={quote(value, safe=_NOT_ESCAPED)}" for name, value in pairs)
 
 
+def etag_in(text: str) -> str:
+    """Return an ETag without its quotes, and without the mark of a weak one.
+
+    S3's are strong. A proxy or a server that compresses may mark them as weak in one answer and not in another.
+    """
+    return text.replace('"', "").removeprefix("W/")
+
+
 def copy_source(bucket: str, key: str, *, owner: str, etag: str) -> Sequence[tuple[str, str]]:
-    """Return the headers that name a source to copy, pinned to its owner and ETag."""
+    """Return the headers that name a source to copy, pinned to its owner, if one is given, and its ETag."""
     condition = (("x-amz-copy-source-if-match", f'"{etag}"'),) if etag else ()
-    return (
-        ("x-amz-copy-source", f"/{bucket}/{quote_key(key)}"),
-        ("x-amz-source-expected-bucket-owner", owner),
-        *condition,
-    )
+    # An access point is named by its ARN, as "arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY".
+    source = f"{bucket}/object/{quote_key(key)}" if bucket.startswith("arn:") else f"/{bucket}/{quote_key(key)}"
+    pin = (("x-amz-source-expected-bucket-owner", owner),) if owner else ()
+    return (("x-amz-copy-source", source), *pin, *condition)
 
 
 class MalformedAnswer(ValueError):
     """A 200 whose body is not the document of the API."""
 
 
-def list_objects(side: Side, prefix: str, *, start_after: str = "", token: str = "", delimiter: str = "") -> Request:
-    """Return a ListObjectsV2 request for up to 1,000 keys."""
-    pairs = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", "1000"), ("prefix", prefix)]
+def list_objects(
+    side: Side, prefix: str, *, start_after: str = "", token: str = "", delimiter: str = "", is_encoded: bool = True
+) -> Request:
+    """Return a ListObjectsV2 request for up to 1,000 keys. `is_encoded` asks for keys as in a URL."""
+    pairs = [("list-type", "2"), ("max-keys", "1000"), ("prefix", prefix)]
+    if is_encoded:
+        pairs.append(("encoding-type", "url"))
     if delimiter:
         pairs.append(("delimiter", delimiter))
     if token:

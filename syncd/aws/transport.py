@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from io import BytesIO
 from time import monotonic
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 from awscrt import auth, http, io, s3
 
+from syncd.aws import certificates
 from syncd.aws.exchange import Exchange, HostTraffic, without_token
 from syncd.aws.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.aws.s3 import Address, Answer, Request, quote_key
@@ -42,6 +44,9 @@ _PART_BYTES = 1024**2
 
 # A client has six descriptors on a machine with two cores, and a thread for every other core or so.
 _PIPES = 8
+# A server that is silent for so long is asked for its certificate, which the runtime does not report.
+_SILENT_SECONDS = 3.0
+_LOOK_EVERY_SECONDS = 10.0
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Operations whose headers are not needed: handing these over costs as much as any other part of a request.
@@ -98,10 +103,10 @@ class Transport:
     def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS, body_bytes: int = 0) -> None:
         """`body_bytes` is the memory of bodies in flight, which the watch over memory allows for."""
         self._deadline_seconds = deadline_seconds
-        self._traffic: dict[tuple[str, str], HostTraffic] = {}
+        self._traffic: dict[Address, HostTraffic] = {}
         self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES + body_bytes)
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str, str], s3.S3Client] = {}
+        self._clients: dict[Address, s3.S3Client] = {}
         self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
         self._under_way: dict[int, Exchange] = {}
         with _room():
@@ -137,15 +142,24 @@ class Transport:
         is_part = request.expected_bytes >= _PART_BYTES and any(name == "range" for name, _ in request.headers)
         if credentials.session_token:
             on_answer = without_token(on_answer, credentials.session_token)
-        traffic = self._traffic.get((address.scheme, address.host)) or self._traffic_of(address)
+        server = address._replace(base_path="", signs_payload=False)
+        traffic = self._traffic.get(server) or self._traffic_of(server)
         exchange = Exchange(self._under_way, request, traffic, on_answer, allowed_seconds)
+        try:
+            client = self._client(server)
+        except (OSError, RuntimeError) as error:
+            on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
+            return
+        signing_config = self._signing_config(credentials, address)
+        if address.signs_payload:
+            signing_config = signing_config.replace(signed_body_value=sha256(request.body).hexdigest())
         exchange.begin(
             client.make_request(
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
                 part_size=request.expected_bytes if is_part else None,
                 request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
-                signing_config=self._signing_config(credentials, address.region),
+                signing_config=signing_config,
                 on_headers=None if request.operation in _HEADERS_UNREAD else exchange.on_headers,
                 on_body=exchange.on_body,
                 on_done=exchange.on_done,
@@ -178,25 +192,43 @@ class Transport:
         for exchange in list(self._under_way.values()):
             if exchange.deadline < now:
                 exchange.cancel(f"no answer within {exchange.allowed_seconds:.0f} s")
+            elif exchange.host_traffic.address.scheme == "https" and exchange.began_at + _SILENT_SECONDS < now:
+                self._look_at_certificate(exchange, now)
 
     def abandon(self) -> None:
         """Cancel every request in flight, now."""
         for exchange in list(self._under_way.values()):
             exchange.cancel("given up, since syncd was told to end")
 
+    def _look_at_certificate(self, exchange: Exchange, now: float) -> None:
+        """Look at the certificate of a server that has not answered since this request was sent."""
+        traffic = exchange.host_traffic
+        if traffic.answered_at > exchange.began_at or traffic.looked_at + _LOOK_EVERY_SECONDS > now:
+            return
+        traffic.looked_at = now
+        threading.Thread(target=self._end_if_untrusted, args=(traffic,), name="certificate", daemon=True).start()
+
+    def _end_if_untrusted(self, traffic: HostTraffic) -> None:
+        refusal = certificates.refusal(traffic.address)
+        if refusal is None:
+            return
+        reason, why = refusal
+        for exchange in list(self._under_way.values()):
+            if exchange.host_traffic is traffic:
+                exchange.give_up(why, reason)
+
     def _traffic_of(self, address: Address) -> HostTraffic:
         parts = urlsplit(f"//{address.host}")
         host = (parts.hostname or "", parts.port or (443 if address.scheme == "https" else 80))
         with self._lock:
-            return self._traffic.setdefault((address.scheme, address.host), HostTraffic(host))
+            return self._traffic.setdefault(address, HostTraffic(host, address))
 
     def _client(self, address: Address) -> s3.S3Client:
-        key = (address.scheme, address.host, address.region)
-        client = self._clients.get(key)
+        client = self._clients.get(address)
         if client is not None:
             return client
         with self._lock:
-            client = self._clients.get(key)
+            client = self._clients.get(address)
             if client is None:
                 is_tls = address.scheme == "https"
                 with _room():
@@ -204,22 +236,24 @@ class Transport:
                         bootstrap=self._bootstrap,
                         region=address.region,
                         tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
+                        tls_connection_options=certificates.tls_options(address.authorities) if is_tls else None,
                         throughput_target_gbps=_THROUGHPUT_GBPS,
                         memory_limit=_RUNTIME_MEMORY_BYTES,
                         retry_config=_RETRIES,
                     )
-                self._clients[key] = client
+                self._clients[address] = client
             return client
 
-    def _signing_config(self, credentials: Credentials, region: str) -> auth.AwsSigningConfig:
-        config = self._signing.get((credentials, region))
+    def _signing_config(self, credentials: Credentials, address: Address) -> auth.AwsSigningConfig:
+        key = (credentials, address.region)
+        config = self._signing.get(key)
         if config is None:
             provider = auth.AwsCredentialsProvider.new_static(
                 credentials.access_key_id, credentials.secret_access_key, credentials.session_token
             )
-            config = s3.create_default_s3_signing_config(region=region, credential_provider=provider)
+            config = s3.create_default_s3_signing_config(region=address.region, credential_provider=provider)
             with self._lock:
                 if len(self._signing) > 4096:
                     self._signing.clear()
-                self._signing[credentials, region] = config
+                self._signing[key] = config
         return config

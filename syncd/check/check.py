@@ -16,6 +16,7 @@ from syncd.check.identity import Actors
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
+from syncd.config.partitions import is_aws
 from syncd.job.installation import Installation, end_of
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import filled_in
@@ -114,7 +115,7 @@ _OF_THE_ROLE = (
 
 
 def _is_aws(end: Endpoint) -> bool:
-    return end.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return is_aws(end.address.host)
 
 
 def _server(end: Endpoint) -> str:

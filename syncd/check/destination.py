@@ -4,9 +4,11 @@ import re
 from collections.abc import Sequence
 
 from syncd.aws import s3
+from syncd.aws.answers import reason_of
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies.statements import replica_prefixes
 from syncd.aws.s3 import Answer, Request, Side
+from syncd.check import cures
 from syncd.check.probe import (
     ask,
     bucket_request,
@@ -25,7 +27,7 @@ from syncd.check.source import place_checks
 from syncd.config.job import Job
 from syncd.job.copies import landing_headers
 from syncd.model import reasons
-from syncd.model.reasons import Reason
+from syncd.model.reasons import OF_A_KEY, Reason
 
 BUCKET, REGION, LIST = "destination-bucket", "destination-region", "destination-list"
 WRITE, READ = "destination-write", "destination-read"
@@ -39,7 +41,7 @@ def destination_checks(job: Job, end: Endpoint, remedies: Remedies) -> tuple[lis
     prefixes = replica_prefixes(job)
     requests = [s3.list_objects(_SIDE, prefix) for prefix in prefixes]
     answers = [ask(end, request) for request in requests]
-    checks, is_there = place_checks(end, requests[0], answers, job_key="destination", names=(BUCKET, REGION))
+    checks, is_there = place_checks(job, end, requests[0], answers, job_key="destination", names=(BUCKET, REGION))
     if not is_there:
         later = (LIST, WRITE, READ, OWNERSHIP, OBJECT_LOCK, VERSIONING)
         return [*checks, *(not_tried(name, f"see {checks[0].name}") for name in later)], False
@@ -65,20 +67,24 @@ def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer
 
 def _write_check(job: Job, end: Endpoint, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
     for prefix in prefixes[:_PREFIXES_WRITTEN]:
-        key = probe_key(prefix)
-        request = write_probe(_SIDE, key, landing_headers(job.destination))
+        key, landing = probe_key(prefix), landing_headers(job.destination)
+        request = write_probe(_SIDE, key, landing)
         answer = ask(end, request)
-        if is_allowed_write(answer):
-            continue
         detail = told(end, "PutObject", key, answer)
+        if is_allowed_write(answer):
+            if cures.is_about_payload(end, key, landing, answer):
+                return Check(WRITE, Status.FAILED, detail, cures.SIGN_PAYLOADS), True
+            continue
         if answer.is_ok:
             remedy = "use a server that verifies x-amz-checksum-sha256; otherwise a damaged write goes unnoticed"
             return Check(WRITE, Status.WARNING, cleared(end, _SIDE, key), remedy), False
         if is_denied(answer) and is_allowed_write(ask(of_any_owner(end), request)):
             remedy = "correct consumer.account_id or destination.bucket in the job: another account owns this bucket"
+            remedy += f"; or {cures.OWNER}" if job.endpoints.is_given else ""
             owner = f"{end.bucket} does not belong to account {end.owner}"
             return Check(BUCKET, Status.FAILED, f"{detail}; {owner}", remedy), True
-        return Check(WRITE, Status.FAILED, detail, _write_remedy(job, answer, remedies)), False
+        remedy = cures.of_a_write(job, end, key, answer) or _write_remedy(job, answer, remedies)
+        return Check(WRITE, Status.FAILED, detail, remedy), False
     detail = f"PutObject by {end.principal.name} of s3://{end.bucket}/{prefixes[0]}…: allowed, and nothing was written"
     return Check(WRITE, Status.OK, detail), True
 
@@ -86,6 +92,8 @@ def _write_check(job: Job, end: Endpoint, prefixes: Sequence[str], remedies: Rem
 def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
     if answer.code == "AccessControlListNotSupported":
         return "remove destination.acl from the job: the bucket does not accept ACLs"
+    if reason_of(answer.status, answer.code, answer.message) in OF_A_KEY - {Reason.KMS_DENIED}:
+        return remedy_for(answer)
     key_id = job.destination.kms_key_id
     if key_id is not None and "kms" in (answer.code + answer.message).lower() and not is_denied(answer):
         return f"correct destination.kms_key_id ({key_id}): the key must be enabled and in the bucket's region"
@@ -101,7 +109,7 @@ def _read_check(end: Endpoint, prefix: str, remedies: Remedies, *, can_list: boo
     key = probe_key(prefix)
     request = Request("GetObject", _SIDE, "GET", key, "", ())
     answer = ask(end, request)
-    if answer.status == 404:
+    if reason_of(answer.status, answer.code) is Reason.OBJECT_GONE:
         return Check(READ, Status.OK, f"GetObject by {end.principal.name} of s3://{end.bucket}/{prefix}…: allowed")
     detail = told(end, "GetObject", key, answer)
     if is_denied(answer) and not can_list:

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from syncd.aws import answers
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity import refusals
-from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal, assume_parameters
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
@@ -101,7 +101,7 @@ def role_checks(
     ]
     if role.external_id is not None:
         checks.append(_external_id_check(job, role, consumer, installation, remedies, requests))
-    wide = _assumed(job, role, consumer, installation, requests, external_id=role.external_id)
+    wide = _assumed(job, role, consumer, installation, requests, with_external_id=True)
     return checks, Actors(consumer, reader, wide if isinstance(wide, FixedPrincipal) else None)
 
 
@@ -114,7 +114,7 @@ def _external_id_check(
     requests: Counter[str],
 ) -> Check:
     """Check that the role is refused without the external ID."""
-    without = _assumed(job, role, consumer, installation, requests, external_id=None)
+    without = _assumed(job, role, consumer, installation, requests, with_external_id=False)
     if isinstance(without, JobFailed):
         if without.reason != Reason.ACCESS_DENIED:
             return not_tried(EXTERNAL_ID, without.detail)
@@ -134,20 +134,16 @@ def _assumed(
     installation: Installation,
     requests: Counter[str],
     *,
-    external_id: str | None,
+    with_external_id: bool,
 ) -> FixedPrincipal | JobFailed:
     """Assume the role without a session policy. Returns the failure if it is refused."""
     requests["AssumeRole"] += 1
-    more = {} if external_id is None else {"ExternalId": external_id}
-    hidden = (external_id, consumer.current().session_token)
+    hidden = (role.external_id, consumer.current().session_token)
     sts = installation.identities.sts(job, consumer.current())
     try:
         with refusals.as_job_failure(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
             answer = sts.assume_role(
-                RoleArn=role.arn,
-                RoleSessionName=role.session_name,
-                DurationSeconds=_PROBE_SESSION_SECONDS,
-                **more,
+                **assume_parameters(role, with_external_id=with_external_id), DurationSeconds=_PROBE_SESSION_SECONDS
             )["Credentials"]
     except JobFailed as error:
         return error

@@ -24,6 +24,7 @@ from syncd.check.probe import (
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
 from syncd.config.job import Job
+from syncd.config.partitions import is_aws
 from syncd.tick.scope import source_prefixes
 
 COPY_MODES, BUCKETS, SURPLUS = "copy-modes", "buckets", "surplus"
@@ -120,7 +121,7 @@ def _may_delete(source: Endpoint, key: str) -> bool:
     """
     answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning="))
     is_unversioned = answer.is_ok and b"<Status>" not in answer.body
-    if not is_unversioned and not source.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+    if not is_unversioned and not is_aws(source.address.host):
         return False
     request = delete_request(Side.SOURCE, key, if_match='"syncd-check"')
     answer = ask(source, request)

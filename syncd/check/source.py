@@ -8,6 +8,7 @@ from syncd.aws.answers import reason_of
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
+from syncd.check import cures
 from syncd.check.probe import ask, is_denied, is_elsewhere, of_any_owner, region_told, remedy_for, told
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
@@ -17,7 +18,7 @@ from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import day_start, stamp_of
 from syncd.model.keys.trail import Node, children, roots, top
 from syncd.model.objects import LogObject, Range, Shard
-from syncd.model.reasons import Reason
+from syncd.model.reasons import OF_A_KEY, Reason
 from syncd.tick.scope import layout_of, scope_of, shard_of, source_prefixes
 
 BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"
@@ -43,10 +44,10 @@ def source_checks(job: Job, end: Endpoint, remedies: Remedies, *, now: float) ->
     prefixes = source_prefixes(job)
     requests = [s3.list_objects(Side.SOURCE, prefix) for prefix in prefixes]
     answers = [ask(end, request) for request in requests]
-    place, is_there = place_checks(end, requests[0], answers, job_key="source", names=(BUCKET, REGION))
+    place, is_there = place_checks(job, end, requests[0], answers, job_key="source", names=(BUCKET, REGION))
     if not is_there:
         return SourceFound([*place, *(not_tried(name, f"see {place[-1].name}") for name in (LIST, FOLDERS, READ, KMS))])
-    listed = _list_check(end, prefixes, answers, remedies)
+    listed = _list_check(job, end, prefixes, answers, remedies)
     if listed.status is Status.FAILED:
         return SourceFound([*place, listed, *(not_tried(name, f"see {LIST}") for name in (FOLDERS, READ, KMS))])
     try:
@@ -66,7 +67,7 @@ def source_checks(job: Job, end: Endpoint, remedies: Remedies, *, now: float) ->
 
 
 def place_checks(
-    end: Endpoint, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
+    job: Job, end: Endpoint, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
 ) -> tuple[list[Check], bool]:
     """Judge the bucket's existence, owner and region by the answers to its listings."""
     bucket, region = names
@@ -78,12 +79,14 @@ def place_checks(
         failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
         return [failed, not_tried(region, f"see {bucket}")], False
     if not any(answer.is_ok or is_denied(answer) or is_elsewhere(answer) for answer in answers):
-        failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy_for(first))
+        remedy = cures.of_a_read(job, end, request, first) or remedy_for(first)
+        failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
         return [failed, not_tried(region, f"see {bucket}")], False
     if all(map(is_denied, answers)) and ask(of_any_owner(end), request).is_ok:
         owner = f"{end.bucket} does not belong to account {end.owner}"
         account_key = "source.account_id" if job_key == "source" else "consumer.account_id"
         remedy = f"correct {account_key} or {job_key}.bucket in the job: another account owns this bucket"
+        remedy += f"; or {cures.OWNER}" if job.endpoints.is_given else ""
         failed = Check(bucket, Status.FAILED, f"{told(end, call, key, first)}; {owner}", remedy)
         return [failed, not_tried(region, f"see {bucket}")], False
     is_known = any(answer.is_ok for answer in answers)
@@ -99,12 +102,15 @@ def place_checks(
     return [there, Check(region, Status.OK, detail)], True
 
 
-def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+def _list_check(
+    job: Job, end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies
+) -> Check:
     refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
     if refused:
         prefix, answer = refused[0]
         more = f" (and {len(refused) - 1} more prefixes)" if len(refused) > 1 else ""
-        remedy = remedies.listing(answer.message) if is_denied(answer) else remedy_for(answer)
+        remedy = cures.of_a_read(job, end, s3.list_objects(Side.SOURCE, prefix), answer)
+        remedy = remedy or (remedies.listing(answer.message) if is_denied(answer) else remedy_for(answer))
         return Check(LIST, Status.FAILED, told(end, "ListObjectsV2", prefix, answer) + more, remedy)
     where = prefixes[0] if len(prefixes) == 1 else f"{len(prefixes)} prefixes, such as {prefixes[0]}"
     return Check(LIST, Status.OK, f"ListObjectsV2 by {end.principal.name} of s3://{end.bucket}/{where}")
@@ -238,7 +244,7 @@ def _read_checks(end: Endpoint, samples: Sequence[LogObject], remedies: Remedies
     item, answer = refused[0]
     detail = told(end, "GetObject", item.key, answer)
     remedy = remedies.reading(answer.message) if is_denied(answer) else remedy_for(answer)
-    if reason_of(answer.status, answer.code, answer.message) == Reason.KMS_DENIED:
+    if reason_of(answer.status, answer.code, answer.message) in OF_A_KEY:
         allowed = Check(READ, Status.OK, f"S3 lets {end.principal.name} read {item.key}")
         return [allowed, Check(KMS, Status.FAILED, detail, remedy)], False
     if is_denied(answer):

@@ -187,6 +187,10 @@ def _start(value: object) -> object:
     raise ValueError(f"{shown(value)} is no start: {shape}{did_you_mean(with_words, known)}")
 
 
+def _requester(value: object) -> object:
+    return "requester" if value is True else value
+
+
 _All = Annotated[Literal["*"], Tag("one")]
 _Some = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_once), Tag("list")]
 
@@ -206,11 +210,14 @@ Host = Annotated[str, *_checked(addresses.check_host, "host name")]
 Hosts = Annotated[tuple[Host, ...], *_list("list of host names")]
 
 AccountId = Annotated[str, *_checked(names.check_account_id, "12 digits, in quotes", names.ACCOUNT_ID)]
-Bucket = Annotated[str, *_checked(names.check_bucket, "bucket name", names.BUCKET)]
+Bucket = Annotated[str, *_checked(names.check_bucket, "bucket name or access point", names.BUCKET)]
+BucketOwner = Annotated[str, *_checked(names.check_owner, '"check", "off" or an owner\'s ID', names.OWNER)]
+RequestPayer = Annotated[Literal["requester"], BeforeValidator(_requester), Words('"requester"')]
 Region = Annotated[str, *_checked(names.check_region, "region", names.REGION)]
 Prefix = Annotated[str, *_checked(names.check_prefix, "key prefix", "|[^/].*")]
 RoleArn = Annotated[str, *_checked(names.check_role_arn, "role ARN", names.ROLE_ARN)]
 SessionName = Annotated[str, *_checked(names.check_session_name, "2 to 64 characters", names.SESSION_NAME)]
+SourceIdentity = Annotated[str, *_checked(names.check_source_identity, "2 to 256 characters", names.SOURCE_IDENTITY)]
 ExternalId = Annotated[
     str, *_checked(names.check_external_id, "2 to 1224 characters", names.EXTERNAL_ID, is_shown=False)
 ]
@@ -220,6 +227,11 @@ Tags = Annotated[
     dict[str, str],
     AfterValidator(names.check_tags),
     Words("table of tags", show=_none, remedy='write { key = "value" }', schema={"maxProperties": 10}),
+]
+SessionTags = Annotated[
+    dict[str, str],
+    AfterValidator(names.check_session_tags),
+    Words("table of tags", show=_none, remedy='write { key = "value" }', schema={"maxProperties": 50}),
 ]
 OrganizationId = Annotated[str, *_checked(names.check_organization_id, "organization ID", names.ORGANIZATION_ID)]
 _ORGANIZATION_ID = _shape(names.ORGANIZATION_ID)

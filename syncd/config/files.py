@@ -14,7 +14,7 @@ from syncd.config.job import JOB, SETTINGS, Configuration, Job, RefusedJob, Sett
 from syncd.config.names import is_job_name
 from syncd.config.problems import examine
 from syncd.config.rules import destination_place
-from syncd.config.table import Table
+from syncd.config.tables.table import Table
 from syncd.config.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
 from syncd.config.words import Finding, shown, without_secrets
 from syncd.model.errors import ConfigError, Problem

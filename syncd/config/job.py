@@ -10,25 +10,13 @@ from pydantic import model_validator
 
 from syncd.config.cron import gaps
 from syncd.config.fields import StartPoint, StartValue
-from syncd.config.names import is_job_name, partition_of
+from syncd.config.names import is_job_name
+from syncd.config.partitions import partition_of
 from syncd.config.rules import JOB_RULES, SETTINGS_RULES
-from syncd.config.table import Row, Table, rows_of
-from syncd.config.tables import (
-    Consumer,
-    Destination,
-    Endpoints,
-    Engine,
-    Http,
-    JobDefaults,
-    JobEngine,
-    JobTable,
-    Listing,
-    Log,
-    Prices,
-    Role,
-    SettingsTable,
-    Source,
-)
+from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
+from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
+from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
+from syncd.config.tables.table import Row, Table, rows_of
 from syncd.config.words import Finding
 from syncd.model import reasons
 from syncd.model.errors import Problem

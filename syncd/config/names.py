@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeGuard
 
+from syncd.config import partitions
 from syncd.config.words import did_you_mean, shown
 
-PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
 Kind = Literal[
     "CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"
 ]
@@ -25,25 +25,20 @@ StorageClass = Literal[
     "DEEP_ARCHIVE",
     "REDUCED_REDUNDANCY",
 ]
-_PARTITION_OF_REGION = (
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("us-isof-", "aws-iso-f"),
-    ("eusc-", "aws-eusc"),
-)
 _RESERVED_BUCKET_PREFIXES = ("xn--", "sthree-")
-_RESERVED_BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_RESERVED_BUCKET_SUFFIXES = ("--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 JOB_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 ACCOUNT_ID = "[0-9]{12}"
+# What may be in a header, and how S3-compatible servers name owners: a user, a tenant, 64 hex digits.
+OWNER = r"[!-~]{1,256}"
 ORGANIZATION_ID = "|o-[a-z0-9]{10,32}"
-BUCKET = "[a-z0-9.-]{3,63}"
 REGION = "[a-z0-9][a-z0-9-]{0,62}"
+ACCESS_POINT = r"arn:([a-z0-9-]+):s3:([a-z0-9-]+):([0-9]{12}):accesspoint[:/]([a-z0-9][a-z0-9-]{1,48}[a-z0-9])"
+BUCKET = f"[a-z0-9.-]{{3,63}}|{ACCESS_POINT}"
 _WORD = "A-Za-z0-9_"  # the service models say \w and mean ASCII; Python's \w would let other alphabets pass
 SESSION_NAME = rf"[{_WORD}+=,.@-]{{2,64}}"
+SOURCE_IDENTITY = rf"(?!aws:)[{_WORD}+=,.@-]{{2,256}}"
 EXTERNAL_ID = rf"[{_WORD}+=,.@:/-]{{2,1224}}"
 ROLE_ARN = rf"arn:([a-z0-9-]+):iam::([0-9]{{12}}):role/((?:[!-.0-~]+/)*)([{_WORD}+=,.@-]{{1,64}})"
 _KMS_ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -51,6 +46,15 @@ KMS_KEY = (
     rf"{_KMS_ID}|alias/[A-Za-z0-9/_-]{{1,250}}"
     rf"|arn:([a-z0-9-]+):kms:([a-z0-9-]+):[0-9]{{12}}:(?:key/{_KMS_ID}|alias/[A-Za-z0-9/_-]{{1,250}})"
 )
+
+
+class AccessPoint(NamedTuple):
+    """The parts of an access point's ARN."""
+
+    partition: str
+    region: str
+    account_id: str
+    name: str
 
 
 class RoleName(NamedTuple):
@@ -91,8 +95,8 @@ def parse_role_arn(text: str) -> RoleName:
         raise ValueError(f"{shown(text)} is a session of a role; give the role's own ARN: {shape}")
     if not found or not 20 <= len(text) <= 2048:
         raise ValueError(f"{shown(text)} is no role ARN: {shape}")
-    if found[1] not in PARTITIONS:
-        raise ValueError(f"{shown(text)} is in partition {found[1]}; syncd knows {', '.join(PARTITIONS)}")
+    if found[1] not in partitions.names():
+        raise ValueError(f"{shown(text)} is in partition {found[1]}; syncd knows {', '.join(partitions.names())}")
     return RoleName(found[1], found[2])
 
 
@@ -109,6 +113,14 @@ def check_session_name(text: str) -> str:
     return text
 
 
+def check_source_identity(text: str) -> str:
+    """Return a SourceIdentity: 2 to 256 characters."""
+    if not re.fullmatch(SOURCE_IDENTITY, text):
+        rule = "2 to 256 letters, digits or any of _ + = , . @ -, and not aws: in front"
+        raise ValueError(f"{shown(text)} is no source identity: {rule}")
+    return text
+
+
 def check_external_id(text: str) -> str:
     """Return an ExternalId: 2 to 1,224 characters, which no message repeats."""
     if not re.fullmatch(EXTERNAL_ID, text):
@@ -118,9 +130,16 @@ def check_external_id(text: str) -> str:
 
 
 def check_bucket(text: str) -> str:
-    """Return the name of a general purpose bucket."""
+    """Return the name of a general purpose bucket, or the alias or ARN of an access point."""
+    if access_point(text) is not None:
+        return text
+    if text.startswith("arn:"):
+        shape = "arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME"
+        raise ValueError(
+            f"{shown(text)} is no bucket: give its name, or the ARN of an access point in a region: {shape}"
+        )
     rule = None
-    if not re.fullmatch(BUCKET, text):
+    if not re.fullmatch("[a-z0-9.-]{3,63}", text):
         rule = "3 to 63 lower-case letters, digits, dots and hyphens"
     elif not re.fullmatch(r"[a-z0-9].*[a-z0-9]", text):
         rule = "it begins and ends with a letter or a digit"
@@ -137,6 +156,17 @@ def check_bucket(text: str) -> str:
     return text
 
 
+def access_point(bucket: str) -> AccessPoint | None:
+    """Return what the ARN of an access point names, or None if the bucket is given in another way."""
+    found = re.fullmatch(ACCESS_POINT, bucket)
+    return AccessPoint(*found.groups()) if found else None
+
+
+def is_access_point_alias(bucket: str) -> bool:
+    """Return whether a bucket is given as the alias of an access point, which names neither account nor region."""
+    return bucket.endswith("-s3alias")
+
+
 def check_region(text: str) -> str:
     """Return the name of a region, on AWS or on an S3-compatible server."""
     if not re.fullmatch(REGION, text):
@@ -144,18 +174,18 @@ def check_region(text: str) -> str:
     return text
 
 
-def partition_of(region: str) -> str | None:
-    """Return the partition of an AWS region, or None if the text names none."""
-    if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", region):
-        return None
-    return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
-
-
 def check_organization_id(text: str) -> str:
     """Return the ID of an AWS organization, or an empty text for accounts right below AWSLogs/."""
     if not re.fullmatch(ORGANIZATION_ID, text):
         rule = 'o- and 10 to 32 lower-case letters or digits, such as "o-exampleorgid"'
         raise ValueError(f"{shown(text)} is no organization ID: {rule}")
+    return text
+
+
+def check_owner(text: str) -> str:
+    """Return who owns a bucket: a word of `endpoints.bucket_owner`, or the ID that a server knows."""
+    if not re.fullmatch(OWNER, text):
+        raise ValueError(f'{shown(text)} is no owner: "check", "off", or 1 to 256 ASCII characters without spaces')
     return text
 
 
@@ -190,8 +220,22 @@ def check_prefix(text: str) -> str:
 
 def check_tags(tags: dict[str, str]) -> dict[str, str]:
     """Return an object's tags: 10 at most, keys to 128 and values to 256 characters."""
-    if len(tags) > 10:
-        raise ValueError(f"an object carries at most 10 tags, and here are {len(tags)}")
+    return _checked_tags(tags, 10, "an object")
+
+
+def check_session_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Return a session's tags: 50 at most, whose keys differ in more than case."""
+    by_lower_case: dict[str, str] = {}
+    for key in tags:
+        other = by_lower_case.setdefault(key.lower(), key)
+        if other != key:
+            raise ValueError(f"{shown(other)} and {shown(key)} are one session tag: its key has no case")
+    return _checked_tags(tags, 50, "a session")
+
+
+def _checked_tags(tags: dict[str, str], most: int, what: str) -> dict[str, str]:
+    if len(tags) > most:
+        raise ValueError(f"{what} carries at most {most} tags, and here are {len(tags)}")
     for key, value in tags.items():
         if not 1 <= len(key) <= 128 or not _in_tag_alphabet(key) or key.lower().startswith("aws:"):
             rule = "1 to 128 letters, digits, spaces or any of + - = . _ : / @, and not aws: in front"

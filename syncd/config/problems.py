@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from syncd.config.fields import Words
 from syncd.config.job import JOB, SETTINGS, Document
-from syncd.config.table import Table, keys_of, table_in, tables_of, words_of
+from syncd.config.tables.table import Table, keys_of, table_in, tables_of, words_of
 from syncd.config.words import Finding, did_you_mean, shown
 
 _UNKNOWN_TOLD = 20

@@ -5,9 +5,9 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from syncd.config import cron, names
+from syncd.config import cron, names, partitions
 from syncd.config.addresses import is_loopback
-from syncd.config.tables import JobTable, SettingsTable
+from syncd.config.tables.files import JobTable, SettingsTable
 from syncd.config.words import Finding, shown
 from syncd.model.units import format_duration, format_size
 
@@ -75,16 +75,16 @@ def source_is_in_one_partition(job: JobTable) -> Iterator[Finding]:
     """Keep role and regions in one partition. Servers other than AWS name regions as they like."""
     if job.endpoints.s3 is not None:
         return
-    partition = names.partition_of(job.source.region)
+    partition = partitions.partition_of(job.source.region)
     yield from _real_region("source.region", job.source.region, partition)
-    if job.source.role is not None and partition in names.PARTITIONS and job.source.role.partition != partition:
+    if job.source.role is not None and partition is not None and job.source.role.partition != partition:
         yield Finding(
             "source.role.arn",
             f"the ARN is in partition {job.source.role.partition}, and region {job.source.region} is in {partition};"
             f" write arn:{partition}:iam::…, or correct source.region",
         )
     for region in () if job.source.regions == "*" else job.source.regions:
-        if names.partition_of(region) != partition:
+        if partitions.partition_of(region) != partition:
             yield Finding(
                 "source.regions", f"{shown(region)} is no region beside {job.source.region}, in partition {partition}"
             )
@@ -94,11 +94,10 @@ def destination_is_in_the_same_partition(job: JobTable) -> Iterator[Finding]:
     """Keep both ends in one partition, as no credentials are valid in two."""
     if job.endpoints.destination is not None:
         return
-    partition = names.partition_of(job.destination.region)
+    partition = partitions.partition_of(job.destination.region)
     yield from _real_region("destination.region", job.destination.region, partition)
-    here = names.partition_of(job.source.region)
-    known = here in names.PARTITIONS and partition in names.PARTITIONS
-    if job.endpoints.s3 is None and known and here != partition:
+    here = partitions.partition_of(job.source.region)
+    if job.endpoints.s3 is None and None not in (here, partition) and here != partition:
         yield Finding(
             "destination.region",
             f"{job.destination.region} is in partition {partition}, and source.region {job.source.region} is in {here};"
@@ -109,9 +108,6 @@ def destination_is_in_the_same_partition(job: JobTable) -> Iterator[Finding]:
 def _real_region(key: str, region: str, partition: str | None) -> Iterator[Finding]:
     if partition is None:
         yield Finding(key, f"{shown(region)} is no AWS region, such as us-east-1")
-    elif partition not in names.PARTITIONS:
-        known = ", ".join(names.PARTITIONS)
-        yield Finding(key, f"{shown(region)} is in partition {partition}; syncd knows {known}")
 
 
 def prefix_fits_layout(job: JobTable) -> Iterator[Finding]:
@@ -176,6 +172,41 @@ def key_is_in_destination_region(job: JobTable) -> Iterator[Finding]:
         )
 
 
+def encryption_fits(job: JobTable) -> Iterator[Finding]:
+    """Require an encryption that has the key, and the bucket key, that it is given."""
+    destination = job.destination
+    encryption = destination.encryption
+    if encryption == "AES256" and destination.kms_key_id is not None:
+        yield Finding(
+            "destination.kms_key_id", 'encryption = "AES256" uses no KMS key; remove it, or say encryption = "aws:kms"'
+        )
+    is_kms = encryption == "aws:kms" or (encryption is None and destination.kms_key_id is not None)
+    if destination.bucket_key is not None and not is_kms:
+        yield Finding("destination.bucket_key", 'only encryption = "aws:kms" has bucket keys; say that, or remove this')
+
+
+def access_points_fit(job: JobTable) -> Iterator[Finding]:
+    """Require access points of the end's own region and partition."""
+    for key, end in (("source", job.source), ("destination", job.destination)):
+        point = names.access_point(end.bucket)
+        if point is not None and point.region != end.region:
+            yield Finding(
+                f"{key}.bucket",
+                f"the access point is in {point.region}, and {key}.region is {end.region}; they must be the same",
+            )
+        elif point is not None and point.partition != (partitions.partition_of(end.region) or point.partition):
+            yield Finding(f"{key}.bucket", f"{shown(end.bucket)} names another partition than that of {end.region}")
+
+
+def owners_are_checked_on_aws(job: JobTable) -> Iterator[Finding]:
+    """Refuse to give up the check of owners on AWS, where it protects from others' buckets."""
+    if job.endpoints.bucket_owner != "check" and not job.endpoints.is_given:
+        yield Finding(
+            "endpoints.bucket_owner",
+            "only S3-compatible servers (endpoints.s3) have other owners than accounts; remove it",
+        )
+
+
 def endpoints_are_private(job: JobTable) -> Iterator[Finding]:
     """Require permission for plain HTTP, over which others can read logs and alter answers."""
     endpoints = job.endpoints
@@ -211,7 +242,7 @@ def destination_place(job: JobTable) -> tuple[str, str, str, str]:
 
 def _place(endpoint: str | None, region: str, bucket: str) -> tuple[str, str, str]:
     if endpoint is None:
-        return "aws", names.partition_of(region) or "", bucket
+        return "aws", partitions.partition_of(region) or "", bucket
     parts = urlsplit(endpoint)
     host = "127.0.0.1" if parts.hostname == "localhost" else str(parts.hostname)
     return host, str(parts.port or {"http": 80, "https": 443}[parts.scheme]), bucket
@@ -231,6 +262,9 @@ JOB_RULES = (
     ignore_leaves_something,
     parts_fit,
     key_is_in_destination_region,
+    encryption_fits,
+    access_points_fit,
+    owners_are_checked_on_aws,
     endpoints_are_private,
     tags_are_of_one_origin,
     destination_is_not_source,

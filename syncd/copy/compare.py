@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.checksums import SHA256, Checksum, composite, is_whole, whole_checksums
-from syncd.copy.read import Content, etag_of, look_at, read_content, read_through
+from syncd.copy.read import Content, etag_of, if_same, look_at, read_content, read_through
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.objects import AlreadyThere, Conflict, Outcome
 from syncd.model.reasons import Reason
@@ -112,12 +112,12 @@ def _hash_replica(copy: Copy, size: int, there: Answer) -> Generator[Request, An
     etag, part_size = etag_of(there), copy.terms.part_size_of(size)
     for start in range(0, size, part_size):
         end = min(start + part_size, size)
-        headers = [("if-match", f'"{etag}"')] if etag else []
+        headers = []
         if end - start < size:
             # A range that is the whole may be answered as the whole, or as a range.
             headers.append(("range", f"bytes={start}-{end - 1}"))
         request = Request("GetObject", Side.DESTINATION, "GET", copy.key, "", headers, expected_bytes=end - start)
-        answer = yield request
+        answer = yield from if_same(request, etag)
         if answer.status == 404:
             raise _vanished(copy)
         if not answer.is_ok:

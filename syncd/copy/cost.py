@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from syncd.config.tables import Prices
+from syncd.config.tables.settings import Prices
 from syncd.copy.modes import Way
 from syncd.copy.terms import Bounds
 from syncd.model.bounds import part_size_for

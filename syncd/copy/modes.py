@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from syncd.copy.terms import LARGEST_COPY_BYTES
 from syncd.model import events
 from syncd.model.errors import JobFailed
-from syncd.model.objects import AlreadyThere, Copied, Failed, Mode, Outcome, Transfer
+from syncd.model.objects import AlreadyThere, Copied, Failed, Mode, Outcome, Transfer, is_same_etag
 from syncd.model.reasons import Reason
 from syncd.tick.ports import Copier
 
@@ -198,4 +198,4 @@ def _one_of(transfers: Iterator[Transfer | None]) -> Iterator[Transfer | None]:
 
 def _is_one_etag(one: str, other: str) -> bool:
     """Return whether two ETags are the same. An empty one matches any."""
-    return one == other or not (one and other)
+    return is_same_etag(one, other) or not (one and other)

@@ -8,6 +8,7 @@ from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.checksums import Checksum, wrong_checksum
 from syncd.copy.terms import Copy, CopyFailed
+from syncd.model.objects import is_same_etag
 from syncd.model.reasons import Reason
 
 # What travels with the bytes: system metadata that S3 lets a writer set, and the user's own (digest signatures).
@@ -33,14 +34,14 @@ def read(copy: Copy, span: tuple[int, int] | None = None) -> Generator[Request, 
         CopyFailed: the read was refused, is not the listed object, or does not match S3's checksum.
     """
     item = copy.object
-    headers = _if_listed(copy)
+    headers = []
     if span is None:
         headers.append(("x-amz-checksum-mode", "ENABLED"))
     else:
         headers.append(("range", f"bytes={span[0]}-{span[0] + span[1] - 1}"))
     expected_bytes = item.size_bytes if span is None else span[1]
     request = Request("GetObject", Side.SOURCE, "GET", item.key, "", headers, expected_bytes=expected_bytes)
-    answer = yield request
+    answer = yield from if_same(request, item.etag)
     if not answer.is_ok:
         raise copy.failure(answer, request)
     _check_etag(copy, answer, request)
@@ -60,11 +61,9 @@ def look_at(copy: Copy, *, wants_checksum: bool = True) -> Generator[Request, An
     Raises:
         CopyFailed: it was refused otherwise, or the object is not the listed one any more.
     """
-    headers = _if_listed(copy)
-    if wants_checksum:
-        headers.append(("x-amz-checksum-mode", "ENABLED"))
+    headers = [("x-amz-checksum-mode", "ENABLED")] if wants_checksum else []
     request = Request("HeadObject", Side.SOURCE, "HEAD", copy.object.key, "", headers)
-    answer = yield request
+    answer = yield from if_same(request, copy.object.etag)
     if not answer.is_ok:
         if wants_checksum and 400 <= answer.status < 500:
             return answer
@@ -77,20 +76,30 @@ def look_at(copy: Copy, *, wants_checksum: bool = True) -> Generator[Request, An
     return answer
 
 
-def _if_listed(copy: Copy) -> list[tuple[str, str]]:
-    """Return the condition that the source is as listed. Empty if it was listed without an ETag."""
-    return [("if-match", f'"{copy.object.etag}"')] if copy.object.etag else []
+def if_same(request: Request, etag: str) -> Generator[Request, Answer, Answer]:
+    """Send a read on the condition of this ETag, or without one if it is empty.
+
+    Some servers refuse the ETag that they list, since it is weak or in another case. The answer to a read without the
+    condition then shows that it is the same.
+    """
+    if not etag:
+        return (yield request)
+    answer = yield request._replace(headers=(*request.headers, ("if-match", f'"{etag}"')))
+    if answer.status != 412:
+        return answer
+    again = yield request
+    return again if again.is_ok and is_same_etag(etag_of(again), etag) else answer
 
 
 def _check_etag(copy: Copy, answer: Answer, request: Request) -> None:
     listed, etag = copy.object.etag, etag_of(answer)
-    if listed and etag and etag != listed:
+    if listed and etag and not is_same_etag(etag, listed):
         raise CopyFailed(Reason.OBJECT_CHANGED, f"{copy.named(request)}: listed with ETag {listed}, read with {etag}")
 
 
 def etag_of(answer: Answer) -> str:
     """Return the ETag of an answer without quotes. Empty if it has none."""
-    return answer.headers.get("etag", "").strip('"')
+    return s3.etag_in(answer.headers.get("etag", ""))
 
 
 def source_checksum(copy: Copy) -> Generator[Request, Answer, Checksum]:

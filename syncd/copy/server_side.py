@@ -104,7 +104,7 @@ def _copy_parts(upload: Upload) -> Steps:
 def _copied_part(copy: Copy, answer: Answer, request: Request) -> tuple[str, str]:
     """Return the ETag and SHA-256 of a part. The latter is empty if the server sends none."""
     try:
-        etag = s3.text_of(answer.body, "CopyPartResult", "ETag").strip('"')
+        etag = s3.etag_in(s3.text_of(answer.body, "CopyPartResult", "ETag"))
     except s3.MalformedAnswer as error:
         raise copy.malformed(error, request) from error
     found = _SHA256.search(answer.body)

@@ -21,6 +21,9 @@ Headers = Sequence[tuple[str, str]]
 
 # The condition of every write that makes an object: S3 answers 412 if the key has one.
 _IF_NEW = ("if-none-match", "*")
+# By default CopyObject takes the source's annotations along. That needs permissions of its own at both ends, and each is
+# billed as a PUT. They change no ETag, so a replica could not follow them (CopyObject, S3 API Reference).
+_WITHOUT_ANNOTATIONS = ("x-amz-object-annotation-directive", "EXCLUDE")
 _ATTEMPTS = 3
 # "The object key name is a sequence of Unicode characters whose UTF-8 encoding is up to 1,024 bytes long" (S3 User Guide).
 _LONGEST_KEY_BYTES = 1024
@@ -74,7 +77,9 @@ def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers)
 def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> Request:
     """Return a conditional CopyObject of so many bytes. `headers` name the source (`s3.copy_source`)."""
     waited_for = _waited_for(size_bytes)
-    return Request("CopyObject", side, "PUT", key, "", (*headers, _IF_NEW), expected_bytes=waited_for)
+    return Request(
+        "CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, _IF_NEW), expected_bytes=waited_for
+    )
 
 
 def copy_replica(copy: Copy, *, copies_tags: bool, source_tags: Headers = ()) -> Request:

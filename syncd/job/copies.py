@@ -35,14 +35,23 @@ def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
     headers: list[tuple[str, str]] = []
     if destination.storage_class is not None:
         headers.append(("x-amz-storage-class", destination.storage_class))
+    if destination.encryption is not None or destination.kms_key_id is not None:
+        headers.append(("x-amz-server-side-encryption", destination.encryption or "aws:kms"))
     if destination.kms_key_id is not None:
-        headers.append(("x-amz-server-side-encryption", "aws:kms"))
         headers.append(("x-amz-server-side-encryption-aws-kms-key-id", destination.kms_key_id))
+    if destination.bucket_key is not None:
+        headers.append(("x-amz-server-side-encryption-bucket-key-enabled", str(destination.bucket_key).lower()))
     if destination.tags:
         headers.append(("x-amz-tagging", urlencode(destination.tags, quote_via=quote)))
     if destination.acl is not None:
         headers.append(("x-amz-acl", destination.acl))
     return tuple(headers)
+
+
+def payer_headers(job: Job, side: Side) -> tuple[tuple[str, str], ...]:
+    """Return the header by which the caller pays. A server-side copy asks for the source too."""
+    payer = job.source.request_payer
+    return () if payer is None or side is Side.DESTINATION else (("x-amz-request-payer", payer),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +92,9 @@ class Copies:
             mode=way.mode,
             terms=self._terms(principals),
             ends={
-                side: EndpointSpec(ends[side].bucket, ends[side].owner, ends[side].address, principal.name)
+                side: EndpointSpec(
+                    ends[side].bucket, ends[side].owner, ends[side].address, principal.name, payer_headers(job, side)
+                )
                 for side, principal in principals.items()
             },
             in_flight=min(own.in_flight or self.limits.in_flight, self.limits.in_flight),
@@ -97,7 +108,7 @@ class Copies:
         signer = principals.get(Side.COPY)
         return Terms(
             source_bucket=self.job.source.bucket,
-            source_owner=self.job.source.account_id,
+            source_owner=self.source.owner,
             source_principal=self.source.principal.name,
             destination_bucket=destination.bucket,
             destination_principal=self.destination.principal.name,

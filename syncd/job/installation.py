@@ -11,6 +11,7 @@ from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings
 from syncd.copy.workers.pool import WorkerPool
+from syncd.job.copies import payer_headers
 from syncd.ledger.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile
 
@@ -65,10 +66,11 @@ class Installation:
 def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> Endpoint:
     """Return one end of a job for this principal. Its requests are counted in `requests`."""
     endpoints, source, destination = job.endpoints, job.source, job.destination
-    bucket, owner, region, endpoint = {
+    bucket, account_id, region, endpoint = {
         Side.SOURCE: (source.bucket, source.account_id, source.region, endpoints.s3),
         Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
     }[side]
+    owner = endpoints.owner(account_id, endpoint=endpoint)
     session = installation.identities.session(job.consumer)
     # Asking botocore takes a client, which is half the cost of an idle tick.
     key = (bucket, region, endpoint, endpoints.path_style, session)
@@ -76,4 +78,6 @@ def end_of(job: Job, side: Side, principal: Principal, installation: Installatio
     if address is None:
         address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
         installation.addresses[key] = address
-    return Endpoint(bucket, owner, address, principal, installation.transport, requests)
+    address = address._replace(signs_payload=endpoints.payload == "signed")
+    headers = payer_headers(job, side)
+    return Endpoint(bucket, owner, address, principal, installation.transport, requests, headers)

@@ -9,7 +9,7 @@ from datetime import date
 from threading import Event, Lock
 from typing import Any
 
-from syncd.config import names as aws_names
+from syncd.config import partitions
 from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.config.words import shown
 from syncd.job import exit_codes
@@ -91,7 +91,7 @@ def _covers(own: str | Sequence[str], asked: str) -> bool:
 def _can_have(job: Job, region: str) -> bool:
     if job.source.regions != EVERY:
         return region in job.source.regions
-    partition = aws_names.partition_of(region)
+    partition = partitions.partition_of(region)
     return partition is not None and (job.endpoints.s3 is not None or partition == job.partition)
 
 

@@ -13,6 +13,11 @@ from syncd.model import reasons
 from syncd.model.reasons import Reason
 
 
+def is_same_etag(one: str, other: str) -> bool:
+    """Return whether two ETags are the same. Servers write the hex digits of an MD5 in either case."""
+    return one == other or one.lower() == other.lower()
+
+
 class LogObject(NamedTuple):
     """One object as the source listed it."""
 

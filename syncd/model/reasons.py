@@ -19,6 +19,10 @@ class Reason(StrEnum):
     WRONG_SECRET = "wrong_secret_key"  # noqa: S105  # the name of a reason
     ACCOUNT_PROBLEM = "account_problem"
     KMS_DENIED = "kms_access_denied"
+    KMS_DISABLED = "kms_key_disabled"
+    KMS_DELETING = "kms_key_pending_deletion"
+    KMS_GONE = "kms_key_not_found"
+    KMS_UNUSABLE = "kms_key_unusable"
     OBJECT_GONE = "object_gone"
     OBJECT_CHANGED = "object_changed"
     ARCHIVED = "archived"
@@ -26,6 +30,7 @@ class Reason(StrEnum):
     SLOW_DOWN = "slow_down"
     SERVER_ERROR = "server_error"
     CONNECTION = "connection_failed"
+    UNTRUSTED = "certificate_untrusted"
     TIMEOUT = "timeout"
     SHORT_BODY = "short_body"
     CHECKSUM = "checksum_mismatch"
@@ -77,7 +82,12 @@ class Reason(StrEnum):
 OF_EVERY_REQUEST = frozenset({Reason.CLOCK_SKEWED, Reason.INVALID_CREDENTIALS, Reason.WRONG_SECRET})
 """Reasons that concern every request: nothing else that these credentials sign is accepted either."""
 
-OF_THE_STORE = frozenset({Reason.CONNECTION, Reason.SERVER_ERROR, Reason.SLOW_DOWN, Reason.TIMEOUT})
+OF_A_KEY = frozenset(
+    {Reason.KMS_DENIED, Reason.KMS_DISABLED, Reason.KMS_DELETING, Reason.KMS_GONE, Reason.KMS_UNUSABLE}
+)
+"""Reasons of KMS: S3 allows the call, and the key does not."""
+
+OF_THE_STORE = frozenset({Reason.CONNECTION, Reason.SERVER_ERROR, Reason.SLOW_DOWN, Reason.TIMEOUT, Reason.UNTRUSTED})
 """Reasons that concern the store rather than one object."""
 
 SETTLED = frozenset(
@@ -117,8 +127,25 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.KMS_DENIED: (
         "let the principal named here use the key, by its own policy and by the key's: kms:Decrypt at the source,"
-        " kms:GenerateDataKey and kms:Decrypt at the destination; a disabled or deleted key, or one"
-        " pending deletion, gets the same error"
+        " kms:GenerateDataKey and kms:Decrypt at the destination"
+    ),
+    Reason.KMS_DISABLED: (
+        "have the owner of the key enable it (`aws kms enable-key --key-id KEY-ID`): until then nobody reads or writes what it"
+        " encrypts; the next tick tries again"
+    ),
+    Reason.KMS_DELETING: (
+        "urgent: have the owner of the key cancel its deletion now (`aws kms cancel-key-deletion --key-id KEY-ID`, then"
+        " `aws kms enable-key --key-id KEY-ID`): 7 to 30 days after it was scheduled the key is gone, and with it everything that"
+        " it encrypts"
+    ),
+    Reason.KMS_GONE: (
+        "ask the owner of the bucket which key this is: it was deleted, or its ID, account or region is wrong; what a deleted key"
+        " encrypted is lost, and `syncd ledger quarantine accept KEY` gives up such an object; at the destination, correct"
+        " destination.kms_key_id or the bucket's default encryption"
+    ),
+    Reason.KMS_UNUSABLE: (
+        "have the owner of the key look at its state (`aws kms describe-key --key-id KEY-ID`): its material must be imported, its"
+        " key store connected, and its usage ENCRYPT_DECRYPT"
     ),
     Reason.CRASHED: "report this with the traceback in the log; the other jobs went on, and the next tick tries again",
     Reason.REPLICA_LOST: (
@@ -138,12 +165,19 @@ REMEDIES: dict[str, str] = {
     Reason.SLOW_DOWN: "nothing to do if it passes; otherwise lower engine.in_flight or set engine.requests_per_second",
     Reason.SERVER_ERROR: "nothing to do if it passes; otherwise check the health of the server that answered, or of AWS in this region",
     Reason.CONNECTION: (
-        "check the network, DNS, proxy and certificates (AWS_CA_BUNDLE) between here and the server, and the region and the"
+        "check the network, DNS and proxy (HTTPS_PROXY, NO_PROXY) between here and the server, and the region and the"
         " [endpoints] of the job; the next tick tries again"
+    ),
+    Reason.UNTRUSTED: (
+        "have the certificate of the server or of the proxy trusted here: AWS_CA_BUNDLE names a PEM file of all authorities to"
+        " trust; if it expired or is of another host, its operator must renew it; else find who stands between"
     ),
     Reason.TIMEOUT: "check the network and the proxy between here and the server, and the server's health; the next tick tries again",
     Reason.SHORT_BODY: "nothing to do if it passes: the next tick reads the object again",
-    Reason.CHECKSUM: "nothing to do if it passes; otherwise suspect this machine's memory, its network, or a proxy on the way",
+    Reason.CHECKSUM: (
+        "nothing to do if it passes; otherwise suspect this machine's memory, its network, or a proxy on the way; a"
+        " server beside AWS may refuse unsigned bodies so: `syncd check JOB` tries that (endpoints.payload)"
+    ),
     Reason.CANNOT_COMPARE: (
         "let the consumer read the replica: s3:GetObject at the destination, and kms:Decrypt if it encrypts with a KMS key;"
         " a replica that was archived must be restored"

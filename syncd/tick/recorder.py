@@ -213,7 +213,7 @@ class Recorder:
         if reason in reasons.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
         # If others could be copied, only these objects may be denied.
-        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.counts.copied:
+        if is_new and reason in (Reason.ACCESS_DENIED, *reasons.OF_A_KEY) and not self.counts.copied:
             self._denied_in_a_row.append(outcome)
         if is_new and reason in reasons.OF_THE_STORE:
             self._refused_in_a_row.append(outcome)

@@ -316,7 +316,7 @@ def test_a_server_that_speaks_no_tls_is_told_with_the_certificate(stage: Stage) 
     with served(_SpeaksFirst) as port:
         error = refusal(lambda: stage.consumer(stage.job(endpoints__sts=f"https://127.0.0.1:{port}")))
 
-    assert (error.reason, "AWS_CA_BUNDLE" in error.remedy) == ("connection_failed", True)
+    assert (error.reason, "HTTPS_PROXY" in error.remedy) == ("connection_failed", True)
 
 
 def assert_not_sts(error: JobFailed) -> None:

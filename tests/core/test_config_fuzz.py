@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from syncd.config.job import JOB, SETTINGS, Job, Settings
 from syncd.config.problems import examine
-from syncd.config.table import Table, keys_of, table_in
+from syncd.config.tables.table import Table, keys_of, table_in
 
 WORDS = [
     "*",

@@ -61,6 +61,26 @@ def test_a_read_is_pinned_to_the_listed_etag() -> None:
     }
 
 
+CHANGED = refused(412, "PreconditionFailed")
+
+
+@pytest.mark.parametrize("again", [CHANGED, read(etag='"another"'), read(etag=""), refused(404, "NoSuchKey")])
+def test_an_object_with_another_etag_than_the_listed_one_has_changed(again: Answer) -> None:
+    walked = walk(WHOLE, CHANGED, again)
+
+    assert reason(walked.outcome) == "object_changed"
+    assert walked.operations == ["GetObject source", "GetObject source"]
+    assert "if-match" not in dict(walked.requests[1].headers)
+
+
+@pytest.mark.parametrize("etag", [f'W/"{ITEM.etag}"', ITEM.etag.upper()])
+def test_a_server_that_refuses_the_etag_that_it_lists_is_read_without_a_condition(etag: str) -> None:
+    walked = walk(WHOLE, CHANGED, read(etag=etag), ok())
+
+    assert walked.operations == ["GetObject source", "GetObject source", "PutObject destination"]
+    assert walked.outcome == Copied(WHOLE)
+
+
 def test_a_write_never_overwrites_and_carries_its_checksum() -> None:
     (_, put), _ = walk(WHOLE, read(), ok())
 
@@ -207,12 +227,12 @@ def test_a_key_with_the_character_that_stands_for_such_bytes_is_copied() -> None
             refused(403, "AccessDenied", "User is not authorized to perform: kms:Decrypt on the resource"),
             "kms_access_denied",
         ),
-        (refused(400, "KMS.DisabledException"), "kms_access_denied"),
-        (refused(400, "KMS.NotFoundException"), "kms_access_denied"),
+        (refused(400, "KMS.AccessDeniedException"), "kms_access_denied"),
+        (refused(400, "KMS.DisabledException"), "kms_key_disabled"),
+        (refused(400, "KMS.NotFoundException"), "kms_key_not_found"),
         (refused(404, "NoSuchKey"), "object_gone"),
         (refused(404, "NoSuchBucket"), "no_such_bucket"),
         (refused(404), "object_gone"),
-        (refused(412, "PreconditionFailed"), "object_changed"),
         (refused(403, "InvalidObjectState"), "archived"),
         (refused(503, "SlowDown"), "slow_down"),
         (refused(429, "TooManyRequests"), "slow_down"),
@@ -316,7 +336,7 @@ def test_a_checksum_that_is_not_of_the_whole_or_not_known_says_nothing(headers: 
     [
         (refused(403, "AccessDenied"), "access_denied"),
         (refused(403, "AccessDenied", "not authorized to perform: kms:GenerateDataKey"), "kms_access_denied"),
-        (refused(400, "KMS.DisabledException"), "kms_access_denied"),
+        (refused(400, "KMS.DisabledException"), "kms_key_disabled"),
         (refused(400, "BadDigest"), "checksum_mismatch"),
         (refused(400, "XAmzContentSHA256Mismatch"), "checksum_mismatch"),
         (refused(404, "NoSuchBucket"), "no_such_bucket"),

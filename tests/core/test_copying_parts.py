@@ -143,7 +143,7 @@ FAILURES_IN_PARTS = {
     "a part that is not written": ([*UPLOADED[:3], refused(503, "SlowDown")], "slow_down", "UploadPart"),
     "a part that is not read": ([*UPLOADED[:4], refused(403, "AccessDenied")], "access_denied", "GetObject"),
     "an object that changed between its parts": (
-        [*UPLOADED[:4], refused(412, "PreconditionFailed")],
+        [*UPLOADED[:4], refused(412, "PreconditionFailed"), refused(412, "PreconditionFailed")],
         "object_changed",
         "GetObject",
     ),

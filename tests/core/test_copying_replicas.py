@@ -140,7 +140,7 @@ def test_a_replica_that_may_not_be_read_cannot_be_compared() -> None:
     ("answer", "expected"),
     [
         (refused(503, "SlowDown"), "slow_down"),
-        (refused(400, "KMS.DisabledException"), "kms_access_denied"),
+        (refused(400, "KMS.DisabledException"), "kms_key_disabled"),
         # These are words for a source that changed, for which nothing is tried again before it changes once more.
         (refused(404, "NoSuchKey"), "unexpected_answer"),
         (refused(412, "PreconditionFailed"), "unexpected_answer"),
@@ -269,7 +269,7 @@ def test_a_replica_that_tells_no_checksum_is_read_last_and_only_as_it_was_looked
     [
         [head_of(BODY, etag='"another"')],
         [head_of(b"longer than that")],
-        [refused(412), refused(412, "PreconditionFailed")],
+        [refused(412)] * 2 + [refused(412, "PreconditionFailed")] * 2,
     ],
 )
 def test_a_source_that_changes_while_it_is_compared_is_no_conflict(answers: list[Answer]) -> None:

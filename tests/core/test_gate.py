@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.aws.listing_checks import ListingChecks, Passed
-from syncd.aws.listing_page import ListingPage
+from syncd.aws.pages.checks import ListingChecks, Passed
+from syncd.aws.pages.page import ListingPage
 from syncd.aws.s3 import MalformedAnswer
 from syncd.model.objects import LogObject
 

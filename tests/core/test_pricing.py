@@ -17,7 +17,7 @@ from builders_copy import (
 )
 
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.config.tables import Prices
+from syncd.config.tables.settings import Prices
 from syncd.copy.cost import ASSUMED_BYTES_PER_SECOND, ASSUMED_OBJECTS_PER_SECOND, estimate, requests_of
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.server_side import server_side

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.aws.listing_page import ListingPage, parse_listing
+from syncd.aws.pages.page import ListingPage, parse_listing
 from syncd.aws.s3 import (
     Answer,
     MalformedAnswer,

@@ -50,6 +50,7 @@ def test_one_request_copies_an_object_with_every_condition_on_it() -> None:
     assert headers["if-none-match"] == "*"
     assert headers["x-amz-checksum-algorithm"] == "SHA256"
     assert headers["x-amz-metadata-directive"] == headers["x-amz-tagging-directive"] == "COPY"
+    assert headers["x-amz-object-annotation-directive"] == "EXCLUDE"
     assert headers["x-amz-storage-class"] == "STANDARD_IA"
     assert len(headers["x-amz-source-expected-bucket-owner"]) == 12
 
@@ -75,7 +76,7 @@ def test_a_refusal_that_tags_have_no_part_in_is_not_tried_without_them(refusal: 
         ([DENIED, DENIED], Reason.ACCESS_DENIED),
         ([refused(403, "AccessDenied", "not authorized to perform: kms:Decrypt")], Reason.KMS_DENIED),
         ([refused(403, "AccessDenied", "not authorized to perform: kms:GenerateDataKey")], Reason.KMS_DENIED),
-        ([refused(400, "KMS.DisabledException")], Reason.KMS_DENIED),
+        ([refused(400, "KMS.DisabledException")], Reason.KMS_DISABLED),
         ([refused(403, "InvalidObjectState")], Reason.ARCHIVED),
         ([refused(404, "NoSuchKey")], Reason.OBJECT_GONE),
         ([refused(404, "NoSuchBucket")], Reason.NO_BUCKET),
@@ -154,11 +155,11 @@ def test_a_replica_that_is_there_is_compared_and_not_overwritten() -> None:
 def test_a_source_that_changed_is_told_from_a_replica_that_is_there() -> None:
     gone, changed = refused(404), refused(412, "PreconditionFailed")
 
-    requests, outcome = walk(transfer(), refused(412, "PreconditionFailed"), gone, changed)
+    requests, outcome = walk(transfer(), refused(412, "PreconditionFailed"), gone, changed, changed)
 
     assert isinstance(outcome, Failed)
     assert outcome.reason == Reason.OBJECT_CHANGED
-    assert operations(requests) == ["CopyObject", "HeadObject", "GetObject"]
+    assert operations(requests) == ["CopyObject", "HeadObject", "GetObject", "GetObject"]
 
 
 def test_the_etag_that_the_copy_is_answered_with_is_told() -> None:

@@ -53,6 +53,8 @@ def test_where_the_consumer_may_read_the_source_s3_copies_and_that_is_tried_once
     # The first is streamed and looked at, and a copy onto it is refused, and so looked into.
     assert (tried["CopyObject"], tried["GetObject"], tried["PutObject"]) == (FIRST, 3, 1)
     assert (auto.operations()["CopyObject"], auto.requests("GetObject", "PutObject")) == (NEXT, 0)
+    copies = [request for request in auto.server.requests if request.operation == "CopyObject"]
+    assert {copy.headers.get("x-amz-object-annotation-directive") for copy in copies} == {"EXCLUDE"}
     assert status(auto) == ("server-side", "CopyObject by the consumer works")
     assert [event["why"] for event in first.logged if event["event"] == "copy_mode.chosen"] == [
         "CopyObject by the consumer works"

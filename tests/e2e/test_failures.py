@@ -27,7 +27,10 @@ def reasons(job: Any) -> dict[str, str]:
 
 FAULTS: dict[str, tuple[Action, ...]] = {
     "access_denied": (Status(403, "AccessDenied", "Access Denied"),),
-    "kms_access_denied": (Status(400, "KMS.DisabledException"), Status(403, "AccessDenied", KMS_MESSAGE)),
+    "kms_access_denied": (Status(403, "AccessDenied", KMS_MESSAGE), Status(400, "KMS.AccessDeniedException")),
+    "kms_key_disabled": (Status(400, "KMS.DisabledException"),),
+    "kms_key_pending_deletion": (Status(400, "KMS.KMSInvalidStateException", "arn:... is pending deletion."),),
+    "kms_key_not_found": (Status(400, "KMS.NotFoundException"),),
     "object_gone": (Status(404, "NoSuchKey"),),
     "archived": (Status(403, "InvalidObjectState"),),
     "slow_down": (Status(503, "SlowDown", "Please reduce your request rate."),),

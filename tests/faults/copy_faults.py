@@ -196,7 +196,7 @@ def of_copies(way: str) -> Iterator[tuple[str, Case]]:
         for action in ("Decrypt", "GenerateDataKey"):
             refusal = Status(403, "AccessDenied", KMS.format(action))
             yield f"the key refuses {action}", Case(operation, "kms_access_denied", refusal, detail=f"kms:{action}")
-        yield "the key is disabled", Case(operation, "kms_access_denied", Status(400, "KMS.DisabledException"))
+        yield "the key is disabled", Case(operation, "kms_key_disabled", Status(400, "KMS.DisabledException"))
         yield "the source's bucket is gone", Case(operation, "no_such_bucket", Status(404, "NoSuchBucket"))
         yield "the server knows no such call", Case(operation, "unsupported", Status(501, "NotImplemented"))
     if way == "by the server in parts":

@@ -96,7 +96,16 @@ CASES: dict[str, Case] = {
     # What the source does not give.
     "a read that is refused": Case("access_denied", action=Status(403, "AccessDenied", "Access Denied")),
     "a read that the key refuses": Case("kms_access_denied", action=Status(403, "AccessDenied", KMS.format("Decrypt"))),
-    "a read whose key is disabled": Case("kms_access_denied", action=Status(400, "KMS.DisabledException")),
+    "a read whose key is disabled": Case("kms_key_disabled", action=Status(400, "KMS.DisabledException")),
+    "a read whose key is about to be deleted": Case(
+        "kms_key_pending_deletion",
+        action=Status(400, "KMS.KMSInvalidStateException", "arn:aws:kms:us-east-1:1:key/k is pending deletion."),
+    ),
+    "a read whose key was deleted": Case("kms_key_not_found", action=Status(400, "KMS.NotFoundException")),
+    "a read whose key awaits its material": Case(
+        "kms_key_unusable",
+        action=Status(400, "KMS.KMSInvalidStateException", "arn:aws:kms:us-east-1:1:key/k is pending import."),
+    ),
     "a read of an object that is gone": Case("object_gone", before=deleted, heal=as_it_was),
     "a read of an object that was rewritten": Case("object_changed", before=rewritten),
     "a read of an object that was encrypted anew": Case("object_changed", before=encrypted_anew),

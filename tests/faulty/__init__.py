@@ -11,6 +11,7 @@ It passes the same contract suite as the real servers. What it leaves out: SigV4
 policies are not evaluated (an account may do everything with its own buckets and nothing with those of others).
 """
 
+from faulty.answer import Answer
 from faulty.faults import (
     Body,
     Call,
@@ -19,6 +20,7 @@ from faulty.faults import (
     ErrorIn200,
     Fault,
     Faults,
+    Rewritten,
     ShortBody,
     Slow,
     Stall,
@@ -33,6 +35,7 @@ from faulty.store import StoredObject
 from faulty.sts import Principal
 
 __all__ = [
+    "Answer",
     "Body",
     "Call",
     "CorruptBody",
@@ -43,6 +46,7 @@ __all__ = [
     "FaultyS3",
     "Principal",
     "Request",
+    "Rewritten",
     "ShortBody",
     "Slow",
     "Stall",

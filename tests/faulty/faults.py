@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from faulty.answer import Answer
 from faulty.request import Request
 
 Predicate: TypeAlias = Callable[[Request], bool]
@@ -66,6 +67,13 @@ class WithoutHeaders:
 
 
 @dataclass(frozen=True)
+class Rewritten:
+    """Answers with what `change` makes of the answer, as servers of another dialect do."""
+
+    change: Callable[[Answer], Answer]
+
+
+@dataclass(frozen=True)
 class ErrorIn200:
     """Answers 200 with an error document, as CopyObject and CompleteMultipartUpload may; nothing is done."""
 
@@ -96,6 +104,7 @@ Action: TypeAlias = (
     | CorruptBody
     | WrongChecksum
     | WithoutHeaders
+    | Rewritten
     | ErrorIn200
     | Body
     | Call

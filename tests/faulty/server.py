@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Self
 
 from faulty import checksums
@@ -19,6 +20,7 @@ from faulty.faults import (
     ErrorIn200,
     Faults,
     Predicate,
+    Rewritten,
     ShortBody,
     Slow,
     Stall,
@@ -48,7 +50,11 @@ from syncd.cli.demo.world import (
 class FaultyS3:
     """Listens from `__enter__` to `__exit__`; everything may be called from any thread."""
 
-    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), certificate: Path | None = None
+    ) -> None:
+        """`certificate` is the PEM file of a certificate and its key, where TLS is spoken."""
+        self._certificate = certificate
         self.faults = Faults()
         self.identities = Identities(clock)
         self.storage = Storage(clock)
@@ -63,7 +69,7 @@ class FaultyS3:
         self._http: HttpServer | None = None
 
     def __enter__(self) -> Self:
-        self._http = HttpServer(self._respond)
+        self._http = HttpServer(self._respond, certificate=self._certificate)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +81,8 @@ class FaultyS3:
     def url(self) -> str:
         """The endpoint of both S3 and STS."""
         assert self._http is not None, "not entered"
-        return f"http://127.0.0.1:{self._http.port}"
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://127.0.0.1:{self._http.port}"
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -217,7 +224,7 @@ class FaultyS3:
                 return Answer(200, {"content-type": "application/xml"}, body)
             case ShortBody(sent_bytes):
                 raise TruncatedError(self._answer(request), sent_bytes)
-            case CorruptBody() | WrongChecksum() | WithoutHeaders():
+            case Rewritten() | CorruptBody() | WrongChecksum() | WithoutHeaders():
                 return _altered(self._answer(request), action)
 
     def _stalled(self, until: threading.Event | None, request: Request) -> Answer:
@@ -243,8 +250,10 @@ class FaultyS3:
             return error.answer()
 
 
-def _altered(answer: Answer, action: CorruptBody | WrongChecksum | WithoutHeaders) -> Answer:
+def _altered(answer: Answer, action: Rewritten | CorruptBody | WrongChecksum | WithoutHeaders) -> Answer:
     match action:
+        case Rewritten(change):
+            return change(answer)
         case CorruptBody():
             return replace(answer, body=answer.body[:-1] + bytes([answer.body[-1] ^ 1])) if answer.body else answer
         case WrongChecksum():

@@ -2,10 +2,12 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import responses
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from faulty.answer import Answer
@@ -35,8 +37,13 @@ class Responder(Protocol):
 class HttpServer:
     """Listens on a free loopback port from construction until `close`."""
 
-    def __init__(self, respond: Responder) -> None:
+    def __init__(self, respond: Responder, *, certificate: Path | None = None) -> None:
+        """`certificate` is the PEM file of a certificate and its key, where TLS is spoken."""
         self._respond = respond
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
@@ -91,8 +98,9 @@ class HttpServer:
         # A client that goes away in the middle is part of what is tested.
         with connection, contextlib.suppress(OSError, UnansweredError):
             try:
-                with connection.makefile("rb") as stream:
-                    while self._exchange(connection, stream):
+                spoken = connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
+                with spoken, spoken.makefile("rb") as stream:
+                    while self._exchange(spoken, stream):
                         pass
             finally:
                 with self._lock:

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
-from syncd.aws.listing_checks import written
+from syncd.aws.pages.checks import written
 from syncd.job.planning import ForgivingLister
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model.errors import JobFailed

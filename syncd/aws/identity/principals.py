@@ -82,6 +82,18 @@ class ConsumerPrincipal:
         return found
 
 
+def assume_parameters(role: Role, *, with_external_id: bool = True) -> dict[str, Any]:
+    """Return the parameters of AssumeRole that the job sets."""
+    parameters: dict[str, Any] = {"RoleArn": role.arn, "RoleSessionName": role.session_name}
+    if role.external_id is not None and with_external_id:
+        parameters["ExternalId"] = role.external_id
+    if role.source_identity is not None:
+        parameters["SourceIdentity"] = role.source_identity
+    if role.tags:
+        parameters["Tags"] = [{"Key": key, "Value": value} for key, value in role.tags.items()]
+    return parameters
+
+
 class RolePrincipal:
     """The role in the source's account, assumed by the consumer."""
 
@@ -143,14 +155,11 @@ class RolePrincipal:
 
     def _assume(self) -> Credentials:
         role = self._role
-        parameters: dict[str, Any] = {
-            "RoleArn": role.arn,
-            "RoleSessionName": role.session_name,
+        parameters = {
+            **assume_parameters(role),
             "DurationSeconds": self._duration_seconds,
             "Policy": self._session_policy,
         }
-        if role.external_id is not None:
-            parameters["ExternalId"] = role.external_id
         self._count("AssumeRole")
         consumer = self._consumer.refresh()
         call = f"AssumeRole by {self._consumer.name} of {role.arn}"

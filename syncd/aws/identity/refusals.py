@@ -24,10 +24,6 @@ _STAMPS = re.compile(r": (?P<signed>\d{8}T\d{6}Z) is .*\((?P<theirs>\d{8}T\d{6}Z
 
 _NOT_STS = "check endpoints.sts, and that no proxy answers for it"
 _CHAINED = 'set source.role.duration = "1h": a role that another role assumes lasts no longer'
-_CERTIFICATE = (
-    "have the certificate of the server or of the proxy trusted here (AWS_CA_BUNDLE names a file of authorities), or check"
-    " that nobody stands between"
-)
 _REMEDIES: Mapping[Reason, str] = {
     Reason.INVALID_CREDENTIALS: (
         "give the consumer a new access key, or activate this one: it was deleted, made inactive or mistyped, has a session"
@@ -137,8 +133,8 @@ def _not_sent(error: exceptions.BotoCoreError) -> tuple[Reason, str]:
             return Reason.INVALID_PARAMETER, ""
         case exceptions.NoCredentialsError():
             return Reason.NO_CREDENTIALS, ""
-        case exceptions.SSLError():
-            return Reason.CONNECTION, _CERTIFICATE
+        case exceptions.SSLError() | exceptions.HTTPClientError() if "certificate" in str(error).lower():
+            return Reason.UNTRUSTED, ""
         case exceptions.ReadTimeoutError():
             return Reason.TIMEOUT, ""
         case exceptions.HTTPClientError() | exceptions.ConnectionError():

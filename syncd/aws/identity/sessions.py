@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from syncd.aws import certificates
 from syncd.aws.identity import refusals
 from syncd.aws.identity import sts as sts_wire
 from syncd.aws.identity.principals import ConsumerPrincipal, RolePrincipal, described
@@ -157,11 +158,12 @@ def _sts_client(session: boto3.Session, region: str, endpoint: str | None, crede
             retries={"mode": "standard", "max_attempts": 3},
         ),
     )
-    # The session's own (AWS_CA_BUNDLE or the profile's ca_bundle), else what botocore falls back on.
-    authorities = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  # boto3 has no name for it
-    sts_wire.bound(
-        client, authorities=authorities or os.environ.get("REQUESTS_CA_BUNDLE"), connect_seconds=_CONNECT_SECONDS
-    )
+    authorities = certificates.authorities_of(session)
+    try:
+        certificates.tls_options(authorities)
+    except (OSError, RuntimeError) as error:
+        raise JobFailed(Reason.UNTRUSTED, certificates.unusable(authorities, error)) from error
+    sts_wire.bound(client, authorities=authorities, connect_seconds=_CONNECT_SECONDS)
     return client
 
 

@@ -171,8 +171,8 @@ class BoundedSession(URLLib3Session):
             call.close()
 
 
-def bound(client: Any, *, authorities: str | None, connect_seconds: float) -> None:
-    """Make a botocore client send all its requests within the bounds. `authorities` is a file of certificates."""
+def bound(client: Any, *, authorities: str, connect_seconds: float) -> None:
+    """Make a botocore client send all its requests within the bounds. `authorities` is a file of certificates, or empty."""
     session = BoundedSession(
         verify=authorities or True,
         proxies=get_environ_proxies(client.meta.endpoint_url),

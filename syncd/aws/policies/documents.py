@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from syncd.aws.policies import statements
-from syncd.aws.policies.statements import Statement, allow, granted_to, principal_of
+from syncd.aws.policies.statements import Statement, granted_to, principal_of
 from syncd.config.job import Job
 from syncd.tick.scope import source_prefixes
 
@@ -133,7 +133,7 @@ def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocum
             kind=Kind.TRUST,
             target=f"role {name}",
             why=f"Lets {who} assume the role, {external}; nobody else.",
-            statements=[statements.trusting(consumer, role.external_id)],
+            statements=[statements.trusting(consumer, role)],
             command=f"{create} --assume-role-policy-document file://{{file}}",
         ),
         PolicyDocument(
@@ -205,7 +205,7 @@ def _consumer_documents(job: Job, principal: str | None, who: str) -> list[Polic
                 principal,
                 CONSUMER_ASSUME,
                 f"Lets {who} ask for the role; across accounts both sides must allow it.",
-                [allow(statements.ASSUME_ROLE, "sts:AssumeRole", statements.literal(job.source.role.arn))],
+                [statements.assuming(job.source.role)],
             )
         )
     if job.source.role is None or copies_by_consumer(job):

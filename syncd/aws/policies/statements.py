@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from syncd.config.job import Job
+from syncd.config.job import Job, Role
+from syncd.config.names import access_point, is_access_point_alias
 from syncd.tick.scope import source_prefixes
 
 Statement: TypeAlias = Mapping[str, Any]
@@ -76,11 +77,24 @@ def patterns_of(arn: str) -> list[str]:
     return [f"{role}{name}", f"{role}*/{name}"]
 
 
-def trusting(principal: Statement, external_id: str | None) -> dict[str, Any]:
+def trusting(principal: Statement, role: Role) -> dict[str, Any]:
     """Return the statement of a trust policy."""
-    statement = {"Sid": TRUST, "Effect": "Allow", "Principal": principal["Principal"], "Action": "sts:AssumeRole"}
+    action = _short(assume_actions(role))
+    statement = {"Sid": TRUST, "Effect": "Allow", "Principal": principal["Principal"], "Action": action}
     statement = with_condition(statement, principal.get("Condition", {}))
+    external_id = role.external_id
     return with_condition(statement, {"StringEquals": {"sts:ExternalId": external_id}} if external_id else {})
+
+
+def assuming(role: Role) -> dict[str, Any]:
+    """Allow AssumeRole of the role, with whatever the session is to carry."""
+    return allow(ASSUME_ROLE, assume_actions(role), literal(role.arn))
+
+
+def assume_actions(role: Role) -> list[str]:
+    """Return the actions that one AssumeRole needs, in the trust policy and in the consumer's own."""
+    more = {"sts:TagSession": bool(role.tags), "sts:SetSourceIdentity": role.source_identity is not None}
+    return ["sts:AssumeRole", *(action for action, is_needed in more.items() if is_needed)]
 
 
 def listing(sid: str, bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
@@ -91,8 +105,9 @@ def listing(sid: str, bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
 
 
 def objects(bucket: str, prefixes: Sequence[str]) -> list[str]:
-    """Return the ARNs of all objects below these prefixes."""
-    return [f"{bucket}/{literal(prefix)}*" for prefix in prefixes]
+    """Return the ARNs of all objects below these prefixes. An access point has its own form of them."""
+    below = f"{bucket}/object" if ":accesspoint/" in bucket else bucket
+    return [f"{below}/{literal(prefix)}*" for prefix in prefixes]
 
 
 def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]:
@@ -174,13 +189,24 @@ def source_keys(job: Job) -> str:
 
 
 def bucket_arn(job: Job, bucket: str) -> str:
-    """Return the ARN of a bucket in the job's partition."""
+    """Return the ARN of a bucket in the job's partition, or of the access point that it is reached by.
+
+    Policies name an access point and never its alias, which does not tell its account.
+    """
+    if access_point(bucket) is not None:
+        return bucket
+    if is_access_point_alias(bucket):
+        region = job.source.region if bucket == job.source.bucket else job.destination.region
+        return f"arn:{job.partition}:s3:{region}:*:accesspoint/*"
     return f"arn:{job.partition}:s3:::{bucket}"
 
 
 def _via_s3(job: Job, region: str) -> dict[str, Mapping[str, Any]]:
-    """Return the condition on S3 of this region. For China the documents disagree on `kms:ViaService`, so none."""
-    if job.partition == "aws-cn":
+    """Return the condition on S3 of this region.
+
+    For China the documents disagree on `kms:ViaService`, and for younger partitions there are none: no condition then.
+    """
+    if job.partition not in ("aws", "aws-us-gov"):
         return {}
     return {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}
 

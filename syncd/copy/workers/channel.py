@@ -149,7 +149,13 @@ class Channel:
         order, resources = self._order, self._resources
         ends = {
             side: Endpoint(
-                spec.bucket, spec.owner, spec.address, self._principals[side], resources.transport, self._requests
+                spec.bucket,
+                spec.owner,
+                spec.address,
+                self._principals[side],
+                resources.transport,
+                self._requests,
+                spec.headers,
             )
             for side, spec in order.ends.items()
         }

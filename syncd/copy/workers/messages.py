@@ -48,6 +48,8 @@ class EndpointSpec(NamedTuple):
     owner: str
     address: Address
     principal: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of every request to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

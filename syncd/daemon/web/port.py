@@ -1,6 +1,6 @@
 """The status port as configured: opened, tried again if its address is taken, and closed."""
 
-from syncd.config.tables import Http
+from syncd.config.tables.settings import Http
 from syncd.daemon.repeats import RepeatedProblems
 from syncd.daemon.web.server import Respond, WebServer
 from syncd.model import events

@@ -32,7 +32,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from syncd.model.objects import Known, LogObject, Page, Quarantined, SkipReason, Transfer
+from syncd.model.objects import Known, LogObject, Page, Quarantined, SkipReason, Transfer, is_same_etag
 
 ARCHIVED_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -225,14 +225,16 @@ def is_another(remembered: Known, replica: LogObject) -> bool:
     """Return True if the listed replica differs from the one that the ledger remembers."""
     if remembered.size_bytes != replica.size_bytes:
         return True
-    return bool(remembered.replica_etag) and remembered.replica_etag != replica.etag
+    # Some servers leave ETags out, in listings or in the answers to writes.
+    known = remembered.replica_etag
+    return bool(known and replica.etag) and not is_same_etag(known, replica.etag)
 
 
 def vouches(item: LogObject, replica: LogObject, *, ran_here: bool) -> bool:
     """Return True if both listings prove that the replica was made from this object."""
     if item.size_bytes != replica.size_bytes:
         return False
-    if item.etag == replica.etag and _MD5.fullmatch(item.etag):
+    if is_same_etag(item.etag, replica.etag) and _MD5.fullmatch(item.etag.lower()):
         return True
     # A source written in the second of the copy, or later, may differ from what was copied.
     is_untouched = item.last_modified < replica.last_modified

@@ -5,14 +5,15 @@ parser takes most of the time that a page costs. The rest is parsed as XML, odd 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from html import unescape
-from typing import NamedTuple
-from urllib.parse import unquote_plus
+from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
-from syncd.aws.s3 import MalformedAnswer, document_of
+from syncd.aws.s3 import MalformedAnswer, document_of, etag_in
 from syncd.model.objects import LogObject
 
 _ROW = re.compile(
@@ -20,6 +21,8 @@ _ROW = re.compile(
     "(?:<Checksum[A-Z][a-z]+>[^<]*</Checksum[A-Z][a-z]+>)*<Size>([0-9]+)</Size>"
     "(?:<StorageClass>([^<]*)</StorageClass>)?</Contents>"
 )
+_Decode: TypeAlias = Callable[[str], str]
+_UNSURE = "?"
 _TAKEN_TAG = "Taken"
 _TAKEN = f"<{_TAKEN_TAG}/>"
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -38,10 +41,15 @@ class ListingPage(NamedTuple):
     prefixes: Sequence[str]
     next_token: str
     """Empty at the end."""
+    is_unsure: bool = False
+    """A plus in its keys may be a space, and nothing in the page tells."""
 
 
-def parse_listing(body: bytes) -> ListingPage:
+def parse_listing(body: bytes, *, plus: str = "") -> ListingPage:
     """Parse the body of a ListObjectsV2 answer.
+
+    `plus` is what a plus means in encoded keys, if that is known. S3 writes a space so, but other servers leave a plus as
+    it is. A page with `%2B` or `%20` shows which.
 
     Raises:
         MalformedAnswer: it is no such document, or is truncated without a continuation token.
@@ -53,14 +61,17 @@ def parse_listing(body: bytes) -> ListingPage:
     root = document_of(_markup((_TAKEN if has_odd_rows else "").join(rest)), "ListBucketResult")
     space = root.tag[: -len("ListBucketResult")]
     is_encoded = root.findtext(f"{space}EncodingType") == "url"
+    if is_encoded and not plus and b"+" in body:
+        plus = _meaning_of_plus(pieces[1 :: _ROW.groups + 1], root, space)
+    decode = partial(_decode, plus=plus) if is_encoded else _itself
     objects = [
-        _row_object(*pieces[index : index + _ROW.groups], is_encoded=is_encoded)
+        _row_object(*pieces[index : index + _ROW.groups], decode=decode)
         for index in range(1, len(pieces), _ROW.groups + 1)
     ]
     if has_odd_rows:
-        objects = _in_their_places(root, space, objects, is_encoded=is_encoded)
+        objects = _in_their_places(root, space, objects, decode)
     prefixes = [
-        _decode((item.findtext(f"{space}Prefix") or "").translate(_SHOWN), is_encoded=is_encoded)
+        decode((item.findtext(f"{space}Prefix") or "").translate(_SHOWN))
         for item in root.iter(f"{space}CommonPrefixes")
     ]
     token = ""
@@ -68,7 +79,15 @@ def parse_listing(body: bytes) -> ListingPage:
         token = root.findtext(f"{space}NextContinuationToken") or ""
         if not token:
             raise MalformedAnswer("the listing is truncated but names no continuation token")
-    return ListingPage(objects, prefixes, token)
+    return ListingPage(objects, prefixes, token, is_unsure=plus == _UNSURE)
+
+
+def _meaning_of_plus(keys: Sequence[str], root: Element, space: str) -> str:
+    names = [element.text or "" for element in root.iter() if element.tag in (f"{space}Key", f"{space}Prefix")]
+    everything = "\n".join((*keys, *names)).lower()
+    if "+" not in everything or "%2b" in everything:
+        return " "
+    return "+" if "%20" in everything else _UNSURE
 
 
 def _markup(text: str) -> bytes:
@@ -84,7 +103,7 @@ def _markup(text: str) -> bytes:
     return text.encode()
 
 
-def _in_their_places(root: Element, space: str, taken: Sequence[LogObject], *, is_encoded: bool) -> list[LogObject]:
+def _in_their_places(root: Element, space: str, taken: Sequence[LogObject], decode: _Decode) -> list[LogObject]:
     """Put the rows that were taken out back between the odd ones."""
     rows = iter(taken)
     objects = []
@@ -92,16 +111,16 @@ def _in_their_places(root: Element, space: str, taken: Sequence[LogObject], *, i
         if item.tag == f"{space}{_TAKEN_TAG}":
             objects.append(next(rows))
         elif item.tag == f"{space}Contents":
-            objects.append(_log_object(item, space, is_encoded=is_encoded))
+            objects.append(_log_object(item, space, decode))
     return objects
 
 
 def _row_object(
-    key: str, last_modified: str, etag: str, size: str, storage_class: str | None, *, is_encoded: bool
+    key: str, last_modified: str, etag: str, size: str, storage_class: str | None, *, decode: _Decode
 ) -> LogObject:
     return LogObject(
-        _decode(unescape(key) if "&" in key else key, is_encoded=is_encoded),
-        etag.replace("&quot;", "").strip('"'),
+        decode(unescape(key) if "&" in key else key),
+        etag_in(etag.replace("&quot;", "")),
         _size(size),
         _moment(last_modified),
         storage_class or "STANDARD",
@@ -122,20 +141,26 @@ def _moment(text: str) -> float:
         raise MalformedAnswer(f"a listed object that was modified at {text[:40]!a}") from error
 
 
-def _decode(text: str, *, is_encoded: bool) -> str:
+def _itself(text: str) -> str:
+    return text
+
+
+def _decode(text: str, *, plus: str) -> str:
     """Decode a key or a prefix. Each byte that is not UTF-8 becomes a lone surrogate."""
-    return unquote_plus(text, errors="surrogateescape") if is_encoded and ("%" in text or "+" in text) else text
+    if plus != "+":
+        text = text.replace("+", " ")
+    return unquote(text, errors="surrogateescape") if "%" in text else text
 
 
-def _log_object(item: Element, space: str, *, is_encoded: bool) -> LogObject:
+def _log_object(item: Element, space: str, decode: _Decode) -> LogObject:
     fields = {child.tag: child.text or "" for child in item}
     try:
         key, size, modified = (fields[f"{space}{name}"] for name in ("Key", "Size", "LastModified"))
     except KeyError as error:
         raise MalformedAnswer(f"a listed object without {error.args[0].removeprefix(space)}") from error
     return LogObject(
-        _decode(key.translate(_SHOWN), is_encoded=is_encoded),
-        fields.get(f"{space}ETag", "").strip('"'),
+        decode(key.translate(_SHOWN)),
+        etag_in(fields.get(f"{space}ETag", "")),
         _size(size),
         _moment(modified),
         fields.get(f"{space}StorageClass", "STANDARD"),

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote
 
-from syncd.aws.listing_page import ListingPage
+from syncd.aws.pages.page import ListingPage
 from syncd.aws.s3 import MalformedAnswer
 from syncd.model.objects import LogObject
 from syncd.model.units import LARGEST_SIZE

@@ -1,0 +1,66 @@
+"""A job file and syncd.toml as a whole."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from syncd.config import fields
+from syncd.config.fields import Words
+from syncd.config.tables.ends import Consumer, Destination, Endpoints, Source
+from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
+from syncd.config.tables.table import Table, partial
+
+
+class JobTable(Table):
+    """A job file: consumer, source, destination, schedule. Spans are `timedelta`, sizes bytes."""
+
+    name: fields.JobName = Field(description="the job's name, in logs, metrics and verbs")
+    every: fields.Duration | None = Field(
+        None, description="time from one tick to the next", json_schema_extra={"default_words": '"5m"'}
+    )
+    cron: fields.Cron | None = Field(
+        None, description='when ticks begin, instead of every: minute hour day month weekday, such as "*/5 * * * *"'
+    )
+    jitter: fields.DurationOrZero = Field(timedelta(0), description="a tick begins up to this much later, at random")
+    start: fields.Start = Field(timedelta(days=31), description="how far back a new job begins")
+    lateness: fields.DurationOrZero = Field(
+        timedelta(minutes=30), description="how late a log may be before the horizon passes it"
+    )
+    objective: fields.Duration | None = Field(
+        None,
+        description="freshness to hold, counted beyond lateness",
+        json_schema_extra={"default_words": "max(15m, 3 * every)"},
+    )
+    listing: Listing = Listing()
+    consumer: Consumer
+    source: Source
+    destination: Destination
+    endpoints: Endpoints = Endpoints()
+    engine: JobEngine = JobEngine()
+
+
+class JobDefaults(partial(JobTable)):  # type: ignore[misc]  # the fields of a job are those of its base
+    """`[defaults]` of syncd.toml: keys of a job, none of which is required."""
+
+
+class SettingsTable(Table):
+    """syncd.toml: what holds for all jobs."""
+
+    state_dir: fields.FilePath = Field(
+        Path("/var/lib/syncd"),
+        description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
+    )
+    jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
+    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")
+    drain: fields.DurationOrZero = Field(
+        timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
+    )
+    log: Log = Log()
+    http: Http = Http()
+    engine: Engine = Engine()
+    prices: Prices = Prices()
+    defaults: Annotated[JobDefaults, Words("any keys of a job", show=lambda _: "none")] = Field(
+        JobDefaults(), description="keys that hold for every job; a job's own keys win"
+    )
