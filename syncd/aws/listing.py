@@ -200,7 +200,8 @@ class BucketLister:
         assert cursor.request is not None
         if is_expired(answer, cursor.request) and cursor.renewals < RENEWALS_A_REQUEST:
             cursor.renewals += 1
-            self._end.principal.refresh(rejected=credentials)
+            if self._end.principal.refresh(rejected=credentials) == credentials:
+                raise self._refused(cursor, answer)
             self._spend(began, under_way)
             self._send(cursor, answers)
             return cursor, None

@@ -45,6 +45,8 @@ def run_job(
         )
     except LedgerError as error:
         report = run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        report = run.crashed(error)
     is_catch_up = request.kind == CATCH_UP
     log_report(report, events.CATCH_UP_FINISHED if is_catch_up else events.TICK_FINISHED, installation.tell)
     return report
@@ -79,6 +81,8 @@ def plan_job(
             return report, copies
     except LedgerError as error:
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        return run.crashed(error), copies
 
 
 def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickReport:

@@ -88,7 +88,7 @@ CASES = {
         "SignatureDoesNotMatch",
         "Credential should be scoped to a valid region, not 'us-east-1'.",
         "wrong_region",
-        "correct source.region in the job, or endpoints.sts",
+        "correct source.role.sts_region in the job, or endpoints.sts",
     ),
     "a key that is not there": Case(
         403,

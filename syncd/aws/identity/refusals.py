@@ -28,7 +28,7 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.INVALID_CREDENTIALS: (
         "give the consumer a new access key, or activate this one: it was deleted, made inactive or mistyped, has a session"
         " token that is not its own, or is of another partition; or its account has not enabled the region that was asked"
-        " (source.region)"
+        " (source.role.sts_region, else source.region)"
     ),
     Reason.ACCOUNT_PROBLEM: (
         "ask AWS Support or the owner of the consumer's account: it was suspended, closed or never signed up"
@@ -37,9 +37,12 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.UNSUPPORTED: (
         "use an STS that knows this call (endpoints.sts), or leave out [source.role] to read with the consumer's own credentials"
     ),
-    Reason.WRONG_REGION: "correct source.region in the job, or endpoints.sts: one is of another region than the other",
+    Reason.WRONG_REGION: "correct source.role.sts_region in the job, or endpoints.sts: one is of another region than the other",
 }
 """Remedies that STS needs in place of those of `model.reasons`."""
+
+REJECTED = frozenset({Reason.CREDENTIALS, Reason.INVALID_CREDENTIALS, Reason.WRONG_SECRET})
+"""Reasons of credentials that others may cure."""
 
 NOT_SHOWN = "(not shown)"
 _LONG_SECRET = 8
