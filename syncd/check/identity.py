@@ -56,7 +56,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
     date = answer.headers.get("date")
     if date is None:
         happened = "answered without a Date" if answer.status else "did not answer"
-        said = answers.said(answer.code, answer.message)
+        said = answers.said("HeadBucket", answer.code, answer.message)
         return not_tried(CLOCK, f"{end.address.host} {happened}{f' ({said})' if said else ''}")
     theirs = parsedate_to_datetime(date).timestamp()
     # The Date is truncated to the second, and was set between sending and receiving.

@@ -7,6 +7,7 @@ and in the labels of metrics.
 import re
 from enum import StrEnum
 
+from syncd.model.actions import remedy_of_action
 from syncd.model.escaping import safe_key
 
 
@@ -105,7 +106,7 @@ SETTLED = frozenset(
 
 REMEDIES: dict[str, str] = {
     Reason.ACCESS_DENIED: (
-        "add the missing permission to the policy of the principal named here, or remove the Deny that blocks it:"
+        "add the missing permission to the policy of the principal named here, or meet the condition of the Deny that blocks it:"
         " `syncd check JOB` names the statement, its account and its document; a bucket of another account than the one in the"
         " job gets the same error"
     ),
@@ -268,9 +269,14 @@ REMEDIES: dict[str, str] = {
 }
 
 
-def remedy_of(reason: str, *, job: str = "", key: str = "") -> str:
-    """Return the remedy of a reason, with the job's name and the object's key filled in if given."""
-    return filled_in(REMEDIES.get(reason, REMEDIES[Reason.UNEXPECTED]), job=job, key=key)
+def remedy_of(reason: str, *, job: str = "", key: str = "", detail: str = "") -> str:
+    """Return the remedy of a reason, with the job's name and the object's key filled in if given.
+
+    `detail` tells of which action permission was lacking, if that is not the call's own.
+    """
+    action = _BESIDE.search(detail) if reason == Reason.ACCESS_DENIED else None
+    beside = remedy_of_action(action[1]) if action is not None else ""
+    return filled_in(beside or REMEDIES.get(reason, REMEDIES[Reason.UNEXPECTED]), job=job, key=key)
 
 
 def filled_in(remedy: str, *, job: str = "", key: str = "") -> str:
@@ -278,5 +284,8 @@ def filled_in(remedy: str, *, job: str = "", key: str = "") -> str:
     names = {"JOB": job, "KEY": safe_key(key) if key else ""}
     return _PLACEHOLDER.sub(lambda found: names[found[0]] or found[0], remedy)
 
+
+# A detail keeps the words of a denial only if the action is not the call's own (`aws.answers.said`).
+_BESIDE = re.compile(r"not authorized to perform: (\S+)")
 
 _PLACEHOLDER = re.compile(r"(?<= )(?:JOB|KEY)(?=`)")

@@ -144,7 +144,7 @@ class Recorder:
 
     def _refusal(self, first: Failed) -> JobFailed:
         detail = f"{REFUSED_IN_A_ROW} objects in a row, of which the first: {first.detail}"
-        return JobFailed(first.reason, detail, reasons.remedy_of(first.reason))
+        return JobFailed(first.reason, detail, reasons.remedy_of(first.reason, detail=detail))
 
     def begin(self, transfer: Transfer) -> None:
         """Note that a transfer is handed to the copier.
@@ -155,7 +155,7 @@ class Recorder:
         self._require_few_held()
         if self._of_the_job is not None:
             refused = self._of_the_job
-            raise JobFailed(refused.reason, refused.detail, reasons.remedy_of(refused.reason))
+            raise JobFailed(refused.reason, refused.detail, reasons.remedy_of(refused.reason, detail=refused.detail))
         if len(self._refused_in_a_row) >= REFUSED_IN_A_ROW:
             raise self._refusal(self._refused_in_a_row[0])
         self.in_progress.add(transfer.object.key)

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from syncd.aws import answers
 from syncd.model import reasons
+from syncd.model.actions import remedy_of_action
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
@@ -60,8 +61,10 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
     except exceptions.ClientError as error:
         code, message = answered(error)
         reason = reason_of(error)
-        remedy = denied if reason is Reason.ACCESS_DENIED else remedy_for(error)
-        raise JobFailed(reason, f"{call}: {without(answers.said(code, message), hidden)}", remedy) from error
+        name = call.partition(" ")[0]
+        beside = remedy_of_action(answers.denied_action(name, message))
+        remedy = (beside or denied) if reason is Reason.ACCESS_DENIED else remedy_for(error)
+        raise JobFailed(reason, f"{call}: {without(answers.said(name, code, message), hidden)}", remedy) from error
     except (exceptions.BotoCoreError, OSError, RuntimeError) as error:
         if shortage(error):
             raise resource_limit(call, error) from error
