@@ -58,6 +58,10 @@ class Identities:
         user_id = account_id if name == "root" else f"AIDA{secrets.token_hex(8).upper()}"
         return self._add(account_id, arn, user_id, key_prefix="AKIA")
 
+    def remove(self, user: Principal) -> None:
+        """Its access key is no more."""
+        del self._principals[user.access_key_id]
+
     def expire_sessions(self) -> None:
         """Every session issued so far is over."""
         for key, principal in list(self._principals.items()):
