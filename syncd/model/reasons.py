@@ -225,10 +225,14 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.REGION_DISABLED: (
         "have the account of the role activate STS in this region (IAM console, Account settings, Endpoints); or correct"
-        " source.region, if the bucket is in another region"
+        " source.region, if the bucket is in another region; or ask STS of another one: source.role.sts_region"
     ),
     Reason.SESSION_TOO_LONG: "lower source.role.duration, or have the owner of the role raise its maximum session duration",
-    Reason.POLICY_TOO_LARGE: 'name fewer accounts in source.accounts, or "*": the session policy has a prefix for each',
+    Reason.POLICY_TOO_LARGE: (
+        "have the consumer's credentials carry fewer or shorter session tags, and give fewer in source.role.tags, since they"
+        " take the same room as the session policy, of which the shortest was tried; or, if the role itself allows no more than"
+        ' the job needs, let syncd leave it out: source.role.session_policy = "off"'
+    ),
     Reason.POLICY_MALFORMED: (
         "check source.bucket, source.prefix and destination.prefix in the job for characters that a policy does not allow, and"
         " report it: the session policy is built from them"

@@ -24,7 +24,7 @@ CALL = "GetScopedCredentials"
 _VERSION = "2011-06-15"
 _KEPT = 256
 # What a server answers that does not know the call, beside Reason.UNSUPPORTED.
-_NOT_KNOWN = frozenset({400, 404, 405, 501})
+_NOT_KNOWN = frozenset({404, 405, 501})
 
 
 def scoped(
@@ -59,8 +59,7 @@ def _is_not_known(error: JobFailed) -> bool:
     cause = error.__cause__
     if not isinstance(cause, ClientError):
         return False
-    code, _ = refusals.answered(cause)
-    return error.reason == Reason.UNSUPPORTED or (code.isdigit() and int(code) in _NOT_KNOWN)
+    return error.reason == Reason.UNSUPPORTED or refusals.status_of(cause) in _NOT_KNOWN
 
 
 class Narrowing:
