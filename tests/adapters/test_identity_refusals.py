@@ -138,7 +138,7 @@ CASES = {
         "PackedPolicyTooLarge",
         "Packed policy consumes 108% of allotted space, please use smaller policy.",
         "session_policy_too_large",
-        "fewer accounts in source.accounts",
+        'source.role.session_policy = "off"',
     ),
     "a session policy that is none": Case(
         400,

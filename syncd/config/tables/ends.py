@@ -50,8 +50,7 @@ class Role(Table):
     )
     sts_region: fields.Region | None = Field(
         None,
-        description="region of the STS that is asked for the session, and that signs for it",
-        json_schema_extra={"default_words": "that of endpoints.sts, else source.region"},
+        description="region of the STS that is asked, and signed for; else that of endpoints.sts, else source.region",
     )
     session_policy: Literal["on", "off"] = Field(
         "on",
