@@ -42,11 +42,11 @@ _RETRIES = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.EXPONENTIAL_BACKOFF)
 # The least size of a range for which the runtime's part buffer pays.
 _PART_BYTES = 1024**2
 
-# A client has six descriptors on a machine with two cores, and a thread for every other core or so.
-_PIPES = 8
 # A server that is silent for so long is asked for its certificate, which the runtime does not report.
 _SILENT_SECONDS = 3.0
 _LOOK_EVERY_SECONDS = 10.0
+# A client has six descriptors on a machine with two cores, and a thread for every other core or so.
+_PIPES = 8
 
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Operations whose headers are not needed: handing these over costs as much as any other part of a request.
@@ -150,16 +150,13 @@ class Transport:
         except (OSError, RuntimeError) as error:
             on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
             return
-        signing_config = self._signing_config(credentials, address)
-        if address.signs_payload:
-            signing_config = signing_config.replace(signed_body_value=sha256(request.body).hexdigest())
         exchange.begin(
             client.make_request(
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
                 part_size=request.expected_bytes if is_part else None,
                 request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
-                signing_config=signing_config,
+                signing_config=self._signing_config(credentials, address, request.body),
                 on_headers=None if request.operation in _HEADERS_UNREAD else exchange.on_headers,
                 on_body=exchange.on_body,
                 on_done=exchange.on_done,
@@ -231,12 +228,13 @@ class Transport:
             client = self._clients.get(address)
             if client is None:
                 is_tls = address.scheme == "https"
+                tls_options = certificates.tls_options(address.authorities) if is_tls else None
                 with _room():
                     client = s3.S3Client(
                         bootstrap=self._bootstrap,
                         region=address.region,
                         tls_mode=s3.S3RequestTlsMode.ENABLED if is_tls else s3.S3RequestTlsMode.DISABLED,
-                        tls_connection_options=certificates.tls_options(address.authorities) if is_tls else None,
+                        tls_connection_options=tls_options,
                         throughput_target_gbps=_THROUGHPUT_GBPS,
                         memory_limit=_RUNTIME_MEMORY_BYTES,
                         retry_config=_RETRIES,
@@ -244,7 +242,7 @@ class Transport:
                 self._clients[address] = client
             return client
 
-    def _signing_config(self, credentials: Credentials, address: Address) -> auth.AwsSigningConfig:
+    def _signing_config(self, credentials: Credentials, address: Address, body: bytes) -> auth.AwsSigningConfig:
         key = (credentials, address.region)
         config = self._signing.get(key)
         if config is None:
@@ -256,4 +254,6 @@ class Transport:
                 if len(self._signing) > 4096:
                     self._signing.clear()
                 self._signing[key] = config
+        if address.signs_payload:
+            return config.replace(signed_body_value=sha256(body).hexdigest())
         return config

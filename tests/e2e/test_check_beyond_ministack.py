@@ -95,7 +95,7 @@ def test_logs_whose_key_is_disabled_are_told_with_the_key_and_not_with_a_stateme
     ran = stage.syncd("check", "--json")
 
     assert failed(ran) == ["source-kms"]
-    assert "a disabled or deleted key" in step(ran, "source-kms")["remedy"]
+    assert "enable-key" in step(ran, "source-kms")["remedy"]
 
 
 def test_replicas_whose_key_is_disabled_are_told_so_where_the_job_names_no_key(stage: Stage) -> None:
@@ -105,7 +105,7 @@ def test_replicas_whose_key_is_disabled_are_told_so_where_the_job_names_no_key(s
     ran = stage.syncd("check", "--json")
 
     assert failed(ran) == ["destination-write"]
-    assert "a disabled or deleted key" in step(ran, "destination-write")["remedy"]
+    assert "enable-key" in step(ran, "destination-write")["remedy"]
 
 
 def test_a_bucket_that_answers_only_that_it_is_asked_too_often_is_not_told_to_be_there(stage: Stage) -> None:

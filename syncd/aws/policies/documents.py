@@ -68,8 +68,7 @@ def documents(job: Job, principal: str | None = None, *, has_tags: bool = False)
     """Return the documents of a job, the source's account first.
 
     `principal` is the ARN of the consumer's user, role or session of a role. Without it the account as a whole is
-    trusted, and its own administrator decides who may act. `has_tags` if the consumer's credentials carry session tags,
-    which go along when they assume the role.
+    trusted, and its own administrator decides who may act. `has_tags` if the consumer's credentials carry session tags.
     """
     consumer = principal_of(job.partition, job.consumer.account_id, principal)
     who = _who(job, principal)
