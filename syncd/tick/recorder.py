@@ -141,10 +141,12 @@ class Recorder:
         self._denied_in_a_row.clear()
 
     def require_readable(self) -> None:
-        """Raise JobFailed if none was copied, and too many in a row were denied or all requests are refused."""
-        refused = self._of_the_job or next(iter(self._expired_in_a_row), None)
-        if refused is not None and not self.counts.copied:
-            raise self._of_all(refused)
+        """Raise JobFailed if none was copied, and too many in a row were denied or the credentials rejected."""
+        of_the_job = self._of_the_job
+        is_rejected = of_the_job is not None and of_the_job.reason == Reason.INVALID_CREDENTIALS
+        rejected = of_the_job if is_rejected else next(iter(self._expired_in_a_row), None)
+        if rejected is not None and not self.counts.copied:
+            raise self._of_all(rejected)
         if self._denied_before and self._denied_in_a_row and not self.counts.copied:
             raise self._refusal(self._denied_before[0])
 
