@@ -149,6 +149,24 @@ _DENIAL = re.compile(
 )
 
 
+_STS_CALLS = frozenset({"AssumeRole", "GetCallerIdentity", "GetScopedCredentials"})
+# The action of a call whose name is another ("Actions, resources, and condition keys for Amazon S3").
+_ACTIONS: Mapping[str, str] = {
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "CopyObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "UploadPartCopy": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "ListBuckets": "s3:ListAllMyBuckets",
+    "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "GetBucketOwnershipControls": "s3:GetBucketOwnershipControls",
+}
+
+
 def reason_of(status: int, code: str, message: str = "") -> Reason:
     """Return the reason for an answer of S3. A code that is known says more than the status."""
     if code.startswith("KMS."):
@@ -202,17 +220,33 @@ def is_expired(status: int, code: str, method: str) -> bool:
     return code in _EXPIRED or (method == "HEAD" and status == 400)
 
 
-def said(code: str, message: str) -> str:
-    """Return the code and message of a refusal, without what its report contains already.
+def denied_action(call: str, message: str) -> str:
+    """Return the action that a denial is about, if it is not the call's own. Empty if it is, or if none is named.
+
+    One call is authorised by several actions: AssumeRole by sts:TagSession too, PutObject by s3:PutObjectTagging.
+    """
+    found = _DENIAL.search(message)
+    action = found["action"] if found is not None else ""
+    return "" if action.lower() == _own_action(call).lower() else action
+
+
+def said(call: str, code: str, message: str) -> str:
+    """Return the code and message of a refused call, without what its report contains already.
 
     That is the principal, action and resource of a denial, and a code that is our own word for the reason or the
-    beginning of its message. KMS's denials are kept: they are about another call and another resource, the key.
+    beginning of its message. An action that is not the call's own is kept with its resource: KMS's, and others beside it.
     """
     if code.isdigit() and message:
         return f"{message} (HTTP {code})"
     found = _DENIAL.match(message)
-    if found is not None and not found["action"].startswith("kms:"):
+    if found is not None and not denied_action(call, message):
         message = message[found.end() :].strip()
     if message and (code in _OWN_WORDS or message.startswith(code)):
         return message
     return ": ".join(part for part in (code, message) if part)
+
+
+def _own_action(call: str) -> str:
+    if call in _ACTIONS:
+        return _ACTIONS[call]
+    return f"{'sts' if call in _STS_CALLS else 's3'}:{call}"

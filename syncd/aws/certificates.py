@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import boto3
+import botocore.session
 from awscrt import io
 
 from syncd.aws.s3 import Address
@@ -21,12 +22,13 @@ from syncd.model.reasons import Reason
 _HANDSHAKE_SECONDS = 5.0
 
 
-def authorities_of(session: boto3.Session) -> str:
+def authorities_of(session: boto3.Session | botocore.session.Session) -> str:
     """Return the file of authorities that a session trusts, or empty for the default.
 
     That is AWS_CA_BUNDLE or the profile's `ca_bundle`, then what botocore and OpenSSL fall back on.
     """
-    configured = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  # boto3 has no name for it
+    core: Any = getattr(session, "_session", session)  # boto3 has no name for it
+    configured = core.get_config_variable("ca_bundle")
     return str(configured or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "")
 
 

@@ -200,7 +200,8 @@ class BucketLister:
         assert cursor.request is not None
         if is_expired(answer, cursor.request) and cursor.renewals < RENEWALS_A_REQUEST:
             cursor.renewals += 1
-            self._end.principal.refresh(rejected=credentials)
+            if self._end.principal.refresh(rejected=credentials) == credentials:
+                raise self._refused(cursor, answer)
             self._spend(began, under_way)
             self._send(cursor, answers)
             return cursor, None
@@ -268,7 +269,7 @@ class BucketLister:
         reason = answers.reason_of(answer.status, answer.code, answer.message)
         if answer.status == 404:
             reason = Reason.NO_BUCKET
-        return JobFailed(reason, f"{self._named(cursor)}: {answers.said(answer.code, answer.message)}")
+        return JobFailed(reason, f"{self._named(cursor)}: {answers.said('ListObjectsV2', answer.code, answer.message)}")
 
     def _named(self, cursor: _Cursor) -> str:
         return f"ListObjectsV2 by {self._end.principal.name} of s3://{self._end.bucket}/{cursor.prefix}"

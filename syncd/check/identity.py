@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 from syncd.aws import answers
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity import refusals
-from syncd.aws.identity.principals import ConsumerPrincipal, assume_parameters
-from syncd.aws.policies.session import session_policy
+from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.identity.role import assume_parameters
+from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
 from syncd.check.probe import FixedPrincipal, ask, bucket_request
@@ -43,7 +44,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
     """Compare this machine's clock with the Date header of any answer, even a refusal."""
     identities = installation.identities
     try:
-        principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))
+        principal = identities.looked_up(job)
     except JobFailed as error:
         if error.reason == Reason.CLOCK_SKEWED:
             return Check(CLOCK, Status.FAILED, error.detail, error.remedy)
@@ -55,7 +56,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
     date = answer.headers.get("date")
     if date is None:
         happened = "answered without a Date" if answer.status else "did not answer"
-        said = answers.said(answer.code, answer.message)
+        said = answers.said("HeadBucket", answer.code, answer.message)
         return not_tried(CLOCK, f"{end.address.host} {happened}{f' ({said})' if said else ''}")
     theirs = parsedate_to_datetime(date).timestamp()
     # The Date is truncated to the second, and was set between sending and receiving.
@@ -89,16 +90,24 @@ def role_checks(
         return [Check(ASSUME_ROLE, Status.INFORMATION, detail)], Actors(consumer, consumer, consumer)
     assert isinstance(consumer, ConsumerPrincipal)
     identities = installation.identities
-    policy = session_policy(job)
+    shorter: list[str] = []
     try:
         reader = identities.role(
-            job, role, consumer, policy=policy, count=lambda operation: requests.update([operation])
+            job,
+            role,
+            consumer,
+            policies=session_policies(job),
+            count=lambda operation: requests.update([operation]),
+            on_shorter=lambda policy, _: shorter.append(policy),
         )
     except JobFailed as error:
         return [Check(ASSUME_ROLE, Status.FAILED, error.detail, _assume_remedy(error, remedies, role))], None
-    checks = [
-        Check(ASSUME_ROLE, Status.OK, f"AssumeRole by {consumer.name} of {role.arn}, as session {role.session_name}")
-    ]
+    detail = f"AssumeRole by {consumer.name} of {role.arn}, as session {role.session_name}"
+    if shorter:
+        detail += (
+            f", with {'a shorter' if shorter[-1] else 'no'} session policy, since STS found the exact one too large"
+        )
+    checks = [Check(ASSUME_ROLE, Status.OK, detail)]
     if role.external_id is not None:
         checks.append(_external_id_check(job, role, consumer, installation, remedies, requests))
     wide = _assumed(job, role, consumer, installation, requests, with_external_id=True)

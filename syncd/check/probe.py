@@ -52,7 +52,7 @@ def ask(end: Endpoint, request: Request) -> Answer:
 
 def told(end: Endpoint, call: str, key: str, answer: Answer) -> str:
     """Format the call, the principal, the resource and the answer."""
-    what = answers.said(answer.code or str(answer.status), answer.message)
+    what = answers.said(call, answer.code or str(answer.status), answer.message)
     return f"{call} by {end.principal.name} of s3://{end.bucket}/{key}: {what}"
 
 

@@ -7,11 +7,13 @@ user guide). Across accounts it usually does not.
 from collections.abc import Sequence
 from enum import StrEnum
 
+from syncd.aws import answers
 from syncd.aws.policies import documents as policies
 from syncd.aws.policies import statements
 from syncd.aws.policies.documents import PolicyDocument, statement_of
 from syncd.aws.policies.statements import compact
 from syncd.config.job import Job
+from syncd.model.actions import remedy_of_action
 
 
 class Denier(StrEnum):
@@ -34,6 +36,12 @@ _ELSEWHERE = {
     Denier.RESOURCE_CONTROL: "ask the organization's administrator to exempt this call from the resource control policy",
     Denier.ENDPOINT: "allow this call in the policy of the VPC endpoint between here and AWS",
 }
+_NARROW = "remove or narrow the Deny that matches this call"
+# What the other account denies is its own control.
+_MEET = (
+    "find the Deny that matches this call and meet its condition, such as MFA, a source identity or an address: its owner"
+    " knows what it is for"
+)
 # syncd itself sets the session policy of the role (`session_policy`).
 _OWN_SESSION = (
     "check source.prefix, source.accounts and source.kinds in the job: syncd derives the session policy from them; if they"
@@ -67,6 +75,15 @@ class Remedies:
         document, statement = statement_of(self._documents, name, sid)
         return f"{_where(document)}, add: {compact(statement)}"
 
+    def _with_action(self, name: str, sid: str, action: str) -> str:
+        """Return the statement, with an action beside its own, and the document to add it to."""
+        document, statement = statement_of(self._documents, name, sid)
+        own = statement["Action"]
+        actions = [own] if isinstance(own, str) else list(own)
+        if action and action not in actions:
+            statement = {**statement, "Action": [*actions, action]}
+        return f"{_where(document)}, add: {compact(statement)}"
+
     def listing(self, message: str) -> str:
         """Return the remedy for a denied ListObjectsV2 at the source."""
         return self._source(message, statements.LIST_LOGS)
@@ -75,13 +92,13 @@ class Remedies:
         """Return the remedy for a denied GetObject at the source."""
         if "kms:" in message.lower():
             return self._decrypting(message)
-        return self._source(message, statements.READ_LOGS)
+        return _beside("GetObject", message) + self._source(message, statements.READ_LOGS)
 
     def writing(self, message: str) -> str:
         """Return the remedy for a denied PutObject at the destination."""
         if "kms:" in message.lower():
             return self._encrypting()
-        return self._destination(message, statements.WRITE_REPLICAS)
+        return _beside("PutObject", message) + self._destination(message, statements.WRITE_REPLICAS)
 
     def comparing(self, message: str) -> str:
         """Return the remedy for a denied GetObject at the destination."""
@@ -93,8 +110,11 @@ class Remedies:
 
     def assuming(self, message: str) -> str:
         """Return the remedy for a denied AssumeRole."""
-        consumer = self.add(policies.CONSUMER_ASSUME, statements.ASSUME_ROLE)
-        trust = self.add(policies.ROLE_TRUST, statements.TRUST)
+        beside = answers.denied_action("AssumeRole", message)
+        consumer = self._with_action(policies.CONSUMER_ASSUME, statements.ASSUME_ROLE, beside)
+        trust = self._with_action(policies.ROLE_TRUST, statements.TRUST, beside)
+        if beside:
+            return f"{remedy_of_action(beside)}: {trust}; and {consumer}"
         role = self._job.source.role
         assert role is not None
         match denier_of(message):
@@ -102,14 +122,15 @@ class Remedies:
                 mistyped = f"; or correct source.role.arn in the job, if {role.arn} is not the role's ARN"
                 return _drop_deny(consumer) if is_explicit(message) else consumer + mistyped
             case Denier.TRUST | Denier.RESOURCE:
-                return _drop_deny(trust) if is_explicit(message) else trust
+                return _meet_deny(trust) if is_explicit(message) else trust
             case None:
                 name = policies.role_name(role.arn)
                 external = "its external ID is the one in the job" if role.external_id else "it asks for no external ID"
                 return (
                     "AWS gives the same answer for all of these, so check each: "
                     f"(1) in account {self._job.source.account_id}, role {name} exists, as source.role.arn spells it; "
-                    f"(2) its trust policy trusts this principal, and {external}: {trust}; (3) {consumer}"
+                    f"(2) its trust policy trusts this principal, and {external}: {trust}; (3) {consumer}; (4) a condition there on MFA, or on a source identity"
+                    " (source.role.source_identity), is met by this call: it is the owner's control, so meet it"
                 )
             case denier:
                 return _ELSEWHERE[denier]
@@ -157,7 +178,8 @@ class Remedies:
             return _ELSEWHERE[denier]
         if is_explicit(message):
             where = f"the bucket policy of {bucket}" if denier is Denier.RESOURCE else _where(self._at(places[0]))
-            return f"in {where.removeprefix('in ')}, remove or narrow the Deny that matches this call"
+            is_owners = self._at(places[0]).account_id == self._job.source.account_id != self._job.consumer.account_id
+            return f"in {where.removeprefix('in ')}, {_MEET if is_owners else _NARROW}"
         chosen = places
         if len(places) > 1 and denier is not None:
             chosen = [places[1] if denier is Denier.RESOURCE else places[0]]
@@ -195,6 +217,19 @@ def _where(document: PolicyDocument) -> str:
     return f"in account {document.account_id}, to the {document.kind.value} of {document.target}"
 
 
+def _beside(call: str, message: str) -> str:
+    """Return the beginning of a remedy for a denial of an action that is not the call's own."""
+    remedy = remedy_of_action(answers.denied_action(call, message))
+    return f"{remedy}: " if remedy else ""
+
+
 def _drop_deny(added: str) -> str:
-    where = added.partition(", add: ")[0].replace(", to the ", ", in the ")
-    return f"{where}, remove or narrow the Deny that matches this call"
+    return f"{_place(added)}, {_NARROW}"
+
+
+def _meet_deny(added: str) -> str:
+    return f"{_place(added)}, {_MEET}"
+
+
+def _place(added: str) -> str:
+    return added.partition(", add: ")[0].replace(", to the ", ", in the ")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from syncd.aws.identity.sessions import Identities
+from syncd.aws.identity.tags import carries_tags
 from syncd.aws.policies.files import PolicyFile
 from syncd.config.job import Job
 from syncd.ledger.locks import exposure
@@ -39,17 +40,19 @@ def principal_problem(job: Job, arn: str) -> str | None:
     return None
 
 
-def who_runs(job: Job, say: Callable[[str], None]) -> str | None:
-    """Return the ARN behind the job's credentials. Returns None, and says so, if it is unknown."""
+def who_runs(job: Job, say: Callable[[str], None]) -> tuple[str | None, bool]:
+    """Return the ARN behind the job's credentials, and whether these carry tags. Says so if the ARN is unknown."""
+    identities = Identities(now=time.time)
     try:
-        arn = Identities(now=time.time).consumer(job, count=lambda _: None).name
+        arn = identities.consumer(job, count=lambda _: None).name
     except JobFailed as error:
         say(
             f"The documents trust account {job.consumer.account_id} as a whole, because its user or role is unknown"
             f" ({error.detail}). Name it with --principal ARN."
         )
-        return None
-    return arn if principal_problem(job, arn) is None else None
+        return None, False
+    has_tags = carries_tags(identities.session_of(job))
+    return (arn if principal_problem(job, arn) is None else None), has_tags
 
 
 def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from syncd.aws.identity.lookups import LookupFailed, Lookups
 from syncd.aws.identity.sessions import Identities
 from syncd.config.job import Consumer
 
@@ -108,6 +109,13 @@ def derived(answers: Answers) -> Answers:
 def found_out(answers: Answers) -> Answers:
     """Ask AWS for the consumer's account and the buckets' regions. Leaves out what AWS refuses."""
     answers = derived(answers)
+    try:
+        return Lookups().run("init", lambda: _found_out(answers))
+    except LookupFailed:
+        return answers
+
+
+def _found_out(answers: Answers) -> Answers:
     file = None if answers.credentials_file is None else Path(answers.credentials_file)
     # The account is still unknown, and a session does not need it.
     consumer = Consumer.model_construct(account_id="", profile=answers.profile, credentials_file=file)

@@ -131,7 +131,7 @@ def _remarks(report: TickReport) -> list[Line]:
     elif report.failed:
         first = report.failed[0]
         said = f"{first.reason}: {safe_line(first.detail)}"
-        remedy = remedy_of(first.reason, job=report.job, key=first.key)
+        remedy = remedy_of(first.reason, job=report.job, key=first.key, detail=first.detail)
     elif report.conflicts:
         key, detail = report.conflicts[0]
         said = f"conflict: {safe_key(key)}: {safe_line(detail)}"

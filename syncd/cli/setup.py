@@ -233,8 +233,9 @@ def show_policies(
     (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
-    who = granting.named(principal) if principal is not None else granting.who_runs(chosen, _say)
-    found = [item for item in documents.documents(chosen, who) if account in (None, item.account_id)]
+    who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
+    needed = documents.documents(chosen, who, has_tags=has_tags)
+    found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
         sys.stdout.write(json.dumps(document) + "\n")

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from syncd.config.cron import gaps
 from syncd.config.fields import StartPoint, StartValue
 from syncd.config.names import is_job_name
-from syncd.config.partitions import partition_of
+from syncd.config.partitions import partition_of, region_of_host
 from syncd.config.rules import JOB_RULES, SETTINGS_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
 from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
@@ -68,6 +68,13 @@ class Job(JobTable):
         """The AWS partition: the role's, else the source region's, else "aws"."""
         role = self.source.role
         return role.partition if role is not None else partition_of(self.source.region) or "aws"
+
+    @property
+    def sts_region(self) -> str:
+        """The region of the STS that is asked, and that its requests are signed for."""
+        role = self.source.role
+        chosen = role.sts_region if role is not None else None
+        return chosen or region_of_host(self.endpoints.sts or "") or self.source.region
 
     @property
     def expected_source_owner(self) -> str:

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}")
 
@@ -45,6 +46,17 @@ def partition_of(region: str) -> str | None:
     """
     known = next((partition.name for partition in partitions() if partition.regions.fullmatch(region)), None)
     return known or ("aws" if _REGION.fullmatch(region) else None)
+
+
+def region_of_host(url: str) -> str | None:
+    """Return the region whose service AWS serves at this URL, or None if it is not AWS's."""
+    host = urlsplit(url).hostname or ""
+    if not is_aws(host):
+        return None
+    labels = host.split(".")
+    regions = [label for label in labels if any(partition.regions.fullmatch(label) for partition in partitions())]
+    # The service's global endpoint signs for this region.
+    return regions[-1] if regions else "us-east-1" if labels[0] == "sts" else None
 
 
 def is_aws(host: str) -> bool:

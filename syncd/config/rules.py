@@ -83,6 +83,12 @@ def source_is_in_one_partition(job: JobTable) -> Iterator[Finding]:
             f"the ARN is in partition {job.source.role.partition}, and region {job.source.region} is in {partition};"
             f" write arn:{partition}:iam::…, or correct source.region",
         )
+    sts_region = job.source.role.sts_region if job.source.role is not None else None
+    if sts_region is not None and partitions.partition_of(sts_region) != partition:
+        yield Finding(
+            "source.role.sts_region",
+            f"{shown(sts_region)} is no region beside {job.source.region}, in partition {partition}",
+        )
     for region in () if job.source.regions == "*" else job.source.regions:
         if partitions.partition_of(region) != partition:
             yield Finding(

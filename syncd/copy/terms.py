@@ -141,7 +141,7 @@ class Copy(NamedTuple):
         is_about_replica = request.side is Side.DESTINATION or answer.code == "NoSuchUpload"
         if is_about_replica and reason in _OF_THE_SOURCE:
             reason = Reason.UNEXPECTED
-        said = answers.said(answer.code, answer.message) or "no reason given"
+        said = answers.said(request.operation, answer.code, answer.message) or "no reason given"
         status = f"{answer.status} " if answer.status else ""
         return CopyFailed(reason, f"{self.named(request)}: {status}{said}")
 

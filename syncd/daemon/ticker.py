@@ -138,6 +138,8 @@ class Ticker:
             present = self._find_job(name)
             if present is not None:
                 self._state.metrics.take_report(report)
+                if report.error is not None and report.error.reason == Reason.CRASHED:
+                    self._state.metrics.take_crash(name)
                 if report.outcome != "already-running":
                     self._state.board.take_report(report)
                 self.read_health([present])

@@ -3,6 +3,9 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import boto3
 
 from syncd.aws.addresses import bucket_address
 from syncd.aws.endpoint import Endpoint, Principal
@@ -28,7 +31,10 @@ class Installation:
     ledger_file: LedgerFile
     locks: Locks
     pool: WorkerPool
-    addresses: dict[tuple[object, ...], Address] = field(default_factory=dict)
+    addresses: "WeakKeyDictionary[boto3.Session, dict[tuple[object, ...], Address]]" = field(
+        default_factory=WeakKeyDictionary
+    )
+    """The buckets' addresses, as the settings of a session have them."""
 
     @classmethod
     def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
@@ -71,13 +77,14 @@ def end_of(job: Job, side: Side, principal: Principal, installation: Installatio
         Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
     }[side]
     owner = endpoints.owner(account_id, endpoint=endpoint)
-    session = installation.identities.session(job.consumer)
+    session = installation.identities.session_of(job)
     # Asking botocore takes a client, which is half the cost of an idle tick.
-    key = (bucket, region, endpoint, endpoints.path_style, session)
-    address = installation.addresses.get(key)
+    known = installation.addresses.setdefault(session, {})
+    key = (bucket, region, endpoint, endpoints.path_style)
+    address = known.get(key)
     if address is None:
         address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
-        installation.addresses[key] = address
+        known[key] = address
     address = address._replace(signs_payload=endpoints.payload == "signed")
     headers = payer_headers(job, side)
     return Endpoint(bucket, owner, address, principal, installation.transport, requests, headers)

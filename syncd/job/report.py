@@ -74,7 +74,7 @@ def log_report(report: TickReport, finished: str, tell: Callable[..., None]) -> 
     `finished` is the event of a tick that did not fail.
     """
     for item in report.failed[:FAILURES_LOGGED]:
-        remedy = reasons.remedy_of(item.reason, job=report.job, key=item.key)
+        remedy = reasons.remedy_of(item.reason, job=report.job, key=item.key, detail=item.detail)
         tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
     for key, detail in report.conflicts[:FAILURES_LOGGED]:
         remedy = reasons.remedy_of(Reason.CONFLICT, job=report.job, key=key)

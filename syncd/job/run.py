@@ -14,6 +14,7 @@ from syncd.job.wiring import CATCH_UP, TICK, Run, RunRequest
 from syncd.ledger.ledger import Reader
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, LedgerError
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.recorder import Recorder
@@ -35,19 +36,28 @@ def run_job(
     Errors of the job or its state are not raised: they are in the report.
     """
     run = Run(job, request, installation, stop, on_progress)
+    try:
+        report = _run(run, job, request, installation)
+        is_crash = report.error is not None and report.error.reason == Reason.CRASHED
+        # A crash has its own line, with the traceback.
+        if report.outcome != "already-running" and not is_crash:
+            finished = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
+            log_report(report, finished, installation.tell)
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        report = run.crashed(error)
+    return report
+
+
+def _run(run: Run, job: Job, request: RunRequest, installation: Installation) -> TickReport:
     locks = installation.locks
     try:
         with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name) as lock:
-            report = run.with_ledger(lock)
+            return run.with_ledger(lock)
     except AlreadyRunning as error:
-        return run.ended(
-            "already-running", JobError(reason="already_running", detail=error.holder, remedy="wait for it to end")
-        )
+        why = JobError(reason="already_running", detail=error.holder, remedy="wait for it to end")
+        return run.ended("already-running", why)
     except LedgerError as error:
-        report = run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
-    is_catch_up = request.kind == CATCH_UP
-    log_report(report, events.CATCH_UP_FINISHED if is_catch_up else events.TICK_FINISHED, installation.tell)
-    return report
+        return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
 
 
 def plan_job(
@@ -79,6 +89,8 @@ def plan_job(
             return report, copies
     except LedgerError as error:
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        return run.crashed(error), copies
 
 
 def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickReport:

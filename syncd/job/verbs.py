@@ -18,12 +18,9 @@ from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
 from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import RunRequest
-from syncd.model import events, reasons
 from syncd.model.errors import ConfigError, LedgerError, Problem
 from syncd.model.keys.trail import EVERY
-from syncd.model.reasons import Reason
-from syncd.model.reports import JobError, TickReport, job_error
-from syncd.model.shortage import resource_limit, shortage
+from syncd.model.reports import TickReport
 from syncd.tick.recorder import Recorder
 
 JOBS_AT_A_TIME = 40
@@ -140,10 +137,7 @@ def run(
             with guard:
                 on_progress(job.name, recorder)
 
-        try:
-            return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
-        except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
-            return _crashed(job, error, tell)
+        return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
 
     with _interruptible() as interruption:
         try:
@@ -168,24 +162,9 @@ def plan(
     with _interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
-            try:
-                return plan_job(job, request, installation, stop=interruption.stop)
-            except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
-                return _crashed(job, error, tell), PlannedCopies()
+            return plan_job(job, request, installation, stop=interruption.stop)
 
         return _side_by_side(one, jobs, interruption, installation)
-
-
-def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
-    """Return the report of a job that hit a bug in syncd, or a limit of this machine. Other jobs go on."""
-    if shortage(error):
-        return TickReport(
-            job=job.name, outcome="failed", error=job_error(resource_limit("it cannot run", error), job.name)
-        )
-    tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
-    reason, detail = Reason.CRASHED, f"{type(error).__name__}: {error}"
-    why = JobError(reason=reason, detail=detail, remedy=reasons.remedy_of(reason))
-    return TickReport(job=job.name, outcome="failed", error=why)
 
 
 def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.identity.refusals import REJECTED
 from syncd.aws.listing import BucketLister
-from syncd.aws.policies.session import copy_policy, session_policy
+from syncd.aws.policies.session import copy_policies, session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job, Role
 from syncd.copy.modes import ModalCopier
@@ -18,10 +19,12 @@ from syncd.job.installation import Installation, end_of
 from syncd.job.planning import ForgivingLister, PlannedCopies
 from syncd.ledger.ledger import Ledger
 from syncd.model import events
-from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused
+from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused, SyncdError
 from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
+from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
+from syncd.model.shortage import resource_limit, shortage
 from syncd.tick.closing import horizon
 from syncd.tick.ports import Copier, Ports
 from syncd.tick.ports import Ledger as LedgerPort
@@ -32,6 +35,7 @@ from syncd.tick.tick import Tick
 
 TICK = "tick"
 CATCH_UP = "catch-up"
+_CURABLE = frozenset({*REJECTED, Reason.NO_CREDENTIALS, Reason.WRONG_ACCOUNT, Reason.ROOT_CALLER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,23 +112,36 @@ class Run:
             return report
 
     def tick(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
-        """Assume the role and run the tick."""
+        """Assume the role and run the tick. Whatever ends it is in the report."""
         try:
-            ports = self._ports(ledger, copier)
+            report = self._ticked(ledger, copier)
         except Interrupted:
-            ended = self.ended("interrupted", None)
+            report = self.ended("interrupted", None)
         except JobFailed as error:
-            ended = self.ended("failed", job_error(error, self._job.name))
+            report = self.ended("failed", job_error(error, self._job.name))
+        except LedgerRefused as error:
+            report = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+        except SyncdError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the job remembers it
+            report = self.crashed(error)
         else:
-            self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
-            try:
-                return self._as_a_whole(self._tick.run())
-            except LedgerRefused as error:
-                ended = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+            return self._distrusted(report)
         for mended in ledger.mend():
             self._log(events.STATE_MENDED, what=mended)
         complete = horizon(self._task(), ledger, now=self._installation.now())
-        return replace(ended, complete_from=complete[0], complete_until=complete[1])
+        return self._distrusted(replace(report, complete_from=complete[0], complete_until=complete[1]))
+
+    def _ticked(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
+        ports = self._ports(ledger, copier)
+        self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
+        return self._as_a_whole(self._tick.run())
+
+    def _distrusted(self, report: TickReport) -> TickReport:
+        """Return the report. After a failure that other credentials cure, the next tick looks them up anew."""
+        if report.error is not None and report.error.reason in _CURABLE:
+            self._installation.identities.renew(self._job)
+        return report
 
     def _ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
         job, installation = self._job, self._installation
@@ -169,7 +186,7 @@ class Run:
         consumer = self._consumer()
         reader: Principal = consumer
         if job.source.role is not None:
-            reader = self._role(job.source.role, consumer, session_policy(job))
+            reader = self._role(job.source.role, consumer, session_policies(job))
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
@@ -189,15 +206,22 @@ class Run:
     def _role_writer(self) -> Principal:
         job = self._job
         assert job.source.role is not None
-        return self._role(job.source.role, self._consumer(), copy_policy(job))
+        return self._role(job.source.role, self._consumer(), copy_policies(job))
 
     def _consumer(self) -> ConsumerPrincipal:
         self._go_on()
-        return self._installation.identities.consumer(self._job, count=self._count)
+        return self._installation.identities.consumer(self._job, count=self._count, tell=self._log)
 
-    def _role(self, role: Role, consumer: ConsumerPrincipal, policy: str) -> Principal:
+    def _role(self, role: Role, consumer: ConsumerPrincipal, policies: Sequence[str]) -> Principal:
         self._go_on()
-        return self._installation.identities.role(self._job, role, consumer, policy=policy, count=self._count)
+
+        def shorter(policy: str, detail: str) -> None:
+            policy_is = "shorter" if policy else "off"
+            self._log(events.SESSION_POLICY_SHORTENED, role=role.arn, session_policy=policy_is, detail=detail)
+
+        return self._installation.identities.role(
+            self._job, role, consumer, policies=policies, count=self._count, on_shorter=shorter
+        )
 
     def _go_on(self) -> None:
         if self._stop.is_set():
@@ -208,6 +232,14 @@ class Run:
         if self._tick is not None:
             return self._as_a_whole(self._tick.so_far(outcome, error))
         return self._as_a_whole(TickReport(job=self._job.name, outcome=outcome, error=error))
+
+    def crashed(self, error: BaseException) -> TickReport:
+        """Return the report of an error that nobody foresaw, or of a limit of this machine. The log has its traceback."""
+        name, what = self._job.name, " ".join(f"{type(error).__name__}: {error}".split())
+        if shortage(error):
+            return self.ended("failed", job_error(resource_limit("it cannot run", error), name))
+        self._log(events.TICK_CRASHED, reason=type(error).__name__, detail=repr(error), exc_info=error)
+        return self.ended("failed", job_error(JobFailed(Reason.CRASHED, what), name))
 
     def _as_a_whole(self, report: TickReport) -> TickReport:
         """Add the requests and the time of the whole run to a report."""

@@ -138,7 +138,7 @@ class JobFailed(SyncdError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        self.remedy = remedy or reasons.remedy_of(reason)
+        self.remedy = remedy or reasons.remedy_of(reason, detail=detail)
 
 
 class Interrupted(JobFailed):

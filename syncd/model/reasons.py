@@ -7,6 +7,7 @@ and in the labels of metrics.
 import re
 from enum import StrEnum
 
+from syncd.model.actions import remedy_of_action
 from syncd.model.escaping import safe_key
 
 
@@ -105,7 +106,7 @@ SETTLED = frozenset(
 
 REMEDIES: dict[str, str] = {
     Reason.ACCESS_DENIED: (
-        "add the missing permission to the policy of the principal named here, or remove the Deny that blocks it:"
+        "add the missing permission to the policy of the principal named here, or meet the condition of the Deny that blocks it:"
         " `syncd check JOB` names the statement, its account and its document; a bucket of another account than the one in the"
         " job gets the same error"
     ),
@@ -224,10 +225,14 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.REGION_DISABLED: (
         "have the account of the role activate STS in this region (IAM console, Account settings, Endpoints); or correct"
-        " source.region, if the bucket is in another region"
+        " source.region, if the bucket is in another region; or ask STS of another one: source.role.sts_region"
     ),
     Reason.SESSION_TOO_LONG: "lower source.role.duration, or have the owner of the role raise its maximum session duration",
-    Reason.POLICY_TOO_LARGE: 'name fewer accounts in source.accounts, or "*": the session policy has a prefix for each',
+    Reason.POLICY_TOO_LARGE: (
+        "have the consumer's credentials carry fewer or shorter session tags, and give fewer in source.role.tags, since they"
+        " take the same room as the session policy, of which the shortest was tried; or, if the role itself allows no more than"
+        ' the job needs, let syncd leave it out: source.role.session_policy = "off"'
+    ),
     Reason.POLICY_MALFORMED: (
         "check source.bucket, source.prefix and destination.prefix in the job for characters that a policy does not allow, and"
         " report it: the session policy is built from them"
@@ -268,9 +273,14 @@ REMEDIES: dict[str, str] = {
 }
 
 
-def remedy_of(reason: str, *, job: str = "", key: str = "") -> str:
-    """Return the remedy of a reason, with the job's name and the object's key filled in if given."""
-    return filled_in(REMEDIES.get(reason, REMEDIES[Reason.UNEXPECTED]), job=job, key=key)
+def remedy_of(reason: str, *, job: str = "", key: str = "", detail: str = "") -> str:
+    """Return the remedy of a reason, with the job's name and the object's key filled in if given.
+
+    `detail` tells of which action permission was lacking, if that is not the call's own.
+    """
+    action = _BESIDE.search(detail) if reason == Reason.ACCESS_DENIED else None
+    beside = remedy_of_action(action[1]) if action is not None else ""
+    return filled_in(beside or REMEDIES.get(reason, REMEDIES[Reason.UNEXPECTED]), job=job, key=key)
 
 
 def filled_in(remedy: str, *, job: str = "", key: str = "") -> str:
@@ -278,5 +288,8 @@ def filled_in(remedy: str, *, job: str = "", key: str = "") -> str:
     names = {"JOB": job, "KEY": safe_key(key) if key else ""}
     return _PLACEHOLDER.sub(lambda found: names[found[0]] or found[0], remedy)
 
+
+# A detail keeps the words of a denial only if the action is not the call's own (`aws.answers.said`).
+_BESIDE = re.compile(r"not authorized to perform: (\S+)")
 
 _PLACEHOLDER = re.compile(r"(?<= )(?:JOB|KEY)(?=`)")

@@ -17,6 +17,8 @@ RECORD_EVERY_OBJECTS = 64
 RECORD_EVERY_SECONDS = 1.0
 # After this many refusals in a row the job fails, not just the objects.
 REFUSED_IN_A_ROW = 100
+# The same where credentials have ended and there are no others: a server may say so of single requests.
+EXPIRED_IN_A_ROW = 8
 LISTED_IN_REPORT = 100
 MOST_HELD = 100_000
 """The most quarantined objects of one job: each takes memory in every tick."""
@@ -55,6 +57,7 @@ class Recorder:
         self._lateness: Counter[int] = Counter()
         self._recorded_at = now()
         self._refused_in_a_row: list[Failed] = []
+        self._expired_in_a_row: list[Failed] = []
         self._denied_in_a_row: list[Failed] = []
         self._denied_before: list[Failed] = []
         self._of_the_job: Failed | None = None
@@ -138,13 +141,21 @@ class Recorder:
         self._denied_in_a_row.clear()
 
     def require_readable(self) -> None:
-        """Raise JobFailed if too many objects in a row were denied and none was copied."""
+        """Raise JobFailed if none was copied, and too many in a row were denied or the credentials rejected."""
+        of_the_job = self._of_the_job
+        is_rejected = of_the_job is not None and of_the_job.reason == Reason.INVALID_CREDENTIALS
+        rejected = of_the_job if is_rejected else next(iter(self._expired_in_a_row), None)
+        if rejected is not None and not self.counts.copied:
+            raise self._of_all(rejected)
         if self._denied_before and self._denied_in_a_row and not self.counts.copied:
             raise self._refusal(self._denied_before[0])
 
     def _refusal(self, first: Failed) -> JobFailed:
         detail = f"{REFUSED_IN_A_ROW} objects in a row, of which the first: {first.detail}"
-        return JobFailed(first.reason, detail, reasons.remedy_of(first.reason))
+        return JobFailed(first.reason, detail, reasons.remedy_of(first.reason, detail=detail))
+
+    def _of_all(self, first: Failed) -> JobFailed:
+        return JobFailed(first.reason, first.detail, reasons.remedy_of(first.reason, detail=first.detail))
 
     def begin(self, transfer: Transfer) -> None:
         """Note that a transfer is handed to the copier.
@@ -154,8 +165,9 @@ class Recorder:
         """
         self._require_few_held()
         if self._of_the_job is not None:
-            refused = self._of_the_job
-            raise JobFailed(refused.reason, refused.detail, reasons.remedy_of(refused.reason))
+            raise self._of_all(self._of_the_job)
+        if len(self._expired_in_a_row) >= EXPIRED_IN_A_ROW:
+            raise self._of_all(self._expired_in_a_row[0])
         if len(self._refused_in_a_row) >= REFUSED_IN_A_ROW:
             raise self._refusal(self._refused_in_a_row[0])
         self.in_progress.add(transfer.object.key)
@@ -197,6 +209,7 @@ class Recorder:
 
     def _no_refusal(self) -> None:
         self._refused_in_a_row.clear()
+        self._expired_in_a_row.clear()
         self._denied_in_a_row.clear()
 
     def _take_lag(self, seconds: float) -> None:
@@ -210,6 +223,8 @@ class Recorder:
         _count(self.counts.failed_by_reason, reason)
         if len(self.failed) < LISTED_IN_REPORT:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
+        if reason == Reason.CREDENTIALS:
+            self._expired_in_a_row.append(outcome)
         if reason in reasons.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
         # If others could be copied, only these objects may be denied.

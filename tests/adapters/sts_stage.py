@@ -12,7 +12,8 @@ import pytest
 from builders_copy import job_of
 from faulty import FaultyS3, Principal, Request
 
-from syncd.aws.identity.principals import ConsumerPrincipal, RolePrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.identity.role import RolePrincipal
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.policies.session import session_policy
 from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B
@@ -77,12 +78,14 @@ class Stage:
         assert job.source.role is not None
         if duration_seconds is None:
             consumer = self.consumer(job)
-            return self.identities.role(job, job.source.role, consumer, policy=session_policy(job), count=self.count)
+            return self.identities.role(
+                job, job.source.role, consumer, policies=[session_policy(job)], count=self.count
+            )
         return RolePrincipal(
             job.source.role,
             self.consumer(job),
             sts=lambda credentials: self.identities.sts(job, credentials),
-            session_policy=session_policy(job),
+            policies=[session_policy(job)],
             now=self.clock.seconds,
             count=self.count,
             duration_seconds=duration_seconds,

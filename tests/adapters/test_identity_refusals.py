@@ -88,7 +88,7 @@ CASES = {
         "SignatureDoesNotMatch",
         "Credential should be scoped to a valid region, not 'us-east-1'.",
         "wrong_region",
-        "correct source.region in the job, or endpoints.sts",
+        "correct source.role.sts_region in the job, or endpoints.sts",
     ),
     "a key that is not there": Case(
         403,
@@ -138,7 +138,7 @@ CASES = {
         "PackedPolicyTooLarge",
         "Packed policy consumes 108% of allotted space, please use smaller policy.",
         "session_policy_too_large",
-        "fewer accounts in source.accounts",
+        'source.role.session_policy = "off"',
     ),
     "a session policy that is none": Case(
         400,

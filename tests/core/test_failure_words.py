@@ -81,7 +81,7 @@ def test_every_reason_has_a_remedy_of_its_own() -> None:
     ],
 )
 def test_of_an_answer_is_said_what_is_not_told_already(code: str, message: str, said: str) -> None:
-    assert answers.said(code, message) == said
+    assert answers.said("GetObject", code, message) == said
 
 
 def test_a_remedy_names_the_job_and_the_key_in_its_commands() -> None:

@@ -69,9 +69,9 @@ def test_within_one_account_the_consumers_own_policy_is_the_place() -> None:
 
 def test_a_deny_is_to_be_removed_rather_than_an_allow_added() -> None:
     assert remedies().listing(DENIED_BY_RESOURCE) == (
-        "in the bucket policy of example-trail, remove or narrow the Deny that matches this call"
+        "in the bucket policy of example-trail, find the Deny that matches this call and meet its condition, such as MFA, a source identity or an address: its owner knows what it is for"
     )
-    assert "the access policy of role Test, remove or narrow the Deny" in remedies().reading(DENIED_BY_IDENTITY)
+    assert "the access policy of role Test, find the Deny" in remedies().reading(DENIED_BY_IDENTITY)
     assert "the bucket policy of example-b-logs, remove" in remedies().writing(DENIED_BY_RESOURCE)
 
 

@@ -255,7 +255,7 @@ FAULTS = (
     Fault(
         "a Deny in the source's bucket policy meets listing",
         "source-list",
-        ("in the bucket policy of example-trail, remove or narrow the Deny",),
+        ("in the bucket policy of example-trail, find the Deny that matches",),
         after=bucket_denies(ACCOUNT_A, TRAIL_BUCKET, "s3:ListBucket", _SOURCE),
     ),
     Fault(
@@ -302,7 +302,7 @@ FAULTS = (
     Fault(
         "a Deny in the role's policy meets reading",
         "source-read",
-        ("the access policy of role Test, remove or narrow the Deny",),
+        ("the access policy of role Test, find the Deny that matches",),
         edits={"role_access_policy": beside("s3:GetObject", f"{_SOURCE}/*", "Deny")},
     ),
     Fault(

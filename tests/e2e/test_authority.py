@@ -23,7 +23,7 @@ from servers import MakeClient
 from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.identity.principals import RolePrincipal
+from syncd.aws.identity.role import RolePrincipal
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import session_policy
@@ -457,7 +457,7 @@ class Short:
                 secret_access_key=credentials.secret_access_key,
                 parameter_validation=False,
             ),
-            session_policy=session_policy(job),
+            policies=[session_policy(job)],
             now=now,
             count=lambda operation: self.counted.update([operation]),
             duration_seconds=2,

@@ -164,7 +164,7 @@ def test_a_session_longer_than_the_role_allows_is_told_with_both_ways_out(stage:
         ("with an explicit deny in a service control policy", "the organization's administrator"),
         ("because no permissions boundary allows the sts:AssumeRole action", "permissions boundary of the principal"),
         ("because no VPC endpoint policy allows the sts:AssumeRole action", "policy of the VPC endpoint"),
-        ("with an explicit deny in the role trust policy", "in the trust policy of role account-z, remove or narrow"),
+        ("with an explicit deny in the role trust policy", "in the trust policy of role account-z, find the Deny"),
     ],
 )
 def test_what_a_denial_says_of_the_policy_that_decided_is_heeded(stage: Stage, ending: str, words: str) -> None:

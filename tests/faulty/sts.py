@@ -51,12 +51,27 @@ class Identities:
         self.roles: dict[str, Role] = {}
         self.session_seconds: float | None = None
         """Set: every new session lasts this long, whatever was asked for."""
+        self.scopes = False
+        """Set: GetScopedCredentials is known."""
+        self.web_identity: Principal | None = None
+        """The session that any token of a web identity is exchanged for."""
+        self.longest_policy: int | None = None
+        """Set: a longer session policy is too large, packed."""
 
     def add_user(self, account_id: str, name: str) -> Principal:
         """A new IAM user with an access key."""
         arn = f"arn:aws:iam::{account_id}:{'root' if name == 'root' else f'user/{name}'}"
         user_id = account_id if name == "root" else f"AIDA{secrets.token_hex(8).upper()}"
         return self._add(account_id, arn, user_id, key_prefix="AKIA")
+
+    def remove(self, user: Principal) -> None:
+        """Its access key is no more."""
+        del self._principals[user.access_key_id]
+
+    def start(self, account_id: str, role_name: str) -> Principal:
+        """A session of a role of this account, as an instance or a pod has one."""
+        role = Role(f"arn:aws:iam::{account_id}:role/{role_name}", frozenset(), None, 3600)
+        return self._start_session(role, "i-0123456789", 3600)
 
     def expire_sessions(self) -> None:
         """Every session issued so far is over."""
@@ -80,6 +95,9 @@ class Identities:
 
     def answer(self, request: Request) -> Answer:
         """Answers an STS call; raises StsError."""
+        if request.operation == "AssumeRoleWithWebIdentity" and self.web_identity is not None:
+            content = f"<Credentials>{_credentials(self.web_identity)}</Credentials>"
+            return sts_document("AssumeRoleWithWebIdentity", content)
         caller = self._principals.get(request.access_key_id)
         token = request.headers.get("x-amz-security-token")
         if caller is None or caller.session_token != token:
@@ -91,6 +109,8 @@ class Identities:
             return sts_document("GetCallerIdentity", content)
         if request.operation == "AssumeRole":
             return self._assume_role(caller, request.form)
+        if request.operation == "GetScopedCredentials" and self.scopes:
+            return self._scope(caller)
         raise StsError(400, "InvalidAction", f"Could not find operation {request.operation} for version 2011-06-15")
 
     def _assume_role(self, caller: Principal, form: Mapping[str, str]) -> Answer:
@@ -103,18 +123,28 @@ class Identities:
         if role is None or not is_trusted or role.external_id not in (None, form.get("ExternalId")):
             message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise StsError(403, "AccessDenied", message)
+        if self.longest_policy is not None and len(form.get("Policy", "")) > self.longest_policy:
+            message = "Packed policy consumes 140% of allotted space, please use smaller policy."
+            raise StsError(400, "PackedPolicyTooLarge", message)
         seconds = _checked_seconds(caller, role, int(form.get("DurationSeconds", "3600")))
         session = self._start_session(role, name, seconds)
-        assert session.expires is not None
-        credentials = elements(
-            AccessKeyId=session.access_key_id,
-            SecretAccessKey=session.secret_access_key,
-            SessionToken=session.session_token,
-            Expiration=f"{session.expires:%Y-%m-%dT%H:%M:%SZ}",
-        )
         user = elements(AssumedRoleId=session.user_id, Arn=session.arn)
-        content = f"<Credentials>{credentials}</Credentials><AssumedRoleUser>{user}</AssumedRoleUser>"
+        content = f"<Credentials>{_credentials(session)}</Credentials><AssumedRoleUser>{user}</AssumedRoleUser>"
         return sts_document("AssumeRole", content)
+
+    def _scope(self, caller: Principal) -> Answer:
+        if caller.session_token is None:
+            raise StsError(400, "InvalidSubjectCredentials", "Only temporary credentials can be scoped")
+        scoped = self._add(
+            caller.account_id,
+            caller.arn,
+            caller.user_id,
+            key_prefix="ASIA",
+            session_token=secrets.token_urlsafe(96),
+            expires=caller.expires,
+            role_arn=caller.role_arn,
+        )
+        return sts_document("GetScopedCredentials", f"<Credentials>{_credentials(scoped)}</Credentials>")
 
     def _start_session(self, role: Role, name: str, seconds: float) -> Principal:
         account_id, role_name = role.arn.split(":")[4], role.arn.rpartition("/")[2]
@@ -147,6 +177,16 @@ class Identities:
 
     def _is_over(self, principal: Principal) -> bool:
         return principal.expires is not None and principal.expires <= self._clock()
+
+
+def _credentials(session: Principal) -> str:
+    assert session.expires is not None
+    return elements(
+        AccessKeyId=session.access_key_id,
+        SecretAccessKey=session.secret_access_key,
+        SessionToken=session.session_token,
+        Expiration=f"{session.expires:%Y-%m-%dT%H:%M:%SZ}",
+    )
 
 
 def _checked_seconds(caller: Principal, role: Role, seconds: int) -> int:

@@ -1,23 +1,20 @@
-"""Principals of a job: the consumer, and the role that it assumes."""
+"""The consumer of a job: its own credentials, wherever they come from."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from syncd.aws.identity import refusals
+from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
 from syncd.aws.transport import Credentials
-from syncd.config.job import Consumer, Role
+from syncd.config.job import Consumer
 from syncd.config.words import as_written
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
-
-# Credentials are renewed when this much of their life is left, so that no object begins with credentials about to end.
-RENEW_AHEAD_SECONDS = 300.0
-# A new session that is rejected in its first minute has cured nothing. After so many of them, stop trying.
-_YOUNG_SECONDS = 60.0
-_YOUNG_SESSIONS = 3
+from syncd.model.shortage import resource_limit, shortage
 
 
 class ConsumerPrincipal:
@@ -29,17 +26,41 @@ class ConsumerPrincipal:
         *,
         session: Callable[[], boto3.Session],
         identify: Callable[[Credentials], str | None] = lambda _: None,
+        renew: Callable[[], object] = lambda: None,
+        narrow: Callable[[Credentials], Credentials] = lambda credentials: credentials,
+        lookups: Lookups | None = None,
     ) -> None:
         """Look the credentials up.
 
-        `session` returns the consumer's session, a new one if its files have changed since. `identify` returns the name
-        behind credentials that appear later, and raises JobFailed if they belong to somebody else.
+        `session` returns the consumer's session, a new one if its files have changed since, or after `renew`. `identify`
+        returns the name behind credentials that appear later, and raises JobFailed if they belong to somebody else.
+        `narrow` returns credentials that may do less.
         """
         self._consumer = consumer
         self._session = session
         self._identify = identify
-        self._current = self._frozen()
+        self._renew = renew
+        self._narrow = narrow
+        self._lookups = lookups or Lookups()
+        self._lock = Lock()
         self.name = f"the consumer ({consumer.account_id})"
+        self._found = self._frozen()
+        self._current = self._found
+
+    def identify(self) -> None:
+        """Ask whose the credentials are, and narrow them. Credentials that are rejected are looked up anew, once.
+
+        Raises:
+            JobFailed: they are somebody else's, or rejected.
+        """
+        try:
+            self.name = self._identify(self._found) or self.name
+        except JobFailed as error:
+            rejected = self._found
+            if error.reason not in refusals.REJECTED or self._looked_up_anew() == rejected:
+                raise
+            self.name = self._identify(self._found) or self.name
+        self._current = self._narrow(self._found)
 
     def current(self) -> Credentials:
         """Return the credentials last looked up."""
@@ -48,131 +69,62 @@ class ConsumerPrincipal:
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
         """Ask the provider, which renews temporary credentials by itself and reads a changed file again.
 
+        If those in use were rejected, ask a provider that remembers nothing. It may have the same ones again.
+
         Raises:
             JobFailed: those in use were rejected and there are no others, or the others are somebody else's.
         """
-        try:
-            fresh = self._frozen()
-        except JobFailed:
-            # A file may be about to be written: use what was read before until it is rejected.
-            if rejected == self._current:
-                raise
+        with self._lock:
+            is_rejected = rejected == self._current
+            before = self._found
+            try:
+                found = self._frozen()
+                if is_rejected and found == before:
+                    found = self._looked_up_anew()
+            except JobFailed:
+                # A file may be about to be written: use what was read before until it is rejected.
+                if is_rejected:
+                    raise
+                return self._current
+            if found != before:
+                self.name = self._identify(found) or self.name
+                self._found = found
+            self._current = self._narrow(found)
             return self._current
-        if fresh != self._current:
-            self.name = self._identify(fresh) or self.name
-            self._current = fresh
-        return self._current
+
+    def _looked_up_anew(self) -> Credentials:
+        self._renew()
+        self._found = self._frozen()
+        return self._found
 
     def _frozen(self) -> Credentials:
+        consumer = self._consumer
         try:
-            frozen = self._provided().get_frozen_credentials()
-        except (BotoCoreError, ClientError) as error:
-            raise _no_credentials(self._consumer, error) from error
+            frozen = self._lookups.run(
+                (consumer.profile, str(consumer.credentials_file)),
+                lambda: self._provided().get_frozen_credentials(),
+            )
+        except LookupFailed as failed:
+            cause = failed.__cause__
+            if isinstance(cause, JobFailed):
+                raise cause from failed
+            if cause is not None and shortage(cause):
+                what = f"looking for the credentials of {described(consumer)}"
+                raise resource_limit(what, cause) from failed
+            raise _no_credentials(consumer, failed) from failed
+        except RuntimeError as error:
+            raise resource_limit(f"looking for the credentials of {described(consumer)}", error) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
 
     def _provided(self) -> Any:
         path = self._consumer.credentials_file
         if path is not None and not path.is_file():
-            why = f"consumer.credentials_file {as_written(path)} is not there or is no file"
-            raise _no_credentials(self._consumer, why)
+            raise LookupFailed(f"consumer.credentials_file {as_written(path)} is not there or is no file")
+        require_files(with_tokens=path is None and self._consumer.profile is None)
         found = self._session().get_credentials()
         if found is None:
-            why = "no credentials were found, or whoever runs syncd may not read them"
-            raise _no_credentials(self._consumer, why)
+            raise LookupFailed("no credentials were found, or whoever runs syncd may not read them")
         return found
-
-
-def assume_parameters(role: Role, *, with_external_id: bool = True) -> dict[str, Any]:
-    """Return the parameters of AssumeRole that the job sets."""
-    parameters: dict[str, Any] = {"RoleArn": role.arn, "RoleSessionName": role.session_name}
-    if role.external_id is not None and with_external_id:
-        parameters["ExternalId"] = role.external_id
-    if role.source_identity is not None:
-        parameters["SourceIdentity"] = role.source_identity
-    if role.tags:
-        parameters["Tags"] = [{"Key": key, "Value": value} for key, value in role.tags.items()]
-    return parameters
-
-
-class RolePrincipal:
-    """The role in the source's account, assumed by the consumer."""
-
-    def __init__(
-        self,
-        role: Role,
-        consumer: ConsumerPrincipal,
-        *,
-        sts: Callable[[Credentials], Any],
-        session_policy: str,
-        now: Callable[[], float],
-        count: Callable[[str], None],
-        duration_seconds: int | None = None,
-    ) -> None:
-        """Assume the role. `sts` makes an STS client that signs with the given credentials.
-
-        `duration_seconds` is for tests, which have no time to wait for the shortest session that AWS grants.
-        """
-        self._role = role
-        self._consumer = consumer
-        self._sts = sts
-        self._session_policy = session_policy
-        self._now = now
-        self._count = count
-        self._duration_seconds = duration_seconds or int(role.duration.total_seconds())
-        self._assumed_at = 0.0
-        self._rejected_young = 0
-        self._current = self._assume()
-
-    @property
-    def name(self) -> str:
-        """The role's ARN."""
-        return self._role.arn
-
-    def current(self) -> Credentials:
-        """Return the session last assumed."""
-        return self._current
-
-    def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Assume the role again if the session is near its end or was rejected.
-
-        Raises:
-            JobFailed: the role cannot be assumed, or new sessions are rejected one after the other.
-        """
-        if rejected is not None and rejected == self._current:
-            self._count_rejected()
-        expires_at = self._current.expires_at or 0.0
-        ahead = min(RENEW_AHEAD_SECONDS, self._duration_seconds / 4)
-        if rejected == self._current or expires_at - self._now() < ahead:
-            self._current = self._assume()
-        return self._current
-
-    def _count_rejected(self) -> None:
-        is_young = self._now() - self._assumed_at < min(_YOUNG_SECONDS, self._duration_seconds / 4)
-        self._rejected_young = self._rejected_young + 1 if is_young else 0
-        if self._rejected_young > _YOUNG_SESSIONS:
-            detail = f"{self._rejected_young} new sessions of {self._role.arn} in a row were rejected as expired or not known"
-            raise JobFailed(Reason.CREDENTIALS, detail)
-
-    def _assume(self) -> Credentials:
-        role = self._role
-        parameters = {
-            **assume_parameters(role),
-            "DurationSeconds": self._duration_seconds,
-            "Policy": self._session_policy,
-        }
-        self._count("AssumeRole")
-        consumer = self._consumer.refresh()
-        call = f"AssumeRole by {self._consumer.name} of {role.arn}"
-        hidden = (role.external_id, consumer.session_token)
-        with refusals.as_job_failure(call, denied=_assume_remedy(role), hidden=hidden):
-            answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
-        self._assumed_at = self._now()
-        return Credentials(
-            answer["AccessKeyId"],
-            answer["SecretAccessKey"],
-            answer["SessionToken"],
-            answer["Expiration"].timestamp(),
-        )
 
 
 def described(consumer: Consumer) -> str:
@@ -183,22 +135,14 @@ def described(consumer: Consumer) -> str:
     return f"the consumer ({consumer.account_id}, {' of '.join(named) or 'the default chain'})"
 
 
-def _no_credentials(consumer: Consumer, why: Exception | str) -> JobFailed:
+def _no_credentials(consumer: Consumer, failed: LookupFailed) -> JobFailed:
     """Return the failure of a lookup. A provider may ask AWS (a profile with `role_arn`), which refuses a wrong clock."""
-    path, what = consumer.credentials_file, str(why)
+    path, what, cause = consumer.credentials_file, failed.detail, failed.__cause__
     if path is not None:
         what = what.replace(str(path), as_written(path))
+    # What others print may have any number of lines.
+    what = " ".join(what.split())
     detail = f"looking for the credentials of {described(consumer)}: {what}"
-    if isinstance(why, ClientError) and refusals.reason_of(why) is Reason.CLOCK_SKEWED:
-        return JobFailed(Reason.CLOCK_SKEWED, detail, refusals.remedy_for(why))
-    return JobFailed(Reason.NO_CREDENTIALS, detail)
-
-
-def _assume_remedy(role: Role) -> str:
-    external_id = (
-        "has this external ID in its sts:ExternalId condition" if role.external_id else "asks for no external ID"
-    )
-    return (
-        "check, since AWS gives one answer for all of these: the role exists; its trust policy names this principal and "
-        f"{external_id}; and the consumer's own policy allows sts:AssumeRole on it: `syncd check JOB` names the statements"
-    )
+    if isinstance(cause, ClientError) and refusals.reason_of(cause) is Reason.CLOCK_SKEWED:
+        return JobFailed(Reason.CLOCK_SKEWED, detail, refusals.remedy_for(cause))
+    return JobFailed(Reason.NO_CREDENTIALS, detail, failed.remedy)

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from syncd.aws import answers
 from syncd.model import reasons
+from syncd.model.actions import remedy_of_action
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
@@ -28,7 +29,7 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.INVALID_CREDENTIALS: (
         "give the consumer a new access key, or activate this one: it was deleted, made inactive or mistyped, has a session"
         " token that is not its own, or is of another partition; or its account has not enabled the region that was asked"
-        " (source.region)"
+        " (source.role.sts_region, else source.region)"
     ),
     Reason.ACCOUNT_PROBLEM: (
         "ask AWS Support or the owner of the consumer's account: it was suspended, closed or never signed up"
@@ -37,9 +38,12 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.UNSUPPORTED: (
         "use an STS that knows this call (endpoints.sts), or leave out [source.role] to read with the consumer's own credentials"
     ),
-    Reason.WRONG_REGION: "correct source.region in the job, or endpoints.sts: one is of another region than the other",
+    Reason.WRONG_REGION: "correct source.role.sts_region in the job, or endpoints.sts: one is of another region than the other",
 }
 """Remedies that STS needs in place of those of `model.reasons`."""
+
+REJECTED = frozenset({Reason.CREDENTIALS, Reason.INVALID_CREDENTIALS, Reason.WRONG_SECRET})
+"""Reasons of credentials that others may cure."""
 
 NOT_SHOWN = "(not shown)"
 _LONG_SECRET = 8
@@ -57,8 +61,10 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
     except exceptions.ClientError as error:
         code, message = answered(error)
         reason = reason_of(error)
-        remedy = denied if reason is Reason.ACCESS_DENIED else remedy_for(error)
-        raise JobFailed(reason, f"{call}: {without(answers.said(code, message), hidden)}", remedy) from error
+        name = call.partition(" ")[0]
+        beside = remedy_of_action(answers.denied_action(name, message))
+        remedy = (beside or denied) if reason is Reason.ACCESS_DENIED else remedy_for(error)
+        raise JobFailed(reason, f"{call}: {without(answers.said(name, code, message), hidden)}", remedy) from error
     except (exceptions.BotoCoreError, OSError, RuntimeError) as error:
         if shortage(error):
             raise resource_limit(call, error) from error

@@ -1,26 +1,27 @@
 """boto3 sessions and STS clients of a process, and the principals made of them."""
 
-import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import boto3
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from syncd.aws import certificates
-from syncd.aws.identity import refusals
+from syncd.aws.identity import refusals, scoped
 from syncd.aws.identity import sts as sts_wire
-from syncd.aws.identity.principals import ConsumerPrincipal, RolePrincipal, described
+from syncd.aws.identity.boto import Kept, Place, authorities_of, files_of, key_of, place_of, session_of
+from syncd.aws.identity.lookups import Lookups
+from syncd.aws.identity.principals import ConsumerPrincipal, described
+from syncd.aws.identity.role import RolePrincipal
+from syncd.aws.policies.session import consumer_policy
 from syncd.aws.transport import Credentials
 from syncd.config.job import Consumer, Job, Role
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
-_CONNECT_SECONDS = 10.0
 _CLIENTS_KEPT = 256
+_RENEWED_SECONDS = 10.0
+"""The least time from one session of a consumer to the next, where its credentials are rejected."""
 _ANSWERS_IN_PLACE_OF_AN_IDENTITY = frozenset({404, 405, 501})
 # "No permissions are required to perform this operation", not even in spite of a Deny (GetCallerIdentity, STS API Reference).
 _IDENTITY_REMEDY = (
@@ -41,20 +42,47 @@ class Identities:
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
-        self._sessions: dict[tuple[str | None, str | None, int], boto3.Session] = {}
-        self._clients: dict[tuple[str, str | None, Credentials], Any] = {}
+        self._lookups = Lookups()
+        self._narrowing = scoped.Narrowing()
+        self._too_large: set[tuple[str, str]] = set()
+        self._sessions: dict[tuple[object, ...], Kept] = {}
+        self._renewed_at: dict[tuple[object, ...], float] = {}
+        self._clients: dict[tuple[Place, Credentials], Any] = {}
         self._callers: dict[Credentials, Caller | None] = {}
 
-    def session(self, consumer: Consumer) -> boto3.Session:
-        """Return the boto3 session of this consumer, a new one if its file has changed."""
-        path = None if consumer.credentials_file is None else str(consumer.credentials_file)
-        key = (consumer.profile, path, _modified_ns(path or os.environ.get("AWS_SHARED_CREDENTIALS_FILE")))
-        if key not in self._sessions:
-            self._sessions[key] = _session(consumer.profile, path)
-        return self._sessions[key]
+    def session(self, consumer: Consumer, place: Place = Place(None, None)) -> boto3.Session:  # noqa: B008  # a tuple
+        """Return the boto3 session of this consumer, a new one if its files have changed. It may raise anything."""
+        key, files = key_of(consumer, place), files_of(consumer)
+        kept = self._sessions.get(key)
+        if kept is None or kept.files != files:
+            kept = self._sessions[key] = Kept(session_of(consumer, place), files)
+        return kept.session
 
-    def consumer(self, job: Job, *, count: Callable[[str], None]) -> ConsumerPrincipal:
-        """Return the consumer of a job, checked: not root, and of the job's account.
+    def session_of(self, job: Job) -> boto3.Session:
+        """Return the session that the job's credentials were last looked up with."""
+        kept = self._sessions.get(key_of(job.consumer, place_of(job)))
+        return kept.session if kept is not None else self.session(job.consumer, place_of(job))
+
+    def renew(self, job: Job) -> None:
+        """Have the job's credentials looked up by a new session, which remembers nothing of the last one."""
+        key = key_of(job.consumer, place_of(job))
+        # Jobs with the same consumer are refused together, and a session costs too much to make one for each.
+        if monotonic() - self._renewed_at.get(key, -_RENEWED_SECONDS) >= _RENEWED_SECONDS:
+            self._renewed_at[key] = monotonic()
+            self._sessions.pop(key, None)
+
+    def looked_up(self, job: Job) -> ConsumerPrincipal:
+        """Return the consumer of a job, whoever it is.
+
+        Raises:
+            JobFailed: there are no credentials.
+        """
+        return self._principal(job, lambda _: None)
+
+    def consumer(
+        self, job: Job, *, count: Callable[[str], None], tell: Callable[..., None] = lambda *_, **__: None
+    ) -> ConsumerPrincipal:
+        """Return the consumer of a job, checked: not root, of the job's account, and narrowed if the job says so.
 
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.
@@ -67,37 +95,90 @@ class Identities:
             _check_caller(caller, job)
             return caller.arn
 
-        principal = ConsumerPrincipal(job.consumer, session=lambda: self.session(job.consumer), identify=identify)
-        principal.name = identify(principal.current()) or principal.name
+        def narrow(credentials: Credentials) -> Credentials:
+            if not job.consumer.narrow:
+                return credentials
+            return self._narrowing.of(
+                credentials, consumer_policy(job), lambda policy: self._scoped(job, credentials, policy, count), tell
+            )
+
+        principal = self._principal(job, identify, narrow)
+        principal.identify()
         return principal
 
+    def _scoped(self, job: Job, credentials: Credentials, policy: str, count: Callable[[str], None]) -> Credentials:
+        count(scoped.CALL)
+        meta = self.sts(job, credentials).meta
+        authorities = authorities_of(self.session_of(job)._session)  # noqa: SLF001  # boto3 has no name for it
+        return scoped.scoped(
+            credentials,
+            policy,
+            url=meta.endpoint_url,
+            region=meta.region_name,
+            send=sts_wire.session_to(meta.endpoint_url, authorities=authorities).send,
+            who=described(job.consumer),
+        )
+
+    def _principal(
+        self,
+        job: Job,
+        identify: Callable[[Credentials], str | None],
+        narrow: Callable[[Credentials], Credentials] = lambda credentials: credentials,
+    ) -> ConsumerPrincipal:
+        return ConsumerPrincipal(
+            job.consumer,
+            session=lambda: self.session(job.consumer, place_of(job)),
+            identify=identify,
+            renew=lambda: self.renew(job),
+            narrow=narrow,
+            lookups=self._lookups,
+        )
+
     def role(
-        self, job: Job, role: Role, consumer: ConsumerPrincipal, *, policy: str, count: Callable[[str], None]
+        self,
+        job: Job,
+        role: Role,
+        consumer: ConsumerPrincipal,
+        *,
+        policies: Sequence[str],
+        count: Callable[[str], None],
+        on_shorter: Callable[[str, str], None] = lambda _policy, _detail: None,
     ) -> RolePrincipal:
-        """Return the job's role, assumed.
+        """Return the job's role, assumed. Of the session policies the first that STS takes holds.
+
+        `on_shorter` is told of one that STS finds too large: the next one, and STS's words. It is not tried again.
 
         Raises:
             JobFailed: STS refused, with its reason and the remedy.
         """
+        untried = [policy for policy in policies if (role.arn, policy) not in self._too_large]
+
+        def shorter(taken: str, detail: str) -> None:
+            self._too_large.update((role.arn, policy) for policy in policies[: policies.index(taken)])
+            on_shorter(taken, detail)
+
         return RolePrincipal(
             role,
             consumer,
             sts=lambda credentials: self.sts(job, credentials),
-            session_policy=policy,
+            policies=untried or policies[-1:],
             now=self._now,
             count=count,
+            on_shorter=shorter,
         )
 
     def sts(self, job: Job, credentials: Credentials) -> Any:
         """Return an STS client for the job's regional endpoint that signs with these credentials."""
-        endpoint = job.endpoints.sts
-        key = (job.source.region, endpoint, credentials)
-        client = self._clients.get(key)
+        place = place_of(job)
+        client = self._clients.get((place, credentials))
         if client is None:
             if len(self._clients) > _CLIENTS_KEPT:
                 self._clients.clear()
-            client = self._clients[key] = _sts_client(
-                self.session(job.consumer), job.source.region, endpoint, credentials
+            client = self._clients[place, credentials] = self.session_of(job).client(
+                "sts",
+                aws_access_key_id=credentials.access_key_id,
+                aws_secret_access_key=credentials.secret_access_key,
+                aws_session_token=credentials.session_token,
             )
         return client
 
@@ -127,44 +208,6 @@ class Identities:
             refusals.without(answer["Arn"], hidden), refusals.without(answer["Account"], hidden)
         )
         return self._callers[credentials]
-
-
-def _modified_ns(path: str | None) -> int:
-    try:
-        return Path(path or "~/.aws/credentials").expanduser().stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _session(profile: str | None, credentials_file: str | None) -> boto3.Session:
-    core = botocore.session.Session(profile="default" if profile is None and credentials_file else profile)
-    if credentials_file is not None:
-        core.set_config_variable("credentials_file", credentials_file)
-    core.set_config_variable("sts_regional_endpoints", "regional")
-    return boto3.Session(botocore_session=core)
-
-
-def _sts_client(session: boto3.Session, region: str, endpoint: str | None, credentials: Credentials) -> Any:
-    client = session.client(
-        "sts",
-        region_name=region,
-        endpoint_url=endpoint,
-        aws_access_key_id=credentials.access_key_id,
-        aws_secret_access_key=credentials.secret_access_key,
-        aws_session_token=credentials.session_token,
-        config=Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=sts_wire.CALL_SECONDS,
-            retries={"mode": "standard", "max_attempts": 3},
-        ),
-    )
-    authorities = certificates.authorities_of(session)
-    try:
-        certificates.tls_options(authorities)
-    except (OSError, RuntimeError) as error:
-        raise JobFailed(Reason.UNTRUSTED, certificates.unusable(authorities, error)) from error
-    sts_wire.bound(client, authorities=authorities, connect_seconds=_CONNECT_SECONDS)
-    return client
 
 
 def _check_caller(caller: Caller, job: Job) -> None:

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
+CONNECT_SECONDS = 10.0
 CALL_SECONDS = 20.0
 # The largest real answer is a session whose token has a few kilobytes.
 ANSWER_BYTES = 64 * 1024
@@ -171,11 +172,14 @@ class BoundedSession(URLLib3Session):
             call.close()
 
 
-def bound(client: Any, *, authorities: str, connect_seconds: float) -> None:
-    """Make a botocore client send all its requests within the bounds. `authorities` is a file of certificates, or empty."""
-    session = BoundedSession(
-        verify=authorities or True,
-        proxies=get_environ_proxies(client.meta.endpoint_url),
-        timeout=(connect_seconds, CALL_SECONDS),
+def session_to(url: str, *, authorities: str) -> BoundedSession:
+    """Return a session for a server. `authorities` is a file of certificates, or empty."""
+    return BoundedSession(
+        verify=authorities or True, proxies=get_environ_proxies(url), timeout=(CONNECT_SECONDS, CALL_SECONDS)
     )
+
+
+def bound(client: Any, *, authorities: str) -> None:
+    """Make a botocore client send all its requests within the bounds."""
+    session = session_to(client.meta.endpoint_url, authorities=authorities)
     client.meta.events.register("before-send.*.*", lambda request, **_: session.send(request))

@@ -64,17 +64,17 @@ class PolicyDocument:
         return {"Version": "2012-10-17", "Statement": list(self.statements)}
 
 
-def documents(job: Job, principal: str | None = None) -> tuple[PolicyDocument, ...]:
+def documents(job: Job, principal: str | None = None, *, has_tags: bool = False) -> tuple[PolicyDocument, ...]:
     """Return the documents of a job, the source's account first.
 
     `principal` is the ARN of the consumer's user, role or session of a role. Without it the account as a whole is
-    trusted, and its own administrator decides who may act.
+    trusted, and its own administrator decides who may act. `has_tags` if the consumer's credentials carry session tags.
     """
     consumer = principal_of(job.partition, job.consumer.account_id, principal)
     who = _who(job, principal)
-    found = [*_role_documents(job, consumer, who)] if job.source.role else []
+    found = [*_role_documents(job, consumer, who, has_tags=has_tags)] if job.source.role else []
     found += [*_direct_documents(job, consumer, who), *_key_documents(job, consumer, who)]
-    found += _consumer_documents(job, principal, who)
+    found += _consumer_documents(job, principal, who, has_tags=has_tags)
     found += _destination_documents(job)
     return tuple(found)
 
@@ -115,7 +115,7 @@ def copies_by_consumer(job: Job) -> bool:
     return job.destination.copy_mode == "server-side" and not copies_by_role(job)
 
 
-def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
+def _role_documents(job: Job, consumer: Statement, who: str, *, has_tags: bool) -> list[PolicyDocument]:
     role = job.source.role
     assert role is not None
     name, account_id = role_name(role.arn), job.source.account_id
@@ -133,7 +133,7 @@ def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocum
             kind=Kind.TRUST,
             target=f"role {name}",
             why=f"Lets {who} assume the role, {external}; nobody else.",
-            statements=[statements.trusting(consumer, role)],
+            statements=[statements.trusting(consumer, role, has_tags=has_tags)],
             command=f"{create} --assume-role-policy-document file://{{file}}",
         ),
         PolicyDocument(
@@ -196,7 +196,7 @@ def _key_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocume
     ]
 
 
-def _consumer_documents(job: Job, principal: str | None, who: str) -> list[PolicyDocument]:
+def _consumer_documents(job: Job, principal: str | None, who: str, *, has_tags: bool) -> list[PolicyDocument]:
     found = []
     if job.source.role is not None:
         found.append(
@@ -205,7 +205,7 @@ def _consumer_documents(job: Job, principal: str | None, who: str) -> list[Polic
                 principal,
                 CONSUMER_ASSUME,
                 f"Lets {who} ask for the role; across accounts both sides must allow it.",
-                [statements.assuming(job.source.role)],
+                [statements.assuming(job.source.role, has_tags=has_tags)],
             )
         )
     if job.source.role is None or copies_by_consumer(job):

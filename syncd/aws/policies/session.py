@@ -45,6 +45,69 @@ def copy_policy(job: Job) -> str:
     return _copying(job, [""], [""])
 
 
+def session_policies(job: Job) -> list[str]:
+    """Return the policies of the session that lists and reads, from the exact one to the shortest."""
+    return _ladder(job, [session_policy(job), _rendered(job, [""]), _shortest(_source_actions(job))])
+
+
+def copy_policies(job: Job) -> list[str]:
+    """Return the policies of the session that signs server-side copies, from the exact one to the shortest."""
+    actions = [*_source_actions(job), *statements.write_actions(job), "kms:GenerateDataKey"]
+    return _ladder(job, [copy_policy(job), _copying(job, [""], [""]), _shortest(actions)])
+
+
+def consumer_policy(job: Job) -> str:
+    """Return what the consumer itself needs, to narrow its credentials to. Compact JSON of at most 2,048 characters."""
+    role, landing, exact = job.source.role, job.destination.prefix, source_prefixes(job)
+    source = statements.bucket_arn(job, job.source.bucket)
+    destination = statements.bucket_arn(job, job.destination.bucket)
+    needed = [] if role is None else [statements.assuming(role)]
+    # Whoever tries which way of copying works needs to read the source for one of them.
+    is_reader = role is None or job.destination.copy_mode != "stream"
+    text = ""
+    for prefixes in (exact, [_common_prefix(exact)], [""]):
+        replicas = [landing + prefix for prefix in prefixes]
+        found = [
+            *needed,
+            listing("", destination, replicas),
+            allow("", ["s3:GetObject", *statements.write_actions(job)], objects(destination, replicas)),
+            allow("", ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
+        ]
+        if is_reader:
+            found += [
+                listing("", source, prefixes),
+                allow(
+                    "", [*statements.read_actions(job), "s3:GetBucketLocation"], [source, *objects(source, prefixes)]
+                ),
+                allow("", "cloudtrail:ListPublicKeys", "*"),
+            ]
+        text = _compact(found)
+        if len(text) <= LONGEST_POLICY:
+            break
+    return text
+
+
+def _ladder(job: Job, policies: list[str]) -> list[str]:
+    """Return the policies, each shorter than the one before, and none at last if the job allows that."""
+    steps: list[str] = []
+    for policy in policies:
+        if not steps or len(policy) < len(steps[-1]):
+            steps.append(policy)
+    role = job.source.role
+    return [*steps, *([""] if role is not None and role.session_policy == "off" else [])]
+
+
+def _source_actions(job: Job) -> list[str]:
+    """Return every action of listing and reading the source."""
+    more = ["s3:ListBucket", "s3:GetBucketLocation", "kms:Decrypt", "cloudtrail:ListPublicKeys"]
+    return [*statements.read_actions(job), *more]
+
+
+def _shortest(actions: Sequence[str]) -> str:
+    """Return a policy that bounds the actions and leaves the resources to the role's own policy."""
+    return _compact([allow("", actions, "*")])
+
+
 def _copying(job: Job, read: Sequence[str], written: Sequence[str]) -> str:
     source = statements.bucket_arn(job, job.source.bucket)
     destination = statements.bucket_arn(job, job.destination.bucket)

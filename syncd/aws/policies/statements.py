@@ -77,23 +77,23 @@ def patterns_of(arn: str) -> list[str]:
     return [f"{role}{name}", f"{role}*/{name}"]
 
 
-def trusting(principal: Statement, role: Role) -> dict[str, Any]:
-    """Return the statement of a trust policy."""
-    action = _short(assume_actions(role))
+def trusting(principal: Statement, role: Role, *, has_tags: bool = False) -> dict[str, Any]:
+    """Return the statement of a trust policy. `has_tags` if the consumer's credentials carry tags."""
+    action = _short(assume_actions(role, has_tags=has_tags))
     statement = {"Sid": TRUST, "Effect": "Allow", "Principal": principal["Principal"], "Action": action}
     statement = with_condition(statement, principal.get("Condition", {}))
     external_id = role.external_id
     return with_condition(statement, {"StringEquals": {"sts:ExternalId": external_id}} if external_id else {})
 
 
-def assuming(role: Role) -> dict[str, Any]:
+def assuming(role: Role, *, has_tags: bool = False) -> dict[str, Any]:
     """Allow AssumeRole of the role, with whatever the session is to carry."""
-    return allow(ASSUME_ROLE, assume_actions(role), literal(role.arn))
+    return allow(ASSUME_ROLE, assume_actions(role, has_tags=has_tags), literal(role.arn))
 
 
-def assume_actions(role: Role) -> list[str]:
+def assume_actions(role: Role, *, has_tags: bool = False) -> list[str]:
     """Return the actions that one AssumeRole needs, in the trust policy and in the consumer's own."""
-    more = {"sts:TagSession": bool(role.tags), "sts:SetSourceIdentity": role.source_identity is not None}
+    more = {"sts:TagSession": has_tags or bool(role.tags), "sts:SetSourceIdentity": role.source_identity is not None}
     return ["sts:AssumeRole", *(action for action, is_needed in more.items() if is_needed)]
 
 

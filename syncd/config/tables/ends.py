@@ -22,6 +22,11 @@ class Consumer(Table):
         None,
         description="AWS credentials file; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
+    narrow: fields.Flag = Field(
+        default=False,
+        description="have STS narrow the consumer's own credentials, if they are temporary, to what the job needs"
+        " (GetScopedCredentials)",
+    )
 
 
 class Role(Table):
@@ -42,6 +47,15 @@ class Role(Table):
     )
     tags: fields.SessionTags = Field(
         default_factory=dict, description="session tags, 50 at most; they need sts:TagSession at both sides"
+    )
+    sts_region: fields.Region | None = Field(
+        None,
+        description="region of the STS that is asked, and signed for; else that of endpoints.sts, else source.region",
+    )
+    session_policy: Literal["on", "off"] = Field(
+        "on",
+        description="syncd narrows each session to what the job needs; off lets it leave that out where STS takes no policy"
+        " that is short enough",
     )
     duration: fields.SessionDuration = Field(
         timedelta(hours=1), description="how long a session lasts; up to the role's own maximum"

@@ -33,6 +33,7 @@ class SentPrincipal:
         self._current = credentials
         self._ask = ask
         self._changed = Condition()
+        self._answers = 0
         self._is_stopped = False
 
     def current(self) -> Credentials:
@@ -43,6 +44,7 @@ class SentPrincipal:
         """Use other credentials from now on."""
         with self._changed:
             self._current = credentials
+            self._answers += 1
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -52,13 +54,14 @@ class SentPrincipal:
             self._changed.notify_all()
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Return the current credentials, or wait for others if these were rejected."""
+        """Return the current credentials, or wait for others if these were rejected. They may be the same again."""
         if rejected is None:
             return self._current
         with self._changed:
             if self._current == rejected and not self._is_stopped:
+                before = self._answers
                 self._ask(rejected)
-                self._changed.wait_for(lambda: self._is_stopped or self._current != rejected, _RENEWAL_SECONDS)
+                self._changed.wait_for(lambda: self._is_stopped or self._answers != before, _RENEWAL_SECONDS)
             return self._current
 
 

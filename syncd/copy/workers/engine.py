@@ -37,7 +37,7 @@ class _InFlight:
 
 
 _Finished: TypeAlias = tuple[_InFlight, Outcome]
-_Parked: TypeAlias = tuple[_InFlight, Request, Credentials]
+_Parked: TypeAlias = tuple[_InFlight, Request, Answer, Credentials]
 
 
 class _Intake:
@@ -194,14 +194,21 @@ class CopyEngine:
             except JobFailed as raised:
                 intake.fail(raised)
 
-    def _resume(self, intake: _Intake, task: _InFlight, request: Request, rejected: Credentials) -> None:
+    def _resume(
+        self, intake: _Intake, task: _InFlight, request: Request, answer: Answer, rejected: Credentials
+    ) -> None:
+        """Send a request again with other credentials. If there are none, the answer stands."""
         try:
-            self._ends[request.side].principal.refresh(rejected=rejected)
+            fresh = self._ends[request.side].principal.refresh(rejected=rejected)
         except JobFailed as raised:
             intake.fail(raised)
             intake.finish(task)
         else:
-            self._send(task, request)
+            if fresh == rejected:
+                task.renewals = 0
+                self._step(task, answer)
+            else:
+                self._send(task, request)
 
     def _step(self, task: _InFlight, answer: Answer | None) -> None:
         try:
@@ -215,7 +222,7 @@ class CopyEngine:
         def on_answer(answer: Answer, credentials: Credentials) -> None:
             if is_expired(answer, request) and task.renewals < RENEWALS_A_REQUEST:
                 task.renewals += 1
-                self._events.put((task, request, credentials))
+                self._events.put((task, request, answer, credentials))
             else:
                 task.renewals = 0
                 if self._aside is not None and len(answer.body) >= ASIDE_BYTES:

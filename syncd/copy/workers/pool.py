@@ -283,8 +283,10 @@ class PooledCopier:
             talk.fail(raised)
             self._stop(talk)
             fresh = rejected
-        self._sent[side] = rejected
-        self._send_credentials(talk, side, fresh)
+        # Even the same ones again: the worker waits for an answer.
+        self._sent[side] = fresh
+        for process in talk.load:
+            process.send(messages.CREDENTIALS, talk.channel, side, fresh)
 
     def _send_credentials(self, talk: _Conversation, side: Side, fresh: Credentials) -> None:
         if self._sent.get(side) != fresh:

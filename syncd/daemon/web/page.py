@@ -118,7 +118,7 @@ def problems_of(board: JobBoard, health: JobHealth, now: float) -> list[Problem]
     if error is not None:
         found.append(Problem(_sentence(failure_words(error)), error.remedy))
     if oldest is not None:
-        remedy = reasons.remedy_of(oldest.reason, job=health.job, key=oldest.object.key)
+        remedy = reasons.remedy_of(oldest.reason, job=health.job, key=oldest.object.key, detail=oldest.detail)
         found.append(Problem(missing_words(health), remedy, safe_key(oldest.object.key), answer_words(oldest)))
     return found
 

@@ -189,7 +189,7 @@ def trouble(health: JobHealth) -> list[str]:
         why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := health.oldest_held) is not None:
         why.append(f"{missing_words(health)}{safe_key(oldest.object.key)} ({answer_words(oldest)})")
-        remedy = reasons.remedy_of(oldest.reason, job=health.job, key=oldest.object.key)
+        remedy = reasons.remedy_of(oldest.reason, job=health.job, key=oldest.object.key, detail=oldest.detail)
         if error is None or error.remedy != remedy:
             why.append(f"what to do: {remedy}")
     return why

@@ -1,0 +1,108 @@
+"""boto3 sessions of a consumer: which files they read, and which STS they ask."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from syncd.aws import certificates
+from syncd.aws.identity import sts as sts_wire
+from syncd.aws.identity.lookups import tame
+from syncd.config.job import Consumer, Job
+from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
+
+
+class Place(NamedTuple):
+    """The STS that credentials are got from."""
+
+    region: str | None
+    endpoint: str | None
+
+
+class Kept(NamedTuple):
+    """A session, and its files as they were."""
+
+    session: boto3.Session
+    files: tuple[object, ...]
+
+
+def place_of(job: Job) -> Place:
+    """Return the STS of a job."""
+    return Place(job.sts_region, job.endpoints.sts)
+
+
+def key_of(consumer: Consumer, place: Place) -> tuple[object, ...]:
+    """Return what two consumers with the same session have in common."""
+    return consumer.profile, consumer.credentials_file, place
+
+
+def files_of(consumer: Consumer) -> tuple[object, ...]:
+    """Return what changes with the content of the files that a session reads."""
+    environ = os.environ.get
+    paths = (
+        consumer.credentials_file or environ("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+        environ("AWS_CONFIG_FILE") or "~/.aws/config",
+    )
+    return tuple(_stamp(Path(path)) for path in paths)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.expanduser().stat()
+    except (OSError, RuntimeError, ValueError):
+        return ()
+    # A copy may keep the old time of modification. Nobody sets that of the last change.
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+
+class _Session(botocore.session.Session):
+    """A session whose STS clients, those of its own providers included, are the job's and within bounds."""
+
+    def __init__(self, profile: str | None, place: Place) -> None:
+        super().__init__(profile=profile)
+        self._place = place
+
+    def create_client(self, service_name: str, **more: Any) -> Any:  # type: ignore[override]  # nobody passes more by position
+        """Return a client."""
+        if service_name != "sts" or self._place.region is None:
+            return super().create_client(service_name, **more)
+        config = Config(
+            connect_timeout=sts_wire.CONNECT_SECONDS,
+            read_timeout=sts_wire.CALL_SECONDS,
+            retries={"mode": "standard", "max_attempts": 3},
+        )
+        given = more.get("config")
+        more["config"] = given.merge(config) if given else config
+        more |= {"region_name": self._place.region, "endpoint_url": self._place.endpoint}
+        client = super().create_client(service_name, **more)
+        sts_wire.bound(client, authorities=authorities_of(self))
+        return client
+
+
+def authorities_of(core: botocore.session.Session) -> str:
+    """Return the file of authorities that a session trusts, or empty for the default.
+
+    Raises:
+        JobFailed: it cannot be used.
+    """
+    authorities = certificates.authorities_of(core)
+    try:
+        certificates.tls_options(authorities)
+    except (OSError, RuntimeError) as error:
+        raise JobFailed(Reason.UNTRUSTED, certificates.unusable(authorities, error)) from error
+    return authorities
+
+
+def session_of(consumer: Consumer, place: Place) -> boto3.Session:
+    """Return a new session. It may raise whatever its files give rise to."""
+    path = consumer.credentials_file
+    core = _Session("default" if consumer.profile is None and path else consumer.profile, place)
+    if path is not None:
+        core.set_config_variable("credentials_file", str(path))
+    core.set_config_variable("sts_regional_endpoints", "regional")
+    tame(core)
+    return boto3.Session(botocore_session=core)

@@ -1,0 +1,133 @@
+"""GetScopedCredentials: temporary credentials of the same principal that may do less (STS API Reference).
+
+The installed botocore need not know the call, so its request is written here.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
+
+from syncd.aws.identity import refusals
+from syncd.aws.transport import Credentials
+from syncd.model import events
+from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
+
+CALL = "GetScopedCredentials"
+_VERSION = "2011-06-15"
+_KEPT = 256
+# What a server answers that does not know the call, beside Reason.UNSUPPORTED.
+_NOT_KNOWN = frozenset({404, 405, 501})
+
+
+def scoped(
+    credentials: Credentials, policy: str, *, url: str, region: str, send: Callable[[Any], Any], who: str
+) -> Credentials:
+    """Return credentials that may do what the policy allows, as far as these may.
+
+    Raises:
+        JobFailed: STS does not know the call, refused it, or cannot be reached.
+    """
+    with refusals.as_job_failure(
+        f"{CALL} by {who}",
+        denied="allow sts:GetScopedCredentials in the consumer's own policy, or remove consumer.narrow",
+        hidden=(credentials.session_token,),
+    ):
+        answer = send(_signed(credentials, policy, url=url, region=region))
+        found = _document(answer.content).find(".//{*}Credentials")
+        if answer.status_code != 200 or found is None:
+            raise _refusal(answer)
+        fields = {item.tag.rpartition("}")[2]: item.text or "" for item in found}
+        expires = fields.get("Expiration")
+        return Credentials(
+            fields["AccessKeyId"],
+            fields["SecretAccessKey"],
+            fields["SessionToken"],
+            datetime.fromisoformat(expires).timestamp() if expires else None,
+        )
+
+
+def _is_not_known(error: JobFailed) -> bool:
+    """Return whether STS refused the call because it does not know it."""
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return False
+    return error.reason == Reason.UNSUPPORTED or refusals.status_of(cause) in _NOT_KNOWN
+
+
+class Narrowing:
+    """The consumers' narrowed credentials, so that each is asked for once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Credentials, str], Credentials] = {}
+
+    def of(
+        self,
+        credentials: Credentials,
+        policy: str,
+        narrow: Callable[[str], Credentials],
+        tell: Callable[..., None],
+    ) -> Credentials:
+        """Return the credentials narrowed by `narrow`. Where that is impossible, say so and return them as they are."""
+        key = (credentials, policy)
+        if key not in self._kept:
+            if len(self._kept) > _KEPT:
+                self._kept.clear()
+            self._kept[key] = self._narrowed(credentials, policy, narrow, tell)
+        return self._kept[key]
+
+    def _narrowed(
+        self,
+        credentials: Credentials,
+        policy: str,
+        narrow: Callable[[str], Credentials],
+        tell: Callable[..., None],
+    ) -> Credentials:
+        if credentials.session_token is None:
+            detail = f"the consumer's keys are not temporary, and STS narrows no others by {CALL}"
+            tell(events.CONSUMER_NOT_NARROWED, reason="not_temporary", detail=detail)
+            return credentials
+        try:
+            narrowed = narrow(policy)
+        except JobFailed as error:
+            if error.reason in refusals.REJECTED:
+                raise
+            known = "" if not _is_not_known(error) else f"this STS does not know {CALL}: "
+            tell(
+                events.CONSUMER_NOT_NARROWED, reason=error.reason, detail=f"{known}{error.detail}", remedy=error.remedy
+            )
+            return credentials
+        tell(events.CONSUMER_NARROWED, detail=f"{CALL} narrowed the consumer's credentials to what the job needs")
+        return narrowed
+
+
+def _signed(credentials: Credentials, policy: str, *, url: str, region: str) -> Any:
+    body = urlencode({"Action": CALL, "Version": _VERSION, "Policy": policy, "ScopedSessionDescription": "syncd"})
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    request = AWSRequest("POST", f"{url.rstrip('/')}/", headers=headers, data=body)
+    keys = ReadOnlyCredentials(
+        credentials.access_key_id, credentials.secret_access_key, credentials.session_token or ""
+    )
+    SigV4Auth(keys, "sts", region).add_auth(request)
+    return request.prepare()
+
+
+def _document(body: bytes) -> Element:
+    try:
+        return fromstring(body)  # noqa: S314  # expat itself bounds entity expansion
+    except ParseError:
+        return Element("none")
+
+
+def _refusal(answer: Any) -> ClientError:
+    document = _document(answer.content)
+    code = document.findtext(".//{*}Code") or str(answer.status_code)
+    error = {"Code": code, "Message": document.findtext(".//{*}Message") or ""}
+    return ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": answer.status_code}}, CALL)  # type: ignore[typeddict-item]
