@@ -61,7 +61,7 @@ def run(configuration: Configuration, *, now: Callable[[], float], tell: Callabl
     if daemon.leaves_ticks_behind:
         # Their threads would keep the interpreter waiting. What they did is recorded, or will be found again.
         sys.stdout.flush()
-        sys.stderr.flush()
+        logs.STDERR.drain()
         os._exit(code)
     return code
 

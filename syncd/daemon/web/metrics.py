@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
+from syncd.daemon import logs
 from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
@@ -123,6 +124,11 @@ class Metrics:
         yield InfoMetricFamily("syncd_build", "The version that runs.", value={"version": __version__})
         yield from families
         yield reloads
+        yield CounterMetricFamily(
+            "syncd_log_lines_dropped",
+            "Lines of the log that were dropped, since stderr is stuck, too slow or gone.",
+            value=logs.STDERR.dropped,
+        )
         yield from gauges.collect()
 
     def _of(self, job: str) -> _JobTotals:
