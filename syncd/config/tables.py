@@ -28,14 +28,16 @@ class Http(Table):
     """`[http]` of syncd.toml."""
 
     listen: fields.Listen = Field(
-        "127.0.0.1:9464", description='where /metrics, /healthz and /readyz answer; "" turns them off'
+        "127.0.0.1:9464", description='where /metrics, /healthz, /readyz and /freshz answer; "" turns them off'
     )
     allow_remote: fields.Flag = Field(
         default=False, description="must be true for listen to be an address that other machines reach"
     )
-
     hosts: fields.Hosts = Field(
         (), description="names by which clients ask, beside addresses and localhost; any other Host is refused"
+    )
+    job_metrics: Literal["auto", "all", "essential", "none"] = Field(
+        "auto", description="metrics of each job in /metrics; auto is all up to 1000 jobs, and essential beyond"
     )
 
     @property
@@ -261,6 +263,9 @@ class JobTable(Table):
         description="freshness to hold, counted beyond lateness",
         json_schema_extra={"default_words": "max(15m, 3 * every)"},
     )
+    heartbeat_url: fields.Url | None = Field(
+        None, repr=False, description="URL that is called while this job keeps its objective; {job} is the job's name"
+    )
     listing: Listing = Listing()
     consumer: Consumer
     source: Source
@@ -281,7 +286,7 @@ class SettingsTable(Table):
         description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
     jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
-    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")
+    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all jobs are well")
     drain: fields.DurationOrZero = Field(
         timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
     )
