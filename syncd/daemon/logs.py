@@ -69,7 +69,7 @@ _SEVERITY = {
 
 
 class LogQueue(io.RawIOBase):
-    """What is on its way to a descriptor. A thread writes it, so that no caller waits for a slow or stuck reader.
+    """The lines on their way to a descriptor. A thread writes them, so that no caller waits for a slow or stuck reader.
 
     If the queue is full or a write fails, lines are dropped and counted. Once lines get through again, the number is
     logged.

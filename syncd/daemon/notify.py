@@ -36,6 +36,11 @@ class SystemdNotifier:
         # A name that begins with @ is in Linux's abstract namespace, whose names begin with a null byte.
         self._address = f"\0{name[1:]}" if name.startswith("@") else name
 
+    @property
+    def is_heard(self) -> bool:
+        """True if somebody asked for notifications."""
+        return bool(self._address)
+
     def send(self, *assignments: str) -> None:
         """Send `NAME=value` lines in one message."""
         if not self._address:

@@ -208,6 +208,7 @@ class Daemon:
             is_configuration_stale=self._is_stale,
             refused=self._state.board.refused(),
             engine=configuration.settings.engine,
+            job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},
         )
 
