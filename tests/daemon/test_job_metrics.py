@@ -1,7 +1,6 @@
 """The metrics of each job, as an operator turns them on and off."""
 
 import threading
-from datetime import datetime
 
 import pytest
 from faulty import Stall
@@ -9,7 +8,7 @@ from service import Service
 from waiting import wait_until
 
 
-def test_counters_are_there_before_the_first_tick_has_ended(service: Service, now: datetime) -> None:
+def test_counters_are_there_before_the_first_tick_has_ended(service: Service) -> None:
     go_on = threading.Event()
     held = service.server.faults.add("AssumeRole", Stall(go_on))
     service.job("account-b")
