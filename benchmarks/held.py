@@ -36,7 +36,7 @@ VERBS = {
     ("ledger", "quarantine", "list", "--json"): 15_000.0,
 }
 """And how many milliseconds each may take."""
-PATHS = {"/readyz": 100.0, "/metrics": 100.0, "/": 100.0, "/jobs/held": 4000.0}
+PATHS = {"/freshz": 100.0, "/metrics": 100.0, "/": 100.0, "/jobs/held": 4000.0}
 VERB_MIB, DAEMON_MIB = 128.0, 512.0
 
 
@@ -129,7 +129,7 @@ def _when_ticked() -> None:
     """Wait until the daemon knows how the job stands after a tick."""
     while True:
         with contextlib.suppress(OSError):
-            jobs = json.loads(_asked("/readyz")[1])["jobs"]
+            jobs = json.loads(_asked("/freshz")[1])["jobs"]
             if jobs and any("last tick failed" in why for why in jobs[0]["why"]):
                 return
         time.sleep(0.2)

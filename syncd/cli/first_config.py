@@ -213,7 +213,7 @@ state_dir = {_toml(str(state_dir))}    # where the state is kept
 jobs = ["jobs.d/*.toml"]    # relative to this file
 
 [http]    # for monitoring
-listen = "127.0.0.1:9464"    # /metrics, /healthz and /readyz of `syncd run`; "" turns them off
+listen = "127.0.0.1:9464"    # /metrics, /healthz, /readyz and /freshz of `syncd run`; "" turns them off
 
 [defaults]    # keys of a job, for all jobs; a job's own keys win
 every = "5m"

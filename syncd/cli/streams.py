@@ -2,9 +2,10 @@
 
 A stream that was closed is one to nowhere, so that no other file gets its number. A character that the locale's encoding
 does not have is written in plain characters. What cannot be written to stderr is dropped. What cannot be written to
-stdout is told at the end, unless its reader has gone, as `head` does.
+stdout is told at the end, unless its reader has gone, as `head` does. Nothing waits for stderr (`daemon/logs.py`).
 """
 
+import atexit
 import codecs
 import errno
 import io
@@ -13,14 +14,20 @@ import select
 import sys
 from typing import TextIO
 
+from syncd.daemon.logs import STDERR
+
 _OUT, _ERR = 1, 2
+_LONGEST_LINE = 1024**2
 _PLAIN = {"✓": "+", "✗": "x", "·": "-", "→": "->", "…": "..."}
 _ERRORS = "syncd.plain"
 _TRIES_AGAIN = frozenset({errno.EAGAIN, errno.EINTR})
 
 
 class _Sink(io.RawIOBase):
-    """A descriptor that is written to as long as that works, and drops the rest."""
+    """A descriptor that is written to as long as that works, and drops the rest.
+
+    What was written to stderr before comes first, unless stderr is stuck.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -28,6 +35,7 @@ class _Sink(io.RawIOBase):
         """The first error, after which nothing is written."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # any buffer, in its stubs
+        STDERR.drain()
         view = memoryview(data)
         while view and self.error is None:
             try:
@@ -60,7 +68,8 @@ def secure() -> None:
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # stays open
     sys.stdout = _text(_stdout, sys.stdout)
-    sys.stderr = _text(_Sink(_ERR), sys.stderr)
+    sys.stderr = _text(STDERR, sys.stderr)
+    atexit.register(STDERR.drain)
 
 
 def reader_has_gone() -> bool:
@@ -82,9 +91,11 @@ def _fill_closed() -> None:
     os.close(descriptor)
 
 
-def _text(sink: _Sink, before: TextIO | None) -> io.TextIOWrapper:
+def _text(sink: io.RawIOBase, before: TextIO | None) -> io.TextIOWrapper:
     encoding = before.encoding if before is not None else "utf-8"
-    buffer = io.BufferedWriter(sink)  # type: ignore[type-var]  # any raw stream will do
+    # A line of the log is passed on whole, so that it is dropped whole.
+    size = _LONGEST_LINE if sink is STDERR else io.DEFAULT_BUFFER_SIZE
+    buffer = io.BufferedWriter(sink, size)
     is_line_buffered = sink.fileno() == _ERR or sink.isatty()
     return io.TextIOWrapper(buffer, encoding=encoding, errors=_ERRORS, line_buffering=is_line_buffered)
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from syncd.config.job import JOB, SETTINGS, Configuration, Job, RefusedJob, Settings, completed
+from syncd.config.job import JOB, JOB_IN_URL, SETTINGS, Configuration, Job, RefusedJob, Settings, completed
 from syncd.config.names import is_job_name
 from syncd.config.problems import examine
 from syncd.config.rules import destination_place
@@ -217,6 +217,7 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Itera
     names: dict[str, _File] = {}
     places: dict[tuple[str, ...], _File] = {}
     customers: dict[str, tuple[_File, str, bool]] = {}
+    heartbeats = {_known(settings, attrgetter("heartbeat_url")): top}
     memory = _known(settings, attrgetter("engine.memory"))
     for file, job, _ in readings:
         if job is None:
@@ -231,6 +232,13 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Itera
         if first is not file:
             message = f"the job in {first.path} writes to this bucket and prefix too; give each job its own prefix"
             findings.append(Finding("destination.prefix", message))
+        url = _known(job, attrgetter("heartbeat_url"))
+        first = heartbeats.setdefault(url.replace(JOB_IN_URL, name or ""), file) if url is not None else file
+        if first is not file:
+            message = (
+                f"{first.path} has this URL too, and each would hide the other's silence; write {JOB_IN_URL} in it"
+            )
+            findings.append(Finding("heartbeat_url", f"{message} for the job's name, or give each its own"))
         part_size, own = _known(job, attrgetter("destination.part_size")), _known(job, attrgetter("engine.memory"))
         if memory is not None and part_size is not None and own is None and memory < part_size:
             part, most = format_size(part_size), format_size(memory)

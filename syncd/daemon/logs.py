@@ -2,13 +2,21 @@
 
 Facts contain text from outside. JSON escapes it by itself. For a console it is escaped and quoted here, so that it can
 neither begin a line nor pass for another fact.
+
+Nothing waits for stderr: what is written to it is queued, and a thread of its own writes it on.
 """
 
+import errno
+import io
 import logging
+import os
+import select
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +30,11 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 
 _LONGEST_FACT = 4_000
 _LONGEST_TRACEBACK = 20_000
+_MOST_QUEUED_BYTES = 4 * 1024**2
+_BATCH_BYTES = 64 * 1024
+_STUCK_SECONDS = 1.0
+_LONGEST_DRAIN_SECONDS = 10.0
+_TRIES_AGAIN = frozenset({errno.EAGAIN, errno.EINTR})
 _TRACEBACK = "exception"
 _KEY = "key"
 
@@ -51,7 +64,123 @@ _SEVERITY = {
     events.HEARTBEAT_FAILED: "warning",
     events.LEDGER_UNREADABLE: "error",
     events.WATCHDOG_WITHHELD: "error",
+    events.LOG_DROPPED: "warning",
 }
+
+
+class LogQueue(io.RawIOBase):
+    """The lines on their way to a descriptor. A thread writes them, so that no caller waits for a slow or stuck reader.
+
+    If the queue is full or a write fails, lines are dropped and counted. Once lines get through again, the number is
+    logged.
+
+    Shared: any thread may call it. The lock guards the queue and the counts, and is reentrant, since a signal handler may
+    log. The writing thread starts with the first line.
+    """
+
+    def __init__(self, descriptor: int, *, most_bytes: int = _MOST_QUEUED_BYTES) -> None:
+        self.dropped = 0
+        """Lines that were dropped so far."""
+        self._descriptor = descriptor
+        self._most_bytes = most_bytes
+        self._changed = threading.Condition()
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        """Those waiting, and those being written."""
+        self._told = 0
+        self._progressed_at = monotonic()
+        self._thread: threading.Thread | None = None
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # any buffer, in its stubs
+        """Queue what is one line, or more. Never waits."""
+        line = bytes(data)
+        with self._changed:
+            if self._bytes + len(line) > self._most_bytes:
+                self.dropped += _lines(line)
+            elif self._is_started():
+                if not self._bytes:
+                    self._progressed_at = monotonic()
+                self._waiting.append(line)
+                self._bytes += len(line)
+                self._changed.notify_all()
+            elif not self._put_out(line):
+                self.dropped += _lines(line)
+        return len(line)
+
+    def drain(self) -> bool:
+        """Wait until all is written. Returns false if the reader is stuck, or slow for long."""
+        ends_at = monotonic() + _LONGEST_DRAIN_SECONDS
+        with self._changed:
+            while self._bytes:
+                now = monotonic()
+                left = min(ends_at, self._progressed_at + _STUCK_SECONDS) - now
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def writable(self) -> bool:
+        """Return true."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Return true for a terminal."""
+        return os.isatty(self._descriptor)
+
+    def _is_started(self) -> bool:
+        if self._thread is None:
+            thread = threading.Thread(target=self._write_on, name="log", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False  # the system has no thread left
+            self._thread = thread
+        return True
+
+    def _write_on(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                batch = self._waiting.popleft()
+                while self._waiting and len(batch) + len(self._waiting[0]) <= _BATCH_BYTES:
+                    batch += self._waiting.popleft()
+            is_written = self._put_out(batch)
+            with self._changed:
+                self._bytes -= len(batch)
+                self._progressed_at = monotonic()
+                if not is_written:
+                    self.dropped += _lines(batch)
+                untold = self.dropped - self._told if is_written and 2 * self._bytes <= self._most_bytes else 0
+                self._told += untold
+                self._changed.notify_all()
+            if untold:
+                event_logger()(events.LOG_DROPPED, lines=untold)
+
+    def _put_out(self, data: bytes) -> bool:
+        """Write to the descriptor, however long that takes. Returns false if it fails."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+                self._progressed_at = monotonic()
+            except OSError as error:
+                if error.errno not in _TRIES_AGAIN:
+                    return False
+                # Another process has made the terminal or pipe non-blocking.
+                select.select([], [self._descriptor], [])
+        return True
+
+
+STDERR = LogQueue(2)
+"""The queue to stderr, of this process."""
+
+
+def _lines(data: bytes) -> int:
+    return max(1, data.count(b"\n"))
 
 
 def configure(log: Log) -> None:

@@ -1,9 +1,10 @@
 """Reloads: noticing an edit of the configuration, and applying it to the running jobs."""
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from time import monotonic, thread_time
 from typing import NamedTuple
 
 from syncd.config import files
@@ -16,8 +17,12 @@ from syncd.job.refused import refusal_facts
 from syncd.model import events
 from syncd.model.errors import ConfigError, Problem
 
-Fingerprint = Mapping[Path, tuple[int, int, int] | None]
-"""Modification time, size and inode of each file, or None for a file that cannot be read."""
+_QUIET_SHARE = 0.01
+_BUSY_SHARE = 0.1
+"""Of a core, for looking at the files."""
+
+Fingerprint = Mapping[str, tuple[int, int, int] | None]
+"""Modification time, size and inode of each file or folder, or None if it cannot be read."""
 
 _RESTART = "cannot be changed while the daemon runs: restart it, or put back what was there"
 _FIXED: Sequence[tuple[str, Callable[[Configuration], object]]] = (
@@ -37,26 +42,60 @@ class JobChanges(NamedTuple):
 
 
 class ConfigWatch:
-    """Periodic look at the configuration's files. Used by the main thread alone."""
+    """Periodic look at the configuration's files. Used by the main thread alone.
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._loaded = fingerprint(configuration)
-        self._seen = self._loaded
+    A look at ten thousand files takes long. So that looking takes a hundredth of a core, it comes round later the longer it
+    takes: a few files are looked at each time, very many each few seconds. If one of the folders has changed, or an edit
+    may be under way, it may take a tenth.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        clock: Callable[[], float] = monotonic,
+        cpu_clock: Callable[[], float] = thread_time,
+    ) -> None:
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._seen: Fingerprint = {}
+        self._folders: Fingerprint = {}
+        self._cost_seconds = self._looked_at = 0.0
+        self._look(configuration)
+        self._loaded = self._seen
 
     def is_due(self, configuration: Configuration) -> bool:
-        """Return true if the files changed since they were read, but not since the last call."""
-        before, self._seen = self._seen, fingerprint(configuration)
-        return self._seen not in (self._loaded, {}) and self._seen == before
+        """Return true if the files changed since they were read, but not between the last two looks."""
+        share = (
+            _QUIET_SHARE if self._seen is self._loaded and _identities(self._folders) == self._folders else _BUSY_SHARE
+        )
+        if self._clock() - self._looked_at < self._cost_seconds / share:
+            return False
+        before = self._seen
+        self._look(configuration)
+        if self._seen == self._loaded:
+            self._seen = self._loaded
+        return self._seen is not self._loaded and bool(self._seen) and self._seen == before
 
     def begin(self, configuration: Configuration) -> None:
         """Note the files just before they are read."""
-        self._seen = fingerprint(configuration)
+        self._look(configuration)
 
     def note(self, configuration: Configuration) -> None:
         """Note that the files were read, with any result. An edit made in between still counts as one."""
-        now = fingerprint(configuration)
-        self._loaded = {path: self._seen.get(path, identity) for path, identity in now.items()}
-        self._seen = now
+        before = self._seen
+        self._look(configuration)
+        self._loaded = {path: before.get(path, identity) for path, identity in self._seen.items()}
+        if self._seen == self._loaded:
+            self._seen = self._loaded
+
+    def _look(self, configuration: Configuration) -> None:
+        began = self._cpu_clock()
+        paths = _paths(configuration)
+        self._folders = _identities({os.path.dirname(path) for path in paths})  # noqa: PTH120 - thousands of paths
+        self._seen = _identities(paths)
+        self._cost_seconds = self._cpu_clock() - began
+        self._looked_at = self._clock()
 
 
 class CurrentJobs:
@@ -139,12 +178,17 @@ class RefusedJobs:
             self._state.problems.log(events.JOB_REFUSED, **refusal_facts(job))
 
 
-def fingerprint(configuration: Configuration) -> Fingerprint:
-    """Return the identity of each configuration file, which changes with an edit."""
+def _paths(configuration: Configuration) -> set[str]:
+    """Return the configuration's files, and those that match its patterns now."""
     top = configuration.files[0]
-    paths = {top}
+    folder = str(top.parent)
+    paths = {str(top)}
     for pattern in configuration.settings.jobs:
-        paths |= {top.parent / name for name in glob.glob(pattern, root_dir=top.parent, recursive=True)}  # noqa: PTH207 - absolute patterns too
+        paths.update(os.path.join(folder, name) for name in glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH118, PTH207 - thousands of paths
+    return paths
+
+
+def _identities(paths: Iterable[str]) -> Fingerprint:
     return {path: _identity(path) for path in paths}
 
 
@@ -195,9 +239,9 @@ def job_changes(before: Sequence[Job], after: Sequence[Job]) -> JobChanges:
     )
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
+def _identity(path: str) -> tuple[int, int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - thousands of paths
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -41,11 +41,13 @@ class PeriodicTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no 
         self.jitter = jitter
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """Return the next due time. APScheduler calls it by this name."""
-        del now
+        """Return the first due time after the previous one that is not past. APScheduler calls it by this name.
+
+        APScheduler collects every due time up to now. After a step of the clock by years those are too many to remember.
+        """
         if previous_fire_time is None:
             return self.start
-        number = (previous_fire_time - self.start) // self.period + 1
+        number = (max(previous_fire_time, now) - self.start) // self.period + 1
         return self.start + number * self.period + random.uniform(0, 1) * self.jitter  # noqa: S311
 
     def moved(self, span: timedelta) -> "PeriodicTrigger":
@@ -61,8 +63,9 @@ class Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         self.jitter = jitter
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """Return the first due time after the previous one, else the first that is not past."""
-        due = cron.next_due(self.line, after=previous_fire_time or now - timedelta(microseconds=1))
+        """Return the first due time after the previous one that is not past."""
+        after = now - timedelta(microseconds=1) if previous_fire_time is None else max(previous_fire_time, now)
+        due = cron.next_due(self.line, after=after)
         return None if due is None else due + random.uniform(0, 1) * self.jitter  # noqa: S311
 
 

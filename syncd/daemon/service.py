@@ -61,7 +61,7 @@ def run(configuration: Configuration, *, now: Callable[[], float], tell: Callabl
     if daemon.leaves_ticks_behind:
         # Their threads would keep the interpreter waiting. What they did is recorded, or will be found again.
         sys.stdout.flush()
-        sys.stderr.flush()
+        logs.STDERR.drain()
         os._exit(code)
     return code
 
@@ -82,8 +82,8 @@ def _signals(ask: Callable[[Command], None]) -> Iterator[None]:
 class Daemon:
     """The daemon's parts, and its main thread.
 
-    Shared: the main thread alone writes `_configuration` and `_is_stale`, the threads of the heartbeat and of the status
-    port read them. Each is one attribute, which the GIL writes whole. Any thread may queue a command.
+    Shared: the main thread alone writes `_configuration`, `_is_stale` and `_unready`, the threads of the heartbeat and of
+    the status port read them. Each is one attribute, which the GIL writes whole. Any thread may queue a command.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class Daemon:
         self._monotonic = monotonic
         self._inbox: SimpleQueue[Command] = SimpleQueue()  # its put is reentrant, as a signal handler needs
         self._is_stale = bool(configuration.refused)
+        self._unready: str | None = "the daemon is starting"
         self._config_watch = ConfigWatch(configuration)
         self._state = DaemonState.of(now=now, monotonic=monotonic, tell=tell, gauges=self._gauges)
         self._log = self._state.problems.log
@@ -113,7 +114,7 @@ class Daemon:
             on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
         )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
-        self._heartbeat = notify.Heartbeat(self._is_well, self._state.problems)
+        self._heartbeat = notify.Heartbeat(self._well, self._state.problems)
         self._watch = Watch(
             self._state, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
@@ -123,6 +124,7 @@ class Daemon:
             self._ticker.installation.ledger_file,
             find_job=self._jobs.find,
             stuck_reason=self._stuck_reason,
+            unready_reason=lambda: self._unready or self._stuck_reason(),
             now=now,
         )
         self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
@@ -160,7 +162,8 @@ class Daemon:
         self._ticker.read_health(jobs)
         self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
-        self._heartbeat.follow(self._configuration.settings.heartbeat_url)
+        self._heartbeat.follow(notify.beats(self._configuration))
+        self._unready = None
         self._log(events.DAEMON_STARTED, jobs=len(jobs))
         self._watch.notify_state(notify.READY)
 
@@ -177,8 +180,16 @@ class Daemon:
         if self._config_watch.is_due(self._configuration):
             self._reload()
 
-    def _is_well(self) -> bool:
-        return not self._is_stale and self._stuck_reason() is None and not self._state.board.late()
+    def _well(self) -> list[notify.Beat]:
+        """Return the heartbeats of what is well."""
+        if self._stuck_reason() is not None:
+            return []
+        late = {item.job for item in self._state.board.late()}
+        return [
+            beat
+            for beat in notify.beats(self._configuration)
+            if (beat.job not in late if beat.job else not late and not self._is_stale)
+        ]
 
     def _stuck_reason(self) -> str | None:
         return stuck_reason(
@@ -197,6 +208,7 @@ class Daemon:
             is_configuration_stale=self._is_stale,
             refused=self._state.board.refused(),
             engine=configuration.settings.engine,
+            job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},
         )
 
@@ -224,7 +236,7 @@ class Daemon:
         settings = after.settings
         logs.configure(settings.log)
         self._ticker.installation = replace(self._ticker.installation, settings=settings)
-        self._heartbeat.follow(settings.heartbeat_url)
+        self._heartbeat.follow(notify.beats(self._configuration))
         self._port.follow(settings.http)
         changes = job_changes(before.jobs, after.jobs)
         self._jobs.apply(changes, self._schedule)
@@ -250,6 +262,7 @@ class Daemon:
         """Finish the objects in flight, within the drain limit."""
         running, limit = self._state.running, self._configuration.settings.drain.total_seconds()
         jobs = running.jobs()
+        self._unready = "the daemon is stopping"
         self._log(events.DAEMON_STOPPING, running=jobs[:NAMES_LOGGED], running_count=len(jobs))
         waiting = f"stopping; objects in flight of {len(jobs)} ticks are finished first" if jobs else "stopping"
         self._watch.notify(notify.STOPPING, notify.status(waiting), notify.extend_timeout(limit + STOP_MARGIN_SECONDS))

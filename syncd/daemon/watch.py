@@ -47,6 +47,8 @@ class Watch:
 
     def notify_state(self, *assignments: str) -> None:
         """Send systemd a sentence on the daemon's state, unless it was sent last."""
+        if not self._systemd.is_heard:
+            return
         running = len(self._state.running.jobs())
         status = notify.status(sentence(self._state.board, running=running))
         if assignments or status != self._sent:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
-from syncd.daemon.notify import Heartbeat
+from syncd.daemon.notify import Beat, Heartbeat
 from syncd.daemon.repeats import RepeatedProblems
 from syncd.daemon.web.server import Reply, WebServer
 from syncd.model import events
@@ -21,13 +21,14 @@ class Receiver:
         self.paths: list[str] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.status = HTTPStatus.OK
-        self.is_well = True
+        self.beats: tuple[Beat, ...] = ()
+        self.unwell: set[str] = set()
         self.asked = threading.Event()
         self.problems = RepeatedProblems(
             lambda event, **facts: self.told.append((event, facts)), now=lambda: 0.0, monotonic=lambda: 0.0
         )
         self.server = WebServer(("127.0.0.1", 0), self.answer)
-        self.heartbeat = Heartbeat(self.ask, self.problems, every_seconds=0.02)
+        self.heartbeat = Heartbeat(self.well, self.problems, every_seconds=0.02)
 
     @property
     def url(self) -> str:
@@ -37,9 +38,13 @@ class Receiver:
         self.paths.append(path)
         return Reply(b"", "text/plain", self.status)
 
-    def ask(self) -> bool:
+    def well(self) -> list[Beat]:
         self.asked.set()
-        return self.is_well
+        return [beat for beat in self.beats if beat.job not in self.unwell]
+
+    def follow(self, *beats: Beat) -> None:
+        self.beats = beats
+        self.heartbeat.follow(beats)
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_while_all_is_well_the_url_is_called_again_and_again(receiver: Receiver) -> None:
-    receiver.heartbeat.follow(receiver.url)
+    receiver.follow(Beat("", receiver.url))
 
     wait_until(lambda: len(receiver.paths) >= 3, what="three pings")
 
@@ -60,8 +65,8 @@ def test_while_all_is_well_the_url_is_called_again_and_again(receiver: Receiver)
 
 
 def test_where_all_is_not_well_there_is_silence(receiver: Receiver) -> None:
-    receiver.is_well = False
-    receiver.heartbeat.follow(receiver.url)
+    receiver.unwell = {""}
+    receiver.follow(Beat("", receiver.url))
     receiver.asked.wait(30)
     receiver.asked.clear()
     receiver.asked.wait(30)
@@ -71,7 +76,7 @@ def test_where_all_is_not_well_there_is_silence(receiver: Receiver) -> None:
 
 def test_a_ping_that_fails_is_told_once_without_the_url_and_its_recovery_too(receiver: Receiver) -> None:
     receiver.status = HTTPStatus.NOT_FOUND
-    receiver.heartbeat.follow(receiver.url)
+    receiver.follow(Beat("", receiver.url))
     wait_until(lambda: len(receiver.paths) >= 3, what="three pings")
     receiver.status = HTTPStatus.OK
     wait_until(lambda: len(receiver.told) >= 2, what="the recovery")
@@ -83,7 +88,7 @@ def test_a_ping_that_fails_is_told_once_without_the_url_and_its_recovery_too(rec
 
 
 def test_a_url_that_leads_nowhere_is_told_without_the_url(receiver: Receiver) -> None:
-    receiver.heartbeat.follow("http://127.0.0.1:9/secret-token")
+    receiver.follow(Beat("", "http://127.0.0.1:9/secret-token"))
 
     wait_until(lambda: receiver.told, what="the complaint")
 
@@ -91,10 +96,28 @@ def test_a_url_that_leads_nowhere_is_told_without_the_url(receiver: Receiver) ->
 
 
 def test_no_url_is_no_ping_and_another_url_is_followed_at_once(receiver: Receiver) -> None:
-    receiver.heartbeat.follow(None)
-    receiver.heartbeat.follow(receiver.url.replace("secret", "first"))
+    receiver.follow()
+    receiver.follow(Beat("", receiver.url.replace("secret", "first")))
     wait_until(lambda: receiver.paths, what="a ping")
 
-    receiver.heartbeat.follow(receiver.url.replace("secret", "second"))
+    receiver.follow(Beat("", receiver.url.replace("secret", "second")))
 
     wait_until(lambda: "/ping/second-token" in receiver.paths, what="a ping of the other")
+
+
+def test_each_job_has_its_own_url_which_falls_silent_alone(receiver: Receiver) -> None:
+    receiver.unwell = {"b", ""}
+    beats = [Beat(job, receiver.url.replace("ping", job or "all")) for job in ("", "a", "b", "c")]
+    receiver.follow(*beats)
+
+    wait_until(lambda: len(receiver.paths) >= 6, what="three rounds")
+
+    assert set(receiver.paths) == {"/a/secret-token", "/c/secret-token"}
+
+
+def test_a_url_of_a_job_that_fails_is_told_with_the_job(receiver: Receiver) -> None:
+    receiver.follow(Beat("a", receiver.url), Beat("b", "http://127.0.0.1:9/secret-token"))
+
+    wait_until(lambda: receiver.told and receiver.paths, what="the complaint, and the other job's call")
+
+    assert receiver.told == [(events.HEARTBEAT_FAILED, {"reason": "URLError", "job": "b"})]

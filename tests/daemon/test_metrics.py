@@ -81,7 +81,10 @@ def test_reports_add_up(metrics: Metrics) -> None:
 def test_copied_objects_are_labelled_by_job_alone(metrics: Metrics) -> None:
     metrics.take_report(report(copied=1))
 
-    assert list(samples(metrics)["syncd_objects_copied_total"]) == [(("syncd_job", "account-b"),)]
+    assert set(samples(metrics)["syncd_objects_copied_total"]) == {
+        (("syncd_job", "account-b"),),
+        (("syncd_job", "account-c"),),
+    }
 
 
 def test_a_tick_under_way_counts_and_does_not_count_twice(metrics: Metrics) -> None:
@@ -198,8 +201,69 @@ def test_two_daemons_in_one_process_share_no_registry() -> None:
 
     one.take_report(report(copied=3))
 
-    assert value(other, "syncd_objects_copied_total", syncd_job="account-b") is None
+    assert value(other, "syncd_objects_copied_total", syncd_job="account-b") == 0
 
 
 def test_the_process_is_among_the_metrics(metrics: Metrics) -> None:
     assert (value(metrics, "process_resident_memory_bytes") or 0) > 0
+
+
+def test_counters_are_there_before_the_first_tick(metrics: Metrics) -> None:
+    found = samples(metrics)
+
+    counters = {name for name in found if name.startswith("syncd_") and name.endswith("_total")}
+    assert {"syncd_objects_copied_total", "syncd_tick_crashes_total", "syncd_ticks_total"} <= counters
+    assert value(metrics, "syncd_ticks_total", syncd_job="account-b", outcome="failed") == 0
+    assert value(metrics, "syncd_requests_total", syncd_job="account-b", operation="PutObject") == 0
+    assert value(metrics, "syncd_lag_seconds_count", syncd_job="account-b") == 0
+
+
+def many(count: int, job_metrics: str) -> Metrics:
+    """The metrics of so many jobs with the longest names, all of which have ticked and failed."""
+    jobs = [f"{number:064d}" for number in range(count)]
+    metrics = Metrics(lambda: Gauges(now=NOW, healths=[late(job) for job in jobs], job_metrics=job_metrics))
+    for job in jobs:
+        metrics.take_report(report(job, outcome="failed", error=REFUSED, copied=2, requests={"AssumeRole": 1}))
+    return metrics
+
+
+@pytest.mark.parametrize("job_metrics", ["auto", "essential"])
+def test_the_metrics_of_ten_thousand_jobs_are_less_than_five_megabytes(job_metrics: str) -> None:
+    metrics = many(10_000, job_metrics)
+
+    assert len(metrics.exposition()) < 5_000_000
+
+
+def test_what_is_essential_of_each_job_and_all_of_all_jobs_together() -> None:
+    metrics = many(3, "essential")
+    one = {"syncd_job": f"{1:064d}"}
+
+    assert value(metrics, "syncd_objective_met", **one) == 0
+    assert value(metrics, "syncd_tick_crashes_total", **one) == 0
+    assert value(metrics, "syncd_objects_copied_total", **one) is None
+    assert value(metrics, "syncd_objects_copied_total") == 6
+    assert value(metrics, "syncd_ticks_total", outcome="failed") == 3
+    assert value(metrics, "syncd_requests_total", operation="AssumeRole") == 3
+    metrics.forget(one["syncd_job"])
+    assert value(metrics, "syncd_objects_copied_total") == 6
+
+
+def test_without_metrics_of_jobs_no_job_is_named() -> None:
+    metrics = many(3, "none")
+
+    assert b"syncd_job=" not in metrics.exposition()
+    assert value(metrics, "syncd_objects_copied_total") == 6
+    assert value(metrics, "syncd_jobs") == 3
+    assert value(metrics, "syncd_jobs_late") == 3
+
+
+def test_a_tick_under_way_or_crashed_counts_in_what_all_jobs_did() -> None:
+    metrics = many(2, "none")
+    metrics.take_progress("a", progress(in_flight=7, copied=40))
+    under_way = value(metrics, "syncd_objects_copied_total"), value(metrics, "syncd_objects_in_flight")
+    metrics.take_crash("a")
+
+    assert under_way == (44, 7)
+    assert value(metrics, "syncd_objects_copied_total") == 44
+    assert value(metrics, "syncd_tick_crashes_total") == 1
+    assert value(metrics, "syncd_objects_in_flight") == 0

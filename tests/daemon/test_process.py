@@ -338,7 +338,7 @@ def test_nothing_secret_is_shown_or_logged(service: Service, now: datetime) -> N
 
     with service.running() as daemon:
         daemon.wait_for("heartbeat.failed")
-        shown = [daemon.get(path)[1] for path in ("/", "/jobs/account-z", "/metrics", "/readyz", "/healthz")]
+        shown = [daemon.get(path)[1] for path in ("/", "/jobs/account-z", "/metrics", "/readyz", "/freshz", "/healthz")]
         code = daemon.stopped()
 
     told = "".join(shown) + str(first.events + daemon.events)

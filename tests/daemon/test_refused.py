@@ -32,7 +32,7 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
     with service.running() as daemon:
         refused = daemon.wait_for("job.refused")
         daemon.wait_for("tick.finished", job="account-b", times=2)
-        ready, page = daemon.get("/readyz"), daemon.get("/")
+        fresh, page = daemon.get("/freshz"), daemon.get("/")
         of_job = daemon.get("/jobs/account-c")
         metrics = [
             daemon.metric('syncd_job_refused{syncd_job="account-c"}'),
@@ -45,8 +45,8 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
 
     assert (refused["job"], refused["level"], refused["runs_as_before"]) == ("account-c", "error", False)
     assert f"{path}: every" in refused["problems"][0]
-    assert (ready[0], json.loads(ready[1])["not_ready"]) == (503, ["account-c"])
-    assert "its file is invalid" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
+    assert (fresh[0], json.loads(fresh[1])["late"]) == (503, ["account-c"])
+    assert "its file is invalid" in " ".join(json.loads(fresh[1])["jobs"][0]["why"])
     assert "refused" in page[1]
     assert f"{path}: every" in page[1]
     assert (of_job[0], f"{path}: every" in of_job[1]) == (503, True)

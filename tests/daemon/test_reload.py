@@ -35,7 +35,7 @@ def loaded(folder: Path) -> Configuration:
 
 @pytest.fixture
 def watch(loaded: Configuration) -> ConfigWatch:
-    return ConfigWatch(loaded)
+    return ConfigWatch(loaded, cpu_clock=lambda: 0.0)
 
 
 def test_files_that_stay_as_they_are_are_no_edit(watch: ConfigWatch, loaded: Configuration) -> None:
@@ -92,6 +92,40 @@ def test_an_edit_while_the_files_were_read_still_counts(
     watch.note(loaded)
 
     assert watch.is_due(loaded)
+
+
+class Effort:
+    """Clocks on which each look takes a second of the processor, until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.spent = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def cpu(self) -> float:
+        self.spent += 0.5
+        return self.spent
+
+
+@pytest.mark.parametrize(("edit", "due_after"), [("in place", 51 + 6), ("new file", 6 + 6)])
+def test_looking_takes_a_hundredth_of_a_core_and_a_tenth_while_something_changes(
+    edit: str, due_after: int, loaded: Configuration, folder: Path
+) -> None:
+    effort = Effort()
+    watch = ConfigWatch(loaded, clock=effort.now, cpu_clock=effort.cpu)
+    assert not watch.is_due(loaded)
+    before = effort.spent
+    path = folder / "jobs.d" / ("b.toml" if edit == "in place" else "c.toml")
+    path.write_text(toml(JOB) + "# more\n")
+
+    while not watch.is_due(loaded):
+        effort.at += 1.0
+        assert effort.at < 1000
+
+    assert effort.at <= due_after
+    assert effort.spent - before == 2.0
 
 
 def test_jobs_are_added_changed_and_removed_and_the_others_are_in_no_list() -> None:

@@ -71,13 +71,14 @@ def ledger_file(tmp_path: Path) -> LedgerFile:
     return LedgerFile(tmp_path, now=lambda: NOW)
 
 
-def site(jobs: JobBoard, ledger_file: LedgerFile, *, stuck: str | None = None) -> Site:
+def site(jobs: JobBoard, ledger_file: LedgerFile, *, stuck: str | None = None, unready: str | None = None) -> Site:
     return Site(
         jobs,
         Metrics(lambda: Gauges(now=NOW, healths=jobs.healths())),
         ledger_file,
         find_job={JOB.name: JOB}.get,
         stuck_reason=lambda: stuck,
+        unready_reason=lambda: unready,
         now=lambda: NOW,
     )
 
@@ -113,11 +114,12 @@ def test_the_pages_are_there_where_the_state_cannot_be_read(ledger_file: LedgerF
     ledger_file.path.write_bytes(body[:100] + random.Random(1).randbytes(len(body) - 100))
     answering = site(board(health()), ledger_file)
 
-    replies = {path: answering.answer(path, {}) for path in ("/", "/readyz", "/healthz", "/jobs/account-b")}
+    replies = {path: answering.answer(path, {}) for path in ("/", "/readyz", "/freshz", "/healthz", "/jobs/account-b")}
 
     assert {path: reply and reply.status for path, reply in replies.items()} == {
         "/": HTTPStatus.OK,
         "/readyz": HTTPStatus.OK,
+        "/freshz": HTTPStatus.OK,
         "/healthz": HTTPStatus.OK,
         "/jobs/account-b": HTTPStatus.SERVICE_UNAVAILABLE,
     }
@@ -141,21 +143,31 @@ def test_a_daemon_that_is_stuck_says_why(ledger_file: LedgerFile) -> None:
     assert (reply.status, json.loads(reply.body)["why"]) == (503, "the scheduler is silent")
 
 
-def test_jobs_that_are_all_on_time_are_ready(ledger_file: LedgerFile) -> None:
-    reply = site(board(health("a"), health("b")), ledger_file).answer("/readyz", {})
+def test_readiness_is_the_daemons_and_not_its_jobs(ledger_file: LedgerFile) -> None:
+    ready = site(board(late()), ledger_file).answer("/readyz", {})
+    unready = site(board(health()), ledger_file, unready="the daemon is starting").answer("/readyz", {})
+
+    assert ready is not None
+    assert unready is not None
+    assert (ready.status, json.loads(ready.body)) == (HTTPStatus.OK, {"ready": True, "why": None})
+    assert (unready.status, json.loads(unready.body)["why"]) == (503, "the daemon is starting")
+
+
+def test_jobs_that_are_all_on_time_are_fresh(ledger_file: LedgerFile) -> None:
+    reply = site(board(health("a"), health("b")), ledger_file).answer("/freshz", {})
 
     assert reply is not None
     document = json.loads(reply.body)
-    assert (reply.status, document["ready"], document["job_count"]) == (HTTPStatus.OK, True, 2)
+    assert (reply.status, document["fresh"], document["job_count"]) == (HTTPStatus.OK, True, 2)
     assert [item["objective"] for item in document["jobs"]] == ["met", "met"]
 
 
 def test_a_late_job_is_named_first_with_its_reasons(ledger_file: LedgerFile) -> None:
-    reply = site(board(health("a"), late("z", last=report(error=REFUSED))), ledger_file).answer("/readyz", {})
+    reply = site(board(health("a"), late("z", last=report(error=REFUSED))), ledger_file).answer("/freshz", {})
 
     assert reply is not None
     document = json.loads(reply.body)
-    assert (reply.status, document["not_ready"], document["not_ready_count"]) == (503, ["z"], 1)
+    assert (reply.status, document["late"], document["late_count"]) == (503, ["z"], 1)
     assert [item["job"] for item in document["jobs"]] == ["z", "a"]
     assert document["jobs"][0]["why"][-1] == "what to do: mend <the> policy"
 

@@ -206,9 +206,17 @@ def test_pages_status_and_metrics_show_it_as_such(text: str, tmp_path: Path) -> 
         ledger.record_tick(report(outcome="failed", error=error), kind="tick")
     jobs = board(late(last=report(error=error), held=1, oldest_held=quarantined, kinds={text: NOW - 9000}))
     metrics = Metrics(lambda: Gauges(now=NOW, healths=jobs.healths()))
-    site = Site(jobs, metrics, ledger_file, find_job={b.name: b}.get, stuck_reason=lambda: None, now=lambda: NOW)
+    site = Site(
+        jobs,
+        metrics,
+        ledger_file,
+        find_job={b.name: b}.get,
+        stuck_reason=lambda: None,
+        unready_reason=lambda: None,
+        now=lambda: NOW,
+    )
 
-    for path in ("/", "/jobs/account-b", "/readyz", "/metrics"):
+    for path in ("/", "/jobs/account-b", "/freshz", "/metrics"):
         reply = site.answer(path, {})
         assert reply is not None
         body = reply.body.decode()
@@ -396,6 +404,7 @@ def test_a_page_says_why_the_state_cannot_be_read_in_lines_of_its_own(tmp_path: 
         LedgerFile(folder, now=lambda: NOW),
         find_job={b.name: b}.get,
         stuck_reason=lambda: None,
+        unready_reason=lambda: None,
         now=lambda: NOW,
     )
 

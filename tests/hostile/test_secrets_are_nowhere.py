@@ -226,7 +226,16 @@ def test_a_daemon_writes_and_answers_no_secret(style: str, server: FaultyS3, tmp
         wait_for(daemon, "heartbeat.failed")
         echo(server)
         wait_for(daemon, "tick.failed")
-        for path in ("/", "/jobs/account-z", "/metrics", "/readyz", "/healthz", f"/{CANARY}", f"/?q={CANARY[:2]}"):
+        for path in (
+            "/",
+            "/jobs/account-z",
+            "/metrics",
+            "/readyz",
+            "/freshz",
+            "/healthz",
+            f"/{CANARY}",
+            f"/?q={CANARY[:2]}",
+        ):
             written.add(path, got(address, path))
         assert daemon.stopped() == 0
         written.add("log", *daemon._lines)

@@ -35,7 +35,7 @@ class Stuck:
 
     def answer(self, path: str, query: Mapping[str, str]) -> Reply | None:
         match path:
-            case "/healthz" | "/readyz":
+            case "/healthz" | "/readyz" | "/freshz":
                 return Reply(b"well\n", "text/plain")
             case "/large":
                 return Reply(LARGE, "text/plain")
@@ -66,7 +66,7 @@ def server(stuck: Stuck, defects: list[tuple[str, Exception]]) -> Iterator[WebSe
         ("127.0.0.1", 0),
         stuck.answer,
         hosts=("status.example.com",),
-        reserved=("/healthz", "/readyz"),
+        reserved=("/healthz", "/readyz", "/freshz"),
         on_defect=lambda path, error: defects.append((path, error)),
     )
     yield web_server
@@ -132,6 +132,7 @@ def test_probes_succeed_among_more_slow_connections_than_there_is_room_for(
         crowd(MOST_CONNECTIONS // 2, sent)
         assert [probe(server.address) for _ in range(PROBES)] == [200] * PROBES
         assert probe(server.address, "/readyz") == 200
+        assert probe(server.address, "/freshz") == 200
 
 
 def test_probes_succeed_among_clients_that_do_not_take_their_reply(

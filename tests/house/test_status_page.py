@@ -54,6 +54,7 @@ def server(tmp_path: Path) -> Iterator[WebServer]:
         LedgerFile(tmp_path, now=lambda: NOW),
         find_job=lambda _: None,
         stuck_reason=lambda: None,
+        unready_reason=lambda: None,
         now=lambda: NOW,
     )
     web_server = WebServer(("127.0.0.1", 0), site.answer)

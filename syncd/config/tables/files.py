@@ -33,6 +33,9 @@ class JobTable(Table):
         description="freshness to hold, counted beyond lateness",
         json_schema_extra={"default_words": "max(15m, 3 * every)"},
     )
+    heartbeat_url: fields.Url | None = Field(
+        None, repr=False, description="URL that is called while this job keeps its objective; {job} is the job's name"
+    )
     listing: Listing = Listing()
     consumer: Consumer
     source: Source
@@ -53,7 +56,7 @@ class SettingsTable(Table):
         description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
     )
     jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
-    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")
+    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all jobs are well")
     drain: fields.DurationOrZero = Field(
         timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
     )

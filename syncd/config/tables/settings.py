@@ -26,14 +26,16 @@ class Http(Table):
     """`[http]` of syncd.toml."""
 
     listen: fields.Listen = Field(
-        "127.0.0.1:9464", description='where /metrics, /healthz and /readyz answer; "" turns them off'
+        "127.0.0.1:9464", description='where /metrics, /healthz, /readyz and /freshz answer; "" turns them off'
     )
     allow_remote: fields.Flag = Field(
         default=False, description="must be true for listen to be an address that other machines reach"
     )
-
     hosts: fields.Hosts = Field(
         (), description="names by which clients ask, beside addresses and localhost; any other Host is refused"
+    )
+    job_metrics: Literal["auto", "all", "essential", "none"] = Field(
+        "auto", description="metrics of each job in /metrics; auto is all up to 1000 jobs, and essential beyond"
     )
 
     @property

@@ -9,6 +9,22 @@ from syncd.config.job import Engine, JobEngine, RefusedJob
 from syncd.job.health.health import JobHealth, is_fresh
 from syncd.model.escaping import safe_line
 
+MOST_JOBS_IN_FULL = 1000
+"""With more jobs than these, `auto` shows what is essential: all metrics of ten thousand jobs are tens of megabytes."""
+_ESSENTIAL = frozenset(
+    {
+        "syncd_objective_met",
+        "syncd_last_tick_failed",
+        "syncd_paused_seconds",
+        "syncd_newest_object_timestamp_seconds",
+        "syncd_oldest_listing_timestamp_seconds",
+        "syncd_quarantined_objects",
+        "syncd_job_refused",
+        "syncd_tick_crashes",
+    }
+)
+_ZERO_LEFT_OUT = ("syncd_last_tick_failed", "syncd_paused_seconds")
+"""Gauges whose zeros are left out of what is essential."""
 JOB = "syncd_job"
 """The label with the job's name. Prometheus uses `job` for the scrape job."""
 
@@ -34,20 +50,34 @@ class Gauges:
     """The limits of all jobs together."""
     job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
     """Each job's own."""
+    job_metrics: str = "all"
+    """`[http] job_metrics`."""
+
+    @property
+    def shown(self) -> str:
+        """Which metrics of each job are shown: `all`, `essential` or `none`."""
+        if self.job_metrics == "auto":
+            return "all" if len(self.healths) <= MOST_JOBS_IN_FULL else "essential"
+        return self.job_metrics
+
+    def shows(self, metric: str) -> bool:
+        """Return true if a metric has a series of each job."""
+        return self.shown == "all" or (self.shown == "essential" and metric in _ESSENTIAL)
 
     def collect(self) -> Iterator[Metric]:
-        """Return every gauge."""
+        """Return every gauge that is shown."""
         yield from self._limits()
         for name, help_text, value in _OF_DAEMON:
             yield GaugeMetricFamily(name, help_text, value=value(self))
+        left_out = _ZERO_LEFT_OUT if self.shown == "essential" else ()
         for name, help_text, of_job in _OF_JOB:
-            family = GaugeMetricFamily(name, help_text, labels=[JOB])
-            for health in self.healths:
-                family.add_metric([health.job], of_job(health, self))
-            yield family
-        yield self._refusals()
-        yield self._kinds()
-        yield self._held()
+            if self.shows(name):
+                family = GaugeMetricFamily(name, help_text, labels=[JOB])
+                for health in self.healths:
+                    if (number := of_job(health, self)) or name not in left_out:
+                        family.add_metric([health.job], number)
+                yield family
+        yield from (family for family in (self._refusals(), self._kinds(), self._held()) if self.shows(family.name))
 
     def _limits(self) -> Iterator[Metric]:
         """Return the limits that are set."""
@@ -60,7 +90,8 @@ class Gauges:
                 if (limit := getattr(engine, key)) is not None:
                     of_job.add_metric([job], limit)
             yield overall
-            yield of_job
+            if self.shows(of_job.name):
+                yield of_job
 
     def _refusals(self) -> Metric:
         family = GaugeMetricFamily(
@@ -109,6 +140,11 @@ _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
         "syncd_jobs",
         "Jobs that are scheduled.",
         lambda it: len(it.healths) - sum(not job.is_kept for job in it.refused.values()),
+    ),
+    (
+        "syncd_jobs_late",
+        "Jobs that miss their objective.",
+        lambda it: sum(not is_fresh(health, it.now) for health in it.healths),
     ),
     ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
     ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),

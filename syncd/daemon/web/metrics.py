@@ -7,8 +7,10 @@ thousand jobs cost a thousand small objects.
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
+from operator import attrgetter
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -21,12 +23,18 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
+from syncd.daemon import logs
 from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_FORESEEN = {
+    "outcome": ("ok", "partial", "failed", "interrupted", "already-running"),
+    "operation": ("AssumeRole", "ListObjectsV2", "GetObject", "PutObject"),
+}
+"""Words of labels that each job comes to use."""
 DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -39,15 +47,29 @@ class _JobTotals:
     crashes: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    running: Recorder | None = None
-    """The recorder of the running tick."""
+    running: tuple[Recorder, ...] = ()
+    """The recorders of running ticks."""
 
     def with_running(self) -> Counts:
-        """Return the totals, including the live counts of the running tick."""
-        if self.running is None:
-            return self.counts
-        so_far = self.running.counts
-        return self.counts + Counts(**{name: getattr(so_far, name) for name, shown in SHOWN.items() if shown.is_live})
+        """Return the totals, including the live counts of running ticks."""
+        return sum((_live(recorder) for recorder in self.running), self.counts)
+
+    def take(self, report: TickReport) -> None:
+        """Add a tick that ended."""
+        self.counts += report
+        self.outcomes[report.outcome] += 1
+        if report.error is not None:
+            self.errors[report.error.reason] += 1
+
+
+class _Series(NamedTuple):
+    """The series of one metric: one of each job, or one of all jobs together."""
+
+    labels: Sequence[str]
+    totals: Mapping[tuple[str, ...], _JobTotals]
+
+
+_NOTHING = _JobTotals()
 
 
 class Metrics:
@@ -60,6 +82,7 @@ class Metrics:
         self._gauges = gauges
         self._lock = threading.Lock()
         self._jobs: dict[str, _JobTotals] = {}
+        self._together = _JobTotals()
         self._durations = [0] * (len(DURATION_BOUNDS) + 1)
         self._duration_seconds = 0.0
         self._reloads: Counter[str] = Counter()
@@ -74,17 +97,15 @@ class Metrics:
     def take_progress(self, job: str, recorder: Recorder) -> None:
         """Count what a running tick has done so far, since some take hours."""
         with self._lock:
-            self._of(job).running = recorder
+            self._of(job).running = (recorder,)
 
     def take_report(self, report: TickReport) -> None:
         """Count a tick that ended."""
         with self._lock:
             totals = self._of(report.job)
-            totals.running = None
-            totals.counts += report
-            totals.outcomes[report.outcome] += 1
-            if report.error is not None:
-                totals.errors[report.error.reason] += 1
+            totals.running = ()
+            totals.take(report)
+            self._together.take(report)
             if report.outcome != "already-running":
                 self._take_duration(report.duration_seconds)
 
@@ -92,14 +113,18 @@ class Metrics:
         """Count a tick that ended in a defect of syncd, with all it did."""
         with self._lock:
             totals = self._of(job)
+            for recorder in totals.running:
+                self._together.counts += _live(recorder)
             totals.counts = totals.with_running()
-            totals.running = None
+            totals.running = ()
             totals.crashes += 1
+            self._together.crashes += 1
 
     def take_overrun(self, job: str) -> None:
         """Count a tick that was due before the job's last one had ended."""
         with self._lock:
             self._of(job).overruns += 1
+            self._together.overruns += 1
 
     def take_reload(self, result: str) -> None:
         """Count a reload of the configuration: `done` or `refused`."""
@@ -115,7 +140,15 @@ class Metrics:
         """Return every metric. prometheus-client calls it by this name."""
         gauges = self._gauges()
         with self._lock:
-            families = [*_totals(self._jobs), *_by_label(self._jobs), _in_flight(self._jobs), _lag(self._jobs)]
+            # Each job has its counters from the first scrape on, or an increase from none to one would not be seen.
+            of_jobs: dict[tuple[str, ...], _JobTotals] = {
+                (health.job,): self._jobs.get(health.job, _NOTHING) for health in gauges.healths
+            }
+            of_jobs |= {(job,): totals for job, totals in self._jobs.items()}
+            running = tuple(recorder for totals in self._jobs.values() for recorder in totals.running)
+            together: dict[tuple[str, ...], _JobTotals] = {(): replace(self._together, running=running)}
+            by_job, at_once = _Series([JOB], of_jobs), _Series([], together)
+            families = list(_families(lambda metric: by_job if gauges.shows(metric) else at_once))
             families.append(self._duration())
             reloads = CounterMetricFamily("syncd_reloads", "Times the configuration was read again.", labels=["result"])
             for result in ("done", "refused"):
@@ -123,6 +156,11 @@ class Metrics:
         yield InfoMetricFamily("syncd_build", "The version that runs.", value={"version": __version__})
         yield from families
         yield reloads
+        yield CounterMetricFamily(
+            "syncd_log_lines_dropped",
+            "Lines of the log that were dropped, since stderr is stuck, too slow or closed.",
+            value=logs.STDERR.dropped,
+        )
         yield from gauges.collect()
 
     def _of(self, job: str) -> _JobTotals:
@@ -140,59 +178,74 @@ class Metrics:
         return family
 
 
-def _totals(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
-    """Return the counters with the label `job` alone."""
-    counts = {job: totals.with_running() for job, totals in jobs.items()}
-    for name, shown in SHOWN.items():
-        if shown.metric and not shown.label:
-            family = CounterMetricFamily(shown.metric, shown.help_text, labels=[JOB])
-            for job, counted in counts.items():
-                family.add_metric([job], getattr(counted, name))
-            yield family
-    for metric, help_text, value in _TOTALS:
-        family = CounterMetricFamily(metric, help_text, labels=[JOB])
-        for job, totals in jobs.items():
-            family.add_metric([job], value(totals))
-        yield family
+def _live(recorder: Recorder) -> Counts:
+    return Counts(**{name: getattr(recorder.counts, name) for name, shown in SHOWN.items() if shown.is_live})
 
 
-def _by_label(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
-    """Return the counters with a label beside `job`."""
+def _families(series_of: Callable[[str], _Series]) -> Iterator[Metric]:
+    """Return the metrics of jobs, each of every job or of all together."""
     for name, shown in SHOWN.items():
         if shown.metric and shown.label:
-            by_job = {job: getattr(totals.counts, name) for job, totals in jobs.items()}
-            yield _labelled(shown.metric, shown.help_text, shown.label, by_job)
-    outcomes = {job: totals.outcomes for job, totals in jobs.items()}
-    yield _labelled("syncd_ticks", "Ticks that ended, by outcome.", "outcome", outcomes)
-    errors = {job: totals.errors for job, totals in jobs.items()}
-    yield _labelled("syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", errors)
-
-
-def _labelled(metric: str, help_text: str, label: str, by_job: Mapping[str, Mapping[str, int]]) -> Metric:
-    family = CounterMetricFamily(metric, help_text, labels=[JOB, label])
-    for job, counts in by_job.items():
-        for word, count in counts.items():
-            family.add_metric([job, word], count)
-    return family
-
-
-def _in_flight(jobs: Mapping[str, _JobTotals]) -> Metric:
-    family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=[JOB]
+            yield _labelled(series_of, shown.metric, shown.help_text, shown.label, attrgetter(f"counts.{name}"))
+        elif shown.metric:
+            yield _counter(series_of, shown.metric, shown.help_text, _with_running(attrgetter(name)))
+    for metric, help_text, of_totals in _TOTALS:
+        yield _counter(series_of, metric, help_text, of_totals)
+    yield _labelled(series_of, "syncd_ticks", "Ticks that ended, by outcome.", "outcome", attrgetter("outcomes"))
+    yield _labelled(
+        series_of, "syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", attrgetter("errors")
     )
-    for job, totals in jobs.items():
-        family.add_metric([job], totals.running.in_flight if totals.running else 0)
+    yield _in_flight(series_of("syncd_objects_in_flight"))
+    yield _lag(series_of("syncd_lag_seconds"))
+
+
+def _with_running(count: Callable[[Counts], float]) -> Callable[[_JobTotals], float]:
+    return lambda totals: count(totals.with_running())
+
+
+def _counter(
+    series_of: Callable[[str], _Series], metric: str, help_text: str, value: Callable[[_JobTotals], float]
+) -> Metric:
+    series = series_of(metric)
+    family = CounterMetricFamily(metric, help_text, labels=series.labels)
+    for words, totals in series.totals.items():
+        family.add_metric(words, value(totals))
     return family
 
 
-def _lag(jobs: Mapping[str, _JobTotals]) -> Metric:
+def _labelled(
+    series_of: Callable[[str], _Series],
+    metric: str,
+    help_text: str,
+    label: str,
+    counts: Callable[[_JobTotals], Mapping[str, int]],
+) -> Metric:
+    """Return a counter with one more label. Words that are sure to come have a zero before they do."""
+    series, zeros = series_of(metric), dict.fromkeys(_FORESEEN.get(label, ()), 0)
+    family = CounterMetricFamily(metric, help_text, labels=[*series.labels, label])
+    for words, totals in series.totals.items():
+        for word, count in {**zeros, **counts(totals)}.items():
+            family.add_metric([*words, word], count)
+    return family
+
+
+def _in_flight(series: _Series) -> Metric:
+    family = GaugeMetricFamily(
+        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=series.labels
+    )
+    for words, totals in series.totals.items():
+        family.add_metric(words, sum(recorder.in_flight for recorder in totals.running))
+    return family
+
+
+def _lag(series: _Series) -> Metric:
     family = HistogramMetricFamily(
         "syncd_lag_seconds",
         "Time from an object's LastModified at the source to its copy, of new objects.",
-        labels=[JOB],
+        labels=series.labels,
     )
-    for job, totals in jobs.items():
-        family.add_metric([job], _cumulative(LAG_BOUNDS, totals.counts.lags), totals.counts.lag_seconds)
+    for words, totals in series.totals.items():
+        family.add_metric(words, _cumulative(LAG_BOUNDS, totals.counts.lags), totals.counts.lag_seconds)
     return family
 
 

@@ -1,4 +1,4 @@
-"""The paths of the status port: /metrics, /healthz, /readyz, and the pages for people."""
+"""The paths of the status port: /metrics, /healthz, /readyz, /freshz, and the pages for people."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
 from syncd.model.escaping import safe_line
 
-RESERVED = ("/healthz", "/readyz")
+RESERVED = ("/healthz", "/readyz", "/freshz")
 """The paths of probes, answered even if everything else is slow."""
 _JOBS_SHOWN = 100
 _JOB = "/jobs/"
@@ -33,6 +33,7 @@ class Site:
         *,
         find_job: Callable[[str], Job | None],
         stuck_reason: Callable[[], str | None],
+        unready_reason: Callable[[], str | None],
         now: Callable[[], float],
     ) -> None:
         self._board = board
@@ -40,6 +41,7 @@ class Site:
         self._ledger_file = ledger_file
         self._find_job = find_job
         self._stuck_reason = stuck_reason
+        self._unready_reason = unready_reason
         self._now = now
 
     def answer(self, path: str, query: Mapping[str, str]) -> Reply | None:
@@ -53,6 +55,8 @@ class Site:
                 return self._health()
             case "/readyz":
                 return self._readiness()
+            case "/freshz":
+                return self._freshness()
         return self._job(path.removeprefix(_JOB), query) if path.startswith(_JOB) else None
 
     def _overview(self, query: Mapping[str, str]) -> Reply:
@@ -84,14 +88,19 @@ class Site:
         return _json({"alive": stuck is None, "why": stuck}, is_well=stuck is None)
 
     def _readiness(self) -> Reply:
+        """Report if the daemon serves and schedules its jobs, whatever they do."""
+        why = self._unready_reason()
+        return _json({"ready": why is None, "why": why}, is_well=why is None)
+
+    def _freshness(self) -> Reply:
         """Report if every job meets its objective. Jobs that do not come first."""
         now = self._now()
         why = {item.job: list(item.why) for item in self._board.late()}
         healths = sorted(self._board.healths(), key=lambda health: health.job not in why)
         document: dict[str, Any] = {
-            "ready": not why,
-            "not_ready": list(why)[:_JOBS_SHOWN],
-            "not_ready_count": len(why),
+            "fresh": not why,
+            "late": list(why)[:_JOBS_SHOWN],
+            "late_count": len(why),
             "job_count": len(healths),
             "jobs": [
                 {"job": item.job, **objective_document(item, now), "why": why.get(item.job, [])}
