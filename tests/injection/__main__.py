@@ -18,12 +18,17 @@ from injection.not_yet import NOT_YET
 from injection.scene import MODES
 
 _SERIES = 10
+KILLS = "SIGKILL at random moments"
 
 
 def main() -> int:
     """0 if all was survived but for what is known as not yet, and none of that is survived by now."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
-    parser.add_argument("--only", default="", help="faults whose name contains this; no kills")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="trials whose name contains this, such as 'STS is busy, tick' or 'SIGKILL at random moments'",
+    )
     parser.add_argument("--kills", type=int, default=500, help="how many SIGKILLs at random moments; 0: none")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -31,7 +36,8 @@ def main() -> int:
     # Each trial has servers of its own, whose threads a fork would not take along.
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
         results = list(_tried(pool, given.only))
-        killed = [] if given.only else list(_killed(pool, given.kills, given.seed))
+        kills = given.kills if given.only in KILLS else 0
+        killed = list(_killed(pool, kills, given.seed))
     print(f"\n{HEAD}")
     of_fault = {fault.name: [item for item in results if item.fault == fault.name] for fault in FAULTS}
     for name, all_of_it in of_fault.items():
@@ -54,7 +60,9 @@ def _tried(pool: ProcessPoolExecutor, only: str) -> Iterator[Result]:
     futures: list[Future[Result]] = [pool.submit(tried, *item) for item in trials(only)]
     for number, future in enumerate(as_completed(futures), 1):
         result = future.result()
-        told = "survived" if result.is_survived else f"NOT SURVIVED {tuple(result.harm)}: {'; '.join(result.problems)}"
+        told = f"survived, whole after {result.recovery_seconds:.1f} s"
+        if not result.is_survived:
+            told = f"NOT SURVIVED {tuple(result.harm)}: {'; '.join(result.problems)}"
         print(f"{number}/{len(futures)} {result.fault}, {result.verb}, {result.mode}: {told}", flush=True)
         yield result
 
@@ -77,7 +85,7 @@ def _row_of_kills(killed: list[Killed]) -> str:
     survived = sum(item.kills.total() for item in killed if not item.problems and not any(item.harm))
     lost, double, overwritten = (sum(numbers) for numbers in zip(*(item.harm for item in killed), strict=True))
     longest = max(item.recovery_seconds for item in killed)
-    name = f"SIGKILL at random moments ({', '.join(f'{verb} {number}' for verb, number in sorted(verbs.items()))})"
+    name = f"{KILLS} ({', '.join(f'{verb} {number}' for verb, number in sorted(verbs.items()))})"
     return f"| {name} | {count} | {survived} | {lost} | {double} | {overwritten} | {longest:.1f} |"
 
 

@@ -20,11 +20,10 @@ from faulty import (
 )
 from faulty.faults import Action, Predicate
 
-from injection.fault import LOOKING, WRITING, Fault, Inject, Met
+from injection.fault import LOOKING, SERVER_SIDE, STREAM, WRITING, Fault, Inject, Met
 from injection.scene import HIT, Scene
 
 READS, WRITES = ("GetObject", "CopyObject"), ("PutObject", "CopyObject")
-_STREAM, _SERVER = ("stream",), ("server-side",)
 _EMPTY = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
 _NO_TOKEN = b"<ListBucketResult><IsTruncated>true</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
 _KMS = "User: arn:aws:iam::444444444444:user/syncd is not authorized to perform: kms:{} on the resource"
@@ -63,11 +62,11 @@ def listing(action: Action, *, after: int) -> Inject:
 
 
 def meanwhile(happens: Callable[[Scene, str], object], heal: Callable[[Scene, str], object] | None = None) -> Inject:
-    """Something happens to a third of the objects just before they are read."""
+    """Something happens to a few objects just before they are read."""
 
     @contextlib.contextmanager
     def inject(scene: Scene) -> Iterator[Met]:
-        keys = scene.keys[::3]
+        keys = scene.keys[::20]
         hooks = [
             scene.server.faults.add(_read_of(key), Call(lambda request: happens(scene, request.key)), times=1)
             for key in keys
@@ -107,6 +106,11 @@ def _class(storage_class: str) -> Callable[[Scene, str], object]:
         )
 
     return put
+
+
+def _restored(scene: Scene, key: str) -> None:
+    _class("STANDARD")(scene, key)
+    scene.command("ledger", "quarantine", "retry", key)
 
 
 def _written_by_another(scene: Scene, key: str) -> None:
@@ -173,7 +177,7 @@ ANSWERS = (
     Fault("logs arrive late", _late),
     Fault("objects go before they are read", meanwhile(_gone), _told("object_gone")),
     Fault("objects are rewritten before they are read", meanwhile(_rewritten), _told("object_changed")),
-    Fault("objects are archived", meanwhile(_class("GLACIER"), _class("STANDARD")), _told("archived")),
+    Fault("objects are archived", meanwhile(_class("GLACIER"), _restored), _told("archived")),
     Fault("another writes the same object first", meanwhile(_written_by_another)),
     Fault("reads are denied", answered(_DENIED, *READS), _told("access_denied")),
     Fault("a write is denied", answered(_DENIED, *WRITES, times=5), _told("access_denied"), words=("AccessDenied",)),
@@ -201,15 +205,15 @@ ANSWERS = (
         "a body is short",
         answered(ShortBody(7), "GetObject", times=9),
         _told("short_body", "connection_failed"),
-        modes=_STREAM,
+        modes=STREAM,
     ),
     Fault(
         "a body is not what its checksum says",
         answered(CorruptBody(), "GetObject", times=9),
         _told("checksum_mismatch"),
-        modes=_STREAM,
+        modes=STREAM,
     ),
-    Fault("answers without checksums", answered(WithoutHeaders(), "GetObject", "HeadObject"), modes=_STREAM),
+    Fault("answers without checksums", answered(WithoutHeaders(), "GetObject", "HeadObject"), modes=STREAM),
     Fault(
         "answers without ETags",
         answered(WithoutHeaders("etag"), *WRITES, times=9),
@@ -221,16 +225,20 @@ ANSWERS = (
         answered(Status(500, "InternalError", is_applied=True), *WRITES, times=12),
     ),
     Fault(
-        "an error within a 200", answered(ErrorIn200(), "CopyObject", times=12), _told("server_error"), modes=_SERVER
+        "an error within a 200",
+        answered(ErrorIn200(), "CopyObject", times=12),
+        _told("server_error"),
+        modes=SERVER_SIDE,
     ),
-    Fault("a part fails, a completion is not answered", _in_parts, _told("server_error"), modes=_STREAM),
+    Fault("a part fails, a completion is not answered", _in_parts, _told("server_error"), modes=STREAM),
     Fault(
         "payloads must be signed",
         answered(Status(400, "InvalidDigest", "x-amz-content-sha256 must be signed"), "PutObject", times=9),
         _told("checksum_mismatch", "unsupported", "payload_not_signed"),
         (*WRITING, "check"),
-        _STREAM,
+        STREAM,
         words=("endpoints.payload",),
+        named_by=("check",),
     ),
     Fault(
         "the bucket demands an encryption header",
@@ -242,7 +250,8 @@ ANSWERS = (
         ),
         _told("access_denied"),
         ("tick", "check"),
-        _STREAM,
+        STREAM,
         words=("destination.encryption",),
+        named_by=("check",),
     ),
 )

@@ -5,7 +5,7 @@ import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from injection.fault import LOOKING, WRITING, Fault, Inject, Met
+from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
 from injection.preload import preloaded
 from injection.scene import Scene
 
@@ -52,12 +52,27 @@ def _scribbled(path: Path) -> None:
 
 
 DISK = (
-    Fault("flock answers ENOLCK", failing(flock_errno=errno.ENOLCK), _REFUSALS, _EVERY, is_for_all=True),
-    Fault("the disk is full", failing(write_errno=errno.ENOSPC), _REFUSALS, is_for_all=True),
-    Fault("the disk answers EIO", failing(write_errno=errno.EIO), _REFUSALS | {"ledger_corrupt"}, is_for_all=True),
-    Fault("the file system is read-only", failing(open_errno=errno.EROFS), _REFUSALS, _EVERY, is_for_all=True),
-    Fault("no file descriptor is left", failing(open_errno=errno.EMFILE), _REFUSALS, _EVERY, is_for_all=True),
-    Fault("fork answers EAGAIN", failing(fork_errno=errno.EAGAIN), _REFUSALS, is_for_all=True),
+    Fault("flock answers ENOLCK", failing(flock_errno=errno.ENOLCK), _REFUSALS, _EVERY, modes=STREAM, is_for_all=True),
+    Fault("the disk is full", failing(write_errno=errno.ENOSPC), _REFUSALS, modes=STREAM, is_for_all=True),
+    Fault(
+        "the disk answers EIO",
+        failing(write_errno=errno.EIO),
+        _REFUSALS | {"ledger_corrupt"},
+        modes=STREAM,
+        is_for_all=True,
+    ),
+    Fault(
+        "the file system is read-only",
+        failing(open_errno=errno.EROFS),
+        _REFUSALS,
+        _EVERY,
+        modes=STREAM,
+        is_for_all=True,
+    ),
+    Fault(
+        "no file descriptor is left", failing(open_errno=errno.EMFILE), _REFUSALS, _EVERY, modes=STREAM, is_for_all=True
+    ),
+    Fault("fork answers EAGAIN", failing(fork_errno=errno.EAGAIN), _REFUSALS, modes=STREAM, is_for_all=True),
     Fault("the state is missing", damaged(Path.unlink)),
     Fault("the state is empty", damaged(lambda path: path.write_bytes(b""))),
     Fault("the state is cut in half", damaged(_cut), frozenset({"ledger_corrupt"})),

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from injection.scene import MODES, Harm, Scene
 
+STREAM, SERVER_SIDE = ("stream",), ("server-side",)
 WRITING = ("tick", "catch-up", "run")
 LOOKING = ("plan", "check")
 Met: TypeAlias = Callable[[], object]
@@ -30,7 +31,11 @@ class Fault:
     is_for_all: bool = False
     """Whether it befalls the whole program, so that the other job cannot be spared."""
     words: tuple[str, ...] = ()
-    """What the program has to name, in its document or its log."""
+    """What the program has to name, in its document or its log ..."""
+    named_by: tuple[str, ...] = WRITING + LOOKING
+    """... under these verbs."""
+    codes: frozenset[int] = frozenset({0, 1, 3, 4})
+    """What a verb may end with."""
 
 
 @dataclass(frozen=True)

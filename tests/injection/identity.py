@@ -7,7 +7,7 @@ from builders import profiles
 from faulty import Call, Request, Stall, Status
 
 from injection.answers import READS, answered
-from injection.fault import LOOKING, WRITING, Fault, Inject, Met
+from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
 from injection.scene import HIT, Scene
 
 _TAGS = "User: arn:aws:iam::444444444444:user/syncd is not authorized to perform: sts:TagSession on resource: {}"
@@ -16,12 +16,14 @@ _HELPED = frozenset({"no_credentials", "credentials_unavailable", "credential_he
 _EVERY = WRITING + LOOKING
 
 
-def expiring(operation: str, number: int) -> Inject:
+def expiring(operation: str, number: int, *, in_parts: bool = False) -> Inject:
     """Every session that was issued ends while the server looks at such a request of this number."""
 
     @contextlib.contextmanager
     def inject(scene: Scene) -> Iterator[Met]:
         ended: list[int] = []
+        if in_parts:
+            scene.deliver_large()
 
         def end(request: Request) -> None:
             if len(ended) < 1 and scene.server.count(operation) >= number:
@@ -111,12 +113,15 @@ IDENTITY = (
         "the session ends in the middle of reads",
         expiring("GetObject", 5),
         _told("credentials_expired"),
-        modes=("stream",),
+        modes=STREAM,
     ),
     Fault(
-        "the session ends between two parts", expiring("UploadPart", 1), _told("credentials_expired"), modes=("stream",)
+        "the session ends between two parts",
+        expiring("UploadPart", 1, in_parts=True),
+        _told("credentials_expired"),
+        modes=STREAM,
     ),
-    Fault("the role is denied", _role_denied, _told("access_denied"), _EVERY),
+    Fault("the role is denied", _role_denied, _told("access_denied"), _EVERY, STREAM),
     Fault(
         "sts:TagSession is denied",
         answered(_TAG_DENIED, "AssumeRole"),
@@ -127,7 +132,7 @@ IDENTITY = (
     Fault(
         "STS is busy", answered(Status(503, "Throttling"), "AssumeRole", times=2), _told("slow_down", "server_error")
     ),
-    Fault("STS stalls", answered(Stall(), "AssumeRole"), _told("timeout"), ("tick", "run"), ("stream",)),
+    Fault("STS stalls", answered(Stall(), "AssumeRole"), _told("timeout"), ("tick", "run"), STREAM),
     Fault(
         "the session policy is too large",
         answered(Status(400, "PackedPolicyTooLarge", _PACKED), "AssumeRole", times=1),
@@ -142,22 +147,22 @@ IDENTITY = (
     Fault(
         "reads meet ExpiredToken", answered(_EXPIRED, *READS, times=3), _told("credentials_expired"), ("tick", "run")
     ),
-    Fault("a credential helper prints a sentence", by_profile(_printing("echo hello")), _HELPED, _EVERY),
+    Fault("a credential helper prints a sentence", by_profile(_printing("echo hello")), _HELPED, _EVERY, STREAM),
     Fault(
         "a credential helper is not there",
         by_profile(lambda _: "credential_process = /no/such/helper"),
         _HELPED,
         _EVERY,
     ),
-    Fault("a credential helper fails", by_profile(_printing("echo no >&2; exit 7")), _HELPED, _EVERY),
-    Fault("a credential helper gives a bad date", by_profile(_printing(_BAD_DATE)), _HELPED, _EVERY),
+    Fault("a credential helper fails", by_profile(_printing("echo no >&2; exit 7")), _HELPED, _EVERY, STREAM),
+    Fault("a credential helper gives a bad date", by_profile(_printing(_BAD_DATE)), _HELPED, _EVERY, STREAM),
     Fault(
         "a credential helper hangs",
         by_profile(_printing("exec sleep 600")),
         _HELPED | {"timeout"},
         ("tick", "run"),
-        ("stream",),
+        STREAM,
     ),
-    Fault("a web identity's token file is missing", _no_token_file, _HELPED, ("tick", "catch-up", *LOOKING)),
-    Fault("keys were revoked, new ones lie in the same file", _rotated, _told("invalid_credentials"), _EVERY),
+    Fault("a web identity's token file is missing", _no_token_file, _HELPED, ("tick", "catch-up", *LOOKING), STREAM),
+    Fault("keys were revoked, new ones lie in the same file", _rotated, _told("invalid_credentials"), _EVERY, STREAM),
 )

@@ -18,12 +18,12 @@ HEAD = (
 
 
 def trials(only: str = "") -> Iterator[tuple[str, str, str]]:
-    """Each fault, verb and way of copying, of the faults whose name holds these words."""
+    """Each fault, verb and way of copying, as far as these words are in their name, such as `STS is busy, tick, stream`."""
     for fault in FAULTS:
-        if only in fault.name:
-            for verb in fault.verbs:
-                # What only looks copies nothing, so that the way of copying says nothing.
-                for mode in fault.modes[:1] if verb in LOOKING else fault.modes:
+        for verb in fault.verbs:
+            # What only looks copies nothing, so that the way of copying says nothing.
+            for mode in fault.modes[:1] if verb in LOOKING else fault.modes:
+                if only in f"{fault.name}, {verb}, {mode}":
                     yield fault.name, verb, mode
 
 

@@ -2,4 +2,20 @@
 
 from collections.abc import Mapping
 
-NOT_YET: Mapping[str, str] = {}
+_HELPER = (
+    "what a credential helper does wrong ends the job as `crashed`, with a traceback and neither profile nor remedy"
+)
+NOT_YET: Mapping[str, str] = {
+    "payloads must be signed": "`endpoints.payload` is no key, so that `check` cannot name it",
+    "the bucket demands an encryption header": "`destination.encryption` is no key, so that `check` cannot name it",
+    "a private CA that AWS_CA_BUNDLE names": "the runtime that lists and copies is not given the bundle, and waits a minute",
+    "sts:TagSession is denied": "a denial names the call, and not the other action that it asks for",
+    "a credential helper prints a sentence": _HELPER,
+    "a credential helper is not there": _HELPER,
+    "a credential helper fails": _HELPER,
+    "a credential helper gives a bad date": _HELPER,
+    "a credential helper hangs": _HELPER,
+    "a web identity's token file is missing": _HELPER,
+    "the log is stuck": "a log line waits until somebody reads it, and with it the job",
+    "nobody reads the log any more": "the first line that cannot be written ends the program without its document",
+}

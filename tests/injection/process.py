@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from faulty import Status
 from waiting import wait_until
 
-from injection.fault import LOOKING, WRITING, Fault, Inject, Met
+from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
 from injection.preload import preloaded
 from injection.program_run import Run
 from injection.scene import Scene
@@ -172,18 +172,25 @@ _HOURS = (("an hour", 3600), ("a day", _DAY), ("ten years", 3650 * _DAY))
 PROCESS = (
     Fault("SIGKILL in the middle of copies", signalled(signal.SIGKILL), ends_it=True),
     Fault("SIGTERM in the middle of copies", signalled(signal.SIGTERM), ends_it=True),
-    Fault("a worker is killed", _worker_killed, frozenset({"worker_died"})),
+    Fault("a worker is killed", _worker_killed, frozenset({"worker_died"}), is_for_all=True),
     Fault("the machine is suspended", _suspended, frozenset({"connection_failed", "timeout"})),
-    Fault("a second one works at the same time", _second, frozenset({"already_running"}), is_for_all=True),
-    Fault("the log is stuck", _stuck_log, verbs=WRITING + LOOKING),
-    Fault("nobody reads the log any more", _no_reader, verbs=WRITING + LOOKING),
-    Fault("a locale that is not UTF-8", _latin, verbs=WRITING + LOOKING),
+    Fault(
+        "a second one works at the same time",
+        _second,
+        frozenset({"already_running"}),
+        is_for_all=True,
+        codes=frozenset({0, 3, 11}),
+    ),
+    Fault("the log is stuck", _stuck_log, verbs=WRITING + LOOKING, modes=STREAM),
+    Fault("nobody reads the log any more", _no_reader, verbs=WRITING + LOOKING, modes=STREAM),
+    Fault("a locale that is not UTF-8", _latin, verbs=WRITING + LOOKING, modes=STREAM),
     *(
         Fault(
             f"the clock jumps {what} {direction}",
             jumping(sign * seconds, at_once=False),
             _SKEWED,
             ("tick", "run"),
+            STREAM,
             is_for_all=True,
         )
         for what, seconds in _HOURS

@@ -79,6 +79,12 @@ class Scene:
             stderr=self.stderr,
         )
 
+    def command(self, *arguments: str) -> None:
+        """Runs a command of an operator to its end; raises where it is refused."""
+        ran = self.stage.syncd(*arguments)
+        if ran.code != 0:
+            raise RuntimeError(f"{arguments}: {ran.stderr}{ran.stdout}")
+
     @property
     def is_whole(self) -> bool:
         """Whether the job that was hit has everything that its source has."""

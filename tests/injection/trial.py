@@ -16,7 +16,6 @@ from injection.scene import HIT, NEIGHBOUR, Harm, Scene, scene
 
 _LONGEST_SECONDS = 200.0
 _TRIES = 4
-_CODES = {0, 1, 3, 4}
 _REFUSED = 2
 
 
@@ -105,7 +104,7 @@ class Trial:
         """Whether the document has every job, and tells of the fault where it has not been got over."""
         self._no_traceback(started)
         self._named(started.stdout + started.stderr)
-        if code not in _CODES:
+        if code not in self.fault.codes:
             self.problems.append(f"ended with {code}: {started.stderr[-300:]!r}")
         try:
             jobs = started.jobs()
@@ -143,7 +142,8 @@ class Trial:
             self.problems.append(f"a traceback: {started.stderr[-200:]!r}")
 
     def _named(self, text: str) -> None:
-        missing = [word for word in self.fault.words if word not in text]
+        wanted = self.fault.words if self.verb in self.fault.named_by else ()
+        missing = [word for word in wanted if word not in text]
         if missing:
             self.problems.append(f"not named: {', '.join(missing)}")
 

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from injection.fault import LOOKING, WRITING, Fault, Inject, Met
+from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
 from injection.proxy import Way, proxy
-from injection.scene import Scene
+from injection.scene import MODES, Scene
 
 _BROKEN = frozenset({"connection_failed", "timeout", "unexpected_answer", "server_error"})
 _KEYS = {"STS": "endpoints.sts", "the source": "endpoints.s3", "the destination": "endpoints.destination_s3"}
@@ -105,7 +105,7 @@ def _by_tls(*, is_trusted: bool) -> Inject:
 
 WIRE = (
     *(
-        Fault(f"{where} {what}", _between(where, way), _BROKEN, _verbs(where, way))
+        Fault(f"{where} {what}", _between(where, way), _BROKEN, _verbs(where, way), STREAM if where == "STS" else MODES)
         for where in _KEYS
         for what, way in _WAYS.items()
     ),
