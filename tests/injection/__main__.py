@@ -15,7 +15,7 @@ from injection.fault import Result
 from injection.kills import Killed, series
 from injection.matrix import FAULTS, HEAD, row, trials, tried
 from injection.not_yet import NOT_YET
-from injection.scene import MODES
+from injection.scene import MODES, Harm
 
 _SERIES = 10
 KILLS = "SIGKILL at random moments"
@@ -57,9 +57,10 @@ def main() -> int:
 
 
 def _tried(pool: ProcessPoolExecutor, only: str) -> Iterator[Result]:
-    futures: list[Future[Result]] = [pool.submit(tried, *item) for item in trials(only)]
+    futures: dict[Future[Result], tuple[str, str, str]] = {pool.submit(tried, *item): item for item in trials(only)}
     for number, future in enumerate(as_completed(futures), 1):
-        result = future.result()
+        error = future.exception()
+        result = future.result() if error is None else Result(*futures[future], Harm(0, 0, 0), 0.0, (repr(error),))
         told = f"survived, whole after {result.recovery_seconds:.1f} s"
         if not result.is_survived:
             told = f"NOT SURVIVED {tuple(result.harm)}: {'; '.join(result.problems)}"

@@ -16,6 +16,9 @@ NOT_YET: Mapping[str, str] = {
     "a credential helper gives a bad date": _HELPER,
     "a credential helper hangs": _HELPER,
     "a web identity's token file is missing": _HELPER,
+    "static keys meet ExpiredToken": "each such object waits two minutes for other keys where there are none",
+    "flock answers ENOLCK": "it ends the job as `crashed`, with a traceback",
+    "fork answers EAGAIN": "it ends the job as `crashed`, with a traceback",
     "the log is stuck": "a log line waits until somebody reads it, and with it the job",
     "nobody reads the log any more": "the first line that cannot be written ends the program without its document",
 }
