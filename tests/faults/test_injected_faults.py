@@ -26,7 +26,7 @@ TRIALS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "verb", "mode"), TRIALS, ids=", ".join)
+@pytest.mark.parametrize(("name", "verb", "mode"), TRIALS, ids=[", ".join(trial) for trial in TRIALS])
 def test_a_fault_is_told_or_got_over_and_harms_nothing(name: str, verb: str, mode: str) -> None:
     result = tried(name, verb, mode)
 

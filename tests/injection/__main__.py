@@ -47,7 +47,7 @@ def main() -> int:
         print(_row_of_kills(killed))
     wrong = sorted({item.fault for item in results if not item.is_survived} - set(NOT_YET))
     wrong += [f"kills of seed {item.seed}" for item in killed if item.problems or any(item.harm)]
-    stale = [name for name in NOT_YET if of_fault.get(name) and all(item.is_survived for item in of_fault[name])]
+    stale = [] if given.only else [name for name in NOT_YET if all(item.is_survived for item in of_fault[name])]
     print("\n".join([""] + [f"not yet: {name}: {NOT_YET[name]}" for name in NOT_YET if of_fault.get(name)]))
     for name in wrong:
         print(f"NOT SURVIVED: {name}")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from builders import ACCOUNTS, REGIONS, Trail
@@ -110,6 +111,7 @@ def _class(storage_class: str) -> Callable[[Scene, str], object]:
 
 def _restored(scene: Scene, key: str) -> None:
     _class("STANDARD")(scene, key)
+    # Refused where a daemon has copied it since.
     scene.command("ledger", "quarantine", "retry", key)
 
 
@@ -117,7 +119,7 @@ def _written_by_another(scene: Scene, key: str) -> None:
     """What the same object is, so that it must be recognised and not written again."""
     replica = scene.stage.watched(HIT)
     with scene.server.storage.lock:
-        replica.put(key, scene.server.get(scene.stage.world.bucket, key))
+        replica.put(key, replace(scene.server.get(scene.stage.world.bucket, key)))
 
 
 @contextlib.contextmanager

@@ -79,11 +79,9 @@ class Scene:
             stderr=self.stderr,
         )
 
-    def command(self, *arguments: str) -> None:
-        """Runs a command of an operator to its end; raises where it is refused."""
-        ran = self.stage.syncd(*arguments)
-        if ran.code != 0:
-            raise RuntimeError(f"{arguments}: {ran.stderr}{ran.stdout}")
+    def command(self, *arguments: str) -> int:
+        """Runs a command of an operator to its end; the exit code."""
+        return self.stage.syncd(*arguments).code
 
     @property
     def is_whole(self) -> bool:
