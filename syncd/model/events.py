@@ -1,4 +1,4 @@
-"""The names of log events, `noun.past_participle`. `docs/operations.md` says what each means and what to do."""
+"""The names of log events, `noun.past_participle`. `docs/operations.md` explains each."""
 
 TICK_FINISHED = "tick.finished"
 TICK_FAILED = "tick.failed"
@@ -47,3 +47,4 @@ REPLICA_RESTORED = "replica.restored"
 REPLICA_LOST = "replica.lost"
 SOURCE_UNCOVERED = "source.uncovered"
 STATE_MENDED = "ledger.mended"
+ROWS_DAMAGED = "ledger.rows_damaged"

@@ -19,6 +19,10 @@ NOT_YET: Mapping[str, str] = {
     "static keys meet ExpiredToken": "each such object waits two minutes for other keys where there are none",
     "flock answers ENOLCK": "it ends the job as `crashed`, with a traceback",
     "fork answers EAGAIN": "it ends the job as `crashed`, with a traceback",
+    "keys were revoked, new ones lie in the same file": "a daemon keeps to the keys of AWS_CONFIG_FILE until it ends",
+    "the program starts in 1970 and is then told the time": "a daemon does not tick again once the clock has jumped ahead",
+    "the clock jumps ten years ahead": "once the clock is right again, a daemon waits for what it had planned ten years ahead",
+    "the clock jumps ten years back": "a daemon does not end within a minute of SIGTERM",
     "the log is stuck": "a log line waits until somebody reads it, and with it the job",
     "nobody reads the log any more": "the first line that cannot be written ends the program without its document",
 }
