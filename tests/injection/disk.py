@@ -10,6 +10,8 @@ from injection.preload import preloaded
 from injection.scene import Scene
 
 _EVERY = WRITING + LOOKING
+_CODES = frozenset({0, 1, 3, 4, 5})
+"""A daemon ends with 5 if it cannot write its state."""
 _REFUSALS = frozenset({"ledger_unwritable", "disk_full", "already_running", "locks_unavailable", "worker_died"})
 
 
@@ -52,14 +54,25 @@ def _scribbled(path: Path) -> None:
 
 
 DISK = (
-    Fault("flock answers ENOLCK", failing(flock_errno=errno.ENOLCK), _REFUSALS, _EVERY, modes=STREAM, is_for_all=True),
-    Fault("the disk is full", failing(write_errno=errno.ENOSPC), _REFUSALS, modes=STREAM, is_for_all=True),
+    Fault(
+        "flock answers ENOLCK",
+        failing(flock_errno=errno.ENOLCK),
+        _REFUSALS,
+        _EVERY,
+        modes=STREAM,
+        is_for_all=True,
+        codes=_CODES,
+    ),
+    Fault(
+        "the disk is full", failing(write_errno=errno.ENOSPC), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES
+    ),
     Fault(
         "the disk answers EIO",
         failing(write_errno=errno.EIO),
         _REFUSALS | {"ledger_corrupt"},
         modes=STREAM,
         is_for_all=True,
+        codes=_CODES,
     ),
     Fault(
         "the file system is read-only",
@@ -68,11 +81,20 @@ DISK = (
         _EVERY,
         modes=STREAM,
         is_for_all=True,
+        codes=_CODES,
     ),
     Fault(
-        "no file descriptor is left", failing(open_errno=errno.EMFILE), _REFUSALS, _EVERY, modes=STREAM, is_for_all=True
+        "no file descriptor is left",
+        failing(open_errno=errno.EMFILE),
+        _REFUSALS,
+        _EVERY,
+        modes=STREAM,
+        is_for_all=True,
+        codes=_CODES,
     ),
-    Fault("fork answers EAGAIN", failing(fork_errno=errno.EAGAIN), _REFUSALS, modes=STREAM, is_for_all=True),
+    Fault(
+        "fork answers EAGAIN", failing(fork_errno=errno.EAGAIN), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES
+    ),
     Fault("the state is missing", damaged(Path.unlink)),
     Fault("the state is empty", damaged(lambda path: path.write_bytes(b""))),
     Fault("the state is cut in half", damaged(_cut), frozenset({"ledger_corrupt"})),

@@ -12,7 +12,6 @@ NOT_YET: Mapping[str, str] = {
     "sts:TagSession is denied": "a denial names the call, and not the other action that it asks for",
     "a credential helper prints a sentence": _HELPER,
     "a credential helper is not there": _HELPER,
-    "a credential helper fails": _HELPER,
     "a credential helper gives a bad date": _HELPER,
     "a credential helper hangs": _HELPER,
     "a web identity's token file is missing": _HELPER,

@@ -57,29 +57,32 @@ class Trial:
         with self.scene.start("run") as started:
             self._meanwhile(started)
             known = self.fault.told
-            wait_until(
-                lambda: (
-                    not started.is_alive
-                    or (is_met() and (self.scene.is_whole or started.logged_reasons & known or self.scene.stderr))
-                ),
-                seconds=_LONGEST_SECONDS,
-                what=f"a word on it, after {started.stderr[-600:]!r}",
+            self._await(
+                started,
+                lambda: is_met() and (self.scene.is_whole or started.logged_reasons & known or self.scene.stderr),
+                "neither told nor got over",
             )
             self._was_met(is_met)
             heal()
             healed_at = time.monotonic()
+            self._await(started, lambda: self._is_whole, "healed and not whole")
+            self.recovery_seconds = time.monotonic() - healed_at
             if started.is_alive:
-                try:
-                    wait_until(lambda: self._is_whole, seconds=_LONGEST_SECONDS)
-                except TimeoutError:
-                    self.problems.append(self._seen(started))
-                self.recovery_seconds = time.monotonic() - healed_at
                 started.signal(signal.SIGTERM)
                 self._ended_as(started, started.code(seconds=60))
             else:
-                if not self.fault.ends_it:
-                    self.problems.append(f"the daemon ended by itself: {started.code()}")
+                # The daemon may refuse to go on, and whoever supervises it starts it again.
+                if not self.fault.ends_it and started.code() not in self.fault.codes:
+                    self.problems.append(f"the daemon ended by itself with {started.code()}")
                 self._recover()
+
+    def _await(self, started: Run, condition: Callable[[], object], otherwise: str) -> None:
+        """Until this is so, or the daemon has ended; a problem if neither comes."""
+        try:
+            wait_until(lambda: not started.is_alive or condition(), seconds=_LONGEST_SECONDS)
+        except TimeoutError:
+            missing = f"{self.scene.missing} are missing"
+            self.problems.append(f"{otherwise}, {missing}: {started.stderr[-600:]!r}")
 
     def _ended_as(self, started: Run, code: int) -> None:
         if code != 0:
@@ -99,9 +102,6 @@ class Trial:
     @property
     def _is_whole(self) -> bool:
         return self.scene.is_whole and self.scene.is_neighbour_whole
-
-    def _seen(self, started: Run) -> str:
-        return f"healed and not whole, {self.scene.missing} are missing: {started.stderr[-600:]!r}"
 
     def _look_at(self, started: Run, code: int) -> None:
         """Whether the document has every job, and tells of the fault where it has not been got over."""
