@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from subprocess import TimeoutExpired
 
 from faulty import Status
 from waiting import wait_until
@@ -67,7 +68,8 @@ def _suspended(scene: Scene) -> Iterator[Met]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
                 stopped.append(pid)
-        time.sleep(5)
+        with contextlib.suppress(TimeoutExpired):
+            started.code(seconds=5)
         for pid in stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -144,7 +146,7 @@ def _skewed(scene: Scene) -> None:
     scene.server.faults.add(is_off, skewed)
 
 
-def jumping(seconds: int, *, at_once: bool, back: bool = True) -> Inject:
+def jumping(seconds: int, *, at_once: bool) -> Inject:
     """The clock is off by so much: from the beginning, or once copies are under way; then it is right again."""
 
     @contextlib.contextmanager
@@ -157,7 +159,8 @@ def jumping(seconds: int, *, at_once: bool, back: bool = True) -> Inject:
                 wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
                 page.set(clock_seconds=seconds)
                 jumped.append(seconds)
-                time.sleep(1.0 if back else 0.0)
+                with contextlib.suppress(TimeoutExpired):
+                    started.code(seconds=1)
 
             if not at_once:
                 scene.during.append(jump)
