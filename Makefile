@@ -53,6 +53,9 @@ mutants: $(VENV)/.test  ## wrong lines in the core, one at a time: some test has
 hostile: $(VENV)/.test  ## servers that attack one job of a run, and what becomes of it, of the memory and of the job beside it
 	@cd tests && ../$(BIN)/python -m hostile
 
+faults: $(VENV)/.test  ## every fault with every verb and way of copying, then 500 kills; ends with a table: half an hour
+	@cd tests && ../$(BIN)/python -m injection $(ARGS)
+
 scale: $(VENV)/.test  ## state files of a million and ten million objects, and a day of ticks over a million
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
 	@$(BIN)/python benchmarks/idle_day.py $(ARGS)
@@ -94,4 +97,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench memory vendor simulate mutants hostile scale ceph lock sbom hashes
+.PHONY: help demo test check docs format bench memory vendor simulate mutants hostile faults scale ceph lock sbom hashes

@@ -133,8 +133,9 @@ class Stage:
         return running((*arguments, *named), folder=folder, environment=self.environment(**environment))
 
     def state_is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong in any state file."""
+        """Whether SQLite finds nothing wrong in any state file but those that were moved aside as corrupt."""
         files = [path for path in self.state.iterdir() if path.is_file() and path.read_bytes()[:6] == b"SQLite"]
+        files = [path for path in files if ".corrupt-" not in path.name]
         return bool(files) and all(_integrity(path) == "ok" for path in files)
 
     def _watch(self, bucket: str, account_id: str) -> None:
@@ -142,6 +143,9 @@ class Stage:
 
 
 def _integrity(path: Path) -> str:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
-        return str(answer)
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
+            return str(answer)
+    except sqlite3.DatabaseError as error:
+        return str(error)

@@ -1,0 +1,105 @@
+"""Faults of the disk and of the files that the program keeps."""
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
+from injection.preload import preloaded
+from injection.scene import Scene
+
+_EVERY = WRITING + LOOKING
+_CODES = frozenset({0, 1, 3, 4, 5})
+"""A daemon ends with 5 if it cannot write its state."""
+_REFUSALS = frozenset({"ledger_unwritable", "disk_full", "already_running", "locks_unavailable", "worker_died"})
+
+
+def failing(**fields: int) -> Inject:
+    """System calls on the state fail."""
+
+    @contextlib.contextmanager
+    def inject(scene: Scene) -> Iterator[Met]:
+        with preloaded(scene, **fields) as page:
+            yield lambda: page.hits
+
+    return inject
+
+
+def damaged(damage: Callable[[Path], object]) -> Inject:
+    """After a tick, something is done to each state file; then more logs come."""
+
+    @contextlib.contextmanager
+    def inject(scene: Scene) -> Iterator[Met]:
+        with scene.start("tick") as before:
+            before.code()
+        files = [path for path in scene.stage.state.iterdir() if path.is_file() and path.read_bytes()[:6] == b"SQLite"]
+        for path in files:
+            damage(path)
+        scene.keys.append(scene.deliver_large())
+        yield lambda: files
+
+    return inject
+
+
+def _cut(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def _scribbled(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096)
+
+
+DISK = (
+    Fault(
+        "flock answers ENOLCK",
+        failing(flock_errno=errno.ENOLCK),
+        _REFUSALS,
+        _EVERY,
+        modes=STREAM,
+        is_for_all=True,
+        codes=_CODES,
+    ),
+    Fault(
+        "the disk is full", failing(write_errno=errno.ENOSPC), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES
+    ),
+    Fault(
+        "the disk answers EIO",
+        failing(write_errno=errno.EIO),
+        _REFUSALS | {"ledger_corrupt"},
+        modes=STREAM,
+        is_for_all=True,
+        codes=_CODES,
+    ),
+    Fault(
+        "the file system is read-only",
+        failing(open_errno=errno.EROFS),
+        _REFUSALS,
+        _EVERY,
+        modes=STREAM,
+        is_for_all=True,
+        codes=_CODES,
+    ),
+    Fault(
+        "no file descriptor is left",
+        failing(open_errno=errno.EMFILE),
+        _REFUSALS,
+        _EVERY,
+        modes=STREAM,
+        is_for_all=True,
+        codes=_CODES,
+    ),
+    Fault(
+        "fork answers EAGAIN", failing(fork_errno=errno.EAGAIN), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES
+    ),
+    Fault("the state is missing", damaged(Path.unlink)),
+    Fault("the state is empty", damaged(lambda path: path.write_bytes(b""))),
+    Fault("the state is cut in half", damaged(_cut), frozenset({"ledger_corrupt"})),
+    Fault("a page of the state is scribbled over", damaged(_scribbled), frozenset({"ledger_corrupt"})),
+    Fault(
+        "the state is no database", damaged(lambda path: path.write_bytes(b"#" * 9000)), frozenset({"ledger_corrupt"})
+    ),
+)
