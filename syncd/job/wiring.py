@@ -1,8 +1,8 @@
 """The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
@@ -21,7 +21,7 @@ from syncd.ledger.ledger import Ledger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused, SyncdError
 from syncd.model.keys.trail import EVERY
-from syncd.model.objects import Window
+from syncd.model.objects import Shard, Window
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
 from syncd.model.shortage import resource_limit, shortage
@@ -30,7 +30,7 @@ from syncd.tick.ports import Copier, Ports
 from syncd.tick.ports import Ledger as LedgerPort
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
-from syncd.tick.task import Task
+from syncd.tick.task import Spread, Task
 from syncd.tick.tick import Tick
 
 TICK = "tick"
@@ -47,6 +47,10 @@ class RunRequest:
     accounts: Sequence[str] = (EVERY,)
     regions: Sequence[str] = (EVERY,)
     is_patient: bool = False
+    only: Shard | None = None
+    """The one shard of a catch-up, which is not looked for."""
+    spread: Mapping[str, Spread] = field(default_factory=dict)
+    """What workers do of a catch-up, by the prefix of the shard."""
 
 
 class Run:
@@ -129,12 +133,12 @@ class Run:
             return self._distrusted(report)
         for mended in ledger.mend():
             self._log(events.STATE_MENDED, what=mended)
-        complete = horizon(self._task(), ledger, now=self._installation.now())
+        complete = horizon(self.task(), ledger, now=self._installation.now())
         return self._distrusted(replace(report, complete_from=complete[0], complete_until=complete[1]))
 
     def _ticked(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
-        ports = self._ports(ledger, copier)
-        self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
+        ports = self.ports(ledger, copier)
+        self._tick = Tick(self.task(), ports, stop=self._stop, on_progress=self._on_progress)
         return self._as_a_whole(self._tick.run())
 
     def _distrusted(self, report: TickReport) -> TickReport:
@@ -143,7 +147,8 @@ class Run:
             self._installation.identities.renew(self._job)
         return report
 
-    def _ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
+    def ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
+        """Return the ports of the tick. Raises JobFailed if the role cannot be assumed."""
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(
@@ -161,7 +166,8 @@ class Run:
         budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
         return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
 
-    def _task(self) -> Task:
+    def task(self) -> Task:
+        """Return the input of the tick."""
         job, request = self._job, self._request
         return Task(
             job=job.name,
@@ -174,6 +180,8 @@ class Run:
             window=request.window,
             accounts=request.accounts,
             regions=request.regions,
+            only=request.only,
+            spread=request.spread,
             was_here=self._was_here,
             ignore=job.source.ignore,
             max_objects=job.source.max_objects_per_tick if request.window is None else None,
