@@ -67,6 +67,12 @@ TABLES = {
     "lateness": """
         replica INTEGER, bucket INTEGER, count INTEGER NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, bucket)""",
+    # The tasks of the last spread catch-up. counts is JSON.
+    "tasks": """
+        replica INTEGER, task TEXT, shard TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL,
+        request TEXT NOT NULL, objects INTEGER NOT NULL, state TEXT NOT NULL, counts TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, task)""",
     "ticks": """
         job TEXT, number INTEGER, kind TEXT NOT NULL, report TEXT NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (job, number)""",
@@ -115,6 +121,11 @@ def _migrate_1(connection: sqlite3.Connection) -> None:
             insert(connection, "days", with_checksum(*row[:-1], 0, 0))
 
 
+def _migrate_2(connection: sqlite3.Connection) -> None:
+    """Migrate schema 2 to schema 3, which has tasks."""
+    connection.execute(f"CREATE TABLE IF NOT EXISTS tasks ({TABLES['tasks']}) STRICT, WITHOUT ROWID")
+
+
 def insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
     """Insert a row unless its key exists. Returns 1 if it was inserted, else 0."""
     marks = ", ".join("?" * len(row))
@@ -127,7 +138,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID")
 
 
-SCHEMA = Schema(version=2, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1})
+SCHEMA = Schema(version=3, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1, 2: _migrate_2})
 
 
 def connect_to_nothing(schema: Schema) -> sqlite3.Connection:

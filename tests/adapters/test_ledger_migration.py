@@ -59,7 +59,7 @@ def test_a_file_of_schema_1_is_migrated_and_not_moved(file: LedgerFile) -> None:
     with file.open(replica(), "b") as ledger:
         moved_aside = ledger.moved_aside
 
-    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (2, "2"))
+    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (3, "3"))
     with file.open(replica(), "b") as ledger:
         assert ledger.mend() == []
 

@@ -11,10 +11,10 @@ from syncd.ledger.file import OpenState
 from syncd.ledger.repair import MENDED, count_damaged, mend
 from syncd.ledger.replica.access import ReplicaRows, replica_key
 from syncd.ledger.replica.commit import Commit, committing, written_before
+from syncd.ledger.replica.results import TaskWriter
 from syncd.ledger.replica.sealing import fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
-from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import is_whole, report_to_json, shortened
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.objects import LogObject, Outcome, Replica, Shard, ShardState
@@ -26,7 +26,7 @@ TICKS_KEPT = 300
 """Ticks and catch-ups of a job that are remembered."""
 
 
-class Ledger(LedgerView):
+class Ledger(TaskWriter):
     """One replica's rows, read and written.
 
     Belongs to one thread. Every method may raise a LedgerError.
