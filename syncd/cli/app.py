@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,15 +13,17 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup, streams
+from syncd.cli import ledger, screen, setup, streams, work
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.work import SpreadOption, require_queues
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration
 from syncd.daemon import logs
 from syncd.job import exit_codes, refused, verbs
 from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.job.health import status
+from syncd.job.run import run_job
 from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
@@ -39,6 +42,7 @@ app = typer.Typer(
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+app.add_typer(work.app)
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -140,6 +144,7 @@ def catch_up(
     last: ToOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
+    spread: SpreadOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -155,7 +160,9 @@ def catch_up(
     problem = verbs.narrowing_problem(verbs.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
-    _do(configuration, jobs, request, as_json=as_json)
+    if spread:
+        require_queues(configuration, "--spread")
+    _do(configuration, jobs, request, as_json=as_json, is_spread=spread)
 
 
 @app.command()
@@ -215,9 +222,22 @@ def show_demo(
     sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
-def _do(configuration: Configuration, jobs: list[str] | None, request: RunRequest, *, as_json: bool) -> NoReturn:
+def _do(
+    configuration: Configuration,
+    jobs: list[str] | None,
+    request: RunRequest,
+    *,
+    as_json: bool,
+    is_spread: bool = False,
+) -> NoReturn:
     chosen = verbs.chosen(configuration, jobs)
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
+        one_run: verbs.OneRun = run_job
+        if is_spread:
+            from syncd.spread.owner import spread_job
+
+            everyone = {job.name: job for job in configuration.jobs}
+            one_run = partial(spread_job, jobs=everyone, show_tasks=bars.show_tasks)
         done = verbs.run(
             configuration,
             chosen,
@@ -226,6 +246,7 @@ def _do(configuration: Configuration, jobs: list[str] | None, request: RunReques
             tell=logs.event_logger(),
             on_progress=bars.show,
             besides=refused.refused_reports(verbs.refused(configuration, jobs)),
+            one_run=one_run,
         )
     print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)

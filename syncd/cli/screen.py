@@ -26,6 +26,7 @@ from syncd.job.report import utc
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.reasons import Reason, remedy_of
 from syncd.model.reports import TickReport
+from syncd.model.spread import Progress as SpreadProgress
 from syncd.tick.recorder import Recorder
 
 _UNBOUNDED = 10_000
@@ -246,6 +247,15 @@ class Bars:
         self._progress.update(
             self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(counts.copied_bytes)
         )
+
+    def show_tasks(self, job: str, shown: SpreadProgress) -> None:
+        """Update a job's bar with the tasks of a spread catch-up."""
+        if self._progress is None:
+            return
+        if job not in self._tasks:
+            self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
+        tasks = f"{shown.ended} of {shown.tasks} tasks"
+        self._progress.update(self._tasks[job], completed=shown.objects_done, total=max(shown.objects, 1), bytes=tasks)
 
 
 @contextmanager

@@ -15,7 +15,9 @@ from syncd.aws.policies import documents
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
-from syncd.cli import first_config, granting, init_answers
+from syncd.cli import granting
+from syncd.cli.init import answers as init_answers
+from syncd.cli.init import first_config
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
 from syncd.cli.screen import plain_console
 from syncd.config import files

@@ -273,6 +273,8 @@ Start = Annotated[
 Duration = Annotated[timedelta, *_duration("1s", words="duration of at least 1s")]
 DurationOrZero = Annotated[timedelta, *_duration("0s", words="duration")]
 SessionDuration = Annotated[timedelta, *_duration("15m", "12h", words="duration from 15m to 12h")]
+Visibility = Annotated[timedelta, *_duration("3s", "12h", words="duration from 3s to 12h")]
+TaskObjects = Annotated[int, *_between(2000, 10_000_000)]
 InFlight = Annotated[int, *_between(1, 192)]
 Workers = Annotated[int, *_between(1, 64)]
 Days = Annotated[int, *_between(1, 366)]

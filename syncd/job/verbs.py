@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from syncd.config import partitions
 from syncd.config.job import Configuration, Job, RefusedJob
@@ -28,6 +28,22 @@ JOBS_AT_A_TIME = 40
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_SECONDS = 0.1
 _LISTED = 10
+
+
+class OneRun(Protocol):
+    """The run of one job. Returns its report and raises nothing."""
+
+    def __call__(
+        self,
+        job: Job,
+        request: RunRequest,
+        installation: Installation,
+        *,
+        stop: Event,
+        on_progress: Callable[[Recorder], None],
+    ) -> TickReport:
+        """Run it until its end, or until `stop` is set."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +140,11 @@ def run(
     tell: Callable[..., None],
     on_progress: Callable[[str, Recorder], None],
     besides: Sequence[TickReport] = (),
+    one_run: OneRun = run_job,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `besides` are reports of jobs that cannot be run, which count like any other.
+    `besides` are reports of jobs that cannot be run, which count like any other. `one_run` does one job.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
@@ -137,9 +154,9 @@ def run(
             with guard:
                 on_progress(job.name, recorder)
 
-        return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        return one_run(job, request, installation, stop=interruption.stop, on_progress=progress)
 
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
         try:
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
@@ -159,7 +176,7 @@ def plan(
 ) -> list[tuple[TickReport, PlannedCopies]]:
     """Plan a tick or catch-up of each job."""
     installation = Installation.of(configuration, now=now, tell=tell)
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
             return plan_job(job, request, installation, stop=interruption.stop)
@@ -198,16 +215,18 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Interruption:
+class Interruption:
+    """The signals that came so far."""
+
     stop: Event
     signal: int = 0
     is_impatient: bool = False
 
 
 @contextmanager
-def _interruptible() -> Iterator[_Interruption]:
+def interruptible() -> Iterator[Interruption]:
     """Handle signals: the first stops new copies, the second cancels those in flight."""
-    interruption = _Interruption(Event())
+    interruption = Interruption(Event())
 
     def interrupt(number: int, _: Any) -> None:
         # Take no lock here: the interrupted thread may hold it.
@@ -238,7 +257,7 @@ def _slowest_last(jobs: Sequence[Job], installation: Installation) -> Sequence[J
 
 
 def _side_by_side(
-    one: Callable[[Job], Any], jobs: Sequence[Job], interruption: _Interruption, installation: Installation
+    one: Callable[[Job], Any], jobs: Sequence[Job], interruption: Interruption, installation: Installation
 ) -> list[Any]:
     if not jobs:
         return []

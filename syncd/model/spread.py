@@ -52,6 +52,11 @@ class SpreadTask(NamedTuple):
         """True until somebody has done it."""
         return self.state in (TaskState.WAITING, TaskState.SENT, TaskState.OWN, TaskState.DEAD)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """True if it was done, and not all of it could be."""
+        return self.state in (TaskState.PARTIAL, TaskState.FAILED)
+
 
 class TaskResult(NamedTuple):
     """What a worker tells of a task."""
@@ -63,3 +68,15 @@ class TaskResult(NamedTuple):
     """Facts about the destination, by UTC day."""
     held: Sequence[Failed]
     """The objects that were not copied. A conflict is one of them."""
+
+
+class Progress(NamedTuple):
+    """The tasks and objects of a spread catch-up."""
+
+    tasks: int = 0
+    ended: int = 0
+    dead: int = 0
+    """Tasks that the owner does itself, since workers have failed at them."""
+    objects: int = 0
+    """The estimate of all."""
+    objects_done: int = 0

@@ -40,13 +40,14 @@ class TaskWriter(LedgerView):
             for task in tasks:
                 _put(commit, replica_id, task)
 
-    def record_results(self, results: Sequence[TaskResult], *, now: float) -> list[str]:
+    def record_results(self, results: Sequence[TaskResult], *, now: float) -> tuple[list[str], list[TaskResult]]:
         """Record what workers tell: the days, the objects that were not copied, and the end of their tasks.
 
-        Only the first result of a task counts. Returns the names of the tasks that ended now, and before.
+        Only the first result of a task counts. Returns the names of the known tasks, and the results that counted.
         """
         accepted = self.accepted()
         known: list[str] = []
+        ended: list[TaskResult] = []
         with self._committing() as commit:
             replica_id = commit.replica_id()
             for result in results:
@@ -58,6 +59,7 @@ class TaskWriter(LedgerView):
                 if task.state not in (TaskState.WAITING, TaskState.SENT, TaskState.DEAD):
                     continue
                 held = [_outcome(item) for item in result.held if not _is_accepted(item, accepted)]
+                ended.append(result)
                 commit.record(replica_id, held, (), now)
                 if result.days:
                     shard_id = commit.shard_id(replica_id, task.shard)
@@ -65,7 +67,7 @@ class TaskWriter(LedgerView):
                         if task.first <= day <= task.last:
                             _replace_day(commit, replica_id, shard_id, task.shard, day, sealed)
                 _put(commit, replica_id, task._replace(state=result.state, counts=result.counts))
-        return known
+        return known, ended
 
 
 def _outcome(item: Failed) -> Failed | Conflict:

@@ -1,0 +1,48 @@
+"""The verb `work`, and the option that spreads a catch-up over workers."""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from syncd.cli.options import ConfigOption, JsonOption, StrictOption, load
+from syncd.config.job import Configuration
+from syncd.daemon import logs
+from syncd.model.errors import ConfigError, Problem
+
+app = typer.Typer()
+
+SpreadOption = Annotated[
+    bool, typer.Option("--spread", help="Let `syncd work` on any number of machines do the days that are sealed.")
+]
+
+
+def require_queues(configuration: Configuration, what: str) -> None:
+    """Raise ConfigError unless the queues of spread catch-ups are configured."""
+    if not configuration.settings.work.is_given:
+        message = f"is missing, and {what} needs it; give the URLs of the queues in [work], as `syncd policies --work` makes them"
+        raise ConfigError([Problem(str(configuration.files[0]), "work.tasks", message)])
+
+
+@app.command("work")
+def do_work(
+    *,
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End when no task is left, instead of waiting for more.")
+    ] = False,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Do the tasks of spread catch-ups, from the queue in [work], until SIGTERM. Keeps no state."""
+    import json
+
+    from syncd.spread.work import work
+
+    configuration = load(config, strict=strict, touches_state=False)
+    require_queues(configuration, "work")
+    done = work(configuration, until_empty=until_empty, now=time.time, tell=logs.event_logger())
+    if as_json:
+        sys.stdout.write(json.dumps(done._asdict()) + "\n")
+    sys.exit(done.exit_code)
