@@ -11,8 +11,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
-from syncd.aws.certificates import authorities_of
 from syncd.aws.s3 import Address
+from syncd.aws.wire.certificates import authorities_of
 from syncd.config.names import access_point
 
 

@@ -8,9 +8,9 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from syncd.aws import certificates
 from syncd.aws.identity import sts as sts_wire
 from syncd.aws.identity.lookups import tame
+from syncd.aws.wire import certificates
 from syncd.config.job import Consumer, Job
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
@@ -103,6 +103,15 @@ def session_of(consumer: Consumer, place: Place) -> boto3.Session:
     core = _Session("default" if consumer.profile is None and path else consumer.profile, place)
     if path is not None:
         core.set_config_variable("credentials_file", str(path))
+    return _boto3(core)
+
+
+def own_session() -> boto3.Session:
+    """Return a new session of the default chain, which is no job's. It may raise whatever its files give rise to."""
+    return _boto3(_Session(None, Place(None, None)))
+
+
+def _boto3(core: botocore.session.Session) -> boto3.Session:
     core.set_config_variable("sts_regional_endpoints", "regional")
     tame(core)
     return boto3.Session(botocore_session=core)
