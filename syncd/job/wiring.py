@@ -1,7 +1,7 @@
 """The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -47,6 +47,8 @@ class RunRequest:
     accounts: Sequence[str] = (EVERY,)
     regions: Sequence[str] = (EVERY,)
     is_patient: bool = False
+    hinted: Collection[str] = ()
+    """Keys that hints name, of a tick that lists nothing else."""
 
 
 class Run:
@@ -174,6 +176,7 @@ class Run:
             window=request.window,
             accounts=request.accounts,
             regions=request.regions,
+            hinted=request.hinted,
             was_here=self._was_here,
             ignore=job.source.ignore,
             max_objects=job.source.max_objects_per_tick if request.window is None else None,

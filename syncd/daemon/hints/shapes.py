@@ -1,9 +1,9 @@
 """What a message says, in any of the shapes in which AWS tells of new objects. Pure.
 
-    S3 notification       {"Records": [{"eventName": "ObjectCreated:Put", "s3": {…}}]}    keys are form-encoded
-    EventBridge           {"detail-type": "Object Created", "detail": {…}}                keys are as they are
-    CloudTrail            {"s3Bucket": "…", "s3ObjectKey": ["…"]}                         keys are as they are
-    SNS                   {"Type": "Notification", "Message": "…"}                        around any of them, or not at all
+S3 notification       {"Records": [{"eventName": "ObjectCreated:Put", "s3": {…}}]}    keys are form-encoded
+EventBridge           {"detail-type": "Object Created", "detail": {…}}                keys are as they are
+CloudTrail            {"s3Bucket": "…", "s3ObjectKey": ["…"]}                         keys are as they are
+SNS                   {"Type": "Notification", "Message": "…"}                        around any of them, or not at all
 """
 
 import json
