@@ -32,6 +32,20 @@ def check_endpoint(value: str) -> str:
     return address.rstrip("/")
 
 
+def check_queue(value: str) -> str:
+    """Return the URL of a standard SQS queue, to which nobody on the way can listen."""
+    address = check_endpoint(value)
+    parts = urlsplit(address)
+    if not re.fullmatch(r"/(?:[^/]+/)+[A-Za-z0-9_-]{1,80}(\.fifo)?", parts.path):
+        shape = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+        raise ValueError(f"{shown(address)} is no URL of a queue: {shape}, as `aws sqs get-queue-url` prints it")
+    if parts.path.endswith(".fifo"):
+        raise ValueError(f"{shown(address)} is a FIFO queue, which S3 does not notify; create a standard queue")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(f"{shown(address)}: http:// beyond this machine is not private; use https://")
+    return address
+
+
 def check_host(value: str) -> str:
     """Return a host name as clients write it in `Host`: in lower case, without the last dot."""
     host = value.lower().removesuffix(".")

@@ -15,7 +15,8 @@ from syncd.config.partitions import partition_of, region_of_host
 from syncd.config.rules import JOB_RULES, SETTINGS_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
 from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
-from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices, Work
+from syncd.config.tables.scale import Hints, Work
+from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Row, Table, rows_of
 from syncd.config.words import Finding
 from syncd.model import reasons
@@ -29,6 +30,7 @@ __all__ = [
     "Destination",
     "Endpoints",
     "Engine",
+    "Hints",
     "Http",
     "Job",
     "JobEngine",

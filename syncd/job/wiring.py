@@ -1,7 +1,7 @@
 """The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
@@ -51,6 +51,8 @@ class RunRequest:
     """The one shard of a catch-up, which is not looked for."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
     """What workers do of a catch-up, by the prefix of the shard."""
+    hinted: Collection[str] = ()
+    """Keys that hints name, of a tick that lists nothing else."""
 
 
 class Run:
@@ -182,6 +184,7 @@ class Run:
             regions=request.regions,
             only=request.only,
             spread=request.spread,
+            hinted=request.hinted,
             was_here=self._was_here,
             ignore=job.source.ignore,
             max_objects=job.source.max_objects_per_tick if request.window is None else None,

@@ -78,6 +78,8 @@ class Search:
             yield from self._planned(loose, rules, None)
         yield from self._listed()
         yield from self._handover.denied()
+        if self._survey.is_hinted:
+            return
         audit = Audit(self._task, self._ports, self._survey, self._recorder, self._accepted, began_at=self._began_at)
         yield from audit.transfers(self._plan_day, self._handover.hand_over)
         yield from self.tried_again()

@@ -1,6 +1,6 @@
 """The input of a tick: the job's scope, durations and bounds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -89,6 +89,8 @@ class Task:
     """The one shard of a catch-up, which is not looked for."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
     """What workers do of a catch-up, by the prefix of the shard."""
+    hinted: Collection[str] = ()
+    """Keys that hints name: nothing else is listed, unless one is in a new shard. Empty for an ordinary tick."""
     was_here: bool = True
     """This replica was filled from this state directory before, so the ledger may have lost what it does not know."""
     is_patient: bool = False

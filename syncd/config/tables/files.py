@@ -9,7 +9,8 @@ from pydantic import Field
 from syncd.config import fields
 from syncd.config.fields import Words
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Source
-from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices, Work
+from syncd.config.tables.scale import Hints, Work
+from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Table, partial
 
 
@@ -64,6 +65,7 @@ class SettingsTable(Table):
     http: Http = Http()
     engine: Engine = Engine()
     work: Work = Work()
+    hints: Hints = Hints()
     prices: Prices = Prices()
     defaults: Annotated[JobDefaults, Words("any keys of a job", show=lambda _: "none")] = Field(
         JobDefaults(), description="keys that hold for every job; a job's own keys win"

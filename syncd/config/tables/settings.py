@@ -92,27 +92,6 @@ class Listing(Table):
     )
 
 
-class Work(Table):
-    """`[work]` of syncd.toml: the queues of spread catch-ups, on their owner and on workers."""
-
-    tasks: fields.Url | None = Field(None, description="URL of the SQS queue of tasks, from the owner to workers")
-    results: fields.Url | None = Field(None, description="URL of the SQS queue of results, from workers to the owner")
-    dead: fields.Url | None = Field(
-        None,
-        description="URL of the dead-letter queue of tasks",
-        json_schema_extra={"default_words": "that of the tasks' redrive policy"},
-    )
-    visibility: fields.Visibility = Field(
-        timedelta(seconds=60), description="a task goes to another worker when its own has been silent for this long"
-    )
-    task_objects: fields.TaskObjects = Field(20_000, description="about how many objects a task has")
-
-    @property
-    def is_given(self) -> bool:
-        """True if catch-ups can be spread."""
-        return self.tasks is not None
-
-
 class Prices(Table):
     """`[prices]` of syncd.toml, for `syncd plan`. The defaults are us-east-1's of January 2026."""
 

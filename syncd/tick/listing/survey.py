@@ -1,7 +1,7 @@
 """The survey of a tick: its shards, and the slices to list of each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.model import events, reasons
@@ -13,6 +13,7 @@ from syncd.model.reasons import Reason
 from syncd.tick import side_by_side
 from syncd.tick.listing import tiers
 from syncd.tick.listing.discovery import discover, side_folders
+from syncd.tick.listing.hinted import exist, hinted
 from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.tiers import Slice, Tier
 from syncd.tick.ports import Ports
@@ -63,6 +64,8 @@ class Survey:
     """The job's start."""
     ran_here: bool = True
     """This replica was filled from here before."""
+    is_hinted: bool = False
+    """Only what hints name is listed."""
 
 
 EARLIEST = 1_767_225_600.0
@@ -81,6 +84,8 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
         raise JobFailed(Reason.CLOCK_SKEWED, detail, reasons.remedy_of(Reason.CLOCK_SKEWED))
     found = Survey(ran_here=task.was_here)
     states = _meaningful(ports.ledger.shards(), task, ports, began_at)
+    if task.hinted and _follow_hints(found, task, ports, states, began_at):
+        return found
     _find_shards(found, task, ports, states, began_at)
     _fix_start(found, task, ports, began_at)
     for visit in found.visits.values():
@@ -90,6 +95,20 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
     if task.window is None:
         _choose_slices(found, task, began_at)
     return found
+
+
+def _follow_hints(found: Survey, task: Task, ports: Ports, states: Mapping[str, ShardState], began_at: float) -> bool:
+    """Visit only the shards that hints name. Returns False if an ordinary tick is due in its place.
+
+    That is the first one, and one that finds a new shard.
+    """
+    start = ports.ledger.start()
+    hints = hinted(task, states, now=began_at)
+    if start is None or (hints.new and exist(hints.new, ports.source)):
+        return False
+    found.start, found.is_hinted = start, True
+    found.visits = {prefix: Visit(state, slices) for prefix, (state, slices) in hints.slices.items()}
+    return True
 
 
 def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float) -> dict[str, ShardState]:
@@ -189,6 +208,7 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
         task.scope,
         ports.source,
         looks=ports.ledger.looked_at(),
+        also=_above(task.hinted),
         every=task.pace.discovery_every if is_tick else 0.0,
         now=began_at,
     )
@@ -208,6 +228,11 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
     for shard in (*discovered.shards, *remembered):
         if _is_asked_for(shard, task) and shard.prefix not in found.visits:
             found.visits[shard.prefix] = Visit(states.get(shard.prefix) or ShardState(shard=shard))
+
+
+def _above(keys: Collection[str]) -> set[str]:
+    """Return the folders above keys."""
+    return {key[: end + 1] for key in keys for end, letter in enumerate(key) if letter == "/"}
 
 
 def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:

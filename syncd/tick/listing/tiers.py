@@ -50,6 +50,7 @@ class Tier(StrEnum):
     WHOLE = "whole"
     BRANCH = "branch"
     WINDOW = "window"
+    HINT = "hint"
 
 
 class Slice(NamedTuple):
@@ -105,7 +106,7 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
         return [Slice(Tier.FIRST, Range(shard, begin, layout.dates_end(shard)))]
     if state.found_by is FoundBy.WHOLE:
         return _whole_or_branches(state, layout=layout, pace=pace, now=now)
-    frontier = _frontier(state, now)
+    frontier = frontier_of(state, now)
     if now - state.recent_at >= pace.recent_every:
         since = min(frontier, state.recent_at) - pace.recent_effective
         last = Range(shard, layout.position(shard, since, whole_day=True), layout.dates_end(shard))
@@ -126,12 +127,13 @@ def is_listed_whole(state: ShardState, layout: Layout) -> bool:
 def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> list[Slice]:
     if now - state.deep_done_at >= pace.deep_every * (1 - _ROUND_FRACTION):
         return [Slice(Tier.WHOLE, layout.whole(state.shard))]
-    since = _frontier(state, now) - pace.tail_effective
+    since = frontier_of(state, now) - pace.tail_effective
     ranges = [item for branch in state.branches for item in layout.branch_ranges(state.shard, branch, since, now)]
     return [Slice(Tier.BRANCH, item) for item in dict.fromkeys(ranges)]
 
 
-def _frontier(state: ShardState, now: float) -> float:
+def frontier_of(state: ShardState, now: float) -> float:
+    """Return the newest stamp up to which a shard was listed."""
     return min(now, state.listed_at, state.frontier or state.listed_at)
 
 
@@ -164,7 +166,7 @@ def _deep_due(state: ShardState, pace: Pace) -> float:
 
 def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
     """Return the newest stamp of the deep tier. Newer ones belong to the recent tier."""
-    recent = min(_frontier(state, now), state.recent_at) - pace.recent_effective
+    recent = min(frontier_of(state, now), state.recent_at) - pace.recent_effective
     return max(recent, now - pace.deep_effective + DAY_SECONDS)
 
 

@@ -1,0 +1,141 @@
+"""What a message says, in any of the shapes in which AWS tells of new objects. Pure.
+
+S3 notification       {"Records": [{"eventName": "ObjectCreated:Put", "s3": {…}}]}    keys are form-encoded
+EventBridge           {"detail-type": "Object Created", "detail": {…}}                keys are as they are
+CloudTrail            {"s3Bucket": "…", "s3ObjectKey": ["…"]}                         keys are as they are
+SNS                   {"Type": "Notification", "Message": "…"}                        around any of them, or not at all
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
+
+_CREATIONS = ("ObjectCreated:", "s3:ObjectCreated:", "ObjectRestore:Completed", "s3:ObjectRestore:Completed")
+_EVENTBRIDGE = frozenset({"Object Created", "Object Restore Completed"})
+_CLOUDTRAIL_TEST = "CloudTrail validation message."
+_LONGEST_KEY_BYTES = 1024
+
+
+class Word(StrEnum):
+    """What became of a message. The words are labels of a metric."""
+
+    TAKEN = "taken"
+    """It names an object that a job of this daemon wants."""
+    FOREIGN = "foreign"
+    """It names objects, and no job of this daemon wants any."""
+    OTHER = "other"
+    """It tells of other events than new objects."""
+    TEST = "test"
+    UNREADABLE = "unreadable"
+
+
+class Hint(NamedTuple):
+    """An object that may be there."""
+
+    bucket: str
+    key: str
+
+
+class Read(NamedTuple):
+    """What a message says: its hints, or in their place why there are none."""
+
+    hints: Sequence[Hint]
+    word: Word = Word.TAKEN
+
+
+class _UnreadableError(Exception):
+    """A message in no known shape."""
+
+
+def read(body: str) -> Read:
+    """Read a message. Whatever it is, it raises nothing."""
+    if body.strip() == _CLOUDTRAIL_TEST:
+        return Read((), Word.TEST)
+    try:
+        document = _object(body)
+        if isinstance(document.get("Message"), str) and "TopicArn" in document:
+            return _inner(document["Message"])
+        return _of(document)
+    except _UnreadableError:
+        return Read((), Word.UNREADABLE)
+
+
+def _inner(message: str) -> Read:
+    """Read what SNS has wrapped, which is not wrapped again."""
+    return Read((), Word.TEST) if message.strip() == _CLOUDTRAIL_TEST else _of(_object(message))
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError from error
+    return _table(found)
+
+
+def _of(document: Mapping[str, Any]) -> Read:
+    if document.get("Event") == "s3:TestEvent":
+        return Read((), Word.TEST)
+    if "s3ObjectKey" in document:
+        hints = list(_of_cloudtrail(document))
+    elif "detail" in document:
+        hints = list(_of_eventbridge(document))
+    elif "Records" in document:
+        hints = list(_of_s3(document))
+    else:
+        raise _UnreadableError
+    return Read(hints) if hints else Read((), Word.OTHER)
+
+
+def _of_s3(document: Mapping[str, Any]) -> Iterator[Hint]:
+    for record in _list(document["Records"]):
+        if _text(_table(record).get("eventName")).startswith(_CREATIONS):
+            about = _table(record.get("s3"))
+            yield _hint(_table(about.get("bucket")).get("name"), unquote_plus(_key(about), errors="surrogateescape"))
+
+
+def _of_eventbridge(document: Mapping[str, Any]) -> Iterator[Hint]:
+    if document.get("detail-type") in _EVENTBRIDGE:
+        about = _table(document["detail"])
+        yield _hint(_table(about.get("bucket")).get("name"), _key(about))
+
+
+def _of_cloudtrail(document: Mapping[str, Any]) -> Iterator[Hint]:
+    for key in _list(document["s3ObjectKey"]):
+        yield _hint(document.get("s3Bucket"), key)
+
+
+def _key(about: Mapping[str, Any]) -> str:
+    return _text(_table(about.get("object")).get("key"))
+
+
+def _hint(bucket: object, key: object) -> Hint:
+    """Return a hint at a key that S3 can have."""
+    name = _text(key)
+    try:
+        size_bytes = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise _UnreadableError from error
+    if not 0 < size_bytes <= _LONGEST_KEY_BYTES:
+        raise _UnreadableError
+    return Hint(_text(bucket), name)
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _UnreadableError
+    return value
+
+
+def _list(value: object) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise _UnreadableError
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _UnreadableError
+    return value

@@ -1,0 +1,1 @@
+"""When each job ticks, and the ticks that are running or paused."""
