@@ -35,8 +35,7 @@ class Work(Table):
     results: QueueUrl | None = Field(None, description="URL of the SQS queue of results, from workers to the owner")
     dead: QueueUrl | None = Field(
         None,
-        description="URL of the dead-letter queue of tasks",
-        json_schema_extra={"default_words": "that of the tasks' redrive policy"},
+        description="URL of the dead-letter queue of tasks, if it is not that of their redrive policy",
     )
     visibility: fields.Visibility = Field(
         timedelta(seconds=60), description="a task goes to another worker when its own has been silent for this long"
