@@ -86,8 +86,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def responder(folder: Path, objects: int, size: int) -> Iterator[str]:
-    """The responder with so many objects of one size; its URL."""
+def responder(folder: Path, objects: int, size: int, *more: str) -> Iterator[str]:
+    """The responder with so many objects of one size; its URL. `more` is as it says itself."""
     folder.mkdir(exist_ok=True)
     program = folder / "responder"
     subprocess.run(["cc", "-O2", "-o", program, HERE / "responder.c"], check=True)
@@ -95,7 +95,7 @@ def responder(folder: Path, objects: int, size: int) -> Iterator[str]:
         bytes((index * 7 + 13) & 255 for index in range(min(size, 256))) * (size // 256) or b""
     ).hexdigest()
     port = free_port()
-    process = subprocess.Popen([program, str(port), str(objects), str(size), etag])
+    process = subprocess.Popen([program, str(port), str(objects), str(size), etag, *more])
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url)
