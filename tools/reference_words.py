@@ -58,6 +58,7 @@ PLAN_JOB: Mapping[str, str] = {
     "listed": "Objects that the source listed.",
     "objects": "Objects that would be copied.",
     "bytes": "Their size in bytes.",
+    "tasks": "The tasks of a spread catch-up (`--spread`); null without it. `objects` and what follows from it are then an estimate by a sample of each shard and month, without the days that workers leave to the owner.",
     "skipped": "Objects that would need no copy, by reason.",
     "requests": "Requests that the next tick would make, by name of the operation; object tags are not counted.",
     "cost_usd": "Their cost at the prices in `[prices]`, in US dollars; null if there is no plan.",
@@ -103,6 +104,10 @@ STATUS_JOB: Mapping[str, str] = {
         "(`lists_a_day`)."
     ),
     "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
+    "spread": (
+        "The last spread catch-up: its `tasks`, how many have `ended`, how many are `dead` and wait for the owner, the "
+        "`objects` by estimate, and the `objects_done`; null if there was none."
+    ),
     "shards": "The progress of each account, kind and region; the first hundred.",
     "shard_count": "The number of shards.",
 }
@@ -167,6 +172,14 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "plan": ('`{"jobs": [...]}`, one entry per job:', PLAN_JOB),
     "status": ('`{"jobs": [...]}`, one entry per job:', STATUS_JOB),
     "check": ('`{"jobs": [...]}`, one entry per job:', CHECK_JOB),
+    "work": (
+        "One object, when the worker has ended:",
+        {
+            "exit_code": "Its exit code.",
+            "tasks": "The tasks that it has done.",
+            "objects": "The objects that it has copied, or found at the destination.",
+        },
+    ),
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
     "policies": ("One object:", POLICIES),

@@ -23,7 +23,7 @@ from syncd.daemon import logs
 from syncd.job import exit_codes, refused, verbs
 from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.job.health import status
-from syncd.job.run import run_job
+from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
@@ -171,17 +171,29 @@ def plan(
     *,
     first: FromOption = None,
     last: ToOption = None,
+    spread: SpreadOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
-    if last and not first:
-        raise typer.BadParameter("needs --from", param_hint="--to")
+    for option in ("--to",) if last else ("--spread",) if spread else ():
+        if not first:
+            raise typer.BadParameter("needs --from", param_hint=option)
     configuration = load(config, strict=strict)
+    one_plan: verbs.OnePlan = plan_job
+    if spread:
+        from syncd.spread.plan import plan_spread
+
+        one_plan = plan_spread
     request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest(kind=TICK)
     plans = verbs.plan(
-        configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+        configuration,
+        verbs.chosen(configuration, jobs),
+        request,
+        now=time.time,
+        tell=logs.event_logger(),
+        one_plan=one_plan,
     )
     plans += refused.refused_plans(verbs.refused(configuration, jobs))
     print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)

@@ -144,7 +144,7 @@ def _remarks(report: TickReport) -> list[Line]:
 
 def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
     """Return a table of planned ticks, one row per job, followed by problems and remedies."""
-    table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Requests", "Cost", "Time"))
+    table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Tasks", "Requests", "Cost", "Time"))
     remarks: list[RenderableType] = []
     for report, copies in plans:
         made = copies.estimate
@@ -154,6 +154,7 @@ def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> Renderable
             str(report.listed),
             str(copies.objects),
             size(copies.size_bytes),
+            "-" if copies.tasks is None else str(copies.tasks),
             str(sum(made.requests.values())) if made else "-",
             f"${made.cost_usd:.4f}" if made else "-",
             f"{made.seconds:.0f} s" if made else "-",

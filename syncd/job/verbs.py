@@ -46,6 +46,16 @@ class OneRun(Protocol):
         ...
 
 
+class OnePlan(Protocol):
+    """The plan of one job. Returns it and raises nothing."""
+
+    def __call__(
+        self, job: Job, request: RunRequest, installation: Installation, *, stop: Event
+    ) -> tuple[TickReport, PlannedCopies]:
+        """Plan it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The result of a run."""
@@ -173,13 +183,14 @@ def plan(
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
+    one_plan: OnePlan = plan_job,
 ) -> list[tuple[TickReport, PlannedCopies]]:
-    """Plan a tick or catch-up of each job."""
+    """Plan a tick or catch-up of each job. `one_plan` does one job."""
     installation = Installation.of(configuration, now=now, tell=tell)
     with interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
-            return plan_job(job, request, installation, stop=interruption.stop)
+            return one_plan(job, request, installation, stop=interruption.stop)
 
         return _side_by_side(one, jobs, interruption, installation)
 
@@ -203,6 +214,7 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
         "listed": report.listed,
         "objects": copies.objects,
         "bytes": copies.size_bytes,
+        "tasks": copies.tasks,
         "skipped": dict(report.skipped),
         "requests": dict(estimate.requests) if estimate else {},
         "cost_usd": round(estimate.cost_usd, 6) if estimate else None,

@@ -4,7 +4,7 @@ A page of keys each month tells how dense a shard is. Days that a tick may still
 has to know their keys. So do shards that are small, or whose keys have no days.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -24,7 +24,21 @@ _LEAST_SPAN_SECONDS = 60.0
 
 
 def cut(task: Task, ports: Ports, *, request: str, task_objects: int) -> list[SpreadTask]:
-    """Return the tasks of a catch-up, in no order that matters.
+    """Return the tasks of a catch-up, in no order that matters. Raises as `measured`."""
+    return tasks_of(measured(task, ports), request=request, task_objects=task_objects)
+
+
+def tasks_of(densities: Iterable["Density"], *, request: str, task_objects: int) -> list[SpreadTask]:
+    """Return the tasks of shards whose densities are known."""
+    return [
+        SpreadTask(density.shard, first, last, request, objects)
+        for density in densities
+        for first, last, objects in density.spans(task_objects)
+    ]
+
+
+def measured(task: Task, ports: Ports) -> list["Density"]:
+    """Find the shards of a catch-up that workers may do, and how many objects a day they have.
 
     Raises:
         JobFailed: a listing was refused or cannot be had.
@@ -34,17 +48,13 @@ def cut(task: Task, ports: Ports, *, request: str, task_objects: int) -> list[Sp
     assert task.window.first is not None
     now = ports.now()
     found = survey(task, ports, began_at=now)
-    spans = {}
+    densities = []
     for visit in found.visits.values():
         last = last_sealed_day(visit.state, task.window, layout=task.layout, pace=task.pace, now=now)
         if last is not None and last >= task.window.first:
-            spans[visit.state.shard] = Density(visit.state.shard, task.window.first, last)
-    sample(list(spans.values()), ports.source, task.layout)
-    return [
-        SpreadTask(shard, first, last, request, objects)
-        for shard, density in spans.items()
-        for first, last, objects in density.spans(task_objects)
-    ]
+            densities.append(Density(visit.state.shard, task.window.first, last))
+    sample(densities, ports.source, task.layout)
+    return densities
 
 
 def last_sealed_day(state: ShardState, window: Window, *, layout: Layout, pace: Pace, now: float) -> str | None:
@@ -69,6 +79,9 @@ class Density:
     """The objects of days that were listed whole."""
     rates: list[tuple[str, float]] = field(default_factory=list)
     """From a day on, the objects a day."""
+    sampled: int = 0
+    """The objects that were listed."""
+    sampled_bytes: int = 0
     next_day: str | None = None
     """The day at which the next sample begins. None if no more is needed."""
 
@@ -78,6 +91,8 @@ class Density:
     def take(self, page: Page, layout: Layout) -> None:
         """Take one page of keys that begins at `next_day`."""
         assert self.next_day is not None
+        self.sampled += len(page.objects)
+        self.sampled_bytes += sum(item.size_bytes for item in page.objects)
         days = [layout.day(self.shard, item.key) for item in page.objects]
         if page.reached_end or not page.objects or (days[-1] or self.last) > self.last:
             self._count(days, self.last)

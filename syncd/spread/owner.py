@@ -132,9 +132,7 @@ class Owner:
     def _run(self, request: RunRequest) -> TickReport:
         """Run an ordinary catch-up under the lock of the whole."""
         run = Run(self._job, request, self._installation, self._stop, self._on_progress)
-        report = run.with_ledger(self._lock)
-        log_report(report, events.CATCH_UP_FINISHED, self._tell)
-        return report
+        return run.with_ledger(self._lock)
 
     def _begin(self) -> None:
         """Go on with the tasks of the same catch-up that was killed or left some open, or cut anew."""

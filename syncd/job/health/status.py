@@ -14,6 +14,7 @@ from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
 from syncd.model.reports import TickReport
+from syncd.model.spread import Progress
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.scope import pace_of, replica_of
 
@@ -29,6 +30,8 @@ class _Remembered(NamedTuple):
     lateness: Mapping[int, int] = {}
     counts: tuple[int, int] = (0, 0)
     """Objects that are remembered key by key, and in sealed days."""
+    spread: Progress = Progress()
+    """The last spread catch-up."""
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
@@ -74,6 +77,7 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
         mode_why=verdict[1] if verdict else None,
         lateness=view.lateness(),
         counts=view.remembered_counts(),
+        spread=view.progress(),
     )
 
 
@@ -112,6 +116,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
             "conflicts": held.counts.conflicts,
             "objects": [held_document(item) for item in held.longest],
         },
+        "spread": remembered.spread._asdict() if remembered.spread.tasks else None,
         "shards": [_shard(state) for state in shards[:LISTED]],
         "shard_count": len(shards),
     }
