@@ -34,6 +34,7 @@ DAY = "2026-01-01"
 VISIBILITY_SECONDS = 6
 IN_FLIGHT = 256
 MOST_SECONDS = 120.0
+STARTS_A_KILL = 4
 LISTS_A_THOUSAND = 2.2
 
 
@@ -79,6 +80,8 @@ class Trial:
 
 def main() -> int:
     arguments = parsed()
+    # Whatever ends this process ends the others.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -108,10 +111,14 @@ def main() -> int:
 
 def run(trial: Trial, arguments: argparse.Namespace) -> int:
     """Let owner and workers do it, while some of them die. Returns the last owner's exit code."""
+    # On a busy machine a worker would be killed before it has begun anything.
+    began = time.monotonic()
+    trial.start("work", "--until-empty").wait()
+    mean = max(arguments.kill_every, STARTS_A_KILL * (time.monotonic() - began))
     trial.workers = [trial.start("work") for _ in range(arguments.workers)]
     owner = trial.owner()
     draw = trial.random.expovariate
-    next_kill = time.monotonic() + draw(1 / arguments.kill_every)
+    next_kill = time.monotonic() + draw(1 / mean)
     next_freeze = time.monotonic() + 2
     next_owner_kill = time.monotonic() + 2 + draw(1 / 3)
     thaw: list[tuple[float, subprocess.Popen[bytes]]] = []
@@ -126,7 +133,7 @@ def run(trial: Trial, arguments: argparse.Namespace) -> int:
                 thaw.remove((at, worker))
         if now >= next_kill:
             trial.kill_a_worker()
-            next_kill = now + draw(1 / arguments.kill_every)
+            next_kill = now + draw(1 / mean)
         if trial.freezes < arguments.freezes and now >= next_freeze:
             thaw.append((now + 2.5 * VISIBILITY_SECONDS, trial.freeze_a_worker()))
             next_freeze = now + 4

@@ -111,6 +111,9 @@ class Task:
         return None if is_all else Window(part.left_from, window.last)
 
     def window_proved(self, prefix: str) -> Window | None:
-        """Return the days of a shard that are complete once the catch-up has listed its own part of them."""
+        """Return the days of a shard that are complete once the catch-up has listed its own part of them.
+
+        Returns None if workers have not done theirs.
+        """
         part = self.spread.get(prefix)
-        return self.window if part is None or part.is_done else self.window_left(prefix)
+        return self.window if part is None or part.is_done else None

@@ -11,7 +11,7 @@ from servers import MakeClient, S3Server
 from stage import Stage
 
 QUEUES = ("tasks", "results", "dead")
-VISIBILITY_SECONDS = 6
+VISIBILITY_SECONDS = 3
 
 
 @dataclass
