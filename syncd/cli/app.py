@@ -13,7 +13,7 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup, streams, work
+from syncd.cli import granting, ledger, screen, setup, streams, work
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.work import SpreadOption, require_queues
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 
 app.add_typer(setup.app)
+app.add_typer(granting.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(work.app)

@@ -1,19 +1,32 @@
-"""The work of `syncd policies`: find the consumer's principal, write or print the documents."""
+"""The verb `policies`: find the consumer's principal, write or print the documents."""
 
+import json
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.identity.tags import carries_tags
+from syncd.aws.policies import documents
+from syncd.aws.policies import files as policy_files
+from syncd.aws.policies import work as work_policies
 from syncd.aws.policies.files import PolicyFile
-from syncd.config.job import Job
+from syncd.aws.queues import region_of
+from syncd.cli.options import ConfigOption, JsonOption, StrictOption, job_names, load
+from syncd.cli.work import require_queues
+from syncd.config.job import Configuration, Job
+from syncd.job import verbs
 from syncd.ledger.locks import exposure
 from syncd.model.errors import JobFailed, SyncdError
+from syncd.model.escaping import safe_indented
 
 # Names and paths have these characters ("IAM identifiers"). The ARN comes from STS, which may be anybody's server.
 _PRINCIPAL = re.compile(
@@ -21,6 +34,79 @@ _PRINCIPAL = re.compile(
 )
 _WHOLE_ACCOUNT = "account"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+app = typer.Typer()
+
+
+def say(sentence: str) -> None:
+    """Write to stderr, in order with the document on stdout."""
+    sys.stdout.flush()
+    sys.stderr.write(safe_indented(sentence) + "\n")
+    sys.stderr.flush()
+
+
+@app.command("policies")
+def show_policies(
+    job: Annotated[
+        str | None, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names, show_default=False)
+    ] = None,
+    *,
+    work: Annotated[
+        bool, typer.Option("--work", help="The queues and roles of spread catch-ups, instead of a job's policies.")
+    ] = False,
+    style: Annotated[
+        policy_files.Format, typer.Option("--format", help="The format of the documents.")
+    ] = policy_files.Format.JSON,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
+    ] = None,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the IAM and bucket policies that both accounts need, and where each one goes."""
+    configuration = load(config, strict=strict, touches_state=False)
+    if work:
+        _show_work(configuration, style, output, as_json=as_json)
+        return
+    if job is None:
+        raise typer.BadParameter("name a job, or say --work", param_hint="JOB")
+    (chosen,) = verbs.chosen(configuration, [job])
+    if principal is not None and (problem := principal_problem(chosen, principal)) is not None:
+        raise typer.BadParameter(problem, param_hint="--principal")
+    who, has_tags = (named(principal), False) if principal is not None else who_runs(chosen, say)
+    needed = documents.documents(chosen, who, has_tags=has_tags)
+    found = [item for item in needed if account in (None, item.account_id)]
+    if as_json:
+        document = policy_files.policies_document(chosen, found, who, style)
+        sys.stdout.write(json.dumps(document) + "\n")
+    _hand_out(policy_files.files(chosen, found, who, style), output, as_json=as_json)
+
+
+def _show_work(configuration: Configuration, style: policy_files.Format, output: Path | None, *, as_json: bool) -> None:
+    queues = require_queues(configuration, "policies --work")
+    made = work_policies.files(queues, region_of(queues.tasks or "") or "us-east-1", style)
+    if as_json:
+        sys.stdout.write(json.dumps(policy_files.work_document(made, style)) + "\n")
+    _hand_out(made, output, as_json=as_json)
+
+
+def _hand_out(made: Sequence[policy_files.PolicyFile], output: Path | None, *, as_json: bool) -> None:
+    if output is not None:
+        write(made, output, say)
+    elif not as_json:
+        show(made, say, sys.stdout.write)
 
 
 def named(principal: str) -> str | None:

@@ -11,21 +11,19 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from syncd.aws.policies import documents
-from syncd.aws.policies import files as policy_files
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
 from syncd.cli import granting
 from syncd.cli.init import answers as init_answers
 from syncd.cli.init import first_config
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.cli.screen import plain_console
 from syncd.config import files
 from syncd.daemon import logs
 from syncd.job import exit_codes, verbs
 from syncd.job.exit_codes import FAILED, USAGE
 from syncd.job.installation import Installation
-from syncd.model.escaping import safe_indented, safe_line
+from syncd.model.escaping import safe_line
 
 app = typer.Typer()
 
@@ -174,10 +172,10 @@ def _begin(answers: init_answers.Answers, top: Path, state_dir: Path | None, *, 
         written = first_config.write(answers, top, state_dir=state_dir)
     except first_config.Refused as refusal:
         for problem in refusal.problems:
-            _say(problem)
+            granting.say(problem)
         sys.exit(USAGE)
     except OSError as error:
-        _say(f"{error.filename}: {error.strerror}")
+        granting.say(f"{error.filename}: {error.strerror}")
         sys.exit(FAILED)
     if as_json:
         sys.stdout.write(json.dumps(first_config.written_document(written)) + "\n")
@@ -205,54 +203,6 @@ def show_check(
     else:
         show_checks(found)
     sys.exit(exit_codes.of_health(job.ok for job in found))
-
-
-@app.command("policies")
-def show_policies(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
-    *,
-    style: Annotated[
-        policy_files.Format, typer.Option("--format", help="The format of the documents.")
-    ] = policy_files.Format.JSON,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
-    ] = None,
-    account: Annotated[
-        str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
-    ] = None,
-    principal: Annotated[
-        str | None,
-        typer.Option(
-            "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
-        ),
-    ] = None,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
-    if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
-        raise typer.BadParameter(problem, param_hint="--principal")
-    who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
-    found = [item for item in needed if account in (None, item.account_id)]
-    if as_json:
-        document = policy_files.policies_document(chosen, found, who, style)
-        sys.stdout.write(json.dumps(document) + "\n")
-    made = policy_files.files(chosen, found, who, style)
-    if output is not None:
-        granting.write(made, output, _say)
-    elif not as_json:
-        granting.show(made, _say, sys.stdout.write)
-
-
-def _say(sentence: str) -> None:
-    """Write to stderr, in order with the document on stdout."""
-    sys.stdout.flush()
-    sys.stderr.write(safe_indented(sentence) + "\n")
-    sys.stderr.flush()
 
 
 def show_checks(found: Sequence[JobChecks]) -> None:

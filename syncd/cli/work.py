@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from syncd.cli.options import ConfigOption, JsonOption, StrictOption, load
-from syncd.config.job import Configuration
+from syncd.config.job import Configuration, Work
 from syncd.daemon import logs
 from syncd.model.errors import ConfigError, Problem
 
@@ -18,11 +18,12 @@ SpreadOption = Annotated[
 ]
 
 
-def require_queues(configuration: Configuration, what: str) -> None:
-    """Raise ConfigError unless the queues of spread catch-ups are configured."""
+def require_queues(configuration: Configuration, what: str) -> Work:
+    """Return the queues of spread catch-ups. Raises ConfigError if there are none."""
     if not configuration.settings.work.is_given:
         message = f"is missing, and {what} needs it; give the URLs of the queues in [work], as `syncd policies --work` makes them"
         raise ConfigError([Problem(str(configuration.files[0]), "work.tasks", message)])
+    return configuration.settings.work
 
 
 @app.command("work")
