@@ -1,11 +1,12 @@
 """What comes back from workers: results recorded, dead letters taken over, lost tasks noticed."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from threading import Event
 from time import monotonic
 
-from syncd.aws.queues import Message
+from syncd.aws.queues import MESSAGES_A_CALL, Message
 from syncd.config.job import Job
 from syncd.job.installation import Installation
 from syncd.ledger.ledger import Ledger
@@ -18,6 +19,7 @@ from syncd.spread.mail import Mail, Told
 from syncd.tick.scope import replica_of
 
 SHOWN_SECONDS = 0.5
+GATHERING_SECONDS = 0.5
 PROGRESS_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _DEAD_SECONDS = 5.0
@@ -31,6 +33,7 @@ class Collector:
         self,
         job: Job,
         jobs: Mapping[str, Job],
+        ledger: Ledger,
         mail: Mail,
         installation: Installation,
         *,
@@ -38,6 +41,7 @@ class Collector:
     ) -> None:
         self._job = job
         self._jobs = {**jobs, job.name: job}
+        self._ledger = ledger
         self._mail = mail
         self._installation = installation
         self._tell = installation.tell
@@ -52,11 +56,10 @@ class Collector:
 
     def waits(self) -> bool:
         """Return True while a worker still has to tell of a task."""
-        with self._ledger(self._job) as ledger:
-            if monotonic() - self._shown_at >= SHOWN_SECONDS:
-                self._shown_at = monotonic()
-                self._show(ledger.progress())
-            return ledger.has_sent_tasks()
+        if monotonic() - self._shown_at >= SHOWN_SECONDS:
+            self._shown_at = monotonic()
+            self._show(self._ledger.progress())
+        return self._ledger.has_sent_tasks()
 
     def _show(self, progress: Progress) -> None:
         self._on_tasks(progress)
@@ -67,8 +70,11 @@ class Collector:
     def collect(self, stop: Event) -> None:
         """Take some results, or wait a little. A queue that cannot be reached is tried again. Raises JobFailed."""
         try:
-            self._collect()
+            told = self._collect()
             self._failures = 0
+            if told and len(told) < MESSAGES_A_CALL:
+                # Results that come one by one are taken several at a time.
+                stop.wait(GATHERING_SECONDS)
         except JobFailed as error:
             if error.reason not in OF_THE_STORE:
                 raise
@@ -77,13 +83,14 @@ class Collector:
             stop.wait(min(_LONGEST_PAUSE_SECONDS, 2.0**self._failures))
             self._failures = min(self._failures + 1, 10)
 
-    def _collect(self) -> None:
+    def _collect(self) -> Sequence[Told]:
         told = self._mail.receive()
         self._is_idle = not told
         self._take(told)
-        if self._is_idle or monotonic() - self._looked_for_dead_at >= _DEAD_SECONDS:
+        if monotonic() - self._looked_for_dead_at >= _DEAD_SECONDS:
             self._looked_for_dead_at = monotonic()
             self._take_dead()
+        return told
 
     def is_lost(self) -> bool:
         """Return True if tasks were sent that are in no queue any more. Raises JobFailed."""
@@ -95,9 +102,15 @@ class Collector:
         while self._mail.tasks_left() and monotonic() < until and not stop.is_set():
             self._take(self._mail.receive(wait_seconds=1))
         self._take(self._mail.receive(wait_seconds=0))
+        self._mail.delete_results()
 
-    def _ledger(self, job: Job) -> Ledger:
-        return self._installation.ledger_file.open(replica_of(job), job.name)
+    @contextmanager
+    def _ledger_of(self, job: Job) -> Iterator[Ledger]:
+        if job.name == self._job.name:
+            yield self._ledger
+            return
+        with self._installation.ledger_file.open(replica_of(job), job.name) as ledger:
+            yield ledger
 
     def _take(self, told: Sequence[Told]) -> None:
         done: list[Message] = []
@@ -116,8 +129,7 @@ class Collector:
                 elif not self._mail.leave(item.message):
                     self._ignore(item, "no catch-up waits for it")
                     done.append(item.message)
-        if done:
-            self._mail.delete_results(done)
+        self._mail.discard(done)
 
     def _recorded(self, name: str, items: Sequence[Told]) -> set[str]:
         """Record the results of a job. Returns the names of tasks that this state has sent."""
@@ -125,7 +137,7 @@ class Collector:
         if job is None:
             return set()
         replica = str(replica_of(job))
-        with self._ledger(job) as ledger:
+        with self._ledger_of(job) as ledger:
             results = []
             for item in items:
                 task = ledger.task(item.result.task) if item.result is not None else None
@@ -159,7 +171,7 @@ class Collector:
                 self._tell(events.TASK_DEAD, job=self._job.name, task=message.body[:300], is_known=False)
                 done += [message] if letter is None else []
                 continue
-            with self._ledger(job) as ledger:
+            with self._ledger_of(job) as ledger:
                 task = ledger.task(letter.task)
                 if task is None:
                     continue

@@ -5,7 +5,7 @@ from json import JSONDecodeError, loads
 from time import monotonic
 from typing import NamedTuple
 
-from syncd.aws.queues import Message, Queues
+from syncd.aws.queues import MESSAGES_A_CALL, Message, Queues
 from syncd.config.job import Job, Work
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
@@ -19,8 +19,8 @@ FOREIGN_SECONDS = 15
 """A result of another state's catch-up is left to its owner for this long."""
 MOST_FOREIGN_RECEIVES = 20
 """A result that was left so often has no owner any more."""
-QUIET_VISIBILITIES = 2
-"""Tasks are lost if the queues are empty for this many visibilities."""
+EMPTY_LOOKS = 2
+"""Tasks are lost if the queues are empty this often, at looks that are a visibility apart."""
 
 
 class Told(NamedTuple):
@@ -42,7 +42,10 @@ class Mail:
         self._visibility = int(work.visibility.total_seconds())
         self._hidden = min(_MOST_HIDDEN_SECONDS, self._visibility)
         self._dead = work.dead
-        self._quiet_since: float | None = None
+        self._empty_looks = 0
+        self._look_at = monotonic() + self._visibility
+        self._discarded: list[Message] = []
+        self._discarded_since = 0.0
 
     def send(self, job: Job, tasks: Sequence[SpreadTask]) -> None:
         """Send tasks to the workers."""
@@ -61,12 +64,22 @@ class Mail:
         """Receive some results."""
         received = self._queues.receive(self.results, wait_seconds=wait_seconds, visibility_seconds=self._hidden)
         if received:
-            self._quiet_since = None
+            self._empty_looks, self._look_at = 0, monotonic() + self._visibility
         return [_told(message) for message in received]
 
-    def delete_results(self, messages: Sequence[Message]) -> None:
-        """Delete results that are recorded, or that nobody needs."""
-        self._queues.delete(self.results, messages)
+    def discard(self, messages: Sequence[Message]) -> None:
+        """Note results that are recorded, or that nobody needs, and delete them once there are some."""
+        self._discarded_since = self._discarded_since if self._discarded else monotonic()
+        self._discarded += messages
+        is_old = monotonic() - self._discarded_since >= self._hidden / 2
+        if len(self._discarded) >= MESSAGES_A_CALL or (self._discarded and (is_old or not messages)):
+            self.delete_results()
+
+    def delete_results(self) -> None:
+        """Delete the results that were noted."""
+        if self._discarded:
+            self._queues.delete(self.results, self._discarded)
+            self._discarded = []
 
     def leave(self, message: Message) -> bool:
         """Leave a result to another owner. Returns False if it has been left often enough."""
@@ -101,14 +114,13 @@ class Mail:
         return self._dead
 
     def is_quiet(self) -> bool:
-        """Return True if all queues have been empty for so long that what was sent is lost."""
-        if any(map(self._waiting, (self.tasks, self.results))):
-            self._quiet_since = None
-            return False
+        """Return True if no result has come for long, and all queues are empty: what was sent is lost."""
         now = monotonic()
-        if self._quiet_since is None:
-            self._quiet_since = now
-        return now - self._quiet_since >= QUIET_VISIBILITIES * self._visibility
+        if now < self._look_at:
+            return False
+        self._look_at = now + self._visibility
+        self._empty_looks = 0 if any(map(self._waiting, (self.tasks, self.results))) else self._empty_looks + 1
+        return self._empty_looks >= EMPTY_LOOKS
 
     def tasks_left(self) -> bool:
         """Return True if tasks are in the queue, or in a worker's hands."""

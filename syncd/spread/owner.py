@@ -102,24 +102,24 @@ class Owner:
         """Run all of it, and return one report."""
         self._begin()
         self._send()
-        collector = Collector(self._job, jobs, self._mail, self._installation, on_tasks=self._on_tasks)
-        while collector.waits():
-            self._go_on()
-            collector.collect(self._stop)
-            if collector.is_lost():
-                self._send_again()
-        own = self._do_own()
-        self._go_on()
         with self._ledger() as ledger:
+            collector = Collector(self._job, jobs, ledger, self._mail, self._installation, on_tasks=self._on_tasks)
+            while collector.waits():
+                self._go_on()
+                collector.collect(self._stop)
+                if collector.is_lost():
+                    self._send_again()
+            own = self._do_own()
+            self._go_on()
             tasks = ledger.tasks()
             if collector.counts.listed:
                 ledger.record_tick(self._report("ok", [collector.counts]), kind=CATCH_UP)
-        last = self._run(replace(self._request, spread=parts_of(tasks, self._request.window)))
-        report = self._whole(tasks, own, last)
-        if report.outcome == "ok":
-            self._end(tasks)
-        with suppress(JobFailed):  # nothing is left to do but to tidy up
-            collector.drain(self._stop)
+            last = self._run(replace(self._request, spread=parts_of(tasks, self._request.window)))
+            report = self._whole(tasks, own, last)
+            if report.outcome == "ok":
+                self._end(tasks)
+            with suppress(JobFailed):  # nothing is left to do but to tidy up
+                collector.drain(self._stop)
         return report
 
     def _ledger(self) -> Ledger:
