@@ -13,6 +13,7 @@ from botocore.config import Config
 from syncd.aws.identity import refusals
 from syncd.aws.identity.boto import own_session
 from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
+from syncd.config.addresses import region_of_queue
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
@@ -25,7 +26,6 @@ LONGEST_WAIT_SECONDS = 20
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _ON_AWS = re.compile(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
-_REGION = re.compile(r"(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}-[a-z0-9-]+)\.")
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 _NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
 _STALE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
@@ -189,18 +189,12 @@ class Queues:
             ) from failed
 
 
-def region_of(queue: str) -> str | None:
-    """Return the region that a queue's URL names, or None."""
-    found = _REGION.search(urlsplit(queue).hostname or "")
-    return found[1] if found else None
-
-
 def _place(queue: str) -> tuple[str | None, str | None]:
     """Return region and endpoint for a queue. Without an endpoint botocore chooses it."""
     parts = urlsplit(queue)
     is_chosen = any(os.environ.get(name) for name in _ENDPOINT_VARIABLES)
     endpoint = None if is_chosen or _ON_AWS.fullmatch(parts.netloc) else f"{parts.scheme}://{parts.netloc}"
-    return region_of(queue), endpoint
+    return region_of_queue(queue), endpoint
 
 
 def _message(item: Mapping[str, Any]) -> Message:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from syncd.aws.policies import documents
 from syncd.aws.policies import files as policy_files
+from syncd.aws.policies.hints import hint_documents
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
 from syncd.cli import first_config, granting, init_answers
@@ -193,16 +194,18 @@ def show_check(
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check
+    from syncd.check.shared import shared_checks
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
     found += result.refused_checks(verbs.refused(configuration, jobs))
+    shared = JobChecks(configuration.files[0].name, shared_checks(configuration))
     if as_json:
-        sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
+        sys.stdout.write(json.dumps(result.checks_document(found, shared.checks)) + "\n")
     else:
-        show_checks(found)
-    sys.exit(exit_codes.of_health(job.ok for job in found))
+        show_checks([*found, *([shared] if shared.checks else [])])
+    sys.exit(exit_codes.of_health(job.ok for job in (*found, shared)))
 
 
 @app.command("policies")
@@ -225,16 +228,22 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    hints: Annotated[
+        bool, typer.Option("--hints", help="The documents of the queues in [hints] instead of the job's own.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
+    configuration = load(config, strict=strict, touches_state=False)
+    (chosen,), queues = verbs.chosen(configuration, [job]), configuration.settings.hints.queues
+    if hints and not queues:
+        raise typer.BadParameter("name the queues in syncd.toml first: [hints] queues", param_hint="--hints")
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
+    needed = hint_documents(chosen, queues, who) if hints else documents.documents(chosen, who, has_tags=has_tags)
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)

@@ -126,6 +126,7 @@ class Daemon:
             stuck_reason=self._stuck_reason,
             unready_reason=lambda: self._unready or self._stuck_reason(),
             now=now,
+            notes=self._hints.notes,
         )
         self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
 

@@ -1,6 +1,7 @@
 """The threads that listen to queues of hints, one to each."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ class Hints:
     A message is deleted at once, whatever it says: it hastens a tick, and the schedule finds everything without it.
 
     Shared: the main thread writes `_routes`, `_queues` and `_is_closed`, the threads of the queues read them. Each is one
-    attribute, which the GIL writes whole. The thread of a queue alone adds it to `_failing` or discards it.
+    attribute, which the GIL writes whole. The thread of a queue alone writes its entry of `_failing`.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Hints:
         self._ticks = HintedTicks(tick, monotonic=monotonic)
         self._routes = Routes(())
         self._queues: Sequence[str] = ()
-        self._failing: set[str] = set()
+        self._failing: dict[str, JobFailed] = {}
         self._wake = threading.Condition()
         self._listened: set[str] = set()
         self._is_closed = False
@@ -72,12 +73,21 @@ class Hints:
         """Return each queue, and whether its last call succeeded."""
         return {queue: queue not in self._failing for queue in self._queues}
 
+    def notes(self) -> list[tuple[str, str]]:
+        """Return a sentence about the queues, and one with a remedy about each that fails."""
+        queues, failing = self._queues, dict(self._failing)
+        if not queues:
+            return []
+        number = "1 queue" if len(queues) == 1 else f"{len(queues)} queues"
+        found = [(f"Listens to {number} of hints.", "")]
+        return found + [(f"Hints: {error.reason}: {error.detail}", error.remedy) for error in failing.values()]
+
     def _listen(self, queue: str) -> None:
         """Listen to a queue until the daemon ends, and wait while it is not in the configuration."""
         backoff_seconds = FIRST_BACKOFF_SECONDS
         while not self._is_closed:
             if queue not in self._queues:
-                self._failing.discard(queue)
+                self._failing.pop(queue, None)
                 self._pause(PARKED_SECONDS)
                 continue
             try:
@@ -85,7 +95,7 @@ class Hints:
                 self._take(messages)
                 self._client.delete(queue, messages)
             except JobFailed as error:
-                self._failing.add(queue)
+                self._failing[queue] = error
                 self._log(
                     events.HINTS_UNAVAILABLE,
                     queue=queue,
@@ -106,26 +116,29 @@ class Hints:
                 self._wake.wait(seconds)
 
     def _recovered(self, queue: str) -> None:
-        self._failing.discard(queue)
+        self._failing.pop(queue, None)
         over = self._problems.resolve(events.HINTS_UNAVAILABLE, queue)
         if over is not None:
             self._log(events.HINTS_RECOVERED, queue=queue, failures=over.times, failing_seconds=int(over.seconds))
 
     def _take(self, messages: Sequence[Message]) -> None:
+        """Hand the hints of messages to the jobs that want them."""
         routes = self._routes
+        wanted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for message in messages:
-            self._count(self._taken(message.body, routes))
+            self._count(self._read(message.body, routes, wanted))
+        self._ticks.add(wanted)
 
-    def _taken(self, body: str, routes: Routes) -> Word:
-        """Hand the hints of a message to the jobs that want them. Returns what became of it."""
+    def _read(self, body: str, routes: Routes, wanted: Mapping[tuple[str, str], set[str]]) -> Word:
+        """Note the keys that a message names, by job and shard. Returns what became of it."""
         said = read(body)
         if not said.hints:
             return said.word
-        wanted = [(*route, hint.key) for hint in said.hints for route in routes.jobs(hint)]
-        if not wanted:
-            return Word.FOREIGN
-        taken = [self._ticks.add(job, shard, key) for job, shard, key in wanted]
-        return Word.TAKEN if any(taken) else Word.DROPPED
+        found = [(route, hint.key) for hint in said.hints for route in routes.jobs(hint)]
+        taken = [(route, key) for route, key in found if self._ticks.has_room(route[0])]
+        for route, key in taken:
+            wanted[route].add(key)
+        return Word.TAKEN if taken else Word.DROPPED if found else Word.FOREIGN
 
     def _log(self, event: str, **facts: Any) -> None:
         self._problems.log(event, **facts)

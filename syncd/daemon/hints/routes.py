@@ -12,7 +12,7 @@ from syncd.tick.scope import scope_of, source_prefixes
 
 
 class _Route(NamedTuple):
-    """What one job wants of a bucket."""
+    """The part of a bucket that one job wants."""
 
     job: str
     prefixes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a message says, in any of the shapes in which AWS tells of new objects. Pure.
+"""Messages in all the shapes in which AWS tells of new objects. Pure.
 
 S3 notification       {"Records": [{"eventName": "ObjectCreated:Put", "s3": {…}}]}    keys are form-encoded
 EventBridge           {"detail-type": "Object Created", "detail": {…}}                keys are as they are
@@ -19,7 +19,7 @@ _LONGEST_KEY_BYTES = 1024
 
 
 class Word(StrEnum):
-    """What became of a message. The words are labels of a metric."""
+    """A word for what became of a message, which is a label of a metric."""
 
     TAKEN = "taken"
     """It names an object that a job of this daemon wants."""
@@ -41,7 +41,7 @@ class Hint(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What a message says: its hints, or in their place why there are none."""
+    """The hints of a message, or in their place the word for why there are none."""
 
     hints: Sequence[Hint]
     word: Word = Word.TAKEN

@@ -2,7 +2,7 @@
 
 import heapq
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -73,18 +73,23 @@ class HintedTicks:
             for _ in range(TICKS_AT_A_TIME):
                 threading.Thread(target=self._work, name="hinted-tick", daemon=True).start()
 
-    def add(self, job: str, shard: str, key: str) -> bool:
-        """Have a job list this key of a shard soon. Returns false if too many wait already."""
+    def has_room(self, job: str) -> bool:
+        """Return false if so many of the job's keys wait that no more should."""
         with self._changed:
-            hints = self._jobs.setdefault(job, _Job())
-            keys = hints.waiting.setdefault(shard, set())
-            if key not in keys:
-                if hints.count >= MOST_KEYS_WAITING:
-                    return False
-                hints.count += 1
-                keys.add(key)
-            self._put(job, hints)
-            return True
+            hints = self._jobs.get(job)
+            return hints is None or hints.count < MOST_KEYS_WAITING
+
+    def add(self, wanted: Mapping[tuple[str, str], Collection[str]]) -> None:
+        """Have jobs list keys soon, given by job and shard."""
+        with self._changed:
+            for (job, shard), keys in wanted.items():
+                hints = self._jobs.setdefault(job, _Job())
+                waiting = hints.waiting.setdefault(shard, set())
+                hints.count -= len(waiting)
+                waiting.update(keys)
+                hints.count += len(waiting)
+            for job in dict.fromkeys(job for job, _ in wanted):
+                self._put(job, self._jobs[job])
 
     def close(self) -> None:
         """Begin no more ticks. Those that are running go on."""
@@ -100,8 +105,9 @@ class HintedTicks:
                 hints = self._jobs[job]
                 hints.is_running = False
                 if not is_done:
-                    hints.waiting.setdefault("", set()).update(keys)
-                    hints.count += len(keys)
+                    again = hints.waiting.setdefault("", set())
+                    hints.count += len(keys - again)
+                    again |= keys
                     hints.busy_until = self._monotonic() + BUSY_SECONDS
                 self._put(job, hints)
 
