@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from botocore.config import Config
 from syncd.aws.identity import refusals
 from syncd.aws.identity.boto import own_session
 from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
+from syncd.config.addresses import region_of_queue
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
@@ -25,7 +26,6 @@ LONGEST_WAIT_SECONDS = 20
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _ON_AWS = re.compile(r"sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
-_REGION = re.compile(r"(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}-[a-z0-9-]+)\.")
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL")
 _NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
 _STALE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
@@ -62,6 +62,8 @@ class Queues:
         self._lookups = Lookups()
         self._lock = Lock()
         self._clients: dict[tuple[str | None, str | None], Any] = {}
+        self._singly: set[tuple[str, str]] = set()
+        """Queues and actions that are denied for several messages in one call."""
 
     def receive(
         self,
@@ -94,10 +96,10 @@ class Queues:
             JobFailed: some were not sent.
         """
         for part in _parts(bodies):
-            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(part)]
-            with self._client(queue, "SendMessage") as client:
-                answer = client.send_message_batch(QueueUrl=queue, Entries=entries)
-                _require_all(f"SendMessage to {queue}", answer)
+            if not self._sent_together(queue, part):
+                for body in part:
+                    with self._client(queue, "SendMessage") as client:
+                        client.send_message(QueueUrl=queue, MessageBody=body)
 
     def delete(self, queue: str, messages: Sequence[Message]) -> list[Message]:
         """Delete messages. Returns those that were not deleted and come again.
@@ -108,10 +110,8 @@ class Queues:
         kept: list[Message] = []
         for first in range(0, len(messages), MESSAGES_A_CALL):
             part = messages[first : first + MESSAGES_A_CALL]
-            entries = [{"Id": str(number), "ReceiptHandle": item.receipt} for number, item in enumerate(part)]
-            with self._client(queue, "DeleteMessage") as client:
-                answer = client.delete_message_batch(QueueUrl=queue, Entries=entries)
-                kept += [part[int(item["Id"])] for item in answer.get("Failed", ())]
+            left = self._deleted_together(queue, part)
+            kept += [item for item in part if not self._deleted(queue, item)] if left is None else left
         return kept
 
     def change_visibility(self, queue: str, message: Message, seconds: int) -> bool:
@@ -120,16 +120,13 @@ class Queues:
         Raises:
             JobFailed: the call was refused, or there was no answer.
         """
-        try:
-            with self._client(queue, "ChangeMessageVisibility") as client:
-                client.change_message_visibility(
-                    QueueUrl=queue, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
-                )
-        except JobFailed as error:
-            if refusals.answered(error.__cause__)[0].rpartition(".")[2] in _STALE:
-                return False
-            raise
-        return True
+        return self._in_hand(
+            queue,
+            "ChangeMessageVisibility",
+            lambda client: client.change_message_visibility(
+                QueueUrl=queue, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+            ),
+        )
 
     def attributes(self, queue: str) -> dict[str, str]:
         """Return the queue's attributes, such as ApproximateNumberOfMessages and RedrivePolicy.
@@ -140,18 +137,72 @@ class Queues:
         with self._client(queue, "GetQueueAttributes") as client:
             return dict(client.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"]).get("Attributes", {}))
 
+    def _sent_together(self, queue: str, bodies: Sequence[str]) -> bool:
+        """Send messages in one call. Returns false if the server has another permission for that."""
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        answer = self._together(
+            queue, "SendMessage", lambda client: client.send_message_batch(QueueUrl=queue, Entries=entries)
+        )
+        if answer is not None:
+            _require_all(f"SendMessage of {queue}", answer)
+        return answer is not None
+
+    def _deleted_together(self, queue: str, messages: Sequence[Message]) -> list[Message] | None:
+        """Delete messages in one call. Returns those that come again, or None as `_sent_together` does."""
+        entries = [{"Id": str(number), "ReceiptHandle": item.receipt} for number, item in enumerate(messages)]
+        answer = self._together(
+            queue, "DeleteMessage", lambda client: client.delete_message_batch(QueueUrl=queue, Entries=entries)
+        )
+        return None if answer is None else [messages[int(item["Id"])] for item in answer.get("Failed", ())]
+
+    def _deleted(self, queue: str, message: Message) -> bool:
+        return self._in_hand(
+            queue,
+            "DeleteMessage",
+            lambda client: client.delete_message(QueueUrl=queue, ReceiptHandle=message.receipt),
+        )
+
+    def _together(self, queue: str, action: str, call: Callable[[Any], Any]) -> Any | None:
+        """Return the answer to a call for several messages. None if it is denied: single ones may not be.
+
+        On AWS the permission is the same. Servers beside it may have one for batches.
+        """
+        if (queue, action) in self._singly:
+            return None
+        try:
+            with self._client(queue, action) as client:
+                return call(client)
+        except JobFailed as error:
+            if error.reason != Reason.ACCESS_DENIED:
+                raise
+            self._singly.add((queue, action))
+            return None
+
+    def _in_hand(self, queue: str, action: str, call: Callable[[Any], Any]) -> bool:
+        """Make a call about one message. Returns false if it is no longer in hand."""
+        try:
+            with self._client(queue, action) as client:
+                call(client)
+        except JobFailed as error:
+            if refusals.answered(error.__cause__)[0].rpartition(".")[2] in _STALE:
+                return False
+            raise
+        return True
+
     @contextmanager
     def _client(self, queue: str, action: str) -> Iterator[Any]:
         """Yield the client for a queue. Raises JobFailed for what goes wrong inside."""
         place = _place(queue)
         call = f"{action} of {queue}"
         try:
-            with refusals.as_job_failure(call, denied=_remedy_of_denial(queue, action)):
+            with refusals.as_job_failure(call, denied=""):
                 yield self._connected(place, call)
         except JobFailed as error:
             with self._lock:
                 self._clients.pop(place, None)
-            raise _of_queue(error) from error.__cause__
+            # If single messages are denied too, the permission is missing, and is asked for anew.
+            self._singly.discard((queue, action))
+            raise _of_queue(error, queue, action) from error.__cause__
 
     def _connected(self, place: tuple[str | None, str | None], call: str) -> Any:
         with self._lock:
@@ -189,18 +240,12 @@ class Queues:
             ) from failed
 
 
-def region_of(queue: str) -> str | None:
-    """Return the region that a queue's URL names, or None."""
-    found = _REGION.search(urlsplit(queue).hostname or "")
-    return found[1] if found else None
-
-
 def _place(queue: str) -> tuple[str | None, str | None]:
     """Return region and endpoint for a queue. Without an endpoint botocore chooses it."""
     parts = urlsplit(queue)
     is_chosen = any(os.environ.get(name) for name in _ENDPOINT_VARIABLES)
     endpoint = None if is_chosen or _ON_AWS.fullmatch(parts.netloc) else f"{parts.scheme}://{parts.netloc}"
-    return region_of(queue), endpoint
+    return region_of_queue(queue), endpoint
 
 
 def _message(item: Mapping[str, Any]) -> Message:
@@ -230,11 +275,13 @@ def _require_all(call: str, answer: Mapping[str, Any]) -> None:
         raise JobFailed(Reason.UNEXPECTED, f"{call}: {why}", _REMEDIES[Reason.UNEXPECTED])
 
 
-def _of_queue(error: JobFailed) -> JobFailed:
+def _of_queue(error: JobFailed, queue: str, action: str) -> JobFailed:
     """Return a failure with the reason and the remedy that hold for queues."""
     code = refusals.answered(error.__cause__)[0]
     if code in _NO_QUEUE:
         return JobFailed(Reason.NO_QUEUE, error.detail, reasons.remedy_of(Reason.NO_QUEUE))
+    if error.reason == Reason.ACCESS_DENIED:
+        return JobFailed(error.reason, error.detail, _remedy_of_denial(queue, action))
     return JobFailed(error.reason, error.detail, _REMEDIES.get(error.reason) or error.remedy)
 
 

@@ -19,9 +19,10 @@ from syncd.aws.policies import documents
 from syncd.aws.policies import files as policy_files
 from syncd.aws.policies import work as work_policies
 from syncd.aws.policies.files import PolicyFile
-from syncd.aws.queues import region_of
+from syncd.aws.policies.hints import hint_documents
 from syncd.cli.options import ConfigOption, JsonOption, StrictOption, job_names, load
 from syncd.cli.work import require_queues
+from syncd.config.addresses import region_of_queue
 from syncd.config.job import Configuration, Job
 from syncd.job import verbs
 from syncd.ledger.locks import exposure
@@ -71,6 +72,9 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    hints: Annotated[
+        bool, typer.Option("--hints", help="The documents of the queues in [hints] instead of the job's own.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -82,11 +86,13 @@ def show_policies(
         return
     if job is None:
         raise typer.BadParameter("name a job, or say --work", param_hint="JOB")
-    (chosen,) = verbs.chosen(configuration, [job])
+    (chosen,), queues = verbs.chosen(configuration, [job]), configuration.settings.hints.queues
+    if hints and not queues:
+        raise typer.BadParameter("name the queues in syncd.toml first: [hints] queues", param_hint="--hints")
     if principal is not None and (problem := principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (named(principal), False) if principal is not None else who_runs(chosen, say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
+    needed = hint_documents(chosen, queues, who) if hints else documents.documents(chosen, who, has_tags=has_tags)
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
@@ -96,7 +102,7 @@ def show_policies(
 
 def _show_work(configuration: Configuration, style: policy_files.Format, output: Path | None, *, as_json: bool) -> None:
     queues = require_queues(configuration, "policies --work")
-    made = work_policies.files(queues, region_of(queues.tasks or "") or "us-east-1", style)
+    made = work_policies.files(queues, region_of_queue(queues.tasks or "") or "us-east-1", style)
     if as_json:
         sys.stdout.write(json.dumps(policy_files.work_document(made, style)) + "\n")
     _hand_out(made, output, as_json=as_json)

@@ -25,8 +25,8 @@ from syncd.job.planning import PlannedCopies
 from syncd.job.report import utc
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.reasons import Reason, remedy_of
+from syncd.model.reports import Progress as SpreadProgress
 from syncd.model.reports import TickReport
-from syncd.model.spread import Progress as SpreadProgress
 from syncd.tick.recorder import Recorder
 
 _UNBOUNDED = 10_000

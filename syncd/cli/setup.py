@@ -193,16 +193,18 @@ def show_check(
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check
+    from syncd.check.shared import shared_checks
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
     found += result.refused_checks(verbs.refused(configuration, jobs))
+    shared = JobChecks(configuration.files[0].name, shared_checks(configuration))
     if as_json:
-        sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
+        sys.stdout.write(json.dumps(result.checks_document(found, shared.checks)) + "\n")
     else:
-        show_checks(found)
-    sys.exit(exit_codes.of_health(job.ok for job in found))
+        show_checks([*found, *([shared] if shared.checks else [])])
+    sys.exit(exit_codes.of_health(job.ok for job in (*found, shared)))
 
 
 def show_checks(found: Sequence[JobChecks]) -> None:

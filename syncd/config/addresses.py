@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from syncd.config.words import shown
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_QUEUE_REGION = re.compile(r"(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}-[a-z0-9-]+)\.")
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
 
 
@@ -44,6 +45,12 @@ def check_queue(value: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError(f"{shown(address)}: http:// beyond this machine is not private; use https://")
     return address
+
+
+def region_of_queue(queue: str) -> str | None:
+    """Return the region that a queue's URL names, or None."""
+    found = _QUEUE_REGION.search(urlsplit(queue).hostname or "")
+    return found[1] if found else None
 
 
 def check_host(value: str) -> str:

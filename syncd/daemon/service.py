@@ -16,8 +16,10 @@ from queue import Empty, SimpleQueue
 from syncd.config.job import Configuration
 from syncd.daemon import logs, notify
 from syncd.daemon.board import stuck_reason
+from syncd.daemon.hints.listening import Hints
 from syncd.daemon.reload import ConfigWatch, CurrentJobs, RefusedJobs, job_changes, reread
 from syncd.daemon.ticker import DaemonState, Ticker
+from syncd.daemon.ticks.draining import drain
 from syncd.daemon.ticks.schedule import Schedule
 from syncd.daemon.watch import Watch
 from syncd.daemon.web.gauges import Gauges
@@ -29,11 +31,6 @@ from syncd.model import events
 from syncd.model.errors import ConfigError
 
 LOOK_SECONDS = 1.0
-POLL_SECONDS = 0.1
-RECORDING_SECONDS = 1.0
-"""Objects in flight are abandoned this long before the drain limit, which leaves time to record what is done."""
-RECORDING_PATIENCE_SECONDS = 5.0
-"""The longest that recording may take after a second signal, on a busy disk and within the drain limit."""
 STOP_MARGIN_SECONDS = 10.0
 NAMES_LOGGED = 20
 
@@ -113,6 +110,9 @@ class Daemon:
             find_job=self._jobs.find,
             on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
         )
+        self._hints = Hints(
+            self._ticker.follow_hints, self._state.problems, count=self._state.metrics.take_hint, monotonic=monotonic
+        )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
         self._heartbeat = notify.Heartbeat(self._well, self._state.problems)
         self._watch = Watch(
@@ -126,6 +126,7 @@ class Daemon:
             stuck_reason=self._stuck_reason,
             unready_reason=lambda: self._unready or self._stuck_reason(),
             now=now,
+            notes=self._hints.notes,
         )
         self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
 
@@ -163,6 +164,7 @@ class Daemon:
         self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
         self._heartbeat.follow(notify.beats(self._configuration))
+        self._hints.follow(self._configuration)
         self._unready = None
         self._log(events.DAEMON_STARTED, jobs=len(jobs))
         self._watch.notify_state(notify.READY)
@@ -207,6 +209,7 @@ class Daemon:
             ledger_bytes=self._ticker.ledger_bytes(),
             is_configuration_stale=self._is_stale,
             refused=self._state.board.refused(),
+            queues=self._hints.queues(),
             engine=configuration.settings.engine,
             job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},
@@ -242,6 +245,7 @@ class Daemon:
         self._jobs.apply(changes, self._schedule)
         self._refused.take(after.refused)
         self._ticker.read_health([*changes.added, *changes.changed])
+        self._hints.follow(after)
         self._log(
             events.CONFIGURATION_RELOADED,
             added=[job.name for job in changes.added[:NAMES_LOGGED]],
@@ -267,31 +271,21 @@ class Daemon:
         waiting = f"stopping; objects in flight of {len(jobs)} ticks are finished first" if jobs else "stopping"
         self._watch.notify(notify.STOPPING, notify.status(waiting), notify.extend_timeout(limit + STOP_MARGIN_SECONDS))
         self._schedule.close()
+        self._hints.close()
         self._heartbeat.close()
         running.close()
-        self.leaves_ticks_behind = not self._drain(limit)
+        self.leaves_ticks_behind = not drain(
+            running,
+            limit,
+            is_urged=self._is_urged,
+            abandon=self._ticker.installation.abandon,
+            tell_abandoned=lambda jobs: self._log(events.DAEMON_ABANDONED, jobs=jobs[:NAMES_LOGGED]),
+        )
         self._ticker.installation.close()
         self._port.close()
         self._log(events.DAEMON_STOPPED, exit_code=code, left_behind=running.jobs())
 
-    def _drain(self, limit: float) -> bool:
-        """Wait for all ticks to end. A second signal or the limit abandons the objects in flight.
-
-        Returns false if a tick is still running.
-        """
-        running, ends_at = self._state.running, self._monotonic() + limit
-        while self._monotonic() < ends_at - RECORDING_SECONDS and not running.wait(POLL_SECONDS):
-            self._watch.feed_watchdog()
-            if self._next(0) is Command.STOP:
-                break
-        if running.wait(0):
-            return True
-        self._log(events.DAEMON_ABANDONED, jobs=running.jobs()[:NAMES_LOGGED])
-        now = self._monotonic()
-        abandons_until = now + max(RECORDING_SECONDS, min(ends_at - now, RECORDING_PATIENCE_SECONDS))
-        while self._monotonic() < abandons_until:
-            # Repeated, since a copy that was abandoned may still have a request to send.
-            self._ticker.installation.abandon()
-            if running.wait(POLL_SECONDS):
-                return True
-        return False
+    def _is_urged(self) -> bool:
+        """Return true if a second signal came. Feeds the watchdog meanwhile."""
+        self._watch.feed_watchdog()
+        return self._next(0) is Command.STOP

@@ -13,8 +13,7 @@ from syncd.ledger.ledger import Ledger
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import OF_THE_STORE
-from syncd.model.reports import Counts
-from syncd.model.spread import Progress, TaskState
+from syncd.model.reports import Counts, Progress, TaskState
 from syncd.spread.mail import Mail, Told
 from syncd.tick.scope import replica_of
 

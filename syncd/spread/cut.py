@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import DAY_SECONDS, day_start, utc_day
 from syncd.model.objects import Page, Range, Shard, ShardState, Window
-from syncd.model.spread import SpreadTask
+from syncd.model.reports import SpreadTask
 from syncd.tick.listing import tiers
 from syncd.tick.listing.sealing import first_unsealed_day
 from syncd.tick.listing.survey import survey

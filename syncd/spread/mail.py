@@ -9,7 +9,7 @@ from syncd.aws.queues import MESSAGES_A_CALL, Message, Queues
 from syncd.config.job import Job, Work
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
-from syncd.model.spread import SpreadTask
+from syncd.model.reports import SpreadTask
 from syncd.spread.messages import ResultMessage, TaskMessage, UnreadableMessage, read_result, read_task
 from syncd.tick.scope import replica_of
 

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from syncd.model.objects import Failed, LogObject, Shard, Transfer
-from syncd.model.reports import SHOWN, Counts
+from syncd.model.reports import SHOWN, Counts, TaskResult, TaskState
 from syncd.model.sealed import DIGEST_MODULUS, SealedDay
-from syncd.model.spread import TaskResult, TaskState
 
 LONGEST_RESULT_BYTES = 900_000
 """SQS takes a mebibyte."""

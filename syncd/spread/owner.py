@@ -21,8 +21,7 @@ from syncd.ledger.ledger import Ledger
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, Interrupted, JobFailed, LedgerError
 from syncd.model.objects import Window
-from syncd.model.reports import Counts, JobError, TickReport, job_error
-from syncd.model.spread import Progress, SpreadTask, TaskState
+from syncd.model.reports import Counts, JobError, Progress, SpreadTask, TaskState, TickReport, job_error
 from syncd.spread.collecting import Collector
 from syncd.spread.cut import cut
 from syncd.spread.mail import Mail

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from syncd.model.objects import Window
-from syncd.model.spread import SpreadTask, TaskState
+from syncd.model.reports import SpreadTask, TaskState
 from syncd.tick.task import Spread
 
 

@@ -15,9 +15,8 @@ from syncd.ledger.job_locks import Locks
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model.keys.trail import in_scope
 from syncd.model.objects import Failed, Shard, Transfer, Window
-from syncd.model.reports import TickReport
+from syncd.model.reports import TaskState, TickReport
 from syncd.model.sealed import SealedDay
-from syncd.model.spread import TaskState
 from syncd.spread.messages import TaskMessage, result_text
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import replica_of, scope_of, shard_of, source_prefixes

@@ -36,6 +36,7 @@ class Tick:
         self._search: Search | None = None
         self._watched_since = 0.0
         self._recorder = Recorder(ports.ledger, now=ports.now, stamp=task.layout.stamp, objective=task.objective)
+        self._recorder.counts.hinted = len(task.hinted)
 
     def run(self) -> TickReport:
         """Run the tick.

@@ -8,9 +8,8 @@ from builders_ledger import MD5, NOW, SHARD, copied, key, log_object, replica, s
 
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model.objects import Failed
-from syncd.model.reports import Counts
+from syncd.model.reports import Counts, Progress, SpreadTask, TaskResult, TaskState
 from syncd.model.sealed import SealedDay
-from syncd.model.spread import Progress, SpreadTask, TaskResult, TaskState
 
 DAY, NEXT = "2024-03-01", "2024-03-02"
 NAMES = [key(DAY, f"{number}") for number in range(4)]

@@ -3,7 +3,8 @@
 import pytest
 from servers import S3Server
 
-from syncd.aws.queues import Message, Queues, region_of
+from syncd.aws.queues import Message, Queues
+from syncd.config.addresses import region_of_queue
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
@@ -86,4 +87,4 @@ def test_a_server_that_does_not_answer_is_a_connection_that_failed(nobody: str) 
     ],
 )
 def test_a_queues_url_names_its_region(host: str, region: str | None) -> None:
-    assert region_of(f"https://{host}/111111111111/hints") == region
+    assert region_of_queue(f"https://{host}/111111111111/hints") == region

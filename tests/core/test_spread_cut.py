@@ -12,7 +12,7 @@ from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
 from syncd.model.keys.patterns import PatternLayout
 from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Shard, ShardState, Window
-from syncd.model.spread import SpreadTask, TaskState
+from syncd.model.reports import SpreadTask, TaskState
 from syncd.spread.cut import LEAST_OBJECTS, Density, last_sealed_day, sample
 from syncd.spread.parts import parts_of
 from syncd.tick.task import Spread

@@ -7,9 +7,8 @@ import pytest
 from builders_ledger import SHARD, log_object, transfer
 
 from syncd.model.objects import Failed
-from syncd.model.reports import Counts
+from syncd.model.reports import Counts, TaskState
 from syncd.model.sealed import SealedDay
-from syncd.model.spread import TaskState
 from syncd.spread.messages import (
     LONGEST_RESULT_BYTES,
     MOST_HELD_TOLD,

@@ -1,4 +1,4 @@
-"""What a message says, in any of the shapes in which AWS tells of new objects. Pure.
+"""Messages in all the shapes in which AWS tells of new objects. Pure.
 
 S3 notification       {"Records": [{"eventName": "ObjectCreated:Put", "s3": {…}}]}    keys are form-encoded
 EventBridge           {"detail-type": "Object Created", "detail": {…}}                keys are as they are
@@ -7,7 +7,7 @@ SNS                   {"Type": "Notification", "Message": "…"}                
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
@@ -19,7 +19,7 @@ _LONGEST_KEY_BYTES = 1024
 
 
 class Word(StrEnum):
-    """What became of a message. The words are labels of a metric."""
+    """A word for what became of a message, which is a label of a metric."""
 
     TAKEN = "taken"
     """It names an object that a job of this daemon wants."""
@@ -27,6 +27,8 @@ class Word(StrEnum):
     """It names objects, and no job of this daemon wants any."""
     OTHER = "other"
     """It tells of other events than new objects."""
+    DROPPED = "dropped"
+    """So many are waiting that this one is left to the schedule."""
     TEST = "test"
     UNREADABLE = "unreadable"
 
@@ -39,7 +41,7 @@ class Hint(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What a message says: its hints, or in their place why there are none."""
+    """The hints of a message, or in their place the word for why there are none."""
 
     hints: Sequence[Hint]
     word: Word = Word.TAKEN
@@ -79,32 +81,41 @@ def _of(document: Mapping[str, Any]) -> Read:
     if document.get("Event") == "s3:TestEvent":
         return Read((), Word.TEST)
     if "s3ObjectKey" in document:
-        hints = list(_of_cloudtrail(document))
+        hints = _each(document["s3ObjectKey"], lambda key: _hint(document.get("s3Bucket"), key))
     elif "detail" in document:
-        hints = list(_of_eventbridge(document))
+        hints = _each([document], _of_eventbridge)
     elif "Records" in document:
-        hints = list(_of_s3(document))
+        hints = _each(document["Records"], _of_s3)
     else:
         raise _UnreadableError
     return Read(hints) if hints else Read((), Word.OTHER)
 
 
-def _of_s3(document: Mapping[str, Any]) -> Iterator[Hint]:
-    for record in _list(document["Records"]):
-        if _text(_table(record).get("eventName")).startswith(_CREATIONS):
-            about = _table(record.get("s3"))
-            yield _hint(_table(about.get("bucket")).get("name"), unquote_plus(_key(about), errors="surrogateescape"))
+def _of_s3(record: object) -> Hint | None:
+    if not _text(_table(record).get("eventName")).startswith(_CREATIONS):
+        return None
+    about = _table(_table(record).get("s3"))
+    return _hint(_table(about.get("bucket")).get("name"), unquote_plus(_key(about), errors="surrogateescape"))
 
 
-def _of_eventbridge(document: Mapping[str, Any]) -> Iterator[Hint]:
-    if document.get("detail-type") in _EVENTBRIDGE:
-        about = _table(document["detail"])
-        yield _hint(_table(about.get("bucket")).get("name"), _key(about))
+def _of_eventbridge(document: Mapping[str, Any]) -> Hint | None:
+    if document.get("detail-type") not in _EVENTBRIDGE:
+        return None
+    about = _table(document["detail"])
+    return _hint(_table(about.get("bucket")).get("name"), _key(about))
 
 
-def _of_cloudtrail(document: Mapping[str, Any]) -> Iterator[Hint]:
-    for key in _list(document["s3ObjectKey"]):
-        yield _hint(document.get("s3Bucket"), key)
+def _each(items: object, read_one: Callable[[Any], Hint | None]) -> list[Hint]:
+    """Return what can be read of a list. Raises _UnreadableError if nothing can."""
+    found, raised = [], None
+    for item in _list(items):
+        try:
+            found.append(read_one(item))
+        except _UnreadableError as error:
+            raised = error
+    if raised is not None and not found:
+        raise raised
+    return [hint for hint in found if hint is not None]
 
 
 def _key(about: Mapping[str, Any]) -> str:

@@ -13,8 +13,7 @@ from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
-from syncd.model.reports import TickReport
-from syncd.model.spread import Progress
+from syncd.model.reports import Progress, TickReport
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.scope import pace_of, replica_of
 
@@ -83,7 +82,7 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
 
 def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
     shards, held = remembered.state.shards, remembered.state.quarantine
-    health = health_of(job, remembered.state, now=now)
+    health, ticks = health_of(job, remembered.state, now=now), remembered.state.ticks
     why = _complaints(health, now)
     if state_error is not None:
         why += _error_words("its ticks cannot be recorded", state_error)
@@ -97,6 +96,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "configuration_error": None,
         "state_error": state_error,
         "last_tick": None if health.last is None else _last_tick(health.last, now),
+        "hinted_at": utc(next((tick.report.started_at for tick in ticks if tick.report.hinted), 0.0)),
         "lag_seconds": _age(complete_until, now) if complete_until else None,
         "objective_seconds": health.promise.objective,
         "lateness_seconds": health.promise.lateness,

@@ -14,9 +14,8 @@ from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import decode_key, first_tail, is_whole, last_tail
 from syncd.model.objects import Conflict, Failed, Shard
 from syncd.model.reasons import Reason
-from syncd.model.reports import SHOWN
+from syncd.model.reports import SHOWN, SpreadTask, TaskResult, TaskState
 from syncd.model.sealed import SealedDay
-from syncd.model.spread import SpreadTask, TaskResult, TaskState
 
 
 class TaskWriter(LedgerView):

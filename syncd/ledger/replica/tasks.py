@@ -7,8 +7,7 @@ from typing import Any
 from syncd.ledger.replica.access import ReplicaRows
 from syncd.ledger.rows import is_whole
 from syncd.model.objects import Shard
-from syncd.model.reports import SHOWN, Counts
-from syncd.model.spread import Progress, SpreadTask, TaskState
+from syncd.model.reports import SHOWN, Counts, Progress, SpreadTask, TaskState
 
 
 class TaskView:

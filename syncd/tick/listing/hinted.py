@@ -38,9 +38,9 @@ def hinted(task: Task, states: Mapping[str, ShardState], *, now: float) -> Hinte
         if shard is None:
             continue
         state = states.get(shard.prefix)
-        if state is None:
+        if state is None or not state.listed_at:
             new[key] = shard
-        elif state.listed_at:
+        else:
             by_shard[shard.prefix].append(key)
     found = {prefix: (states[prefix], _slices(states[prefix], keys, task, now)) for prefix, keys in by_shard.items()}
     return Hinted(found, new)
@@ -67,9 +67,15 @@ def exist(keys: Mapping[str, Shard], source: Lister) -> bool:
 def _slices(state: ShardState, keys: Iterable[str], task: Task, now: float) -> list[Slice]:
     shard, end = state.shard, task.layout.dates_end(state.shard)
     tail = _tail_of(state, task, now)
-    at_end = [key for key in keys if tail is not None and key > tail and (not end or key <= end)]
-    ranges = [Range(shard, before(at_end[0]), end)] if at_end else []
-    ranges += [alone(shard, key) for key in keys if key not in at_end]
+    ranges: list[Range] = []
+    first = ""
+    for key in keys:
+        if tail is None or key <= tail or (end and key > end):
+            ranges.append(alone(shard, key))
+        else:
+            first = min(first, key) if first else key
+    if first:
+        ranges.append(Range(shard, before(first), end))
     return [Slice(Tier.HINT, item) for item in ranges]
 
 

@@ -13,7 +13,7 @@ from syncd.model.reasons import Reason
 from syncd.tick import side_by_side
 from syncd.tick.listing import tiers
 from syncd.tick.listing.discovery import discover, side_folders
-from syncd.tick.listing.hinted import exist, hinted
+from syncd.tick.listing.hinted import Hinted, exist, hinted
 from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.tiers import Slice, Tier
 from syncd.tick.ports import Ports
@@ -84,7 +84,10 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
         raise JobFailed(Reason.CLOCK_SKEWED, detail, reasons.remedy_of(Reason.CLOCK_SKEWED))
     found = Survey(ran_here=task.was_here)
     states = _meaningful(ports.ledger.shards(), task, ports, began_at)
-    if task.hinted and _follow_hints(found, task, ports, states, began_at):
+    hints = hinted(task, states, now=began_at)
+    if task.hinted and _is_enough(hints, ports):
+        found.start, found.is_hinted = ports.ledger.start() or 0.0, True
+        found.visits = {prefix: Visit(state, list(slices)) for prefix, (state, slices) in hints.slices.items()}
         return found
     _find_shards(found, task, ports, states, began_at)
     _fix_start(found, task, ports, began_at)
@@ -94,21 +97,22 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
             visit.slices = [] if left is None else [_window_slice(visit.state, left, task)]
     if task.window is None:
         _choose_slices(found, task, began_at)
+        _add_hinted(found, hints)
     return found
 
 
-def _follow_hints(found: Survey, task: Task, ports: Ports, states: Mapping[str, ShardState], began_at: float) -> bool:
-    """Visit only the shards that hints name. Returns False if an ordinary tick is due in its place.
+def _is_enough(hints: Hinted, ports: Ports) -> bool:
+    """Return False if an ordinary tick is due: the job's first one, or one that finds a new shard."""
+    return ports.ledger.start() is not None and not (hints.new and exist(hints.new, ports.source))
 
-    That is the first one, and one that finds a new shard.
-    """
-    start = ports.ledger.start()
-    hints = hinted(task, states, now=began_at)
-    if start is None or (hints.new and exist(hints.new, ports.source)):
-        return False
-    found.start, found.is_hinted = start, True
-    found.visits = {prefix: Visit(state, slices) for prefix, (state, slices) in hints.slices.items()}
-    return True
+
+def _add_hinted(found: Survey, hints: Hinted) -> None:
+    """List what hints name in an ordinary tick too."""
+    for prefix, (_, slices) in hints.slices.items():
+        visit = found.visits.get(prefix)
+        if visit is not None:
+            ranges = {item.range for item in visit.slices}
+            visit.slices += [item for item in slices if item.range not in ranges]
 
 
 def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float) -> dict[str, ShardState]:
