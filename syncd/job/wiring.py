@@ -50,7 +50,7 @@ class RunRequest:
     only: Shard | None = None
     """The one shard of a catch-up, which is not looked for."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
-    """What workers do of a catch-up, by the prefix of the shard."""
+    """The parts of a catch-up that workers do, by the prefix of the shard."""
     hinted: Collection[str] = ()
     """Keys that hints name, of a tick that lists nothing else."""
 

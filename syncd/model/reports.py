@@ -225,7 +225,7 @@ class SpreadTask(NamedTuple):
 
 
 class TaskResult(NamedTuple):
-    """What a worker tells of a task."""
+    """The result of a task, as a worker tells it."""
 
     task: str
     state: TaskState

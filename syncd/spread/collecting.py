@@ -1,4 +1,4 @@
-"""What comes back from workers: results recorded, dead letters taken over, lost tasks noticed."""
+"""The return from workers: results recorded, dead letters taken over, lost tasks noticed."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -128,7 +128,7 @@ class Mail:
 
     @property
     def visibility_seconds(self) -> int:
-        """How long a task stays with a worker that is silent."""
+        """The time that a task stays with a worker that is silent."""
         return self._visibility
 
     def _waiting(self, queue: str) -> int:

@@ -1,4 +1,4 @@
-"""What a spread catch-up would take: tasks, requests and dollars, by a sample of each shard and month."""
+"""The plan of a spread catch-up: tasks, requests and dollars, by a sample of each shard and month."""
 
 from collections import Counter
 from collections.abc import Sequence

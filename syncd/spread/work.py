@@ -24,7 +24,7 @@ _LONGEST_PAUSE_SECONDS = 300.0
 
 
 class Worked(NamedTuple):
-    """What a worker did."""
+    """The sum of a worker's tasks."""
 
     exit_code: int
     tasks: int

@@ -88,7 +88,7 @@ class Task:
     only: Shard | None = None
     """The one shard of a catch-up, which is not looked for."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
-    """What workers do of a catch-up, by the prefix of the shard."""
+    """The parts of a catch-up that workers do, by the prefix of the shard."""
     hinted: Collection[str] = ()
     """Keys that hints name: nothing else is listed, unless one is in a new shard. Empty for an ordinary tick."""
     was_here: bool = True

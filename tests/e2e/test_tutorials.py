@@ -109,10 +109,17 @@ def test_the_tutorial_of_s3_compatible_servers_can_be_followed(seaweed: S3Server
     assert_followed("s3-compatible", tmp_path, environment)
 
 
+def test_the_tutorial_of_another_engine_can_be_followed(seaweed: S3Server, tmp_path: Path) -> None:
+    profiles = {"storage": (seaweed.access_key_id, seaweed.secret_access_key)}
+    environment = {**with_profiles(tmp_path, profiles), "STORAGE": seaweed.url}
+
+    assert_followed("another-engine", tmp_path, environment)
+
+
 def test_every_tutorial_is_followed() -> None:
     followed = {"own-accounts", "third-party", "bucket-owner-enforced", "server-side", "organization-trail"}
 
-    assert {page.stem for page in TUTORIALS.glob("*.md")} == followed | {"s3-compatible"}
+    assert {page.stem for page in TUTORIALS.glob("*.md")} == followed | {"s3-compatible", "another-engine"}
 
 
 @pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*.md")), ids=lambda page: page.stem)

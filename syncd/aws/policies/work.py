@@ -1,4 +1,4 @@
-"""What spread catch-ups need in AWS: three queues, the workers' role, the owner's policy. Pure.
+"""The needs of spread catch-ups in AWS: three queues, the workers' role, the owner's policy. Pure.
 
 Only workers may send results, since a false one can claim days. Everything is in one account and one region, the queues'.
 """

@@ -1,4 +1,4 @@
-"""What workers tell of a replica's tasks, recorded."""
+"""The recording of what workers tell of a replica's tasks."""
 
 import json
 from collections.abc import Iterator, Sequence
