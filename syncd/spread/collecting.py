@@ -17,12 +17,12 @@ from syncd.model.reports import Counts, Progress, TaskState
 from syncd.spread.mail import Mail, Told
 from syncd.tick.scope import replica_of
 
-SHOWN_SECONDS = 0.5
+SHOWN_SECONDS = 1.0
 GATHERING_SECONDS = 0.5
 PROGRESS_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 60.0
-_DEAD_SECONDS = 5.0
-"""Dead letters are looked for this often, even if results keep coming."""
+_DEAD_SECONDS = 30.0
+"""Dead letters are looked for after so long without a result."""
 
 
 class Collector:
@@ -50,7 +50,7 @@ class Collector:
         self._failures = 0
         self.counts = Counts()
         """The counts of this process: what workers told it."""
-        self._looked_for_dead_at = 0.0
+        self._looked_for_dead_at = monotonic()
         self._is_idle = False
 
     def waits(self) -> bool:
@@ -86,7 +86,9 @@ class Collector:
         told = self._mail.receive()
         self._is_idle = not told
         self._take(told)
-        if monotonic() - self._looked_for_dead_at >= _DEAD_SECONDS:
+        if told:
+            self._looked_for_dead_at = monotonic()
+        elif monotonic() - self._looked_for_dead_at >= min(_DEAD_SECONDS, self._mail.visibility_seconds):
             self._looked_for_dead_at = monotonic()
             self._take_dead()
         return told

@@ -196,7 +196,7 @@ def test_workers_are_closed_have_no_state_and_may_be_interrupted(daemon: Any) ->
     assert worker["serviceAccountName"] == read_yaml(WORKERS / "serviceaccount.yaml")["metadata"]["name"]
     assert {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")} == {"/tmp"}
     assert worker["terminationGracePeriodSeconds"] == 60
-    assert {name for name in read_yaml(WORKERS / "kustomization.yaml")["resources"]} == {
+    assert set(read_yaml(WORKERS / "kustomization.yaml")["resources"]) == {
         path.name for path in WORKERS.glob("*.yaml") if path.name != "kustomization.yaml"
     }
     assert read_yaml(WORKERS / "kustomization.yaml")["images"] == read_yaml(KUBERNETES / "kustomization.yaml")["images"]
