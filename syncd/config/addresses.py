@@ -4,6 +4,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from syncd.config.names import check_bucket, check_prefix
 from syncd.config.words import shown
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -45,6 +46,16 @@ def check_queue(value: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError(f"{shown(address)}: http:// beyond this machine is not private; use https://")
     return address
+
+
+def check_lease(value: str) -> str:
+    """Return the URL of a folder in a bucket."""
+    bucket, slash, prefix = value.removeprefix("s3://").partition("/")
+    if not value.startswith("s3://") or not slash or (prefix and not prefix.endswith("/")):
+        raise ValueError(f"{shown(value)} is no folder in a bucket: s3://BUCKET/PREFIX/, with a slash at its end")
+    check_bucket(bucket)
+    check_prefix(prefix)
+    return value
 
 
 def region_of_queue(queue: str) -> str | None:

@@ -28,6 +28,7 @@ _RESTART = "cannot be changed while the daemon runs: restart it, or put back wha
 _FIXED: Sequence[tuple[str, Callable[[Configuration], object]]] = (
     ("state_dir", lambda it: it.settings.state_dir),
     ("engine", lambda it: it.settings.engine),
+    ("fleet", lambda it: it.settings.fleet),
 )
 """Settings that the running state and copy workers rest on."""
 

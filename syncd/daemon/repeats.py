@@ -31,6 +31,7 @@ _DAMPED = frozenset(
         events.HEARTBEAT_FAILED,
         events.WATCHDOG_WITHHELD,
         events.HINTS_UNAVAILABLE,
+        events.LEASE_UNAVAILABLE,
     }
 )
 

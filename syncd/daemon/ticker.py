@@ -8,6 +8,7 @@ from typing import Any
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
 from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.ticks.gate import Gate
 from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
 from syncd.daemon.ticks.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
@@ -77,12 +78,14 @@ class Ticker:
         *,
         find_job: Callable[[str], Job | None],
         on_unwritable: Callable[[], None],
+        gate: Gate | None = None,
     ) -> None:
         """Look jobs up with `find_job`, and call `on_unwritable` if the state file cannot be written."""
         self.installation = installation
         self._state = state
         self._find_job = find_job
         self._on_unwritable = on_unwritable
+        self._gate = gate or Gate()
         self._turns: dict[str, Lock] = {}
 
     def tick(self, name: str) -> None:
@@ -153,8 +156,10 @@ class Ticker:
 
     def _tick_once(self, name: str, request: RunRequest) -> bool:
         job = self._find_job(name)
-        if job is None or self._state.pauses.is_paused(name):
+        if job is None or self._state.pauses.is_paused(name) or not self._gate.is_open():
             return False
+        if self._gate.needs_recall(name):
+            request = replace(_TICK, recalls=True)
         with self._state.running.tick(name) as tick:
             if tick is None:
                 return False
@@ -169,6 +174,8 @@ class Ticker:
                 self.read_health([present])
             if present is job:
                 self._judge(job, report)
+            if report.outcome in ("ok", "partial") and request.recalls:
+                self._gate.recalled(name)
             if self._find_job(name) is None:
                 self._state.forget(name)
             return tick.is_replaced

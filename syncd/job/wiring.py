@@ -51,6 +51,8 @@ class RunRequest:
     """The one shard of a catch-up, which is not looked for."""
     spread: Mapping[str, Spread] = field(default_factory=dict)
     """The parts of a catch-up that workers do, by the prefix of the shard."""
+    recalls: bool = False
+    """Another daemon may have ticked the job since, so the destination is listed too."""
     hinted: Collection[str] = ()
     """Keys that hints name, of a tick that lists nothing else."""
 
@@ -98,7 +100,7 @@ class Run:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             # An older state kept no decisions. Of a lost one only the job's lock is left.
             is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
-            self._was_here = ledger.ran_here() or is_older_loss
+            self._was_here = ledger.ran_here() or is_older_loss or self._request.recalls
             if ledger.moved_aside is not None:
                 self._log(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
             self._log_moved(ledger)
@@ -185,6 +187,7 @@ class Run:
             only=request.only,
             spread=request.spread,
             hinted=request.hinted,
+            recalls=request.recalls,
             was_here=self._was_here,
             ignore=job.source.ignore,
             max_objects=job.source.max_objects_per_tick if request.window is None else None,

@@ -145,7 +145,7 @@ class Search:
                     replicas = yield from reading.beside.upto(stretch.page.objects[-1].key, here.__contains__)
                 plan = yield from self._planned(stretch.page, reading.rules, replicas)
             if plan is not None:
-                if reading.slice.tier is Tier.FIRST and plan.adopted:
+                if reading.slice.tier in (Tier.FIRST, Tier.RECALL) and plan.adopted:
                     self.recalled[shard.prefix] += len(plan.adopted)
                 new += plan.new
                 left_out = max(left_out, plan.left_out_stamp)

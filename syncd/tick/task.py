@@ -91,6 +91,8 @@ class Task:
     """The parts of a catch-up that workers do, by the prefix of the shard."""
     hinted: Collection[str] = ()
     """Keys that hints name: nothing else is listed, unless one is in a new shard. Empty for an ordinary tick."""
+    recalls: bool = False
+    """Another daemon may have copied since the ledger was written, so the destination is listed too."""
     was_here: bool = True
     """This replica was filled from this state directory before, so the ledger may have lost what it does not know."""
     is_patient: bool = False

@@ -91,7 +91,7 @@ def test_the_rows_cover_both_files() -> None:
     assert tops == {
         ("syncd.toml", key)
         for key in Settings.model_fields
-        if key not in ("log", "http", "engine", "hints", "work", "prices")
+        if key not in ("log", "http", "engine", "hints", "work", "fleet", "prices")
     } | {("job", key) for key in ("name", "every", "cron", "jitter", "start", "lateness", "objective", "heartbeat_url")}
     assert "copy" in {row.key for row in schema_rows()}
     assert Job.model_fields.keys() > {"source", "destination"}

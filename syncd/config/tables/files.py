@@ -9,7 +9,7 @@ from pydantic import Field
 from syncd.config import fields
 from syncd.config.fields import Words
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Source
-from syncd.config.tables.scale import Hints, Work
+from syncd.config.tables.scale import Fleet, Hints, Work
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Table, partial
 
@@ -66,6 +66,7 @@ class SettingsTable(Table):
     engine: Engine = Engine()
     work: Work = Work()
     hints: Hints = Hints()
+    fleet: Fleet | None = None
     prices: Prices = Prices()
     defaults: Annotated[JobDefaults, Words("any keys of a job", show=lambda _: "none")] = Field(
         JobDefaults(), description="keys that hold for every job; a job's own keys win"

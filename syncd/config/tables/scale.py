@@ -1,4 +1,4 @@
-"""The tables of what lies beyond one daemon's own schedule: hints."""
+"""The tables of what lies beyond one daemon's own schedule: hints, workers, and slots of several daemons."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -15,6 +15,15 @@ QueueUrls = Annotated[
     AfterValidator(lambda queues: tuple(dict.fromkeys(queues))),
     Words("list of URLs of SQS queues", show=lambda _: "[]", remedy="write it in [ ]"),
 ]
+
+
+LeaseUrl = Annotated[
+    str, Strict(), AfterValidator(addresses.check_lease), Words("s3://BUCKET/PREFIX/", schema={"pattern": "^s3://.+/$"})
+]
+Members = Annotated[int, Strict(), Field(ge=1, le=1000), Words("whole number from 1 to 1000")]
+Visibility = Annotated[timedelta, *fields.duration("3s", "12h", words="duration from 3s to 12h")]
+TaskObjects = Annotated[int, Strict(), Field(ge=2000, le=10_000_000), Words("whole number from 2000 to 10000000")]
+Ttl = Annotated[timedelta, *fields.duration("3s", "1h", words="duration from 3s to 1h")]
 
 
 class Hints(Table):
@@ -37,12 +46,26 @@ class Work(Table):
         None,
         description="URL of the dead-letter queue of tasks, if it is not that of their redrive policy",
     )
-    visibility: fields.Visibility = Field(
+    visibility: Visibility = Field(
         timedelta(seconds=60), description="a task goes to another worker when its own has been silent for this long"
     )
-    task_objects: fields.TaskObjects = Field(20_000, description="about how many objects a task has")
+    task_objects: TaskObjects = Field(20_000, description="about how many objects a task has")
 
     @property
     def is_given(self) -> bool:
         """True if catch-ups can be spread."""
         return self.tasks is not None
+
+
+class Fleet(Table):
+    """`[fleet]` of syncd.toml: several daemons, each of which has a slot of the jobs."""
+
+    lease: LeaseUrl = Field(
+        description="where the slots' leases are kept; the bucket is no job's source or destination"
+    )
+    members: Members = Field(
+        1, description="slots among which the jobs are shared; run one daemon more to have one standing by"
+    )
+    ttl: Ttl = Field(
+        timedelta(seconds=30), description="a slot whose lease has not changed for this long is free to take"
+    )

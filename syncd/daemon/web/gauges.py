@@ -48,6 +48,8 @@ class Gauges:
     """Jobs whose files cannot be used."""
     queues: Mapping[str, bool] = field(default_factory=dict)
     """Queues of hints, and whether each can be received from."""
+    has_lease: bool | None = None
+    """A slot's lease is renewed in time. None without slots."""
     engine: Engine = field(default_factory=Engine)
     """The limits of all jobs together."""
     job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
@@ -71,6 +73,9 @@ class Gauges:
         yield from self._limits()
         for name, help_text, value in _OF_DAEMON:
             yield GaugeMetricFamily(name, help_text, value=value(self))
+        if self.has_lease is not None:
+            help_text = "1 if this daemon has a slot, and renewed its lease in time: otherwise it begins no tick."
+            yield GaugeMetricFamily("syncd_lease_held", help_text, value=self.has_lease)
         left_out = _ZERO_LEFT_OUT if self.shown == "essential" else ()
         for name, help_text, of_job in _OF_JOB:
             if self.shows(name):

@@ -143,7 +143,7 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
     )
     if tier in (Tier.TAIL, Tier.BRANCH):
         return state
-    if tier is Tier.RECENT:
+    if tier in (Tier.RECENT, Tier.RECALL):
         return replace(state, recent_at=listed.began_at)
     # A whole listing covers everything that a deep round would.
     state = replace(state, recent_at=listed.began_at, deep_key="", deep_at=listed.began_at)

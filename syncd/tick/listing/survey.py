@@ -259,6 +259,12 @@ def _is_asked_for(shard: Shard, task: Task) -> bool:
 
 def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
     states = [visit.state for visit in found.visits.values()]
+    if task.recalls:
+        for visit in found.visits.values():
+            visit.slices = tiers.recalled(
+                visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start
+            )
+        return
     for state in tiers.shards_to_visit(states, pace=task.pace, now=began_at):
         found.visits[state.shard.prefix].slices = tiers.slices(
             state, layout=task.layout, pace=task.pace, now=began_at, start=found.start

@@ -51,6 +51,7 @@ class Tier(StrEnum):
     BRANCH = "branch"
     WINDOW = "window"
     HINT = "hint"
+    RECALL = "recall"
 
 
 class Slice(NamedTuple):
@@ -66,7 +67,7 @@ class Slice(NamedTuple):
     @property
     def both_sides(self) -> bool:
         """True if the destination is listed too, for lack of knowledge in the ledger."""
-        return self.tier in (Tier.FIRST, Tier.WINDOW)
+        return self.tier in (Tier.FIRST, Tier.WINDOW, Tier.RECALL)
 
 
 def later(one: FoundBy, other: FoundBy) -> FoundBy:
@@ -116,6 +117,17 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
         found = [Slice(Tier.TAIL, last)]
     deep = _deep_slice(state, layout=layout, pace=pace, now=now) if last.start_after else None
     return [deep, *found] if deep else found
+
+
+def recalled(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: float) -> list[Slice]:
+    """Return the slice to list on both sides of a shard that another daemon may have copied from meanwhile."""
+    if not state.listed_at:
+        return slices(state, layout=layout, pace=pace, now=now, start=start)
+    if is_listed_whole(state, layout):
+        return [Slice(Tier.RECALL, layout.whole(state.shard))]
+    since = min(frontier_of(state, now), state.recent_at) - pace.recent_effective
+    begin = layout.position(state.shard, since, whole_day=True)
+    return [Slice(Tier.RECALL, Range(state.shard, begin, layout.dates_end(state.shard)))]
 
 
 def is_listed_whole(state: ShardState, layout: Layout) -> bool:
