@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from syncd.verify.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
 from syncd.verify.keys import Keys
-from syncd.verify.verdict import Problem, Reason, Span, Verdict
+from syncd.verify.verdict import Finding, Flaw, Span, Verdict
 
 _HOUR = 3600.0
 
@@ -71,7 +71,7 @@ class Chain:
         except Refused as refused:
             self._last = _Seen(found.key, end, "", "", is_good=False)
             start = last.end if last is not None else end - _HOUR
-            return Step(_span(start, end, found.key, [refused.problem]))
+            return Step(_span(start, end, found.key, [refused.finding]))
         signature = _signature_of(found, digest, following)
         problems = [*self._place_problems(found, digest, end), *self._signature_problems(found, digest, signature)]
         before, link_problems, is_anchored = self._link(digest, last)
@@ -85,34 +85,34 @@ class Chain:
         span = Span(digest.start, digest.end, verdict, found.key, (), len(digest.logs))
         return Step(span, before, digest)
 
-    def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Problem]:
+    def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Finding]:
         if digest.key != found.key or digest.bucket not in self._buckets:
             place = f"s3://{digest.bucket}/{digest.key}"
-            yield Problem(Reason.MOVED, f"it was delivered as {place} and not here", found.key)
+            yield Finding(Flaw.MOVED, f"it was delivered as {place} and not here", found.key)
         elif digest.end != end or digest.account != self._name.account:
-            yield Problem(Reason.MALFORMED, "its name tells another account or end than its content", found.key)
+            yield Finding(Flaw.MALFORMED, "its name tells another account or end than its content", found.key)
 
-    def _signature_problems(self, found: Found, digest: Digest, signature: str) -> Iterator[Problem]:
+    def _signature_problems(self, found: Found, digest: Digest, signature: str) -> Iterator[Finding]:
         if found.algorithm != ALGORITHM:
             detail = f"its metadata tells the signature algorithm {found.algorithm!r}, not {ALGORITHM}"
-            yield Problem(Reason.SIGNATURE_WRONG, detail, found.key)
+            yield Finding(Flaw.SIGNATURE_WRONG, detail, found.key)
             return
         if not signature:
-            yield Problem(Reason.NO_SIGNATURE, "its replica has no signature in its metadata", found.key)
+            yield Finding(Flaw.NO_SIGNATURE, "its replica has no signature in its metadata", found.key)
             return
         signed_at = digest.end if found.generated_at is None else found.generated_at
         problem = self._keys.problem_of(digest, self._name.region, signature, signed_at)
         if problem is not None:
             yield problem._replace(key=found.key)
 
-    def _link(self, digest: Digest, last: _Seen | None) -> tuple[tuple[Span, ...], list[Problem], bool]:
+    def _link(self, digest: Digest, last: _Seen | None) -> tuple[tuple[Span, ...], list[Finding], bool]:
         """Return spans without a digest before this one, what is wrong with the link, and True if it is anchored."""
         previous = digest.previous
         if last is None:
             return (), [], previous is None
         if previous is None:
             until = max(last.end, digest.start)
-            problem = Problem(Reason.RESTARTED, "the chain ends here, and another one begins", digest.key)
+            problem = Finding(Flaw.RESTARTED, "the chain ends here, and another one begins", digest.key)
             return (Span(last.end, until, Verdict.GAP, "", (problem,)),), [], True
         stranger = _stranger(digest, previous, self._buckets, self._name)
         if stranger is not None:
@@ -127,23 +127,21 @@ class Chain:
         if not is_same:
             what = "contents" if previous.sha256 != last.sha256 else "signatures"
             detail = f"it was made after another {previous.key} than the one here: their {what} differ"
-            problems.append(Problem(Reason.CHAIN_BROKEN, detail, digest.key))
+            problems.append(Finding(Flaw.CHAIN_BROKEN, detail, digest.key))
         if digest.start < last.end:
-            problems.append(
-                Problem(Reason.CHAIN_BROKEN, "it begins before the digest that it follows ends", digest.key)
-            )
+            problems.append(Finding(Flaw.CHAIN_BROKEN, "it begins before the digest that it follows ends", digest.key))
         return _between(last.end, digest.start), problems, True
 
     def _not_the_last(
         self, digest: Digest, previous_key: str, last: _Seen
-    ) -> tuple[tuple[Span, ...], list[Problem], bool]:
+    ) -> tuple[tuple[Span, ...], list[Finding], bool]:
         named = name_of(previous_key)
         if named is None or named[1] <= last.end:
             detail = f"it follows {previous_key}, but {last.key} lies between them"
-            return (), [Problem(Reason.CHAIN_BROKEN, detail, digest.key)], False
+            return (), [Finding(Flaw.CHAIN_BROKEN, detail, digest.key)], False
         hours = max(1, round((digest.start - last.end) / _HOUR))
         many = f"it and {hours - 1} before it are missing" if hours > 1 else "it is missing"
-        problem = Problem(Reason.DIGEST_MISSING, many, previous_key)
+        problem = Finding(Flaw.DIGEST_MISSING, many, previous_key)
         return (_span(last.end, digest.start, "", [problem]),), [], False
 
 
@@ -172,13 +170,13 @@ def _signature_of(found: Found, digest: Digest, following: Digest | None) -> str
     return previous.signature if (previous.key, previous.sha256) == (found.key, digest.sha256) else ""
 
 
-def _stranger(digest: Digest, previous: Previous, buckets: frozenset[str], name: ChainName) -> Problem | None:
+def _stranger(digest: Digest, previous: Previous, buckets: frozenset[str], name: ChainName) -> Finding | None:
     if previous.bucket not in buckets:
         place = f"s3://{previous.bucket}/{previous.key}"
-        return Problem(Reason.CHAIN_BROKEN, f"it follows a digest in another bucket, {place}", digest.key)
+        return Finding(Flaw.CHAIN_BROKEN, f"it follows a digest in another bucket, {place}", digest.key)
     named = name_of(previous.key)
     if named is None or named[0] != name:
-        return Problem(Reason.CHAIN_BROKEN, f"it follows {previous.key}, which is of another chain", digest.key)
+        return Finding(Flaw.CHAIN_BROKEN, f"it follows {previous.key}, which is of another chain", digest.key)
     return None
 
 
@@ -186,5 +184,5 @@ def _between(start: float, end: float) -> tuple[Span, ...]:
     return (Span(start, end, Verdict.GAP),) if end > start else ()
 
 
-def _span(start: float, end: float, key: str, problems: list[Problem]) -> Span:
+def _span(start: float, end: float, key: str, problems: list[Finding]) -> Span:
     return Span(start, end, Verdict.UNPROVED, key, tuple(problems))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from syncd.verify.verdict import Problem, Reason
+from syncd.verify.verdict import Finding, Flaw
 
 ALGORITHM = "SHA256withRSA"
 HASH = "SHA-256"
@@ -33,9 +33,9 @@ _PREVIOUS_ALGORITHM = "previousDigestHashAlgorithm"
 class Refused(ValueError):
     """A digest that cannot be used."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Flaw, detail: str) -> None:
         super().__init__(detail)
-        self.problem = Problem(reason, detail)
+        self.finding = Finding(reason, detail)
 
 
 class ChainName(NamedTuple):
@@ -115,19 +115,19 @@ def unpacked(body: bytes, *, most: int) -> Iterator[bytes]:
         try:
             part = stream.decompress(rest, _BUFFER_BYTES)
         except zlib.error as error:
-            raise Refused(Reason.UNREADABLE, f"it is not gzip: {error}") from None
+            raise Refused(Flaw.UNREADABLE, f"it is not gzip: {error}") from None
         total += len(part)
         if total > most:
-            raise Refused(Reason.TOO_LARGE, f"it unpacks to more than {most:,} bytes")
+            raise Refused(Flaw.TOO_LARGE, f"it unpacks to more than {most:,} bytes")
         if part:
             yield part
         if stream.eof:
             break
         rest = stream.unconsumed_tail
         if not part and not rest:
-            raise Refused(Reason.UNREADABLE, "it ends in the middle of its gzip stream")
+            raise Refused(Flaw.UNREADABLE, "it ends in the middle of its gzip stream")
     if stream.unused_data or stream.unconsumed_tail:
-        raise Refused(Reason.TRAILING_DATA, "data follow the end of its gzip stream")
+        raise Refused(Flaw.TRAILING_DATA, "data follow the end of its gzip stream")
 
 
 def content_sha256(body: bytes, *, most: int) -> str:
@@ -152,11 +152,11 @@ def parse(body: bytes, *, most: int = LARGEST_DIGEST_BYTES) -> Digest:
     try:
         document = json.loads(content, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
-        raise Refused(Reason.MALFORMED, f"it is not JSON: {error}") from None
+        raise Refused(Flaw.MALFORMED, f"it is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise Refused(Reason.MALFORMED, "it is not a JSON object")
+        raise Refused(Flaw.MALFORMED, "it is not a JSON object")
     if (algorithm := _text(document, "digestSignatureAlgorithm")) != ALGORITHM:
-        raise Refused(Reason.MALFORMED, f"its digestSignatureAlgorithm is {algorithm!r}, not {ALGORITHM}")
+        raise Refused(Flaw.MALFORMED, f"its digestSignatureAlgorithm is {algorithm!r}, not {ALGORITHM}")
     end_text = _text(document, "digestEndTime")
     digest = Digest(
         account=_text(document, "awsAccountId"),
@@ -171,7 +171,7 @@ def parse(body: bytes, *, most: int = LARGEST_DIGEST_BYTES) -> Digest:
         sha256=sha256(content).hexdigest(),
     )
     if digest.end <= digest.start:
-        raise Refused(Reason.MALFORMED, f"it ends at {end_text}, which is not after its start")
+        raise Refused(Flaw.MALFORMED, f"it ends at {end_text}, which is not after its start")
     return digest
 
 
@@ -185,7 +185,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _text(document: Mapping[str, Any], field: str) -> str:
     value = document.get(field)
     if not isinstance(value, str) or not value:
-        raise Refused(Reason.MALFORMED, f"its {field} is missing or not a text")
+        raise Refused(Flaw.MALFORMED, f"its {field} is missing or not a text")
     return value
 
 
@@ -194,27 +194,27 @@ def _time(document: Mapping[str, Any], field: str) -> float:
     try:
         return datetime.strptime(text, _TIME).replace(tzinfo=UTC).timestamp()
     except ValueError:
-        raise Refused(Reason.MALFORMED, f"its {field} is {text!r}, not a time such as 2026-11-24T08:00:00Z") from None
+        raise Refused(Flaw.MALFORMED, f"its {field} is {text!r}, not a time such as 2026-11-24T08:00:00Z") from None
 
 
 def _hash(document: Mapping[str, Any], field: str, algorithm_field: str) -> str:
     if (algorithm := _text(document, algorithm_field)) != HASH:
-        raise Refused(Reason.MALFORMED, f"its {algorithm_field} is {algorithm!r}, not {HASH}")
+        raise Refused(Flaw.MALFORMED, f"its {algorithm_field} is {algorithm!r}, not {HASH}")
     value = _text(document, field)
     if not _SHA256.fullmatch(value):
-        raise Refused(Reason.MALFORMED, f"its {field} is not a SHA-256 in hexadecimal")
+        raise Refused(Flaw.MALFORMED, f"its {field} is not a SHA-256 in hexadecimal")
     return value
 
 
 def _previous(document: Mapping[str, Any]) -> Previous | None:
     missing = [field for field in (*_PREVIOUS, _PREVIOUS_ALGORITHM) if field not in document]
     if missing:
-        raise Refused(Reason.MALFORMED, f"it has no {missing[0]}")
+        raise Refused(Flaw.MALFORMED, f"it has no {missing[0]}")
     given = [field for field in _PREVIOUS if document[field] is not None]
     if not given:
         return None
     if len(given) < len(_PREVIOUS):
-        raise Refused(Reason.MALFORMED, f"it names its predecessor in part: {', '.join(given)} and no more")
+        raise Refused(Flaw.MALFORMED, f"it names its predecessor in part: {', '.join(given)} and no more")
     return Previous(
         _text(document, "previousDigestS3Bucket"),
         _text(document, "previousDigestS3Object"),
@@ -226,13 +226,13 @@ def _previous(document: Mapping[str, Any]) -> Previous | None:
 def _logs(document: Mapping[str, Any]) -> Sequence[Named]:
     entries = document.get("logFiles")
     if not isinstance(entries, list):
-        raise Refused(Reason.MALFORMED, "its logFiles is missing or not a list")
+        raise Refused(Flaw.MALFORMED, "its logFiles is missing or not a list")
     logs: dict[tuple[str, str], Named] = {}
     for entry in entries:
         if not isinstance(entry, dict):
-            raise Refused(Reason.MALFORMED, "an entry of its logFiles is not an object")
+            raise Refused(Flaw.MALFORMED, "an entry of its logFiles is not an object")
         named = Named(_text(entry, "s3Bucket"), _text(entry, "s3Object"), _hash(entry, "hashValue", "hashAlgorithm"))
         if named[:2] in logs:
-            raise Refused(Reason.NAMED_TWICE, f"it names {named.key} twice")
+            raise Refused(Flaw.NAMED_TWICE, f"it names {named.key} twice")
         logs[named[:2]] = named
     return tuple(logs.values())

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from syncd.verify.digest import Digest
-from syncd.verify.verdict import Problem, Reason
+from syncd.verify.verdict import Finding, Flaw
 
 VALIDITY_MARGIN_SECONDS = 2 * 3600.0
 """A digest is signed after its end; AWS's own validator asks for the keys of [start, end + 2 h]."""
@@ -66,7 +66,7 @@ class Keys:
         """Return a key, or None if it is not known."""
         return self._keys.get((region, fingerprint))
 
-    def problem_of(self, digest: Digest, region: str, signature: str, signed_at: float) -> Problem | None:
+    def problem_of(self, digest: Digest, region: str, signature: str, signed_at: float) -> Finding | None:
         """Return what is wrong with a digest's signature, or None if nothing is.
 
         Args:
@@ -77,18 +77,16 @@ class Keys:
         """
         key = self.find(region, digest.fingerprint)
         if key is None:
-            return Problem(
-                Reason.NO_KEY, f"no public key of {region} with the fingerprint {digest.fingerprint} is known"
-            )
+            return Finding(Flaw.NO_KEY, f"no public key of {region} with the fingerprint {digest.fingerprint} is known")
         first = signed_at - VALIDITY_MARGIN_SECONDS / 2
         if key.ends < min(first, digest.start) or key.starts > signed_at + VALIDITY_MARGIN_SECONDS:
-            return Problem(Reason.KEY_EXPIRED, f"its public key {digest.fingerprint} was not valid at its time")
+            return Finding(Flaw.KEY_EXPIRED, f"its public key {digest.fingerprint} was not valid at its time")
         try:
             _loaded(key).verify(binascii.unhexlify(signature), digest.signed(), PKCS1v15(), SHA256())
         except InvalidSignature:
-            return Problem(Reason.SIGNATURE_WRONG, f"its signature is not of the key {digest.fingerprint} of {region}")
+            return Finding(Flaw.SIGNATURE_WRONG, f"its signature is not of the key {digest.fingerprint} of {region}")
         except ValueError as error:
-            return Problem(Reason.SIGNATURE_WRONG, f"its signature is not hexadecimal: {error}")
+            return Finding(Flaw.SIGNATURE_WRONG, f"its signature is not hexadecimal: {error}")
         return None
 
 

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     """A signed digest of logs that came too late for their own. It extends no continuity."""
 
 
-class Reason(StrEnum):
+class Flaw(StrEnum):
     """Why a span is not proved, or an object is named."""
 
     NO_DIGEST_YET = "no_digest_yet"
@@ -41,10 +41,10 @@ class Reason(StrEnum):
     EXTRA_LOG = "extra_log"
 
 
-class Problem(NamedTuple):
+class Finding(NamedTuple):
     """One thing that is wrong, and the key that it is about."""
 
-    reason: Reason
+    flaw: Flaw
     detail: str
     key: str = ""
 
@@ -57,6 +57,6 @@ class Span(NamedTuple):
     verdict: Verdict
     digest_key: str = ""
     """The source's key of the digest that covers it; empty if none does."""
-    problems: Sequence[Problem] = ()
+    problems: Sequence[Finding] = ()
     logs: int = 0
     """Logs that the digest names."""

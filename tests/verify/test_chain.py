@@ -1,19 +1,22 @@
 """Every rule of the digest chain, each broken once. The digests are signed as well as the forger could."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from chains import ACCOUNT, BUCKET, REGION, SPEC, another_key, chained, content, digests, forged, known_keys, objects
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from syncd.cli.demo.samples import public_keys
 from syncd.verify import digest as digest_file
 from syncd.verify.chain import Chain, Found, Step, steps
 from syncd.verify.digest import ChainName, Refused, content_sha256, name_of, parse
 from syncd.verify.keys import Keys, PublicKey
-from syncd.verify.verdict import Reason, Verdict
+from syncd.verify.verdict import Flaw, Verdict
 
 NAME = ChainName(ACCOUNT, REGION, "management-events", "us-east-1")
 CHAIN = digests(objects())
@@ -28,7 +31,7 @@ def verdicts(found: Sequence[Step]) -> list[str]:
 
 
 def reasons(step: Step) -> list[str]:
-    return [problem.reason for problem in step.span.problems]
+    return [problem.flaw for problem in step.span.problems]
 
 
 def with_one(number: int, item: Found) -> list[Found]:
@@ -40,7 +43,7 @@ def test_an_untouched_chain_is_proved_from_its_beginning_without_a_gap() -> None
 
     assert verdicts(found) == ["proved"] * len(CHAIN)
     assert [step.before for step in found] == [()] * len(CHAIN)
-    assert all(one.span.end == other.span.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.span.end == other.span.start for one, other in pairwise(found))
     assert all(step.digest is not None for step in found)
 
 
@@ -73,25 +76,25 @@ def name_a_log_twice(document: dict[str, Any]) -> None:
 
 
 GOOD_SIGNATURE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
-    "previous hash wrong": (set_field("previousDigestHashValue", "0" * 64), Reason.CHAIN_BROKEN),
-    "previous signature wrong": (set_field("previousDigestSignature", "00" * 256), Reason.CHAIN_BROKEN),
-    "previous fields in part": (drop_previous_hash, Reason.MALFORMED),
-    "previous is an older one": (set_field("previousDigestS3Object", CHAIN[1].key), Reason.CHAIN_BROKEN),
-    "previous is in another bucket": (set_field("previousDigestS3Bucket", "theirs"), Reason.CHAIN_BROKEN),
+    "previous hash wrong": (set_field("previousDigestHashValue", "0" * 64), Flaw.CHAIN_BROKEN),
+    "previous signature wrong": (set_field("previousDigestSignature", "00" * 256), Flaw.CHAIN_BROKEN),
+    "previous fields in part": (drop_previous_hash, Flaw.MALFORMED),
+    "previous is an older one": (set_field("previousDigestS3Object", CHAIN[1].key), Flaw.CHAIN_BROKEN),
+    "previous is in another bucket": (set_field("previousDigestS3Bucket", "theirs"), Flaw.CHAIN_BROKEN),
     "previous is a backfill": (
         set_field("previousDigestS3Object", CHAIN[3].key.replace(".json.gz", "_backfill.json.gz")),
-        Reason.CHAIN_BROKEN,
+        Flaw.CHAIN_BROKEN,
     ),
-    "a log named twice": (name_a_log_twice, Reason.NAMED_TWICE),
-    "another bucket": (set_field("digestS3Bucket", "theirs"), Reason.MOVED),
-    "another account": (set_field("awsAccountId", "999999999999"), Reason.MALFORMED),
-    "another end": (set_field("digestEndTime", "2026-11-24T23:00:00Z"), Reason.MALFORMED),
-    "ends before it begins": (set_field("digestStartTime", "2027-01-01T00:00:00Z"), Reason.MALFORMED),
-    "another algorithm": (set_field("digestSignatureAlgorithm", "SHA1withRSA"), Reason.MALFORMED),
-    "no list of logs": (set_field("logFiles", None), Reason.MALFORMED),
+    "a log named twice": (name_a_log_twice, Flaw.NAMED_TWICE),
+    "another bucket": (set_field("digestS3Bucket", "theirs"), Flaw.MOVED),
+    "another account": (set_field("awsAccountId", "999999999999"), Flaw.MALFORMED),
+    "another end": (set_field("digestEndTime", "2026-11-24T23:00:00Z"), Flaw.MALFORMED),
+    "ends before it begins": (set_field("digestStartTime", "2027-01-01T00:00:00Z"), Flaw.MALFORMED),
+    "another algorithm": (set_field("digestSignatureAlgorithm", "SHA1withRSA"), Flaw.MALFORMED),
+    "no list of logs": (set_field("logFiles", None), Flaw.MALFORMED),
     "begins inside the one before": (
         set_field("digestStartTime", content(CHAIN[2])["digestStartTime"]),
-        Reason.CHAIN_BROKEN,
+        Flaw.CHAIN_BROKEN,
     ),
 }
 
@@ -120,29 +123,29 @@ def edited(item: Found) -> Found:
 
 
 TAMPERED: dict[str, tuple[Found, str]] = {
-    "content edited": (edited(CHAIN[4]), Reason.SIGNATURE_WRONG),
+    "content edited": (edited(CHAIN[4]), Flaw.SIGNATURE_WRONG),
     "signed by another key": (
         forged(CHAIN[4], set_field("digestPublicKeyFingerprint", another_key().fingerprint), key=another_key()),
-        Reason.NO_KEY,
+        Flaw.NO_KEY,
     ),
     "signed by another key under the right fingerprint": (
         forged(CHAIN[4], lambda _: None, key=another_key()),
-        Reason.SIGNATURE_WRONG,
+        Flaw.SIGNATURE_WRONG,
     ),
-    "signature replaced": (CHAIN[4]._replace(signature="00" * 256), Reason.SIGNATURE_WRONG),
-    "signature not hexadecimal": (CHAIN[4]._replace(signature="zz"), Reason.SIGNATURE_WRONG),
-    "algorithm in the metadata changed": (CHAIN[4]._replace(algorithm="SHA1withRSA"), Reason.SIGNATURE_WRONG),
-    "the content of an older one": (CHAIN[4]._replace(body=CHAIN[2].body, signature=CHAIN[2].signature), Reason.MOVED),
-    "trailing data": (repacked(CHAIN[4], lambda body: body + gzip.compress(b"x")), Reason.TRAILING_DATA),
-    "trailing rubbish": (repacked(CHAIN[4], lambda body: body + b"x"), Reason.TRAILING_DATA),
-    "cut": (repacked(CHAIN[4], lambda body: body[:-9]), Reason.UNREADABLE),
-    "not gzip": (repacked(CHAIN[4], lambda _: b"{}"), Reason.UNREADABLE),
-    "empty": (repacked(CHAIN[4], lambda _: b""), Reason.UNREADABLE),
-    "not JSON": (repacked(CHAIN[4], lambda _: gzip.compress(b"{")), Reason.MALFORMED),
-    "deeply nested": (repacked(CHAIN[4], lambda _: gzip.compress(b"[" * 100_000)), Reason.MALFORMED),
+    "signature replaced": (CHAIN[4]._replace(signature="00" * 256), Flaw.SIGNATURE_WRONG),
+    "signature not hexadecimal": (CHAIN[4]._replace(signature="zz"), Flaw.SIGNATURE_WRONG),
+    "algorithm in the metadata changed": (CHAIN[4]._replace(algorithm="SHA1withRSA"), Flaw.SIGNATURE_WRONG),
+    "the content of an older one": (CHAIN[4]._replace(body=CHAIN[2].body, signature=CHAIN[2].signature), Flaw.MOVED),
+    "trailing data": (repacked(CHAIN[4], lambda body: body + gzip.compress(b"x")), Flaw.TRAILING_DATA),
+    "trailing rubbish": (repacked(CHAIN[4], lambda body: body + b"x"), Flaw.TRAILING_DATA),
+    "cut": (repacked(CHAIN[4], lambda body: body[:-9]), Flaw.UNREADABLE),
+    "not gzip": (repacked(CHAIN[4], lambda _: b"{}"), Flaw.UNREADABLE),
+    "empty": (repacked(CHAIN[4], lambda _: b""), Flaw.UNREADABLE),
+    "not JSON": (repacked(CHAIN[4], lambda _: gzip.compress(b"{")), Flaw.MALFORMED),
+    "deeply nested": (repacked(CHAIN[4], lambda _: gzip.compress(b"[" * 100_000)), Flaw.MALFORMED),
     "a field twice": (
         repacked(CHAIN[4], lambda body: gzip.compress(gzip.decompress(body).replace(b"{", b'{"logFiles":[],', 1))),
-        Reason.MALFORMED,
+        Flaw.MALFORMED,
     ),
 }
 
@@ -160,7 +163,7 @@ def test_a_digest_that_was_tampered_with_is_named_and_the_one_after_it_has_no_an
 def test_a_digest_under_another_name_is_named_and_so_is_the_one_after_it() -> None:
     found = shown([*CHAIN[:4], copied(CHAIN[2], "20261124T095959Z"), *CHAIN[4:]])
 
-    assert Reason.MOVED in {reason for step in found for reason in reasons(step)}
+    assert Flaw.MOVED in {reason for step in found for reason in reasons(step)}
 
 
 def test_two_digests_in_each_others_place_are_both_named() -> None:
@@ -172,7 +175,7 @@ def test_two_digests_in_each_others_place_are_both_named() -> None:
         *CHAIN[5:],
     ]
 
-    assert [reasons(step)[:1] for step in shown(swapped)[3:5]] == [[Reason.MOVED], [Reason.MOVED]]
+    assert [reasons(step)[:1] for step in shown(swapped)[3:5]] == [[Flaw.MOVED], [Flaw.MOVED]]
 
 
 def test_a_starting_digest_in_the_middle_is_a_gap() -> None:
@@ -182,7 +185,7 @@ def test_a_starting_digest_in_the_middle_is_a_gap() -> None:
     found = shown([*CHAIN[:4], *rest])
 
     assert [span.verdict for span in found[4].before] == [Verdict.GAP]
-    assert found[4].before[0].problems[0].reason == Reason.RESTARTED
+    assert found[4].before[0].problems[0].flaw == Flaw.RESTARTED
     assert verdicts(found) == ["proved"] * len(CHAIN)
 
 
@@ -228,7 +231,7 @@ def test_a_backfill_that_follows_a_standard_digest_is_refused() -> None:
     second = pretending._replace(key=item.key.replace("T0", "T1"))
     second = forged(second, set_field("digestS3Object", second.key))
 
-    assert Reason.CHAIN_BROKEN in reasons(chain.accept(second))
+    assert Flaw.CHAIN_BROKEN in reasons(chain.accept(second))
 
 
 def test_a_lost_signature_is_taken_from_the_digest_after_it() -> None:
@@ -240,20 +243,22 @@ def test_a_lost_signature_is_taken_from_the_digest_after_it() -> None:
 def test_the_newest_digest_without_a_signature_is_not_proved() -> None:
     found = shown([*CHAIN[:-1], CHAIN[-1]._replace(signature="")])
 
-    assert reasons(found[-1]) == [Reason.NO_SIGNATURE]
+    assert reasons(found[-1]) == [Flaw.NO_SIGNATURE]
 
 
 @pytest.mark.parametrize("days", [-40, 40])
 def test_a_key_is_good_for_its_own_time_only(days: int) -> None:
-    keys = Keys(key._replace(starts=key.starts + days * 86400, ends=key.ends + days * 86400) for key in known_keys().all())
+    keys = Keys(
+        key._replace(starts=key.starts + days * 86400, ends=key.ends + days * 86400) for key in known_keys().all()
+    )
 
-    assert {reason for step in shown(CHAIN, keys) for reason in reasons(step)} == {Reason.KEY_EXPIRED}
+    assert {reason for step in shown(CHAIN, keys) for reason in reasons(step)} == {Flaw.KEY_EXPIRED}
 
 
 def test_a_key_is_good_for_its_own_region_only() -> None:
     keys = Keys(key._replace(region="eu-west-1") for key in known_keys().all())
 
-    assert {reason for step in shown(CHAIN, keys) for reason in reasons(step)} == {Reason.NO_KEY}
+    assert {reason for step in shown(CHAIN, keys) for reason in reasons(step)} == {Flaw.NO_KEY}
 
 
 def test_a_key_whose_fingerprint_is_not_its_own_is_refused() -> None:
@@ -264,13 +269,9 @@ def test_a_key_whose_fingerprint_is_not_its_own_is_refused() -> None:
 
 
 def test_a_key_in_either_der_form_is_read() -> None:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-
     signer = public_keys(SPEC)[REGION]
     loaded = load_der_public_key(signer.public_der)
     spki = loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    import hashlib
-
     fingerprint = hashlib.md5(spki).hexdigest()
     items = chained([forged(item, set_field("digestPublicKeyFingerprint", fingerprint)) for item in CHAIN])
 
@@ -283,7 +284,7 @@ def test_a_bomb_is_refused_within_its_bound() -> None:
     with pytest.raises(Refused) as caught:
         content_sha256(bomb, most=1_000_000)
 
-    assert caught.value.problem.reason == Reason.TOO_LARGE
+    assert caught.value.finding.flaw == Flaw.TOO_LARGE
 
 
 def test_ten_thousand_logs_in_one_digest_are_all_named() -> None:
