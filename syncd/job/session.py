@@ -142,7 +142,7 @@ def run(
         except Exception as error:  # noqa: BLE001 - whatever one job raises is that job's
             return _crashed(job, error, tell)
 
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
         try:
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
@@ -161,7 +161,7 @@ def plan(
 ) -> list[tuple[TickReport, PlannedCopies]]:
     """What a tick or catch-up of each job would do."""
     installation = Installation.of(configuration, now=now, tell=tell)
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
             try:
@@ -223,7 +223,7 @@ class _Interruption:
 
 
 @contextmanager
-def _interruptible() -> Iterator[_Interruption]:
+def interruptible() -> Iterator[_Interruption]:
     """The first signal ends the intake, the second one gives up what is in flight."""
     interruption = _Interruption(Event())
 

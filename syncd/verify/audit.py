@@ -93,6 +93,13 @@ class PlaceResult:
     """The end of the newest digest; 0.0 if there is none."""
     unnamed_after: Sequence[str]
     """Logs that are newer than the newest digest accounts for."""
+    tail: Span | None = None
+    """The span after the newest digest."""
+
+    @property
+    def is_cut(self) -> bool:
+        """The newest digests are missing, and not only late."""
+        return self.tail is not None and self.tail.problems[0].flaw == Flaw.DIGEST_MISSING
 
 
 class Audit:
