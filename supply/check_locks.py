@@ -16,11 +16,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from locks import FOLDER, read_lock
 
 _SECONDS = 60
+_AT_A_TIME = 8
 _LARGEST_BYTES = 64 * 1024 * 1024
 _ACCEPTED = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
@@ -88,21 +91,35 @@ def _of_html(body: bytes) -> Iterator[str]:
     yield from re.findall(r"#sha256=([0-9a-f]{64})", body.decode("utf-8", "replace"))
 
 
-def problems_of(lock: Path, indexes: Sequence[str], context: ssl.SSLContext) -> tuple[int, list[str]]:
+class Told(NamedTuple):
+    """What the indexes tell of one package."""
+
+    hashes: set[str]
+    unread: Sequence[str]
+    """Why an index could not be asked, in words."""
+
+
+def told_of(name: str, indexes: Sequence[str], context: ssl.SSLContext) -> Told:
+    """Ask each index for a package."""
+    known: set[str] = set()
+    unread: list[str] = []
+    for index in indexes:
+        try:
+            known |= known_hashes(index, name, context) or set()
+        except UnreadError as error:
+            unread.append(f"{name}: an index cannot be compared: {error}")
+    return Told(known, unread)
+
+
+def problems_of(lock: Path, told: Mapping[str, Told]) -> tuple[int, list[str]]:
     """How many hashes were compared, and what is wrong, in sentences."""
     compared, problems = 0, []
     for pin in read_lock(lock):
-        known: set[str] = set()
-        unread: list[str] = []
-        for index in indexes:
-            try:
-                known |= known_hashes(index, pin.name, context) or set()
-            except UnreadError as error:
-                unread.append(f"{lock.name}: {pin.name}: an index cannot be compared: {error}")
+        known, unread = told[pin.name]
         strange = [each for each in pin.hashes if each not in known]
         compared += len(pin.hashes)
         if strange:
-            problems += unread
+            problems += [f"{lock.name}: {words}" for words in unread]
             problems += [
                 f"{lock.name}: {pin.name} {pin.version}: no index has a file of sha256:{each}" for each in strange
             ]
@@ -119,9 +136,15 @@ def main() -> int:
     certificates = os.environ.get("PIP_CERT") or next(iter(settings.get("cert", ())), None)
     context = ssl.create_default_context(cafile=certificates)
     indexes = given.index or configured_indexes(settings)
+    names = sorted({pin.name for lock in given.locks for pin in read_lock(lock)})
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        told = dict(zip(names, pool.map(lambda name: told_of(name, indexes, context), names), strict=True))
+    if all(answer.unread and not answer.hashes for answer in told.values()):
+        sys.stderr.write(f"no package index can be asked, so nothing was compared: {told[names[0]].unread[0]}\n")
+        return 1
     total, problems = 0, []
     for lock in given.locks:
-        compared, found = problems_of(lock, indexes, context)
+        compared, found = problems_of(lock, told)
         total += compared
         problems += found
     for problem in problems:

@@ -21,8 +21,10 @@ from syncd.cli.demo.world import ACCOUNT_A, REGION, World, build_world
 _FOREIGN = ("AWS_", "SYNCD_", "MOTO_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
-# How long an example takes says nothing on a machine that others use too.
-hypothesis.settings.register_profile("syncd", deadline=None, print_blob=True)
+# How long an example takes, and drawing the first ones, says nothing on a machine that others use too.
+hypothesis.settings.register_profile(
+    "syncd", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("syncd")
 
 

@@ -8,6 +8,7 @@ from math import inf
 from types import TracebackType
 from typing import Self
 
+from syncd.ledger.replica.quarantine import HeldOverview
 from syncd.ledger.rows import is_key, shortened
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.errors import LedgerRefused
@@ -245,9 +246,15 @@ class MemoryLedger:
         for item in self.quarantined(is_wanted=is_wanted).values():
             yield stamp(item.shard, item.object)
 
-    def longest_held(self, limit: int, is_wanted: IsWanted | None = None) -> list[Quarantined]:
+    def held_overview(
+        self, limit: int, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
+    ) -> HeldOverview:
         held = self.quarantined(is_wanted=is_wanted).values()
-        return sorted(held, key=lambda item: (item.first_at, item.object.key))[:limit]
+        longest = sorted(held, key=lambda item: (item.first_at, item.object.key))[:limit]
+        return HeldOverview(self.held_counts(is_wanted), longest, list(self.held_stamps(stamp, is_wanted)))
+
+    def held_after(self, key: str, limit: int) -> list[Quarantined]:
+        return [held for name, held in self.quarantined().items() if name > key][:limit]
 
     def accept(self, key: str) -> bool:
         held = self._all.quarantine.get(key)

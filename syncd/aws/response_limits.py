@@ -177,22 +177,25 @@ class Inflow:
             since.seen[item.number] = item.received_bytes
         guilty: set[Host] = set()
         held: list[tuple[int, set[Host]]] = []
-        received = allowed = 0
+        got = allowed = 0
         for hosts, came, traffic in self._by_server(since):
             held.append((came - traffic.handed_over_bytes, hosts))
             if came > traffic.begun_bytes + _SLACK_BYTES:
                 guilty |= hosts
-                received, allowed = received + came, allowed + traffic.begun_bytes
+                got, allowed = got + came, allowed + traffic.begun_bytes
         if guilty:
-            what = (
-                f"{received // 1024**2} MiB came where all answers together have {allowed // 1024**2} MiB at the most"
-            )
+            what = f"{got // 1024**2} MiB came where all answers together have {allowed // 1024**2} MiB at the most"
         elif is_hard and held and max(held, key=lambda item: item[0])[0] > _LEAST_HELD_BYTES:
             size, guilty = max(held, key=lambda item: item[0])
             what = f"{size // 1024**2} MiB came of answers that have not come to their end, and memory is short"
         if guilty:
             self._watched.give_up(guilty, what)
-            self._since = None
+            # What came of the others still counts: with many attackers each would have its slack anew.
+            fresh = self._watched.traffic()
+            stopped = {peer for host in guilty for peer in self._peers(host)}
+            received = Counter({peer: came for peer, came in since.received.items() if peer not in stopped})
+            known = {**since.traffic, **{host: fresh[host] for host in guilty & fresh.keys()}}
+            self._since = _Look(known, since.seen, received)
             _give_memory_back()
 
     def _by_server(self, since: _Look) -> Iterator[tuple[set[Host], int, Traffic]]:

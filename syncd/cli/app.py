@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,7 +18,7 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import refused, session, upkeep
+from syncd.job import held_list, refused, session, upkeep
 from syncd.job.health import status
 from syncd.job.installation import Installation
 from syncd.job.report import DONE, FAILED, USAGE
@@ -218,10 +219,17 @@ def quarantine_list(
     configuration = load(config, strict=strict)
     chosen = session.chosen(configuration, jobs)
     left_out = session.refused(configuration, jobs)
-    with _state_used('{"jobs": [], ', as_json=as_json):
-        document = upkeep.quarantined(chosen, _ledger_file(configuration))
-    document |= refused.refused_entries(left_out)
-    _print(document, screen.quarantine_table(document), as_json=as_json)
+    if as_json:
+        besides = refused.refused_entries(left_out)
+        is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
+        sys.exit(refused.with_refused(DONE, left_out) if is_read else FAILED)
+    entries = held_list.held_entries(chosen, _ledger_file(configuration))
+    with _state_used("", as_json=False):
+        first = next(entries, None)
+        if first is None:
+            screen.show("nothing is held")
+        else:
+            screen.show_held(chain([first], entries))
     sys.exit(refused.with_refused(DONE, left_out))
 
 

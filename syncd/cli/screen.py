@@ -1,6 +1,6 @@
 """What a person sees: tables and a progress bar."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,17 @@ def show(table: RenderableType) -> None:
     if isinstance(table, str):
         table = Text(table, no_wrap=True, overflow="ignore")
     console.print(table, crop=False)
+
+
+def show_held(entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Print what is held as it comes, however much it is. Keys are not folded, so that they can be copied."""
+    console = plain_console()
+    for job, item in entries:
+        key, *others = held_lines(job, item)
+        if console.is_terminal:
+            console.print(Text(key, no_wrap=True, overflow="ignore"), *map(Line, others), sep="\n", crop=False)
+        else:
+            console.file.write("\n".join((key, *others, "")))
 
 
 def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
@@ -197,19 +208,15 @@ def rebuild_table(document: dict[str, Any]) -> RenderableType:
     return Group(table, *remarks)
 
 
-def quarantine_table(document: dict[str, Any]) -> RenderableType:
-    """What is held, an entry an object. Keys are not folded, so that they can be copied."""
-    entries: list[RenderableType] = []
-    for job in document["jobs"]:
-        for item in job["objects"]:
-            times = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
-            again = f", again from {item['next_at']}" if item["next_at"] else ""
-            entries += [
-                Text(f"{job['job']}: {safe_key(item['key'])}", no_wrap=True, overflow="ignore"),
-                Line(f"  {item['reason']}, tried {times} since {item['first_at']}{again}"),
-                Line(f"  {safe_line(item['detail'])}"),
-            ]
-    return Group(*entries) if entries else Text("nothing is held")
+def held_lines(job: str, item: dict[str, Any]) -> Sequence[str]:
+    """Tell of an object that is held: its key, what was tried, and what was answered."""
+    times = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
+    again = f", again from {item['next_at']}" if item["next_at"] else ""
+    return (
+        f"{job}: {safe_key(item['key'])}",
+        f"  {item['reason']}, tried {times} since {item['first_at']}{again}",
+        f"  {safe_line(item['detail'])}",
+    )
 
 
 class _Rate(ProgressColumn):

@@ -1,6 +1,6 @@
 """What the daemon knows of its jobs at this moment, for whoever asks: the page, the metrics, systemd."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.config.job import RefusedJob
@@ -102,15 +102,15 @@ class Board:
         return why
 
 
-def stuck_reason(flights: Flights, *, silent_seconds: float) -> str | None:
+def stuck_reason(flights: Flights, *, silent_seconds: float, slow: Collection[str] = ()) -> str | None:
     """Why the daemon is not alive: the scheduler is silent, or every thread is stuck; None for alive.
 
     One tick that hangs, and be it for ever, is that job's matter: restarting the daemon would not mend what it waits
-    for, and would stop the others.
+    for, and would stop the others. `slow` are jobs that tick on threads of their own.
     """
     if silent_seconds > _SILENT_SECONDS:
         return f"the scheduler has shown no sign of life for {int(silent_seconds)} s"
-    if len(flights.stalled()) >= TICKS_AT_A_TIME:
+    if sum(flight.job not in slow for flight in flights.stalled()) >= TICKS_AT_A_TIME:
         return f"all {TICKS_AT_A_TIME} threads have made no progress for {int(STALLED_SECONDS)} s"
     return None
 

@@ -2,7 +2,8 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -20,12 +21,15 @@ from syncd.config.job import Job
 
 TICKS_AT_A_TIME = 32
 """More than work at once: a tick that waits for a server that never answers holds a thread for a minute or two."""
+SLOW_SECONDS = 20.0
+"""A job whose last tick took longer ticks beside its like, on threads of their own: none of them delays the others."""
+SLOW_TICKS_AT_A_TIME = 16
 WIDEST_SPREAD_SECONDS = 300.0
 """Jobs begin within five minutes of the start however long their intervals are, or frequent restarts would starve some."""
 PULSE_SECONDS = 5.0
 # No job's name has parentheses, so this ID is nobody's.
 _PULSE = "(pulse)"
-_JOBS, _INLINE = "jobs", "inline"
+_JOBS, _SLOW, _INLINE = "jobs", "slow", "inline"
 
 
 class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
@@ -53,17 +57,28 @@ class Schedule:
     """Calls `tick` with a job's name when the job is due, at most once at a time for each job."""
 
     def __init__(
-        self, tick: Callable[[str], None], *, now: Callable[[], float], on_overrun: Callable[[str], None]
+        self,
+        tick: Callable[[str], None],
+        *,
+        now: Callable[[], float],
+        on_overrun: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`on_overrun` is called instead of `tick` where the job's last tick has not ended yet."""
+        """`on_overrun` is called instead of `tick` where the job's last tick has not ended yet; `clock` measures ticks."""
         _silence()
         self._tick = tick
         self._now = now
+        self._clock = clock
+        self._slow: set[str] = set()
         self._pulsed_at = monotonic()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             jobstores={"default": MemoryJobStore()},
-            executors={_JOBS: ThreadPoolExecutor(TICKS_AT_A_TIME), _INLINE: DebugExecutor()},
+            executors={
+                _JOBS: ThreadPoolExecutor(TICKS_AT_A_TIME),
+                _SLOW: ThreadPoolExecutor(SLOW_TICKS_AT_A_TIME),
+                _INLINE: DebugExecutor(),
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             jobstore_retry_interval=1.0,
             daemon=True,
@@ -80,7 +95,7 @@ class Schedule:
         """Schedule a job, in the place of one of its name; where it has no cron line, its first tick is then."""
         self.remove(job.name)
         trigger = trigger_of(job, self._instant(seconds_from_now))
-        self._add(job.name, self._tick, (job.name,), trigger, _JOBS)
+        self._add(job.name, self._timed, (job.name,), trigger, _JOBS)
 
     def remove(self, name: str) -> None:
         """Call it no more; a tick that is running goes on."""
@@ -88,6 +103,7 @@ class Schedule:
             self._scheduler.remove_job(name)
         except JobLookupError:
             return
+        self._slow.discard(name)
 
     def hasten(self, name: str) -> None:
         """Tick a job now rather than when it is due; its later ticks stay where they are."""
@@ -112,6 +128,10 @@ class Schedule:
     def next_runs(self) -> dict[str, datetime]:
         """When each job is due."""
         return {item.id: item.next_run_time for item in self._scheduler.get_jobs() if item.id != _PULSE}
+
+    def slow(self) -> Collection[str]:
+        """The jobs that tick on the threads for slow ones."""
+        return frozenset(self._slow)
 
     def silent_seconds(self) -> float:
         """For how long the scheduler has shown no sign of life; it shows one every PULSE_SECONDS."""
@@ -142,6 +162,19 @@ class Schedule:
             executor=executor,
             replace_existing=False,
         )
+
+    def _timed(self, name: str) -> None:
+        """Tick a job, and have it tick next where the time that it took puts it."""
+        began = self._clock()
+        try:
+            self._tick(name)
+        finally:
+            is_slow = self._clock() - began > SLOW_SECONDS
+            if is_slow != (name in self._slow):
+                # It may have been removed meanwhile.
+                with suppress(JobLookupError):
+                    self._scheduler.modify_job(name, executor=_SLOW if is_slow else _JOBS)
+                    (self._slow.add if is_slow else self._slow.discard)(name)
 
     def _instant(self, seconds_from_now: float) -> datetime:
         return datetime.fromtimestamp(self._now() + seconds_from_now, UTC)

@@ -180,7 +180,9 @@ class Daemon:
         return not self._is_stale and self._stuck_reason() is None and not self._parts.board.late()
 
     def _stuck_reason(self) -> str | None:
-        return stuck_reason(self._parts.flights, silent_seconds=self._schedule.silent_seconds())
+        return stuck_reason(
+            self._parts.flights, silent_seconds=self._schedule.silent_seconds(), slow=self._schedule.slow()
+        )
 
     def _gauges(self) -> Gauges:
         pauses = self._parts.pauses

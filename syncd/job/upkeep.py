@@ -6,7 +6,7 @@ from typing import Any
 
 from syncd.config.job import Job
 from syncd.job.installation import Installation
-from syncd.job.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, held_document
+from syncd.job.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL
 from syncd.job.run import rebuild_job
 from syncd.ledger.ledger import LedgerFile
 from syncd.model import reasons
@@ -57,21 +57,6 @@ def export(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[dict[str, o
     with ledger_file.open_readonly() as reader:
         for job in jobs:
             yield from reader.export(job.name)
-
-
-def quarantined(jobs: Sequence[Job], ledger_file: LedgerFile) -> dict[str, Any]:
-    """The JSON of `ledger quarantine list`: all of it, whatever its length."""
-    with ledger_file.open_readonly() as reader:
-        return {
-            "jobs": [
-                {
-                    "job": job.name,
-                    "objects": [held_document(item) for item in reader.view(replica_of(job)).quarantined().values()],
-                }
-                for job in jobs
-            ],
-            "error": None,
-        }
 
 
 def accept(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, Any]:

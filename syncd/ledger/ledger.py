@@ -7,12 +7,24 @@ from pathlib import Path
 from syncd.ledger.decisions import Decisions
 from syncd.ledger.file import StateFile
 from syncd.ledger.reader import Counts, Reader, RecordedTick
+from syncd.ledger.replica.quarantine import HeldOverview
 from syncd.ledger.replica.replica import TICKS_KEPT, Ledger
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.schema import SCHEMA, Schema
 from syncd.model.objects import Replica
 
-__all__ = ["SCHEMA", "TICKS_KEPT", "Counts", "Ledger", "LedgerFile", "LedgerView", "Reader", "RecordedTick", "Schema"]
+__all__ = [
+    "SCHEMA",
+    "TICKS_KEPT",
+    "Counts",
+    "HeldOverview",
+    "Ledger",
+    "LedgerFile",
+    "LedgerView",
+    "Reader",
+    "RecordedTick",
+    "Schema",
+]
 
 
 class LedgerFile:

@@ -14,6 +14,8 @@ from syncd.ledger.schema import ENDINGS, translated
 from syncd.model.objects import Quarantined, Replica, Shard, ShardState
 from syncd.model.reports import TickReport
 
+_HELD_AT_A_TIME = 500
+
 
 class RecordedTick(NamedTuple):
     """One tick or catch-up as the ledger remembers it."""
@@ -105,7 +107,7 @@ class Reader:
                 for shard_id, shard in self._shards(replica_id):
                     for row in self._shard_rows(shard_id, shard):
                         yield {"type": row.pop("type"), "job": name, "prefix": shard.prefix} | row
-                for entry in view.quarantined().values():
+                for entry in _each_held(view):
                     yield {"type": "quarantined", "job": name, "prefix": entry.shard.prefix} | _quarantined_row(entry)
                 for key, (etag, storage_class) in view.accepted().items():
                     told = {"key": key, "etag": etag, "storage_class": storage_class}
@@ -145,6 +147,13 @@ class Reader:
     def _count(self, query: str, value: int) -> int:
         count: int = self._db.execute(query, (value,)).fetchone()[0]
         return count
+
+
+def _each_held(view: LedgerView) -> Iterator[Quarantined]:
+    last = ""
+    while page := view.held_after(last, _HELD_AT_A_TIME):
+        yield from page
+        last = page[-1].object.key
 
 
 def _replica_row(replica: Replica, view: LedgerView) -> dict[str, object]:

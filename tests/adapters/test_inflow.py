@@ -90,6 +90,15 @@ def test_where_memory_is_far_above_its_bound_whoever_holds_most_is_given_up(wire
     assert [hosts for hosts, _ in wire.given_up] == [{BAD}]
 
 
+def test_what_a_second_attacker_has_sent_still_counts_once_the_first_is_given_up(wire: Wire) -> None:
+    wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
+    wire.look(BOUND + 40 * MIB, (BAD, 30 * MIB), (GOOD, 10 * MIB))
+
+    wire.look(BOUND + 50 * MIB, (BAD, 30 * MIB), (GOOD, 20 * MIB))
+
+    assert [hosts for hosts, _ in wire.given_up] == [{BAD}, {GOOD}]
+
+
 def test_names_of_one_server_are_given_up_together(wire: Wire) -> None:
     inflow = Inflow(
         wire,

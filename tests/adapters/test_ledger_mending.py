@@ -82,7 +82,8 @@ def test_a_view_that_only_reads_mends_nothing_and_tells_no_count_that_it_cannot_
             lambda: view.held(HELD[1]),
             lambda: list(view.held_stamps(lambda *_: 0.0)),
             lambda: view.held_counts(lambda _: True),
-            lambda: view.longest_held(9, lambda _: True),
+            lambda: view.held_overview(9, lambda *_: 0.0, lambda _: True),
+            lambda: view.held_after("", 9),
         ):
             with pytest.raises(LedgerCorrupt, match="quarantine is damaged"):
                 read()

@@ -18,7 +18,7 @@ from waiting import wait_until
 
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening
-from syncd.copy.workers.pool import WorkerPool
+from syncd.copy.workers.pool import OBJECTS_OUT, WorkerPool
 from syncd.copy.workers.process import WorkerProcess
 from syncd.copy.workers.worker import Worker
 from syncd.model import reasons
@@ -26,6 +26,8 @@ from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.reasons import Reason
 
 SECONDS = 60.0
+HEAVY = 64 * 1024
+"""Bytes of an object that weighs two."""
 LIMITS = Limits(8, 1024**2, None, None, SECONDS)
 
 
@@ -75,6 +77,25 @@ def test_workers_that_were_ended_on_purpose_interrupt_their_job(pool: WorkerPool
         error = copying.exception(SECONDS)
 
     assert isinstance(error, Interrupted)
+
+
+def test_no_more_objects_are_with_the_workers_than_may_be(pool: WorkerPool, faulty: FaultyS3) -> None:
+    """Messages of 31 objects, since one in each is heavier, which do not add up to what may be out."""
+    ends = Ends(faulty)
+    bodies = [bytes(HEAVY) if number % 31 == 0 else b"body" for number in range(2 * OBJECTS_OUT)]
+    transfers = [ends.put(f"logs/{number:03}", body) for number, body in enumerate(bodies)]
+    taken = []
+    handed_out = (taken.append(transfer) or transfer for transfer in transfers)  # type: ignore[func-returns-value]
+    faulty.faults.add("GetObject", Stall())
+
+    with ThreadPoolExecutor(1) as thread:
+        copying = thread.submit(lambda: list(ends.pooled(pool).copy_all(handed_out, Event())))
+        wait_until(lambda: len(taken) >= OBJECTS_OUT, what="as many objects as may be out")
+        pool.close()
+        error = copying.exception(SECONDS)
+
+    assert isinstance(error, Interrupted)
+    assert len(taken) == OBJECTS_OUT
 
 
 def test_nothing_is_begun_once_the_job_was_told_to_end(pool: WorkerPool, faulty: FaultyS3) -> None:

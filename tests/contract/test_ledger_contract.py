@@ -654,13 +654,42 @@ def test_what_is_held_is_loaded_as_far_as_it_is_asked_for(reopened: Reopened) ->
         assert bare == {name: item._replace(detail="") for name, item in ledger.quarantined().items()}
 
 
+def modified(_: Shard, item: LogObject) -> float:
+    return item.last_modified
+
+
 def test_the_objects_that_are_held_longest_are_told_first(reopened: Reopened) -> None:
     with reopened() as ledger:
         elsewhere = held_by_shard(ledger)
 
     with reopened() as ledger:
-        assert [item.object.key for item in ledger.longest_held(3)] == [A, B, min(C, elsewhere)]
-        assert ledger.longest_held(9, OTHER_SHARD.__eq__) == [ledger.quarantined()[elsewhere]]
+        found = ledger.held_overview(3, modified)
+        assert [item.object.key for item in found.longest] == [A, B, min(C, elsewhere)]
+        there = ledger.held_overview(9, modified, OTHER_SHARD.__eq__)
+        assert list(there.longest) == [ledger.quarantined()[elsewhere]]
+        assert ledger.held_overview(0, modified).longest == []
+
+
+def test_an_overview_counts_what_is_held_as_the_counts_and_the_times_do(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        for wanted in (None, SHARD.__eq__, lambda _: False):
+            found = ledger.held_overview(1, modified, wanted)
+            assert found.counts == ledger.held_counts(wanted)
+            assert sorted(found.stamps) == sorted(ledger.held_stamps(modified, wanted))
+
+
+def test_what_is_held_is_read_out_a_page_at_a_time(reopened: Reopened) -> None:
+    with reopened() as ledger:
+        held_by_shard(ledger)
+
+    with reopened() as ledger:
+        held = list(ledger.quarantined().values())
+        assert ledger.held_after("", 2) == held[:2]
+        assert ledger.held_after(held[1].object.key, 9) == held[2:]
+        assert ledger.held_after(held[-1].object.key, 9) == []
 
 
 def test_the_times_that_held_objects_belong_to_are_told_by_whoever_knows_them(reopened: Reopened) -> None:

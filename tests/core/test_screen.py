@@ -28,8 +28,7 @@ def read(table: RenderableType) -> str:
 
 
 def held(attempts: int, next_at: str | None) -> dict[str, Any]:
-    item = {"key": "k", "reason": "timeout", "attempts": attempts, "first_at": "F", "next_at": next_at, "detail": "d"}
-    return {"jobs": [{"job": "account-b", "objects": [item]}]}
+    return {"key": "k", "reason": "timeout", "attempts": attempts, "first_at": "F", "next_at": next_at, "detail": "d"}
 
 
 def test_that_the_objective_is_met_and_what_was_copied_in_time_are_told_apart() -> None:
@@ -54,6 +53,6 @@ def test_spans_are_written_as_the_page_writes_them() -> None:
 def test_the_quarantine_says_how_often_an_object_was_tried_and_when_it_is_again(
     attempts: int, next_at: str | None, expected: str
 ) -> None:
-    shown = read(screen.quarantine_table(held(attempts, next_at))).splitlines()
+    shown = list(screen.held_lines("account-b", held(attempts, next_at)))
 
     assert shown == ["account-b: k", f"  {expected}", "  d"]

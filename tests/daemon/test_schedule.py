@@ -11,7 +11,15 @@ import pytest
 from jobs import job
 from waiting import wait_until
 
-from syncd.daemon.schedule import ClockWatch, Every, Schedule, spread_seconds
+from syncd.daemon.schedule import (
+    SLOW_SECONDS,
+    SLOW_TICKS_AT_A_TIME,
+    TICKS_AT_A_TIME,
+    ClockWatch,
+    Every,
+    Schedule,
+    spread_seconds,
+)
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 HOUR = 3600.0
@@ -76,6 +84,57 @@ def schedule(clock: Clock, ticks: Ticks) -> Iterator[Schedule]:
 
 def due(schedule: Schedule, name: str) -> timedelta:
     return schedule.next_runs()[name] - START
+
+
+def test_jobs_whose_ticks_were_slow_leave_the_threads_to_the_others(clock: Clock, ticks: Ticks) -> None:
+    """More of them than there are threads, each of which holds its thread from its second tick on."""
+    slow = {f"slow-{number}" for number in range(TICKS_AT_A_TIME + SLOW_TICKS_AT_A_TIME)}
+    local = threading.local()
+    held = threading.Event()
+
+    def tick(name: str) -> None:
+        if name in slow:
+            local.seconds = getattr(local, "seconds", 0.0) + SLOW_SECONDS + 1
+            if held.is_set():
+                ticks.free.wait(30)
+        ticks.names.put(name)
+
+    schedule = Schedule(
+        tick, now=clock.now, on_overrun=ticks.overruns.put, clock=lambda: getattr(local, "seconds", 0.0)
+    )
+    for name in sorted(slow):
+        schedule.put(job(name, every="5m"))
+    schedule.start()
+    assert {ticks.next() for _ in slow} == slow
+    wait_until(lambda: set(schedule.slow()) == slow, what="all slow jobs on their own threads")
+
+    ticks.free.clear()
+    held.set()
+    for name in slow:
+        schedule.hasten(name)
+    schedule.put(job("quick", every="5m"))
+    first = ticks.next()
+    ticks.free.set()
+    others = {ticks.next() for _ in slow}
+    schedule.close()
+
+    assert (first, others) == ("quick", slow)
+
+
+def test_a_job_that_is_quick_again_ticks_among_the_others(clock: Clock, ticks: Ticks) -> None:
+    seconds = [SLOW_SECONDS + 1, 0.0]
+    readings = iter([0.0, seconds[0], 0.0, seconds[1]])
+    schedule = Schedule(ticks.tick, now=clock.now, on_overrun=ticks.overruns.put, clock=lambda: next(readings))
+    schedule.put(job("a", every="5m"))
+    schedule.start()
+    ticks.next()
+    wait_until(lambda: set(schedule.slow()) == {"a"}, what="a slow job")
+
+    schedule.hasten("a")
+    ticks.next()
+
+    wait_until(lambda: not schedule.slow(), what="a quick job")
+    schedule.close()
 
 
 def test_jobs_that_begin_together_are_spread_over_their_interval() -> None:

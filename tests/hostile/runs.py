@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from builders import ACCOUNTS, REGIONS, Trail, days_before
+from builders import days_before
 from stage import Stage
 
 from hostile.attacks import Attack
+from hostile.neighbour import HONEST, prepared
 from hostile.peak import Peak
 from hostile.server import hostile
 
-HONEST, HOSTILE = "account-b", "account-c"
+HOSTILE = "account-c"
 _FLAT = {"source.layout": "flat", "source.prefix": "logs/", "source.regions": None, "source.kinds": None}
 
 
@@ -37,19 +38,27 @@ class Attacked:
         return objects | {job["error"]["reason"] for job in self.harmed if job["error"]}
 
 
-def attacked(stage: Stage, attack: Attack, *, attackers: int = 1) -> Attacked:
+def attack_jobs(stage: Stage, attack: Attack, attackers: int, servers: ExitStack) -> None:
+    """So many jobs, each with a hostile server of its own."""
+    for number in range(attackers):
+        server = servers.enter_context(hostile(attack.answer))
+        endpoints = {"endpoints.s3": server.url, "endpoints.destination_s3": stage.server.url}
+        if attack.on == "sts":
+            endpoints = {"endpoints.sts": server.url}
+        own = {"name": f"{HOSTILE}-{number}", "destination.prefix": f"{number}/"}
+        stage.job(HOSTILE, {**_FLAT, "source.accounts": None, **own, **endpoints}, file=f"{HOSTILE}-{number}")
+
+
+def last_days() -> Sequence[date]:
+    """Two whole days before today."""
+    return days_before(datetime.now(UTC).replace(microsecond=0), 2)
+
+
+def attacked(stage: Stage, attack: Attack, *, attackers: int = 1, days: Sequence[date] = ()) -> Attacked:
     """A tick of an honest job and of so many others, each with a hostile server of its own."""
-    days = days_before(datetime.now(UTC).replace(microsecond=0), 2)
-    keys = stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:2], days, logs=5))
-    stage.job(HONEST)
+    keys = prepared(stage, days or last_days())
     with ExitStack() as servers:
-        for number in range(attackers):
-            server = servers.enter_context(hostile(attack.answer))
-            endpoints = {"endpoints.s3": server.url, "endpoints.destination_s3": stage.server.url}
-            if attack.on == "sts":
-                endpoints = {"endpoints.sts": server.url}
-            own = {"name": f"{HOSTILE}-{number}", "destination.prefix": f"{number}/"}
-            stage.job(HOSTILE, {**_FLAT, "source.accounts": None, **own, **endpoints}, file=f"{HOSTILE}-{number}")
+        attack_jobs(stage, attack, attackers, servers)
         with stage.start("tick", "--json") as process, Peak(process.pid) as peak:
             ran = process.ended()
     jobs = ran.document["jobs"]

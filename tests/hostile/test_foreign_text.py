@@ -19,7 +19,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jobs import job
 from program import PROGRAM
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 from stage import Stage
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
@@ -136,7 +137,7 @@ def failing(text: str) -> Iterator[RenderableType]:
     ]
     yield screen.reports_table(reports)
     item = {"key": text, "reason": "timeout", "attempts": 1, "first_at": "F", "next_at": None, "detail": text}
-    yield screen.quarantine_table({"jobs": [{"job": "account-b", "objects": [item]}]})
+    yield Group(*map(Text, screen.held_lines("account-b", item)))
     yield screen.rebuild_table(
         {"jobs": [{"job": "b", "shards": 0, "replicas": 0, "error": {"reason": "timeout", "detail": text}}]}
     )

@@ -149,7 +149,21 @@ def test_an_index_that_cannot_be_reached_is_a_failure(tmp_path: Path) -> None:
     ran = run("check_locks.py", lock_of(tmp_path, ONE), "--index", "http://127.0.0.1:1/simple")
 
     assert ran.returncode == 1
+    assert ran.stderr.startswith("no package index can be asked, so nothing was compared: example: ")
     assert "cannot be compared" in ran.stderr
+    assert "no index has a file" not in ran.stderr
+
+
+def test_one_index_that_cannot_be_reached_is_no_failure_if_another_has_the_files(tmp_path: Path, index: str) -> None:
+    ran = run("check_locks.py", lock_of(tmp_path, ONE), "--index", "http://127.0.0.1:1/s", "--index", f"{index}/json")
+
+    assert ran.returncode == 0
+
+
+def test_ci_compares_the_hashes_beside_the_tests() -> None:
+    ci = (PROJECT / ".ci" / "run").read_text()
+
+    assert ci.splitlines()[-1] == "exec make --keep-going hashes test"
 
 
 def test_every_lock_file_is_understood_to_the_last_line() -> None:

@@ -188,7 +188,7 @@ class PooledCopier:
         process = min(talk.load, key=talk.load.__getitem__)
         parcels: list[Parcel] = []
         weight = 0
-        while weight < WEIGHT_A_MESSAGE:
+        while weight < WEIGHT_A_MESSAGE and len(talk.out) < OBJECTS_OUT:
             transfer = held
             if transfer is None:
                 try:

@@ -9,7 +9,7 @@ from syncd.daemon.web.html import Markup, element, join
 from syncd.daemon.web.page import ago, badge, document, minute, objective_tile, table, why_list
 from syncd.daemon.web.sparkline import sparkline
 from syncd.job.health.freshness import Promise, fresh_until, is_quiet, span
-from syncd.job.health.health import Standing, held_of, read_standing, shards_of
+from syncd.job.health.health import Standing, read_with_held, shards_of
 from syncd.ledger.ledger import Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
@@ -28,10 +28,9 @@ def job_page(board: Board, job: Job, reader: Reader, *, now: float, refresh: boo
     Raises:
         LedgerError: the state cannot be read.
     """
-    standing = board.present(read_standing(job, reader, now=now))
-    view = reader.view(replica_of(job))
-    states = shards_of(job, view.shards())
-    held = held_of(job, view, shown=HELD_SHOWN)
+    read, held = read_with_held(job, reader, shown=HELD_SHOWN, now=now)
+    standing = board.present(read)
+    states = shards_of(job, reader.view(replica_of(job)).shards())
     why = why_list(board, standing, now)
     body = join(
         element("h1", job.name, " ", badge(standing, now)),

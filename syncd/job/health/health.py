@@ -3,17 +3,17 @@
 What is read holds instants rather than ages, so that it stays true while nothing happens and grows old by itself.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
 from syncd.job.report import utc
-from syncd.ledger.ledger import LedgerView, Reader, RecordedTick
+from syncd.ledger.ledger import HeldOverview, LedgerView, Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
-from syncd.model.objects import HeldCounts, Quarantined, ShardState
+from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.model.trail import in_scope, wanted_by
@@ -102,22 +102,34 @@ def read_standing(job: Job, reader: Reader, *, now: float) -> Standing:
     Raises:
         LedgerError: the state cannot be read.
     """
+    standing, _ = read_with_held(job, reader, shown=1, now=now)
+    return standing
+
+
+def read_with_held(job: Job, reader: Reader, *, shown: int, now: float) -> tuple[Standing, HeldOverview]:
+    """Return how a job stands, and what it has not at its destination, with the first so many of it.
+
+    Raises:
+        LedgerError: the state cannot be read.
+    """
     view = reader.view(replica_of(job))
-    return standing_of(
+    held = held_of(job, view, shown=shown)
+    standing = standing_of(
         job,
         shards_of(job, view.shards()),
-        held_of(job, view, shown=1),
+        held,
         reader.ticks(job.name, TICKS_READ),
         discovered_at=view.discovered_at(),
         uncovered=view.uncovered(),
         now=now,
     )
+    return standing, held
 
 
 def standing_of(
     job: Job,
     states: Sequence[ShardState],
-    held: "Held",
+    held: HeldOverview,
     recorded: Sequence[RecordedTick],
     *,
     discovered_at: float,
@@ -159,27 +171,13 @@ def standing_of(
     )
 
 
-class Held(NamedTuple):
-    """What a job knows of and has not at its destination, as far as it takes to tell how the job stands."""
-
-    counts: HeldCounts = HeldCounts()
-    longest: Sequence[Quarantined] = ()
-    """The first of them, the one that is held longest before the others."""
-    stamps: Iterable[float] = ()
-    """The times that all of them belong to, read as they are asked for, and once."""
-
-
-def held_of(job: Job, view: LedgerView, *, shown: int) -> Held:
+def held_of(job: Job, view: LedgerView, *, shown: int) -> HeldOverview:
     """Return what a job has not at its destination, with the first of it; there may be more than memory should hold.
 
     Raises:
         LedgerError: the state cannot be read.
     """
-    wanted = wanted_by(scope_of(job))
-    counts = view.held_counts(wanted)
-    if not counts.objects:
-        return Held()
-    return Held(counts, view.longest_held(shown, wanted), view.held_stamps(layout_of(job).stamp, wanted))
+    return view.held_overview(shown, layout_of(job).stamp, wanted_by(scope_of(job)))
 
 
 def shards_of(job: Job, shards: Mapping[str, ShardState]) -> list[ShardState]:

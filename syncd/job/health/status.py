@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from syncd.config.job import Configuration, Job
 from syncd.job.health.health import (
     TICKS_READ,
-    Held,
     Standing,
     held_of,
     late_reasons,
@@ -18,7 +17,7 @@ from syncd.job.health.health import (
     trouble,
 )
 from syncd.job.report import DONE, LISTED, UNHEALTHY, held_document, utc
-from syncd.ledger.ledger import LedgerFile, Reader, RecordedTick
+from syncd.ledger.ledger import HeldOverview, LedgerFile, Reader, RecordedTick
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
@@ -34,7 +33,7 @@ class _Remembered(NamedTuple):
     """What the ledger tells of a job; as it stands here, that of one that never ticked."""
 
     states: Sequence[ShardState] = ()
-    held: Held = Held()
+    held: HeldOverview = HeldOverview()
     ticks: Sequence[RecordedTick] = ()
     """The newest first."""
     discovered_at: float = 0.0

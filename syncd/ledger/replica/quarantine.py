@@ -4,13 +4,15 @@ There may be very many of them, with long keys and long details: what only count
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from heapq import nsmallest
+from math import inf
 from sys import intern
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from syncd.ledger.replica.access import ReplicaRows
 from syncd.ledger.rows import is_whole
@@ -19,6 +21,25 @@ from syncd.model.objects import HeldCounts, LogObject, Quarantined, Shard
 
 IsWanted: TypeAlias = Callable[[Shard], bool]
 """Tells the shards that the job wants now, since the quarantine remembers those that it wanted before too."""
+
+
+class HeldOverview(NamedTuple):
+    """What a job knows of and has not at its destination, as far as it takes to tell how the job stands."""
+
+    counts: HeldCounts = HeldCounts()
+    longest: Sequence[Quarantined] = ()
+    """The first of them, the one that is held longest before the others."""
+    stamps: Sequence[float] = ()
+    """The times that all of them belong to."""
+
+
+class _Line(NamedTuple):
+    """An entry without its detail and its ETag."""
+
+    shard: Shard
+    reason: str
+    first_at: float
+    object: LogObject
 
 
 class _DamagedEntry(Exception):
@@ -78,22 +99,57 @@ class HeldView(ReplicaRows):
     def held_stamps(
         self, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
     ) -> Iterator[float]:
-        """Yield the times that the held objects belong to, one at a time, as `stamp` tells them."""
-        with self._reading():
-            for row in self._entries():
-                shard = _shard_of(row[2])
-                if is_wanted is None or is_wanted(shard):
-                    yield stamp(shard, _object_of(row))
+        """Yield the times that the held objects belong to, one at a time, as `stamp` tells them.
 
-    def longest_held(self, limit: int, is_wanted: IsWanted | None = None) -> list[Quarantined]:
-        """Return the objects that have been held longest, with details; so many at the most."""
-        query = "SELECT first_at, key, shard FROM quarantine WHERE replica = ?"
-        with self._reading():
-            rows = self._db.execute(query, (self._id(),))
-            wanted = (row[:2] for row in rows if is_wanted is None or is_wanted(self._parsed(row[2])))
-            first = nsmallest(limit, wanted)
+        Checksums are not looked at: a tick has mended the quarantine before it asks.
+        """
+        for item in self._lines(is_wanted):
+            yield stamp(item.shard, item.object)
+
+    def held_overview(
+        self, limit: int, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
+    ) -> HeldOverview:
+        """Return how many objects are held, those that have been held longest, and the times that all belong to.
+
+        One walk through the quarantine, whose entries may fill gigabytes: no detail is read but of those returned.
+        """
+        by_reason: Counter[str] = Counter()
+        size_bytes, oldest_at = 0, inf
+        stamps = array("d")
+
+        def counted() -> Iterator[tuple[float, str]]:
+            nonlocal size_bytes, oldest_at
+            for item in self._lines(is_wanted):
+                by_reason[item.reason] += 1
+                size_bytes += item.object.size_bytes
+                oldest_at = min(oldest_at, item.first_at)
+                stamps.append(stamp(item.shard, item.object))
+                yield item.first_at, item.object.key
+
+        first = nsmallest(limit, counted())
+        counts = HeldCounts(len(stamps), size_bytes, by_reason, oldest_at if stamps else 0.0)
         found = [self.held(key) for _, key in first]
-        return [item for item in found if item is not None]
+        return HeldOverview(counts, [item for item in found if item is not None], stamps)
+
+    def held_after(self, key: str, limit: int) -> list[Quarantined]:
+        """Return the objects that are held whose keys follow this one, in the order of keys; so many at the most."""
+        query = "SELECT * FROM quarantine WHERE replica = ? AND key > ? ORDER BY key LIMIT ?"
+        with self._reading():
+            rows = self._db.execute(query, (self._id(), key, limit)).fetchall()
+            return [_quarantined(self._checked(row), _shard_of(row[2]), with_details=True) for row in rows]
+
+    def _lines(self, is_wanted: IsWanted | None) -> Iterator[_Line]:
+        """Yield what the walks through all entries need, which is not half of what an entry says."""
+        query = "SELECT shard, reason, first_at, key, size_bytes, last_modified FROM quarantine WHERE replica = ?"
+        last, shard, is_one = None, Shard(""), False
+        with self._reading():
+            for text, reason, first_at, key, size, modified in self._db.execute(query, (self._id(),)):
+                if text != last:
+                    # Keys of one shard follow each other.
+                    last, shard = text, self._parsed(text)
+                    is_one = is_wanted is None or is_wanted(shard)
+                if is_one:
+                    yield _Line(shard, intern(reason), first_at, LogObject(key, "", size, modified))
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
