@@ -41,6 +41,15 @@ def verify(
     export_keys: Annotated[
         Path | None, typer.Option("--export-keys", metavar="FILE", help="Write the public keys that are known.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="DIR", help="Write JSON, HTML and SHA256SUMS for an auditor.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="FILE", help="Pack digests, keys and hashes, for --offline.")
+    ] = None,
+    offline: Annotated[
+        Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
+    ] = None,
     heal: Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")] = True,
     config: ConfigOption = None,
     strict: StrictOption = False,
@@ -48,31 +57,22 @@ def verify(
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
     from syncd.verify.document import proof_document
-    from syncd.verify.proof import Asked
-    from syncd.verify.session import proofs_exit_code, prove
+    from syncd.verify.session import Files, proofs_exit_code, prove, prove_offline
 
-    configuration = load(config, strict=strict)
-    asked = Asked(
-        first=_day_start(first, "--from") if first else 0.0,
-        last=min(_day_start(last, "--to") + DAY_SECONDS, time.time()) if last else time.time(),
-        accounts=_checked(account, aws_names.check_account_id, "--account"),
-        regions=_checked(region, aws_names.check_region, "--region"),
-        heals=heal,
-    )
-    if asked.last <= asked.first:
-        raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
-    shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
-    done = prove(
-        configuration,
-        session.chosen(configuration, jobs),
-        asked,
-        keys_file=keys,
-        export_file=export_keys,
-        now=time.time,
-        tell=logs.teller(),
-        on_progress=shown.add,
-    )
-    shown.end()
+    files = Files(keys=keys, export_keys=export_keys, report=report, bundle=bundle)
+    if offline is not None:
+        if jobs or bundle is not None:
+            raise typer.BadParameter("it reads a bundle, and no job", param_hint="--offline")
+        done = prove_offline(files, offline)
+    else:
+        asked = _asked(first, last, account, region, heals=heal)
+        configuration = load(config, strict=strict)
+        chosen = session.chosen(configuration, jobs)
+        if bundle is not None and len(chosen) != 1:
+            raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
+        shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
+        done = prove(configuration, chosen, asked, files, now=time.time, tell=logs.teller(), on_progress=shown.add)
+        shown.end()
     documents = [proof_document(proof) for proof in done.proofs]
     if as_json:
         sys.stdout.write(json.dumps({"jobs": documents}) + "\n")
@@ -80,6 +80,24 @@ def verify(
         for document in documents:
             show_proof(document)
     sys.exit(done.signal_code or proofs_exit_code(done.proofs))
+
+
+def _asked(
+    first: str | None, last: str | None, account: list[str] | None, region: list[str] | None, *, heals: bool
+) -> Any:
+    from syncd.verify.proof import Asked
+
+    now = time.time()
+    asked = Asked(
+        first=_day_start(first, "--from") if first else 0.0,
+        last=min(_day_start(last, "--to") + DAY_SECONDS, now) if last else now,
+        accounts=_checked(account, aws_names.check_account_id, "--account"),
+        regions=_checked(region, aws_names.check_region, "--region"),
+        heals=heals,
+    )
+    if asked.last <= asked.first:
+        raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
+    return asked
 
 
 def show_proof(document: dict[str, Any]) -> None:

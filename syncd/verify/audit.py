@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from syncd.model.layout import DAY_SECONDS, stamp_of
 from syncd.verify.chain import Chain, Found, Step, steps
@@ -56,8 +56,38 @@ class ReplicaReader(Protocol):
         ...
 
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
-        """Yield the SHA-256 of the uncompressed content of logs, in any order; a problem if one cannot be told."""
+        """Yield the SHA-256 of the uncompressed content of logs, in any order; a finding if one has none."""
         ...
+
+
+Recorder: TypeAlias = Callable[[Stored | Found | tuple[str, str | Finding]], None]
+
+
+class Recording:
+    """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
+
+    def __init__(
+        self, replica: ReplicaReader, record: Callable[[Stored | Found | tuple[str, str | Finding]], None]
+    ) -> None:
+        self._replica, self._record = replica, record
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        """See `ReplicaReader`."""
+        for item in self._replica.keys(prefix, first, last):
+            self._record(item)
+            yield item
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        """See `ReplicaReader`."""
+        for found in self._replica.digests(items):
+            self._record(found)
+            yield found
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        """See `ReplicaReader`."""
+        for item, found in self._replica.hashes(items):
+            self._record((item.key, found))
+            yield item, found
 
 
 @dataclass(slots=True)

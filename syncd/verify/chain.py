@@ -80,9 +80,12 @@ class Chain:
             found.key, max(end, last.end if last else 0.0), digest.sha256, signature, is_good=not problems
         )
         if problems:
-            return Step(_span(digest.start, digest.end, found.key, problems), before)
+            span = _span(digest.start, digest.end, found.key, problems)
+            return Step(span._replace(sha256=digest.sha256, fingerprint=digest.fingerprint), before)
         verdict = Verdict.BACKFILL if self._name.is_backfill else Verdict.PROVED if is_anchored else Verdict.UNANCHORED
-        span = Span(digest.start, digest.end, verdict, found.key, (), len(digest.logs))
+        span = Span(
+            digest.start, digest.end, verdict, found.key, (), len(digest.logs), digest.sha256, digest.fingerprint
+        )
         return Step(span, before, digest)
 
     def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Finding]:

@@ -38,7 +38,7 @@ def proof_document(proof: Proof) -> dict[str, Any]:
         "contradicted": sorted(proof.contradicted)[:LISTED],
         "chains": [document for place in proof.places for document in _chains(place)],
         "places": [_place(place) for place in proof.places],
-        "keys": [{"region": region, "fingerprint": text} for region, text in sorted(proof.fingerprints)],
+        "keys": sorted({span.fingerprint for span in spans if span.fingerprint}),
         "keys_error": proof.keys_error or None,
         "requests": dict(sorted(proof.requests.items())),
         "duration_seconds": round(proof.duration_seconds, 3),

@@ -68,13 +68,17 @@ def read_keys(path: Path) -> Iterable[PublicKey]:
             raw = file.read(LARGEST_FILE_BYTES + 1)
         if len(raw) > LARGEST_FILE_BYTES:
             raise ValueError(f"it has more than {LARGEST_FILE_BYTES:,} bytes")  # noqa: TRY301
-        entries = json.loads(raw)["PublicKeyList"]
-        return [_key(number, entry) for number, entry in enumerate(entries, 1)]
+        return keys_of(json.loads(raw))
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise _unusable(path, why) from None
+
+
+def keys_of(document: Any) -> list[PublicKey]:
+    """Return the keys of a document. Raises ValueError, TypeError or KeyError if it is none."""
+    return [_key(number, entry) for number, entry in enumerate(document["PublicKeyList"], 1)]
 
 
 def public_key(region: str, entry: dict[str, Any]) -> PublicKey:

@@ -27,7 +27,7 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.model.trail import EVERY, Scope, children, roots
 from syncd.tick.scope import scope_of
-from syncd.verify.audit import Audit, Place, PlaceResult
+from syncd.verify.audit import Audit, Place, PlaceResult, Recorder, Recording, ReplicaReader
 from syncd.verify.keys import PublicKey
 from syncd.verify.keystore import AskedKeys, listed_keys
 from syncd.verify.replica import BucketReplica
@@ -63,7 +63,6 @@ class Proof:
     contradicted: list[str] = field(default_factory=list)
     """Objects that the horizon claimed, that a digest names, and that neither side has."""
     keys_error: str = ""
-    fingerprints: set[tuple[str, str]] = field(default_factory=set)
     requests: Counter[str] = field(default_factory=Counter)
     started_at: float = 0.0
     duration_seconds: float = 0.0
@@ -110,10 +109,12 @@ class Prover:
         known_keys: Iterable[PublicKey],
         *,
         asks: bool = True,
+        record: Recorder | None = None,
         stop: Event,
         on_progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
-        """`asks` is False if AWS is asked for no keys: those that are known have to do."""
+        """`asks` is False if AWS is asked for no keys; `record` writes down what is read, for a bundle."""
+        self._record = record
         self._job, self._asked, self._installation = job, asked, installation
         self._stop = stop
         self._on_progress = on_progress
@@ -161,11 +162,15 @@ class Prover:
             result = self._audit(place, replica)
             if self._asked.heals and (lost := _lost(result)):
                 result = self._heal(place, lost, replica)
-            proof.places.append(self._with_tail(result))
+            self.add(result)
 
-    def _audit(self, place: Place, replica: BucketReplica) -> PlaceResult:
+    def add(self, result: PlaceResult) -> None:
+        """Take the audit of one account and region into the proof."""
+        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
+
+    def _audit(self, place: Place, replica: ReplicaReader) -> PlaceResult:
         audit = Audit(
-            replica,
+            replica if self._record is None else Recording(replica, self._record),
             place,
             buckets=[self._job.source.bucket],
             keys=self.keys,
@@ -193,25 +198,6 @@ class Prover:
             is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
             if digests is not None and is_asked:
                 yield Place(account, region, digests, kinds)
-
-    def _with_tail(self, result: PlaceResult) -> PlaceResult:
-        """Add the span after the newest digest."""
-        end = min(self._asked.last, self._installation.now())
-        if not result.newest_end or end <= result.newest_end:
-            return result
-        age = end - result.newest_end
-        late = [key for key in result.unnamed_after if (stamp_of(key) or end) < end - OVERDUE_SECONDS]
-        if late:
-            detail = (
-                f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
-            )
-            finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
-        elif age > OVERDUE_SECONDS:
-            detail = f"no digest for {age / 3600:.0f} hours: CloudTrail delivers one an hour, unless it was stopped"
-            finding = Finding(Flaw.NO_DIGEST_YET, detail)
-        else:
-            finding = Finding(Flaw.NO_DIGEST_YET, "a digest comes about half an hour after its hour has ended")
-        return replace(result, tail=Span(result.newest_end, end, Verdict.UNPROVED, "", (finding,)))
 
     def _heal(self, place: Place, lost: Mapping[str, str], replica: BucketReplica) -> PlaceResult:
         """Fetch from the source what is lost, and look again. What the source lacks too is told, and stays unproved."""
@@ -300,3 +286,20 @@ def _day_of(key: str, span: Span) -> str:
 
 def _day(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).date().isoformat()
+
+
+def with_tail(result: PlaceResult, end: float) -> PlaceResult:
+    """Add the span after the newest digest."""
+    if not result.newest_end or end <= result.newest_end:
+        return result
+    age = end - result.newest_end
+    late = [key for key in result.unnamed_after if (stamp_of(key) or end) < end - OVERDUE_SECONDS]
+    if late:
+        detail = f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
+        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
+    elif age > OVERDUE_SECONDS:
+        detail = f"no digest for {age / 3600:.0f} hours: CloudTrail delivers one an hour, unless it was stopped"
+        finding = Finding(Flaw.NO_DIGEST_YET, detail)
+    else:
+        finding = Finding(Flaw.NO_DIGEST_YET, "a digest comes about half an hour after its hour has ended")
+    return replace(result, tail=Span(result.newest_end, end, Verdict.UNPROVED, "", (finding,)))

@@ -1,4 +1,4 @@
-"""The proof of several jobs, one after the other: the keys they share, and signals."""
+"""The proof of several jobs, one after the other: the keys they share, the files that are asked for, and signals."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,23 @@ from syncd.job.installation import Installation
 from syncd.job.report import DONE, PARTIAL, UNHEALTHY
 from syncd.job.session import interruptible
 from syncd.model.errors import Interrupted
-from syncd.verify.keys import PublicKey
+from syncd.verify.audit import Audit
+from syncd.verify.bundle import BundleWriter, read_bundle
+from syncd.verify.evidence import write_report
+from syncd.verify.keys import Keys
 from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
-from syncd.verify.proof import Asked, Proof, Prover
+from syncd.verify.proof import Asked, Proof, Prover, with_tail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files that a proof reads or leaves behind; None for those that nobody asked for."""
+
+    keys: Path | None = None
+    export_keys: Path | None = None
+    report: Path | None = None
+    bundle: Path | None = None
+    """Of one job only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +41,80 @@ def prove(
     configuration: Configuration,
     jobs: Sequence[Job],
     asked: Asked,
+    files: Files,
     *,
-    keys_file: Path | None,
-    export_file: Path | None,
     now: Callable[[], float],
     tell: Callable[..., Any],
     on_progress: Callable[[int, int], None],
 ) -> Proved:
-    """Prove each job.
+    """Prove each job, and write the files.
 
     Raises:
         ConfigError: the keys cannot be read.
-        OSError: they cannot be written.
+        OSError: a file cannot be written.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     state_dir = configuration.settings.state_dir
     keys = kept_keys(state_dir)
-    given: list[PublicKey] | None = None
-    if keys_file is not None:
-        given = list(read_keys(keys_file))
-        for key in given:
-            keys.add(key)
+    for key in read_keys(files.keys) if files.keys is not None else ():
+        keys.add(key)
     proofs: list[Proof] = []
     with interruptible() as interruption:
         try:
             for job in jobs:
+                writer = BundleWriter(files.bundle) if files.bundle is not None else None
                 prover = Prover(
                     job,
                     asked,
                     installation,
                     keys.all(),
-                    asks=given is None,
+                    asks=files.keys is None,
+                    record=writer.record if writer is not None else None,
                     stop=interruption.stop,
                     on_progress=on_progress,
                 )
-                proofs.append(prover.run())
+                proof = prover.run()
+                proofs.append(proof)
                 for key in prover.keys.all():
                     keys.add(key)
+                if writer is not None:
+                    places = [result.place for result in proof.places]
+                    about = {"job": job.name, "bucket": job.source.bucket, "first": asked.first, "last": asked.last}
+                    writer.close(about, places, prover.keys)
         except Interrupted:
             return Proved(proofs, 128 + interruption.signal)
         finally:
             installation.close()
     keep_keys(state_dir, keys)
-    if export_file is not None:
-        export_file.write_text(keys_text(keys), encoding="utf-8")
+    _write(files, keys, proofs)
     return Proved(proofs)
+
+
+def prove_offline(files: Files, bundle: Path) -> Proved:
+    """Repeat the verdict of a bundle; nothing else is read.
+
+    Raises:
+        ConfigError: the bundle, or the keys, cannot be read.
+        OSError: a file cannot be written.
+    """
+    bundled = read_bundle(bundle)
+    keys = bundled.keys if files.keys is None else Keys(read_keys(files.keys))
+    about = bundled.asked
+    asked = Asked(first=about["first"], last=about["last"], heals=False)
+    proof = Proof(job=about["job"], asked=asked)
+    for place in bundled.places:
+        audit = Audit(bundled.replica, place, buckets=[about["bucket"]], keys=keys, first=asked.first, last=asked.last)
+        proof.places.append(with_tail(audit.run(), asked.last))
+    _write(files, keys, [proof])
+    return Proved([proof])
+
+
+def _write(files: Files, keys: Keys, proofs: Sequence[Proof]) -> None:
+    if files.export_keys is not None:
+        files.export_keys.write_text(keys_text(keys), encoding="utf-8")
+    for proof in proofs if files.report is not None else ():
+        assert files.report is not None
+        write_report(files.report, proof)
 
 
 def proofs_exit_code(proofs: Sequence[Proof]) -> int:

@@ -60,3 +60,7 @@ class Span(NamedTuple):
     problems: Sequence[Finding] = ()
     logs: int = 0
     """Logs that the digest names."""
+    sha256: str = ""
+    """Of the digest's content, hexadecimal."""
+    fingerprint: str = ""
+    """Of the public key that it names."""

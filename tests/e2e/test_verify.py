@@ -1,7 +1,9 @@
 """`syncd verify`, from outside: a trail that CloudTrail's digests prove, and what is said once it was tampered with."""
 
 import gzip
+import hashlib
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,3 +142,46 @@ def test_without_a_key_nothing_is_proved_and_the_reason_is_told(replicated: Repl
     (entry,) = json.loads(ran.stdout)["jobs"]
     assert (ran.code, entry["verdict"], list(entry["problems"])) == (4, "unproved", ["no_key"])
     assert "ListPublicKeys" in entry["keys_error"]
+
+
+def test_a_report_is_the_same_each_time_and_its_sums_hold(replicated: Replicated, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "other")]
+    replicated.delete(replicated.logs()[3])
+    for folder in folders:
+        replicated.verify("--report", str(folder))
+
+    one, other = (json.loads(next(folder.glob("*.json")).read_text()) for folder in folders)
+    check = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folders[0], capture_output=True, check=False)
+    assert check.returncode == 0
+    assert (one["verdict"], len(one["digest_files"])) == ("some", len(replicated.digests()))
+    until_now = {"to": "", "places": ""}
+    assert one | until_now == other | until_now
+    assert replicated.logs()[3] in next(folders[0].glob("*.html")).read_text()
+
+
+def test_a_second_report_names_the_first(replicated: Replicated, tmp_path: Path) -> None:
+    replicated.verify("--report", str(tmp_path), "--from", "2026-01-01")
+    (first,) = tmp_path.glob("syncd-verify-*.json")
+    before = hashlib.sha256(first.read_bytes()).hexdigest()
+
+    replicated.verify("--report", str(tmp_path))
+
+    (second,) = (path for path in tmp_path.glob("syncd-verify-*.json") if path != first)
+    assert json.loads(second.read_text())["previous_report"]["sha256"] == before
+
+
+@pytest.mark.parametrize("case", ["nothing", *TAMPERED])
+def test_a_bundle_repeats_the_verdict_without_the_replica(replicated: Replicated, tmp_path: Path, case: str) -> None:
+    if case in TAMPERED:
+        TAMPERED[case][0](replicated)
+    bundle = tmp_path / "bundle.tar.gz"
+    code, entry = replicated.verify("--bundle", str(bundle), "account-z")
+
+    ran = replicated.stage.syncd("verify", "--offline", str(bundle), "--json", with_config=False)
+
+    (again,) = json.loads(ran.stdout)["jobs"]
+    of_the_run = {"requests", "duration_seconds"}
+    assert ran.code == code
+    assert {key: again[key] for key in again.keys() - of_the_run} == {
+        key: entry[key] for key in entry.keys() - of_the_run
+    }
