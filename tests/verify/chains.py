@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -10,8 +10,11 @@ from typing import Any
 
 from syncd.cli.demo.keys import SigningKey, signing_key
 from syncd.cli.demo.samples import SampleObject, TrailSpec, public_keys, signed_text, trail
+from syncd.verify.audit import Audit, Place, PlaceResult, Stored
 from syncd.verify.chain import Found
+from syncd.verify.digest import Refused, content_sha256
 from syncd.verify.keys import Keys, PublicKey
+from syncd.verify.verdict import Finding, Flaw
 
 BUCKET, ACCOUNT, REGION = "trail-bucket", "111111111111", "us-east-1"
 BEGINS = datetime(2026, 11, 24, 6, tzinfo=UTC)
@@ -84,3 +87,47 @@ def another_key() -> SigningKey:
 def with_spec(**changes: Any) -> TrailSpec:
     """The trail with something changed."""
     return replace(SPEC, **changes)
+
+
+class MemoryReplica:
+    """A replica that is a dictionary."""
+
+    def __init__(self, delivered: dict[str, SampleObject]) -> None:
+        self._delivered = delivered
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        del first, last
+        for key, item in sorted(self._delivered.items()):
+            if key.startswith(prefix):
+                yield Stored(key, len(item.body))
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        for item in items:
+            yield found(self._delivered[item.key])
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        for item in items:
+            stored = self._delivered.get(item.key)
+            if stored is None:
+                yield item, Finding(Flaw.LOG_MISSING, "the replica has no such object")
+                continue
+            try:
+                yield item, content_sha256(stored.body, most=10**8)
+            except Refused as refused:
+                yield item, refused.finding
+
+
+def audited(delivered: dict[str, SampleObject], spec: TrailSpec = SPEC, *, first: float = 0.0) -> PlaceResult:
+    """The audit of the one account and region of a trail."""
+    above = f"AWSLogs/{ACCOUNT}"
+    place = Place(
+        ACCOUNT, REGION, f"{above}/CloudTrail-Digest/{REGION}/", {"CloudTrail": f"{above}/CloudTrail/{REGION}/"}
+    )
+    audit = Audit(MemoryReplica(delivered), place, buckets=[BUCKET], keys=known_keys(spec), first=first, last=4e9)
+    return audit.run()
+
+
+def flaws(result: PlaceResult) -> set[str]:
+    """What is wrong, in one word each."""
+    named = {finding.flaw.value for spans in result.chains.values() for span in spans for finding in span.problems}
+    return named | ({"extra_log"} if result.extra else set()) | ({"newest_missing"} if result.unnamed_after else set())
