@@ -188,6 +188,15 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
     "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
     "demo": ("One object:", DEMO),
+    "config schema": ("The schema.", {}),
+    "config validate": (
+        "One object:",
+        {
+            "config": "The syncd.toml that was checked.",
+            "jobs": "The names of the jobs that can be used as the files are; none if syncd.toml is wrong, or with `--strict` any file.",
+            "problems": "Everything that is wrong: `file`, dotted `key` (empty for the whole file) and `message`.",
+        },
+    ),
 }
 """By verb: the shape of its `--json`, and the fields."""
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.check import destination as check_destination
 from syncd.check import identity as check_identity
@@ -18,6 +18,7 @@ from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
 from syncd.job.installation import Installation, end_of
 from syncd.model.errors import JobFailed
+from syncd.model.reasons import filled_in
 
 CONFIGURATION = "configuration"
 JOBS_AT_A_TIME = 8
@@ -76,7 +77,7 @@ def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
         checks += _bucket_checks(job, consumer, actors, installation, remedies)
     except JobFailed as error:
         checks.append(Check(check_identity.ASSUME_ROLE, Status.FAILED, error.detail, error.remedy))
-    return JobChecks(job.name, checks)
+    return _of(job, checks)
 
 
 def _bucket_checks(
@@ -112,15 +113,20 @@ _OF_THE_ROLE = (
 )
 
 
-def _is_aws(end: End) -> bool:
+def _is_aws(end: Endpoint) -> bool:
     return end.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
-def _server(end: End) -> str:
+def _server(end: Endpoint) -> str:
     """The host without the bucket that may stand in front of it."""
     return end.address.host.removeprefix(f"{end.bucket}.")
 
 
 def _ended(job: Job, checks: Sequence[Check], cause: str) -> JobChecks:
     done = [check.name for check in checks]
-    return JobChecks(job.name, [*checks, *(not_tried(step, f"see {cause}") for step in STEPS if step not in done)])
+    return _of(job, [*checks, *(not_tried(step, f"see {cause}") for step in STEPS if step not in done)])
+
+
+def _of(job: Job, checks: Sequence[Check]) -> JobChecks:
+    """Return the checks of a job, whose remedies name it."""
+    return JobChecks(job.name, [check._replace(remedy=filled_in(check.remedy, job=job.name)) for check in checks])

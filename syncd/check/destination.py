@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from syncd.aws import s3
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies.statements import replica_prefixes
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.check.probe import (
@@ -13,10 +13,10 @@ from syncd.check.probe import (
     cleared,
     is_allowed_write,
     is_denied,
+    of_any_owner,
     probe_key,
     remedy_for,
     told,
-    without_owner,
     write_probe,
 )
 from syncd.check.remedies import Remedies
@@ -34,10 +34,10 @@ _SIDE = Side.DESTINATION
 _PREFIXES_WRITTEN = 20
 
 
-def destination_checks(job: Job, end: End, remedies: Remedies) -> tuple[list[Check], bool]:
+def destination_checks(job: Job, end: Endpoint, remedies: Remedies) -> tuple[list[Check], bool]:
     """Every step of the destination, as the consumer does it; and whether writes with a wrong digest are refused there."""
     prefixes = replica_prefixes(job)
-    requests = [s3.list_objects(_SIDE, prefix, owner=end.owner) for prefix in prefixes]
+    requests = [s3.list_objects(_SIDE, prefix) for prefix in prefixes]
     answers = [ask(end, request) for request in requests]
     checks, is_there = place_checks(end, requests[0], answers, job_key="destination", names=(BUCKET, REGION))
     if not is_there:
@@ -52,7 +52,7 @@ def destination_checks(job: Job, end: End, remedies: Remedies) -> tuple[list[Che
     return [*checks, listed, written, read, *_setting_checks(job, end)], keeps_nothing
 
 
-def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
     refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
     if not refused:
         return Check(LIST, Status.OK, f"ListObjectsV2 by {end.principal.name} of s3://{end.bucket}/{prefixes[0]}")
@@ -63,10 +63,10 @@ def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], re
     return Check(LIST, Status.WARNING, f"{told(end, 'ListObjectsV2', prefix, answer)}; {blind}", remedy)
 
 
-def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
+def _write_check(job: Job, end: Endpoint, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
     for prefix in prefixes[:_PREFIXES_WRITTEN]:
         key = probe_key(prefix)
-        request = write_probe(_SIDE, key, end.owner, landing_headers(job.destination))
+        request = write_probe(_SIDE, key, landing_headers(job.destination))
         answer = ask(end, request)
         if is_allowed_write(answer):
             continue
@@ -74,7 +74,7 @@ def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies
         if answer.is_ok:
             remedy = "use a server that verifies x-amz-checksum-sha256, else a write that was damaged goes unnoticed"
             return Check(WRITE, Status.WARNING, cleared(end, _SIDE, key), remedy), False
-        if is_denied(answer) and is_allowed_write(ask(end, without_owner(request))):
+        if is_denied(answer) and is_allowed_write(ask(of_any_owner(end), request)):
             remedy = "correct consumer.account_id or destination.bucket in the job: another account owns this bucket"
             owner = f"{end.bucket} does not belong to account {end.owner}"
             return Check(BUCKET, Status.FAILED, f"{detail}; {owner}", remedy), True
@@ -96,10 +96,10 @@ def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
     return remedy_for(answer)
 
 
-def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
+def _read_check(end: Endpoint, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
     """An object that is not there answers 404 to whoever may list and read, and 403 to others."""
     key = probe_key(prefix)
-    request = Request("GetObject", _SIDE, "GET", key, "", (("x-amz-expected-bucket-owner", end.owner),))
+    request = Request("GetObject", _SIDE, "GET", key, "", ())
     answer = ask(end, request)
     if answer.status == 404:
         return Check(READ, Status.OK, f"GetObject by {end.principal.name} of s3://{end.bucket}/{prefix}…: allowed")
@@ -110,7 +110,7 @@ def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) ->
     return Check(READ, Status.FAILED, f"{detail}; a replica that is there already could not be compared", remedy)
 
 
-def _setting_checks(job: Job, end: End) -> list[Check]:
+def _setting_checks(job: Job, end: Endpoint) -> list[Check]:
     """How the bucket is set up. No tick needs to know, so what is refused here is no failure."""
     ownership = _asked(end, "GetBucketOwnershipControls", "ownershipControls")
     lock = _asked(end, "GetObjectLockConfiguration", "object-lock")
@@ -122,8 +122,8 @@ def _setting_checks(job: Job, end: End) -> list[Check]:
     ]
 
 
-def _asked(end: End, operation: str, query: str) -> Answer:
-    return ask(end, bucket_request(operation, "GET", _SIDE, f"{query}=", end.owner))
+def _asked(end: Endpoint, operation: str, query: str) -> Answer:
+    return ask(end, bucket_request(operation, "GET", _SIDE, f"{query}="))
 
 
 def _ownership_check(job: Job, answer: Answer) -> Check:

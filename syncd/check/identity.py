@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from syncd.aws import answers
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity import refusals
-from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
@@ -50,7 +50,7 @@ def clock_check(job: Job, installation: Installation) -> Check:
         return not_tried(CLOCK, f"there are no credentials to ask with ({error.detail})")
     end = end_of(job, Side.DESTINATION, principal, installation, Counter())
     before = installation.now()
-    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, "", end.owner))
+    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, ""))
     after = installation.now()
     date = answer.headers.get("date")
     if date is None:
@@ -142,7 +142,7 @@ def _assumed(
     hidden = (external_id, consumer.current().session_token)
     sts = installation.identities.sts(job, consumer.current())
     try:
-        with refusals.told(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
+        with refusals.as_job_failure(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
             answer = sts.assume_role(
                 RoleArn=role.arn,
                 RoleSessionName=role.session_name,

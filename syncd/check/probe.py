@@ -5,22 +5,20 @@ import re
 import secrets
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from syncd.aws import answers
-from syncd.aws.endpoint import End
-from syncd.aws.s3 import Answer, Request, Side, quote_key
+from syncd.aws.endpoint import Endpoint
+from syncd.aws.s3 import Answer, Request, Side, copy_source
 from syncd.aws.transport import Credentials
+from syncd.copy.write import copy_object, put_object
 from syncd.model import reasons
 from syncd.model.reasons import Reason
 
 PROBE = "syncd-check"
 _WAIT_SECONDS = 0.1
 _WRONG_DIGEST = b64encode(hashlib.sha256(b"another content").digest()).decode()
-# S3 answers the first; the others are what servers beside it say of a body that is not what its digest says.
-_DIGEST_CODES = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"})
-_REGION_CODES = frozenset({"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"})
 _DENIALS = frozenset({Reason.ACCESS_DENIED, Reason.KMS_DENIED})
 
 
@@ -41,7 +39,7 @@ class FixedPrincipal:
         return self.credentials
 
 
-def ask(end: End, request: Request) -> Answer:
+def ask(end: Endpoint, request: Request) -> Answer:
     """Send a request and wait for its answer; the transport's own deadline ends the wait."""
     answers: SimpleQueue[Answer] = SimpleQueue()
     end.send(request, lambda answer, _: answers.put(answer))
@@ -52,7 +50,7 @@ def ask(end: End, request: Request) -> Answer:
             end.transport.expire()
 
 
-def told(end: End, call: str, key: str, answer: Answer) -> str:
+def told(end: Endpoint, call: str, key: str, answer: Answer) -> str:
     """The call, the principal, the resource, and what was answered."""
     what = answers.said(answer.code or str(answer.status), answer.message)
     return f"{call} by {end.principal.name} of s3://{end.bucket}/{key}: {what}"
@@ -68,13 +66,13 @@ def remedy_for(answer: Answer) -> str:
     return reasons.remedy_of(_reason(answer))
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Answer) -> Reason:
     return answers.reason_of(answer.status, answer.code, answer.message)
 
 
 def is_elsewhere(answer: Answer) -> bool:
     """Whether the bucket is in another region than the request was signed for."""
-    return answer.code in _REGION_CODES or answer.status in (301, 307)
+    return _reason(answer) is Reason.WRONG_REGION
 
 
 def region_told(answer: Answer) -> str | None:
@@ -84,15 +82,14 @@ def region_told(answer: Answer) -> str | None:
     return header or (found[1].decode() if found else None)
 
 
-def without_owner(request: Request) -> Request:
-    """The same request, whoever owns the bucket."""
-    owners = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
-    return request._replace(headers=tuple(pair for pair in request.headers if pair[0] not in owners))
+def of_any_owner(end: Endpoint) -> Endpoint:
+    """Return the endpoint of the same bucket, whichever account owns it."""
+    return replace(end, owner="")
 
 
-def bucket_request(operation: str, method: str, side: Side, query: str, owner: str) -> Request:
-    """A request about a bucket as a whole."""
-    return Request(operation, side, method, "", query, (("x-amz-expected-bucket-owner", owner),))
+def bucket_request(operation: str, method: str, side: Side, query: str) -> Request:
+    """Return a request about a bucket as a whole."""
+    return Request(operation, side, method, "", query, ())
 
 
 def probe_key(prefix: str) -> str:
@@ -100,44 +97,31 @@ def probe_key(prefix: str) -> str:
     return f"{prefix}{PROBE}-{secrets.token_hex(8)}"
 
 
-def write_probe(side: Side, key: str, owner: str, landing: Sequence[tuple[str, str]] = ()) -> Request:
-    """A PutObject with a SHA-256 that is not its body's: S3 refuses it for that only after it has allowed it."""
-    headers = (
-        *landing,
-        ("if-none-match", "*"),
-        ("x-amz-sdk-checksum-algorithm", "SHA256"),
-        ("x-amz-checksum-sha256", _WRONG_DIGEST),
-        ("x-amz-expected-bucket-owner", owner),
-    )
-    return Request("PutObject", side, "PUT", key, "", headers, b"syncd check: this is never kept\n")
+def write_probe(side: Side, key: str, landing: Sequence[tuple[str, str]] = ()) -> Request:
+    """Return a PutObject with a SHA-256 that is not its body's. S3 checks permissions first, and then refuses it."""
+    return put_object(side, key, landing, b"syncd check: this is never kept\n", _WRONG_DIGEST)
 
 
-def copy_probe(source: End, source_key: str, key: str, owner: str) -> Request:
-    """A CopyObject on the condition of an ETag that no object has: refused for that only after it was allowed."""
-    headers = (
-        ("x-amz-copy-source", f"/{source.bucket}/{quote_key(source_key)}"),
-        ("x-amz-copy-source-if-match", '"syncd-check"'),
-        ("if-none-match", "*"),
-        ("x-amz-expected-bucket-owner", owner),
-        ("x-amz-source-expected-bucket-owner", source.owner),
-    )
-    return Request("CopyObject", Side.DESTINATION, "PUT", key, "", headers)
+def copy_probe(source: Endpoint, source_key: str, key: str) -> Request:
+    """Return a CopyObject of an ETag that no object has. S3 checks permissions first, and then refuses it."""
+    headers = copy_source(source.bucket, source_key, owner=source.owner, etag=PROBE)
+    return copy_object(Side.DESTINATION, key, headers)
 
 
-def delete_request(side: Side, key: str, owner: str, *, if_match: str | None = None) -> Request:
-    """A DeleteObject; with `if_match` only of an object that has this ETag."""
+def delete_request(side: Side, key: str, *, if_match: str | None = None) -> Request:
+    """Return a DeleteObject. With `if_match` it deletes only an object of this ETag."""
     condition = (("if-match", if_match),) if if_match else ()
-    return Request("DeleteObject", side, "DELETE", key, "", (*condition, ("x-amz-expected-bucket-owner", owner)))
+    return Request("DeleteObject", side, "DELETE", key, "", condition)
 
 
 def is_allowed_write(answer: Answer) -> bool:
     """Whether a write probe was allowed, and refused for its digest."""
-    return answer.code in _DIGEST_CODES
+    return _reason(answer) is Reason.CHECKSUM
 
 
-def cleared(end: End, side: Side, key: str) -> str:
+def cleared(end: Endpoint, side: Side, key: str) -> str:
     """Take away a probe that a server wrote, since it checks no digests; a sentence about it."""
-    answer = ask(end, delete_request(side, key, end.owner))
+    answer = ask(end, delete_request(side, key))
     where = f"s3://{end.bucket}/{key}"
     if answer.is_ok:
         return f"the server keeps what its digest contradicts: {where} was written, and deleted again"

@@ -1,4 +1,4 @@
-"""What `syncd check` finds: one result a step, and the document and exit code that follow. Pure."""
+"""What `syncd check` finds: one result a step, and the document that follows. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from syncd.config.job import RefusedJob
-from syncd.job.report import DONE, UNHEALTHY
 
 
 class Status(StrEnum):
@@ -68,11 +67,6 @@ def checks_document(found: Sequence[JobChecks]) -> dict[str, Any]:
             for job in found
         ]
     }
-
-
-def exit_code(found: Sequence[JobChecks]) -> int:
-    """0 where nothing failed, else 4."""
-    return DONE if all(job.ok for job in found) else UNHEALTHY
 
 
 def refused_checks(refused: Sequence[RefusedJob]) -> list[JobChecks]:

@@ -5,18 +5,19 @@ from typing import NamedTuple, TypeVar
 
 from syncd.aws import s3
 from syncd.aws.answers import reason_of
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.check.probe import ask, is_denied, is_elsewhere, region_told, remedy_for, told, without_owner
+from syncd.check.probe import ask, is_denied, is_elsewhere, of_any_owner, region_told, remedy_for, told
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
 from syncd.config.job import Job
 from syncd.model.errors import JobFailed
-from syncd.model.layout import Layout, day_start, stamp_of
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import day_start, stamp_of
+from syncd.model.keys.trail import Node, children, roots, top
 from syncd.model.objects import LogObject, Range, Shard
 from syncd.model.reasons import Reason
-from syncd.model.trail import Node, children, roots, top
 from syncd.tick.scope import layout_of, scope_of, shard_of, source_prefixes
 
 BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"
@@ -37,10 +38,10 @@ class SourceFound(NamedTuple):
     is_readable: bool = False
 
 
-def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> SourceFound:
+def source_checks(job: Job, end: Endpoint, remedies: Remedies, *, now: float) -> SourceFound:
     """Every step of the source, as a tick's reader does it."""
     prefixes = source_prefixes(job)
-    requests = [s3.list_objects(Side.SOURCE, prefix, owner=end.owner) for prefix in prefixes]
+    requests = [s3.list_objects(Side.SOURCE, prefix) for prefix in prefixes]
     answers = [ask(end, request) for request in requests]
     place, is_there = place_checks(end, requests[0], answers, job_key="source", names=(BUCKET, REGION))
     if not is_there:
@@ -65,7 +66,7 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
 
 
 def place_checks(
-    end: End, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
+    end: Endpoint, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
 ) -> tuple[list[Check], bool]:
     """Whether the bucket is there, its owner's and in its region, by the answers to its listings."""
     bucket, region = names
@@ -79,7 +80,7 @@ def place_checks(
     if not any(answer.is_ok or is_denied(answer) or is_elsewhere(answer) for answer in answers):
         failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy_for(first))
         return [failed, not_tried(region, f"see {bucket}")], False
-    if all(map(is_denied, answers)) and ask(end, without_owner(request)).is_ok:
+    if all(map(is_denied, answers)) and ask(of_any_owner(end), request).is_ok:
         owner = f"{end.bucket} does not belong to account {end.owner}"
         account_key = "source.account_id" if job_key == "source" else "consumer.account_id"
         remedy = f"correct {account_key} or {job_key}.bucket in the job: another account owns this bucket"
@@ -98,7 +99,7 @@ def place_checks(
     return [there, Check(region, Status.OK, detail)], True
 
 
-def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
     refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
     if refused:
         prefix, answer = refused[0]
@@ -134,7 +135,7 @@ def _folders_check(job: Job, uncovered: Sequence[str]) -> Check:
     )
 
 
-def _samples(job: Job, end: End, now: float) -> tuple[list[LogObject], Sequence[str]]:
+def _samples(job: Job, end: Endpoint, now: float) -> tuple[list[LogObject], Sequence[str]]:
     """Return the oldest and the newest object found, if any, and the folders that the job does not cover."""
     lister = BucketLister(end, Side.SOURCE, now=lambda: now)
     layout = layout_of(job)
@@ -219,8 +220,8 @@ def _page(shard: Shard, start_after: str, lister: BucketLister) -> Sequence[LogO
     return ()
 
 
-def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
-    answers = [(item, ask(end, _get(end, item.key))) for item in samples]
+def _read_checks(end: Endpoint, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
+    answers = [(item, ask(end, _get(item.key))) for item in samples]
     key_ids = {
         answer.headers.get("x-amz-server-side-encryption-aws-kms-key-id", "of the account's own")
         for _, answer in answers
@@ -248,6 +249,5 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
     return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
 
 
-def _get(end: End, key: str) -> Request:
-    headers = (("range", "bytes=0-0"), ("x-amz-expected-bucket-owner", end.owner))
-    return Request("GetObject", Side.SOURCE, "GET", key, "", headers)
+def _get(key: str) -> Request:
+    return Request("GetObject", Side.SOURCE, "GET", key, "", (("range", "bytes=0-0"),))

@@ -13,21 +13,22 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from syncd import __version__
+from syncd.cli import config as config_verbs
 from syncd.cli import screen, setup, verify
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import held_list, refused, session, upkeep
+from syncd.job import exit_codes, held_list, ledger_verbs, refused, verbs
+from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.job.health import status
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, FAILED, USAGE
-from syncd.job.wiring import CATCH_UP, TICK, Request
+from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import ConfigError, LedgerError, SyncdError
 from syncd.model.escaping import key_of, safe_key, safe_line
+from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
-from syncd.model.trail import EVERY
 
 app = typer.Typer(
     help="Replicates CloudTrail logs into each consumer account, without gaps and with proof.",
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 app.add_typer(setup.app)
 app.command()(verify.verify)
+app.add_typer(config_verbs.app, name="config")
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -86,7 +88,7 @@ def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: J
     """The daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
-    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.teller())
+    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.event_logger())
     if as_json:
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
     sys.exit(code)
@@ -102,7 +104,7 @@ def tick(
 ) -> None:
     """One pass now over each job."""
     configuration = load(config, strict=strict)
-    _do(configuration, jobs, Request(kind=TICK), as_json=as_json)
+    _do(configuration, jobs, RunRequest(kind=TICK), as_json=as_json)
 
 
 @app.command("catch-up")
@@ -119,13 +121,13 @@ def catch_up(
 ) -> None:
     """A wider window: copies what is missing of it. Start it again after an interruption, it goes on."""
     configuration = load(config, strict=strict)
-    request = Request(
+    request = RunRequest(
         kind=CATCH_UP,
         window=_window(first, last),
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
-    problem = session.narrowing_problem(session.chosen(configuration, jobs), request)
+    problem = verbs.narrowing_problem(verbs.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
     _do(configuration, jobs, request, as_json=as_json)
@@ -145,11 +147,13 @@ def plan(
     if last and not first:
         raise typer.BadParameter("goes with --from", param_hint="--to")
     configuration = load(config, strict=strict)
-    request = Request(kind=CATCH_UP, window=_window(first, last)) if first else Request(kind=TICK)
-    plans = session.plan(configuration, session.chosen(configuration, jobs), request, now=time.time, tell=logs.teller())
-    plans += refused.refused_plans(session.refused(configuration, jobs))
-    _print(session.plans_document(plans), screen.plans_table(plans), as_json=as_json)
-    sys.exit(session.plans_exit_code(plans))
+    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest(kind=TICK)
+    plans = verbs.plan(
+        configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+    )
+    plans += refused.refused_plans(verbs.refused(configuration, jobs))
+    _print(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
+    sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The state: rebuild it, read it out, deal with single objects.")
@@ -177,11 +181,11 @@ def ledger_rebuild(
 ) -> None:
     """Forget what is remembered, and read it again from the destination's listing."""
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
-    document = upkeep.rebuild(session.chosen(configuration, jobs), installation)
-    document["jobs"] += refused.refused_rebuilds(session.refused(configuration, jobs))
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+    document = ledger_verbs.rebuild(verbs.chosen(configuration, jobs), installation)
+    document["jobs"] += refused.refused_rebuilds(verbs.refused(configuration, jobs))
     _print(document, screen.rebuild_table(document), as_json=as_json)
-    sys.exit(upkeep.rebuild_exit_code(document))
+    sys.exit(exit_codes.of_rebuild(document))
 
 
 @ledger_app.command("export")
@@ -194,17 +198,17 @@ def ledger_export(
 ) -> None:
     """Every row as JSON, one a line; with --json all of them in one document."""
     configuration = load(config, strict=strict)
-    rows = upkeep.export(session.chosen(configuration, jobs), _ledger_file(configuration))
+    rows = ledger_verbs.export(verbs.chosen(configuration, jobs), _ledger_file(configuration))
     separator = ""
     sys.stdout.write('{"rows": [' if as_json else "")
     with _state_used("], ", as_json=as_json):
         for row in rows:
             sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
             separator = ", " if as_json else ""
-    left_out = session.refused(configuration, jobs)
+    left_out = verbs.refused(configuration, jobs)
     if as_json:
         sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
-    sys.exit(refused.with_refused(DONE, left_out))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("list")
@@ -217,12 +221,12 @@ def quarantine_list(
 ) -> None:
     """What failed or is in conflict, why, how often, and when it is tried again."""
     configuration = load(config, strict=strict)
-    chosen = session.chosen(configuration, jobs)
-    left_out = session.refused(configuration, jobs)
+    chosen = verbs.chosen(configuration, jobs)
+    left_out = verbs.refused(configuration, jobs)
     if as_json:
         besides = refused.refused_entries(left_out)
         is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
-        sys.exit(refused.with_refused(DONE, left_out) if is_read else FAILED)
+        sys.exit(exit_codes.with_refused(DONE, left_out) if is_read else FAILED)
     entries = held_list.held_entries(chosen, _ledger_file(configuration))
     with _state_used("", as_json=False):
         first = next(entries, None)
@@ -230,7 +234,7 @@ def quarantine_list(
             screen.show("nothing is held")
         else:
             screen.show_held(chain([first], entries))
-    sys.exit(refused.with_refused(DONE, left_out))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
 @quarantine_app.command("retry")
@@ -244,7 +248,7 @@ def quarantine_retry(
 ) -> None:
     """Have the next tick try this object again."""
     configuration = load(config, strict=strict)
-    _deal_with(key, upkeep.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
+    _deal_with(key, ledger_verbs.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
 
 
 @quarantine_app.command("accept")
@@ -258,7 +262,7 @@ def quarantine_accept(
 ) -> None:
     """Keep the replica of a conflict as it is, or give up an object that the source has no more."""
     configuration = load(config, strict=strict)
-    _deal_with(key, upkeep.accept, configuration, job, "is accepted for", as_json=as_json)
+    _deal_with(key, ledger_verbs.accept, configuration, job, "is accepted for", as_json=as_json)
 
 
 def _ledger_file(configuration: Configuration) -> LedgerFile:
@@ -272,7 +276,7 @@ def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
         yield
     except LedgerError as error:
         if as_json:
-            sys.stdout.write(f'{before}"error": {json.dumps(upkeep.ledger_error(error))}}}\n')
+            sys.stdout.write(f'{before}"error": {json.dumps(ledger_verbs.ledger_error(error))}}}\n')
         else:
             sys.stderr.write(f"syncd: {safe_line(str(error))}; {error.remedy}\n")
         sys.exit(FAILED)
@@ -291,15 +295,15 @@ def _deal_with(
         key = key_of(word)
     except ValueError as error:
         raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
-    chosen = session.chosen(configuration, names)
+    chosen = verbs.chosen(configuration, names)
     with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
     words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
-    left_out = session.refused(configuration, names)
+    left_out = verbs.refused(configuration, names)
     document |= refused.refused_entries(left_out)
     _print(document, words, as_json=as_json)
-    sys.exit(refused.with_refused(DONE, left_out) if jobs else FAILED)
+    sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)
 
 
 @app.command("status")
@@ -312,10 +316,10 @@ def show_status(
 ) -> None:
     """Last tick, lag, horizon and quarantine of each job; exit code 4 when one is stale."""
     configuration = load(config, strict=strict)
-    document = status.status_document(configuration, session.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, session.refused(configuration, jobs))
+    document = status.status_document(configuration, verbs.chosen(configuration, jobs), now=time.time())
+    document["jobs"] += map(refused.refused_status, verbs.refused(configuration, jobs))
     _print(document, screen.status_table(document), as_json=as_json)
-    sys.exit(status.exit_code(document))
+    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
 @app.command("demo")
@@ -336,19 +340,19 @@ def show_demo(
     sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
-def _do(configuration: Configuration, jobs: list[str] | None, request: Request, *, as_json: bool) -> NoReturn:
-    chosen = session.chosen(configuration, jobs)
+def _do(configuration: Configuration, jobs: list[str] | None, request: RunRequest, *, as_json: bool) -> NoReturn:
+    chosen = verbs.chosen(configuration, jobs)
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
-        done = session.run(
+        done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=logs.teller(),
+            tell=logs.event_logger(),
             on_progress=bars.show,
-            besides=refused.refused_reports(session.refused(configuration, jobs)),
+            besides=refused.refused_reports(verbs.refused(configuration, jobs)),
         )
-    _print(session.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
+    _print(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)
 
 
@@ -368,7 +372,7 @@ def _names(given: list[str] | None, check: Callable[[str], str], option: str) ->
 
 def _window(first: str | None, last: str | None) -> Window:
     for name, day in (("--from", first), ("--to", last)):
-        if day is not None and not session.is_day(day):
+        if day is not None and not verbs.is_day(day):
             raise typer.BadParameter(f"{day!r} is no day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     if first and first > today:

@@ -12,12 +12,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.cli.first_config_text import job_text, top_text
-from syncd.config.diagnosis import examine
 from syncd.config.files import DEFAULT_PATH, find, load
-from syncd.config.job import Consumer, Job, completed
-from syncd.config.rules import JOB_RULES
+from syncd.config.job import JOB, Consumer, completed
+from syncd.config.problems import examine
 from syncd.ledger.locks import exposure
 from syncd.model.errors import ConfigError
 from syncd.model.escaping import visible
@@ -160,7 +159,7 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
         OSError: a file cannot be written.
     """
     raw = job_table(answers)
-    findings = examine(Job, completed(raw), JOB_RULES)[1]
+    findings = examine(JOB, completed(raw))[1]
     if findings:
         raise Refused(list(dict.fromkeys(f"{_FLAGS.get(key, key)}: {message}" for key, message in findings)))
     job = top.parent / "jobs.d" / f"{raw['name']}.toml"

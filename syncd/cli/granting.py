@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.policies.files import PolicyFile
 from syncd.config.job import Job
 from syncd.ledger.locks import exposure

@@ -52,7 +52,7 @@ def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touch
     logs.configure(Log())
     configuration = files.load(files.find(option, os.environ), strict=strict)
     logs.configure(configuration.settings.log)
-    tell = logs.teller()
+    tell = logs.event_logger()
     if touches_state and (user := drop_to_owner(configuration.settings.state_dir)) is not None:
         tell(events.PRIVILEGES_DROPPED, user=user, state_dir=str(configuration.settings.state_dir))
     for job in configuration.refused if tells_refused else ():

@@ -130,10 +130,12 @@ def _remarks(report: TickReport) -> list[Line]:
         said, remedy = f"{report.error.reason}: {safe_line(report.error.detail)}", report.error.remedy
     elif report.failed:
         first = report.failed[0]
-        said, remedy = f"{first.reason}: {safe_line(first.detail)}", remedy_of(first.reason)
+        said = f"{first.reason}: {safe_line(first.detail)}"
+        remedy = remedy_of(first.reason, job=report.job, key=first.key)
     elif report.conflicts:
         key, detail = report.conflicts[0]
-        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(Reason.CONFLICT)
+        said = f"conflict: {safe_key(key)}: {safe_line(detail)}"
+        remedy = remedy_of(Reason.CONFLICT, key=key)
     else:
         return []
     return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]
@@ -239,9 +241,10 @@ class Bars:
             return
         if job not in self._tasks:
             self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
-        done = recorder.copied + recorder.already_there + recorder.failed_count + recorder.conflict_count
+        counts = recorder.counts
+        done = counts.copied + counts.already_there + counts.failed_count + counts.conflict_count
         self._progress.update(
-            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(recorder.copied_bytes)
+            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(counts.copied_bytes)
         )
 
 

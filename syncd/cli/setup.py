@@ -16,9 +16,9 @@ from syncd.cli import first_config, granting, questions
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
 from syncd.config import files
 from syncd.daemon import logs
-from syncd.job import session
+from syncd.job import exit_codes, verbs
+from syncd.job.exit_codes import FAILED, USAGE
 from syncd.job.installation import Installation
-from syncd.job.report import FAILED, USAGE
 from syncd.model.escaping import safe_indented
 
 app = typer.Typer()
@@ -166,14 +166,14 @@ def show_check(
     from syncd.cli import check_screen
 
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
-    found = check.check_jobs(configuration, session.chosen(configuration, jobs), installation)
-    found += result.refused_checks(session.refused(configuration, jobs))
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+    found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
+    found += result.refused_checks(verbs.refused(configuration, jobs))
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
         check_screen.show_checks(found)
-    sys.exit(result.exit_code(found))
+    sys.exit(exit_codes.of_health(job.ok for job in found))
 
 
 @app.command("policies")
@@ -201,7 +201,7 @@ def show_policies(
     as_json: JsonOption = False,
 ) -> None:
     """The IAM and bucket policies that both accounts need, each with where it goes and why."""
-    (chosen,) = session.chosen(load(config, strict=strict, touches_state=False), [job])
+    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who = granting.named(principal) if principal is not None else granting.who_runs(chosen, _say)

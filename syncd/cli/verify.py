@@ -15,10 +15,10 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.cli.screen import plain_console
 from syncd.config import names as aws_names
 from syncd.daemon import logs
-from syncd.job import session
+from syncd.job import verbs
 from syncd.model.escaping import safe_key, safe_line
-from syncd.model.layout import DAY_SECONDS
-from syncd.model.trail import EVERY
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import EVERY
 
 _SHOWN = 20
 _SPANS_SHOWN = 12
@@ -67,11 +67,13 @@ def verify(
     else:
         asked = _asked(first, last, account, region, heals=heal)
         configuration = load(config, strict=strict)
-        chosen = session.chosen(configuration, jobs)
+        chosen = verbs.chosen(configuration, jobs)
         if bundle is not None and len(chosen) != 1:
             raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
         shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
-        done = prove(configuration, chosen, asked, files, now=time.time, tell=logs.teller(), on_progress=shown.add)
+        done = prove(
+            configuration, chosen, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add
+        )
         shown.end()
     documents = [proof_document(proof) for proof in done.proofs]
     if as_json:
@@ -173,7 +175,7 @@ class _Progress:
 
 
 def _day_start(text: str, option: str) -> float:
-    if not session.is_day(text):
+    if not verbs.is_day(text):
         raise typer.BadParameter(f"{text!r} is not a day such as 2026-11-24", param_hint=option)
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 

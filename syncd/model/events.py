@@ -1,4 +1,4 @@
-"""The names of log events, `noun.past_participle`. `docs/operations.md` says what each means and what to do."""
+"""The names of log events, `noun.past_participle`. `docs/operations.md` explains each."""
 
 TICK_FINISHED = "tick.finished"
 TICK_FAILED = "tick.failed"
@@ -49,3 +49,4 @@ SOURCE_UNCOVERED = "source.uncovered"
 STATE_MENDED = "ledger.mended"
 REPLICA_HEALED = "replica.healed"
 HORIZON_CONTRADICTED = "horizon.contradicted"
+ROWS_DAMAGED = "ledger.rows_damaged"

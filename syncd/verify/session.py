@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from syncd.config.job import Configuration, Job
+from syncd.job import exit_codes
+from syncd.job.exit_codes import DONE, PARTIAL, UNHEALTHY
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, PARTIAL, UNHEALTHY
-from syncd.job.session import interruptible
+from syncd.job.verbs import interruptible
 from syncd.model.errors import Interrupted
 from syncd.verify.audit import Audit
 from syncd.verify.bundle import BundleWriter, read_bundle
@@ -82,7 +83,7 @@ def prove(
                     about = {"job": job.name, "bucket": job.source.bucket, "first": asked.first, "last": asked.last}
                     writer.close(about, places, prover.keys)
         except Interrupted:
-            return Proved(proofs, 128 + interruption.signal)
+            return Proved(proofs, exit_codes.of_signal(interruption.signal))
         finally:
             installation.close()
     keep_keys(state_dir, keys)

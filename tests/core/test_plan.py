@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout
-from syncd.model.objects import Known, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
-from syncd.tick.listing.plan import Rules, is_another, make_plan, vouches
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.objects import Known, LogObject, Page, Quarantined, Range, Shard, SkipReason, Transfer
+from syncd.tick.listing.plan import Plan, Rules, is_another, make_plan, vouches
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 NOW, START = 1_795_507_200.0, 1_795_000_000.0
@@ -214,6 +214,16 @@ def test_a_replica_that_is_another_than_was_written_is_compared(listed: LogObjec
 @pytest.mark.parametrize("remembered", [Known(ETAG, 100, "r1"), Known(ETAG, 100, "")])
 def test_a_replica_that_is_as_it_was_written_is_there(remembered: Known) -> None:
     assert decision(plan(item(), known={KEY: remembered}, replicas={KEY: replica()})) == "already_copied"
+
+
+@pytest.mark.parametrize("there", [{"size_bytes": 99}, {"key": FLAT}])
+def test_a_replica_that_only_the_destination_told_of_is_not_adopted_unless_something_vouches_for_it(
+    there: dict[str, Any],
+) -> None:
+    key = there.get("key", KEY)
+    made = plan(item(key), known={key: Known(None, 100)}, replicas={key: replica(**there)})
+
+    assert (decision(made), made.adopted) == ("compare", [])
 
 
 def test_a_replica_with_the_same_md5_is_adopted_with_its_etag() -> None:

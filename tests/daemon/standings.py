@@ -4,9 +4,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from syncd.daemon.board import Board
+from syncd.daemon.board import JobBoard
 from syncd.daemon.pauses import Pauses
-from syncd.daemon.running import Flights
 from syncd.job.health.freshness import Deadline, Look, Promise
 from syncd.job.health.health import Pulse, Standing
 from syncd.model.objects import LogObject, Quarantined, Shard
@@ -53,9 +52,9 @@ def held(reason: str = "kms_access_denied") -> Quarantined:
     return Quarantined(item, SHARD, reason, "GetObject: 403", 3, NOW - 400, NOW + 100)
 
 
-def board(*standings: Standing, pauses: Pauses | None = None, now: Callable[[], float] = lambda: NOW) -> Board:
+def board(*standings: Standing, pauses: Pauses | None = None, now: Callable[[], float] = lambda: NOW) -> JobBoard:
     """A board with these jobs on it."""
-    found = Board(now=now, flights=Flights(monotonic=monotonic), pauses=pauses or Pauses(monotonic=monotonic))
+    found = JobBoard(now=now, pauses=pauses or Pauses(monotonic=monotonic))
     for item in standings:
         found.put(item)
     return found

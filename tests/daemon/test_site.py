@@ -14,11 +14,11 @@ import pytest
 from jobs import job
 from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
-from syncd.daemon.board import Board
-from syncd.daemon.web import sparkline
+from syncd.daemon.board import JobBoard
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.messages import Reply
 from syncd.daemon.web.metrics import Metrics
+from syncd.daemon.web.page import chart_words
 from syncd.daemon.web.server import WebServer
 from syncd.daemon.web.site import Site
 from syncd.job.health.health import Pulse, Standing
@@ -71,7 +71,7 @@ def ledger_file(tmp_path: Path) -> LedgerFile:
     return LedgerFile(tmp_path, now=lambda: NOW)
 
 
-def site(jobs: Board, ledger_file: LedgerFile, *, stuck: str | None = None) -> Site:
+def site(jobs: JobBoard, ledger_file: LedgerFile, *, stuck: str | None = None) -> Site:
     return Site(
         jobs,
         Metrics(lambda: Gauges(now=NOW, standings=jobs.standings())),
@@ -225,7 +225,7 @@ def test_a_page_of_a_job_has_the_tick_that_could_not_be_recorded(ledger_file: Le
     [(["ok"], "no tick failed"), (["failed", "ok"], "1 tick failed"), (["failed"] * 7, "7 ticks failed")],
 )
 def test_the_row_of_bars_says_how_many_ticks_failed(outcomes: list[str], expected: str) -> None:
-    assert sparkline.words([Pulse(NOW, 1.0, 0, outcome) for outcome in outcomes]).endswith(f"; {expected}")
+    assert chart_words([Pulse(NOW, 1.0, 0, outcome) for outcome in outcomes]).endswith(f"; {expected}")
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs/account-b"])

@@ -12,7 +12,7 @@ from place import Place, refusal
 from program import Ran, running
 from stage import Stage
 
-from syncd.job.report import UNHEALTHY
+from syncd.job.exit_codes import UNHEALTHY
 
 KMS_DENIED = (
     "User: {} is not authorized to perform: {} on resource: arn:aws:kms:us-east-1:111111111111:key/1 "

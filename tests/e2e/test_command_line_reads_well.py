@@ -31,7 +31,7 @@ def completed(stage: Stage, line: str) -> list[str]:
 
 
 def test_verbs_are_completed(stage: Stage) -> None:
-    assert completed(stage, "syncd c") == ["catch-up", "check"]
+    assert completed(stage, "syncd c") == ["catch-up", "check", "config"]
 
 
 @pytest.mark.parametrize("verb", ["check", "tick", "policies"])

@@ -14,7 +14,7 @@ from servers import S3Server
 from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
 from syncd.config import files
 from syncd.config.job import Job
-from syncd.job.report import FAILED, USAGE
+from syncd.job.exit_codes import FAILED, USAGE
 
 GIVEN = {
     "--directory": "etc",

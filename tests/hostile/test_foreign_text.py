@@ -238,7 +238,9 @@ def raised(text: str) -> ValueError:
 def test_logs_show_it_as_such(text: str, style: Any, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format=style))
 
-    logs.teller()("tick.crashed", job="b", detail=text, problems=[text], facts={text: text}, exc_info=raised(text))
+    logs.event_logger()(
+        "tick.crashed", job="b", detail=text, problems=[text], facts={text: text}, exc_info=raised(text)
+    )
 
     written = capsys.readouterr().err
     assert_shown_as_such(written)
@@ -255,7 +257,7 @@ def test_logs_show_it_as_such(text: str, style: Any, capsys: pytest.CaptureFixtu
 
 def test_a_fact_cannot_pass_for_another_one(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format="console"))
-    logs.teller()("tick.failed", detail='x" job=other', reason="timeout")
+    logs.event_logger()("tick.failed", detail='x" job=other', reason="timeout")
 
     assert 'detail="x\\x22 job=other"' in capsys.readouterr().err
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.daemon.board import Board
+from syncd.daemon.board import JobBoard
 from syncd.daemon.pauses import Pauses
-from syncd.daemon.running import Flights
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.daemon.web.server import WebServer
@@ -45,8 +44,8 @@ LATE = replace(
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[WebServer]:
-    flights, pauses = Flights(monotonic=time.monotonic), Pauses(monotonic=time.monotonic)
-    board = Board(now=lambda: NOW, flights=flights, pauses=pauses)
+    pauses = Pauses(monotonic=time.monotonic)
+    board = JobBoard(now=lambda: NOW, pauses=pauses)
     board.put(FINE)
     board.put(LATE)
     site = Site(

@@ -15,9 +15,8 @@ from typing import Any
 from syncd.cli.demo.embedded import embedded_aws
 from syncd.cli.demo.screen import DemoScreen, console
 from syncd.cli.demo.story import Built, Compared, Delivered, Interrupted, Step, Ticked, Tried, play
-from syncd.job.report import DONE, FAILED, report_document
-
-_SIGNALLED = 128
+from syncd.job import exit_codes
+from syncd.job.report import report_document
 
 
 def run(*, keep: bool, as_json: bool) -> int:
@@ -54,7 +53,7 @@ def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json:
     if keep:
         screen.kept(built.world, built.config, _program())
         _until_interrupted()
-    return DONE if holds else FAILED
+    return exit_codes.of_demo(holds=holds)
 
 
 def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def _signals_raised() -> Iterator[None]:
     """Turns SIGTERM and SIGINT into Interrupted, so that what was started is ended and removed."""
 
     def interrupt(number: int, _: Any) -> None:
-        raise Interrupted(_SIGNALLED + number)
+        raise Interrupted(exit_codes.of_signal(number))
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -26,8 +26,8 @@ from syncd.cli.demo.world import (
     write_configuration,
 )
 from syncd.config import files
-from syncd.job import session
-from syncd.job.wiring import Request
+from syncd.job import verbs
+from syncd.job.wiring import RunRequest
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
@@ -222,10 +222,10 @@ def _ticked(
 
 def _run(config: Path, *, tell: Callable[..., None], ago: timedelta = timedelta(0)) -> Sequence[TickReport]:
     configuration = files.load(config)
-    done = session.run(
+    done = verbs.run(
         configuration,
         configuration.jobs,
-        Request(),
+        RunRequest(),
         now=lambda: time.time() - ago.total_seconds(),
         tell=tell,
         on_progress=lambda *_: None,

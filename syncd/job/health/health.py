@@ -13,10 +13,10 @@ from syncd.job.report import utc
 from syncd.ledger.ledger import HeldOverview, LedgerView, Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
+from syncd.model.keys.trail import in_scope, wanted_by
 from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon
 from syncd.tick.listing.tiers import as_of
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, source_prefixes
@@ -239,7 +239,7 @@ def trouble(standing: Standing) -> list[str]:
         why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := standing.oldest_held) is not None:
         why.append(f"{missing_words(standing)}{safe_key(oldest.object.key)} ({answer_words(oldest)})")
-        remedy = reasons.remedy_of(oldest.reason)
+        remedy = reasons.remedy_of(oldest.reason, job=standing.job, key=oldest.object.key)
         if error is None or error.remedy != remedy:
             why.append(f"what to do: {remedy}")
     return why

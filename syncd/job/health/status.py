@@ -16,7 +16,7 @@ from syncd.job.health.health import (
     standing_of,
     trouble,
 )
-from syncd.job.report import DONE, LISTED, UNHEALTHY, held_document, utc
+from syncd.job.report import LISTED, held_document, utc
 from syncd.ledger.ledger import HeldOverview, LedgerFile, Reader, RecordedTick
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
@@ -56,11 +56,6 @@ def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: f
         unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
     why = _error_words("its state cannot be read", unread)
     return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
-
-
-def exit_code(document: dict[str, Any]) -> int:
-    """4 when any job is unhealthy."""
-    return DONE if all(job["healthy"] for job in document["jobs"]) else UNHEALTHY
 
 
 def _want_of_room(state_dir: Path) -> dict[str, Any] | None:
