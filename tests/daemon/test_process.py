@@ -207,7 +207,7 @@ def test_of_two_daemons_on_one_state_the_second_says_once_who_is_ticking(service
 
 
 def _ticked(daemon: Running, outcome: str) -> float:
-    return daemon.metric(f'syncd_ticks_total{{syncd_job="account-b",outcome="{outcome}"}}')
+    return daemon.metric(f'syncd_ticks_total{{outcome="{outcome}",syncd_job="account-b"}}')
 
 
 def test_a_full_disk_fails_the_tick_and_is_over_when_there_is_room(service: Service, now: datetime) -> None:
@@ -317,7 +317,7 @@ def test_what_is_denied_at_the_destination_is_told_once_and_shown_with_its_remed
     with service.running() as daemon:
         daemon.wait_for("tick.finished", times=2)
         page = daemon.get("/jobs/account-b")[1]
-        held = daemon.metric('syncd_quarantined_objects{syncd_job="account-b",reason="access_denied"}')
+        held = daemon.metric('syncd_quarantined_objects{reason="access_denied",syncd_job="account-b"}')
         service.server.faults.remove(denial)
         code = daemon.stopped()
 
