@@ -1,4 +1,4 @@
-"""`syncd check`: each permission of a job tried for real, in the order in which a tick needs them."""
+"""`syncd check`: each permission tried for real, in the order a tick needs them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ STEPS = (
 
 
 def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: Installation) -> list[JobChecks]:
-    """The steps of each job, side by side."""
+    """Check the jobs in parallel."""
     files = dict(zip((job.name for job in configuration.jobs), configuration.files[1:], strict=True))
     if not jobs:
         return []
@@ -59,8 +59,8 @@ def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: 
 
 
 def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
-    """The steps of one job; a step that another one makes pointless is told as not tried."""
-    checks = [Check(CONFIGURATION, Status.OK, f"{file} can be used")]
+    """Check one job. A step that an earlier failure makes pointless is reported as not tried."""
+    checks = [Check(CONFIGURATION, Status.OK, f"{file} is valid")]
     clock = check_identity.clock_check(job, installation)
     checks.append(clock)
     if clock.status is Status.FAILED:
@@ -98,7 +98,7 @@ def _bucket_checks(
     if actors.wide is None or at_source.checks[0].status is Status.FAILED:
         return [*checks, not_tried(reach.BUCKETS, "see above"), not_tried(reach.SURPLUS, "see above")]
     wide = replace(source, principal=actors.wide)
-    # A server that keeps what its digest contradicts would keep a probe at the source too.
+    # A server that accepts a body that does not match its digest would keep a probe at the source too.
     is_safe = _is_aws(source) or (keeps_nothing and _server(source) == _server(destination))
     return checks + reach.reach_checks(job, wide, remedies, refuses_wrong_digests=is_safe)
 
@@ -118,7 +118,7 @@ def _is_aws(end: Endpoint) -> bool:
 
 
 def _server(end: Endpoint) -> str:
-    """The host without the bucket that may stand in front of it."""
+    """Return the host without the bucket that may precede it."""
     return end.address.host.removeprefix(f"{end.bucket}.")
 
 

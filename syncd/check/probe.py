@@ -1,4 +1,4 @@
-"""Trying a call for real, one at a time, without leaving anything behind."""
+"""Probes: single requests, sent for real, that leave nothing behind."""
 
 import hashlib
 import re
@@ -24,23 +24,23 @@ _DENIALS = frozenset({Reason.ACCESS_DENIED, Reason.KMS_DENIED})
 
 @dataclass(frozen=True, slots=True)
 class FixedPrincipal:
-    """Credentials that a check uses for a moment, and never renews."""
+    """A principal with credentials that are used briefly and never renewed."""
 
     name: str
     credentials: Credentials
 
     def current(self) -> Credentials:
-        """The credentials."""
+        """Return the credentials."""
         return self.credentials
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """The same again: a check does not last as long as a session."""
+        """Return the same credentials: a check is shorter than a session."""
         del rejected
         return self.credentials
 
 
 def ask(end: Endpoint, request: Request) -> Answer:
-    """Send a request and wait for its answer; the transport's own deadline ends the wait."""
+    """Send a request and wait for its answer, up to the transport's deadline."""
     answers: SimpleQueue[Answer] = SimpleQueue()
     end.send(request, lambda answer, _: answers.put(answer))
     while True:
@@ -51,18 +51,18 @@ def ask(end: Endpoint, request: Request) -> Answer:
 
 
 def told(end: Endpoint, call: str, key: str, answer: Answer) -> str:
-    """The call, the principal, the resource, and what was answered."""
+    """Format the call, the principal, the resource and the answer."""
     what = answers.said(answer.code or str(answer.status), answer.message)
     return f"{call} by {end.principal.name} of s3://{end.bucket}/{key}: {what}"
 
 
 def is_denied(answer: Answer) -> bool:
-    """Whether permissions are what stood in the way."""
+    """Return True if the request was refused for lack of permission."""
     return answer.status == 403 and _reason(answer) in _DENIALS
 
 
 def remedy_for(answer: Answer) -> str:
-    """What to do about a refusal that no missing permission explains."""
+    """Return the remedy for a refusal that is not about permissions."""
     return reasons.remedy_of(_reason(answer))
 
 
@@ -71,12 +71,12 @@ def _reason(answer: Answer) -> Reason:
 
 
 def is_elsewhere(answer: Answer) -> bool:
-    """Whether the bucket is in another region than the request was signed for."""
+    """Return True if the bucket is in another region than the request was signed for."""
     return _reason(answer) is Reason.WRONG_REGION
 
 
 def region_told(answer: Answer) -> str | None:
-    """The bucket's region as far as an answer tells it: of S3 also one that refuses."""
+    """Return the bucket's region, which S3 names even in refusals. Returns None if the answer has none."""
     header = answer.headers.get("x-amz-bucket-region")
     found = re.search(rb"<Region>([a-z0-9-]+)</Region>", answer.body)
     return header or (found[1].decode() if found else None)
@@ -93,17 +93,17 @@ def bucket_request(operation: str, method: str, side: Side, query: str) -> Reque
 
 
 def probe_key(prefix: str) -> str:
-    """A key below a prefix that nobody has."""
+    """Return a key below the prefix that no object has."""
     return f"{prefix}{PROBE}-{secrets.token_hex(8)}"
 
 
 def write_probe(side: Side, key: str, landing: Sequence[tuple[str, str]] = ()) -> Request:
-    """Return a PutObject with a SHA-256 that is not its body's. S3 checks permissions first, and then refuses it."""
+    """Return a PutObject with a wrong SHA-256, which S3 rejects only after checking permissions."""
     return put_object(side, key, landing, b"syncd check: this is never kept\n", _WRONG_DIGEST)
 
 
 def copy_probe(source: Endpoint, source_key: str, key: str) -> Request:
-    """Return a CopyObject of an ETag that no object has. S3 checks permissions first, and then refuses it."""
+    """Return a CopyObject with an impossible ETag, which S3 rejects only after checking permissions."""
     headers = copy_source(source.bucket, source_key, owner=source.owner, etag=PROBE)
     return copy_object(Side.DESTINATION, key, headers)
 
@@ -115,14 +115,14 @@ def delete_request(side: Side, key: str, *, if_match: str | None = None) -> Requ
 
 
 def is_allowed_write(answer: Answer) -> bool:
-    """Whether a write probe was allowed, and refused for its digest."""
+    """Return True if a write probe was allowed, then rejected for its digest."""
     return _reason(answer) is Reason.CHECKSUM
 
 
 def cleared(end: Endpoint, side: Side, key: str) -> str:
-    """Take away a probe that a server wrote, since it checks no digests; a sentence about it."""
+    """Delete a probe that the server stored despite its digest. Returns a sentence about it."""
     answer = ask(end, delete_request(side, key))
     where = f"s3://{end.bucket}/{key}"
     if answer.is_ok:
-        return f"the server keeps what its digest contradicts: {where} was written, and deleted again"
-    return f"the server keeps what its digest contradicts: {where} was written and could not be deleted; delete it"
+        return f"the server accepts a body that does not match its digest: {where} was written, then deleted"
+    return f"the server accepts a body that does not match its digest: {where} was written and could not be deleted; delete it"

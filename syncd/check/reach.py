@@ -1,4 +1,4 @@
-"""How far the credentials reach: copy modes, buckets in sight, and whatever is allowed beyond the job's needs."""
+"""The reach steps of `check`: copy modes, visible buckets, and surplus permissions."""
 
 import re
 from dataclasses import replace
@@ -33,10 +33,10 @@ _BUCKETS_TOLD = 5
 def copy_modes_check(
     job: Job, actors: Actors, source: Endpoint, destination: Endpoint, newest: str | None, remedies: Remedies
 ) -> Check:
-    """Who could copy server-side, by a CopyObject whose condition no object meets."""
+    """Find out who could copy server-side, by a CopyObject with an impossible condition."""
     wanted = job.destination.copy_mode
     if job.endpoints.is_given:
-        return Check(COPY_MODES, Status.INFORMATION, "stream: servers beside S3 may overwrite on CopyObject")
+        return Check(COPY_MODES, Status.INFORMATION, "stream: S3-compatible servers may overwrite on CopyObject")
     if newest is None:
         return not_tried(COPY_MODES, "there is no log to copy")
     signers = {"consumer": actors.consumer}
@@ -67,10 +67,10 @@ def copy_modes_check(
 
 
 def reach_checks(job: Job, source: Endpoint, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:
-    """What the role's own policies let it see and do, in a session that no policy narrows; nothing is changed.
+    """Find what the role's own policies allow beyond the job's needs, changing nothing.
 
-    `source` is signed for by that session. `refuses_wrong_digests` says that the server is known to keep nothing of
-    a write whose digest is wrong.
+    `source` is signed for by a session without a session policy. `refuses_wrong_digests` is true if the server is known
+    to reject a body that does not match its digest.
     """
     seen = ask(replace(source, bucket="", owner="", address=_service_address(source)), _LIST_BUCKETS)
     buckets = Check(BUCKETS, Status.INFORMATION, _buckets_sentence(source, seen))
@@ -85,11 +85,11 @@ def reach_checks(job: Job, source: Endpoint, remedies: Remedies, *, refuses_wron
         found.append("delete at the source (DeleteObject)")
     who = source.principal.name.removesuffix(" (without session policy)")
     if not found:
-        return [buckets, Check(SURPLUS, Status.OK, f"nothing was found that {who} may do beyond what the job needs")]
-    narrowed = "; syncd takes a session narrowed to the job's needs, others need not" if job.source.role else ""
+        return [buckets, Check(SURPLUS, Status.OK, f"{who} was found to have no permission beyond the job's needs")]
+    narrowed = "; syncd narrows its session to the job's needs, but others need not" if job.source.role else ""
     return [
         buckets,
-        Check(SURPLUS, Status.WARNING, f"{who} may also {', '.join(found)}{narrowed}", remedies.narrowing()),
+        Check(SURPLUS, Status.WARNING, f"{who} can also {', '.join(found)}{narrowed}", remedies.narrowing()),
     ]
 
 
@@ -97,7 +97,7 @@ _LIST_BUCKETS = Request("ListBuckets", Side.SOURCE, "GET", "", "", ())
 
 
 def _service_address(source: Endpoint) -> Address:
-    """Of the service itself, whether the bucket stands in the path or in front of the host."""
+    """Return the address of the service itself, without the bucket in host or path."""
     address = source.address
     return address._replace(
         host=address.host.removeprefix(f"{source.bucket}."),
@@ -114,7 +114,10 @@ def _buckets_sentence(source: Endpoint, answer: Answer) -> str:
 
 
 def _may_delete(source: Endpoint, key: str) -> bool:
-    """A delete of what nobody has. Only where it could leave no delete marker: on the condition of an ETag, or unversioned."""
+    """Try to delete a missing key, if that cannot leave a delete marker.
+
+    Amazon S3 honours the ETag condition. Other servers may not, so there the bucket must be unversioned.
+    """
     answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning="))
     is_unversioned = answer.is_ok and b"<Status>" not in answer.body
     if not is_unversioned and not source.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):

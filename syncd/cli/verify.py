@@ -24,33 +24,43 @@ _SHOWN = 20
 _SPANS_SHOWN = 12
 
 
+FirstOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
+LastOption = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive.")]
+AccountOption = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")]
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", metavar="FILE", help="Use these public keys, and ask AWS for none.")
+]
+ExportKeysOption = Annotated[
+    Path | None, typer.Option("--export-keys", metavar="FILE", help="Write the public keys that are known.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write JSON, HTML and SHA256SUMS for an auditor.")
+]
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", metavar="FILE", help="Pack digests, keys and hashes, for --offline.")
+]
+OfflineOption = Annotated[
+    Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
+]
+HealOption = Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")]
+
+
 def verify(
     jobs: JobsArgument = None,
     *,
-    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive.")] = None,
-    account: Annotated[
-        list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")
-    ] = None,
-    keys: Annotated[
-        Path | None, typer.Option("--keys", metavar="FILE", help="Use these public keys, and ask AWS for none.")
-    ] = None,
-    export_keys: Annotated[
-        Path | None, typer.Option("--export-keys", metavar="FILE", help="Write the public keys that are known.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="DIR", help="Write JSON, HTML and SHA256SUMS for an auditor.")
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="FILE", help="Pack digests, keys and hashes, for --offline.")
-    ] = None,
-    offline: Annotated[
-        Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
-    ] = None,
-    heal: Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")] = True,
+    first: FirstOption = None,
+    last: LastOption = None,
+    account: AccountOption = None,
+    region: RegionOption = None,
+    keys: KeysOption = None,
+    export_keys: ExportKeysOption = None,
+    report: ReportOption = None,
+    bundle: BundleOption = None,
+    offline: OfflineOption = None,
+    heal: HealOption = True,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class StartPoint(StrEnum):
-    """The two named beginnings of a job; a span is a `timedelta`, a day a `date`."""
+    """The two named beginnings of a job. A span is a `timedelta`, a day a `date`."""
 
     NOW = "now"
     BEGINNING = "beginning"
@@ -50,7 +50,7 @@ class Words:
     """JSON Schema: beside what pydantic derives, or in its place if it has a type."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Return the JSON Schema of the type; pydantic calls this."""
+        """Return the JSON Schema of the type. Called by pydantic."""
         whole = {"type", "anyOf"} & self.schema.keys()
         return dict(self.schema) if whole else {**handler(core), **self.schema}
 

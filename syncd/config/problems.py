@@ -1,4 +1,4 @@
-"""What is wrong with a file: pydantic's errors as sentences for operators, then the rules between keys."""
+"""Problems of a file: pydantic's errors as sentences for operators, then the rules between keys."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ _WITHOUT_QUOTES = {"bool_type", "int_type", "float_type"}
 
 
 class _Place(NamedTuple):
-    """Where in a file an error is."""
+    """The place of an error in a file."""
 
     keys: tuple[str, ...]
     table: type[Table]
     """The table that holds the last key."""
     inner: tuple[Any, ...]
-    """Where in the value, such as the number of an item of a list."""
+    """The place within the value, such as the number of an item of a list."""
 
     @property
     def dotted(self) -> str:

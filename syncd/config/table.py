@@ -51,7 +51,7 @@ class Row(NamedTuple):
     type: str
     """In words."""
     default: str
-    """As TOML would write it; `required`, or `none`."""
+    """The TOML text, `required`, or `none`."""
     description: str
 
 
@@ -96,7 +96,7 @@ def words_of(field: FieldInfo) -> Words | None:
 
 
 def default_of(field: FieldInfo, words: Words) -> str:
-    """Return the default of a key as TOML writes it; `required`, or `none`."""
+    """Return the default of a key as TOML writes it, or `required`, or `none`."""
     extra = field.json_schema_extra
     if isinstance(extra, dict) and "default_words" in extra:
         return str(extra["default_words"])

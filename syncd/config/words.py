@@ -66,7 +66,7 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "…"?`, or nothing if no known word is close."""
+    """Return a question with the known word that is closest. Returns an empty text if none is close."""
     by_lower = {each.lower(): each for each in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return f'; did you mean "{by_lower[close[0]]}"?' if close else ""

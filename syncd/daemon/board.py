@@ -1,4 +1,4 @@
-"""The latest standing of each job, for the status page, the metrics and systemd."""
+"""The latest health of each job, for the status page, the metrics and systemd."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -8,8 +8,8 @@ from syncd.config.job import RefusedJob
 from syncd.daemon.pauses import Pauses
 from syncd.daemon.running import STALLED_SECONDS, RunningTicks
 from syncd.daemon.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
-from syncd.job.health.health import Standing, is_fresh, late_reasons, trouble
-from syncd.job.refused import refused_standing
+from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
+from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport
 
 _SILENT_SECONDS = 12 * PULSE_SECONDS
@@ -24,10 +24,10 @@ class LateJob:
 
 
 class JobBoard:
-    """Each job's standing as last read, by name.
+    """Each job's health as last read, by name.
 
     Shared: the thread that ticks a job writes the job's entries, the main thread writes those of jobs that are added,
-    removed or refused, and any thread reads. The lock guards all entries, so that a standing and the report that belongs
+    removed or refused, and any thread reads. The lock guards all entries, so that a health and the report that belongs
     into it are joined in one step.
     """
 
@@ -35,27 +35,27 @@ class JobBoard:
         self._now = now
         self._pauses = pauses
         self._lock = threading.Lock()
-        self._standings: dict[str, Standing] = {}
+        self._health: dict[str, JobHealth] = {}
         self._reports: dict[str, TickReport] = {}
         self._refused: Mapping[str, RefusedJob] = {}
 
-    def put(self, standing: Standing) -> None:
-        """Take in a job's standing as it was read from the state."""
+    def put(self, health: JobHealth) -> None:
+        """Take in a job's health as it was read from the state."""
         with self._lock:
-            self._standings[standing.job] = self._with_report(standing)
+            self._health[health.job] = self._with_report(health)
 
     def take_report(self, report: TickReport) -> None:
         """Take in a tick's report, in case the state has no record of it (disk full)."""
         with self._lock:
             self._reports[report.job] = report
-            standing = self._standings.get(report.job)
-            if standing is not None:
-                self._standings[report.job] = self._with_report(standing)
+            health = self._health.get(report.job)
+            if health is not None:
+                self._health[report.job] = self._with_report(health)
 
-    def with_report(self, standing: Standing) -> Standing:
-        """Return a standing with the last tick in it, even if that was not recorded."""
+    def with_report(self, health: JobHealth) -> JobHealth:
+        """Return a health with the last tick in it, even if that was not recorded."""
         with self._lock:
-            return self._with_report(standing)
+            return self._with_report(health)
 
     def drop(self, job: str) -> None:
         """Forget a job that was removed."""
@@ -66,7 +66,7 @@ class JobBoard:
         """Replace the list of jobs whose files cannot be used.
 
         A job that does not run is shown as one whose last tick failed. A job that runs as before a broken edit keeps its
-        own standing.
+        own health.
         """
         with self._lock:
             for label, job in self._refused.items():
@@ -76,48 +76,48 @@ class JobBoard:
             for label, job in self._refused.items():
                 if not job.is_kept:
                     self._drop(label)
-                    self._standings[label] = refused_standing(job)
+                    self._health[label] = refused_health(job)
 
     def refused(self) -> Mapping[str, RefusedJob]:
         """Return the jobs whose files cannot be used, by label."""
         return self._refused
 
-    def of(self, job: str) -> Standing | None:
-        """Return one job's standing, or None if it is not known."""
+    def of(self, job: str) -> JobHealth | None:
+        """Return one job's health, or None if it is not known."""
         with self._lock:
-            return self._standings.get(job)
+            return self._health.get(job)
 
-    def standings(self) -> list[Standing]:
-        """List all standings, by name."""
+    def healths(self) -> list[JobHealth]:
+        """List all healths, by name."""
         with self._lock:
-            return [standing for _, standing in sorted(self._standings.items())]
+            return [health for _, health in sorted(self._health.items())]
 
     def late(self) -> list[LateJob]:
         """List the jobs that miss their objective."""
         now = self._now()
-        return [LateJob(item.job, self.why_late(item, now)) for item in self.standings() if not is_fresh(item, now)]
+        return [LateJob(item.job, self.why_late(item, now)) for item in self.healths() if not is_fresh(item, now)]
 
-    def why_late(self, standing: Standing, now: float, *, with_failure: bool = True) -> list[str]:
+    def why_late(self, health: JobHealth, now: float, *, with_failure: bool = True) -> list[str]:
         """List why a job misses its objective. `with_failure` adds why its last tick failed."""
-        refusal = self._refused.get(standing.job)
+        refusal = self._refused.get(health.job)
         if refusal is not None and not refusal.is_kept:
-            return trouble(standing) if with_failure else []
-        why = late_reasons(standing, now, with_failure=with_failure)
-        pause = self._pauses.of(standing.job)
+            return trouble(health) if with_failure else []
+        why = late_reasons(health, now, with_failure=with_failure)
+        pause = self._pauses.of(health.job)
         if why and pause is not None:
-            minutes = int(self._pauses.seconds_left(standing.job) // 60) + 1
+            minutes = int(self._pauses.seconds_left(health.job) // 60) + 1
             times = "once" if pause.attempts == 1 else f"{pause.attempts} times"
             why.append(f"it is paused, since its role was refused {times}; it tries again in {minutes} min")
         return why
 
-    def _with_report(self, standing: Standing) -> Standing:
-        report = self._reports.get(standing.job)
-        if report is None or (standing.last is not None and standing.last.started_at >= report.started_at):
-            return standing
-        return replace(standing, last=report)
+    def _with_report(self, health: JobHealth) -> JobHealth:
+        report = self._reports.get(health.job)
+        if report is None or (health.last is not None and health.last.started_at >= report.started_at):
+            return health
+        return replace(health, last=report)
 
     def _drop(self, job: str) -> None:
-        self._standings.pop(job, None)
+        self._health.pop(job, None)
         self._reports.pop(job, None)
 
 
@@ -136,7 +136,7 @@ def stuck_reason(running: RunningTicks, *, silent_seconds: float, slow: Collecti
 
 def sentence(board: JobBoard, *, running: int) -> str:
     """Return the state of the daemon in a sentence, for `systemctl status`."""
-    count = len(board.standings())
+    count = len(board.healths())
     late = board.late()
     jobs = "1 job" if count == 1 else f"{count} jobs"
     if not late:

@@ -17,7 +17,7 @@ class Pause(NamedTuple):
     """One job's pause."""
 
     attempts: int
-    """How often the role was refused in a row."""
+    """Refusals of the role in a row."""
     ends_at: float
     """On the monotonic clock."""
     error: JobError

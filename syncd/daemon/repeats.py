@@ -38,7 +38,7 @@ class Resolved(NamedTuple):
     """A problem that is over."""
 
     times: int
-    """How often it happened."""
+    """Times it happened."""
     seconds: float
     """From the first time until now."""
 

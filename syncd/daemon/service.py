@@ -157,7 +157,7 @@ class Daemon:
         self._watch.notify(notify.status("starting"))
         self._port.follow(self._configuration.settings.http)
         self._refused.take(self._configuration.refused)
-        self._ticker.read_standings(jobs)
+        self._ticker.read_health(jobs)
         self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
         self._heartbeat.follow(self._configuration.settings.heartbeat_url)
@@ -189,7 +189,7 @@ class Daemon:
         configuration, pauses = self._configuration, self._state.pauses
         return Gauges(
             now=self._now(),
-            standings=self._state.board.standings(),
+            healths=self._state.board.healths(),
             paused={name: pauses.seconds_left(name) for name in self._jobs.names()},
             running=self._state.running.jobs(),
             stalled=len(self._state.running.stalled()),
@@ -229,7 +229,7 @@ class Daemon:
         changes = job_changes(before.jobs, after.jobs)
         self._jobs.apply(changes, self._schedule)
         self._refused.take(after.refused)
-        self._ticker.read_standings([*changes.added, *changes.changed])
+        self._ticker.read_health([*changes.added, *changes.changed])
         self._log(
             events.CONFIGURATION_RELOADED,
             added=[job.name for job in changes.added[:NAMES_LOGGED]],

@@ -11,7 +11,7 @@ from syncd.daemon.repeats import RepeatedProblems
 from syncd.daemon.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
-from syncd.job.health.health import Standing, promise_of, read_standing
+from syncd.job.health.health import JobHealth, promise_of, read_health
 from syncd.job.installation import Installation
 from syncd.job.report import utc
 from syncd.job.run import run_job
@@ -105,19 +105,19 @@ class Ticker:
             running_seconds=int(tick.seconds(self._state.running.now())) if tick else 0,
         )
 
-    def read_standings(self, jobs: Sequence[Job]) -> None:
-        """Read the standings of jobs. If the state cannot be read, keep what is known and count the rest as late."""
+    def read_health(self, jobs: Sequence[Job]) -> None:
+        """Read the healths of jobs. If the state cannot be read, keep what is known and count the rest as late."""
         installation, board = self.installation, self._state.board
         try:
             with installation.ledger_file.open_readonly() as reader:
                 for job in jobs:
-                    board.put(read_standing(job, reader, now=installation.now()))
+                    board.put(read_health(job, reader, now=installation.now()))
         except LedgerError as error:
             # A tick meets the same error, and deals with it.
             self._state.problems.log(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
             for job in jobs:
                 if board.of(job.name) is None:
-                    board.put(Standing(job=job.name, promise=promise_of(job)))
+                    board.put(JobHealth(job=job.name, promise=promise_of(job)))
 
     def ledger_bytes(self) -> int:
         """Return the size of the state file with its side files. Returns 0 if it cannot be read."""
@@ -140,7 +140,7 @@ class Ticker:
                 self._state.metrics.take_report(report)
                 if report.outcome != "already-running":
                     self._state.board.take_report(report)
-                self.read_standings([present])
+                self.read_health([present])
             if present is job:
                 self._judge(job, report)
             if self._find_job(name) is None:
@@ -208,8 +208,8 @@ class Ticker:
                 failures=sum(item.times for item in over),
                 failing_seconds=int(max(item.seconds for item in over)),
             )
-        standing = self._state.board.of(job.name)
-        if standing is not None and not standing.held:
+        health = self._state.board.of(job.name)
+        if health is not None and not health.held:
             held = [problems.resolve(event, job.name) for event in (events.OBJECT_FAILED, events.OBJECT_CONFLICTED)]
             problems.resolve(events.HORIZON_HELD, job.name)
             if any(item is not None for item in held):

@@ -96,16 +96,16 @@ class Objectives:
     def look(self) -> None:
         """Judge every job again."""
         now = self._now()
-        standings = {standing.job: standing for standing in self._board.standings()}
-        for job, standing in standings.items():
+        healths = {health.job: health for health in self._board.healths()}
+        for job, health in healths.items():
             seen_at = self._seen_at.setdefault(job, now)
-            if is_fresh(standing, now):
+            if is_fresh(health, now):
                 if (missed_at := self._missed_at.pop(job, None)) is not None:
                     self._log(events.OBJECTIVE_REGAINED, job=job, missed_seconds=int(now - missed_at))
             # A new job has as long as its objective for its first listing.
-            elif job not in self._missed_at and (standing.complete_until or now - seen_at > standing.promise.objective):
+            elif job not in self._missed_at and (health.complete_until or now - seen_at > health.promise.objective):
                 self._missed_at[job] = now
-                self._log(events.OBJECTIVE_MISSED, job=job, why=self._board.why_late(standing, now))
+                self._log(events.OBJECTIVE_MISSED, job=job, why=self._board.why_late(health, now))
         for remembered in (self._missed_at, self._seen_at):
-            for gone in remembered.keys() - standings.keys():
+            for gone in remembered.keys() - healths.keys():
                 del remembered[gone]

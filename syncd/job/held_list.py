@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from syncd.config.job import Job
+from syncd.job.health.state import quarantined
 from syncd.job.ledger_verbs import ledger_error
 from syncd.job.report import held_document
-from syncd.ledger.ledger import LedgerFile, Reader
+from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
-from syncd.tick.scope import replica_of
-
-_AT_A_TIME = 500
 
 
 def held_entries(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -22,8 +20,8 @@ def held_entries(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[tuple
     """
     with ledger_file.open_readonly() as reader:
         for job in jobs:
-            for document in _documents(job, reader):
-                yield job.name, document
+            for item in quarantined(job, reader):
+                yield job.name, held_document(item)
 
 
 def write_held(
@@ -40,8 +38,8 @@ def write_held(
             for number, job in enumerate(jobs):
                 write(f'{", " if number else ""}{{"job": {json.dumps(job.name)}, "objects": [')
                 is_open = True
-                for index, document in enumerate(_documents(job, reader)):
-                    write(f"{', ' if index else ''}{json.dumps(document)}")
+                for index, item in enumerate(quarantined(job, reader)):
+                    write(f"{', ' if index else ''}{json.dumps(held_document(item))}")
                 write("]}")
                 is_open = False
     except LedgerError as raised:
@@ -49,12 +47,3 @@ def write_held(
     rest: dict[str, Any] = {"error": error} | (besides if error is None else {})
     write(f"{']}' if is_open else ''}], {json.dumps(rest)[1:]}\n")
     return error is None
-
-
-def _documents(job: Job, reader: Reader) -> Iterator[dict[str, Any]]:
-    """Yield the quarantined objects, with no statement open while the reader is slow."""
-    view, last = reader.view(replica_of(job)), ""
-    while page := view.held_after(last, _AT_A_TIME):
-        for item in page:
-            yield held_document(item)
-        last = page[-1].object.key

@@ -5,7 +5,7 @@ from typing import Any
 
 from syncd.config.job import RefusedJob
 from syncd.job.health.freshness import Promise
-from syncd.job.health.health import Standing, objective_document
+from syncd.job.health.health import JobHealth, objective_document
 from syncd.job.planning import PlannedCopies
 from syncd.model.reports import JobError, TickReport
 
@@ -51,10 +51,10 @@ def refused_entries(refused: Iterable[RefusedJob]) -> dict[str, Any]:
     return {"refused": found} if found else {}
 
 
-def refused_standing(job: RefusedJob) -> Standing:
+def refused_health(job: RefusedJob) -> JobHealth:
     """Return the health of such a job. Its last tick counts as failed."""
     report = TickReport(job=job.label, outcome="failed", error=job.error)
-    return Standing(job=job.label, promise=_NO_PROMISE, last=report)
+    return JobHealth(job=job.label, promise=_NO_PROMISE, last=report)
 
 
 def refused_status(job: RefusedJob) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
     return {
         "job": job.label,
         "healthy": False,
-        "why": [f"its file cannot be used: {error.detail}", f"what to do: {error.remedy}"],
+        "why": [f"its file is invalid: {error.detail}", f"what to do: {error.remedy}"],
         "mode": None,
         "mode_why": None,
         "configuration_error": error_document(error),
@@ -73,7 +73,7 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
         "objective_seconds": None,
         "lateness_seconds": None,
         "lateness_histogram": {},
-        "freshness": objective_document(refused_standing(job), 0.0),
+        "freshness": objective_document(refused_health(job), 0.0),
         "complete_from": None,
         "complete_until": None,
         "quarantine": {"count": 0, "conflicts": 0, "objects": []},

@@ -27,7 +27,7 @@ class RecordedTick(NamedTuple):
 
 
 class LedgerCounts(NamedTuple):
-    """How much the ledger remembers of one job."""
+    """Rows that the ledger has of one job."""
 
     objects: int
     sealed_days: int
@@ -80,7 +80,7 @@ class Reader:
         return view.quarantined() if view else {}
 
     def counts(self, job: str) -> LedgerCounts:
-        """How much is remembered of a job; reads every object's row, which takes a second for ten million."""
+        """Count a job's rows. Reads every object's row, which takes a second for ten million."""
         counts = LedgerCounts(0, 0, 0)
         with self._guarded():
             for _, replica_id, _ in self._replicas(job):

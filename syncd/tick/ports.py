@@ -47,7 +47,7 @@ class Copier(Protocol):
 
     @property
     def mode(self) -> str | None:
-        """The copy mode in use; None until decided."""
+        """The copy mode in use, or None until decided."""
         ...
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:

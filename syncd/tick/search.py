@@ -6,7 +6,7 @@ are split off, and the rest is planned.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from syncd.model import events
 from syncd.model.keys.layout import Layout
@@ -27,6 +27,7 @@ from syncd.tick.listing.sealing import (
     is_same,
     is_same_there,
 )
+from syncd.tick.listing.slice_reading import SliceReading
 from syncd.tick.listing.survey import Survey, Visit, is_in_window
 from syncd.tick.listing.tiers import Slice, Tier
 from syncd.tick.ports import Ports
@@ -37,24 +38,6 @@ from syncd.tick.task import Task
 
 SEALED_EVERY_OBJECTS = 20_000
 """A listing of history seals its days after this many objects."""
-
-
-@dataclass(slots=True)
-class _SliceReading:
-    """A slice while it is listed."""
-
-    slice: Slice
-    gate: DaySplitter
-    sealed: Mapping[str, SealedDay]
-    beside: Beside | None
-    """The destination's listing, if that side is listed too."""
-    rules: Rules
-    rules_opened: Rules
-    """The rules for the sealed day that is being planned key by key."""
-    opened_day: str = ""
-    """The sealed day that is partly planned already, since it is too large for memory."""
-    replicas_left: Mapping[str, LogObject] | None = None
-    """Its replicas after that part."""
 
 
 class Search:
@@ -125,7 +108,7 @@ class Search:
     def _listed(self) -> Iterator[Transfer | None]:
         """Yield the transfers found in the slices of all shards."""
         slices = {item.range: item for visit in self._survey.visits.values() for item in visit.slices}
-        readings: dict[Range, _SliceReading] = {}
+        readings: dict[Range, SliceReading] = {}
         for page in self._ports.source.pages(slices):
             self._recorder.record_if_due()
             self._on_progress(self._recorder)
@@ -137,15 +120,15 @@ class Search:
                 reading = readings[page.range] = self._reading(slices[page.range])
             yield from self._read(page, reading)
 
-    def _reading(self, listed: Slice) -> _SliceReading:
+    def _reading(self, listed: Slice) -> SliceReading:
         task, wanted = self._task, listed.range
         first = task.layout.day(wanted.shard, wanted.start_after) or "0000-00-00"
         sealed = self._ports.ledger.sealed(wanted.shard, first, "9999-99-99")
         beside = Beside(wanted, self._ports.destination, task.destination_prefix) if listed.both_sides else None
         rules = self._rules(wanted.shard)
-        return _SliceReading(listed, DaySplitter(task.layout, sealed), sealed, beside, rules, rules)
+        return SliceReading(listed, DaySplitter(task.layout, sealed), sealed, beside, rules, rules)
 
-    def _read(self, page: Page, reading: _SliceReading) -> Iterator[Transfer | None]:
+    def _read(self, page: Page, reading: SliceReading) -> Iterator[Transfer | None]:
         shard = page.range.shard
         new: list[LogObject] = []
         left_out = 0.0
@@ -171,9 +154,7 @@ class Search:
         )
         self._seal_behind(visit, page, reading)
 
-    def _sealed_stretch(
-        self, stretch: Stretch, reading: _SliceReading
-    ) -> Generator[Transfer | None, None, Plan | None]:
+    def _sealed_stretch(self, stretch: Stretch, reading: SliceReading) -> Generator[Transfer | None, None, Plan | None]:
         """Skip a sealed day that is unchanged on the listed sides. Plan any other key by key."""
         task, shard, was = self._task, stretch.page.range.shard, reading.sealed[stretch.sealed_day]
         replicas = None
@@ -274,7 +255,7 @@ class Search:
             self._deferred += plan.deferred
         return plan
 
-    def _seal_behind(self, visit: Visit, page: Page, reading: _SliceReading) -> None:
+    def _seal_behind(self, visit: Visit, page: Page, reading: SliceReading) -> None:
         """Seal the days that a listing of history has passed."""
         task, ended = self._task, self._recorder.ended + self._recorder.counts.already_there
         if not reading.slice.both_sides or ended - self._sealed_at < SEALED_EVERY_OBJECTS or not page.objects:

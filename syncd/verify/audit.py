@@ -56,7 +56,7 @@ class ReplicaReader(Protocol):
         ...
 
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
-        """Yield the SHA-256 of the uncompressed content of logs, in any order; a finding if one has none."""
+        """Yield the SHA-256 of the uncompressed content of logs, in any order, or a finding if there is none."""
         ...
 
 
@@ -108,7 +108,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceResult:
-    """What the audit of one account and region found."""
+    """The findings of the audit of one account and region."""
 
     place: Place
     chains: Mapping[ChainName, Sequence[Span]]
@@ -147,7 +147,7 @@ class Audit:
         known: Callable[[str], str | None] = lambda _: None,
         on_progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
-        """`known` gives the hash of a log that was computed while it was copied; None to read it."""
+        """`known` gives the hash of a log that was computed while it was copied, or None to read it."""
         self._replica = replica
         self._place = place
         self._buckets = frozenset(buckets)
@@ -276,6 +276,6 @@ class Audit:
 
 
 def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
-    """Return True if a span holds the stamp. Spans are sorted; those of several trails may overlap."""
+    """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
     before = bisect_right(spans, (stamp, inf))
     return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])

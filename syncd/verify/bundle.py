@@ -81,7 +81,7 @@ class BundleWriter:
 
 
 class BundledReplica:
-    """What a bundle has of a replica, in the place of the replica."""
+    """The part of a replica that a bundle holds, read like the replica."""
 
     def __init__(self, objects: Mapping[str, Mapping[str, Any]], digests: Mapping[str, Found]) -> None:
         self._objects, self._digests = objects, digests

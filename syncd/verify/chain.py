@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one digest shows: its span, those before it that nothing covers, and the digest itself if it can be trusted."""
+    """The result of one digest: its span, uncovered spans before it, and the digest if it is trusted."""
 
     span: Span
     before: tuple[Span, ...] = ()

@@ -21,7 +21,7 @@ LARGEST_FILE_BYTES = 16 * 1024 * 1024
 
 
 def kept_keys(state_dir: Path) -> Keys:
-    """Return the keys that were kept in the state directory; none if there is no file yet.
+    """Return the keys that were kept in the state directory. Returns none if there is no file yet.
 
     Raises:
         ConfigError: the file cannot be read as keys.

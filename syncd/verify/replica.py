@@ -5,7 +5,7 @@ The hash of a log is computed on other threads, which zlib and SHA-256 leave fre
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -49,7 +49,6 @@ class BucketReplica:
         self._lister = lister
         self._prefix = prefix
         self._stop = stop
-        self._answers: SimpleQueue[_Answered] = SimpleQueue()
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
         """List the objects below a prefix whose days lie between two instants, both included, in key order."""
@@ -85,22 +84,20 @@ class BucketReplica:
             yield item
 
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
-        """Yield the SHA-256 of the uncompressed content of logs, in any order; a problem if one cannot be told."""
+        """Yield the SHA-256 of logs' uncompressed content, in any order, or a finding if there is none."""
         with ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="hash") as pool:
-            hashed: SimpleQueue[tuple[Stored, str | Finding]] = SimpleQueue()
-            under_way = 0
+            hashing: deque[tuple[Stored, Future[str | Finding]]] = deque()
             for item, answer in self._read(items, in_flight=IN_FLIGHT):
                 if answer.status == 404:
                     yield item, Finding(Flaw.LOG_MISSING, "the replica has no such object")
                     continue
                 _check(answer, item.key, self._end)
-                pool.submit(_hash, item, answer.body, hashed.put)
-                under_way += 1
-                while under_way > IN_FLIGHT or (under_way and not hashed.empty()):
-                    yield hashed.get()
-                    under_way -= 1
-            for _ in range(under_way):
-                yield hashed.get()
+                hashing.append((item, pool.submit(_hash, answer.body)))
+                while len(hashing) > IN_FLIGHT or (hashing and hashing[0][1].done()):
+                    item_done, future = hashing.popleft()
+                    yield item_done, future.result()
+            for item_done, future in hashing:
+                yield item_done, future.result()
 
     def _read(self, items: Iterable[Stored], *, in_flight: int) -> Iterator[tuple[Stored, Answer]]:
         answers: SimpleQueue[_Answered] = SimpleQueue()
@@ -150,13 +147,11 @@ def _day(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).strftime("%Y/%m/%d")
 
 
-def _hash(item: Stored, body: bytes, put: Callable[[tuple[Stored, str | Finding]], None]) -> None:
+def _hash(body: bytes) -> str | Finding:
     try:
-        put((item, content_sha256(body, most=LARGEST_LOG_BYTES)))
+        return content_sha256(body, most=LARGEST_LOG_BYTES)
     except Refused as refused:
-        put((item, refused.finding))
-    except BaseException as error:  # noqa: BLE001 - whoever waits for this log gets to know
-        put((item, Finding(Flaw.UNREADABLE, f"{type(error).__name__}: {error}")))
+        return refused.finding
 
 
 def _digest(key: str, answer: Answer, end: Endpoint) -> Found | None:

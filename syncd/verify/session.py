@@ -16,12 +16,13 @@ from syncd.verify.bundle import BundleWriter, read_bundle
 from syncd.verify.evidence import write_report
 from syncd.verify.keys import Keys
 from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
-from syncd.verify.proof import Asked, Proof, Prover, with_tail
+from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.prover import Prover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """The files that a proof reads or leaves behind; None for those that nobody asked for."""
+    """The files that a proof reads or writes. None for those that nobody asked for."""
 
     keys: Path | None = None
     export_keys: Path | None = None
@@ -32,7 +33,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What came of a run."""
+    """The outcome of a run."""
 
     proofs: Sequence[Proof]
     signal_code: int = 0
@@ -61,27 +62,29 @@ def prove(
         keys.add(key)
     proofs: list[Proof] = []
     with interruptible() as interruption:
+
+        def one(job: Job) -> Proof:
+            writer = BundleWriter(files.bundle) if files.bundle is not None else None
+            prover = Prover(
+                job,
+                asked,
+                installation,
+                keys.all(),
+                asks=files.keys is None,
+                record=writer.record if writer is not None else None,
+                stop=interruption.stop,
+                on_progress=on_progress,
+            )
+            proof = prover.run()
+            for key in prover.keys.all():
+                keys.add(key)
+            if writer is not None:
+                about = {"job": job.name, "bucket": job.source.bucket, "first": asked.first, "last": asked.last}
+                writer.close(about, [result.place for result in proof.places], prover.keys)
+            return proof
+
         try:
-            for job in jobs:
-                writer = BundleWriter(files.bundle) if files.bundle is not None else None
-                prover = Prover(
-                    job,
-                    asked,
-                    installation,
-                    keys.all(),
-                    asks=files.keys is None,
-                    record=writer.record if writer is not None else None,
-                    stop=interruption.stop,
-                    on_progress=on_progress,
-                )
-                proof = prover.run()
-                proofs.append(proof)
-                for key in prover.keys.all():
-                    keys.add(key)
-                if writer is not None:
-                    places = [result.place for result in proof.places]
-                    about = {"job": job.name, "bucket": job.source.bucket, "first": asked.first, "last": asked.last}
-                    writer.close(about, places, prover.keys)
+            proofs.extend(map(one, jobs))
         except Interrupted:
             return Proved(proofs, exit_codes.of_signal(interruption.signal))
         finally:
@@ -92,7 +95,7 @@ def prove(
 
 
 def prove_offline(files: Files, bundle: Path) -> Proved:
-    """Repeat the verdict of a bundle; nothing else is read.
+    """Repeat the verdict of a bundle. Reads nothing else.
 
     Raises:
         ConfigError: the bundle, or the keys, cannot be read.

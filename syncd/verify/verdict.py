@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """What a digest shows of its span. All of it covers delivery, not recording."""
+    """The result of a digest for its span. All of it covers delivery, not recording."""
 
     PROVED = "proved"
     """Signed, linked to its predecessor, and every log that it names is in the replica, unaltered."""
     UNPROVED = "unproved"
     UNANCHORED = "unanchored"
-    """As proved, but the predecessor that it names is not in the replica: a chain that begins in the middle."""
+    """Proved, but the predecessor that it names is not in the replica: a chain that begins in the middle."""
     GAP = "gap"
     """CloudTrail was stopped, or its validation was: no digest covers the span."""
     BACKFILL = "backfill"
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 class Flaw(StrEnum):
-    """Why a span is not proved, or an object is named."""
+    """The reason that a span is not proved, or that an object is named."""
 
     NO_DIGEST_YET = "no_digest_yet"
     DIGEST_MISSING = "digest_missing"

@@ -243,7 +243,7 @@ def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_noth
         now=time.time,
         monotonic=time.monotonic,
         tell=lambda *_, **__: None,
-        gauges=lambda: Gauges(now=time.time(), standings=()),
+        gauges=lambda: Gauges(now=time.time(), healths=()),
     )
     installation = Installation.of(given, now=time.time, tell=state.problems.log)
     found = iter([job, job])
@@ -254,7 +254,7 @@ def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_noth
 
     labels = [sample.labels for family in state.metrics.collect() for sample in family.samples]
     assert service.ticks("account-b") == 1
-    assert state.board.standings() == []
+    assert state.board.healths() == []
     assert [label for label in labels if label.get("job") == job.name] == []
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from clocks import HandClock
+from job_health import NOW, REFUSED, board, health, late, report
 from jobs import configuration, job
-from standings import NOW, REFUSED, board, late, report, standing
 from waiting import wait_until
 
 from syncd.daemon.board import sentence, stuck_reason
@@ -22,7 +22,7 @@ from syncd.daemon.web.gauges import Gauges
 from syncd.job.installation import Installation
 from syncd.model import events
 
-GAUGES = Gauges(now=NOW, standings=())
+GAUGES = Gauges(now=NOW, healths=())
 
 
 @pytest.fixture
@@ -130,32 +130,32 @@ def test_the_end_of_the_last_tick_ends_the_waiting(running: RunningTicks) -> Non
 
 
 @pytest.mark.parametrize(
-    ("standings", "running", "expected"),
+    ("healths", "running", "expected"),
     [
         ([], 0, "no jobs"),
-        ([standing()], 0, "1 job on time"),
-        ([standing("a"), standing("b")], 1, "2 jobs on time; a tick is running"),
-        ([standing("a"), late("b")], 3, "1 of 2 jobs not on time: b; 3 ticks are running"),
+        ([health()], 0, "1 job on time"),
+        ([health("a"), health("b")], 1, "2 jobs on time; a tick is running"),
+        ([health("a"), late("b")], 3, "1 of 2 jobs not on time: b; 3 ticks are running"),
         ([late(name) for name in "abcd"], 0, "4 of 4 jobs not on time: a, b, c and others"),
     ],
 )
-def test_how_things_are_is_a_sentence(standings: list[Any], running: int, expected: str) -> None:
-    assert sentence(board(*standings), running=running) == expected
+def test_how_things_are_is_a_sentence(healths: list[Any], running: int, expected: str) -> None:
+    assert sentence(board(*healths), running=running) == expected
 
 
 def test_a_missed_objective_and_the_late_success_are_told_once_each() -> None:
     told: list[tuple[str, dict[str, Any]]] = []
     at = [NOW]
-    jobs = board(standing(), now=lambda: at[0])
+    jobs = board(health(), now=lambda: at[0])
     objectives = Objectives(jobs, lambda event, **facts: told.append((event, facts)), now=lambda: at[0])
 
     objectives.look()
     at[0] = NOW + 2000
     objectives.look()
     objectives.look()
-    jobs.put(standing(last=None))
+    jobs.put(health(last=None))
     at[0] = NOW + 2600
-    jobs.put(standing())
+    jobs.put(health())
     at[0] = NOW
     objectives.look()
     objectives.look()
@@ -186,7 +186,7 @@ def test_a_job_whose_state_cannot_be_read_from_the_start_is_not_well(tmp_path: P
     installation = Installation.of(given, now=lambda: NOW, tell=lambda *_, **__: None)
     ticker = Ticker(installation, state, find_job=lambda _: None, on_unwritable=lambda: None)
 
-    ticker.read_standings(given.jobs)
+    ticker.read_health(given.jobs)
     installation.close()
 
     assert told == [events.LEDGER_UNREADABLE]
@@ -196,7 +196,7 @@ def test_a_job_whose_state_cannot_be_read_from_the_start_is_not_well(tmp_path: P
 def test_a_job_that_is_new_has_its_objective_s_time_for_its_first_listing() -> None:
     told: list[str] = []
     at = [NOW]
-    jobs = board(standing(last=None, complete_until=0.0), now=lambda: at[0])
+    jobs = board(health(last=None, complete_until=0.0), now=lambda: at[0])
     objectives = Objectives(jobs, lambda event, **_: told.append(event), now=lambda: at[0])
 
     objectives.look()

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from job_health import NOW, REFUSED, health, late, report
 from prometheus_client.parser import text_string_to_metric_families
-from standings import NOW, REFUSED, late, report, standing
 
 from syncd.config.job import Engine, JobEngine
 from syncd.daemon.web.gauges import Gauges
@@ -15,7 +15,7 @@ from syncd.model.reports import Counts
 
 GAUGES = Gauges(
     now=NOW,
-    standings=[standing("account-b", held_reasons={"kms_access_denied": 2}), late("account-c")],
+    healths=[health("account-b", held_reasons={"kms_access_denied": 2}), late("account-c")],
     paused={"account-c": 120.0},
     running=["account-b"],
     ledger_bytes=4096,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
+from job_health import board as board_of
 from jobs import configuration
 from jobs import job as job_named
 from service import Service
-from standings import board as board_of
 from waiting import wait_until
 
 from syncd.config.job import RefusedJob
@@ -46,7 +46,7 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
     assert (refused["job"], refused["level"], refused["runs_as_before"]) == ("account-c", "error", False)
     assert f"{path}: every" in refused["problems"][0]
     assert (ready[0], json.loads(ready[1])["not_ready"]) == (503, ["account-c"])
-    assert "its file cannot be used" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
+    assert "its file is invalid" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
     assert "refused" in page[1]
     assert f"{path}: every" in page[1]
     assert (of_job[0], f"{path}: every" in of_job[1]) == (503, True)

@@ -2,7 +2,7 @@
 
 import pytest
 from jinja2 import UndefinedError
-from standings import NOW
+from job_health import NOW
 
 from syncd.daemon.web.render import ago, minute, render
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 
 import pytest
+from job_health import NOW, REFUSED, board, health, report
 from jobs import job
-from standings import NOW, REFUSED, board, report, standing
 
 from syncd.daemon.pauses import Pauses
 from syncd.daemon.reload import CurrentJobs, JobChanges
@@ -31,7 +31,7 @@ def frequent_switches() -> Iterator[None]:
 
 @pytest.fixture
 def state() -> DaemonState:
-    gauges = Gauges(now=NOW, standings=())
+    gauges = Gauges(now=NOW, healths=())
     return DaemonState.of(now=lambda: NOW, monotonic=monotonic, tell=lambda *_, **__: None, gauges=lambda: gauges)
 
 
@@ -71,7 +71,7 @@ def test_standings_are_read_while_jobs_come_and_go() -> None:
 
     read_while(
         jobs.late,
-        lambda number: jobs.put(standing(name_of(number))),
+        lambda number: jobs.put(health(name_of(number))),
         lambda number: jobs.drop(name_of(number + 7)),
         lambda number: jobs.take_report(report(name_of(number), started_at=NOW - number)),
     )

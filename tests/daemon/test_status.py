@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from job_health import NOW, SHARD, report
 from jobs import configuration, job
-from standings import NOW, SHARD, report
 
 from syncd.job import exit_codes
 from syncd.job.exit_codes import UNHEALTHY

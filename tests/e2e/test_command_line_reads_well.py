@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from program import PROGRAM
+from reference import verbs
 from stage import Stage
-
-from tools.reference import verbs
 
 VERBS = verbs()
 

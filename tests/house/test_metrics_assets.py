@@ -28,7 +28,7 @@ ENDINGS = ("_bucket", "_sum", "_count")
 
 def names() -> set[str]:
     """Every metric that the daemon tells Prometheus, the parts of histograms included."""
-    metrics = Metrics(lambda: Gauges(now=0.0, standings=[]))
+    metrics = Metrics(lambda: Gauges(now=0.0, healths=[]))
     error = JobError(reason="timeout", detail="", remedy="")
     metrics.take_report(TickReport(job="a", outcome="failed", error=error, failed_by_reason={"timeout": 1}))
     found = set()
@@ -183,7 +183,7 @@ def test_prometheus_takes_the_expressions_of_the_dashboard(tool: Path, tmp_path:
 
 @pytest.mark.needs_tool("promtool")
 def test_prometheus_takes_what_the_daemon_tells_it(tool: Path) -> None:
-    metrics = Metrics(lambda: Gauges(now=0.0, standings=[]))
+    metrics = Metrics(lambda: Gauges(now=0.0, healths=[]))
 
     run = subprocess.run([tool, "check", "metrics"], input=metrics.exposition(), capture_output=True, check=False)
 

@@ -1,4 +1,4 @@
-"""`syncd demo`: the whole product against an AWS of its own, with nothing to configure and nothing left behind."""
+"""`syncd demo`: everything against an embedded AWS, with nothing to configure and nothing left behind."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from syncd.job.report import report_document
 
 
 def run(*, keep: bool, as_json: bool) -> int:
-    """Play it and tell it; 0 where all of it held, 1 where something did not, 128 + N after signal N.
+    """Run the demo. Returns 0 if all checks passed, 1 if one failed, 128 + N after signal N.
 
     Raises:
         EmbeddedError: the embedded AWS is not installed, or does not start.
@@ -57,7 +57,7 @@ def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json:
 
 
 def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
-    """The JSON of `demo`."""
+    """Return the JSON of `demo`."""
     return {
         "holds": all(step.holds for step in steps),
         "seconds": round(seconds, 1),
@@ -90,7 +90,7 @@ def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
 
 @contextmanager
 def _signals_raised() -> Iterator[None]:
-    """Turns SIGTERM and SIGINT into Interrupted, so that what was started is ended and removed."""
+    """Raise Interrupted on SIGTERM and SIGINT, so that everything is stopped and removed."""
 
     def interrupt(number: int, _: Any) -> None:
         raise Interrupted(exit_codes.of_signal(number))
@@ -104,7 +104,7 @@ def _signals_raised() -> Iterator[None]:
 
 
 def _until_interrupted() -> None:
-    """Ctrl-C is how this is meant to end, and no failure."""
+    """Wait for Ctrl-C, which is not a failure here."""
     try:
         Event().wait()
     except Interrupted:
@@ -112,7 +112,7 @@ def _until_interrupted() -> None:
 
 
 def _log_to(path: Path) -> Callable[..., None]:
-    """Events of the jobs go to a file: on the screen they would drown the story."""
+    """Log the jobs' events to a file, because they would clutter the screen."""
     guard = Lock()
 
     def tell(event: str, **facts: Any) -> None:
@@ -123,5 +123,5 @@ def _log_to(path: Path) -> Callable[..., None]:
 
 
 def _program() -> str:
-    """What to type for `syncd` here."""
+    """Return the command that runs `syncd` here."""
     return "syncd" if shutil.which("syncd") else str(Path(sys.executable).parent / "syncd")

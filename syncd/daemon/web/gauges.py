@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from syncd.config.job import Engine, JobEngine, RefusedJob
-from syncd.job.health.health import Standing, is_fresh
+from syncd.job.health.health import JobHealth, is_fresh
 from syncd.model.escaping import safe_line
 
 JOB = "syncd_job"
@@ -18,7 +18,7 @@ class Gauges:
     """The state at one moment, as gauges."""
 
     now: float
-    standings: Sequence[Standing]
+    healths: Sequence[JobHealth]
     paused: Mapping[str, float] = field(default_factory=dict)
     """Seconds left of each paused job's pause."""
     running: Sequence[str] = ()
@@ -42,8 +42,8 @@ class Gauges:
             yield GaugeMetricFamily(name, help_text, value=value(self))
         for name, help_text, of_job in _OF_JOB:
             family = GaugeMetricFamily(name, help_text, labels=[JOB])
-            for standing in self.standings:
-                family.add_metric([standing.job], of_job(standing, self))
+            for health in self.healths:
+                family.add_metric([health.job], of_job(health, self))
             yield family
         yield self._refusals()
         yield self._kinds()
@@ -78,9 +78,9 @@ class Gauges:
             "The horizon of a job's shards of one kind: everything with an earlier stamp is at the destination.",
             labels=[JOB, "kind"],
         )
-        for standing in self.standings:
-            for kind, instant in standing.kinds.items():
-                family.add_metric([standing.job, safe_line(kind, _LONGEST_KIND)], instant)
+        for health in self.healths:
+            for kind, instant in health.kinds.items():
+                family.add_metric([health.job, safe_line(kind, _LONGEST_KIND)], instant)
         return family
 
     def _held(self) -> Metric:
@@ -89,9 +89,9 @@ class Gauges:
             "Objects known and not at the destination, by reason.",
             labels=[JOB, "reason"],
         )
-        for standing in self.standings:
-            for reason, count in standing.held_reasons.items():
-                family.add_metric([standing.job, reason], count)
+        for health in self.healths:
+            for reason, count in health.held_reasons.items():
+                family.add_metric([health.job, reason], count)
         return family
 
 
@@ -108,7 +108,7 @@ _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     (
         "syncd_jobs",
         "Jobs that are scheduled.",
-        lambda it: len(it.standings) - sum(not job.is_kept for job in it.refused.values()),
+        lambda it: len(it.healths) - sum(not job.is_kept for job in it.refused.values()),
     ),
     ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
     ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
@@ -120,7 +120,7 @@ _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     ),
 )
 
-_OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
+_OF_JOB: Sequence[tuple[str, str, Callable[[JobHealth, Gauges], float]]] = (
     ("syncd_last_tick_timestamp_seconds", "When the job's last tick ended; 0 for never.", lambda it, _: it.finished_at),
     (
         "syncd_last_tick_duration_seconds",

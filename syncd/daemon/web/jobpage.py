@@ -9,10 +9,10 @@ from syncd.daemon.board import JobBoard
 from syncd.daemon.web.page import State, chart_of, problems_of, state_of
 from syncd.daemon.web.render import render
 from syncd.job.health.freshness import Promise, fresh_until, is_quiet, span, within_words
-from syncd.job.health.health import Standing, is_fresh, read_with_held, shards_of
+from syncd.job.health.health import JobHealth, health_of, is_fresh
+from syncd.job.health.state import read_state
 from syncd.ledger.ledger import Reader
 from syncd.model.objects import ShardState
-from syncd.tick.scope import replica_of
 
 SHARDS_SHOWN = 500
 HELD_SHOWN = 100
@@ -30,9 +30,9 @@ def job_page(board: JobBoard, job: Job, reader: Reader, *, now: float, refresh: 
     Raises:
         LedgerError: the state cannot be read.
     """
-    read, held = read_with_held(job, reader, shown=HELD_SHOWN, now=now)
-    standing = board.with_report(read)
-    shards = shards_of(job, reader.view(replica_of(job)).shards())
+    state = read_state(job, reader, shown=HELD_SHOWN)
+    held = state.quarantine
+    health = board.with_report(health_of(job, state, now=now))
     return render(
         "job.html",
         title=f"{job.name} - syncd",
@@ -41,18 +41,18 @@ def job_page(board: JobBoard, job: Job, reader: Reader, *, now: float, refresh: 
         now=now,
         job=job,
         flow=_flow(job),
-        standing=standing,
-        state=state_of(standing, now),
-        problems=problems_of(board, standing, now),
-        chart=chart_of(standing.pulses),
-        is_fresh=is_fresh(standing, now),
-        within=within_words(standing.lags),
-        news=_news(standing, now),
+        health=health,
+        state=state_of(health, now),
+        problems=problems_of(board, health, now),
+        chart=chart_of(health.pulses),
+        is_fresh=is_fresh(health, now),
+        within=within_words(health.lags),
+        news=_news(health, now),
         held=held.longest,
         held_caption=_held_caption(held.counts.objects, len(held.longest)),
-        shards=_shard_rows(shards, standing.promise, now),
-        shards_caption=_shards_caption(len(shards)),
-        ticks=reader.ticks(job.name, TICKS_SHOWN),
+        shards=_shard_rows(state.shards, health.promise, now),
+        shards_caption=_shards_caption(len(state.shards)),
+        ticks=state.ticks[:TICKS_SHOWN],
     )
 
 
@@ -62,13 +62,13 @@ def _flow(job: Job) -> str:
     return f"From s3://{source.bucket}/{source.prefix} of account {source.account_id}{via} to s3://{destination.bucket}/{destination.prefix}"
 
 
-def _news(standing: Standing, now: float) -> str:
+def _news(health: JobHealth, now: float) -> str:
     """Distinguish no new objects from not having listed."""
-    look = standing.look
+    look = health.look
     if not look.listed_at:
         return "not every shard was listed to its end yet"
     looked = f"every shard was looked at within {span(now - look.listed_at)}"
-    return f"{looked}; {look.quiet_shards} of {standing.shards} are quiet" if look.quiet_shards else looked
+    return f"{looked}; {look.quiet_shards} of {health.shards} are quiet" if look.quiet_shards else looked
 
 
 def _held_caption(objects: int, shown: int) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from syncd.daemon.board import JobBoard
 from syncd.daemon.web.render import render
-from syncd.job.health.health import Pulse, Standing, answer_words, failure_words, is_fresh, missing_words
+from syncd.job.health.health import JobHealth, Pulse, answer_words, failure_words, is_fresh, missing_words
 from syncd.model import reasons
 from syncd.model.escaping import safe_key
 from syncd.model.reasons import Reason
@@ -59,7 +59,7 @@ class Chart(NamedTuple):
 
 
 class _Row(NamedTuple):
-    standing: Standing
+    health: JobHealth
     state: State
     chart: Chart
     copied: str
@@ -68,9 +68,9 @@ class _Row(NamedTuple):
 
 def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, refresh: bool = False) -> str:
     """Return the page of all jobs whose names contain `words`, a hundred to a page."""
-    everything = board.standings()
-    found = [standing for standing in everything if words.lower() in standing.job.lower()]
-    found.sort(key=lambda standing: (state_of(standing, now).kind == "good", standing.job))
+    everything = board.healths()
+    found = [health for health in everything if words.lower() in health.job.lower()]
+    found.sort(key=lambda health: (state_of(health, now).kind == "good", health.job))
     last_page = max(1, -(-len(found) // JOBS_A_PAGE))
     page = min(max(1, page), last_page)
     shown = found[(page - 1) * JOBS_A_PAGE : page * JOBS_A_PAGE]
@@ -86,40 +86,40 @@ def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, ref
         has_search=len(everything) >= _SEARCH_FROM_JOBS,
         words=words,
         caption=f"{len(shown)} of {jobs}" if len(shown) < len(found) else jobs,
-        rows=[_row(board, standing, now) for standing in shown],
+        rows=[_row(board, health, now) for health in shown],
         page=page,
         last_page=last_page,
     )
 
 
-def state_of(standing: Standing, now: float) -> State:
+def state_of(health: JobHealth, now: float) -> State:
     """Return a job's state."""
-    if standing.last is None:
+    if health.last is None:
         return State("no tick yet", "none")
-    if standing.error is not None and standing.error.reason == Reason.CONFIGURATION:
+    if health.error is not None and health.error.reason == Reason.CONFIGURATION:
         return State("refused", "bad")
-    if not is_fresh(standing, now):
+    if not is_fresh(health, now):
         return State("not on time", "bad")
-    if standing.error is not None:
+    if health.error is not None:
         return State(_FAILING, "warn")
-    if standing.held:
+    if health.held:
         return State(_INCOMPLETE, "warn")
     return State("on time", "good")
 
 
-def problems_of(board: JobBoard, standing: Standing, now: float) -> list[Problem]:
+def problems_of(board: JobBoard, health: JobHealth, now: float) -> list[Problem]:
     """List everything that is wrong with a job."""
-    found = [Problem(_sentence(why)) for why in board.why_late(standing, now, with_failure=False)]
-    error, oldest = standing.error, standing.oldest_held
-    refusal = board.refused().get(standing.job)
+    found = [Problem(_sentence(why)) for why in board.why_late(health, now, with_failure=False)]
+    error, oldest = health.error, health.oldest_held
+    refusal = board.refused().get(health.job)
     if refusal is not None and refusal.is_kept:
         words = f"Its file was edited and cannot be used, so that it runs as before: {refusal.error.detail}"
         found.append(Problem(words, refusal.error.remedy))
     if error is not None:
         found.append(Problem(_sentence(failure_words(error)), error.remedy))
     if oldest is not None:
-        remedy = reasons.remedy_of(oldest.reason, job=standing.job, key=oldest.object.key)
-        found.append(Problem(missing_words(standing), remedy, safe_key(oldest.object.key), answer_words(oldest)))
+        remedy = reasons.remedy_of(oldest.reason, job=health.job, key=oldest.object.key)
+        found.append(Problem(missing_words(health), remedy, safe_key(oldest.object.key), answer_words(oldest)))
     return found
 
 
@@ -152,14 +152,14 @@ def _bars(number: int, pulse: Pulse, most: int) -> list[Bar]:
     return [Bar("copied" if pulse.copied else "idle", x, y=_HEIGHT - height, height=height)]
 
 
-def _row(board: JobBoard, standing: Standing, now: float) -> _Row:
-    copied = sum(pulse.copied for pulse in standing.pulses[-_BARS:])
+def _row(board: JobBoard, health: JobHealth, now: float) -> _Row:
+    copied = sum(pulse.copied for pulse in health.pulses[-_BARS:])
     return _Row(
-        standing,
-        state_of(standing, now),
-        chart_of(standing.pulses),
-        f"{copied:,} objects" if standing.pulses else "",
-        problems_of(board, standing, now),
+        health,
+        state_of(health, now),
+        chart_of(health.pulses),
+        f"{copied:,} objects" if health.pulses else "",
+        problems_of(board, health, now),
     )
 
 
@@ -167,10 +167,10 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _headline(standings: Sequence[Standing], now: float) -> str:
+def _headline(healths: Sequence[JobHealth], now: float) -> str:
     """Return how many jobs are late, and how many have some other problem."""
-    count, late = len(standings), sum(not is_fresh(standing, now) for standing in standings)
-    states: Mapping[str, int] = Counter(state_of(standing, now).word for standing in standings)
+    count, late = len(healths), sum(not is_fresh(health, now) for health in healths)
+    states: Mapping[str, int] = Counter(state_of(health, now).word for health in healths)
     if not count:
         return "There are no jobs"
     jobs = "The job is" if count == 1 else f"All {count} jobs are"
@@ -183,7 +183,7 @@ def _headline(standings: Sequence[Standing], now: float) -> str:
     return "; ".join([found, *(f"{number} {'is' if number == 1 else 'are'} {word}" for number, word in troubled)])
 
 
-def _summary(standings: Sequence[Standing]) -> str:
-    copied = sum(pulse.copied for standing in standings for pulse in standing.pulses)
-    held = sum(standing.held for standing in standings)
+def _summary(healths: Sequence[JobHealth]) -> str:
+    copied = sum(pulse.copied for health in healths for pulse in health.pulses)
+    held = sum(health.held for health in healths)
     return f"{copied:,} objects copied in the ticks shown here; {held:,} known and not at their destination."

@@ -7,7 +7,7 @@ from syncd.model import events
 
 
 class StatusPort:
-    """The web server at the configured address. Used by the main thread alone; the server has threads of its own."""
+    """The web server at the configured address. Used by the main thread alone. The server has threads of its own."""
 
     def __init__(self, respond: Respond, problems: RepeatedProblems, *, reserved: tuple[str, ...]) -> None:
         self._respond = respond

@@ -87,15 +87,15 @@ class Site:
         """Report if every job meets its objective. Jobs that do not come first."""
         now = self._now()
         why = {item.job: list(item.why) for item in self._board.late()}
-        standings = sorted(self._board.standings(), key=lambda standing: standing.job not in why)
+        healths = sorted(self._board.healths(), key=lambda health: health.job not in why)
         document: dict[str, Any] = {
             "ready": not why,
             "not_ready": list(why)[:_JOBS_SHOWN],
             "not_ready_count": len(why),
-            "job_count": len(standings),
+            "job_count": len(healths),
             "jobs": [
                 {"job": item.job, **objective_document(item, now), "why": why.get(item.job, [])}
-                for item in standings[:_JOBS_SHOWN]
+                for item in healths[:_JOBS_SHOWN]
             ],
         }
         return _json(document, is_well=not why)

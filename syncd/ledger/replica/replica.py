@@ -23,7 +23,7 @@ from syncd.model.reports import TickReport
 
 _CLOCK_SKEW_SECONDS = 600.0
 TICKS_KEPT = 300
-"""How many ticks and catch-ups of a job are remembered."""
+"""Ticks and catch-ups of a job that are remembered."""
 
 
 class Ledger(LedgerView):

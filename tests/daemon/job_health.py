@@ -7,7 +7,7 @@ from typing import Any
 from syncd.daemon.board import JobBoard
 from syncd.daemon.pauses import Pauses
 from syncd.job.health.freshness import Deadline, Look, Promise
-from syncd.job.health.health import Pulse, Standing
+from syncd.job.health.health import JobHealth, Pulse
 from syncd.model.objects import LogObject, Quarantined, Shard
 from syncd.model.reports import JobError, TickReport
 
@@ -23,7 +23,7 @@ def report(job: str = "account-b", **changes: Any) -> TickReport:
     return TickReport(**(values | changes))
 
 
-def standing(job: str = "account-b", **changes: Any) -> Standing:
+def health(job: str = "account-b", **changes: Any) -> JobHealth:
     """A job on time."""
     values = {
         "job": job,
@@ -37,13 +37,13 @@ def standing(job: str = "account-b", **changes: Any) -> Standing:
         "shards": 1,
         "kinds": {"CloudTrail": NOW - 1862},
     }
-    return Standing(**(values | changes))
+    return JobHealth(**(values | changes))
 
 
-def late(job: str = "account-b", **changes: Any) -> Standing:
+def late(job: str = "account-b", **changes: Any) -> JobHealth:
     """A job that does not keep its objective."""
     values = {"complete_until": NOW - 9000, "deadline": Deadline(NOW - 6300, SHARD)}
-    return standing(job, **(values | changes))
+    return health(job, **(values | changes))
 
 
 def held(reason: str = "kms_access_denied") -> Quarantined:
@@ -52,9 +52,9 @@ def held(reason: str = "kms_access_denied") -> Quarantined:
     return Quarantined(item, SHARD, reason, "GetObject: 403", 3, NOW - 400, NOW + 100)
 
 
-def board(*standings: Standing, pauses: Pauses | None = None, now: Callable[[], float] = lambda: NOW) -> JobBoard:
+def board(*healths: JobHealth, pauses: Pauses | None = None, now: Callable[[], float] = lambda: NOW) -> JobBoard:
     """A board with these jobs on it."""
     found = JobBoard(now=now, pauses=pauses or Pauses(monotonic=monotonic))
-    for item in standings:
+    for item in healths:
         found.put(item)
     return found

@@ -1,16 +1,24 @@
 """How a job stands, in sentences and in JSON."""
 
+import json
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
 import pytest
-from jobs import job
-from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
+from job_health import NOW, REFUSED, SHARD, board, health, held, late, report
+from jobs import configuration, job
 
 from syncd.daemon.pauses import Pauses
+from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.jobpage import job_page
+from syncd.daemon.web.metrics import Metrics
 from syncd.job.health.freshness import Deadline, Lags
-from syncd.job.health.health import Standing, is_fresh, late_reasons, objective_document, read_standing
+from syncd.job.health.health import JobHealth, is_fresh, late_reasons, objective_document, read_health
+from syncd.job.health.status import status_document
+from syncd.job.held_list import held_entries, write_held
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model import reasons
 from syncd.model.objects import Copied, Failed, LogObject, ShardState, Transfer
@@ -32,9 +40,13 @@ def ledger(ledger_file: LedgerFile) -> Iterator[Ledger]:
         yield ledger
 
 
-def read(ledger_file: LedgerFile) -> Standing:
+def read(ledger_file: LedgerFile) -> JobHealth:
     with ledger_file.open_readonly() as reader:
-        return read_standing(JOB, reader, now=NOW)
+        return read_health(JOB, reader, now=NOW)
+
+
+def parsed(instant: str) -> float:
+    return datetime.fromisoformat(instant).timestamp()
 
 
 def test_a_job_that_never_ticked_has_nothing_to_show(ledger_file: LedgerFile) -> None:
@@ -72,6 +84,37 @@ def test_what_was_copied_since_is_no_longer_held(ledger_file: LedgerFile, ledger
     assert read(ledger_file).oldest_held is None
 
 
+def test_every_view_of_a_job_leaves_out_what_its_narrowed_scope_excludes(
+    ledger_file: LedgerFile, tmp_path: Path
+) -> None:
+    """The job copied account 333333333333 too, before source.accounts was narrowed to 222222222222."""
+    excluded = SHARD._replace(prefix=SHARD.prefix.replace("222222222222", "333333333333"), account="333333333333")
+    with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
+        ledger.set_start(1.0)
+        for shard in (SHARD, excluded):
+            item = LogObject(f"{shard.prefix}2026/11/24/x.json.gz", "etag", 10, NOW - 500)
+            ledger.record([Failed(Transfer(shard, item, item.key), "access_denied", "no")], [], now=NOW)
+        state = ShardState(shard=SHARD, listed_at=NOW - 60, complete_until=NOW - 1860, newest_arrival=NOW - 90)
+        ledger.save_shards([state, ShardState(shard=excluded)], discovered_at=NOW - 60)
+    given = configuration(tmp_path, JOB)
+
+    health = read(ledger_file)
+    (status,) = status_document(given, given.jobs, now=NOW)["jobs"]
+    listed = [entry["key"] for _, entry in held_entries([JOB], ledger_file)]
+    written: list[str] = []
+    write_held([JOB], ledger_file, written.append, {})
+    with ledger_file.open_readonly() as reader:
+        page = job_page(board(health), JOB, reader, now=NOW)
+    metrics = Metrics(lambda: Gauges(now=NOW, healths=[health])).exposition().decode()
+
+    key = f"{SHARD.prefix}2026/11/24/x.json.gz"
+    assert (health.held, status["quarantine"]["count"], listed) == (1, 1, [key])
+    assert [item["key"] for item in json.loads("".join(written))["jobs"][0]["objects"]] == [key]
+    assert re.search(r'syncd_quarantined_objects\{[^}]*reason="access_denied"[^}]*\} 1\.0', metrics)
+    assert (key in page, "333333333333" in page) == (True, False)
+    assert health.complete_until == parsed(status["complete_until"]) == NOW - 1860
+
+
 def test_an_unusual_number_of_kinds_is_lumped_together(ledger_file: LedgerFile, ledger: Ledger) -> None:
     every = job(source__accounts=["222222222222"], source__kinds="*")
     states = [
@@ -83,18 +126,18 @@ def test_an_unusual_number_of_kinds_is_lumped_together(ledger_file: LedgerFile, 
     ledger.save_shards(states, discovered_at=NOW)
 
     with ledger_file.open_readonly() as reader:
-        found = read_standing(every, reader, now=NOW)
+        found = read_health(every, reader, now=NOW)
 
     assert found.shards == 40
     assert len(found.kinds) == 13
 
 
 def test_a_job_grows_late_by_itself() -> None:
-    at = standing().deadline.at
+    at = health().deadline.at
 
-    assert is_fresh(standing(), NOW)
-    assert late_reasons(standing(), NOW) == []
-    assert not is_fresh(standing(), at + 1)
+    assert is_fresh(health(), NOW)
+    assert late_reasons(health(), NOW) == []
+    assert not is_fresh(health(), at + 1)
 
 
 def test_a_late_job_names_its_horizon_its_objective_and_the_shard() -> None:
@@ -132,7 +175,7 @@ def test_one_remedy_is_told_once() -> None:
 
 
 def test_a_job_that_has_not_ticked_for_long_says_so_though_its_horizon_is_young() -> None:
-    why = late_reasons(standing(last=report(started_at=NOW - 2000)), NOW)
+    why = late_reasons(health(last=report(started_at=NOW - 2000)), NOW)
 
     assert why == ["its last tick ended 33m18s ago, and one is due every 5m"]
 
@@ -141,7 +184,7 @@ def test_a_job_that_is_paused_says_so() -> None:
     pauses = Pauses(monotonic=monotonic)
     pauses.pause("account-b", REFUSED, period=300.0)
 
-    (found,) = board(late(), standing("account-c"), pauses=pauses).late()
+    (found,) = board(late(), health("account-c"), pauses=pauses).late()
 
     assert found.job == "account-b"
     assert "it is paused, since its role was refused once" in found.why[-1]
@@ -150,7 +193,7 @@ def test_a_job_that_is_paused_says_so() -> None:
 def test_the_objective_is_told_with_its_percentiles() -> None:
     lags = Lags(since=NOW - 3600, objects=1000, copied_late=3, worst=1000.0, p50=30.0, p95=60.0, p99=300.0)
 
-    document = objective_document(standing(lags=lags), NOW)
+    document = objective_document(health(lags=lags), NOW)
 
     assert (document["objective"], document["within_objective"]) == ("met", 0.997)
     assert (document["lag_seconds_p99"], document["lag_seconds_worst"]) == (300.0, 1000.0)
