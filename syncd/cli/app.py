@@ -12,7 +12,7 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup, streams
+from syncd.cli import ledger, screen, setup, streams, verify
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.config import names as aws_names
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 
 app.add_typer(setup.app)
+app.command()(verify.verify)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 
