@@ -216,6 +216,16 @@ def test_a_replica_that_is_as_it_was_written_is_there(remembered: Known) -> None
     assert decision(plan(item(), known={KEY: remembered}, replicas={KEY: replica()})) == "already_copied"
 
 
+@pytest.mark.parametrize("there", [{"size_bytes": 99}, {"key": FLAT}])
+def test_a_replica_that_only_the_destination_told_of_is_not_adopted_unless_something_vouches_for_it(
+    there: dict[str, Any],
+) -> None:
+    key = there.get("key", KEY)
+    made = plan(item(key), known={key: Known(None, 100)}, replicas={key: replica(**there)})
+
+    assert (decision(made), made.adopted) == ("compare", [])
+
+
 def test_a_replica_with_the_same_md5_is_adopted_with_its_etag() -> None:
     made = plan(item(etag=MD5), replicas={KEY: replica(etag=MD5)}, ran_here=False)
 

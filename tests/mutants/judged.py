@@ -7,7 +7,7 @@ JUDGED = (
     ("invented", Mutant("copy/stream", "        source.body,\n", '        source.body + b"!",\n')),
     (
         "future",
-        Mutant("tick/listing/horizon", "until = looked - pace.lateness_of", "until = looked + pace.lateness_of"),
+        Mutant("tick/listing/horizon", "return complete_from, max(0.0, until)", "return complete_from, until + 9000"),
     ),
     (
         "lie",

@@ -76,6 +76,16 @@ MUTANTS = (
     ),
     Mutant("tick/listing/horizon", ") <= self.began_at]", ") <= self.began_at + 9e9]"),
     Mutant("tick/listing/horizon", "branches=branches, deep_done_at=0.0)", "branches=branches)"),
+    Mutant(
+        "tick/listing/horizon",
+        "until = min(until, oldest - 1)\n    return replace",
+        "until = min(until, oldest + 7200)\n    return replace",
+    ),
+    Mutant(
+        "tick/listing/horizon",
+        "until = min(until, oldest - 1)\n    return complete_from",
+        "until = min(until, oldest + 7200)\n    return complete_from",
+    ),
     # closing and survey: whose states move, and when
     Mutant(
         "tick/closing",
@@ -86,6 +96,20 @@ MUTANTS = (
     Mutant("tick/closing", "if any(first <= stamp < state.complete_from for stamp in missing):", "if False:"),
     Mutant("tick/closing", "        before = replace(before, complete_from=current.complete_from)", "        pass"),
     Mutant("tick/closing", "survey.discovered_at if is_whole and is_gone_through", "survey.discovered_at if is_whole"),
+    Mutant("tick/closing", "end < state.complete_from or first >=", "end <= state.complete_from or first >="),
+    Mutant("tick/closing", "or first >= state.complete_from:", "or first > state.complete_from:"),
+    Mutant("tick/closing", "all(visit.state.listed_at or visit.finished()", "all(visit.finished()"),
+    Mutant("tick/closing", "if task.window is None and is_whole:", "if is_whole:"),
+    Mutant("tick/closing", "if task.window is None and is_whole:", "if task.window is None:"),
+    Mutant("tick/closing", "if state.shard == task.shard]", "if True]"),
+    Mutant("tick/closing", "if pair[0] >= state.complete_from]", "if pair[0] > state.complete_from]"),
+    Mutant("tick/closing", "if is_held and within and told < HELD_TOLD:", "if within and told < HELD_TOLD:"),
+    Mutant("tick/closing", "if is_held and within and told < HELD_TOLD:", "if is_held and within:"),
+    Mutant("tick/closing", "min(within, key=lambda pair: pair[0])", "max(within, key=lambda pair: pair[0])"),
+    Mutant("tick/closing", "visit.slices and is_dated and state.listed_at:", "is_dated and state.listed_at:"),
+    Mutant("tick/closing", "visit.slices and is_dated and state.listed_at:", "visit.slices and state.listed_at:"),
+    Mutant("tick/closing", "            room -= ports", "            ports"),
+    Mutant("tick/listing/horizon", "if discovered_at > now + CLOCK_SKEW_SECONDS:", "if discovered_at > now:"),
     Mutant(
         "tick/listing/survey",
         "len(whole) == len(self.slices) and not self.unresolved",
@@ -96,6 +120,14 @@ MUTANTS = (
     Mutant("tick/listing/survey", "        found.start = start\n", "        found.start = task.start(began_at)\n"),
     Mutant("tick/listing/survey", "found.start if told is None else min(found.start, told)", "found.start"),
     Mutant("tick/listing/survey", "return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)", "return state"),
+    Mutant(
+        "tick/listing/survey",
+        "return whole if len(whole) == len(self.slices) and not self.unresolved else []",
+        "return whole",
+    ),
+    Mutant("tick/listing/survey", "return max(stamps, default=None)", "return min(stamps, default=None)"),
+    Mutant("tick/listing/survey", "return min(stamps, default=None)", "return max(stamps, default=None)"),
+    Mutant("tick/listing/survey", "    if task.was_here:\n", "    if True:\n"),
     # sealing and what a listing makes of sealed days
     Mutant("tick/listing/sealing", "(was.count, was.digest) == (now.total, now.digest)", "True"),
     Mutant("tick/listing/sealing", "return now.total == 0 or (was.exact", "return (was.exact"),
@@ -111,11 +143,18 @@ MUTANTS = (
     Mutant("tick/listing/sealing", "min(frontier, state.recent_at or now) - pace.recent_effective", "deep"),
     Mutant("tick/listing/sealing", "min(deep, recent) - DAY_SECONDS", "min(deep, recent) + 2 * DAY_SECONDS"),
     Mutant(
+        "tick/listing/sealing",
+        "return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))",
+        "return True",
+    ),
+    Mutant(
         "tick/listing/slice_reader", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"
     ),
     Mutant("tick/search", "            visit.unresolved += 1\n\n", "            pass\n\n"),
     Mutant("tick/search", "        self._recorder.begin_anew()\n", ""),
     Mutant("tick/search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
+    Mutant("tick/search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at > self._began_at"),
+    Mutant("tick/tick", "if task.window is not None or listed_before or self._stop.is_set():", "if True:"),
     # plan: what is there, and what has to be looked at
     Mutant("tick/listing/plan", "if remembered.size_bytes != replica.size_bytes:", "if False:"),
     Mutant("tick/listing/plan", "bool(remembered.replica_etag) and remembered.replica_etag != replica.etag", "False"),
@@ -134,6 +173,11 @@ MUTANTS = (
         "item.key in rules.accepted",
     ),
     Mutant("tick/listing/plan", "transfer._replace(compare_first=remembered is not None)", "transfer"),
+    Mutant(
+        "tick/listing/plan",
+        "replica is not None and vouches(item, replica, ran_here=ran_here):",
+        "replica is not None:",
+    ),
     # discovery and layouts: where keys may lie
     Mutant("tick/listing/discovery", "found.stalest_look = min(found.stalest_look, looks[node.prefix][0])", "pass"),
     Mutant("tick/listing/discovery", "if look[0] <= now and is_of(", "if is_of("),
@@ -152,6 +196,7 @@ MUTANTS = (
     Mutant("model/layout", "{day.replace('-', '/')}0", "{day.replace('-', '/')}/~"),
     Mutant("model/layout", "if whole_day or not _is_searched_inside_days(shard):", "if whole_day:"),
     Mutant("model/layout", "return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE", "return FoundBy.TAIL"),
+    Mutant("check/source", "parts.append(max(names))", "parts.append(min(names))"),
     # sides, audit, recorder: the destination, and one object's misfortune
     Mutant("tick/side_by_side", "            if self._is_at_end or self._newest_key >= key:", "            if True:"),
     Mutant("tick/side_by_side", "return None if self._lister.is_denied else self._waiting", "return self._waiting"),
@@ -170,13 +215,13 @@ MUTANTS = (
     ),
     Mutant(
         "tick/audit",
-        "            self._recorder.note(Failed(transfer, reasons.REPLICA_LOST, detail))",
+        "            self._recorder.note(Failed(transfer, Reason.REPLICA_LOST, detail))",
         "            pass",
     ),
     Mutant(
         "tick/recorder",
-        "if is_new and reason in (reasons.ACCESS_DENIED, reasons.KMS_DENIED)",
-        "if reason in (reasons.ACCESS_DENIED, reasons.KMS_DENIED)",
+        "if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED)",
+        "if reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED)",
     ),
     Mutant(
         "tick/recorder",
@@ -184,4 +229,10 @@ MUTANTS = (
         "if self._denied_before and not self.copied:",
     ),
     Mutant("tick/recorder", "        self.in_progress.add(transfer.object.key)", "        pass"),
+    Mutant(
+        "tick/recorder", "                self.in_progress.discard(outcome.transfer.object.key)", "                pass"
+    ),
+    Mutant(
+        "tick/recorder", "(Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.copied:", "() and not self.copied:"
+    ),
 )

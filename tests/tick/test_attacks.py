@@ -67,14 +67,86 @@ def test_three_thousand_objects_that_are_denied_for_ever_delay_no_other(tmp_path
         assert len(ledger.quarantined()) == 3000
 
 
+def test_a_tick_fails_if_everything_is_denied_the_newest_too_and_every_object_is_held(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    keys = [world.deliver(BEGIN - 3 * HOUR + number) for number in range(150)]
+    world.failing = dict.fromkeys(keys, "kms_access_denied")
+    report = world.tick()
+
+    assert report is not None
+    assert report.error is not None
+    assert (report.outcome, report.error.reason, report.failed_count) == ("failed", "kms_access_denied", 150)
+    with world.ledger() as ledger:
+        assert list(ledger.quarantined()) == keys
+
+
+def test_a_tick_goes_on_if_one_of_the_newest_is_not_denied(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    denied = [world.deliver(BEGIN - 3 * HOUR + number) for number in range(150)]
+    world.failing = dict.fromkeys(denied, "kms_access_denied")
+    world.deliver(BEGIN - 20 * 60)
+    report = world.tick()
+
+    assert report is not None
+    assert (report.outcome, report.error, report.copied) == ("partial", None, 1)
+
+
 def test_what_a_clock_that_ran_ahead_has_put_off_is_tried_again_now(tmp_path: Path) -> None:
     world = World(tmp_path)
     key = world.deliver(BEGIN - HOUR)
     world.failing = {key: "access_denied"}
-    world.now = BEGIN + 40 * DAY
+    world.now = BEGIN + 20 * DAY
     world.tick()
+    with world.ledger() as ledger:
+        assert ledger.quarantined()[key].next_at > BEGIN + 20 * DAY
     world.failing.clear()
     world.now = BEGIN + 300
     world.tick()
 
     assert world.is_there(key)
+
+
+def test_what_failed_is_not_tried_again_before_its_time(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.failing = {key: "access_denied"}
+    world.tick()
+    with world.ledger() as ledger:
+        next_at = ledger.quarantined()[key].next_at
+    world.failing.clear()
+    world.now = next_at - 1
+    world.tick()
+    assert not world.is_there(key)
+    world.now = next_at
+    world.tick()
+
+    assert world.is_there(key)
+
+
+def test_a_source_that_lists_none_of_the_last_days_fails_the_tick_and_no_cursor_moves(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.tick()
+    with world.ledger() as ledger:
+        before = ledger.shards()
+    world.source.delete(key)
+    world.now += 300
+    report = world.tick()
+
+    assert report is not None
+    assert report.error is not None
+    assert (report.outcome, report.error.reason) == ("failed", "source_empty")
+    with world.ledger() as ledger:
+        assert ledger.shards() == before
+
+
+def test_a_source_that_has_been_quiet_for_three_days_is_no_alarm(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.tick()
+    world.source.delete(key)
+    world.now += 3 * DAY
+    report = world.tick()
+
+    assert report is not None
+    assert (report.outcome, report.error) == ("ok", None)
