@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from syncd.aws import answers
+from syncd.aws.deletion import delete_object
 from syncd.aws.endpoint import End
 from syncd.aws.s3 import Answer, Request, Side, quote_key
 from syncd.aws.transport import Credentials
@@ -124,10 +125,9 @@ def copy_probe(source: End, source_key: str, key: str, owner: str) -> Request:
     return Request("CopyObject", Side.DESTINATION, "PUT", key, "", headers)
 
 
-def delete_request(side: Side, key: str, owner: str, *, if_match: str | None = None) -> Request:
-    """A DeleteObject; with `if_match` only of an object that has this ETag."""
-    condition = (("if-match", if_match),) if if_match else ()
-    return Request("DeleteObject", side, "DELETE", key, "", (*condition, ("x-amz-expected-bucket-owner", owner)))
+def delete_probe(key: str, owner: str) -> Request:
+    """Return a DeleteObject on the condition of an ETag that no object has."""
+    return delete_object(Side.SOURCE, key, owner, if_match=PROBE)
 
 
 def is_allowed_write(answer: Answer) -> bool:
@@ -137,7 +137,7 @@ def is_allowed_write(answer: Answer) -> bool:
 
 def cleared(end: End, side: Side, key: str) -> str:
     """Take away a probe that a server wrote, since it checks no digests; a sentence about it."""
-    answer = ask(end, delete_request(side, key, end.owner))
+    answer = ask(end, delete_object(side, key, end.owner))
     where = f"s3://{end.bucket}/{key}"
     if answer.is_ok:
         return f"the server keeps what its digest contradicts: {where} was written, and deleted again"

@@ -47,7 +47,7 @@ def test_a_copy_probe_has_a_condition_that_no_object_meets() -> None:
 
 
 def test_a_delete_probe_has_a_condition_that_no_object_meets() -> None:
-    request = probe.delete_request(Side.SOURCE, "k", "111111111111", if_match='"syncd-check"')
+    request = probe.delete_probe("k", "111111111111")
 
     assert header(request, "if-match") == '"syncd-check"'
 
