@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from syncd import __version__
-from syncd.cli import screen, setup, verify
+from syncd.cli import prune, screen, setup, verify
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
@@ -39,6 +39,7 @@ app = typer.Typer(
 
 app.add_typer(setup.app)
 app.command()(verify.verify)
+app.command("prune-source")(prune.prune_source)
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from syncd.aws.policies import documents
+from syncd.aws.policies import documents, pruning
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
 from syncd.cli import first_config, granting, questions
@@ -196,6 +196,9 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account"; else whoever runs this.'
         ),
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -205,7 +208,10 @@ def show_policies(
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who = granting.named(principal) if principal is not None else granting.who_runs(chosen, _say)
-    found = [item for item in documents.documents(chosen, who) if account in (None, item.account_id)]
+    if prune and style is not policy_files.Format.JSON:
+        raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
+    needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who)
+    found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
         sys.stdout.write(json.dumps(document) + "\n")

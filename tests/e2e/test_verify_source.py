@@ -1,6 +1,7 @@
 """`syncd verify --against source`, from outside: what source, ledger and replica show together, for every layout."""
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,8 +51,7 @@ class Replicated:
         return self.stage.server.get(self.bucket, key).body
 
     def lose_state(self) -> None:
-        for path in self.stage.state.iterdir():
-            path.unlink()
+        shutil.rmtree(self.stage.state)
 
 
 def replicated(stage: Stage, now: datetime, layout: str, **changes: Any) -> Replicated:

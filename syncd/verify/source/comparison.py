@@ -171,6 +171,7 @@ class Comparison:
             yield from judge.ended(shard, run)
         for day, was in sealed.items():
             yield from judge.ended(shard, SealedRun(day, was))
+        self._found.prefixes.add(shard.prefix)
 
     def _one(self, judge: Judge, shard: Shard, trio: Trio, run: SealedRun | None) -> Iterator[Question]:
         day, window = judge.day_of(shard, trio), self._asked.window

@@ -112,8 +112,10 @@ class Judge:
         is_accepted = self._accepted.get(item.key) == (item.etag, item.storage_class)
         if trio.known is None and (is_accepted or item.last_modified < self._start):
             found.left_out += 1
+            found.open_days.add((shard, day))
         elif trio.known is None and self._layout.stamp(shard, item) > found.complete_until:
             found.not_copied_yet += 1
+            found.open_days.add((shard, day))
         else:
             # A tick may have copied it after the destination was listed.
             yield self._question(shard, day, trio)

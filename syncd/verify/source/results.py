@@ -51,6 +51,10 @@ class Compared:
     """Objects beyond the horizon that a tick has yet to copy."""
     uncovered: list[str] = field(default_factory=list)
     """Folders of the source that the job neither covers nor ignores."""
+    prefixes: set[str] = field(default_factory=set)
+    """Those that were listed to their end, each of one shard."""
+    open_days: set[tuple[Shard, str]] = field(default_factory=set)
+    """Days of which the source has objects that were left out, or not copied yet."""
     complete_from: float = 0.0
     complete_until: float = 0.0
     requests: Counter[str] = field(default_factory=Counter)
