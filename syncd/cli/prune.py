@@ -88,13 +88,12 @@ def _prune(
 
 
 def _exit_code(pruned: Any) -> int:
+    from syncd.verify.source.prunable import BEFORE_START
+
     if pruned.error is not None:
         return ALREADY_RUNNING if pruned.is_running else FAILED
-    return PARTIAL if pruned.failed_count or _unproved(pruned) else DONE
-
-
-def _unproved(pruned: Any) -> list[Any]:
-    return [kept for kept in pruned.kept if kept.reason != "outside_horizon"]
+    is_whole = not pruned.failed_count and all(kept.reason == BEFORE_START for kept in pruned.kept)
+    return DONE if is_whole else PARTIAL
 
 
 def pruned_document(pruned: Any) -> dict[str, Any]:
@@ -145,8 +144,9 @@ def show_pruned(document: dict[str, Any]) -> None:
         words = f"{document['deleted']:,} of {document['objects']:,} objects deleted at the source"
         console.print(Text(f"{document['job']}: {words}", style="bold"))
     else:
-        words = f"{document['objects']:,} objects, {document['bytes']:,} bytes, would be deleted at the source"
-        console.print(Text(f"{document['job']}: {words}; --delete does it", style="bold"))
+        words = f"{document['objects']:,} objects, {document['bytes']:,} bytes, would be deleted"
+        console.print(Text(f"{document['job']}: {words}", style="bold"))
+        console.print(Text("  a dry run: nothing was; --delete does it"))
     for day in document["days"]:
         console.print(Text(f"  {day['day']}  {safe_key(day['prefix'])}: {day['objects']:,} objects"))
     if document["digests_waiting"]:

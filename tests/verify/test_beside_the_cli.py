@@ -63,9 +63,7 @@ def cloudtrail() -> Iterator[str]:
 
 def validated(moto: S3Server, make_client: MakeClient, cloudtrail: str, delivered: Delivered) -> tuple[int, str]:
     """What the AWS CLI says of them at their source."""
-    client = make_client(
-        moto.url, access_key_id=moto.access_key_id, secret_access_key=moto.secret_access_key
-    )
+    client = make_client(moto.url, access_key_id=moto.access_key_id, secret_access_key=moto.secret_access_key)
     client.create_bucket(Bucket=BUCKET)
     for item in delivered.values():
         client.put_object(Bucket=BUCKET, Key=item.key, Body=item.body, Metadata=dict(item.metadata))

@@ -18,6 +18,8 @@ from syncd.verify.verdict import Span, Verdict
 DIGESTS = "CloudTrail-Digest"
 ALWAYS_NAMED = ("CloudTrail", DIGESTS)
 """Kinds of which nothing goes that no digest proves."""
+BEFORE_START = "before_start"
+"""Why a day stays that the job has never promised anything of."""
 _GOOD = (Verdict.PROVED, Verdict.BACKFILL)
 
 
@@ -135,8 +137,10 @@ class Prunable:
     def _kept(self, above: str, day: str, shards: Sequence[Shard]) -> Kept | None:
         """Return why a day stays, as far as comparison and horizon tell. Returns None if nothing speaks for it."""
         found = self._found
-        if day > self._last_day or day_start(day) < found.complete_from:
-            return Kept(above, day, "outside_horizon", "the job does not claim that it is complete on this day")
+        if day_start(day) < found.complete_from:
+            return Kept(above, day, BEFORE_START, "the job claims nothing of this day, which is before its start")
+        if day > self._last_day:
+            return Kept(above, day, "beyond_horizon", "the job does not claim to be complete up to the end of this day")
         for shard in shards:
             compared = found.days.get((shard, day))
             if (shard, day) in found.open_days:
