@@ -76,6 +76,7 @@ def _prune(
             deletes=deletes,
             known_keys=known,
             asks=keys is None,
+            others=configuration.jobs,
             stop=interruption.stop,
         )
         try:

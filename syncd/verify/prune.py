@@ -4,10 +4,9 @@ The comparison with the source and the digests of the replica say what may go (`
 on the condition of the ETag that was proved; if the server takes no conditions it is looked at just before.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from secrets import token_hex
@@ -34,41 +33,14 @@ from syncd.verify.chain import Found
 from syncd.verify.digest import Refused, parse
 from syncd.verify.keys import PublicKey
 from syncd.verify.source.comparison import Comparison
-from syncd.verify.source.ends import ends_of, terms_of
+from syncd.verify.source.ends import ends_of, horizon_of_others, terms_of
 from syncd.verify.source.probing import Reads
-from syncd.verify.source.prunable import ALWAYS_NAMED, DigestProof, Kept, Prunable, PruneDay
+from syncd.verify.source.prunable import ALWAYS_NAMED, DigestProof, Prunable, Pruned, PruneDay
 from syncd.verify.source.results import Asked, Compared
 
 FAILURES_KEPT = 1000
 _WAIT_SECONDS = 0.1
 _PROBE = "syncd-prune"
-
-
-@dataclass(slots=True, kw_only=True)
-class Pruned:
-    """What a prune did, or would do."""
-
-    job: str
-    older_than_days: int
-    deletes: bool
-    until: float = 0.0
-    """The end of the last day that is old enough and within the horizon; 0.0 if there is none."""
-    days: list[tuple[PruneDay, int]] = field(default_factory=list)
-    """What may go, and how many objects of it are gone."""
-    waiting: int = 0
-    """Digests that stay, since logs that they name do."""
-    kept: Sequence[Kept] = ()
-    size_bytes: int = 0
-    """Of the objects that may go."""
-    failed: list[Failed] = field(default_factory=list)
-    failed_count: int = 0
-    is_conditional: bool | None = None
-    """The server takes the ETag as a condition; None if that was not asked."""
-    requests: Counter[str] = field(default_factory=Counter)
-    duration_seconds: float = 0.0
-    error: JobError | None = None
-    is_running: bool = False
-    """The error is that a catch-up, or another prune, is under way."""
 
 
 class Pruner:
@@ -83,15 +55,18 @@ class Pruner:
         deletes: bool,
         known_keys: Iterable[PublicKey] = (),
         asks: bool = True,
+        others: Sequence[Job] = (),
         stop: Event,
         on_progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         """Nothing is deleted unless `deletes`. `asks` is False if AWS is asked for no public keys.
 
+        `others` are jobs that may read the same objects: nothing goes that they have yet to copy.
         `done` tells how far it came, also of a run that was interrupted.
         """
         self._job, self._installation = job, installation
         self._known_keys, self._asks = list(known_keys), asks
+        self._others = others
         self._stop, self._on_progress = stop, on_progress
         self.done = Pruned(job=job.name, older_than_days=older_than_days, deletes=deletes)
         self._objects: defaultdict[tuple[Shard, str], list[LogObject]] = defaultdict(list)
@@ -128,7 +103,8 @@ class Pruner:
         done.requests += found.requests
         if found.error is not None:
             raise JobFailed(found.error.reason, found.error.detail, found.error.remedy)
-        end = day_start(utc_day(max(0.0, min(oldest_kept, found.complete_until))))
+        theirs = horizon_of_others(self._job, self._others, self._installation, now=now)
+        end = day_start(utc_day(max(0.0, min(oldest_kept, found.complete_until, theirs))))
         done.until = end if end > found.complete_from and found.complete_until else 0.0
         last_day = utc_day(end - DAY_SECONDS) if done.until else ""
         proofs = None if self._is_logs_only or not found.days else self._proofs(found)

@@ -139,6 +139,32 @@ def test_ticks_stay_healthy_after_a_prune_and_copy_what_is_new(layout: str, requ
     assert not [line for tick in ticks for line in tick.logged if line["event"] in ("replica.lost", "replica.restored")]
 
 
+def test_the_audit_of_the_destination_finds_nothing_wrong_after_a_prune(dated: Replicated) -> None:
+    dated.prune("--delete")
+    dated.stage.job(changes={**DATED, "listing.audit": "1s", "listing.deep_every": "1m"})
+
+    ran = dated.stage.syncd("tick", "--json")
+
+    assert (ran.code, ran.job["copied"], ran.job["restored"], ran.job["failed_count"]) == (0, 0, 0, 0)
+
+
+def test_sealed_days_may_go_too(stage: Stage, now: datetime) -> None:
+    for back in (60, 59, 1):
+        day = now - timedelta(days=back)
+        stage.deliver(Delivery(f"config/{day:%Y/%m/%d}/{name}", b"log", day) for name in "abc")
+    stage.job(changes={**DATED, "start": "beginning", "listing.audit_sealed": "1s"})
+    assert stage.syncd("tick").code == 0
+    assert '"day": "' in stage.syncd("ledger", "export").stdout
+
+    ran = Replicated(stage, now).prune("--delete")
+    ticks = [stage.syncd("tick", "--json") for _ in range(2)]
+
+    assert (ran.code, ran.document["deleted"]) == (0, 6)
+    assert [(tick.code, tick.job["outcome"], tick.job["copied"]) for tick in ticks] == [(0, "ok", 0)] * 2
+    compared = stage.syncd("verify", "--json", "--against", "source").document["jobs"][0]
+    assert (compared["verdict"], compared["gone_at_source"], compared["extra"]) == ("proved", 6, [])
+
+
 def test_the_replica_is_proved_as_before(digested: Replicated) -> None:
     digested.prune("--delete")
 
@@ -205,8 +231,8 @@ def test_a_digest_stays_as_long_as_a_log_that_it_names(stage: Stage, now: dateti
     ran = digested.prune("--delete")
 
     assert (ran.code, ran.document["digests_waiting"]) == (3, 1)
-    assert waiting[1] in digested.stage.source()
-    assert waiting[0] not in digested.stage.source()
+    day = day_of(waiting[1])
+    assert [key for key in digested.stage.source() if day_of(key) == day] == [waiting[1]]
 
 
 def test_without_a_public_key_nothing_is_proved_and_nothing_goes(digested: Replicated) -> None:
@@ -254,6 +280,19 @@ def test_a_late_object_that_no_tick_has_seen_keeps_its_day(dated: Replicated) ->
     (kept,) = ran.document["kept"]
     assert (ran.code, kept["reason"], kept["key"]) == (3, "log_missing", key)
     assert [day_of(item) for item in dated.stage.source()].count(day_of(key)) == 4
+
+
+def test_nothing_goes_that_another_job_of_the_configuration_has_yet_to_copy(dated: Replicated) -> None:
+    dated.stage.job("account-c", DATED)
+    before = dated.stage.source()
+
+    early = dated.prune("--delete")
+    dated.stage.syncd("tick", "account-c")
+    late = dated.prune("--delete")
+
+    assert (early.code, early.document["deleted"], before) == (3, 0, before)
+    assert {kept["reason"] for kept in early.document["kept"]} == {"beyond_horizon"}
+    assert (late.code, late.document["deleted"]) == (0, len(before) - len(dated.stage.source()))
 
 
 def test_a_flat_layout_goes_by_the_days_of_last_modified(stage: Stage, now: datetime) -> None:

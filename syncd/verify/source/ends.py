@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import inf
 
 from syncd.aws.endpoint import End, Principal
 from syncd.aws.listing import BucketLister
@@ -9,9 +10,11 @@ from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.copy.terms import Terms
+from syncd.job.health.health import read_standing
 from syncd.job.installation import Installation, end_of
 from syncd.ledger.ledger import LedgerView
 from syncd.model.objects import Folder, Known, Range
+from syncd.tick.scope import source_prefixes
 
 ROWS_AT_A_TIME = 1000
 
@@ -75,3 +78,26 @@ def rows_of(view: LedgerView, wanted: Range) -> Iterator[tuple[str, Known]]:
         if len(rows) < ROWS_AT_A_TIME:
             return
         key = rows[-1][0]
+
+
+def horizon_of_others(job: Job, others: Iterable[Job], installation: Installation, *, now: float) -> float:
+    """Return up to when all other jobs that read some of the same objects are complete; infinity if there are none.
+
+    Raises:
+        LedgerError: the state cannot be read.
+    """
+    own = source_prefixes(job)
+    with installation.ledger_file.open_readonly() as reader:
+        return min(
+            (
+                read_standing(other, reader, now=now).complete_until
+                for other in others
+                if other.name != job.name and other.source.bucket == job.source.bucket and _overlap(own, other)
+            ),
+            default=inf,
+        )
+
+
+def _overlap(prefixes: Iterable[str], other: Job) -> bool:
+    theirs = source_prefixes(other)
+    return any(one.startswith(two) or two.startswith(one) for one in prefixes for two in theirs)

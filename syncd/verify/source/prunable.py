@@ -4,13 +4,14 @@ A day goes as a whole or not at all: of an account and region with all kinds tha
 go after all logs that they name.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from syncd.model.layout import DAY_SECONDS, day_start
-from syncd.model.objects import LogObject, Shard
+from syncd.model.objects import Failed, LogObject, Shard
+from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
 from syncd.verify.source.results import Compared
 from syncd.verify.verdict import Span, Verdict
@@ -39,6 +40,33 @@ class PruneDay(NamedTuple):
     shard: Shard
     day: str
     objects: Sequence[LogObject]
+
+
+@dataclass(slots=True, kw_only=True)
+class Pruned:
+    """What a prune did, or would do."""
+
+    job: str
+    older_than_days: int
+    deletes: bool
+    until: float = 0.0
+    """The end of the last day that is old enough and within the horizon; 0.0 if there is none."""
+    days: list[tuple[PruneDay, int]] = field(default_factory=list)
+    """What may go, and how many objects of it are gone."""
+    waiting: int = 0
+    """Digests that stay, since logs that they name do."""
+    kept: Sequence[Kept] = ()
+    size_bytes: int = 0
+    """Of the objects that may go."""
+    failed: list[Failed] = field(default_factory=list)
+    failed_count: int = 0
+    is_conditional: bool | None = None
+    """The server takes the ETag as a condition; None if that was not asked."""
+    requests: Counter[str] = field(default_factory=Counter)
+    duration_seconds: float = 0.0
+    error: JobError | None = None
+    is_running: bool = False
+    """The error is that a catch-up, or another prune, is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
