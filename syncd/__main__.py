@@ -11,7 +11,7 @@ _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; an interruption before it can deal with one ends it without a word."""
+    """Run the command line. An interruption during startup ends it silently."""
     gc.disable()
     try:
         from syncd.cli.app import main as run  # noqa: PLC0415  # after the collector has been stopped

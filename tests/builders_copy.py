@@ -13,15 +13,15 @@ from faulty import FaultyS3
 from place import Place
 from servers import MakeClient, S3Server
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Address, Answer, Request, Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.config.job import Job
 from syncd.copy.stream import stream
-from syncd.copy.terms import Steps, Terms
-from syncd.copy.workers.engine import Engine
-from syncd.copy.workers.messages import EndSpec, Order
+from syncd.copy.terms import Copy, Steps, Terms
+from syncd.copy.workers.engine import CopyEngine
+from syncd.copy.workers.messages import EndpointSpec, Order
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
 from syncd.model.objects import Conflict, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
@@ -59,7 +59,6 @@ def terms(
         source_owner=A,
         source_principal=READER,
         destination_bucket=DESTINATION,
-        destination_owner=B,
         destination_principal=WRITER,
         multipart_above=multipart_above,
         part_size=part_size,
@@ -72,7 +71,7 @@ def address_of(url: str, bucket: str, region: str = "us-east-1") -> Address:
     return Address(scheme, host, f"/{bucket}", region)
 
 
-def fresh_bucket(name: str, server: FaultyS3 | S3Server, make_client: MakeClient) -> tuple[Place, End]:
+def fresh_bucket(name: str, server: FaultyS3 | S3Server, make_client: MakeClient) -> tuple[Place, Endpoint]:
     """A bucket of account A that no other test has, on the server of this name, and how its owner reaches it."""
     bucket = "bucket" if isinstance(server, FaultyS3) else server.fresh_bucket_name()
     user = server.add_user(A) if isinstance(server, FaultyS3) else server
@@ -83,7 +82,7 @@ def fresh_bucket(name: str, server: FaultyS3 | S3Server, make_client: MakeClient
     else:
         client.create_bucket(Bucket=bucket)
     principal = MemoryPrincipal("owner", [Credentials(*keys, None, None)])
-    return Place(name, client, bucket), End(
+    return Place(name, client, bucket), Endpoint(
         bucket, A, address_of(server.url, bucket), principal, Transport(), Counter()
     )
 
@@ -95,18 +94,18 @@ def user_of(server: FaultyS3, account_id: str) -> MemoryPrincipal:
 
 
 def engine_between(
-    source: End,
-    destination: End,
+    source: Endpoint,
+    destination: Endpoint,
     agreed: Terms,
     *,
     in_flight: int | Callable[[], int] = 16,
     memory_bytes: int = 64 * MIB,
     begin: Callable[[Transfer], Steps] | None = None,
-) -> Engine:
+) -> CopyEngine:
     """Streams from one end to the other, or copies as `begin` says."""
-    return Engine(
+    return CopyEngine(
         {Side.SOURCE: source, Side.DESTINATION: destination},
-        begin=begin or (lambda transfer: stream(transfer, agreed)),
+        begin=begin or (lambda transfer: stream(Copy(transfer, agreed))),
         in_flight=in_flight if callable(in_flight) else lambda: in_flight,
         # A body is held up to three times, and what is tested is how many bodies there may be.
         memory_bytes=lambda: memory_bytes,
@@ -133,9 +132,9 @@ class Ends:
         self.source = self._end(SOURCE, A, reader or user_of(server, A))
         self.destination = self._end(DESTINATION, B, writer or user_of(server, B))
 
-    def _end(self, bucket: str, owner: str, principal: Principal) -> End:
+    def _end(self, bucket: str, owner: str, principal: Principal) -> Endpoint:
         address = address_of(self.server.url, bucket)
-        return End(bucket, owner, address, principal, self.transport, self.requests)
+        return Endpoint(bucket, owner, address, principal, self.transport, self.requests)
 
     def lister(self, *, now: Callable[[], float] = time.time) -> BucketLister:
         """Lists the source."""
@@ -148,7 +147,7 @@ class Ends:
         memory_bytes: int = 64 * MIB,
         copy_terms: Terms | None = None,
         begin: Callable[[Transfer], Steps] | None = None,
-    ) -> Engine:
+    ) -> CopyEngine:
         """Streams from the source to the destination, or copies as `begin` says."""
         return engine_between(
             self.source,
@@ -169,7 +168,9 @@ class Ends:
             job="account-b",
             mode=Mode.STREAM,
             terms=copy_terms or terms(),
-            ends={side: EndSpec(end.bucket, end.owner, end.address, end.principal.name) for side, end in ends.items()},
+            ends={
+                side: EndpointSpec(end.bucket, end.owner, end.address, end.principal.name) for side, end in ends.items()
+            },
             in_flight=in_flight,
             memory_bytes=memory_bytes,
         )
@@ -216,7 +217,7 @@ class Walk(NamedTuple):
 
 def walk(transfer: Transfer, *answers: Answer, copy_terms: Terms | None = None) -> Walk:
     """Gives a copy these answers, one a request; they must be as many as it asks for."""
-    steps = stream(transfer, copy_terms or terms())
+    steps = stream(Copy(transfer, copy_terms or terms()))
     requests = [next(steps)]
     for number, answer in enumerate(answers, start=1):
         try:

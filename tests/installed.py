@@ -9,7 +9,7 @@ from typing import Any
 
 from builders import changed
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.transport import Transport
 from syncd.cli.demo.world import World, write_configuration
 from syncd.config.files import load
@@ -17,7 +17,7 @@ from syncd.config.job import Job
 from syncd.copy.workers.pool import WorkerPool
 from syncd.job.installation import Installation
 from syncd.job.run import run_job
-from syncd.job.wiring import Request
+from syncd.job.wiring import RunRequest
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.objects import Quarantined
 from syncd.model.reports import TickReport
@@ -66,7 +66,7 @@ class Installed:
 
     def tick(self, job: Job, **request: Any) -> TickReport:
         """One tick, or a catch-up."""
-        return run_job(job, Request(**request), self.installation, stop=self.stop)
+        return run_job(job, RunRequest(**request), self.installation, stop=self.stop)
 
     def quarantined(self, job: Job) -> dict[str, Quarantined]:
         """What the state on disk holds of objects that are not at the destination."""

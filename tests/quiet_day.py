@@ -30,10 +30,10 @@ from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_Z, EXTERNAL_ID, REGION
 from syncd.config.files import load
 from syncd.job.installation import Installation
 from syncd.job.run import run_job
-from syncd.job.wiring import CATCH_UP, TICK, Request
+from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.objects import Window
 from syncd.model.reports import TickReport
-from syncd.tick.closing import SEAL_ROWS_A_TICK
+from syncd.tick.listing.sealing import SEAL_ROWS_A_TICK
 
 TICKS_A_DAY = 288
 ALLOWED_BESIDE = frozenset({"AssumeRole", "GetCallerIdentity"})
@@ -147,7 +147,7 @@ class _Installed:
         return QuietDay(history, ticks, remembered, asked + self._server.at(self._now), reported, seconds)
 
     def _run(self, kind: str, **request: Any) -> TickReport:
-        report = run_job(self._job, Request(kind=kind, **request), self._installation, stop=Event())
+        report = run_job(self._job, RunRequest(kind=kind, **request), self._installation, stop=Event())
         assert (report.outcome, report.copied) == ("ok", 0), report
         return report
 

@@ -10,9 +10,9 @@ import typer
 from reference_words import DOCUMENTS, ENVIRONMENT, EXIT_CODES
 
 from syncd.cli.app import app
-from syncd.config.schema import Row, schema_rows
+from syncd.config.job import schema_rows
+from syncd.config.table import Row
 from syncd.model import events
-from syncd.model.errors import LedgerError
 from syncd.model.reasons import REMEDIES
 
 PATH = Path(__file__).parents[1] / "docs" / "reference.md"
@@ -39,8 +39,7 @@ def event_names() -> Sequence[str]:
 
 def reasons() -> Mapping[str, str]:
     """Every `reason` that a document can hold, and its remedy."""
-    of_the_ledger = {error.reason: error.remedy for error in LedgerError.__subclasses__()}
-    return REMEDIES | of_the_ledger | {"already_running": "wait for the other process, which is named, to end"}
+    return REMEDIES
 
 
 def flags(command: Any) -> Sequence[str]:
@@ -124,6 +123,18 @@ def _configuration() -> Iterator[str]:
         "",
         "`--config`, else `$SYNCD_CONFIG`, else `/etc/syncd/syncd.toml`. Durations are numbers with s, m, h or d, such as",
         '`"1h30m"`, sizes numbers with B, KB, KiB, MB, MiB, GB or GiB. Examples with every key are in [config](../config/).',
+        "",
+        "Editors complete and check keys by a JSON Schema. Write both beside syncd.toml:",
+        "",
+        "```sh",
+        "syncd config schema > syncd.schema.json",
+        "syncd config schema --job > job.schema.json",
+        "```",
+        "",
+        "Then begin syncd.toml with the line `#:schema ./syncd.schema.json`, and each file in jobs.d with",
+        "`#:schema ../job.schema.json`. That is how taplo finds a schema, and so does VS Code with Even Better TOML, which is",
+        "built on it. `taplo check` does the same in CI. A schema looks at single keys. `syncd config validate` checks what must",
+        "hold between keys, `[defaults]` and files too.",
     )
     for (file, table), rows in groupby(schema_rows(), key=lambda row: (row.file, row.table)):
         if not table:

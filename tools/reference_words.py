@@ -1,4 +1,4 @@
-"""What the generated reference says of things whose code holds no sentence about them."""
+"""The sentences of the generated reference that are not in the code itself."""
 
 from collections.abc import Mapping
 
@@ -8,89 +8,90 @@ EXIT_CODES: Mapping[int | str, str] = {
     0: "Done, or nothing to do. `run`: ended cleanly on SIGTERM or SIGINT.",
     1: "Failed: the whole run, or every job.",
     2: (
-        "The command line or the configuration is wrong, and nothing was run: syncd.toml, the file of a job that was named, "
-        "or with `--strict` that of any; or no job's file can be used."
+        "The command line or the configuration is wrong, and nothing was run: syncd.toml, the file of a named job, or with "
+        "`--strict` any job's file; or all jobs' files are invalid."
     ),
-    3: "Some jobs or some objects failed, a conflict was found, or one job's file of several cannot be used.",
-    4: "`status`: a job is stale or unhealthy. `check`: a permission is missing, or a job's file cannot be used.",
+    3: "Some jobs or some objects failed, a conflict was found, or some jobs' files are invalid.",
+    4: "`status`: a job is unhealthy. `check`: a permission is missing, or a job's file is invalid.",
     5: "`run`: the state cannot be written.",
     11: "Every named job is already running elsewhere.",
     "130, 143": "`tick`, `catch-up` or `demo` was interrupted by SIGINT or SIGTERM.",
 }
 
 _SKIPPED = ", ".join(f"`{reason}`" for reason in SkipReason)
-_STATE_ERROR = "Why the state could not be used: `reason`, `detail` and `remedy`; null where it could."
+_STATE_ERROR = "Why the state could not be used: `reason`, `detail` and `remedy`; null if it could."
 _REFUSED = (
-    "If there are any, the jobs whose files cannot be used, of a verb over all jobs: `job` (its name, else its file), "
-    "`file` and `error`."
+    "If a verb over all jobs finds any, the jobs whose files are invalid: `job` (its name, or else its file), `file` and "
+    "`error`."
 )
-_ERROR = "Why the job could not go on: `reason`, `detail` and `remedy`; null where it could."
+_ERROR = "Why the job had to stop: `reason`, `detail` and `remedy`; null if it did not."
 
 TICK_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "outcome": "`ok`, `partial` (some objects failed, or a conflict), `failed`, `interrupted` or `already-running`.",
-    "mode": "How objects are copied: `stream` or `server-side`; null where it did not come to that.",
-    "listed": "Objects that the source listed; one that two listings of a tick name counts twice.",
+    "mode": "How objects are copied: `stream` or `server-side`; null if nothing was copied.",
+    "listed": "Objects that the source listed; an object in two listings of a tick counts twice.",
     "copied": "Objects written to the destination.",
     "copied_bytes": "Their size in bytes.",
     "already_there": "Objects that were found at the destination with the same content.",
     "restored": "Objects that had vanished from the destination, and were copied again.",
-    "conflicts": "Objects that are at the destination with other content, which was kept: `key` and `detail`.",
-    "conflict_count": "How many there are.",
+    "conflicts": "Objects that the destination has with different content, which was kept: `key` and `detail`.",
+    "conflict_count": "The number of conflicts.",
     "skipped": f"Objects that needed no copy, by reason: {_SKIPPED}.",
     "failed": "Objects that were not copied: `key`, `reason` and `detail`.",
-    "failed_count": "How many there are.",
-    "is_capped": "Whether `failed` or `conflicts` was cut to its first hundred.",
+    "failed_count": "The number of failed objects.",
+    "is_capped": "True if `failed` or `conflicts` was cut to its first hundred.",
     "uncovered": "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
-    "late_beyond_allowance": "Objects that came later than `lateness` allows, after the horizon had passed them.",
-    "lateness_suggested_seconds": "Where there were any: the `lateness` that would have waited for them.",
+    "late_beyond_allowance": "Objects that arrived later than `lateness` allows, after the horizon had passed them.",
+    "lateness_suggested_seconds": "If there were any: the `lateness` that would have waited for them.",
     "requests": "Requests made, by name of the operation.",
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
-    "duration_seconds": "How long it took.",
+    "duration_seconds": "The duration of the tick.",
     "error": _ERROR,
 }
 
 PLAN_JOB: Mapping[str, str] = {
     "job": "The job's name.",
-    "outcome": "`ok`, or `failed` where no plan could be made.",
-    "mode": "How they would be copied, as far as is known; `stream` or `server-side`.",
+    "outcome": "`ok`, or `failed` if no plan could be made.",
+    "mode": "How they would be copied, if known: `stream` or `server-side`.",
     "listed": "Objects that the source listed.",
     "objects": "Objects that would be copied.",
     "bytes": "Their size in bytes.",
     "skipped": "Objects that would need no copy, by reason.",
-    "requests": "Requests that the next tick would make, by name of the operation; tags of objects are not reckoned with.",
-    "cost_usd": "What these would cost by the prices in `[prices]`, in US dollars; null where there is no plan.",
-    "seconds": "How long copying would take at `objects_per_second`, and at no more than 125 MB/s; null where there is no plan.",
+    "requests": "Requests that the next tick would make, by name of the operation; object tags are not counted.",
+    "cost_usd": "Their cost at the prices in `[prices]`, in US dollars; null if there is no plan.",
+    "seconds": "The time to copy at `objects_per_second` and at most 125 MB/s; null if there is no plan.",
     "objects_per_second": "The rate of small objects that `seconds` assumes; a large one counts by its requests.",
-    "audit_lists_a_day": "Listings of the destination, of 1,000 keys each, that its audit takes in a day; see `[listing] audit`.",
+    "audit_lists_a_day": "Listings of 1,000 keys each that the audit of the destination takes per day; see `[listing] audit`.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }
 
 STATUS_JOB: Mapping[str, str] = {
     "job": "The job's name.",
-    "healthy": "Whether nothing is wrong with it.",
-    "why": "What is, in sentences.",
+    "healthy": "True if nothing is wrong with it.",
+    "why": "What is wrong, in sentences.",
     "mode": "How objects were copied in the last tick.",
-    "mode_why": 'What `copy = "auto"` came to, and why; null where that was not found out.',
-    "lateness_histogram": "How late logs were, LastModified against the name's stamp: counts by bound in seconds, 0 beyond.",
+    "mode_why": 'The verdict of `copy = "auto"`, and why; null if there is none yet.',
+    "lateness_histogram": "How late logs were, by LastModified and the name's stamp: counts by bound in seconds, 0 beyond.",
     "configuration_error": (
-        "Why the job's file cannot be used: `reason`, `detail` and `remedy`; the rest is then that of a job of which nothing "
-        "is known. null where it can."
+        "Why the job's file is invalid: `reason`, `detail` and `remedy`; the rest is then that of an unknown job. null if it "
+        "is valid."
     ),
     "state_error": (
         "Why the state cannot be read, or the next tick not be recorded (`disk_full`): `reason`, `detail` and `remedy`; null "
-        "where it can and the disk of `state_dir` has room. A tick that was not recorded is not in `last_tick`; where the state cannot even be read, the rest is that of a job that never ticked."
+        "if both are possible. A tick that was not recorded is not in `last_tick`. If the state cannot be read, the rest is "
+        "that of a job that never ticked."
     ),
-    "last_tick": "The last tick that was recorded: outcome, when it ended, what it did, and its `error`; null where there was none.",
-    "lag_seconds": "How old `complete_until` is, 0 at least; null where that is not known.",
-    "objective_seconds": "How old it may be, beyond `lateness`.",
+    "last_tick": "The last tick that was recorded: outcome, end, counts, and its `error`; null if there was none.",
+    "lag_seconds": "The age of `complete_until`, at least 0; null if it is unknown.",
+    "objective_seconds": "The age allowed, beyond `lateness`.",
     "lateness_seconds": "The job's `lateness`.",
     "freshness": (
         "`objective` (`met` or `missed`), how many new `objects` the last ticks copied and the share of them "
         "`within_objective`, percentiles of their lag from LastModified to the copy, the `newest_object` at the source, and "
-        "when the shard that was listed longest ago was (`oldest_listing`): no news is not the same as not looking."
+        "the oldest of the shards' last listings (`oldest_listing`): no new logs is not the same as no listing."
     ),
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
@@ -102,30 +103,30 @@ STATUS_JOB: Mapping[str, str] = {
         "(`lists_a_day`)."
     ),
     "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
-    "shards": "How far each account, kind and region is; the first hundred.",
-    "shard_count": "How many there are.",
+    "shards": "The progress of each account, kind and region; the first hundred.",
+    "shard_count": "The number of shards.",
 }
 
 CHECK_JOB: Mapping[str, str] = {
     "job": "The job's name.",
-    "ok": "Whether nothing failed.",
+    "ok": "True if nothing failed.",
     "checks": "The steps in order: `check`, `status` (`ok`, `failed`, `warning`, `information`), `detail` and `remedy`.",
 }
 
 INIT: Mapping[str, str] = {
     "wrote": "The files that were written.",
-    "kept": "The files that were there already, and are as they were.",
-    "next": "The commands to run next, in their order.",
+    "kept": "The files that existed already, unchanged.",
+    "next": "The commands to run next, in order.",
 }
 
 POLICIES: Mapping[str, str] = {
     "job": "The job's name.",
-    "principal": "Whom the documents let in: the consumer's user or role; null where that is not known.",
-    "format": "How `files` are written.",
+    "principal": "The principal that the documents allow: the consumer's user or role; null if it is unknown.",
+    "format": "The format of `files`.",
     "documents": (
-        "One object a document: `name`, `account_id`, `kind`, `target`, `why`, `added_by_hand` and the `document` itself."
+        "One object per document: `name`, `account_id`, `kind`, `target`, `why`, `added_by_hand` and the `document` itself."
     ),
-    "files": "The same as files: `account_id`, `name`, `command` that puts it in force, and `text`.",
+    "files": "The same as files: `account_id`, `name`, `command` that installs it, and `text`.",
 }
 
 PRUNE: Mapping[str, str] = {
@@ -177,7 +178,7 @@ COMPARED_JOB: Mapping[str, str] = {
 
 REBUILD_JOB: Mapping[str, str] = {
     "job": "The job's name.",
-    "shards": "Accounts, kinds and regions that were looked at.",
+    "shards": "Accounts, kinds and regions that were listed.",
     "replicas": "Objects that were found at the destination.",
     "error": _ERROR,
 }
@@ -191,65 +192,74 @@ QUARANTINE_DONE: Mapping[str, str] = {
     "key": "The object's key.",
     "jobs": "The jobs that had it in quarantine.",
     "error": (
-        "Why nothing was done, the state could not be used or the key is in no job's quarantine (`not_in_quarantine`): "
-        "`reason`, `detail` and `remedy`; null where it was."
+        "Why nothing was done: the state could not be used, or the key is in no job's quarantine (`not_in_quarantine`). Has "
+        "`reason`, `detail` and `remedy`; null if it was done."
     ),
     "refused": _REFUSED,
 }
 
 DEMO: Mapping[str, str] = {
-    "holds": "Whether all of it came out as it should; exit code 0 if so, else 1.",
-    "seconds": "How long it took, without waiting for Ctrl-C.",
-    "delivered": "What the trail delivered, in order: `what` and `objects`.",
+    "holds": "True if all checks passed; exit code 0 if so, else 1.",
+    "seconds": "The duration, without waiting for Ctrl-C.",
+    "delivered": "The trail's deliveries, in order: `what` and `objects`.",
     "ticks": "The ticks: `what`, `holds`, and `jobs` as in `tick`.",
     "compared": "The comparisons: `job`, `source`, `destination`, `objects`, `bytes`, `differences` and `holds`.",
-    "refused": "What had to be refused: `what`, `at` which operation, `holds`, and `job` as in `tick`.",
+    "refused": "The attempts that must be refused: `what`, `at` which operation, `holds`, and `job` as in `tick`.",
     "kept": "With --keep: `url` of the embedded AWS and `config`, the configuration file; else null.",
 }
 
 DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "tick": ('`{"jobs": [...]}`, an entry a job:', TICK_JOB),
+    "tick": ('`{"jobs": [...]}`, one entry per job:', TICK_JOB),
     "catch-up": ("As `tick`.", {}),
-    "plan": ('`{"jobs": [...]}`, an entry a job:', PLAN_JOB),
-    "status": ('`{"jobs": [...]}`, an entry a job:', STATUS_JOB),
-    "check": ('`{"jobs": [...]}`, an entry a job:', CHECK_JOB),
-    "run": ("One object, when the daemon has ended:", {"exit_code": "What it ended with."}),
+    "plan": ('`{"jobs": [...]}`, one entry per job:', PLAN_JOB),
+    "status": ('`{"jobs": [...]}`, one entry per job:', STATUS_JOB),
+    "check": ('`{"jobs": [...]}`, one entry per job:', CHECK_JOB),
+    "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
     "policies": ("One object:", POLICIES),
-    "verify": ('With `--against source`, `{"jobs": [...]}`, an entry a job:', COMPARED_JOB),
+    "verify": ('With `--against source`, `{"jobs": [...]}`, one entry per job:', COMPARED_JOB),
     "prune-source": ("One object:", PRUNE),
-    "ledger rebuild": ('`{"jobs": [...]}`, an entry a job:', REBUILD_JOB),
+    "ledger rebuild": ('`{"jobs": [...]}`, one entry per job:', REBUILD_JOB),
     "ledger export": (
         "One object:",
         {
-            "rows": "Every row, as the lines without `--json` have them; those before an `error`.",
+            "rows": "Every row, as in the lines without `--json`; only those before an `error`.",
             "refused": _REFUSED,
             "error": _STATE_ERROR,
         },
     ),
     "ledger quarantine list": (
         (
-            '`{"jobs": [...], "error": null}`, an entry a job, none if `error` says why the state could not be used; and `refused` '
-            "as of `ledger export`:"
+            '`{"jobs": [...], "error": null}`, one entry per job, none if `error` says why the state could not be used; and '
+            "`refused` as in `ledger export`:"
         ),
         QUARANTINE_JOB,
     ),
     "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
     "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
     "demo": ("One object:", DEMO),
+    "config schema": ("The schema.", {}),
+    "config validate": (
+        "One object:",
+        {
+            "config": "The syncd.toml that was checked.",
+            "jobs": "The names of the jobs that can be used as the files are; none if syncd.toml is wrong, or with `--strict` any file.",
+            "problems": "Everything that is wrong: `file`, dotted `key` (empty for the whole file) and `message`.",
+        },
+    ),
 }
 """By verb: the shape of its `--json`, and the fields."""
 
 ENVIRONMENT: Mapping[str, str] = {
-    "SYNCD_CONFIG": "The configuration file, where `--config` names none.",
+    "SYNCD_CONFIG": "The configuration file, if `--config` names none.",
     "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_*, SYNCD_*": (
-        "What `credentials_file` and `state_dir` may name, such as `${CREDENTIALS_DIRECTORY}/aws`, and no other variable: it "
-        "might hold a secret, and a path is printed and logged."
+        "The variables allowed in `credentials_file` and `state_dir`, such as `${CREDENTIALS_DIRECTORY}/aws`. Others might hold "
+        "a secret, and paths are printed and logged."
     ),
     "AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID and the like": (
-        "The consumer's default chain of credentials, where the job names no profile and no file."
+        "The consumer's default chain of credentials, if the job names no profile and no file."
     ),
-    "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, where the job has no `[endpoints]`.",
+    "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, if the job has no `[endpoints]`.",
     "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE": "As in every AWS tool, for the copies too.",
 }

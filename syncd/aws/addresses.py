@@ -1,4 +1,4 @@
-"""Where a bucket is reached: scheme, host and path, as botocore would choose them, or as an explicit endpoint says."""
+"""Addresses of buckets, as botocore chooses them or as an explicit endpoint has them."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from syncd.aws.s3 import Address
 def bucket_address(
     bucket: str, region: str, *, endpoint: str | None, path_style: bool, session: boto3.Session
 ) -> Address:
-    """The address of a bucket.
+    """Return the address of a bucket.
 
     Without an explicit endpoint botocore decides, so AWS_ENDPOINT_URL_S3, FIPS, dual-stack and the partition's own
-    domain hold here as they do for any AWS tool.
+    domain apply as in any AWS tool.
     """
     if endpoint is not None:
         parts = urlsplit(endpoint)
@@ -44,9 +44,9 @@ def bucket_address(
 
 
 def _url_of_a_request(client: Any, bucket: str) -> str:
-    """The URL that botocore would send a request for the key `k` to; nothing is sent.
+    """Return the URL to which botocore would send a request for the key `k`. Sends nothing.
 
-    A presigned URL is another: its host is that of us-east-1 for many buckets of other regions.
+    A presigned URL will not do: for many buckets of other regions its host is that of us-east-1.
     """
     found: list[str] = []
 

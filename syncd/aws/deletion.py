@@ -3,7 +3,7 @@
 from syncd.aws.s3 import Request, Side
 
 
-def delete_object(side: Side, key: str, owner: str, *, if_match: str = "") -> Request:
+def delete_object(side: Side, key: str, *, if_match: str = "") -> Request:
     """Return a DeleteObject request, with `if_match` only of an object that has this ETag."""
     condition = (("if-match", f'"{if_match}"'),) if if_match else ()
-    return Request("DeleteObject", side, "DELETE", key, "", (*condition, ("x-amz-expected-bucket-owner", owner)))
+    return Request("DeleteObject", side, "DELETE", key, "", condition)

@@ -1,60 +1,55 @@
-"""An end of a job on the wire: its address, who signs for it, and how its requests are counted."""
+"""Endpoint: one bucket on the wire. It pins each request to the bucket's owner, has it signed, and counts it."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from syncd.aws import answers
 from syncd.aws.s3 import Address, Answer, Request
 from syncd.aws.transport import Credentials, Transport
 
-# Keys that S3 does not know (any more) are among them: those of a session may have ended before their time.
-EXPIRED_CODES = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId"}
-)
-# AWS answers this for a session that its owner has revoked; assuming the role again is the cure, once.
+# The same answer comes for a session that its owner has revoked. Assuming the role again cures that, once.
 RENEWALS_A_REQUEST = 2
 
 
 class Principal(Protocol):
-    """One end's credentials, kept fresh."""
+    """The signer of one endpoint's requests, and its credentials, kept fresh."""
 
     @property
     def name(self) -> str:
-        """Who this is, for reports."""
+        """Name in reports."""
         ...
 
     def current(self) -> Credentials:
-        """The credentials to sign with now; no call is made."""
+        """Return the credentials to sign with now. Makes no call."""
         ...
 
     def refresh(self, *, rejected: Credentials | None = None) -> Credentials:
-        """Renew what is near its end or was rejected; raises JobFailed."""
+        """Renew credentials that are near their end or were rejected. Raises JobFailed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """One bucket and whoever acts on it."""
+class Endpoint:
+    """One bucket, and the principal that acts on it."""
 
     bucket: str
     owner: str
-    """The account that must own the bucket."""
+    """The account that must own the bucket. Empty for any account."""
     address: Address
     principal: Principal
     transport: Transport
     requests: Counter[str]
 
     def send(self, request: Request, on_answer: Callable[[Answer, Credentials], None]) -> None:
-        """Send a request, signed and counted; `on_answer` also learns which credentials signed it."""
+        """Send a request, pinned to the owner, signed and counted. `on_answer` also gets the credentials that signed it."""
         credentials = self.principal.current()
+        pin = (("x-amz-expected-bucket-owner", self.owner),) if self.owner else ()
         self.requests[request.operation] += 1
-        self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials))
+        self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials), pin)
 
 
 def is_expired(answer: Answer, request: Request) -> bool:
-    """Whether S3 refused the request because the credentials' time is over.
-
-    The answer to a HEAD has no body to say so in: there a 400 may mean just this.
-    """
-    return answer.code in EXPIRED_CODES or (request.method == "HEAD" and answer.status == 400)
+    """Return whether S3 refused the request because its credentials have ended."""
+    return answers.is_expired(answer.status, answer.code, request.method)

@@ -1,7 +1,7 @@
-"""Listing a bucket: pages of ranges, several at a time, and folders by delimiter.
+"""Listings of a bucket: pages of ranges, several at a time, and folders by delimiter.
 
-A source is given up if it answers and brings nothing: pages without rows, and answers that keep it waiting. What it
-brings passes the gate first.
+A listing fails if its server answers and brings nothing: pages without rows, or answers that take too long. Every page
+is checked first (`listing_checks`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,11 +12,11 @@ from time import monotonic
 from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers, s3
-from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
-from syncd.aws.listing_checks import Gate, Passed
+from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
+from syncd.aws.listing_checks import ListingChecks, Passed
+from syncd.aws.listing_page import parse_listing
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
-from syncd.model import reasons
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model.objects import Folder, Page, Range
 from syncd.model.reasons import Reason
@@ -24,7 +24,7 @@ from syncd.model.reasons import Reason
 _Answers: TypeAlias = "SimpleQueue[tuple[_Cursor, Answer, Credentials]]"
 
 LISTINGS_AT_A_TIME = 8
-# S3 may skip many deleted objects between two rows, and then answers with a page that has none.
+# S3 may skip many deleted objects between two rows, and then sends a page without rows.
 EMPTY_PAGES_IN_A_ROW = 5
 STALLED_SECONDS = 60.0
 _WAIT_SECONDS = 0.1
@@ -32,7 +32,7 @@ _WAIT_SECONDS = 0.1
 
 @dataclass(slots=True)
 class _Cursor:
-    """One listing under way."""
+    """One listing in progress."""
 
     prefix: str
     delimiter: str = ""
@@ -41,18 +41,18 @@ class _Cursor:
     request: Request | None = None
     token: str = ""
     renewals: int = 0
-    gate: Gate | None = None
+    checks: ListingChecks | None = None
     empty_pages: int = 0
     brought_at: float = 0.0
-    """By the monotonic clock, when it began or brought a row last."""
+    """The monotonic time of its last row, or of its begin."""
 
 
 class BucketLister:
-    """Lists one bucket, of either side, with at most `LISTINGS_AT_A_TIME` requests in flight."""
+    """Lister of one bucket, of either side, with at most `LISTINGS_AT_A_TIME` requests in flight."""
 
     def __init__(
         self,
-        end: End,
+        end: Endpoint,
         side: Side,
         *,
         now: Callable[[], float],
@@ -61,10 +61,10 @@ class BucketLister:
         stalled_seconds: float = STALLED_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Once `stop` is set no request is begun, and none is waited for: whoever looks for more gets Interrupted.
+        """Once `stop` is set, send no request and wait for none, but raise Interrupted.
 
-        `budget_seconds` bounds the time that all listings of this lister together are waited for, None is no bound;
-        `stalled_seconds` the time in which one listing may bring no row. `clock` is the monotonic one.
+        `budget_seconds` bounds the time spent waiting for all listings together; None is no bound. `stalled_seconds` is
+        the longest time in which one listing may bring no row. `clock` is the monotonic one.
         """
         self._end = end
         self._side = side
@@ -76,14 +76,14 @@ class BucketLister:
         self._waited_seconds = 0.0
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """The pages of the ranges, each range's in key order, those of different ranges as they come.
+        """Yield the pages of the ranges. Those of one range come in key order.
 
-        None is yielded while nothing has come, so that the caller can do something else. The next page of a range
-        is on its way while the last is looked at.
+        Yields None while nothing has come, so that the caller can do something else. The next page of a range is
+        requested before the last one is yielded.
 
         Raises:
-            JobFailed: a listing was refused or cannot be had; the ranges that are not at their last page are unlisted.
-            ListingBudgetSpent: the same for one that takes too long: the pages that were yielded are good.
+            JobFailed: a listing was refused or failed. The ranges that are not at their last page are unlisted.
+            ListingBudgetSpent: listing took too long. The pages that were yielded are good.
             Interrupted: `stop` was set before all had been listed.
         """
         cursors = (_Cursor(item.shard.prefix, range=item) for item in ranges)
@@ -96,10 +96,10 @@ class BucketLister:
             yield self._page(cursor, cursor.range, listing)
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        """What is directly below each prefix; a prefix with more than 1,000 entries comes as several Folders.
+        """Yield what is directly below each prefix. A prefix with more than 1,000 entries comes as several Folders.
 
         Raises:
-            JobFailed: a listing was refused or cannot be had.
+            JobFailed: a listing was refused or failed.
             ListingBudgetSpent: listing took too long.
             Interrupted: `stop` was set before all had been listed.
         """
@@ -125,7 +125,7 @@ class BucketLister:
         )
 
     def _listings(self, cursors: Iterator[_Cursor]) -> "Iterator[tuple[_Cursor, _Listed] | None]":
-        # Of this listing alone: one that failed or was given up leaves answers behind that are nobody's.
+        # A queue for this call alone: one that failed or was abandoned leaves answers behind.
         answers: _Answers = SimpleQueue()
         under_way: dict[int, _Cursor] = {}
         is_exhausted = False
@@ -136,7 +136,7 @@ class BucketLister:
                     is_exhausted = True
                     break
                 cursor.requested_at = self._now()
-                cursor.gate = Gate(
+                cursor.checks = ListingChecks(
                     cursor.prefix,
                     start_after="" if cursor.range is None else cursor.range.start_after,
                     delimiter=cursor.delimiter,
@@ -165,7 +165,6 @@ class BucketLister:
         cursor.request = s3.list_objects(
             self._side,
             cursor.prefix,
-            owner=self._end.owner,
             start_after="" if cursor.range is None or token else cursor.range.start_after,
             token=token,
             delimiter=cursor.delimiter,
@@ -190,7 +189,7 @@ class BucketLister:
             self._spend(began, under_way)
             return None
         if self._stop.is_set():
-            # What is given up with a second signal is answered as if it had failed.
+            # A second signal cancels requests, which then have answers that look like failures.
             raise Interrupted
         assert cursor.request is not None
         if is_expired(answer, cursor.request) and cursor.renewals < RENEWALS_A_REQUEST:
@@ -208,7 +207,7 @@ class BucketLister:
         return cursor, listing
 
     def _spend(self, began: float, under_way: Mapping[int, _Cursor]) -> None:
-        """Count the time that was waited.
+        """Add the time spent waiting.
 
         Raises:
             ListingBudgetSpent: it is more than a tick may wait.
@@ -219,21 +218,20 @@ class BucketLister:
         for cursor in under_way.values():
             if now - cursor.brought_at > self._stalled_seconds:
                 why = f"{self._named(cursor)}: no object in {self._stalled_seconds:.0f} s"
-                raise JobFailed(Reason.TIMEOUT, why, reasons.remedy_of(Reason.TIMEOUT))
+                raise JobFailed(Reason.TIMEOUT, why)
         if self._budget_seconds is not None and self._waited_seconds > self._budget_seconds:
             some = next(iter(under_way.values()), None)
             what = self._named(some) if some is not None else f"ListObjectsV2 of s3://{self._end.bucket}"
             raise ListingBudgetSpent(
                 Reason.LISTING_BUDGET,
                 f"{what}: not at its end after {self._budget_seconds:.0f} s of waiting (listing.budget)",
-                reasons.remedy_of(Reason.LISTING_BUDGET),
             )
 
     def _parsed(self, cursor: _Cursor, answer: Answer) -> "_Listed":
-        assert cursor.gate is not None
+        assert cursor.checks is not None
         try:
-            listing = s3.parse_listing(answer.body)
-            rows = cursor.gate.take(listing)
+            listing = parse_listing(answer.body)
+            rows = cursor.checks.check(listing)
         except s3.MalformedAnswer as error:
             raise self._unexpected(cursor, str(error)) from error
         if listing.next_token and listing.next_token == cursor.token:
@@ -244,21 +242,20 @@ class BucketLister:
         return _Listed(rows, listing.next_token)
 
     def _unexpected(self, cursor: _Cursor, why: str) -> JobFailed:
-        return JobFailed(Reason.UNEXPECTED, f"{self._named(cursor)}: {why}", reasons.remedy_of(Reason.UNEXPECTED))
+        return JobFailed(Reason.UNEXPECTED, f"{self._named(cursor)}: {why}")
 
     def _refused(self, cursor: _Cursor, answer: Answer) -> JobFailed:
         reason = answers.reason_of(answer.status, answer.code, answer.message)
         if answer.status == 404:
             reason = Reason.NO_BUCKET
-        told = answers.said(answer.code, answer.message)
-        return JobFailed(reason, f"{self._named(cursor)}: {told}", reasons.remedy_of(reason))
+        return JobFailed(reason, f"{self._named(cursor)}: {answers.said(answer.code, answer.message)}")
 
     def _named(self, cursor: _Cursor) -> str:
         return f"ListObjectsV2 by {self._end.principal.name} of s3://{self._end.bucket}/{cursor.prefix}"
 
 
 class _Listed(NamedTuple):
-    """A page that passed the gate."""
+    """A page that passed the checks."""
 
     rows: Passed
     next_token: str

@@ -1,8 +1,8 @@
-"""The gate that every page of a listing passes, of either bucket, before anything else sees it.
+"""Checks of every page of a listing, of either bucket, before anything else uses it.
 
-A source is not trusted to keep to the API. A row out of order would make a listing endless or hide a key, one of the
-year 9999 would move the horizon for good, and one with a negative size would turn a limit off. Such a row fails the job
-that lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
+A source is not trusted to follow the API. A row out of order would make a listing endless or hide a key, one of the year
+9999 would move the horizon for good, and one with a negative size would turn a limit off. Such a row fails the job that
+lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
 """
 
 import re
@@ -11,7 +11,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote
 
-from syncd.aws.s3 import Listing, MalformedAnswer
+from syncd.aws.listing_page import ListingPage
+from syncd.aws.s3 import MalformedAnswer
 from syncd.model.objects import LogObject
 from syncd.model.units import LARGEST_SIZE
 
@@ -19,7 +20,7 @@ MOST_ROWS = 1000
 LONGEST_KEY_BYTES = 1024
 # 2000-01-01. S3 itself began in 2006.
 OLDEST = 946_684_800.0
-# 2200-01-01. No closer to now: this machine's own clock may be wrong, by years.
+# 2200-01-01. Not closer to now: this machine's own clock may be wrong by years.
 NEWEST = 7_258_118_400.0
 _LONGEST_TOKEN = 16 * 1024
 _SHOWN = 200
@@ -30,14 +31,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Passed(NamedTuple):
-    """A page that passed."""
+    """A page that passed the checks."""
 
     objects: Sequence[LogObject]
     prefixes: Sequence[str]
     unreadable: Sequence[LogObject]
-    """Objects whose keys are not UTF-8, under names that can be written down: each such byte as `%XX`."""
+    """Objects whose keys are not UTF-8, under names that are: each such byte as `%XX`."""
     unreadable_prefixes: Sequence[str]
-    """Folders of this kind, written likewise."""
+    """Folders of this kind, named likewise."""
 
     @property
     def rows(self) -> int:
@@ -45,19 +46,19 @@ class Passed(NamedTuple):
         return len(self.objects) + len(self.prefixes) + len(self.unreadable) + len(self.unreadable_prefixes)
 
 
-class Gate:
-    """The checks of one listing, which remembers where its last page ended."""
+class ListingChecks:
+    """The checks of one listing, which remember the end of its last page."""
 
     def __init__(self, prefix: str, *, start_after: str, delimiter: str) -> None:
         self._prefix = prefix
         self._delimiter = delimiter
         self._last = start_after
 
-    def take(self, listing: Listing) -> Passed:
+    def check(self, listing: ListingPage) -> Passed:
         """Return a page's rows.
 
         Raises:
-            MalformedAnswer: one of them, or the page, is not what this listing may hold.
+            MalformedAnswer: the page, or one of its rows, cannot be part of this listing.
         """
         count = len(listing.objects) + len(listing.prefixes)
         if count > MOST_ROWS:
@@ -67,7 +68,7 @@ class Gate:
         keys = [item.key for item in listing.objects]
         everything = "".join((self._last, *keys, *listing.prefixes))
         is_utf8 = everything.isascii() or not _SURROGATE.search(everything)
-        # Characters sort as their bytes do, unless a byte is none of a character.
+        # Characters sort as their bytes do, unless a byte belongs to no character.
         order = _itself if is_utf8 else _bytes
         ends = (self._ascending(keys, "key", order), self._ascending(listing.prefixes, "common prefix", order))
         for item in listing.objects:
@@ -85,7 +86,7 @@ class Gate:
         )
 
     def _ascending(self, names: Sequence[str], what: str, order: Callable[[str], str | bytes]) -> str:
-        """Return the last name, or where the page before ended if there is none."""
+        """Return the last name, or that of the page before if there is none."""
         last, key = self._last, order(self._last)
         for name in names:
             before, key = key, order(name)
@@ -119,9 +120,9 @@ class Gate:
 
 
 def written(name: str) -> str:
-    """Return a name that is not UTF-8 as text: each byte that is none as `%XX`, and `%` as `%25`.
+    """Return a name that is not UTF-8 as text.
 
-    What would be longer than a key may be ends with a hash of the name in place of the rest.
+    Each byte that is not UTF-8 becomes `%XX`, and `%` becomes `%25`. A text that would be longer than a key may be ends with a hash of the name in place of the rest.
     """
     text = _SURROGATE.sub(lambda found: quote(_bytes(found[0])), name.replace("%", "%25"))
     if len(text.encode()) <= LONGEST_KEY_BYTES:

@@ -1,9 +1,9 @@
-"""What servers send that nobody asked for, and how it is stopped before it fills the memory.
+"""Limits on what servers send, so that unasked bytes cannot fill the memory.
 
-AWS's runtime bounds neither an answer's header block nor its body, and hands over nothing of either before it has all:
-what never ends would be held without end. So a thread looks at the memory of this process and, once that is above its
-bound, at how many bytes came in on each connection (`TCP_INFO`; Linux). A server that has sent more than everything
-asked of it can bring is told apart in this way from one that answers, and what is under way with it is cancelled.
+AWS's runtime bounds neither an answer's header block nor its body, and hands over nothing of either before it has all.
+An answer that never ends would be kept without end. So a thread watches the memory of this process and, once that is
+above its bound, counts the bytes that came in on each connection (`TCP_INFO`; Linux). Requests to a server that has sent
+more than all answers together can have are cancelled.
 """
 
 import ctypes
@@ -20,10 +20,10 @@ from time import monotonic
 from typing import NamedTuple, Protocol
 
 ALLOWED_BYTES = 64 * 1024**2
-"""What a process may hold above what it held at first, and above bodies in flight, before its connections are looked at."""
-# Above the bound by this much, whoever holds most is stopped, even if each server keeps to what may come.
+"""Memory above that at the start, and above bodies in flight, before connections are counted."""
+# Above the bound by this much, the server with the most is stopped, even if each one sends no more than it may.
 _HARD_BYTES = 128 * 1024**2
-# Retries of a body that broke off, and what was on its way when the look began.
+# Retries of a body that broke off, and bytes that were on their way when counting began.
 _SLACK_BYTES = 16 * 1024**2
 _LEAST_HELD_BYTES = 1024**2
 _LOOK_SECONDS = 0.02
@@ -39,47 +39,47 @@ _RECEIVED_OFFSET = 128
 Peer = tuple[str, int]
 """Address and port of a server."""
 Host = tuple[str, int]
-"""Name or address, and port, as requests are sent to it."""
+"""Name or address, and port, as requests name it."""
 
 
-class Connection(NamedTuple):
-    """One connection of this process, and what has come in on it."""
+class TcpConnection(NamedTuple):
+    """One connection of this process, and the bytes that came in on it."""
 
     number: int
-    """The socket's own, which no other has while it is open."""
+    """The socket's own number, which is unique while it is open."""
     peer: Peer
     received_bytes: int
 
 
 class Traffic(NamedTuple):
-    """What was asked of one host so far, and what came of it."""
+    """Bytes asked of one host so far, and received."""
 
     begun_bytes: int
-    """What the answers to all requests that were begun may have, together."""
+    """Most bytes of the answers to all requests that were begun."""
     ended_bytes: int
-    """The same for requests that have ended."""
+    """Most bytes of the answers to requests that have ended."""
     handed_over_bytes: int
-    """What the runtime has handed over."""
+    """Bytes that the runtime has handed over."""
 
 
 class Watched(Protocol):
-    """Whoever sends requests."""
+    """The sender of requests, which this watches."""
 
     @property
     def is_idle(self) -> bool:
-        """No request is under way."""
+        """True if no request is under way."""
         ...
 
     def traffic(self) -> Mapping[Host, Traffic]:
-        """Everything since the beginning."""
+        """Return the traffic of each host since the start."""
         ...
 
     def expire(self) -> None:
         """Cancel overdue requests."""
         ...
 
-    def give_up(self, hosts: set[Host], why: str) -> None:
-        """Cancel what is under way with these hosts."""
+    def cancel_hosts(self, hosts: set[Host], why: str) -> None:
+        """Cancel all requests to these hosts."""
         ...
 
 
@@ -88,22 +88,22 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE_BYTES
 
 
-def connections() -> Iterator[Connection]:
+def connections() -> Iterator[TcpConnection]:
     """List the TCP connections of this process, those of its own servers included."""
     for entry in os.scandir(_DESCRIPTORS):
         with suppress(OSError, ValueError, struct.error):
             name = str(Path(entry.path).readlink())
             if name.startswith("socket:["):
-                # A duplicate, since whoever owns the descriptor may close it meanwhile.
+                # A duplicate, since the descriptor's owner may close it meanwhile.
                 with socket.socket(fileno=os.dup(int(entry.name))) as found:
                     host, port, *_ = found.getpeername()
                     told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
                 (received,) = struct.unpack_from("Q", told, _RECEIVED_OFFSET)
-                yield Connection(int(name[8:-1]), (host.removeprefix("::ffff:"), port), received)
+                yield TcpConnection(int(name[8:-1]), (host.removeprefix("::ffff:"), port), received)
 
 
 def peers_of(host: Host) -> frozenset[Peer]:
-    """Resolve a host; nothing if that fails."""
+    """Resolve a host. Returns an empty set if that fails."""
     with suppress(ValueError):
         return frozenset({(str(ipaddress.ip_address(host[0])), host[1])})
     try:
@@ -113,12 +113,12 @@ def peers_of(host: Host) -> frozenset[Peer]:
     return frozenset((str(address[0]), host[1]) for *_, address in found)
 
 
-class _Look(NamedTuple):
-    """What the bytes that came in are held against: how everything was when the memory rose above its bound."""
+class _Baseline(NamedTuple):
+    """The state when the memory rose above its bound, with which later counts are compared."""
 
     traffic: Mapping[Host, Traffic]
     seen: dict[int, int]
-    """By the socket's number, the bytes that had come in by the last look."""
+    """Bytes received up to the last look, by the socket's number."""
     received: Counter[Peer]
 
 
@@ -131,38 +131,38 @@ class Inflow:
         *,
         bound_bytes: int,
         resident: Callable[[], int] = resident_bytes,
-        connected: Callable[[], Iterator[Connection]] = connections,
+        connected: Callable[[], Iterator[TcpConnection]] = connections,
         resolve: Callable[[Host], frozenset[Peer]] = peers_of,
     ) -> None:
-        """`bound_bytes` is what the process may hold before its connections are looked at."""
+        """`bound_bytes` is the memory of the process above which its connections are counted."""
         self._watched = watched
         self._bound_bytes = bound_bytes
         self._resident = resident
         self._connected = connected
         self._resolve = resolve
         self._resolved: dict[Host, tuple[float, frozenset[Peer]]] = {}
-        self._since: _Look | None = None
+        self._since: _Baseline | None = None
         self._looked = (0, 0.0)
         self._guard = Lock()
         self._pause = Event()
         self._is_running = False
 
     def begin(self) -> None:
-        """Watch until nothing is under way any more. Called for each request, after it is under way."""
+        """Watch until nothing is under way any more. Callers call this for each request, after its begin."""
         with self._guard:
             if not self._is_running:
                 self._is_running = True
                 Thread(target=self._run, name="inflow", daemon=True).start()
 
     def look(self) -> None:
-        """Look once, and cancel what has to be."""
+        """Look once, and cancel what has to be cancelled."""
         resident = self._resident()
         if resident <= self._bound_bytes:
             self._since = None
             return
         if self._since is None:
             seen = {item.number: item.received_bytes for item in self._connected()}
-            self._since = _Look(self._watched.traffic(), seen, Counter())
+            self._since = _Baseline(self._watched.traffic(), seen, Counter())
             self._looked = (resident, monotonic())
             return
         before, when = self._looked
@@ -171,7 +171,7 @@ class Inflow:
         self._looked = (resident, monotonic())
         self._judge(self._since, is_hard=resident > self._bound_bytes + _HARD_BYTES)
 
-    def _judge(self, since: _Look, *, is_hard: bool) -> None:
+    def _judge(self, since: _Baseline, *, is_hard: bool) -> None:
         for item in self._connected():
             since.received[item.peer] += max(item.received_bytes - since.seen.get(item.number, 0), 0)
             since.seen[item.number] = item.received_bytes
@@ -189,17 +189,17 @@ class Inflow:
             size, guilty = max(held, key=lambda item: item[0])
             what = f"{size // 1024**2} MiB came of answers that have not come to their end, and memory is short"
         if guilty:
-            self._watched.give_up(guilty, what)
-            # What came of the others still counts: with many attackers each would have its slack anew.
+            self._watched.cancel_hosts(guilty, what)
+            # Keep counting the others: otherwise each of many attackers would get its slack anew.
             fresh = self._watched.traffic()
             stopped = {peer for host in guilty for peer in self._peers(host)}
             received = Counter({peer: came for peer, came in since.received.items() if peer not in stopped})
             known = {**since.traffic, **{host: fresh[host] for host in guilty & fresh.keys()}}
-            self._since = _Look(known, since.seen, received)
+            self._since = _Baseline(known, since.seen, received)
             _give_memory_back()
 
-    def _by_server(self, since: _Look) -> Iterator[tuple[set[Host], int, Traffic]]:
-        """The hosts of each server, what came from it since, and what was asked of it: names may share an address."""
+    def _by_server(self, since: _Baseline) -> Iterator[tuple[set[Host], int, Traffic]]:
+        """Yield the hosts of each server, the bytes it sent since, and its traffic. Names may share an address."""
         servers: list[tuple[set[Host], set[Peer], Traffic]] = []
         for host, now in self._watched.traffic().items():
             peers = set(self._peers(host) & since.received.keys())
@@ -243,6 +243,6 @@ class Inflow:
 
 
 def _give_memory_back() -> None:
-    """Return freed memory to the system, which the C library (glibc) keeps if it was freed in small pieces."""
+    """Return freed memory to the system. glibc keeps memory that was freed in small pieces."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,1 +1,1 @@
-"""`syncd check`: each permission tried for real, with the statement that would allow it."""
+"""`syncd check`: a job's permissions, each tried for real, and the statements that are missing."""

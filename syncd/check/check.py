@@ -1,4 +1,4 @@
-"""`syncd check`: each permission of a job tried for real, in the order in which a tick needs them."""
+"""`syncd check`: each permission tried for real, in the order a tick needs them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.check import destination as check_destination
 from syncd.check import identity as check_identity
@@ -18,6 +18,7 @@ from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
 from syncd.job.installation import Installation, end_of
 from syncd.model.errors import JobFailed
+from syncd.model.reasons import filled_in
 
 CONFIGURATION = "configuration"
 JOBS_AT_A_TIME = 8
@@ -49,7 +50,7 @@ STEPS = (
 
 
 def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: Installation) -> list[JobChecks]:
-    """The steps of each job, side by side."""
+    """Check the jobs in parallel."""
     files = dict(zip((job.name for job in configuration.jobs), configuration.files[1:], strict=True))
     if not jobs:
         return []
@@ -58,8 +59,8 @@ def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: 
 
 
 def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
-    """The steps of one job; a step that another one makes pointless is told as not tried."""
-    checks = [Check(CONFIGURATION, Status.OK, f"{file} can be used")]
+    """Check one job. A step that an earlier failure makes pointless is reported as not tried."""
+    checks = [Check(CONFIGURATION, Status.OK, f"{file} is valid")]
     clock = check_identity.clock_check(job, installation)
     checks.append(clock)
     if clock.status is Status.FAILED:
@@ -76,7 +77,7 @@ def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
         checks += _bucket_checks(job, consumer, actors, installation, remedies)
     except JobFailed as error:
         checks.append(Check(check_identity.ASSUME_ROLE, Status.FAILED, error.detail, error.remedy))
-    return JobChecks(job.name, checks)
+    return _of(job, checks)
 
 
 def _bucket_checks(
@@ -97,7 +98,7 @@ def _bucket_checks(
     if actors.wide is None or at_source.checks[0].status is Status.FAILED:
         return [*checks, not_tried(reach.BUCKETS, "see above"), not_tried(reach.SURPLUS, "see above")]
     wide = replace(source, principal=actors.wide)
-    # A server that keeps what its digest contradicts would keep a probe at the source too.
+    # A server that accepts a body that does not match its digest would keep a probe at the source too.
     is_safe = _is_aws(source) or (keeps_nothing and _server(source) == _server(destination))
     return checks + reach.reach_checks(job, wide, remedies, refuses_wrong_digests=is_safe)
 
@@ -112,15 +113,20 @@ _OF_THE_ROLE = (
 )
 
 
-def _is_aws(end: End) -> bool:
+def _is_aws(end: Endpoint) -> bool:
     return end.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
-def _server(end: End) -> str:
-    """The host without the bucket that may stand in front of it."""
+def _server(end: Endpoint) -> str:
+    """Return the host without the bucket that may precede it."""
     return end.address.host.removeprefix(f"{end.bucket}.")
 
 
 def _ended(job: Job, checks: Sequence[Check], cause: str) -> JobChecks:
     done = [check.name for check in checks]
-    return JobChecks(job.name, [*checks, *(not_tried(step, f"see {cause}") for step in STEPS if step not in done)])
+    return _of(job, [*checks, *(not_tried(step, f"see {cause}") for step in STEPS if step not in done)])
+
+
+def _of(job: Job, checks: Sequence[Check]) -> JobChecks:
+    """Return the checks of a job, whose remedies name it."""
+    return JobChecks(job.name, [check._replace(remedy=filled_in(check.remedy, job=job.name)) for check in checks])

@@ -1,10 +1,10 @@
-"""The destination: bucket, owner and region, then listing, writing and reading there, and how the bucket is set up."""
+"""The destination steps of `check`: bucket, region, listing, writing, reading, bucket settings."""
 
 import re
 from collections.abc import Sequence
 
 from syncd.aws import s3
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies.statements import replica_prefixes
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.check.probe import (
@@ -13,10 +13,10 @@ from syncd.check.probe import (
     cleared,
     is_allowed_write,
     is_denied,
+    of_any_owner,
     probe_key,
     remedy_for,
     told,
-    without_owner,
     write_probe,
 )
 from syncd.check.remedies import Remedies
@@ -34,10 +34,10 @@ _SIDE = Side.DESTINATION
 _PREFIXES_WRITTEN = 20
 
 
-def destination_checks(job: Job, end: End, remedies: Remedies) -> tuple[list[Check], bool]:
-    """Every step of the destination, as the consumer does it; and whether writes with a wrong digest are refused there."""
+def destination_checks(job: Job, end: Endpoint, remedies: Remedies) -> tuple[list[Check], bool]:
+    """Run the destination's steps as the consumer. Also returns True if the server rejects wrong digests."""
     prefixes = replica_prefixes(job)
-    requests = [s3.list_objects(_SIDE, prefix, owner=end.owner) for prefix in prefixes]
+    requests = [s3.list_objects(_SIDE, prefix) for prefix in prefixes]
     answers = [ask(end, request) for request in requests]
     checks, is_there = place_checks(end, requests[0], answers, job_key="destination", names=(BUCKET, REGION))
     if not is_there:
@@ -52,29 +52,29 @@ def destination_checks(job: Job, end: End, remedies: Remedies) -> tuple[list[Che
     return [*checks, listed, written, read, *_setting_checks(job, end)], keeps_nothing
 
 
-def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
     refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
     if not refused:
         return Check(LIST, Status.OK, f"ListObjectsV2 by {end.principal.name} of s3://{end.bucket}/{prefixes[0]}")
     prefix, answer = refused[0]
-    # Without it a tick writes conditionally; only a lost state costs more then.
+    # A tick does not need it, because it writes conditionally. Only rebuilding a lost state does.
     blind = "a lost state could not be rebuilt from the destination"
     remedy = remedies.listing_replicas(answer.message) if is_denied(answer) else remedy_for(answer)
     return Check(LIST, Status.WARNING, f"{told(end, 'ListObjectsV2', prefix, answer)}; {blind}", remedy)
 
 
-def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
+def _write_check(job: Job, end: Endpoint, prefixes: Sequence[str], remedies: Remedies) -> tuple[Check, bool]:
     for prefix in prefixes[:_PREFIXES_WRITTEN]:
         key = probe_key(prefix)
-        request = write_probe(_SIDE, key, end.owner, landing_headers(job.destination))
+        request = write_probe(_SIDE, key, landing_headers(job.destination))
         answer = ask(end, request)
         if is_allowed_write(answer):
             continue
         detail = told(end, "PutObject", key, answer)
         if answer.is_ok:
-            remedy = "use a server that verifies x-amz-checksum-sha256, else a write that was damaged goes unnoticed"
+            remedy = "use a server that verifies x-amz-checksum-sha256; otherwise a damaged write goes unnoticed"
             return Check(WRITE, Status.WARNING, cleared(end, _SIDE, key), remedy), False
-        if is_denied(answer) and is_allowed_write(ask(end, without_owner(request))):
+        if is_denied(answer) and is_allowed_write(ask(of_any_owner(end), request)):
             remedy = "correct consumer.account_id or destination.bucket in the job: another account owns this bucket"
             owner = f"{end.bucket} does not belong to account {end.owner}"
             return Check(BUCKET, Status.FAILED, f"{detail}; {owner}", remedy), True
@@ -85,33 +85,33 @@ def _write_check(job: Job, end: End, prefixes: Sequence[str], remedies: Remedies
 
 def _write_remedy(job: Job, answer: Answer, remedies: Remedies) -> str:
     if answer.code == "AccessControlListNotSupported":
-        return "remove destination.acl from the job: the bucket takes no ACLs"
+        return "remove destination.acl from the job: the bucket does not accept ACLs"
     key_id = job.destination.kms_key_id
     if key_id is not None and "kms" in (answer.code + answer.message).lower() and not is_denied(answer):
-        return f"correct destination.kms_key_id ({key_id}): a key of the bucket's own region, enabled"
+        return f"correct destination.kms_key_id ({key_id}): the key must be enabled and in the bucket's region"
     if is_denied(answer):
         return remedies.writing(answer.message)
     if answer.status == 400 and remedy_for(answer) == reasons.remedy_of(Reason.UNEXPECTED):
-        return "look at the answer quoted here, and at [destination] in the job"
+        return "compare the answer quoted here with [destination] in the job"
     return remedy_for(answer)
 
 
-def _read_check(end: End, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
-    """An object that is not there answers 404 to whoever may list and read, and 403 to others."""
+def _read_check(end: Endpoint, prefix: str, remedies: Remedies, *, can_list: bool) -> Check:
+    """Read a missing key. S3 answers 404 to those who can list and read, 403 to others."""
     key = probe_key(prefix)
-    request = Request("GetObject", _SIDE, "GET", key, "", (("x-amz-expected-bucket-owner", end.owner),))
+    request = Request("GetObject", _SIDE, "GET", key, "", ())
     answer = ask(end, request)
     if answer.status == 404:
         return Check(READ, Status.OK, f"GetObject by {end.principal.name} of s3://{end.bucket}/{prefix}…: allowed")
     detail = told(end, "GetObject", key, answer)
     if is_denied(answer) and not can_list:
-        return Check(READ, Status.INFORMATION, f"{detail}; whether it is allowed shows once {LIST} is")
+        return Check(READ, Status.INFORMATION, f"{detail}; this can be checked only once {LIST} is allowed")
     remedy = remedies.comparing(answer.message) if is_denied(answer) else remedy_for(answer)
-    return Check(READ, Status.FAILED, f"{detail}; a replica that is there already could not be compared", remedy)
+    return Check(READ, Status.FAILED, f"{detail}; an existing replica could not be compared", remedy)
 
 
-def _setting_checks(job: Job, end: End) -> list[Check]:
-    """How the bucket is set up. No tick needs to know, so what is refused here is no failure."""
+def _setting_checks(job: Job, end: Endpoint) -> list[Check]:
+    """Report the bucket's settings. No tick needs them, so a refusal is not a failure."""
     ownership = _asked(end, "GetBucketOwnershipControls", "ownershipControls")
     lock = _asked(end, "GetObjectLockConfiguration", "object-lock")
     versioning = _asked(end, "GetBucketVersioning", "versioning")
@@ -122,8 +122,8 @@ def _setting_checks(job: Job, end: End) -> list[Check]:
     ]
 
 
-def _asked(end: End, operation: str, query: str) -> Answer:
-    return ask(end, bucket_request(operation, "GET", _SIDE, f"{query}=", end.owner))
+def _asked(end: Endpoint, operation: str, query: str) -> Answer:
+    return ask(end, bucket_request(operation, "GET", _SIDE, f"{query}="))
 
 
 def _ownership_check(job: Job, answer: Answer) -> Check:
@@ -135,7 +135,7 @@ def _ownership_check(job: Job, answer: Answer) -> Check:
         return Check(
             OWNERSHIP,
             Status.WARNING,
-            f"{says or 'ObjectWriter'}: what the role writes server-side belongs to account {job.source.account_id}",
+            f"{says or 'ObjectWriter'}: objects that the role writes server-side belong to account {job.source.account_id}",
             f"in account {job.consumer.account_id}: aws s3api put-bucket-ownership-controls --bucket"
             f" {job.destination.bucket} --ownership-controls Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]",
         )

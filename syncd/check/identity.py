@@ -1,4 +1,4 @@
-"""Who acts: clock, credentials, role, external ID. Nothing is changed by any of it."""
+"""The identity steps of `check`: clock, credentials, role and external ID."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from syncd.aws import answers
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity import refusals
-from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
@@ -22,7 +22,7 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
 CLOCK, IDENTITY, ASSUME_ROLE, EXTERNAL_ID = "clock", "identity", "assume-role", "external-id"
-# AWS refuses what is signed 15 minutes off at S3 and 5 minutes off elsewhere (SigV4, "Handling dates").
+# S3 rejects signatures that are 15 minutes off, other services 5 minutes (SigV4, "Handling dates").
 _SKEW_REFUSED_SECONDS = 300.0
 _SKEW_NOTICED_SECONDS = 30.0
 _PROBE_SESSION_SECONDS = 900
@@ -30,27 +30,27 @@ _PROBE_SESSION_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """Who signs what."""
+    """The principals that sign a check's requests."""
 
     consumer: Principal
     reader: Principal
-    """The role's session as a tick has it, or the consumer itself."""
+    """The role's session as a tick uses it, or the consumer itself."""
     wide: Principal | None
-    """The role as its own policies leave it: only for looking what it may do beyond the job's needs."""
+    """The role without a session policy, used only to find surplus permissions."""
 
 
 def clock_check(job: Job, installation: Installation) -> Check:
-    """This machine's clock beside the server's, by the Date of an answer; even a refusal has one."""
+    """Compare this machine's clock with the Date header of any answer, even a refusal."""
     identities = installation.identities
     try:
         principal = ConsumerPrincipal(job.consumer, session=lambda: identities.session(job.consumer))
     except JobFailed as error:
         if error.reason == Reason.CLOCK_SKEWED:
             return Check(CLOCK, Status.FAILED, error.detail, error.remedy)
-        return not_tried(CLOCK, f"there are no credentials to ask with ({error.detail})")
+        return not_tried(CLOCK, f"there are no credentials to sign with ({error.detail})")
     end = end_of(job, Side.DESTINATION, principal, installation, Counter())
     before = installation.now()
-    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, "", end.owner))
+    answer = ask(end, bucket_request("HeadBucket", "HEAD", Side.DESTINATION, ""))
     after = installation.now()
     date = answer.headers.get("date")
     if date is None:
@@ -58,20 +58,20 @@ def clock_check(job: Job, installation: Installation) -> Check:
         said = answers.said(answer.code, answer.message)
         return not_tried(CLOCK, f"{end.address.host} {happened}{f' ({said})' if said else ''}")
     theirs = parsedate_to_datetime(date).timestamp()
-    # The Date is cut to the second and was made between sending and receiving.
+    # The Date is truncated to the second, and was set between sending and receiving.
     skew = max(before - (theirs + 1), theirs - after, 0.0)
     here = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    detail = f"this machine's clock says {here}, {skew:.0f} s from that of {end.address.host}"
+    detail = f"this machine's clock says {here}, {skew:.0f} s away from that of {end.address.host}"
     remedy = reasons.remedy_of(Reason.CLOCK_SKEWED)
     if skew >= _SKEW_REFUSED_SECONDS:
-        return Check(CLOCK, Status.FAILED, f"{detail}; AWS refuses requests signed so far off", remedy)
+        return Check(CLOCK, Status.FAILED, f"{detail}; AWS rejects requests signed this far off", remedy)
     if skew >= _SKEW_NOTICED_SECONDS:
         return Check(CLOCK, Status.WARNING, detail, remedy)
     return Check(CLOCK, Status.OK, detail)
 
 
 def identity_check(job: Job, installation: Installation, requests: Counter[str]) -> tuple[Check, Principal | None]:
-    """The consumer's credentials: they are there, valid, not root's, and of the account that the job names."""
+    """Check that the consumer's credentials exist, are valid, not root's, and of the right account."""
     try:
         consumer = installation.identities.consumer(job, count=lambda operation: requests.update([operation]))
     except JobFailed as error:
@@ -82,7 +82,7 @@ def identity_check(job: Job, installation: Installation, requests: Counter[str])
 def role_checks(
     job: Job, consumer: Principal, installation: Installation, remedies: Remedies, requests: Counter[str]
 ) -> tuple[list[Check], Actors | None]:
-    """AssumeRole as a tick does it, then whether the external ID is asked for, then without a session policy."""
+    """Assume the role as a tick does, then without external ID, then without session policy."""
     role = job.source.role
     if role is None:
         detail = f"no role: {consumer.name} reads the source itself"
@@ -113,7 +113,7 @@ def _external_id_check(
     remedies: Remedies,
     requests: Counter[str],
 ) -> Check:
-    """An external ID protects only if the role is refused without it."""
+    """Check that the role is refused without the external ID."""
     without = _assumed(job, role, consumer, installation, requests, external_id=None)
     if isinstance(without, JobFailed):
         if without.reason != Reason.ACCESS_DENIED:
@@ -136,13 +136,13 @@ def _assumed(
     *,
     external_id: str | None,
 ) -> FixedPrincipal | JobFailed:
-    """A session of the role as its own policies leave it, or why there is none."""
+    """Assume the role without a session policy. Returns the failure if it is refused."""
     requests["AssumeRole"] += 1
     more = {} if external_id is None else {"ExternalId": external_id}
     hidden = (external_id, consumer.current().session_token)
     sts = installation.identities.sts(job, consumer.current())
     try:
-        with refusals.told(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
+        with refusals.as_job_failure(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
             answer = sts.assume_role(
                 RoleArn=role.arn,
                 RoleSessionName=role.session_name,

@@ -1,10 +1,10 @@
-"""How far the credentials reach: copy modes, buckets in sight, and whatever is allowed beyond the job's needs."""
+"""The reach steps of `check`: copy modes, visible buckets, and surplus permissions."""
 
 import re
 from dataclasses import replace
 
 from syncd.aws import s3
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies import documents
 from syncd.aws.policies.statements import replica_prefixes
 from syncd.aws.s3 import Address, Answer, Request, Side
@@ -31,12 +31,12 @@ _BUCKETS_TOLD = 5
 
 
 def copy_modes_check(
-    job: Job, actors: Actors, source: End, destination: End, newest: str | None, remedies: Remedies
+    job: Job, actors: Actors, source: Endpoint, destination: Endpoint, newest: str | None, remedies: Remedies
 ) -> Check:
-    """Who could copy server-side, by a CopyObject whose condition no object meets."""
+    """Find out who could copy server-side, by a CopyObject with an impossible condition."""
     wanted = job.destination.copy_mode
     if job.endpoints.is_given:
-        return Check(COPY_MODES, Status.INFORMATION, "stream: servers beside S3 may overwrite on CopyObject")
+        return Check(COPY_MODES, Status.INFORMATION, "stream: S3-compatible servers may overwrite on CopyObject")
     if newest is None:
         return not_tried(COPY_MODES, "there is no log to copy")
     signers = {"consumer": actors.consumer}
@@ -46,7 +46,7 @@ def copy_modes_check(
     for name, principal in signers.items():
         key = probe_key(replica_prefixes(job)[0])
         end = replace(destination, principal=principal)
-        answers[name] = answer = ask(end, copy_probe(source, newest, key, destination.owner))
+        answers[name] = answer = ask(end, copy_probe(source, newest, key))
         if answer.is_ok:
             return Check(
                 COPY_MODES, Status.WARNING, cleared(end, Side.DESTINATION, key), 'set destination.copy = "stream"'
@@ -66,38 +66,38 @@ def copy_modes_check(
     return Check(COPY_MODES, Status.INFORMATION, detail)
 
 
-def reach_checks(job: Job, source: End, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:
-    """What the role's own policies let it see and do, in a session that no policy narrows; nothing is changed.
+def reach_checks(job: Job, source: Endpoint, remedies: Remedies, *, refuses_wrong_digests: bool) -> list[Check]:
+    """Find what the role's own policies allow beyond the job's needs, changing nothing.
 
-    `source` is signed for by that session. `refuses_wrong_digests` says that the server is known to keep nothing of
-    a write whose digest is wrong.
+    `source` is signed for by a session without a session policy. `refuses_wrong_digests` is true if the server is known
+    to reject a body that does not match its digest.
     """
-    seen = ask(replace(source, bucket="", address=_service_address(source)), _LIST_BUCKETS)
+    seen = ask(replace(source, bucket="", owner="", address=_service_address(source)), _LIST_BUCKETS)
     buckets = Check(BUCKETS, Status.INFORMATION, _buckets_sentence(source, seen))
     found = ["list the names of all buckets (ListAllMyBuckets)"] if seen.is_ok else []
     prefixes = source_prefixes(job)
-    if all(prefixes) and ask(source, s3.list_objects(Side.SOURCE, "", owner=source.owner)).is_ok:
+    if all(prefixes) and ask(source, s3.list_objects(Side.SOURCE, "")).is_ok:
         found.append(f"list every key of s3://{source.bucket}, not only below {prefixes[0]}")
     key = probe_key(prefixes[0])
-    if refuses_wrong_digests and is_allowed_write(ask(source, write_probe(Side.SOURCE, key, source.owner))):
+    if refuses_wrong_digests and is_allowed_write(ask(source, write_probe(Side.SOURCE, key))):
         found.append("write at the source (PutObject)")
     if _may_delete(source, key):
         found.append("delete at the source (DeleteObject)")
     who = source.principal.name.removesuffix(" (without session policy)")
     if not found:
-        return [buckets, Check(SURPLUS, Status.OK, f"nothing was found that {who} may do beyond what the job needs")]
-    narrowed = "; syncd takes a session narrowed to the job's needs, others need not" if job.source.role else ""
+        return [buckets, Check(SURPLUS, Status.OK, f"{who} was found to have no permission beyond the job's needs")]
+    narrowed = "; syncd narrows its session to the job's needs, but others need not" if job.source.role else ""
     return [
         buckets,
-        Check(SURPLUS, Status.WARNING, f"{who} may also {', '.join(found)}{narrowed}", remedies.narrowing()),
+        Check(SURPLUS, Status.WARNING, f"{who} can also {', '.join(found)}{narrowed}", remedies.narrowing()),
     ]
 
 
 _LIST_BUCKETS = Request("ListBuckets", Side.SOURCE, "GET", "", "", ())
 
 
-def _service_address(source: End) -> Address:
-    """Of the service itself, whether the bucket stands in the path or in front of the host."""
+def _service_address(source: Endpoint) -> Address:
+    """Return the address of the service itself, without the bucket in host or path."""
     address = source.address
     return address._replace(
         host=address.host.removeprefix(f"{source.bucket}."),
@@ -105,7 +105,7 @@ def _service_address(source: End) -> Address:
     )
 
 
-def _buckets_sentence(source: End, answer: Answer) -> str:
+def _buckets_sentence(source: Endpoint, answer: Answer) -> str:
     if not answer.is_ok:
         return "none: ListAllMyBuckets is not allowed, and no tick needs it"
     names = [name.decode() for name in re.findall(rb"<Name>([^<]+)</Name>", answer.body)]
@@ -113,11 +113,14 @@ def _buckets_sentence(source: End, answer: Answer) -> str:
     return f"{source.principal.name} sees {len(names)}: {', '.join(names[:_BUCKETS_TOLD])}{more}"
 
 
-def _may_delete(source: End, key: str) -> bool:
-    """A delete of what nobody has. Only where it could leave no delete marker: on the condition of an ETag, or unversioned."""
-    answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning=", source.owner))
+def _may_delete(source: Endpoint, key: str) -> bool:
+    """Try to delete a missing key, if that cannot leave a delete marker.
+
+    Amazon S3 honours the ETag condition. Other servers may not, so there the bucket must be unversioned.
+    """
+    answer = ask(source, bucket_request("GetBucketVersioning", "GET", Side.SOURCE, "versioning="))
     is_unversioned = answer.is_ok and b"<Status>" not in answer.body
     if not is_unversioned and not source.address.host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return False
-    answer = ask(source, delete_probe(key, source.owner))
+    answer = ask(source, delete_probe(key))
     return not is_denied(answer) and answer.status in (204, 404, 412)

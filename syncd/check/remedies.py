@@ -1,7 +1,7 @@
-"""What to do about a refusal: the very statement to add, in which account, to which document. Pure.
+"""Remedies for refusals: the exact statement to add, its account and its document. Pure.
 
-AWS ends the message of a denial with the kind of policy that decided, where it tells at all ("Troubleshoot access denied
-error messages", IAM user guide); across accounts it mostly does not.
+The message of a denial may end with the kind of policy that decided ("Troubleshoot access denied error messages", IAM
+user guide). Across accounts it usually does not.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from syncd.config.job import Job
 
 
 class Denier(StrEnum):
-    """Which kind of policy decided, as the message says."""
+    """The kind of policy that decided, as the message names it."""
 
     IDENTITY = "identity-based policy"
     TRUST = "role trust policy"
@@ -28,38 +28,38 @@ class Denier(StrEnum):
 
 
 _ELSEWHERE = {
-    Denier.SESSION: "have the session policy of the principal named here allow this call too: whoever made its session set it",
-    Denier.BOUNDARY: "have the permissions boundary of the principal named here allow this call too",
-    Denier.SERVICE_CONTROL: "have the organization's administrator exempt this call from the service control policy",
-    Denier.RESOURCE_CONTROL: "have the organization's administrator exempt this call from the resource control policy",
-    Denier.ENDPOINT: "have the policy of the VPC endpoint between here and AWS allow this call",
+    Denier.SESSION: "allow this call in the session policy of the principal named here, which the creator of its session set",
+    Denier.BOUNDARY: "allow this call in the permissions boundary of the principal named here",
+    Denier.SERVICE_CONTROL: "ask the organization's administrator to exempt this call from the service control policy",
+    Denier.RESOURCE_CONTROL: "ask the organization's administrator to exempt this call from the resource control policy",
+    Denier.ENDPOINT: "allow this call in the policy of the VPC endpoint between here and AWS",
 }
-# The role's session is syncd's own (`session_policy`).
+# syncd itself sets the session policy of the role (`session_policy`).
 _OWN_SESSION = (
-    "check source.prefix, source.accounts and source.kinds in the job, of which syncd makes the session policy; if they are"
-    " right, report it"
+    "check source.prefix, source.accounts and source.kinds in the job: syncd derives the session policy from them; if they"
+    " are right, report a bug"
 )
 
 
 def denier_of(message: str) -> Denier | None:
-    """The kind of policy that a denial's message names; None where it names none."""
+    """Return the kind of policy that a denial's message names, or None."""
     return next((denier for denier in Denier if denier.value in message), None)
 
 
 def is_explicit(message: str) -> bool:
-    """Whether a Deny decided, rather than that nothing allows the call."""
+    """Return True if a Deny decided, rather than the lack of an Allow."""
     return "explicit deny" in message
 
 
 class Remedies:
-    """What to do about a job's refusals, given who its consumer is."""
+    """Remedies for a job's refusals, given its consumer's principal."""
 
     def __init__(self, job: Job, principal: str | None) -> None:
         self._job = job
         self._documents = policies.documents(job, principal)
 
     def add(self, name: str, sid: str) -> str:
-        """The statement, and where it goes.
+        """Return the statement and the document to add it to.
 
         Raises:
             KeyError: the job needs no such statement.
@@ -68,31 +68,31 @@ class Remedies:
         return f"{_where(document)}, add: {compact(statement)}"
 
     def listing(self, message: str) -> str:
-        """ListObjectsV2 of the source was denied."""
+        """Return the remedy for a denied ListObjectsV2 at the source."""
         return self._source(message, statements.LIST_LOGS)
 
     def reading(self, message: str) -> str:
-        """GetObject at the source was denied."""
+        """Return the remedy for a denied GetObject at the source."""
         if "kms:" in message.lower():
             return self._decrypting(message)
         return self._source(message, statements.READ_LOGS)
 
     def writing(self, message: str) -> str:
-        """PutObject at the destination was denied."""
+        """Return the remedy for a denied PutObject at the destination."""
         if "kms:" in message.lower():
             return self._encrypting()
         return self._destination(message, statements.WRITE_REPLICAS)
 
     def comparing(self, message: str) -> str:
-        """GetObject at the destination was denied."""
+        """Return the remedy for a denied GetObject at the destination."""
         return self._destination(message, statements.COMPARE_REPLICAS)
 
     def listing_replicas(self, message: str) -> str:
-        """ListObjectsV2 of the destination was denied."""
+        """Return the remedy for a denied ListObjectsV2 at the destination."""
         return self._destination(message, statements.LIST_REPLICAS)
 
     def assuming(self, message: str) -> str:
-        """AssumeRole was denied."""
+        """Return the remedy for a denied AssumeRole."""
         consumer = self.add(policies.CONSUMER_ASSUME, statements.ASSUME_ROLE)
         trust = self.add(policies.ROLE_TRUST, statements.TRUST)
         role = self._job.source.role
@@ -107,7 +107,7 @@ class Remedies:
                 name = policies.role_name(role.arn)
                 external = "its external ID is the one in the job" if role.external_id else "it asks for no external ID"
                 return (
-                    "AWS gives one answer for all of these, so look at each: "
+                    "AWS gives the same answer for all of these, so check each: "
                     f"(1) in account {self._job.source.account_id}, role {name} exists, as source.role.arn spells it; "
                     f"(2) its trust policy trusts this principal, and {external}: {trust}; (3) {consumer}"
                 )
@@ -115,7 +115,7 @@ class Remedies:
                 return _ELSEWHERE[denier]
 
     def copying(self) -> str:
-        """A server-side copy was denied to whoever is to sign it."""
+        """Return the remedy for a denied server-side copy."""
         if policies.copies_by_role(self._job):
             places = [
                 (policies.DESTINATION_BUCKET, statements.WRITE_REPLICAS),
@@ -127,15 +127,15 @@ class Remedies:
         return f'set destination.copy = "auto"; or {"; and ".join(self.add(*place) for place in places)}'
 
     def narrowing(self) -> str:
-        """The role, or the consumer at the source's bucket, may do more than the job needs."""
+        """Return the remedy for a principal that can do more than the job needs."""
         names = [policies.ROLE_ACCESS] if self._job.source.role else [policies.SOURCE_BUCKET, policies.CONSUMER_READ]
         documents = [document for document in self._documents if document.name in names]
         return "; ".join(f"{_where(document)}, leave no more than: {compact(document.body)}" for document in documents)
 
     def trusting(self) -> str:
-        """The role's trust policy is wider than it should be."""
+        """Return the remedy for a trust policy that is too wide."""
         document, statement = statement_of(self._documents, policies.ROLE_TRUST, statements.TRUST)
-        return f"{_where(document)}, put in place of what is there: {compact(statement)}"
+        return f"{_where(document)}, replace the statement with: {compact(statement)}"
 
     def _source(self, message: str, sid: str) -> str:
         if self._is_own_session(message):
@@ -157,14 +157,14 @@ class Remedies:
             return _ELSEWHERE[denier]
         if is_explicit(message):
             where = f"the bucket policy of {bucket}" if denier is Denier.RESOURCE else _where(self._at(places[0]))
-            return f"in {where.removeprefix('in ')}, remove or narrow the Deny that meets this call"
+            return f"in {where.removeprefix('in ')}, remove or narrow the Deny that matches this call"
         chosen = places
         if len(places) > 1 and denier is not None:
             chosen = [places[1] if denier is Denier.RESOURCE else places[0]]
         return "; and ".join(self.add(*place) for place in chosen)
 
     def _needed(self, places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those whose document the job needs."""
+        """Return the places whose document the job needs."""
         names = {document.name for document in self._documents}
         return [place for place in places if place[0] in names]
 
@@ -197,4 +197,4 @@ def _where(document: PolicyDocument) -> str:
 
 def _drop_deny(added: str) -> str:
     where = added.partition(", add: ")[0].replace(", to the ", ", in the ")
-    return f"{where}, remove or narrow the Deny that meets this call"
+    return f"{where}, remove or narrow the Deny that matches this call"

@@ -1,4 +1,4 @@
-"""What `syncd check` finds: one result a step, and the document and exit code that follow. Pure."""
+"""The results of `syncd check`, one per step, with their document. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,50 +6,49 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from syncd.config.job import RefusedJob
-from syncd.job.report import DONE, UNHEALTHY
 
 
 class Status(StrEnum):
-    """What a step came to."""
+    """The outcome of a step."""
 
     OK = "ok"
     FAILED = "failed"
     WARNING = "warning"
-    """Nothing that a tick needs, and still not as it should be."""
+    """A problem that no tick depends on."""
     INFORMATION = "information"
 
 
 class Check(NamedTuple):
-    """One step."""
+    """A step with its outcome."""
 
     name: str
     status: Status
     detail: str
-    """The call, the principal, the resource, and what was answered."""
+    """The call, the principal, the resource and the answer."""
     remedy: str = ""
-    """Of a failure or warning: what to do, where a statement is missing the very statement, its account and document."""
+    """The fix for a failure or warning: if a statement is missing, that statement, its account and document."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobChecks:
-    """All steps of one job, in their order."""
+    """All steps of one job, in order."""
 
     job: str
     checks: Sequence[Check]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed; warnings do not count."""
+        """True if no step failed. Warnings do not count."""
         return all(check.status is not Status.FAILED for check in self.checks)
 
 
 def not_tried(name: str, why: str) -> Check:
-    """A step that would only repeat what another one said."""
+    """Return a step that was not tried, because an earlier one decides it."""
     return Check(name, Status.INFORMATION, f"not tried: {why}")
 
 
 def checks_document(found: Sequence[JobChecks]) -> dict[str, Any]:
-    """The JSON of `check`."""
+    """Return the JSON of `check`."""
     return {
         "jobs": [
             {
@@ -70,13 +69,8 @@ def checks_document(found: Sequence[JobChecks]) -> dict[str, Any]:
     }
 
 
-def exit_code(found: Sequence[JobChecks]) -> int:
-    """0 where nothing failed, else 4."""
-    return DONE if all(job.ok for job in found) else UNHEALTHY
-
-
 def refused_checks(refused: Sequence[RefusedJob]) -> list[JobChecks]:
-    """Entries of `check`."""
+    """Return the entries of jobs whose files are invalid."""
     return [
         JobChecks(job.label, [Check("configuration", Status.FAILED, job.error.detail, job.error.remedy)])
         for job in refused

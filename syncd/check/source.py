@@ -1,28 +1,29 @@
-"""The source: the bucket and its region, each prefix listed, the newest and the oldest object read."""
+"""The source steps of `check`: bucket, region, listing, folders, and reading two objects."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from syncd.aws import s3
 from syncd.aws.answers import reason_of
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.check.probe import ask, is_denied, is_elsewhere, region_told, remedy_for, told, without_owner
+from syncd.check.probe import ask, is_denied, is_elsewhere, of_any_owner, region_told, remedy_for, told
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
 from syncd.config.job import Job
 from syncd.model.errors import JobFailed
-from syncd.model.layout import Layout, day_start, stamp_of
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import day_start, stamp_of
+from syncd.model.keys.trail import Node, children, roots, top
 from syncd.model.objects import LogObject, Range, Shard
 from syncd.model.reasons import Reason
-from syncd.model.trail import Node, children, roots, top
 from syncd.tick.scope import layout_of, scope_of, shard_of, source_prefixes
 
 BUCKET, REGION, LIST, READ, KMS = "source-bucket", "source-region", "source-list", "source-read", "source-kms"
 FOLDERS = "source-folders"
 _FOLDERS_NAMED = 5
-# Of a large organization a few folders at each end stand for the rest.
+# In a large organization, a few folders at each end represent the rest.
 _FOLDERS_AT_EACH_END = 2
 _RECENT_SECONDS = 2 * 3600.0
 
@@ -30,17 +31,17 @@ T = TypeVar("T")
 
 
 class SourceFound(NamedTuple):
-    """What came of looking at the source."""
+    """The source's results, with the newest object for later steps."""
 
     checks: Sequence[Check]
     newest: LogObject | None = None
     is_readable: bool = False
 
 
-def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> SourceFound:
-    """Every step of the source, as a tick's reader does it."""
+def source_checks(job: Job, end: Endpoint, remedies: Remedies, *, now: float) -> SourceFound:
+    """Run the source's steps with the principal that a tick reads with."""
     prefixes = source_prefixes(job)
-    requests = [s3.list_objects(Side.SOURCE, prefix, owner=end.owner) for prefix in prefixes]
+    requests = [s3.list_objects(Side.SOURCE, prefix) for prefix in prefixes]
     answers = [ask(end, request) for request in requests]
     place, is_there = place_checks(end, requests[0], answers, job_key="source", names=(BUCKET, REGION))
     if not is_there:
@@ -65,28 +66,28 @@ def source_checks(job: Job, end: End, remedies: Remedies, *, now: float) -> Sour
 
 
 def place_checks(
-    end: End, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
+    end: Endpoint, request: Request, answers: Sequence[Answer], *, job_key: str, names: tuple[str, str]
 ) -> tuple[list[Check], bool]:
-    """Whether the bucket is there, its owner's and in its region, by the answers to its listings."""
+    """Judge the bucket's existence, owner and region by the answers to its listings."""
     bucket, region = names
     call, key = request.operation, ""
     first = answers[0]
     if first.status == 404:
-        otherwise = "ask its owner where the trail delivers to" if job_key == "source" else "create the bucket"
+        otherwise = "ask its owner which bucket the trail delivers to" if job_key == "source" else "create the bucket"
         remedy = f"correct {job_key}.bucket in the job, or {otherwise}"
         failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy)
         return [failed, not_tried(region, f"see {bucket}")], False
     if not any(answer.is_ok or is_denied(answer) or is_elsewhere(answer) for answer in answers):
         failed = Check(bucket, Status.FAILED, told(end, call, key, first), remedy_for(first))
         return [failed, not_tried(region, f"see {bucket}")], False
-    if all(map(is_denied, answers)) and ask(end, without_owner(request)).is_ok:
+    if all(map(is_denied, answers)) and ask(of_any_owner(end), request).is_ok:
         owner = f"{end.bucket} does not belong to account {end.owner}"
         account_key = "source.account_id" if job_key == "source" else "consumer.account_id"
         remedy = f"correct {account_key} or {job_key}.bucket in the job: another account owns this bucket"
         failed = Check(bucket, Status.FAILED, f"{told(end, call, key, first)}; {owner}", remedy)
         return [failed, not_tried(region, f"see {bucket}")], False
     is_known = any(answer.is_ok for answer in answers)
-    detail = f"s3://{end.bucket} is there" + (f", and account {end.owner} owns it" if is_known else "")
+    detail = f"s3://{end.bucket} exists" + (f", and account {end.owner} owns it" if is_known else "")
     there = Check(bucket, Status.OK, detail)
     says = next((found for answer in answers if (found := region_told(answer))), None)
     wanted = end.address.region
@@ -98,7 +99,7 @@ def place_checks(
     return [there, Check(region, Status.OK, detail)], True
 
 
-def _list_check(end: End, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
+def _list_check(end: Endpoint, prefixes: Sequence[str], answers: Sequence[Answer], remedies: Remedies) -> Check:
     refused = [(prefix, answer) for prefix, answer in zip(prefixes, answers, strict=True) if not answer.is_ok]
     if refused:
         prefix, answer = refused[0]
@@ -113,16 +114,16 @@ def _empty_remedy(job: Job) -> str:
     if not job.source.is_cloudtrail:
         return "check source.prefix in the job"
     named = "source.prefix (the trail's S3KeyPrefix), source.organization_id and source.accounts"
-    return f"check {named} in the job against the keys in the bucket; of a new trail, wait for its first delivery"
+    return f"compare {named} in the job with the keys in the bucket; if the trail is new, wait for its first delivery"
 
 
 def _folders_check(job: Job, uncovered: Sequence[str]) -> Check:
-    """Name the folders that the job neither covers nor ignores; its horizon waits for them."""
+    """Report folders that the job neither covers nor ignores, which hold back its horizon."""
     scope = scope_of(job)
     if scope is None or job.source.accounts != "*":
         return not_tried(FOLDERS, "the job names what it copies")
     if not uncovered:
-        return Check(FOLDERS, Status.OK, f"every folder under {top(scope)} is of an account, covered or ignored")
+        return Check(FOLDERS, Status.OK, f"every folder under {top(scope)} is covered or ignored")
     named = ", ".join(uncovered[:_FOLDERS_NAMED])
     more = f" and {len(uncovered) - _FOLDERS_NAMED} more" if len(uncovered) > _FOLDERS_NAMED else ""
     remedy = (
@@ -134,8 +135,8 @@ def _folders_check(job: Job, uncovered: Sequence[str]) -> Check:
     )
 
 
-def _samples(job: Job, end: End, now: float) -> tuple[list[LogObject], Sequence[str]]:
-    """Return the oldest and the newest object found, if any, and the folders that the job does not cover."""
+def _samples(job: Job, end: Endpoint, now: float) -> tuple[list[LogObject], Sequence[str]]:
+    """Return the oldest and newest object, if any, and the folders that are not covered."""
     lister = BucketLister(end, Side.SOURCE, now=lambda: now)
     layout = layout_of(job)
     found: list[LogObject] = []
@@ -147,7 +148,7 @@ def _samples(job: Job, end: End, now: float) -> tuple[list[LogObject], Sequence[
 
 
 def _shards(job: Job, lister: BucketLister) -> tuple[list[Shard], list[str]]:
-    """Return a few of the job's shards, and the folders found on the way that are not covered."""
+    """Return some of the job's shards, and folders that are not covered."""
     scope = scope_of(job)
     if scope is None:
         shard = shard_of(job)
@@ -167,14 +168,14 @@ def _shards(job: Job, lister: BucketLister) -> tuple[list[Shard], list[str]]:
 
 
 def _edges(items: Sequence[T]) -> list[T]:
-    """A few of the first and of the last."""
+    """Return some items from each end."""
     if len(items) <= 2 * _FOLDERS_AT_EACH_END:
         return list(items)
     return [*items[:_FOLDERS_AT_EACH_END], *items[-_FOLDERS_AT_EACH_END:]]
 
 
 def _ends_of(shard: Shard, lister: BucketLister, layout: Layout, now: float) -> list[LogObject]:
-    """The first object of a shard, and one of the newest."""
+    """Return the first object of a shard, and one of the newest."""
     first = _page(shard, "", lister)
     if not first:
         return []
@@ -189,7 +190,7 @@ def _ends_of(shard: Shard, lister: BucketLister, layout: Layout, now: float) -> 
 
 
 def _newest_day(shard: Shard, lister: BucketLister) -> str:
-    """Return the newest day folder of a shard, `YYYY-MM-DD`, after three listings at most; empty for none."""
+    """Return a shard's newest day folder as `YYYY-MM-DD`, or "" if there is none. Takes up to three listings."""
     prefix = shard.prefix
     parts: list[str] = []
     for width in (4, 2, 2):
@@ -212,15 +213,15 @@ def _newest_day(shard: Shard, lister: BucketLister) -> str:
 
 
 def _page(shard: Shard, start_after: str, lister: BucketLister) -> Sequence[LogObject]:
-    """The first page from a key on."""
+    """Return the objects of the first page after a key."""
     for page in lister.pages([Range(shard, start_after, until=f"{shard.prefix}\U0010ffff")]):
         if page is not None:
             return page.objects
     return ()
 
 
-def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
-    answers = [(item, ask(end, _get(end, item.key))) for item in samples]
+def _read_checks(end: Endpoint, samples: Sequence[LogObject], remedies: Remedies) -> tuple[list[Check], bool]:
+    answers = [(item, ask(end, _get(item.key))) for item in samples]
     key_ids = {
         answer.headers.get("x-amz-server-side-encryption-aws-kms-key-id", "of the account's own")
         for _, answer in answers
@@ -232,7 +233,7 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
         read = Check(
             READ, Status.OK, f"GetObject by {end.principal.name} of the newest{ages} object, {samples[-1].key}"
         )
-        kms = f"encrypted with KMS key {', '.join(sorted(key_ids))}, and decrypted" if key_ids else "no KMS key in use"
+        kms = f"decrypted with KMS key {', '.join(sorted(key_ids))}" if key_ids else "no KMS key in use"
         return [read, Check(KMS, Status.OK, kms)], True
     item, answer = refused[0]
     detail = told(end, "GetObject", item.key, answer)
@@ -243,11 +244,10 @@ def _read_checks(end: End, samples: Sequence[LogObject], remedies: Remedies) -> 
     if is_denied(answer):
         return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
     if answer.code == "InvalidObjectState":
-        remedy = "ask the owner of the source to restore what was archived; ticks leave it out and count it"
+        remedy = "ask the source's owner to restore archived objects; ticks skip and count them"
         return [Check(READ, Status.WARNING, detail, remedy), not_tried(KMS, f"see {READ}")], len(refused) < len(answers)
     return [Check(READ, Status.FAILED, detail, remedy), not_tried(KMS, f"see {READ}")], False
 
 
-def _get(end: End, key: str) -> Request:
-    headers = (("range", "bytes=0-0"), ("x-amz-expected-bucket-owner", end.owner))
-    return Request("GetObject", Side.SOURCE, "GET", key, "", headers)
+def _get(key: str) -> Request:
+    return Request("GetObject", Side.SOURCE, "GET", key, "", (("range", "bytes=0-0"),))

@@ -1,28 +1,23 @@
-"""`syncd init`: a first configuration, from a few answers; nothing that is there already is touched."""
+"""The files that `syncd init` writes: syncd.toml and a job. Existing files are never changed."""
 
+import json
 import os
 import shlex
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from syncd.aws.identity.credentials import Identities
-from syncd.cli.first_config_text import job_text, top_text
-from syncd.config.diagnosis import examine
+from syncd.cli.init_answers import Answers
 from syncd.config.files import DEFAULT_PATH, find, load
-from syncd.config.job import Consumer, Job, completed
-from syncd.config.rules import JOB_RULES
+from syncd.config.job import JOB, completed
+from syncd.config.problems import examine
 from syncd.ledger.locks import exposure
 from syncd.model.errors import ConfigError
 from syncd.model.escaping import visible
 
-# Which flag an answer that cannot be used came from, by the key of the job that it became.
+# The flag to name in a problem, by the key of the job.
 _FLAGS = {
     "name": "--name",
     "consumer.account_id": "--consumer-account",
@@ -44,131 +39,44 @@ _FLAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What was given, asked or found out; None is still to be known, or left out where that is allowed."""
-
-    name: str | None = None
-    consumer_account: str | None = None
-    profile: str | None = None
-    credentials_file: str | None = None
-    source_account: str | None = None
-    bucket: str | None = None
-    region: str | None = None
-    prefix: str | None = None
-    organization_id: str | None = None
-    accounts: Sequence[str] = ()
-    role: str | None = None
-    external_id: str | None = None
-    destination: str | None = None
-    destination_region: str | None = None
-    destination_prefix: str | None = None
-    endpoint: str | None = None
-    allow_http: bool = False
-
-    def filled(self, **found: Any) -> "Answers":
-        """With what was found out where nothing was given."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Answers(**{name: own[name] or found.get(name) or own[name] for name in own})
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What `init` did, and what comes next."""
+    """The result of `init`, and the next steps."""
 
     wrote: Sequence[Path]
     kept: Sequence[Path]
     next: Sequence[tuple[str, str]]
-    """What for, and the command."""
+    """Pairs of a purpose and a command."""
 
 
 class Refused(Exception):
-    """Nothing was written; `problems` say why, each with its flag."""
+    """A refusal to write anything. Each of its `problems` names a flag or a file."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
 
 
-def derived(answers: Answers) -> Answers:
-    """What follows from other answers: the source's account from the role, names and regions from what is known."""
-    role_account = (answers.role or "").split(":")[4:5]
-    answers = answers.filled(source_account=role_account[0] if role_account else None)
-    # A third party reads the logs of all accounts (scenario 2), others their own (scenario 1).
-    is_for_all = bool(answers.external_id or answers.organization_id)
-    own = (answers.consumer_account,) if answers.consumer_account else ()
-    return answers.filled(
-        name=answers.consumer_account and f"account-{answers.consumer_account}",
-        accounts=("*",) if is_for_all else own,
-        destination_region=answers.region,
-    )
-
-
-def found_out(answers: Answers) -> Answers:
-    """With what AWS tells of it: whose the credentials are, and where the buckets lie. Nothing where it tells nothing."""
-    answers = derived(answers)
-    file = None if answers.credentials_file is None else Path(answers.credentials_file)
-    # Which account it is shall be found out; until then any will do.
-    consumer = Consumer.model_construct(account_id="", profile=answers.profile, credentials_file=file)
-    try:
-        session = Identities(now=time.time).session(consumer)
-    except BotoCoreError:
-        return answers
-    if answers.consumer_account is None:
-        answers = answers.filled(consumer_account=_account(session, answers.endpoint))
-    region = answers.bucket and _region(session, answers.bucket, answers.endpoint)
-    answers = answers.filled(region=region or (None if answers.region else session.region_name))
-    if answers.destination is not None and answers.destination_region is None:
-        answers = answers.filled(destination_region=_region(session, answers.destination, answers.endpoint))
-    return derived(answers)
-
-
-def _account(session: boto3.Session, endpoint: str | None) -> str | None:
-    region = session.region_name or "us-east-1"
-    try:
-        client = session.client("sts", region_name=region, endpoint_url=endpoint)
-        try:
-            return str(client.get_caller_identity()["Account"])
-        finally:
-            client.close()
-    except (BotoCoreError, ClientError):
-        return None
-
-
-def _region(session: boto3.Session, bucket: str, endpoint: str | None) -> str | None:
-    """S3 names a bucket's region even in a refusal."""
-    try:
-        client = session.client("s3", region_name=session.region_name or "us-east-1", endpoint_url=endpoint)
-        try:
-            headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
-        except ClientError as error:
-            headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
-        finally:
-            client.close()
-    except BotoCoreError:
-        return None
-    found = headers.get("x-amz-bucket-region")
-    return None if found is None else str(found)
-
-
 def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Written:
-    """Write `top`, the syncd.toml, where there is none, and the job's file in jobs.d beside it.
+    """Write the job's file, and syncd.toml as `top` if there is none.
 
     Raises:
-        Refused: an answer cannot be used, the job's file is there already, or with it the whole configuration cannot
-            be used; nothing was written.
+        Refused: an answer is invalid, the job's file exists already, or the configuration would not load with it.
+            Nothing was written.
         OSError: a file cannot be written.
     """
     raw = job_table(answers)
-    findings = examine(Job, completed(raw), JOB_RULES)[1]
+    findings = examine(JOB, completed(raw))[1]
     if findings:
         raise Refused(list(dict.fromkeys(f"{_FLAGS.get(key, key)}: {message}" for key, message in findings)))
     job = top.parent / "jobs.d" / f"{raw['name']}.toml"
     if job.exists():
-        raise Refused([f"--name: {job} is there already, and is left as it is; give the new job another name"])
+        raise Refused([f"--name: {job} exists already and is left as it is; give the new job another name"])
     there = next(folder for folder in job.absolute().parents if folder.exists())
     if (why := exposure(there)) is not None:
-        raise Refused([f"{why}; whoever writes a job file decides what syncd does: name a folder that is yours alone"])
+        raise Refused(
+            [f"{why}; whoever can write a job file decides what syncd does: name a folder that only you can write"]
+        )
     wrote: list[Path] = []
     before = _refused_files(top)
     with _undone_on_error(job, wrote):
@@ -183,17 +91,17 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
     option = "" if top == find(None, os.environ) else f" --config {shlex.quote(str(top))}"
     name = raw["name"]
     steps = [
-        ("print what both accounts must allow", f"syncd policies {name}{option}"),
-        ("see whether they do", f"syncd check {name}{option}"),
+        ("print the policies that both accounts need", f"syncd policies {name}{option}"),
+        ("check that they are in place", f"syncd check {name}{option}"),
         ("copy for the first time", f"syncd tick {name}{option}"),
-        ("and from then on", f"syncd run{option}"),
+        ("keep copying", f"syncd run{option}"),
     ]
     return Written(wrote, kept, steps)
 
 
 @contextmanager
 def _undone_on_error(job: Path, wrote: Sequence[Path]) -> Iterator[None]:
-    """Removes what was written, and the folders that were made for it, where it does not come to an end."""
+    """Remove the files and folders made so far if the block fails."""
     made = [folder for folder in job.parents if not folder.exists()]
     try:
         yield
@@ -207,7 +115,7 @@ def _undone_on_error(job: Path, wrote: Sequence[Path]) -> Iterator[None]:
 
 
 def _refused_files(top: Path) -> set[str]:
-    """The files that cannot be used already."""
+    """Return the files that were already invalid before."""
     try:
         return {str(refusal.file) for refusal in load(top).refused}
     except ConfigError as error:
@@ -215,8 +123,8 @@ def _refused_files(top: Path) -> set[str]:
 
 
 def _require_whole(top: Path, job: Path, before: Collection[str]) -> None:
-    """The files as every verb will read them: what is between one job and another shows only there."""
-    why = f"{job} is not written, since with it the configuration cannot be used"
+    """Load the whole configuration: conflicts between jobs show only there."""
+    why = f"{job} is not written, because the configuration would not load with it"
     try:
         found = load(top)
     except ConfigError as error:
@@ -229,7 +137,7 @@ def _require_whole(top: Path, job: Path, before: Collection[str]) -> None:
 
 
 def written_document(written: Written) -> dict[str, Any]:
-    """The JSON of `init`."""
+    """Return the JSON of `init`."""
     return {
         "wrote": [str(path) for path in written.wrote],
         "kept": [str(path) for path in written.kept],
@@ -238,16 +146,16 @@ def written_document(written: Written) -> dict[str, Any]:
 
 
 def written_text(written: Written) -> str:
-    """What was done, and what to do next."""
+    """Return the text of `init`: the files, and the next steps."""
     lines = [f"wrote {path}" for path in written.wrote]
-    lines += [f"kept  {path}, which was there already" for path in written.kept]
+    lines += [f"kept  {path}, which existed already" for path in written.kept]
     width = max(len(why) for why, _ in written.next)
     lines += ["", "Next:", *(f"  {why:<{width}}    {command}" for why, command in written.next)]
     return "\n".join(map(visible, lines)) + "\n"
 
 
 def job_table(answers: Answers) -> dict[str, Any]:
-    """The job as a table of its file."""
+    """Return the job as the table that its file will hold."""
     accounts: Any = "*" if "*" in answers.accounts else list(answers.accounts)
     role = {"arn": answers.role, "external_id": answers.external_id, "third_party": bool(answers.external_id) or None}
     table: dict[str, Any] = {
@@ -293,3 +201,69 @@ def _state_dir(directory: Path) -> Path:
 def _write_new(path: Path, text: str) -> None:
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
+
+
+def top_text(state_dir: Path) -> str:
+    """Return the text of syncd.toml."""
+    return f"""\
+# syncd.toml: settings for all jobs. Each job has a file of its own in jobs.d.
+# These files hold no secrets, only the places to find them.
+
+state_dir = {_toml(str(state_dir))}    # where the state is kept
+jobs = ["jobs.d/*.toml"]    # relative to this file
+
+[http]    # for monitoring
+listen = "127.0.0.1:9464"    # /metrics, /healthz and /readyz of `syncd run`; "" turns them off
+
+[defaults]    # keys of a job, for all jobs; a job's own keys win
+every = "5m"
+"""
+
+
+_ABOUT = {
+    "name": "as in logs, metrics and verbs",
+    "consumer": "the account that reads the source and owns the destination",
+    "consumer.account_id": "credentials of another account are refused",
+    "consumer.profile": "a profile of the AWS configuration",
+    "consumer.credentials_file": "an AWS credentials file",
+    "source": "the bucket that CloudTrail delivers to",
+    "source.account_id": "a bucket of another account is refused",
+    "source.prefix": "the trail's S3KeyPrefix, before AWSLogs/",
+    "source.organization_id": "for an organization trail",
+    "source.accounts": 'the accounts to copy; "*" discovers them',
+    "source.role": "the role to assume in the source's account",
+    "source.role.external_id": "required by the role's trust policy",
+    "source.role.third_party": "the source belongs to another company: external_id is required",
+    "destination": "the consumer's own bucket",
+    "destination.prefix": "put in front of the source's key, literally",
+    "endpoints": "an S3-compatible server instead of AWS",
+    "endpoints.sts": "the server to assume the role at",
+    "endpoints.allow_http": "plain HTTP: anybody on the way can read and change it",
+}
+
+
+def job_text(raw: Mapping[str, Any]) -> str:
+    """Return the text of a job's file, with comments at keys that need one."""
+    lines = [f"name = {_toml(raw['name'])}    # {_ABOUT['name']}"]
+    lines += ['start = "31d"    # how far back to begin: "now", a duration, a day ("2026-11-01"), or "beginning"']
+    for name, table in raw.items():
+        if isinstance(table, Mapping):
+            lines += ["", *_table_lines(name, table)]
+    return "\n".join(lines) + "\n"
+
+
+def _table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
+    lines = [f"[{name}]    # {_ABOUT[name]}"]
+    for key, value in table.items():
+        if not isinstance(value, Mapping):
+            about = _ABOUT.get(f"{name}.{key}")
+            lines.append(f"{key} = {_toml(value)}" + (f"    # {about}" if about else ""))
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines += ["", *_table_lines(f"{name}.{key}", value)]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    """Return a TOML value: JSON's strings, lists and booleans are TOML too."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What `syncd policies` does: finds out who the consumer is, and writes or prints the documents."""
+"""The work of `syncd policies`: find the consumer's principal, write or print the documents."""
 
 import os
 import re
@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.policies.files import PolicyFile
 from syncd.config.job import Job
 from syncd.ledger.locks import exposure
 from syncd.model.errors import JobFailed, SyncdError
 
-# Names and paths have these characters ("IAM identifiers"): STS is asked for the ARN, and may be anybody's server.
+# Names and paths have these characters ("IAM identifiers"). The ARN comes from STS, which may be anybody's server.
 _PRINCIPAL = re.compile(
     r"arn:[a-z0-9-]{1,30}:(?:iam|sts)::([0-9]{12}):(?:user|role|assumed-role)/[A-Za-z0-9_+=,.@/-]{1,700}", re.ASCII
 )
@@ -23,49 +23,49 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def named(principal: str) -> str | None:
-    """The ARN that was given; None for the account as a whole, which decides by itself who of it may act."""
+    """Return the ARN given, or None for the account as a whole."""
     return None if principal == _WHOLE_ACCOUNT else principal
 
 
 def principal_problem(job: Job, arn: str) -> str | None:
-    """What is wrong with an ARN that is to be the consumer's; None where nothing is."""
+    """Return the problem with an ARN for the consumer, or None if it is usable."""
     if arn == _WHOLE_ACCOUNT:
         return None
     found = _PRINCIPAL.fullmatch(arn)
     if found is None:
-        return f"{arn!r} is no ARN of a user or role, such as arn:aws:iam::{job.consumer.account_id}:user/syncd"
+        return f"{arn!r} is not the ARN of a user or role, such as arn:aws:iam::{job.consumer.account_id}:user/syncd"
     if found[1] != job.consumer.account_id:
-        return f"{arn} is of account {found[1]}, and consumer.account_id is {job.consumer.account_id}"
+        return f"{arn} belongs to account {found[1]}, but consumer.account_id is {job.consumer.account_id}"
     return None
 
 
 def who_runs(job: Job, say: Callable[[str], None]) -> str | None:
-    """The ARN of whoever the job's credentials are; None, and said, where that cannot be found out here."""
+    """Return the ARN behind the job's credentials. Returns None, and says so, if it is unknown."""
     try:
         arn = Identities(now=time.time).consumer(job, count=lambda _: None).name
     except JobFailed as error:
         say(
-            f"The documents trust account {job.consumer.account_id} as a whole, since its user or role is not known here"
-            f" ({error.detail}): name it with --principal ARN."
+            f"The documents trust account {job.consumer.account_id} as a whole, because its user or role is unknown"
+            f" ({error.detail}). Name it with --principal ARN."
         )
         return None
     return arn if principal_problem(job, arn) is None else None
 
 
 def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None]) -> None:
-    """Write the files into a folder an account, and say of each where it goes, why, and how.
+    """Write one folder per account, and explain each file and where it goes.
 
-    A file that is there is replaced, and so is a link: it is not followed.
+    An existing file is replaced. A symbolic link is replaced too, not followed.
 
     Raises:
-        SyncdError: a file cannot be written, or others could replace it before it is used.
+        SyncdError: a file cannot be written, or other users could replace it before it is used.
     """
     for file in files:
         path = directory / file.account_id / file.name
         try:
             _write(path, file.text)
         except OSError as error:
-            raise SyncdError(f"{path}: it cannot be written: {error.strerror}") from error
+            raise SyncdError(f"{path} cannot be written: {error.strerror}") from error
         say(f"{path}")
         for sentence in file.about:
             say(f"  {sentence}")
@@ -86,7 +86,9 @@ def _write(path: Path, text: str) -> None:
     try:
         why = exposure(folder)
         if why is not None:
-            raise SyncdError(f"{why}; name a folder that is yours alone with --output: these documents grant access")
+            raise SyncdError(
+                f"{why}; these documents grant access: with --output, name a folder that only you can write"
+            )
         new = f".{path.name}.{secrets.token_hex(8)}"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=inner)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -97,7 +99,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def show(files: Sequence[PolicyFile], say: Callable[[str], None], write_out: Callable[[str], object]) -> None:
-    """The documents on stdout, and what is said of them beside."""
+    """Print the documents to stdout, with explanations on stderr."""
     for file in files:
         say(f"Account {file.account_id}: {file.name}")
         for sentence in file.about:

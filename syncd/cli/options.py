@@ -1,11 +1,14 @@
-"""What verbs share: options, and the configuration that they name."""
+"""Options that verbs share, loading the configuration, and printing documents."""
 
+import json
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from syncd.cli import screen
 from syncd.cli.privileges import drop_to_owner
 from syncd.config import files
 from syncd.config.job import Configuration, Log
@@ -16,17 +19,17 @@ from syncd.model.errors import ConfigError
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The configuration file; else $SYNCD_CONFIG, else /etc/syncd/syncd.toml."),
+    typer.Option("--config", help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml."),
 ]
 StrictOption = Annotated[
     bool,
-    typer.Option("--strict", help="Refuse all jobs if one job's file cannot be used; else the others are run."),
+    typer.Option("--strict", help="Refuse all jobs if one job's file is invalid, instead of running the others."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; logs go to stderr.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout. Logs go to stderr.")]
 
 
 def job_names(context: typer.Context, incomplete: str) -> list[str]:
-    """The jobs whose names begin so, for the shell's completion; none where the configuration cannot be read."""
+    """Complete a job's name for the shell. Returns nothing if the configuration is invalid."""
     try:
         configuration = files.load(files.find(context.params.get("config"), os.environ))
     except ConfigError:
@@ -36,25 +39,33 @@ def job_names(context: typer.Context, incomplete: str) -> list[str]:
 
 JobsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="JOB", help="The jobs; none named means all.", autocompletion=job_names),
+    typer.Argument(metavar="JOB", help="The jobs; all if none is named.", autocompletion=job_names),
 ]
 
 
 def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True) -> Configuration:
-    """The configuration, with the log set up as it says, and with the rights that its state is touched with.
+    """Load the configuration and set up the log. Drops root's privileges over another user's state.
 
-    Files of single jobs that cannot be used are told in the log, unless the caller says them itself.
+    Job files that are invalid are logged, unless the caller reports them itself.
 
     Raises:
         ConfigError: with every problem of every file.
-        LedgerExposed: the state is another user's, who this process cannot become.
+        LedgerExposed: the state belongs to a user that this process cannot become.
     """
     logs.configure(Log())
     configuration = files.load(files.find(option, os.environ), strict=strict)
     logs.configure(configuration.settings.log)
-    tell = logs.teller()
+    tell = logs.event_logger()
     if touches_state and (user := drop_to_owner(configuration.settings.state_dir)) is not None:
         tell(events.PRIVILEGES_DROPPED, user=user, state_dir=str(configuration.settings.state_dir))
     for job in configuration.refused if tells_refused else ():
         tell(events.JOB_REFUSED, **refusal_facts(job))
     return configuration
+
+
+def print_document(document: dict[str, Any], for_people: Any, *, as_json: bool) -> None:
+    """Print the JSON, or a table for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        screen.show(for_people)

@@ -1,7 +1,7 @@
-"""Root does not write to another user's state: a verb becomes that user first, for good, and so do its workers.
+"""Dropping root's privileges before touching another user's state, in verbs and their workers.
 
-What root may read it goes on reading (CAP_DAC_READ_SEARCH): credentials that only root may, and this program itself,
-wherever it is installed. Whatever the other user plants, nothing is written, made, removed or given away by root.
+The process keeps only CAP_DAC_READ_SEARCH, to read credentials that only root can read, and this program itself.
+Whatever the other user plants in the state folder, root writes, creates and removes nothing there.
 """
 
 import ctypes
@@ -21,13 +21,13 @@ _PR_CAP_AMBIENT_RAISE = 2
 
 
 def drop_to_owner(state_dir: Path) -> str | None:
-    """Become the owner of the state folder, if this process is root and the folder is another user's.
+    """Become the owner of the state folder, if this is root and another user owns it.
 
-    Root would follow whatever that user plants there. Of a folder that is missing, the one that it is to be made in
-    counts. Real, effective and saved IDs and all groups change, so that there is no way back, here or in a child.
+    Root would follow links that the user plants there. If the folder is missing, its nearest parent counts. Real,
+    effective and saved IDs and all groups change, so there is no way back, here or in a child.
 
     Returns:
-        The user's name, or the number of one without a name; None if nothing changed.
+        The user's name, or the number of a user without a name. None if nothing changed.
 
     Raises:
         LedgerExposed: this process cannot become that user, or that user cannot run this program.
@@ -59,7 +59,7 @@ def drop_to_owner(state_dir: Path) -> str | None:
 
 
 def _keep_reading(libc: ctypes.CDLL) -> None:
-    """Give up all capabilities but the one to read, which children get too; all of them if it is not to be had."""
+    """Drop all capabilities but the one to read, which children inherit. Drops that one too if it is refused."""
     header = struct.pack("=Ii", _VERSION_3, 0)
     one = 1 << _READ_SEARCH
     # Effective, permitted and inheritable: 32 bits each, then the same for the upper 32 bits.
@@ -69,5 +69,5 @@ def _keep_reading(libc: ctypes.CDLL) -> None:
 
 
 def _nearest(path: Path) -> Path:
-    """The folder, or the first above it that is there."""
+    """Return the folder, or its nearest parent that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -15,9 +15,10 @@ from syncd.cli.options import ConfigOption, JsonOption, StrictOption, job_names,
 from syncd.cli.screen import plain_console
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import session
+from syncd.job import verbs
+from syncd.job.exit_codes import ALREADY_RUNNING, DONE, FAILED, PARTIAL
 from syncd.job.installation import Installation
-from syncd.job.report import ALREADY_RUNNING, DONE, FAILED, PARTIAL, utc
+from syncd.job.report import utc
 from syncd.model.errors import Interrupted
 from syncd.model.escaping import safe_key, safe_line
 
@@ -46,7 +47,7 @@ def prune_source(
 ) -> None:
     """Delete at the source what is proved to be replicated; a dry run without --delete."""
     configuration = load(config, strict=strict)
-    (chosen,) = session.chosen(configuration, [job])
+    (chosen,) = verbs.chosen(configuration, [job])
     least = ceil(chosen.listing.recent / timedelta(days=1))
     if older_than < least:
         why = f"ticks of {chosen.name} expect to see the last {least} days (listing.recent): give {least} or more"
@@ -67,8 +68,8 @@ def _prune(
     from syncd.verify.prune import Pruner
 
     known = [*kept_keys(configuration.settings.state_dir).all(), *(read_keys(keys) if keys is not None else ())]
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
-    with session.interruptible() as interruption:
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+    with verbs.interruptible() as interruption:
         pruner = Pruner(
             job,
             installation,

@@ -1,4 +1,4 @@
-"""What a person sees: tables and a progress bar."""
+"""Tables and progress bars for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ _GOOD, _BAD = "green", "red"
 
 
 def show(table: RenderableType) -> None:
-    """Print to stdout, text as it is. In a pipe nothing is folded to the width of a screen that is not there."""
+    """Print to stdout. In a pipe, no line is folded."""
     console = plain_console()
     if not console.is_terminal:
         console.width = _UNBOUNDED
@@ -45,7 +45,7 @@ def show(table: RenderableType) -> None:
 
 
 def show_held(entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Print what is held as it comes, however much it is. Keys are not folded, so that they can be copied."""
+    """Print quarantined objects as they arrive. Keys are not folded, so that they can be copied."""
     console = plain_console()
     for job, item in entries:
         key, *others = held_lines(job, item)
@@ -56,12 +56,12 @@ def show_held(entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
 
 
 def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """A console that takes text as text: brackets are no markup, colons no emoji, and digits have no colour."""
+    """Return a console that prints text literally: no markup, emoji or highlighting."""
     return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 class Line:
-    """One line. On a terminal that is too narrow it goes on below, indented, so that no text begins a line of its own."""
+    """A line of text. On a narrow terminal its continuation lines are indented, so none looks like a new line."""
 
     def __init__(self, text: str, style: str = "") -> None:
         self._text = Text(text, style=style)
@@ -78,7 +78,7 @@ class Line:
 
 
 def size(count: float) -> str:
-    """Bytes for people."""
+    """Format a number of bytes for people."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -87,7 +87,7 @@ def size(count: float) -> str:
 
 
 def reports_table(reports: Sequence[TickReport]) -> RenderableType:
-    """What ticks did: a row a job, and below it what was wrong."""
+    """Return a table of ticks, one row per job, followed by problems and remedies."""
     table = _table(
         "Job", "Outcome", "Complete until", numbers=("Listed", "Copied", "Bytes", "There", "Failed", "Seconds")
     )
@@ -119,28 +119,30 @@ def _table(*titles: str, numbers: Sequence[str]) -> Table:
 
 
 def _minute(instant: float) -> str:
-    """An instant as people read it, UTC to the minute."""
+    """Format an instant in UTC, to the minute."""
     text = utc(instant)
     return text[:16].replace("T", " ") if text else "-"
 
 
 def _remarks(report: TickReport) -> list[Line]:
-    """What was wrong, and what to do about it."""
+    """Return what went wrong and what to do about it."""
     if report.error is not None:
         said, remedy = f"{report.error.reason}: {safe_line(report.error.detail)}", report.error.remedy
     elif report.failed:
         first = report.failed[0]
-        said, remedy = f"{first.reason}: {safe_line(first.detail)}", remedy_of(first.reason)
+        said = f"{first.reason}: {safe_line(first.detail)}"
+        remedy = remedy_of(first.reason, job=report.job, key=first.key)
     elif report.conflicts:
         key, detail = report.conflicts[0]
-        said, remedy = f"conflict: {safe_key(key)}: {safe_line(detail)}", remedy_of(Reason.CONFLICT)
+        said = f"conflict: {safe_key(key)}: {safe_line(detail)}"
+        remedy = remedy_of(Reason.CONFLICT, key=key)
     else:
         return []
     return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]
 
 
 def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
-    """What ticks would do: a row a job, and below it what stands in the way."""
+    """Return a table of planned ticks, one row per job, followed by problems and remedies."""
     table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Requests", "Cost", "Time"))
     remarks: list[RenderableType] = []
     for report, copies in plans:
@@ -163,9 +165,9 @@ def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> Renderable
 
 
 def status_table(document: dict[str, Any]) -> RenderableType:
-    """How jobs stand: a row each, and below it why one is not healthy.
+    """Return a table of jobs' health, followed by what is wrong with them.
 
-    Whether the objective is met now is one thing, how many of the last objects were copied within it another.
+    The objective met now, and the share of recent objects copied within it, are two different facts.
     """
     table = _table(
         "Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Copied in time", "Quarantine")
@@ -185,20 +187,20 @@ def status_table(document: dict[str, Any]) -> RenderableType:
             _copied_in_time(job["freshness"]),
             str(job["quarantine"]["count"]),
         )
-        # Sentences hold keys and what servers said, escaped where they are made.
+        # Keys and servers' words inside these sentences are escaped already.
         remarks += [Line(f"{job['job']}: {sentence}") for sentence in job["why"]]
     return Group(table, *remarks)
 
 
 def _copied_in_time(freshness: dict[str, Any]) -> str:
-    """Which share of the new objects of the last ticks was copied within the objective."""
+    """Format the share of recent objects that were copied within the objective."""
     share = freshness["within_objective"]
-    # Rounded down: 100 % is said of all and nothing less.
+    # Rounded down, so that 100 % means all of them.
     return "-" if share is None else f"{int(share * 1000) / 10:g} % of {freshness['objects']:,}"
 
 
 def rebuild_table(document: dict[str, Any]) -> RenderableType:
-    """What the destination told, a row a job."""
+    """Return a table of rebuilt jobs, one row per job."""
     table = _table("Job", numbers=("Shards", "Replicas"))
     remarks = []
     for job in document["jobs"]:
@@ -209,7 +211,7 @@ def rebuild_table(document: dict[str, Any]) -> RenderableType:
 
 
 def held_lines(job: str, item: dict[str, Any]) -> Sequence[str]:
-    """Tell of an object that is held: its key, what was tried, and what was answered."""
+    """Return the lines about a quarantined object: its key, the attempts, and the answer."""
     times = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
     again = f", again from {item['next_at']}" if item["next_at"] else ""
     return (
@@ -220,34 +222,35 @@ def held_lines(job: str, item: dict[str, Any]) -> Sequence[str]:
 
 
 class _Rate(ProgressColumn):
-    """Objects a second."""
+    """A column with the objects copied per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed or 0:.0f}/s")
 
 
 class Bars:
-    """A progress bar a job. How much there is in all is known only as the listing tells of it."""
+    """One progress bar per job. Totals grow as the listing goes on."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, job: str, recorder: Recorder) -> None:
-        """Move a job's bar to where it is."""
+        """Update a job's bar."""
         if self._progress is None:
             return
         if job not in self._tasks:
             self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
-        done = recorder.copied + recorder.already_there + recorder.failed_count + recorder.conflict_count
+        counts = recorder.counts
+        done = counts.copied + counts.already_there + counts.failed_count + counts.conflict_count
         self._progress.update(
-            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(recorder.copied_bytes)
+            self._tasks[job], completed=done, total=max(recorder.planned, 1), bytes=size(counts.copied_bytes)
         )
 
 
 @contextmanager
 def progress(*, is_shown: bool) -> Iterator[Bars]:
-    """A progress bar on stderr with rate and time left; none where nobody watches."""
+    """Show progress bars on stderr, with rate and time left, if `is_shown`."""
     if not is_shown:
         yield Bars(None)
         return

@@ -1,25 +1,29 @@
-"""The verbs of the first hour: what both accounts must allow, and whether they do."""
+"""The verbs that set up a job: init, check and policies."""
 
 import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from syncd.aws.policies import documents, pruning
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
-from syncd.cli import first_config, granting, questions
+from syncd.check.result import Check, JobChecks, Status
+from syncd.cli import first_config, granting, init_answers
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
+from syncd.cli.screen import plain_console
 from syncd.config import files
 from syncd.daemon import logs
-from syncd.job import session
+from syncd.job import exit_codes, verbs
+from syncd.job.exit_codes import FAILED, USAGE
 from syncd.job.installation import Installation
-from syncd.job.report import FAILED, USAGE
-from syncd.model.escaping import safe_indented
+from syncd.model.escaping import safe_indented, safe_line
 
 app = typer.Typer()
 
@@ -27,62 +31,88 @@ ConfigToWriteOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="The configuration file to write, or to add a job to, in jobs.d beside it; else $SYNCD_CONFIG, else"
-        " /etc/syncd/syncd.toml.",
+        help="The configuration file to write, or to add a job to (in jobs.d beside it). The default is $SYNCD_CONFIG,"
+        " then /etc/syncd/syncd.toml.",
     ),
 ]
 DirectoryOption = Annotated[
-    Path | None, typer.Option("--directory", metavar="DIR", help="The folder of its syncd.toml, instead of --config.")
+    Path | None, typer.Option("--directory", metavar="DIR", help="The folder for syncd.toml, instead of --config.")
 ]
-NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The job's name; else account-ID.")]
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="The job's name. The default is account-ID.")
+]
 ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The consumer's AWS profile.")]
 CredentialsFileOption = Annotated[
     Path | None, typer.Option("--credentials-file", metavar="PATH", help="The consumer's AWS credentials file.")
 ]
 ConsumerAccountOption = Annotated[
-    str | None, typer.Option("--consumer-account", metavar="ID", help="The consumer's account; else asked of AWS.")
+    str | None,
+    typer.Option("--consumer-account", metavar="ID", help="The consumer's account. The default is what AWS says."),
 ]
 BucketOption = Annotated[
     str | None, typer.Option("--bucket", metavar="BUCKET", help="The bucket that CloudTrail delivers to.")
 ]
 SourceAccountOption = Annotated[
-    str | None, typer.Option("--source-account", metavar="ID", help="The account that owns it; else the role's.")
+    str | None,
+    typer.Option("--source-account", metavar="ID", help="The account that owns the bucket. The default is the role's."),
 ]
-RegionOption = Annotated[str | None, typer.Option("--region", metavar="REGION", help="Its region; else asked of S3.")]
+RegionOption = Annotated[
+    str | None, typer.Option("--region", metavar="REGION", help="The bucket's region. The default is what S3 says.")
+]
 PrefixOption = Annotated[
     str | None, typer.Option("--prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/.")
 ]
 OrganizationIdOption = Annotated[
-    str | None, typer.Option("--organization-id", metavar="ID", help="The organization, of an organization's trail.")
+    str | None,
+    typer.Option("--organization-id", metavar="ID", help="The organization's ID, for an organization trail."),
 ]
 AccountOption = Annotated[
     list[str] | None,
-    typer.Option("--account", metavar="ID", help="Whose logs; repeatable, * for all; else the consumer's own."),
+    typer.Option(
+        "--account",
+        metavar="ID",
+        help="Copy this account's logs; repeatable, * for all. The default is the consumer's own.",
+    ),
 ]
 RoleOption = Annotated[
-    str | None, typer.Option("--role", metavar="ARN", help="The role to assume; left out: read without one.")
+    str | None,
+    typer.Option("--role", metavar="ARN", help="The role to assume. Without it, the consumer reads the bucket itself."),
 ]
 ExternalIdOption = Annotated[
     str | None,
-    typer.Option("--external-id", metavar="ID", help="The external ID, where the source is another party's."),
+    typer.Option("--external-id", metavar="ID", help="The external ID, if the source belongs to another company."),
 ]
 DestinationOption = Annotated[
     str | None, typer.Option("--destination", metavar="BUCKET", help="The consumer's own bucket.")
 ]
 DestinationRegionOption = Annotated[
-    str | None, typer.Option("--destination-region", metavar="REGION", help="Its region; else asked of S3.")
+    str | None, typer.Option("--destination-region", metavar="REGION", help="Its region. The default is what S3 says.")
 ]
 DestinationPrefixOption = Annotated[
-    str | None, typer.Option("--destination-prefix", metavar="PREFIX", help="Put in front of each key.")
+    str | None, typer.Option("--destination-prefix", metavar="PREFIX", help="A prefix put in front of each key.")
 ]
 EndpointOption = Annotated[
     str | None,
     typer.Option(
-        "--endpoint", metavar="URL", help="An S3-compatible server instead of AWS; where a role is given, its STS too."
+        "--endpoint",
+        metavar="URL",
+        help="An S3-compatible server instead of AWS. With --role, it is the STS server too.",
     ),
 ]
-AllowHttpOption = Annotated[bool, typer.Option("--allow-http", help="Let --endpoint be http:// beyond this machine.")]
-StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the state goes.")]
+AllowHttpOption = Annotated[
+    bool, typer.Option("--allow-http", help="Allow --endpoint to be http:// beyond this machine.")
+]
+StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
+
+_MARKS = {
+    Status.OK: ("✓", "green"),
+    Status.FAILED: ("✗", "red"),
+    Status.WARNING: ("!", "yellow"),
+    Status.INFORMATION: ("·", "dim"),
+}
+_WIDTH = 20
+# A remedy may quote a whole statement, with a prefix for each account.
+LONGEST_REMEDY = 20_000
 
 
 @app.command("init")
@@ -110,10 +140,10 @@ def show_init(
     state_dir: StateDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes a first configuration, asking what it cannot find out, and says what to do next; overwrites nothing."""
+    """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
     if config is not None and directory is not None:
-        raise typer.BadParameter("--config names the file already; leave one of the two out", param_hint="--directory")
-    answers = first_config.Answers(
+        raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
+    answers = init_answers.Answers(
         name=name,
         profile=profile,
         consumer_account=consumer_account,
@@ -136,8 +166,8 @@ def show_init(
     _begin(answers, top, state_dir, as_json=as_json)
 
 
-def _begin(answers: first_config.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
-    answers = questions.answered(answers) if sys.stdin.isatty() else first_config.found_out(answers)
+def _begin(answers: init_answers.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+    answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
     except first_config.Refused as refusal:
@@ -161,19 +191,18 @@ def show_check(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tries each permission for real and changes nothing; says the remedy where one fails. Exit code 4 then."""
+    """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check
-    from syncd.cli import check_screen
 
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.teller())
-    found = check.check_jobs(configuration, session.chosen(configuration, jobs), installation)
-    found += result.refused_checks(session.refused(configuration, jobs))
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+    found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
+    found += result.refused_checks(verbs.refused(configuration, jobs))
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
-        check_screen.show_checks(found)
-    sys.exit(result.exit_code(found))
+        show_checks(found)
+    sys.exit(exit_codes.of_health(job.ok for job in found))
 
 
 @app.command("policies")
@@ -181,19 +210,19 @@ def show_policies(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
     *,
     style: Annotated[
-        policy_files.Format, typer.Option("--format", help="How the documents are written.")
+        policy_files.Format, typer.Option("--format", help="The format of the documents.")
     ] = policy_files.Format.JSON,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="DIR", help="Write files, a folder an account; else they are printed."),
+        typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
     ] = None,
     account: Annotated[
-        str | None, typer.Option("--account", metavar="ID", help="Only the documents of this account.")
+        str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
     ] = None,
     principal: Annotated[
         str | None,
         typer.Option(
-            "--principal", metavar="ARN", help='The consumer\'s user or role, or "account"; else whoever runs this.'
+            "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
     prune: Annotated[
@@ -203,8 +232,8 @@ def show_policies(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The IAM and bucket policies that both accounts need, each with where it goes and why."""
-    (chosen,) = session.chosen(load(config, strict=strict, touches_state=False), [job])
+    """Print the IAM and bucket policies that both accounts need, and where each one goes."""
+    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who = granting.named(principal) if principal is not None else granting.who_runs(chosen, _say)
@@ -223,7 +252,34 @@ def show_policies(
 
 
 def _say(sentence: str) -> None:
-    """For people, beside the document on stdout and in its order."""
+    """Write to stderr, in order with the document on stdout."""
     sys.stdout.flush()
     sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()
+
+
+def show_checks(found: Sequence[JobChecks]) -> None:
+    """Print one line per step, and below it the remedy. Lines are not folded, so that they can be copied."""
+    console = plain_console()
+    for job in found:
+        console.print(Text(job.job, style="bold"))
+        for check in job.checks:
+            console.print(_line(check), soft_wrap=True)
+            if check.remedy:
+                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
+        console.print(_verdict(job), soft_wrap=True)
+
+
+def _line(check: Check) -> Text:
+    mark, style = _MARKS[check.status]
+    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
+
+
+def _verdict(job: JobChecks) -> Text:
+    failed = [check.name for check in job.checks if check.status is Status.FAILED]
+    if failed:
+        return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")
+    warned = [check.name for check in job.checks if check.status is Status.WARNING]
+    if warned:
+        return Text(f"  ready; worth a look: {', '.join(warned)}", style="yellow")
+    return Text("  ready", style="green")

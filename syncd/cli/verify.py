@@ -18,11 +18,11 @@ from syncd.cli.verify_source import verify_against_source
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import session
+from syncd.job import verbs
 from syncd.model.escaping import safe_key, safe_line
-from syncd.model.layout import DAY_SECONDS
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
-from syncd.model.trail import EVERY
 
 _SHOWN = 20
 _SPANS_SHOWN = 12
@@ -94,7 +94,7 @@ def verify(
         _verify_offline(files, offline, jobs, against, as_json=as_json)
     asked = _asked(first, last, account, region, heals=heal)
     configuration = load(config, strict=strict)
-    chosen = session.chosen(configuration, jobs)
+    chosen = verbs.chosen(configuration, jobs)
     shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
         _require_no_digest_options(files, account, region)
@@ -119,7 +119,7 @@ def _verify(
 
     if files.bundle is not None and len(jobs) != 1:
         raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
-    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.teller(), on_progress=shown.add)
+    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add)
     shown.end()
     _end(done, as_json=as_json)
 
@@ -251,7 +251,7 @@ class _Progress:
 
 
 def _day_start(text: str, option: str) -> float:
-    if not session.is_day(text):
+    if not verbs.is_day(text):
         raise typer.BadParameter(f"{text!r} is not a day such as 2026-11-24", param_hint=option)
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 

@@ -40,7 +40,7 @@ def verify_against_source(
     from syncd.verify.source.session import compare
 
     asked = Asked(window=window, now=time.time(), reads=Reads.ALWAYS if read_data else Reads.NEVER)
-    done = compare(configuration, jobs, asked, report, now=time.time, tell=logs.teller(), on_progress=on_progress)
+    done = compare(configuration, jobs, asked, report, now=time.time, tell=logs.event_logger(), on_progress=on_progress)
     documents = [compared_document(found) for found in done.found]
     if as_json:
         sys.stdout.write(json.dumps({"jobs": documents}) + "\n")

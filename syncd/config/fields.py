@@ -1,104 +1,283 @@
-"""The types of configuration keys: how each is read, and how the reference describes it."""
+"""The types of configuration keys: pydantic's own, with bounds, and with the words for messages and the reference."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Strict, Tag
+from pydantic_core import CoreSchema
 
-from syncd.config import cron, names, readers
-from syncd.config.readers import StartValue
-from syncd.config.words import shown
+from syncd.config import addresses, cron, names
+from syncd.config.words import did_you_mean, shown
+from syncd.model import units
 from syncd.model.units import format_duration, format_size
 
+# Shapes for editors. What they let pass, such as a unit twice, is found when the file is read.
+_DURATION = "([0-9]+[dhms])+"
+_SIZE = "[0-9]{1,15}(B|KB|KiB|MB|MiB|GB|GiB)"
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
-@dataclass(frozen=True)
+T = TypeVar("T")
+
+
+class StartPoint(StrEnum):
+    """The two named beginnings of a job. A span is a `timedelta`, a day a `date`."""
+
+    NOW = "now"
+    BEGINNING = "beginning"
+
+
+StartValue = StartPoint | timedelta | date
+
+
+@dataclass(frozen=True, eq=False)
 class Words:
-    """How the reference describes a type, and how it writes a default of it."""
+    """The words for a type, in messages, in the reference and in JSON Schema."""
 
     type: str
+    """A phrase that can follow "is no"."""
     show: Callable[[Any], str] = shown
+    """Returns a default as TOML writes it."""
+    remedy: str = ""
+    """The end of a message about a value of another type."""
+    is_shown: bool = True
+    """Messages may repeat a wrong value."""
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """JSON Schema: beside what pydantic derives, or in its place if it has a type."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema of the type. Called by pydantic."""
+        whole = {"type", "anyOf"} & self.schema.keys()
+        return dict(self.schema) if whole else {**handler(core), **self.schema}
 
 
-def words(*words: str) -> tuple[PlainValidator, Words]:
-    """What makes a `Literal` of these words a key of the configuration."""
-    return PlainValidator(readers.one_of(*words)), Words(" or ".join(shown(word) for word in words))
+def _shape(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^({pattern})$"}
 
 
-def _listed(items: Iterable[str]) -> str:
+def _checked(check: Callable[[str], str], words: str, pattern: str = "", *, is_shown: bool = True) -> tuple[Any, ...]:
+    schema = {"pattern": f"^({pattern})$"} if pattern else {}
+    return Strict(), AfterValidator(check), Words(words, is_shown=is_shown, schema=schema)
+
+
+def _between(least: int, most: int) -> tuple[Any, ...]:
+    return Strict(), Field(ge=least, le=most), Words(f"whole number from {least} to {most}")
+
+
+def _quoted_span(span: timedelta) -> str:
+    return f'"{format_duration(span)}"'
+
+
+def _quoted_size(size_bytes: int) -> str:
+    return f'"{format_size(size_bytes)}"'
+
+
+def _span(value: object) -> object:
+    """Parse the text of a duration. Raises ValueError with what would be right."""
+    match value:
+        case timedelta():
+            return value
+        case str():
+            try:
+                return units.parse_duration(value)
+            except ValueError as error:
+                raise ValueError(f"{shown(value)} is no duration: {error}") from None
+        case int() | float() if not isinstance(value, bool):
+            raise ValueError(f'{shown(value)} has no unit; write "{value}s" for seconds, or m, h, d')
+    raise ValueError(f'{shown(value)} is no duration; write it in quotes, such as "5m"')
+
+
+def _duration(least: str, most: str = "", *, words: str) -> tuple[Any, ...]:
+    bounds = Field(ge=units.parse_duration(least), le=units.parse_duration(most) if most else None)
+    return BeforeValidator(_span), bounds, Words(words, show=_quoted_span, schema=_shape(_DURATION))
+
+
+def _bytes(value: object) -> object:
+    """Parse the text of a size, or take a number. Raises ValueError with what would be right."""
+    match value:
+        case int() if not isinstance(value, bool):
+            return value
+        case str():
+            try:
+                return units.parse_size(value)
+            except ValueError as error:
+                raise ValueError(f"{shown(value)} is no size: {error}") from None
+    raise ValueError(f'{shown(value)} is no size; write it in quotes, such as "128MiB"')
+
+
+def _bytes_with_unit(value: object) -> object:
+    match value:
+        case int() if not isinstance(value, bool):
+            raise ValueError(f'{shown(value)} has no unit; write "{value}B" for bytes, or KiB, MiB, GiB')
+    return _bytes(value)
+
+
+def _size(least: str, most: str) -> tuple[Any, ...]:
+    bounds = Field(ge=units.parse_size(least), le=units.parse_size(most))
+    words = f"size from {least} to {most}"
+    return BeforeValidator(_bytes_with_unit), bounds, Words(words, show=_quoted_size, schema=_shape(_SIZE))
+
+
+def _once(items: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+def _in_brackets(items: Iterable[str]) -> str:
     return shown(items) if isinstance(items, str) else f"[{', '.join(shown(item) for item in items)}]"
 
 
-Name = Annotated[str, PlainValidator(readers.name), Words("name")]
-JobName = Annotated[str, PlainValidator(readers.job_name), Words("name")]
-Flag = Annotated[bool, PlainValidator(readers.flag), Words("true or false")]
-Rate = Annotated[float, PlainValidator(readers.rate), Words("number, per second")]
-Price = Annotated[float, PlainValidator(readers.price), Words("number, US dollars")]
-FilePath = Annotated[Path, PlainValidator(readers.path), Words("path", lambda path: shown(str(path)))]
-Globs = Annotated[tuple[str, ...], PlainValidator(readers.globs), Words("list of file patterns", _listed)]
-Url = Annotated[str, PlainValidator(readers.url), Words("URL")]
-EndpointUrl = Annotated[str, PlainValidator(readers.endpoint), Words("URL")]
-Listen = Annotated[str, PlainValidator(readers.listen), Words('"HOST:PORT" or ""')]
-AccountId = Annotated[str, PlainValidator(readers.checked(names.check_account_id)), Words("12 digits, in quotes")]
-Bucket = Annotated[str, PlainValidator(readers.checked(names.check_bucket)), Words("bucket name")]
-Region = Annotated[str, PlainValidator(readers.checked(names.check_region)), Words("region")]
-Prefix = Annotated[str, PlainValidator(readers.checked(names.check_prefix)), Words("key prefix")]
-RoleArn = Annotated[str, PlainValidator(readers.checked(names.check_role_arn)), Words("role ARN")]
-SessionName = Annotated[str, PlainValidator(readers.checked(names.check_session_name)), Words("2 to 64 characters")]
-ExternalId = Annotated[str, PlainValidator(readers.checked(names.check_external_id)), Words("2 to 1224 characters")]
-KmsKey = Annotated[str, PlainValidator(readers.checked(names.check_kms_key)), Words("key ID, ARN or alias/NAME")]
-Cron = Annotated[str, PlainValidator(readers.checked(cron.normalized)), Words("five cron fields, UTC")]
-Hosts = Annotated[tuple[str, ...], PlainValidator(readers.hosts), Words("list of host names", _listed)]
-Layout = Annotated[str, PlainValidator(readers.layout), Words('"cloudtrail", "flat" or a date pattern')]
-Start = Annotated[StartValue, PlainValidator(readers.start), Words('"now", a duration, a day or "beginning"')]
-Tags = Annotated[Mapping[str, str], PlainValidator(readers.tags), Words("table of texts", lambda _: "none")]
+def _none(_: object) -> str:
+    return "none"
+
+
+def _list(words: str, show: Callable[[Any], str] = _in_brackets) -> tuple[Any, ...]:
+    return AfterValidator(_once), Words(words, show=show, remedy="write it in [ ]")
+
+
+def _star_alone(value: object) -> object:
+    if isinstance(value, list | tuple) and "*" in value:
+        raise ValueError('"*" stands alone, not in a list; write "*" without [ ]')
+    return value
+
+
+def _which(value: object) -> str:
+    return "list" if isinstance(value, list | tuple) else "one"
+
+
+def _all_or(words: str, remedy: str) -> tuple[Any, ...]:
+    return Discriminator(_which), BeforeValidator(_star_alone), Words(words, show=_in_brackets, remedy=remedy)
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _check_name(value: str) -> str:
+    if not value.strip():
+        raise ValueError("this is empty; give a name, or leave the key out")
+    return value
+
+
+def _check_path(value: object) -> object:
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError(f"{shown(value)} is no path")
+    return value
+
+
+def _start(value: object) -> object:
+    """Parse how far back a job begins. Raises ValueError with what would be right."""
+    if isinstance(value, StartPoint | timedelta) or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    known = list(StartPoint)
+    with_words = value if isinstance(value, str) else ""
+    try:
+        if with_words in known:
+            return StartPoint(with_words)
+        if re.fullmatch(_DAY, with_words):
+            return date.fromisoformat(with_words)
+        if (span := units.parse_duration(with_words)) >= timedelta(seconds=1):
+            return span
+    except ValueError:
+        pass
+    shape = '"now", a span such as "31d", a day such as "2026-11-01", or "beginning"'
+    raise ValueError(f"{shown(value)} is no start: {shape}{did_you_mean(with_words, known)}")
+
+
+_All = Annotated[Literal["*"], Tag("one")]
+_Some = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_once), Tag("list")]
+
+Name = Annotated[str, *_checked(_check_name, "name", r".*\S.*")]
+JobName = Annotated[str, *_checked(names.check_job_name, "job name", names.JOB_NAME)]
+Flag = Annotated[bool, Strict(), Words("true or false")]
+Rate = Annotated[float, Strict(), Field(gt=0, le=1_000_000), Words("number above 0, up to 1000000, per second")]
+Price = Annotated[float, Strict(), Field(ge=0, lt=1e6), Words("number of US dollars, such as 0.005")]
+FilePath = Annotated[
+    Path, BeforeValidator(_check_path), Words("path", show=lambda path: shown(str(path)), remedy="write it in quotes")
+]
+Globs = Annotated[tuple[str, ...], *_list("list of file patterns")]
+Url = Annotated[str, *_checked(addresses.check_url, "URL", "https?://.+", is_shown=False)]
+EndpointUrl = Annotated[str, *_checked(addresses.check_endpoint, "URL", "https?://[^?#]+", is_shown=False)]
+Listen = Annotated[str, *_checked(addresses.check_listen, '"HOST:PORT" or ""', "|.+:[0-9]{1,5}")]
+Host = Annotated[str, *_checked(addresses.check_host, "host name")]
+Hosts = Annotated[tuple[Host, ...], *_list("list of host names")]
+
+AccountId = Annotated[str, *_checked(names.check_account_id, "12 digits, in quotes", names.ACCOUNT_ID)]
+Bucket = Annotated[str, *_checked(names.check_bucket, "bucket name", names.BUCKET)]
+Region = Annotated[str, *_checked(names.check_region, "region", names.REGION)]
+Prefix = Annotated[str, *_checked(names.check_prefix, "key prefix", "|[^/].*")]
+RoleArn = Annotated[str, *_checked(names.check_role_arn, "role ARN", names.ROLE_ARN)]
+SessionName = Annotated[str, *_checked(names.check_session_name, "2 to 64 characters", names.SESSION_NAME)]
+ExternalId = Annotated[
+    str, *_checked(names.check_external_id, "2 to 1224 characters", names.EXTERNAL_ID, is_shown=False)
+]
+KmsKey = Annotated[str, *_checked(names.check_kms_key, "key ID, ARN or alias/NAME", names.KMS_KEY)]
+StorageClass = names.StorageClass
+Tags = Annotated[
+    dict[str, str],
+    AfterValidator(names.check_tags),
+    Words("table of tags", show=_none, remedy='write { key = "value" }', schema={"maxProperties": 10}),
+]
+OrganizationId = Annotated[str, *_checked(names.check_organization_id, "organization ID", names.ORGANIZATION_ID)]
+_ORGANIZATION_ID = _shape(names.ORGANIZATION_ID)
 OrganizationIds = Annotated[
-    tuple[str, ...],
-    PlainValidator(readers.one_or_texts(names.check_organization_id, "organization IDs")),
-    Words("organization ID, or a list", lambda _: "none"),
+    tuple[OrganizationId, ...],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    AfterValidator(_once),
+    Words(
+        "organization ID, or a list",
+        show=_none,
+        schema={"anyOf": [_ORGANIZATION_ID, {"type": "array", "items": _ORGANIZATION_ID, "minItems": 1}]},
+    ),
 ]
-_All = Literal["*"] | tuple[str, ...]
-Accounts = Annotated[
-    _All,
-    PlainValidator(readers.all_or_texts(names.check_account_id, "account IDs")),
-    Words('"*" or a list of account IDs', _listed),
-]
-Regions = Annotated[
-    _All,
-    PlainValidator(readers.all_or_texts(names.check_region, "regions")),
-    Words('"*" or a list of regions', _listed),
-]
-Kinds = Annotated[
-    _All, PlainValidator(readers.all_or_texts(names.check_kind, "kinds")), Words('"*" or a list of kinds', _listed)
-]
+Accounts = Annotated[_All | _Some[AccountId], *_all_or('"*" or a list of account IDs', '"*" is every account')]
+Regions = Annotated[_All | _Some[Region], *_all_or('"*" or a list of regions', '"*" is every region')]
+Kinds = Annotated[_All | _Some[names.Kind], *_all_or('"*" or a list of kinds', '"*" is every kind')]
 Ignored = Annotated[
-    tuple[str, ...],
-    PlainValidator(readers.ignored),
-    Words("list of key prefixes or patterns", lambda _: "none"),
+    tuple[Annotated[str, *_checked(names.check_ignored, "key prefix or pattern", "[^/].*")], ...],
+    *_list("list of key prefixes or patterns", _none),
 ]
-RawTable = Annotated[Mapping[str, Any], PlainValidator(readers.raw_table), Words("any keys of a job", lambda _: "none")]
-Duration = Annotated[timedelta, PlainValidator(readers.duration("1s")), Words("duration, at least 1s", format_duration)]
-DurationOrZero = Annotated[timedelta, PlainValidator(readers.duration("0s")), Words("duration", format_duration)]
-SessionDuration = Annotated[
-    timedelta, PlainValidator(readers.duration("15m", "12h")), Words("duration, 15m to 12h", format_duration)
+_LAYOUT = "cloudtrail|flat|.*%Y.*%m.*%d.*"
+_LAYOUTS = [_shape(_LAYOUT), {"type": "object", "properties": {"pattern": _shape(_LAYOUT)}, "required": ["pattern"]}]
+Layout = Annotated[
+    str,
+    BeforeValidator(names.check_layout),
+    Words('"cloudtrail", "flat" or a date pattern', schema={"anyOf": _LAYOUTS}),
 ]
-InFlight = Annotated[int, PlainValidator(readers.whole_number(1, 192)), Words("whole number, 1 to 192")]
-Workers = Annotated[int, PlainValidator(readers.whole_number(1, 64)), Words("whole number, 1 to 64")]
-Days = Annotated[int, PlainValidator(readers.whole_number(1, 366)), Words("whole number, 1 to 366")]
+Cron = Annotated[str, *_checked(cron.check_cron, "five cron fields, UTC", r"\s*\S+(\s+\S+){4}\s*")]
+Start = Annotated[
+    StartValue,
+    BeforeValidator(_start),
+    Words(
+        '"now", a duration, a day or "beginning"',
+        show=_quoted_span,
+        schema=_shape(f"now|beginning|{_DURATION}|{_DAY}"),
+    ),
+]
+Duration = Annotated[timedelta, *_duration("1s", words="duration of at least 1s")]
+DurationOrZero = Annotated[timedelta, *_duration("0s", words="duration")]
+SessionDuration = Annotated[timedelta, *_duration("15m", "12h", words="duration from 15m to 12h")]
+InFlight = Annotated[int, *_between(1, 192)]
+Workers = Annotated[int, *_between(1, 64)]
+Days = Annotated[int, *_between(1, 366)]
+ObjectCount = Annotated[int, *_between(1, 1_000_000_000)]
 # Below one smallest part of a multipart upload nothing could be copied.
-Memory = Annotated[int, PlainValidator(readers.size("5MiB", "64GiB")), Words("size, 5MiB to 64GiB", format_size)]
+Memory = Annotated[int, *_size("5MiB", "64GiB")]
 # S3's own bounds of a part, and of one PutObject or CopyObject.
-PartSize = Annotated[int, PlainValidator(readers.size("5MiB", "5GiB")), Words("size, 5MiB to 5GiB", format_size)]
+PartSize = Annotated[int, *_size("5MiB", "5GiB")]
+# S3's largest object.
+ObjectSize = Annotated[int, *_size("1B", "51200GiB")]
 ByteRate = Annotated[
     int,
-    PlainValidator(readers.size("1B", "1000GiB", bare=True)),
-    Words("size or number of bytes, per second", format_size),
+    BeforeValidator(_bytes),
+    Field(ge=1, le=units.parse_size("1000GiB")),
+    Words(
+        "size from 1B to 1000GiB, or number of bytes, per second",
+        show=_quoted_size,
+        schema={"anyOf": [_shape(_SIZE), {"type": "integer", "minimum": 1, "maximum": units.parse_size("1000GiB")}]},
+    ),
 ]
-# S3's largest object.
-ObjectSize = Annotated[int, PlainValidator(readers.size("1B", "51200GiB")), Words("size, up to 51200GiB", format_size)]
-ObjectCount = Annotated[
-    int, PlainValidator(readers.whole_number(1, 1_000_000_000)), Words("whole number, 1 to 1000000000")
-]
-StorageClass = Annotated[str, *words(*names.STORAGE_CLASSES)]

@@ -1,4 +1,4 @@
-"""Finding and reading the configuration files, and reporting everything that is wrong with them at once."""
+"""The configuration files: found, read, and reported on with everything that is wrong."""
 
 import glob
 import json
@@ -10,11 +10,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from syncd.config.diagnosis import Parts, UnreadError, examine, read
-from syncd.config.job import Configuration, Job, RefusedJob, Settings, completed
-from syncd.config.readers import expanded_path, is_job_name
-from syncd.config.rules import JOB_RULES, SETTINGS_RULES, destination_place
-from syncd.config.toml_file import UnusableError, name_of, read_toml
+from syncd.config.job import JOB, SETTINGS, Configuration, Job, RefusedJob, Settings, completed
+from syncd.config.names import is_job_name
+from syncd.config.problems import examine
+from syncd.config.rules import destination_place
+from syncd.config.table import Table
+from syncd.config.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
 from syncd.config.words import Finding, shown, without_secrets
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.units import format_size
@@ -22,20 +23,15 @@ from syncd.model.units import format_size
 DEFAULT_PATH = Path("/etc/syncd/syncd.toml")
 VARIABLE = "SYNCD_CONFIG"
 
-_PATH_KEYS = (("state_dir",), ("consumer", "credentials_file"), ("defaults", "consumer", "credentials_file"))
-_VARIABLES = (
-    "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_* and SYNCD_*"
-)
-_ALLOWED = re.compile(r"(?:CREDENTIALS|STATE|CONFIGURATION|RUNTIME)_DIRECTORY|HOME|(?:XDG|SYNCD)_[A-Z0-9_]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
 
 T = TypeVar("T")
 
 
 def find(option: Path | None, environ: Mapping[str, str]) -> Path:
-    """The configuration file to read: `--config`, else $SYNCD_CONFIG, else /etc/syncd/syncd.toml.
+    """Return the path to read: `--config`, else $SYNCD_CONFIG, else /etc/syncd/syncd.toml.
 
-    Never one that happens to lie in the current folder. Whether it is there, `load` finds out.
+    A file in the current folder is never taken. `load` finds out if the path exists.
     """
     if option is not None:
         return option
@@ -46,7 +42,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
     """Read syncd.toml and the job files that it names.
 
     Relative paths are relative to the folder of the file they stand in; `environ` is what ${VARIABLE} is taken from.
-    A job file that cannot be used is left out and told in `refused`, if another one can be used, and not `strict`.
+    A job file that cannot be used is left out and listed in `refused`, if another one can be used and `strict` is off.
 
     Raises:
         ConfigError: with every problem of every file.
@@ -54,15 +50,10 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
     top = _read_file(path, environ)
     if top.raw is None:
         raise ConfigError(top.problems)
-    settings, findings = examine(Settings, top.raw, SETTINGS_RULES)
+    settings, findings = examine(SETTINGS, top.raw)
     problems = [*top.problems, *top.places(findings)]
     defaults = top.raw.get("defaults", {})
-    if isinstance(defaults, Mapping):
-        found: list[Finding] = []
-        read(Job, defaults, found, partial=True)
-        problems += top.places(Finding(f"defaults.{key}", message) for key, message in found)
-    else:
-        defaults = {}
+    defaults = defaults if isinstance(defaults, Mapping) else {}
     files, missing = _job_files(path, _known(settings, attrgetter("jobs")) or ())
     problems += missing
     readings = [_read_job(_read_file(file, environ), top, defaults) for file in files]
@@ -82,9 +73,12 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
 
 
 def _sorted_out(
-    readings: Sequence["_Reading"], top: "_File", settings: Settings | Parts
+    readings: Sequence["_Reading"], top: "_File", settings: Table
 ) -> tuple[list["_Reading"], list["_Reading"]]:
-    """The jobs that can be used, and those that cannot: no job is refused for what is wrong with another one's file."""
+    """Split the jobs into those that can be used and those that cannot.
+
+    No job is refused for what is wrong with the file of another.
+    """
     sound = [item for item in readings if isinstance(item.job, Job) and not item.problems]
     # Of two jobs of one name, or one place, the one whose file is called after it stays, else the first.
     sound.sort(key=lambda item: item.file.path.stem != item.name)
@@ -111,7 +105,7 @@ def _refused(usable: Sequence["_Reading"], refused: Sequence["_Reading"]) -> tup
 
 @dataclass(frozen=True)
 class _File:
-    """One file as it was read: `raw` is without secrets and has its paths expanded; None where it cannot be read."""
+    """One file as it was read. `raw` has no secrets and expanded paths, or is None if the file cannot be read."""
 
     path: Path
     raw: Mapping[str, Any] | None
@@ -119,23 +113,23 @@ class _File:
     lost: frozenset[str] = frozenset()
     """The keys that were taken out, since they held a secret or a variable that is not set."""
     name: str | None = None
-    """The job's name, as far as a file that cannot be read tells it."""
+    """The job's name, if a file that cannot be read shows it."""
 
-    def places(self, findings: Iterator[Finding] | Sequence[Finding]) -> list[Problem]:
-        """The findings as problems of this file, without those that only say that a lost key is missing."""
+    def places(self, findings: Sequence[Finding]) -> list[Problem]:
+        """Return the findings as problems of this file, without those about lost keys."""
         return [Problem(str(self.path), _shown_key(key), message) for key, message in findings if key not in self.lost]
 
 
 class _Reading(NamedTuple):
-    """What became of one job file."""
+    """The result of one job file."""
 
     file: _File
-    job: Job | Parts | None
+    job: Table | None
     problems: Sequence[Problem]
 
     @property
     def name(self) -> str | None:
-        """The job's name, if it can be known and can be a name."""
+        """The job's name, or None if it is unknown or no job name."""
         name = name_of(self.file.raw) or self.file.name
         return name if is_job_name(name) else None
 
@@ -147,52 +141,14 @@ def _read_file(path: Path, environ: Mapping[str, str]) -> _File:
         return _File(path, None, [Problem(str(path), "", str(error))], name=error.job)
     findings: list[Finding] = []
     raw = without_secrets(document, findings)
-    for keys in _PATH_KEYS:
-        raw = _with_path_expanded(raw, keys, path.absolute().parent, environ, findings)
+    raw = with_paths_expanded(raw, path.absolute().parent, environ, findings)
     file = _File(path, raw, ())
     return replace(file, problems=file.places(findings), lost=frozenset(key for key, _ in findings))
 
 
 def _shown_key(key: str) -> str:
-    """A key as the file has it; one that is no key of ours may be of any length, and hold anything."""
+    """Return a key as the file has it, or quoted and cut if it is not plain."""
     return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key[:120])
-
-
-def _with_path_expanded(
-    raw: dict[str, Any], keys: Sequence[str], folder: Path, environ: Mapping[str, str], findings: list[Finding]
-) -> dict[str, Any]:
-    key, *rest = keys
-    value = raw.get(key)
-    if rest and isinstance(value, Mapping):
-        inner: list[Finding] = []
-        raw = {**raw, key: _with_path_expanded(dict(value), rest, folder, environ, inner)}
-        findings += [Finding(f"{key}.{dotted}", message) for dotted, message in inner]
-    elif not rest and isinstance(value, str) and value:
-        names = re.findall(r"\$\{([^}]*)\}", value)
-        if problem := _variable_problem(names, environ):
-            findings.append(Finding(key, f"{shown(value)} names {problem}"))
-            return {name: item for name, item in raw.items() if name != key}
-        text = re.sub(r"\$\{([^}]*)\}", lambda found: environ[found[1]], value)
-        expanded = str(folder / _home(text, environ))
-        raw = {**raw, key: expanded_path(expanded, written=value) if names and "\0" not in expanded else expanded}
-    return raw
-
-
-def _variable_problem(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """What is wrong with the first variable that cannot be used; None if all can be."""
-    for name in names:
-        if not _ALLOWED.fullmatch(name):
-            # Any other may hold a secret, and a path is printed, logged and stored.
-            return f"{shown(f'${{{name}}}')}, which is not expanded; a path may name {_VARIABLES}"
-        if name not in environ:
-            return f"${{{name}}}, which is not set in the environment"
-    return None
-
-
-def _home(text: str, environ: Mapping[str, str]) -> str:
-    if text.split("/", 1)[0] == "~" and environ.get("HOME"):
-        return environ["HOME"] + text[1:]
-    return os.path.expanduser(text)  # noqa: PTH111 - Path raises where there is no such user
 
 
 def _job_files(path: Path, patterns: Sequence[str]) -> tuple[list[Path], list[Problem]]:
@@ -224,7 +180,7 @@ def _read_job(file: _File, top: _File, defaults: Mapping[str, Any]) -> _Reading:
     for one, other in (("every", "cron"), ("cron", "every")):
         if one in file.raw:
             inherited.pop(other, None)
-    job, findings = examine(Job, completed(_merged(inherited, file.raw)), JOB_RULES)
+    job, findings = examine(JOB, completed(_merged(inherited, file.raw)))
     return _Reading(file, job, [*file.problems, *_placed(findings, file, top)])
 
 
@@ -237,7 +193,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _placed(findings: Sequence[Finding], file: _File, top: _File) -> list[Problem]:
-    """The findings of a job, each at the file where its key stands: the job's own, else [defaults]."""
+    """Return the findings of a job, each in the file that has its key: the job's own, else [defaults]."""
     problems = []
     for key, message in findings:
         inherited = f"defaults.{key}"
@@ -256,8 +212,8 @@ def _has(raw: object, dotted: str) -> bool:
     return True
 
 
-def _between(readings: Sequence[_Reading], top: _File, settings: Settings | Parts) -> Iterator[tuple[_File, Problem]]:
-    """Tell what does not hold between one job and another, or between a job and syncd.toml, at the later job's file."""
+def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Iterator[tuple[_File, Problem]]:
+    """Find what is wrong between two jobs, or a job and syncd.toml, at the later job's file."""
     names: dict[str, _File] = {}
     places: dict[tuple[str, ...], _File] = {}
     customers: dict[str, tuple[_File, str, bool]] = {}
@@ -285,10 +241,8 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Settings | Part
             yield file, problem
 
 
-def _shared_external_id(
-    file: _File, job: Job | Parts, customers: dict[str, tuple[_File, str, bool]]
-) -> Iterator[Finding]:
-    """Find an external ID of two customers: each could then have the other's logs read for it (the confused deputy)."""
+def _shared_external_id(file: _File, job: Table, customers: dict[str, tuple[_File, str, bool]]) -> Iterator[Finding]:
+    """Find an external ID of two customers, who could then read each other's logs (the confused deputy)."""
     role, account = _known(job, attrgetter("source.role")), _known(job, attrgetter("source.account_id"))
     if role is None or account is None:
         return
@@ -306,5 +260,5 @@ def _shared_external_id(
 def _known(parts: Any, ask: Callable[[Any], T]) -> T | None:
     try:
         return ask(parts)
-    except UnreadError:
+    except AttributeError:
         return None

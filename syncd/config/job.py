@@ -1,32 +1,35 @@
-"""The configuration: frozen values, read from TOML by `configfile`. No secret is in it, only where to find one."""
+"""The configuration: frozen values, read from TOML by `files`. It holds no secret, only where to find one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from syncd.config import cron as cron_lines
-from syncd.config import fields
-from syncd.config.names import partition_of
-from syncd.config.readers import StartPoint, StartValue, is_job_name
-from syncd.config.rules import job_findings, settings_findings
+from syncd.config.cron import gaps
+from syncd.config.fields import StartPoint, StartValue
+from syncd.config.names import is_job_name, partition_of
+from syncd.config.rules import JOB_RULES, SETTINGS_RULES
+from syncd.config.table import Row, Table, rows_of
 from syncd.config.tables import (
     Consumer,
     Destination,
     Endpoints,
     Engine,
     Http,
+    JobDefaults,
     JobEngine,
+    JobTable,
     Listing,
     Log,
     Prices,
     Role,
+    SettingsTable,
     Source,
-    Table,
 )
+from syncd.config.words import Finding
 from syncd.model import reasons
 from syncd.model.errors import Problem
 from syncd.model.reasons import Reason
@@ -56,38 +59,14 @@ _LEAST_OBJECTIVE = timedelta(minutes=15)
 _PROBLEMS_TOLD = 10
 
 
-class Job(Table):
-    """One job file: consumer, source, destination, schedule. Spans are `timedelta`, sizes bytes."""
-
-    name: fields.JobName = Field(description="the job's name, in logs, metrics and verbs")
-    every: fields.Duration | None = Field(
-        None, description="time from one tick to the next", json_schema_extra={"default_words": '"5m"'}
-    )
-    cron: fields.Cron | None = Field(
-        None, description='when ticks begin, instead of every: minute hour day month weekday, such as "*/5 * * * *"'
-    )
-    jitter: fields.DurationOrZero = Field(timedelta(0), description="a tick begins up to this much later, at random")
-    start: fields.Start = Field(timedelta(days=31), description="how far back a new job begins")
-    lateness: fields.DurationOrZero = Field(
-        timedelta(minutes=30), description="how late a log may be before the horizon passes it"
-    )
-    objective: fields.Duration | None = Field(
-        None,
-        description="freshness to hold, counted beyond lateness",
-        json_schema_extra={"default_words": "max(15m, 3 * every)"},
-    )
-    listing: Listing = Listing()
-    consumer: Consumer
-    source: Source
-    destination: Destination
-    endpoints: Endpoints = Endpoints()
-    engine: JobEngine = JobEngine()
+class Job(JobTable):
+    """One job: what its file and [defaults] say, held to the rules between keys."""
 
     @property
     def period(self) -> timedelta:
-        """The time from one tick to the next; of a cron line the longest."""
+        """The time from one tick to the next, of a cron line the longest."""
         if self.cron is not None:
-            return cron_lines.gaps(self.cron).longest
+            return gaps(self.cron).longest
         assert self.every is not None, "completed() gives a job one of the two"
         return self.every
 
@@ -119,15 +98,13 @@ class Job(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        findings = job_findings(self)
-        if findings:
-            raise ValueError("; ".join(f"{key}: {message}" for key, message in findings))
+        _refuse(JOB_RULES, self)
         return self
 
 
 def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's raw table with the two defaults that depend on other keys: `every`, and the role's session name."""
-    job = dict(raw)
+    """Return a job's raw table with its tables, and with the defaults that depend on other keys."""
+    job: dict[str, Any] = {"consumer": {}, "source": {}, "destination": {}, **raw}
     if "every" not in job and "cron" not in job:
         job["every"] = "5m"
     source, name = job.get("source"), job.get("name")
@@ -138,32 +115,47 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     return job
 
 
-class Settings(Table):
-    """syncd.toml: what holds for all jobs."""
-
-    state_dir: fields.FilePath = Field(
-        Path("/var/lib/syncd"),
-        description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
-    )
-    jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
-    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")
-    drain: fields.DurationOrZero = Field(
-        timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
-    )
-    log: Log = Log()
-    http: Http = Http()
-    engine: Engine = Engine()
-    prices: Prices = Prices()
-    defaults: fields.RawTable = Field(
-        default_factory=dict, description="keys that hold for every job; a job's own keys win"
-    )
+class Settings(SettingsTable):
+    """syncd.toml, held to the rules between keys."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        findings = settings_findings(self)
-        if findings:
-            raise ValueError("; ".join(f"{key}: {message}" for key, message in findings))
+        _refuse(SETTINGS_RULES, self)
         return self
+
+
+def _refuse(rules: Sequence[Callable[[Any], Iterator[Finding]]], table: Table) -> None:
+    findings = [finding for rule in rules for finding in rule(table)]
+    if findings:
+        told = "; ".join(f"{key}: {message}" for key, message in findings)
+        raise ValueError(told)
+
+
+class Document(NamedTuple):
+    """One of the two files that configure syncd."""
+
+    whole: type[Table]
+    parts: type[Table]
+    """The same table with no key required and without the rules."""
+    rules: Sequence[Callable[[Any], Iterator[Finding]]]
+
+
+JOB = Document(Job, JobDefaults, JOB_RULES)
+SETTINGS = Document(Settings, SettingsTable, SETTINGS_RULES)
+
+
+def schema_rows() -> list[Row]:
+    """Return all keys of both files, in the order of the example files."""
+    return [*rows_of("syncd.toml", SettingsTable), *rows_of("job", JobTable)]
+
+
+def json_schema(*, is_job: bool) -> dict[str, Any]:
+    """Return the JSON Schema of a job file or of syncd.toml. A job file may leave all but its name to [defaults]."""
+    model: type[Table] = SettingsTable
+    about: dict[str, Any] = {"title": "syncd.toml"}
+    if is_job:
+        model, about = JobDefaults, {"title": "A job file of syncd", "required": ["name"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(), **about}
 
 
 @dataclass(frozen=True)
@@ -179,12 +171,12 @@ class RefusedJob:
 
     @property
     def label(self) -> str:
-        """What the job is called in documents and metrics: its name, else its file."""
+        """The job's name in documents and metrics, else its file."""
         return self.name if self.name is not None else str(self.file)
 
     @property
     def error(self) -> JobError:
-        """Why the job does not run, as its report has it."""
+        """The error that the job's report has."""
         told = [str(problem) for problem in self.problems[:_PROBLEMS_TOLD]]
         more = len(self.problems) - len(told)
         told += [f"{more} more problems"] if more else []
@@ -197,7 +189,7 @@ class RefusedJob:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that was read: `files` is syncd.toml and then each job's file, in the order of `jobs`."""
+    """Everything that was read. `files` is syncd.toml, then each job's file in the order of `jobs`."""
 
     settings: Settings
     jobs: tuple[Job, ...]

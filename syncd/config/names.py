@@ -5,14 +5,17 @@ Sources: the STS, IAM, S3 and Organizations service models, and "Bucket naming r
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, TypeGuard
 
 from syncd.config.words import did_you_mean, shown
 
 PARTITIONS = ("aws", "aws-us-gov", "aws-cn")
-KINDS = ("CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated")
+Kind = Literal[
+    "CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"
+]
 # What PutObject takes on a general purpose bucket; the model lists more (OUTPOSTS, SNOW, EXPRESS_ONEZONE, FSX_*).
-STORAGE_CLASSES = (
+StorageClass = Literal[
     "STANDARD",
     "STANDARD_IA",
     "ONEZONE_IA",
@@ -21,7 +24,7 @@ STORAGE_CLASSES = (
     "GLACIER",
     "DEEP_ARCHIVE",
     "REDUCED_REDUNDANCY",
-)
+]
 _PARTITION_OF_REGION = (
     ("cn-", "aws-cn"),
     ("us-gov-", "aws-us-gov"),
@@ -34,35 +37,53 @@ _PARTITION_OF_REGION = (
 _RESERVED_BUCKET_PREFIXES = ("xn--", "sthree-")
 _RESERVED_BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
+JOB_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+ACCOUNT_ID = "[0-9]{12}"
+ORGANIZATION_ID = "o-[a-z0-9]{10,32}"
+BUCKET = "[a-z0-9.-]{3,63}"
+REGION = "[a-z0-9][a-z0-9-]{0,62}"
 _WORD = "A-Za-z0-9_"  # the service models say \w and mean ASCII; Python's \w would let other alphabets pass
-_SESSION_NAME = re.compile(rf"[{_WORD}+=,.@-]{{2,64}}")
-_EXTERNAL_ID = re.compile(rf"[{_WORD}+=,.@:/-]{{2,1224}}")
-_ROLE_ARN = re.compile(rf"arn:([a-z0-9-]+):iam::([0-9]{{12}}):role/((?:[!-.0-~]+/)*)([{_WORD}+=,.@-]{{1,64}})")
+SESSION_NAME = rf"[{_WORD}+=,.@-]{{2,64}}"
+EXTERNAL_ID = rf"[{_WORD}+=,.@:/-]{{2,1224}}"
+ROLE_ARN = rf"arn:([a-z0-9-]+):iam::([0-9]{{12}}):role/((?:[!-.0-~]+/)*)([{_WORD}+=,.@-]{{1,64}})"
 _KMS_ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-_KMS_KEY = re.compile(
+KMS_KEY = (
     rf"{_KMS_ID}|alias/[A-Za-z0-9/_-]{{1,250}}"
     rf"|arn:([a-z0-9-]+):kms:([a-z0-9-]+):[0-9]{{12}}:(?:key/{_KMS_ID}|alias/[A-Za-z0-9/_-]{{1,250}})"
 )
 
 
 class RoleName(NamedTuple):
-    """What a role's ARN says."""
+    """The partition and the account of a role's ARN."""
 
     partition: str
     account_id: str
 
 
+def is_job_name(value: object) -> TypeGuard[str]:
+    """Return whether the value can name a job."""
+    return isinstance(value, str) and bool(re.fullmatch(JOB_NAME, value))
+
+
+def check_job_name(text: str) -> str:
+    """Return a job's name, which becomes a file name and the label of a metric."""
+    if not is_job_name(text):
+        rule = "1 to 64 letters, digits, dots, hyphens or underscores, the first a letter or a digit"
+        raise ValueError(f"{shown(text)} is no job name: {rule}")
+    return text
+
+
 def check_account_id(text: str) -> str:
-    """Twelve digits, in a string."""
-    if not re.fullmatch(r"[0-9]{12}", text):
+    """Return an account ID: twelve digits, in a string."""
+    if not re.fullmatch(ACCOUNT_ID, text):
         hint = "; leave the dashes out" if re.fullmatch(r"[0-9]{4}-[0-9]{4}-[0-9]{4}", text) else ""
         raise ValueError(f'{shown(text)} is no account ID: 12 digits in quotes, such as "012345678901"{hint}')
     return text
 
 
 def parse_role_arn(text: str) -> RoleName:
-    """Partition and account of a role's ARN, 20 to 2,048 characters."""
-    found = _ROLE_ARN.fullmatch(text)
+    """Parse a role's ARN of 20 to 2,048 characters."""
+    found = re.fullmatch(ROLE_ARN, text)
     shape = "arn:PARTITION:iam::ACCOUNT:role/NAME, such as arn:aws:iam::111111111111:role/Test"
     if ":user/" in text or text.endswith(":root"):
         raise ValueError(f"{shown(text)} is a user or a root account, and only a role can be assumed: {shape}")
@@ -76,30 +97,30 @@ def parse_role_arn(text: str) -> RoleName:
 
 
 def check_role_arn(text: str) -> str:
-    """The ARN of a role in a partition that syncd knows."""
+    """Return the ARN of a role in a partition that syncd knows."""
     parse_role_arn(text)
     return text
 
 
 def check_session_name(text: str) -> str:
-    """RoleSessionName: 2 to 64 characters."""
-    if not _SESSION_NAME.fullmatch(text):
+    """Return a RoleSessionName: 2 to 64 characters."""
+    if not re.fullmatch(SESSION_NAME, text):
         raise ValueError(f"{shown(text)} is no role session name: 2 to 64 letters, digits or any of _ + = , . @ -")
     return text
 
 
 def check_external_id(text: str) -> str:
-    """ExternalId: 2 to 1,224 characters. The value itself is not repeated in the message."""
-    if not _EXTERNAL_ID.fullmatch(text):
+    """Return an ExternalId: 2 to 1,224 characters, which no message repeats."""
+    if not re.fullmatch(EXTERNAL_ID, text):
         rule = "2 to 1224 letters, digits or any of _ + = , . @ : / -"
         raise ValueError(f"this text of {len(text)} characters is no external ID: {rule}")
     return text
 
 
 def check_bucket(text: str) -> str:
-    """The name of a general purpose bucket."""
+    """Return the name of a general purpose bucket."""
     rule = None
-    if not re.fullmatch(r"[a-z0-9.-]{3,63}", text):
+    if not re.fullmatch(BUCKET, text):
         rule = "3 to 63 lower-case letters, digits, dots and hyphens"
     elif not re.fullmatch(r"[a-z0-9].*[a-z0-9]", text):
         rule = "it begins and ends with a letter or a digit"
@@ -117,51 +138,42 @@ def check_bucket(text: str) -> str:
 
 
 def check_region(text: str) -> str:
-    """What may stand for a region, on AWS or on an S3-compatible server."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", text):
+    """Return the name of a region, on AWS or on an S3-compatible server."""
+    if not re.fullmatch(REGION, text):
         raise ValueError(f"{shown(text)} is no region: lower-case letters, digits and hyphens, such as us-east-1")
     return text
 
 
 def partition_of(region: str) -> str | None:
-    """The partition of an AWS region; None where the text is no AWS region's name."""
+    """Return the partition of an AWS region, or None if the text names none."""
     if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", region):
         return None
     return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
 
 
 def check_organization_id(text: str) -> str:
-    """The ID of an AWS organization."""
-    if not re.fullmatch(r"o-[a-z0-9]{10,32}", text):
+    """Return the ID of an AWS organization."""
+    if not re.fullmatch(ORGANIZATION_ID, text):
         rule = 'o- and 10 to 32 lower-case letters or digits, such as "o-exampleorgid"'
         raise ValueError(f"{shown(text)} is no organization ID: {rule}")
     return text
 
 
-def check_kind(text: str) -> str:
-    """The folder of one kind of CloudTrail object."""
-    if text not in KINDS:
-        known = ", ".join(KINDS)
-        hint = did_you_mean(text, KINDS)
-        raise ValueError(f'{shown(text)} is no kind of CloudTrail object ({known}, or "*" for every kind){hint}')
-    return text
-
-
 def check_kms_key(text: str) -> str:
-    """A KMS key: its ID, its ARN, or its alias."""
-    if not _KMS_KEY.fullmatch(text):
+    """Return a KMS key: its ID, its ARN, or its alias."""
+    if not re.fullmatch(KMS_KEY, text):
         raise ValueError(f"{shown(text)} is no KMS key: give the key's ID, its ARN, or alias/NAME")
     return text
 
 
 def region_of_kms_key(text: str) -> str | None:
-    """The region that a KMS ARN names; None for a bare ID or alias."""
-    found = _KMS_KEY.fullmatch(text)
+    """Return the region that a KMS ARN names, or None for a bare ID or alias."""
+    found = re.fullmatch(KMS_KEY, text)
     return found[2] if found else None
 
 
 def check_prefix(text: str) -> str:
-    """A key prefix: at most 512 bytes, so that prefix and key stay below S3's 1,024."""
+    """Return a key prefix of at most 512 bytes, so that prefix and key stay below S3's 1,024."""
     rule = None
     if len(text.encode()) > 512:
         rule = "it may have 512 bytes at most"
@@ -177,7 +189,7 @@ def check_prefix(text: str) -> str:
 
 
 def check_tags(tags: dict[str, str]) -> dict[str, str]:
-    """The tags of an object: 10 at most, keys to 128 and values to 256 characters, of AWS's tag alphabet."""
+    """Return an object's tags: 10 at most, keys to 128 and values to 256 characters."""
     if len(tags) > 10:
         raise ValueError(f"an object carries at most 10 tags, and here are {len(tags)}")
     for key, value in tags.items():
@@ -192,3 +204,29 @@ def check_tags(tags: dict[str, str]) -> dict[str, str]:
 
 def _in_tag_alphabet(text: str) -> bool:
     return all(char.isalnum() or char in " +-=._:/@" for char in text)
+
+
+def check_layout(value: object) -> str:
+    """Return how keys are arranged: a word, or a date pattern, which may be in a table of its own."""
+    pattern = value["pattern"] if isinstance(value, Mapping) and set(value) == {"pattern"} else value
+    if pattern in ("cloudtrail", "flat"):
+        return str(pattern)
+    if not isinstance(pattern, str) or "%" not in pattern:
+        shape = '"cloudtrail", "flat", or a date pattern such as "{prefix}/%Y/%m/%d/"'
+        hint = did_you_mean(pattern, ["cloudtrail", "flat"]) if isinstance(pattern, str) else ""
+        raise ValueError(f"{shown(pattern)} is no layout: {shape}{hint}")
+    # Key order is time order only if the larger unit comes first, and a listing's range ends with a day.
+    if re.findall(r"%(.?)", pattern) not in (["Y", "m", "d"], ["Y", "m", "d", "H"]):
+        raise ValueError(f"{shown(pattern)}: a date pattern holds %Y, %m, %d in this order, then %H or nothing")
+    if {"{", "}"} & set(pattern.removeprefix("{prefix}")):
+        raise ValueError(f"{shown(pattern)}: a date pattern may begin with {{prefix}}, and holds no other braces")
+    return pattern
+
+
+def check_ignored(entry: str) -> str:
+    """Return a key prefix or pattern of folders to leave alone."""
+    if not entry.strip("*/"):
+        raise ValueError(f"{shown(entry)} would leave out everything; name a folder, such as AWSLogs/old/")
+    if entry.startswith("/"):
+        raise ValueError(f"{shown(entry)} begins with a slash, and no key does; write {shown(entry.lstrip('/'))}")
+    return entry

@@ -1,83 +1,19 @@
-"""What must hold between keys: within a job, within syncd.toml, and between jobs. Pure."""
+"""The rules between keys, within a job and within syncd.toml. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from syncd.config import cron, names
-from syncd.config.readers import is_loopback
-from syncd.config.tables import Consumer, Destination, Endpoints, Http, JobEngine, Listing, Source
+from syncd.config.addresses import is_loopback
+from syncd.config.tables import JobTable, SettingsTable
 from syncd.config.words import Finding, shown
 from syncd.model.units import format_duration, format_size
 
 
-class JobParts(Protocol):
-    """What the rules look at in a job."""
-
-    @property
-    def name(self) -> str:
-        """As in the file."""
-        ...
-
-    @property
-    def every(self) -> timedelta | None:
-        """As in the file."""
-        ...
-
-    @property
-    def cron(self) -> str | None:
-        """As in the file."""
-        ...
-
-    @property
-    def jitter(self) -> timedelta:
-        """As in the file."""
-        ...
-
-    @property
-    def listing(self) -> Listing:
-        """As in the file."""
-        ...
-
-    @property
-    def consumer(self) -> Consumer:
-        """As in the file."""
-        ...
-
-    @property
-    def source(self) -> Source:
-        """As in the file."""
-        ...
-
-    @property
-    def destination(self) -> Destination:
-        """As in the file."""
-        ...
-
-    @property
-    def endpoints(self) -> Endpoints:
-        """As in the file."""
-        ...
-
-    @property
-    def engine(self) -> JobEngine:
-        """As in the file."""
-        ...
-
-
-class SettingsParts(Protocol):
-    """What the rules look at in syncd.toml."""
-
-    @property
-    def http(self) -> Http:
-        """As in the file."""
-        ...
-
-
-def listen_locally(settings: SettingsParts) -> Iterator[Finding]:
-    """Metrics are not offered to other machines by accident."""
+def listen_locally(settings: SettingsTable) -> Iterator[Finding]:
+    """Require permission to offer metrics to other machines."""
     http = settings.http
     if http.address and not is_loopback(http.address[0]) and not http.allow_remote:
         yield Finding(
@@ -86,14 +22,14 @@ def listen_locally(settings: SettingsParts) -> Iterator[Finding]:
         )
 
 
-def one_schedule(job: JobParts) -> Iterator[Finding]:
-    """A job has an interval or a cron line."""
+def one_schedule(job: JobTable) -> Iterator[Finding]:
+    """Require an interval or a cron line, not both."""
     if job.every is not None and job.cron is not None:
         yield Finding("cron", "every and cron exclude each other; remove one of them")
 
 
-def jitter_below_interval(job: JobParts) -> Iterator[Finding]:
-    """A tick may not drift past the next one."""
+def jitter_below_interval(job: JobTable) -> Iterator[Finding]:
+    """Keep a tick from drifting past the next one."""
     shortest = cron.gaps(job.cron).shortest if job.cron is not None else job.every
     if shortest is not None and job.jitter >= shortest:
         yield Finding(
@@ -102,8 +38,8 @@ def jitter_below_interval(job: JobParts) -> Iterator[Finding]:
         )
 
 
-def listing_widens(job: JobParts) -> Iterator[Finding]:
-    """Each listing goes further back than the one before it."""
+def listing_widens(job: JobTable) -> Iterator[Finding]:
+    """Require that each listing goes further back than the one before it."""
     listing = job.listing
     if listing.recent < listing.tail:
         yield Finding("listing.recent", f"{shown(listing.recent)} must be at least tail ({shown(listing.tail)})")
@@ -111,8 +47,11 @@ def listing_widens(job: JobParts) -> Iterator[Finding]:
         yield Finding("listing.deep_days", f"{listing.deep_days} days must reach past recent ({shown(listing.recent)})")
 
 
-def third_party_has_external_id(job: JobParts) -> Iterator[Finding]:
-    """Without an external ID anybody who knows the role could make a third party read for them."""
+def third_party_has_external_id(job: JobTable) -> Iterator[Finding]:
+    """Require the external ID of a third party.
+
+    Without it, anybody who knows the role could make the third party read for them.
+    """
     role = job.source.role
     if role is not None and role.third_party and role.external_id is None:
         yield Finding(
@@ -121,8 +60,8 @@ def third_party_has_external_id(job: JobParts) -> Iterator[Finding]:
         )
 
 
-def role_is_in_source_account(job: JobParts) -> Iterator[Finding]:
-    """The role stands in the account that owns the bucket."""
+def role_is_in_source_account(job: JobTable) -> Iterator[Finding]:
+    """Require a role in the account that owns the bucket."""
     role = job.source.role
     if role is not None and role.account_id != job.source.account_id:
         yield Finding(
@@ -132,8 +71,8 @@ def role_is_in_source_account(job: JobParts) -> Iterator[Finding]:
         )
 
 
-def source_is_in_one_partition(job: JobParts) -> Iterator[Finding]:
-    """No role and no copy crosses from one partition to another. Servers of one's own name regions as they like."""
+def source_is_in_one_partition(job: JobTable) -> Iterator[Finding]:
+    """Keep role and regions in one partition. Servers other than AWS name regions as they like."""
     if job.endpoints.s3 is not None:
         return
     partition = names.partition_of(job.source.region)
@@ -151,8 +90,8 @@ def source_is_in_one_partition(job: JobParts) -> Iterator[Finding]:
             )
 
 
-def destination_is_in_the_same_partition(job: JobParts) -> Iterator[Finding]:
-    """The consumer's credentials hold in one partition."""
+def destination_is_in_the_same_partition(job: JobTable) -> Iterator[Finding]:
+    """Keep both ends in one partition, as no credentials are valid in two."""
     if job.endpoints.destination is not None:
         return
     partition = names.partition_of(job.destination.region)
@@ -175,8 +114,8 @@ def _real_region(key: str, region: str, partition: str | None) -> Iterator[Findi
         yield Finding(key, f"{shown(region)} is in partition {partition}; syncd knows {known}")
 
 
-def prefix_fits_layout(job: JobParts) -> Iterator[Finding]:
-    """A trail's S3KeyPrefix has 200 characters at most, and stands before AWSLogs/ without a slash."""
+def prefix_fits_layout(job: JobTable) -> Iterator[Finding]:
+    """Require a trail's S3KeyPrefix: 200 characters at most, before AWSLogs/, without a slash."""
     prefix = job.source.prefix
     if job.source.layout != "flat" and prefix.endswith("/"):
         yield Finding("source.prefix", f"{shown(prefix)} ends in a slash; write {shown(prefix.rstrip('/'))}")
@@ -189,8 +128,8 @@ def prefix_fits_layout(job: JobParts) -> Iterator[Finding]:
         yield Finding("source.prefix", f"a trail's prefix has 200 characters at most, and this has {len(prefix)}")
 
 
-def filters_fit_layout(job: JobParts) -> Iterator[Finding]:
-    """Only CloudTrail's own layout tells account, region and kind, so another one cannot be narrowed by them."""
+def filters_fit_layout(job: JobTable) -> Iterator[Finding]:
+    """Refuse filters by account, region and kind on layouts whose keys do not show them."""
     source = job.source
     if source.is_cloudtrail:
         return
@@ -201,8 +140,8 @@ def filters_fit_layout(job: JobParts) -> Iterator[Finding]:
         yield Finding(f"source.{key}", 'only layout = "cloudtrail" can be narrowed by this; remove it')
 
 
-def ignore_leaves_something(job: JobParts) -> Iterator[Finding]:
-    """Leave out folders of the source, but not all of them and none that lie elsewhere."""
+def ignore_leaves_something(job: JobTable) -> Iterator[Finding]:
+    """Refuse to ignore all folders of the source, or folders outside it."""
     source = job.source
     if source.ignore and source.layout == "flat":
         yield Finding("source.ignore", 'layout = "flat" copies everything under source.prefix; remove it')
@@ -217,8 +156,8 @@ def ignore_leaves_something(job: JobParts) -> Iterator[Finding]:
             yield Finding("source.ignore", f"{shown(entry)} is not under {shown(top)}, where the job's logs are")
 
 
-def parts_fit(job: JobParts) -> Iterator[Finding]:
-    """A part is no larger than the objects that are written in parts, nor than the memory for it."""
+def parts_fit(job: JobTable) -> Iterator[Finding]:
+    """Require that a part fits into multipart_above and into the memory."""
     destination = job.destination
     if destination.part_size > destination.multipart_above:
         part, above = format_size(destination.part_size), format_size(destination.multipart_above)
@@ -231,8 +170,8 @@ def parts_fit(job: JobParts) -> Iterator[Finding]:
         yield Finding("engine.memory", f"{memory} must hold one part; raise it to {part}, or set destination.part_size")
 
 
-def key_is_in_destination_region(job: JobParts) -> Iterator[Finding]:
-    """S3 encrypts with keys of the bucket's own region."""
+def key_is_in_destination_region(job: JobTable) -> Iterator[Finding]:
+    """Require a KMS key in the bucket's own region."""
     key = job.destination.kms_key_id
     region = names.region_of_kms_key(key) if key is not None else None
     if region is not None and region != job.destination.region and job.endpoints.destination is None:
@@ -242,8 +181,8 @@ def key_is_in_destination_region(job: JobParts) -> Iterator[Finding]:
         )
 
 
-def endpoints_are_private(job: JobParts) -> Iterator[Finding]:
-    """Over plain HTTP, credentials' signatures and logs are read, and answers altered, by whoever is on the way."""
+def endpoints_are_private(job: JobTable) -> Iterator[Finding]:
+    """Require permission for plain HTTP, over which others can read logs and alter answers."""
     endpoints = job.endpoints
     if endpoints.allow_http:
         return
@@ -257,20 +196,20 @@ def endpoints_are_private(job: JobParts) -> Iterator[Finding]:
             )
 
 
-def tags_are_of_one_origin(job: JobParts) -> Iterator[Finding]:
-    """A write gives an object all of its tags."""
+def tags_are_of_one_origin(job: JobTable) -> Iterator[Finding]:
+    """Require one origin of tags, since a write gives an object all of them."""
     if job.destination.copy_tags and job.destination.tags:
         yield Finding("destination.copy_tags", "tags and copy_tags exclude each other; remove one of them")
 
 
-def destination_is_not_source(job: JobParts) -> Iterator[Finding]:
-    """A replica in the source's own bucket would be listed as a source again."""
+def destination_is_not_source(job: JobTable) -> Iterator[Finding]:
+    """Refuse the source's own bucket as destination, where replicas would be listed again."""
     if _place(job.endpoints.s3, job.source.region, job.source.bucket) == destination_place(job)[:3]:
         yield Finding("destination.bucket", f"{shown(job.destination.bucket)} is the source too; name another bucket")
 
 
-def destination_place(job: JobParts) -> tuple[str, str, str, str]:
-    """What tells one destination from another: endpoint or partition, bucket, prefix."""
+def destination_place(job: JobTable) -> tuple[str, str, str, str]:
+    """Return what identifies a destination: endpoint or partition, bucket, prefix."""
     place = _place(job.endpoints.destination, job.destination.region, job.destination.bucket)
     return (*place, job.destination.prefix)
 
@@ -301,13 +240,3 @@ JOB_RULES = (
     tags_are_of_one_origin,
     destination_is_not_source,
 )
-
-
-def job_findings(job: JobParts) -> Sequence[Finding]:
-    """Everything that does not hold within one job."""
-    return [finding for rule in JOB_RULES for finding in rule(job)]
-
-
-def settings_findings(settings: SettingsParts) -> Sequence[Finding]:
-    """Everything that does not hold within syncd.toml."""
-    return [finding for rule in SETTINGS_RULES for finding in rule(settings)]

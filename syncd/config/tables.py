@@ -1,28 +1,25 @@
-"""The tables of a configuration file, without the two files' own top level (see `config`)."""
+"""The tables of syncd.toml and of a job file."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from syncd.config import fields, names, readers
+from syncd.config import addresses, fields, names
+from syncd.config.fields import Words
+from syncd.config.table import Table, partial
 
 MIB = 1024**2
-
-
-class Table(BaseModel):
-    """A frozen table that takes no unknown key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Log(Table):
     """`[log]` of syncd.toml."""
 
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], *fields.words("debug", "info", "warning", "error")
-    ] = Field("info", description="the least severe event that is written")
-    format: Annotated[Literal["auto", "json", "console"], *fields.words("auto", "json", "console")] = Field(
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least severe event that is written"
+    )
+    format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto writes for people on a terminal and JSON elsewhere"
     )
 
@@ -43,8 +40,8 @@ class Http(Table):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port to listen on; None when turned off."""
-        return readers.split_address(self.listen) if self.listen else None
+        """Host and port to listen on, or None if turned off."""
+        return addresses.split_address(self.listen) if self.listen else None
 
 
 class Engine(Table):
@@ -59,7 +56,7 @@ class Engine(Table):
 
 
 class JobEngine(Table):
-    """`[engine]` of a job: its own limits, below those of syncd.toml; None is no limit of its own."""
+    """`[engine]` of a job: its own limits, below those of syncd.toml. None is no limit of its own."""
 
     in_flight: fields.InFlight | None = Field(None, description="objects of this job being copied at once")
     memory: fields.Memory | None = Field(None, description="what the bodies of this job's objects in flight may take")
@@ -96,7 +93,7 @@ class Listing(Table):
 
 
 class Prices(Table):
-    """`[prices]` of syncd.toml: what `syncd plan` reckons with; the defaults are us-east-1's of January 2026."""
+    """`[prices]` of syncd.toml, for `syncd plan`. The defaults are us-east-1's of January 2026."""
 
     writes: fields.Price = Field(0.005, description="1,000 PUT, COPY, POST or LIST requests")
     reads: fields.Price = Field(0.0004, description="1,000 GET requests")
@@ -104,7 +101,7 @@ class Prices(Table):
 
 
 class Consumer(Table):
-    """`[consumer]`: who calls AssumeRole and owns the destination."""
+    """`[consumer]`: the account that calls AssumeRole and owns the destination."""
 
     account_id: fields.AccountId = Field(description="the consumer's account; other credentials are refused")
     profile: fields.Name | None = Field(
@@ -182,12 +179,12 @@ class Source(Table):
 
     @property
     def is_cloudtrail(self) -> bool:
-        """Whether keys are arranged as CloudTrail does, under AWSLogs/."""
+        """True if keys are arranged as CloudTrail does, under AWSLogs/."""
         return self.layout == "cloudtrail"
 
     @property
     def date_pattern(self) -> str | None:
-        """The date pattern, such as "{prefix}/%Y/%m/%d/"; None for "cloudtrail" and "flat"."""
+        """The date pattern, such as "{prefix}/%Y/%m/%d/", or None for "cloudtrail" and "flat"."""
         return None if self.layout in ("cloudtrail", "flat") else self.layout
 
 
@@ -197,12 +194,10 @@ class Destination(Table):
     bucket: fields.Bucket = Field(description="the bucket, which the consumer's account owns")
     region: fields.Region = Field(description="the bucket's region")
     prefix: fields.Prefix = Field("", description='put in front of the source\'s key, literally, such as "replica/"')
-    copy_mode: Annotated[Literal["auto", "stream", "server-side"], *fields.words("auto", "stream", "server-side")] = (
-        Field("auto", alias="copy", description="through this machine, or by S3 itself; auto finds out which works")
+    copy_mode: Literal["auto", "stream", "server-side"] = Field(
+        "auto", alias="copy", description="through this machine, or by S3 itself; auto finds out which works"
     )
-    signer: Annotated[Literal["auto", "consumer", "role"], *fields.words("auto", "consumer", "role")] = Field(
-        "auto", description="who signs server-side copies"
-    )
+    signer: Literal["auto", "consumer", "role"] = Field("auto", description="who signs server-side copies")
     storage_class: fields.StorageClass | None = Field(
         None, description="storage class of the replicas; else the bucket's own"
     )
@@ -212,9 +207,7 @@ class Destination(Table):
         default=False,
         description="put the source's tags on the replicas, as far as that is permitted; whoever tags the source then tags them",
     )
-    acl: Annotated[Literal["bucket-owner-full-control"], *fields.words("bucket-owner-full-control")] | None = Field(
-        None, description="canned ACL of the replicas; else none"
-    )
+    acl: Literal["bucket-owner-full-control"] | None = Field(None, description="canned ACL of the replicas; else none")
     multipart_above: fields.PartSize = Field(16 * MIB, description="larger objects are written in parts")
     part_size: fields.PartSize = Field(8 * MIB, description="size of a part; at most multipart_above")
 
@@ -235,10 +228,63 @@ class Endpoints(Table):
 
     @property
     def is_given(self) -> bool:
-        """Whether S3 is another server than AWS's, at either end."""
+        """True if S3 is another server than AWS's, at either end."""
         return self.s3 is not None or self.destination_s3 is not None
 
     @property
     def destination(self) -> str | None:
-        """The S3 endpoint of the destination; None is AWS."""
+        """The S3 endpoint of the destination, or None for AWS."""
         return self.destination_s3 or self.s3
+
+
+class JobTable(Table):
+    """A job file: consumer, source, destination, schedule. Spans are `timedelta`, sizes bytes."""
+
+    name: fields.JobName = Field(description="the job's name, in logs, metrics and verbs")
+    every: fields.Duration | None = Field(
+        None, description="time from one tick to the next", json_schema_extra={"default_words": '"5m"'}
+    )
+    cron: fields.Cron | None = Field(
+        None, description='when ticks begin, instead of every: minute hour day month weekday, such as "*/5 * * * *"'
+    )
+    jitter: fields.DurationOrZero = Field(timedelta(0), description="a tick begins up to this much later, at random")
+    start: fields.Start = Field(timedelta(days=31), description="how far back a new job begins")
+    lateness: fields.DurationOrZero = Field(
+        timedelta(minutes=30), description="how late a log may be before the horizon passes it"
+    )
+    objective: fields.Duration | None = Field(
+        None,
+        description="freshness to hold, counted beyond lateness",
+        json_schema_extra={"default_words": "max(15m, 3 * every)"},
+    )
+    listing: Listing = Listing()
+    consumer: Consumer
+    source: Source
+    destination: Destination
+    endpoints: Endpoints = Endpoints()
+    engine: JobEngine = JobEngine()
+
+
+class JobDefaults(partial(JobTable)):  # type: ignore[misc]  # the fields of a job are those of its base
+    """`[defaults]` of syncd.toml: keys of a job, none of which is required."""
+
+
+class SettingsTable(Table):
+    """syncd.toml: what holds for all jobs."""
+
+    state_dir: fields.FilePath = Field(
+        Path("/var/lib/syncd"),
+        description="where the state is kept; ~ and ${VARIABLE} (see Environment) are expanded, and relative is to this file's folder",
+    )
+    jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
+    heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all is well")
+    drain: fields.DurationOrZero = Field(
+        timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
+    )
+    log: Log = Log()
+    http: Http = Http()
+    engine: Engine = Engine()
+    prices: Prices = Prices()
+    defaults: Annotated[JobDefaults, Words("any keys of a job", show=lambda _: "none")] = Field(
+        JobDefaults(), description="keys that hold for every job; a job's own keys win"
+    )

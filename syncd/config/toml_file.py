@@ -1,12 +1,20 @@
-"""Reading one configuration file as what it is: a regular file of bounded size, in TOML that is read in bounded time."""
+"""One configuration file: a regular file of bounded size, with TOML that is parsed in bounded time, and paths in it."""
 
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from syncd.config.words import Finding, expanded_path, shown
+
+_PATH_KEYS = (("state_dir",), ("consumer", "credentials_file"), ("defaults", "consumer", "credentials_file"))
+_VARIABLES = (
+    "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_* and SYNCD_*"
+)
+_ALLOWED = re.compile(r"(?:CREDENTIALS|STATE|CONFIGURATION|RUNTIME)_DIRECTORY|HOME|(?:XDG|SYNCD)_[A-Z0-9_]+")
 
 LARGEST_BYTES = 1024 * 1024
 MOST_DOTS = 8
@@ -29,19 +37,18 @@ _TOKEN = re.compile(
 
 
 class UnusableError(Exception):
-    """The file cannot be read; says why and what to do."""
+    """The file cannot be read, with the reason and the remedy."""
 
     def __init__(self, message: str, *, job: str | None = None) -> None:
         super().__init__(message)
         self.job = job
-        """The name of its job, as far as that can be told all the same."""
+        """The name of its job, if that could be found."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a file; links to a file are followed, as those that Kubernetes makes for a ConfigMap.
+    """Read a file. Raises UnusableError if it cannot be read.
 
-    Raises:
-        UnusableError: it cannot be read.
+    Links to a file are followed: Kubernetes makes them for a ConfigMap.
     """
     try:
         text = _content(path).decode("utf-8-sig")
@@ -89,7 +96,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _line_of_many_dots(text: str) -> int:
-    """The number of the first line with more than `MOST_DOTS`; 0 if there is none."""
+    """Return the number of the first line with more than `MOST_DOTS`, or 0."""
     dots = 0
     for token in _TOKEN.finditer(text):
         if token["dot"]:
@@ -108,7 +115,7 @@ def _syntax(error: Exception) -> str:
 
 
 def _name(text: str) -> str | None:
-    """The job's name in a text that is no TOML: a line of its own, before the first table."""
+    """Find the job's name in a text that is no TOML, on a line before the first table."""
     for line in text.split("\n", 200)[:200]:
         if line.startswith("["):
             return None
@@ -118,6 +125,52 @@ def _name(text: str) -> str | None:
 
 
 def name_of(raw: Mapping[str, Any] | None) -> str | None:
-    """The job's name as the file has it, if that is a text."""
+    """Return the job's name as the file has it, or None if that is no text."""
     name = raw.get("name") if raw is not None else None
     return name if isinstance(name, str) else None
+
+
+def with_paths_expanded(
+    raw: dict[str, Any], folder: Path, environ: Mapping[str, str], findings: list[Finding]
+) -> dict[str, Any]:
+    """Expand ~, variables and relative paths. Appends a finding for each path that cannot be expanded."""
+    for keys in _PATH_KEYS:
+        raw = _with_path_expanded(raw, keys, folder, environ, findings)
+    return raw
+
+
+def _with_path_expanded(
+    raw: dict[str, Any], keys: Sequence[str], folder: Path, environ: Mapping[str, str], findings: list[Finding]
+) -> dict[str, Any]:
+    key, *rest = keys
+    value = raw.get(key)
+    if rest and isinstance(value, Mapping):
+        inner: list[Finding] = []
+        raw = {**raw, key: _with_path_expanded(dict(value), rest, folder, environ, inner)}
+        findings += [Finding(f"{key}.{dotted}", message) for dotted, message in inner]
+    elif not rest and isinstance(value, str) and value:
+        names = re.findall(r"\$\{([^}]*)\}", value)
+        if problem := _variable_problem(names, environ):
+            findings.append(Finding(key, f"{shown(value)} names {problem}"))
+            return {name: item for name, item in raw.items() if name != key}
+        text = re.sub(r"\$\{([^}]*)\}", lambda found: environ[found[1]], value)
+        expanded = str(folder / _home(text, environ))
+        raw = {**raw, key: expanded_path(expanded, written=value) if names and "\0" not in expanded else expanded}
+    return raw
+
+
+def _variable_problem(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the first variable that cannot be used, or None."""
+    for name in names:
+        if not _ALLOWED.fullmatch(name):
+            # Any other may hold a secret, and a path is printed, logged and stored.
+            return f"{shown(f'${{{name}}}')}, which is not expanded; a path may name {_VARIABLES}"
+        if name not in environ:
+            return f"${{{name}}}, which is not set in the environment"
+    return None
+
+
+def _home(text: str, environ: Mapping[str, str]) -> str:
+    if text.split("/", 1)[0] == "~" and environ.get("HOME"):
+        return environ["HOME"] + text[1:]
+    return os.path.expanduser(text)  # noqa: PTH111 - Path raises where there is no such user

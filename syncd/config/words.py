@@ -1,10 +1,11 @@
-"""How a value is shown in a message, and which values never are."""
+"""Values in messages, of which secrets are never shown."""
 
 import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.model.units import format_duration
@@ -42,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def shown(value: object) -> str:
-    """The value as TOML would write it, shortened; never one that looks like a secret."""
+    """Return the value as TOML would write it, shortened, and never what looks like a secret."""
     match value:
         case str() if holds_secret(value):
             word = "(not shown: it looks like a secret)"
@@ -65,19 +66,19 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "…"?`, or nothing where no known word is close."""
+    """Return a question with the known word that is closest. Returns an empty text if none is close."""
     by_lower = {each.lower(): each for each in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
 
 
 def holds_secret(text: str) -> bool:
-    """Whether the text holds what looks like an AWS access key ID or a secret access key."""
+    """Return whether the text holds what looks like an AWS access key ID or a secret access key."""
     return bool(_ACCESS_KEY.search(text) or _SECRET_KEY.search(text))
 
 
 def without_secrets(document: Mapping[str, Any], findings: list[Finding], path: str = "") -> dict[str, Any]:
-    """The document with its secrets left out; appends a finding for each, which never holds the secret."""
+    """Leave out secrets. Appends a finding for each, which never repeats the secret."""
     clean: dict[str, Any] = {}
     for key, value in document.items():
         dotted = f"{path}.{key}" if path else key
@@ -99,3 +100,24 @@ def without_secrets(document: Mapping[str, Any], findings: list[Finding], path: 
 
 def _names_secret(key: str) -> bool:
     return re.sub(r"[^a-z0-9]", "", key.lower()).removeprefix("aws") in _SECRET_NAMES
+
+
+class ExpandedPath(type(Path())):  # type: ignore[misc]  # Path itself cannot be derived from before Python 3.12
+    """A path in which variables were expanded, and which is shown as it was written."""
+
+    written: str = ""
+
+
+def expanded_path(text: str, *, written: str) -> Path:
+    """Return the path, which messages show as `written`."""
+    found = ExpandedPath(text)
+    found.written = written
+    return found
+
+
+def as_written(path: Path) -> str:
+    """Return the path as the file has it if that names variables.
+
+    Not everybody who reads messages may see their values.
+    """
+    return getattr(path, "written", "") or str(path)

@@ -1,1 +1,1 @@
-"""How an object is copied, request by request, without I/O."""
+"""The protocol of a copy, request by request, without I/O."""

@@ -1,6 +1,6 @@
-"""Telling AlreadyThere from Conflict: the replica's content against the source's, never their ETags.
+"""Comparison of a replica with its source by content, never by ETag: AlreadyThere or Conflict.
 
-A comparison asks for little first: HeadObject of the replica, HeadObject of the source where their checksums may tell,
+A comparison asks for little first: HeadObject of the replica, HeadObject of the source if their checksums may decide,
 then the bytes of the source, and those of the replica last.
 """
 
@@ -8,155 +8,143 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Generator, Mapping
 
+from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.read import (
-    SHA256,
-    Checksum,
-    Content,
-    etag_of,
-    is_whole,
-    look_at,
-    read_content,
-    read_through,
-    whole_checksums,
-)
-from syncd.copy.terms import CopyFailed, Steps, Terms, not_comparable, short_body
-from syncd.model.objects import AlreadyThere, Conflict, Outcome, Transfer
+from syncd.copy.checksums import SHA256, Checksum, composite, is_whole, whole_checksums
+from syncd.copy.read import Content, etag_of, look_at, read_content, read_through
+from syncd.copy.terms import Copy, CopyFailed, Steps
+from syncd.model.objects import AlreadyThere, Conflict, Outcome
 from syncd.model.reasons import Reason
 
 
-def compare_known(transfer: Transfer, terms: Terms) -> Generator[Request, Answer, Outcome | None]:
-    """Compare with a replica that may be there, before anything is read of the source; None if there is none.
+def compare_known(copy: Copy) -> Generator[Request, Answer, Outcome | None]:
+    """Compare with a replica that may be there, before anything of the source is read. Returns None if there is none.
 
-    Without s3:ListBucket, S3 does not say that nothing is there. If the key is not known to be there, that counts as
-    nothing: the write is conditional.
+    Without s3:ListBucket, S3 answers 403 for a missing key. A key that is not known to be there then counts as missing:
+    the write is conditional.
     """
-    request = _head(transfer, terms)
+    request = _head(copy)
     there = yield request
-    if there.status == 404 or (there.status == 403 and not transfer.compare_first):
+    if there.status == 404 or (there.status == 403 and not copy.transfer.compare_first):
         return None
     if not there.is_ok:
-        raise not_comparable(there, request, terms)
-    conflict = _by_size(transfer, there, transfer.object.size_bytes)
+        raise _not_comparable(copy, there, request)
+    conflict = _by_size(copy, there, copy.object.size_bytes)
     if conflict is not None:
         return conflict
     looked = None
     if whole_checksums(there.headers):
-        looked = yield from look_at(transfer.object, terms)
-        is_same = _by_checksums(transfer, looked.headers if looked.is_ok else {}, there.headers)
+        looked = yield from look_at(copy)
+        is_same = _by_checksums(copy, looked.headers if looked.is_ok else {}, there.headers)
         if is_same is not None:
-            return _told(transfer, there, is_same=is_same)
-    content = yield from read_content(transfer.object, terms, looked)
-    return (yield from _compare_content(transfer, terms, content, there))
+            return _outcome(copy, there, is_same=is_same)
+    content = yield from read_content(copy, looked)
+    return (yield from _compare_content(copy, content, there))
 
 
-def compare_existing(transfer: Transfer, terms: Terms, content: Content) -> Steps:
-    """Compare with a replica that S3 has just said is there."""
-    outcome = yield from compare(transfer, terms, content)
+def compare_existing(copy: Copy, content: Content) -> Steps:
+    """Compare with a replica that S3 has just reported."""
+    outcome = yield from compare(copy, content)
     if outcome is None:
-        raise _vanished(transfer, terms)
+        raise _vanished(copy)
     return outcome
 
 
-def compare(transfer: Transfer, terms: Terms, content: Content) -> Generator[Request, Answer, Outcome | None]:
-    """Tell AlreadyThere from Conflict once the source was read; None if there is no replica."""
-    request = _head(transfer, terms)
+def compare(copy: Copy, content: Content) -> Generator[Request, Answer, Outcome | None]:
+    """Compare a source that was read with its replica. Returns None if there is no replica."""
+    request = _head(copy)
     there = yield request
     if there.status == 404:
         return None
     if not there.is_ok:
-        raise not_comparable(there, request, terms)
-    return _by_size(transfer, there, content.size_bytes) or (
-        yield from _compare_content(transfer, terms, content, there)
-    )
+        raise _not_comparable(copy, there, request)
+    return _by_size(copy, there, content.size_bytes) or (yield from _compare_content(copy, content, there))
 
 
-def _compare_content(transfer: Transfer, terms: Terms, content: Content, there: Answer) -> Steps:
+def _compare_content(copy: Copy, content: Content, there: Answer) -> Steps:
     stored = there.headers.get(SHA256, "")
-    if content.part_digests and stored == _composite(content):
-        return _told(transfer, there, is_same=True)
-    is_same = _by_checksums(transfer, content.headers, there.headers)
+    if content.part_digests and stored == composite(content.part_digests):
+        return _outcome(copy, there, is_same=True)
+    is_same = _by_checksums(copy, content.headers, there.headers)
     if is_same is not None:
-        return _told(transfer, there, is_same=is_same)
+        return _outcome(copy, there, is_same=is_same)
     if content.sha256 is None:
-        content = yield from read_through(transfer.object, terms)
+        content = yield from read_through(copy)
     if stored and is_whole(stored, there.headers):
         is_same = stored == b64encode(content.sha256 or b"").decode()
     else:
-        is_same = (yield from _hash_replica(transfer, terms, content.size_bytes, there)) == content.sha256
-    return _told(transfer, there, is_same=is_same)
+        is_same = (yield from _hash_replica(copy, content.size_bytes, there)) == content.sha256
+    return _outcome(copy, there, is_same=is_same)
 
 
-def _by_size(transfer: Transfer, there: Answer, size_bytes: int) -> Conflict | None:
+def _by_size(copy: Copy, there: Answer, size_bytes: int) -> Conflict | None:
     size = int(there.headers.get("content-length", "-1"))
     if size in (-1, size_bytes):
         return None
-    return Conflict(transfer, f"the replica has {size} bytes, the source {size_bytes}")
+    return Conflict(copy.transfer, f"the replica has {size} bytes, the source {size_bytes}")
 
 
-def _by_checksums(transfer: Transfer, source: Mapping[str, str], replica: Mapping[str, str]) -> bool | None:
-    """Tell whether the content is the same by what S3 tells of both; None if that proves nothing.
+def _by_checksums(copy: Copy, source: Mapping[str, str], replica: Mapping[str, str]) -> bool | None:
+    """Compare by the checksums of both. Returns None if they prove nothing.
 
-    Checksums that differ always prove other content. Of a source that may have been altered, only a cryptographic hash
-    proves the same.
+    Checksums that differ always prove other content. If the source may have been altered, only a cryptographic hash
+    proves the same content.
     """
-    told, there = whole_checksums(source), whole_checksums(replica)
-    for name in told:
-        if name in there:
-            if told[name] != there[name]:
+    ours, theirs = whole_checksums(source), whole_checksums(replica)
+    for name in ours:
+        if name in theirs:
+            if ours[name] != theirs[name]:
                 return False
-            if name == SHA256 or not transfer.is_changed:
+            if name == SHA256 or not copy.transfer.is_changed:
                 return True
     return None
 
 
-def _told(transfer: Transfer, there: Answer, *, is_same: bool) -> Outcome:
+def _outcome(copy: Copy, there: Answer, *, is_same: bool) -> Outcome:
     if is_same:
-        return AlreadyThere(transfer, etag_of(there))
-    return Conflict(transfer, "the replica has other bytes under the same length")
+        return AlreadyThere(copy.transfer, etag_of(there))
+    return Conflict(copy.transfer, "the replica has other bytes under the same length")
 
 
-def _hash_replica(transfer: Transfer, terms: Terms, size: int, there: Answer) -> Generator[Request, Answer, bytes]:
-    """Hash the replica that HeadObject found; what came broken is held against its checksum, and is no Conflict."""
+def _hash_replica(copy: Copy, size: int, there: Answer) -> Generator[Request, Answer, bytes]:
+    """Hash the replica that HeadObject found. Bytes that broke on the way fail its checksum, and are no Conflict."""
     whole, checksum = hashlib.sha256(), Checksum(there.headers)
-    key, etag = transfer.destination_key, etag_of(there)
-    part_size = terms.part_size_of(size)
+    etag, part_size = etag_of(there), copy.terms.part_size_of(size)
     for start in range(0, size, part_size):
         end = min(start + part_size, size)
-        headers = [("x-amz-expected-bucket-owner", terms.destination_owner)]
-        if etag:
-            headers.append(("if-match", f'"{etag}"'))
+        headers = [("if-match", f'"{etag}"')] if etag else []
         if end - start < size:
             # A range that is the whole may be answered as the whole, or as a range.
             headers.append(("range", f"bytes={start}-{end - 1}"))
-        request = Request("GetObject", Side.DESTINATION, "GET", key, "", headers, expected_bytes=end - start)
+        request = Request("GetObject", Side.DESTINATION, "GET", copy.key, "", headers, expected_bytes=end - start)
         answer = yield request
         if answer.status == 404:
-            raise _vanished(transfer, terms)
+            raise _vanished(copy)
         if not answer.is_ok:
-            raise not_comparable(answer, request, terms)
+            raise _not_comparable(copy, answer, request)
         if len(answer.body) != request.expected_bytes:
-            raise short_body(answer, request, terms)
+            raise copy.short_body(answer, request)
         whole.update(answer.body)
         checksum.take(answer.body)
     if checksum.is_wrong:
-        replica = f"s3://{terms.destination_bucket}/{key}"
-        raise CopyFailed(Reason.CHECKSUM, f"{replica}: what GetObject gave does not match its {checksum.name}")
+        detail = f"{copy.replica_url}: what GetObject gave does not match its {checksum.name}"
+        raise CopyFailed(Reason.CHECKSUM, detail)
     return whole.digest()
 
 
-def _vanished(transfer: Transfer, terms: Terms) -> CopyFailed:
-    replica = f"s3://{terms.destination_bucket}/{transfer.destination_key}"
-    return CopyFailed(Reason.UNEXPECTED, f"{replica} was there and is gone: deleted while it was copied")
+def _vanished(copy: Copy) -> CopyFailed:
+    return CopyFailed(Reason.UNEXPECTED, f"{copy.replica_url} was there and is gone: deleted while it was copied")
 
 
-def _head(transfer: Transfer, terms: Terms) -> Request:
-    """HeadObject of the replica, asking for its checksum."""
-    headers = (("x-amz-checksum-mode", "ENABLED"), ("x-amz-expected-bucket-owner", terms.destination_owner))
-    return Request("HeadObject", Side.DESTINATION, "HEAD", transfer.destination_key, "", headers)
+def _not_comparable(copy: Copy, answer: Answer, request: Request) -> CopyFailed:
+    """Return the failure of a replica that cannot be read: it is denied or archived."""
+    failure = copy.failure(answer, request)
+    reason = answers.reason_of(answer.status, answer.code, answer.message)
+    if reason not in (Reason.ACCESS_DENIED, Reason.ARCHIVED):
+        return failure
+    return CopyFailed(Reason.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")
 
 
-def _composite(content: Content) -> str:
-    """S3's composite SHA-256: the hash of the parts' hashes, and how many they were."""
-    digest = hashlib.sha256(b"".join(content.part_digests)).digest()
-    return f"{b64encode(digest).decode()}-{len(content.part_digests)}"
+def _head(copy: Copy) -> Request:
+    """Return a HeadObject of the replica that asks for its checksum."""
+    return Request("HeadObject", Side.DESTINATION, "HEAD", copy.key, "", (("x-amz-checksum-mode", "ENABLED"),))

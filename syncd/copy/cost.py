@@ -1,4 +1,4 @@
-"""What a copy costs: its requests, S3's list prices of them, and what a plan of so many requests and bytes comes to.
+"""Cost of copies: requests, S3's list prices, and the dollars and seconds of a plan.
 
 The defaults are us-east-1, S3 Standard, US dollars, as published in January 2026: PUT, COPY, POST and LIST 0.005 per
 1,000, GET and others 0.0004 per 1,000 ("Amazon S3 pricing", Requests & data retrievals), data transfer between two
@@ -16,9 +16,9 @@ from syncd.model.bounds import part_size_for
 from syncd.model.objects import Mode, Transfer
 
 PRICED_ON = "2026-01"
-# What one confined worker was seen to do against real S3 is not known; this is far below what it does on loopback.
+# The rate of one confined worker against real S3 is not known. This is far below its rate on loopback.
 ASSUMED_OBJECTS_PER_SECOND = 500.0
-# A line of one gigabit a second, which all that is streamed comes through.
+# A line of one gigabit a second, for all that is streamed.
 ASSUMED_BYTES_PER_SECOND = 125_000_000.0
 _WRITES = frozenset(
     {
@@ -31,28 +31,28 @@ _WRITES = frozenset(
         "CompleteMultipartUpload",
     }
 )
-# STS comes at no charge (IAM User Guide, "Pricing for IAM"), and so do DELETE requests (Amazon S3 pricing).
+# STS is free (IAM User Guide, "Pricing for IAM"), and so are DELETE requests (Amazon S3 pricing).
 _FREE = frozenset({"AssumeRole", "GetCallerIdentity", "AbortMultipartUpload"})
 _GIGABYTE = 1000**3
 
 
 class Estimate(NamedTuple):
-    """What a plan comes to."""
+    """Requests, dollars and seconds of a plan."""
 
     requests: Mapping[str, int]
-    """By operation."""
+    """Number by operation."""
     cost_usd: float
     seconds: float
     objects_per_second: float
-    """The rate that `seconds` rests on."""
+    """The rate behind `seconds`."""
 
 
 def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int]:
-    """What the copy of one object sends, by operation: as `copying.stream` and `server_side.server_side` send it.
+    """Return the requests of one copy by operation, as `stream` and `server_side` send them.
 
-    Where all goes well, that is: a new object is not at the destination, one that is to be compared is there with the
-    SHA-256 that it was written with, and the source tells none. Where both tell a checksum of the same algorithm, nothing
-    is read. A listing does not tell of tags, which cost a GetObjectTagging more where the object has some.
+    This is the usual case: a new object has no replica, and an object to compare has one with its SHA-256, which the
+    source lacks. If both have a checksum of the same algorithm, nothing is read. Tags do not show in a listing, and cost
+    one GetObjectTagging if the object has some.
     """
     size = transfer.object.size_bytes
     if mode is Mode.SERVER_SIDE and not transfer.compare_first:
@@ -86,14 +86,14 @@ def estimate(
     prices: Prices,
     objects_per_second: float | None,
 ) -> Estimate:
-    """The requests, dollars and seconds of a tick that sends so many requests to look, and so many to copy `size_bytes`.
+    """Estimate a tick with these requests for looking, and these for copying `size_bytes`.
 
-    `objects_per_second` is a measured rate, None where there is none. It is one of small objects, so a large one counts
-    as many times as its requests are those of a small one.
+    `objects_per_second` is a measured rate, or None. It is a rate of small objects, so a large object counts by its
+    requests.
     """
     requests = Counter(looking) + Counter(copying)
     if way.signer == "role":
-        # The session that writes is another than the one that reads.
+        # The session that writes is not the one that reads.
         requests["AssumeRole"] += 1
     cost = sum(count / 1000 * _price(name, prices) for name, count in requests.items())
     if crosses_regions:
@@ -107,7 +107,7 @@ def estimate(
 
 
 def _price(operation: str, prices: Prices) -> float:
-    """Dollars for 1,000 of them."""
+    """Return the dollars for 1,000 of them."""
     if operation in _FREE:
         return 0.0
     return prices.writes if operation in _WRITES else prices.reads

@@ -1,13 +1,13 @@
-"""Which way objects are copied: as the job says, or as `auto` finds out once.
+"""Ways to copy objects: the one in the job, or the one that `auto` finds.
 
-A server-side copy costs no bytes here but has one principal for both ends, which most installations grant to nobody.
-`auto` tries it with the first object there is, keeps the verdict in the ledger, and streams where it was refused.
+A server-side copy moves no bytes through this machine but has one principal for both ends, which most installations grant
+to nobody. `auto` tries it with the first object, keeps the verdict in the ledger, and streams if it was refused.
 
-A refusal is also what an object gets that is gone, or that a key of its own protects. And what copies may also
-overwrite: many servers know no If-None-Match on CopyObject, and S3 itself only does since October 2025. So that first
-object is streamed, under a condition that is held everywhere. What was there before tells nothing of the way. What is
-there now is ours and the same as the source, and a CopyObject onto it must be refused: it can do no harm where it is
-not. Right before, the replica is looked at, so that it is never another writer's.
+An object that is gone, or that a key of its own protects, is refused too. And a server that copies may also overwrite:
+many do not know If-None-Match on CopyObject, and S3 itself has known it only since October 2025. So the first object is
+streamed, under a condition that every server keeps. If it was there before, it proves nothing. If it was not, the replica
+is ours and the same as the source. A CopyObject onto it must be refused, and can do no harm if it is not. The replica is
+compared right before, so that it is never another writer's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +25,8 @@ from syncd.tick.ports import Copier
 
 REFUSALS_TOLERATED = 32
 OBJECTS_TRIED = 3
-"""If so many objects tell nothing of the ways, since they fail or were there before, `auto` tries again in the next run."""
-# What says that a server-side copy cannot be had, rather than that something is wrong with the object.
+"""Objects that `auto` tries in one run. Those that fail, or were there before, prove nothing."""
+# Reasons that a server-side copy is refused, rather than that something is wrong with the object.
 _REFUSALS = frozenset(
     {
         Reason.ACCESS_DENIED,
@@ -41,7 +41,7 @@ _REFUSALS = frozenset(
 
 
 class Way(NamedTuple):
-    """One way of copying: how, and who signs it."""
+    """One way of copying: the mode, and who signs."""
 
     mode: Mode
     signer: str = ""
@@ -49,7 +49,7 @@ class Way(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As the ledger keeps it."""
+        """The name that the ledger keeps."""
         return f"{self.mode.value}:{self.signer}" if self.signer else self.mode.value
 
 
@@ -57,14 +57,14 @@ STREAM = Way(Mode.STREAM)
 
 
 class VerdictLedger(Protocol):
-    """Where a verdict is kept."""
+    """The ledger's part that keeps the verdict."""
 
     def mode_verdict(self) -> tuple[str, str] | None:
-        """The way's name, and why."""
+        """Return the way's name and the cause, or None."""
         ...
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
-        """Keep it."""
+        """Keep a verdict."""
         ...
 
 
@@ -73,9 +73,9 @@ class ModalCopier:
     """A `ports.Copier` that copies in one of several ways."""
 
     ways: Sequence[Way]
-    """What may be tried, the cheapest first; one alone is not tried but used."""
+    """The ways to try, the cheapest first. A single one is used without a trial."""
     copier: Callable[[Way], Copier]
-    """Makes the copier of one way. Raises JobFailed."""
+    """Factory of the copier of one way. Raises JobFailed."""
     ledger: VerdictLedger
     tell: Callable[..., None]
     chosen: str | None = None
@@ -83,12 +83,12 @@ class ModalCopier:
 
     @property
     def mode(self) -> str | None:
-        """The mode that is in use, as far as it is known."""
+        """The copy mode in use, or None until decided."""
         way = self._decided()
         return self.chosen or (way.mode.value if way else None)
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
-        """What `ports.Copier` promises."""
+        """Copy as `ports.Copier` promises."""
         way = self._decided()
         for _ in range(OBJECTS_TRIED):
             if way is not None:
@@ -102,7 +102,7 @@ class ModalCopier:
         yield from self._copy(way, transfers, stop)
 
     def _copy(self, way: Way, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
-        """In the way decided on; what `auto` is refused in it is streamed, and so is all else after many refusals."""
+        """Copy in this way. Under `auto`, stream what it refuses, and everything after many refusals."""
         refused: dict[Transfer, str] = {}
         copied = 0
 
@@ -139,14 +139,14 @@ class ModalCopier:
         return next((way for way in self.ways if verdict is not None and way.name == verdict[0]), None)
 
     def _try(self, transfers: Iterator[Transfer | None], stop: Event) -> tuple[Way | None, Outcome | None]:
-        """Stream the next object there is, and then try the other ways on its replica, the cheapest first.
+        """Stream the next object, then try the other ways on its replica, cheapest first.
 
-        Returns the way to go on with, None if this object has told nothing of it, and what came of the object, None if
-        there was none.
+        Returns the way to go on with, or None if this object proves nothing, and the object's outcome, or None if there
+        was no object.
         """
         stream = self.ways[-1]
         outcome = next(self.copier(stream).copy_all(_one_of(transfers), stop), None)
-        # A larger object is copied in parts, and the end of an upload is held to its condition everywhere.
+        # A larger object is copied in parts, and every server keeps the condition of CompleteMultipartUpload.
         if not isinstance(outcome, Copied) or outcome.transfer.object.size_bytes > LARGEST_COPY_BYTES:
             return None, outcome
         why: list[str] = []
@@ -154,7 +154,7 @@ class ModalCopier:
             try:
                 copier = self.copier(way)
             except JobFailed as refused:
-                # The session that writes is another than the one that reads, and may be refused by itself.
+                # The session that writes is not the one that reads, and may be refused by itself.
                 why.append(refused.detail)
                 continue
             again = self._copied_again(copier, outcome, stop)
@@ -171,7 +171,7 @@ class ModalCopier:
         return stream, outcome
 
     def _copied_again(self, copier: Copier, copied: Copied, stop: Event) -> Outcome | None:
-        """Copy onto a replica of our own; None if that could not be tried, or the replica is not ours any more."""
+        """Copy onto a replica of our own. Returns None if that could not be tried, or it is not ours any more."""
         transfer = copied.transfer
         looked = next(
             self.copier(self.ways[-1]).copy_all(iter([transfer._replace(compare_first=True)]), stop),
@@ -189,7 +189,7 @@ class ModalCopier:
 
 
 def _one_of(transfers: Iterator[Transfer | None]) -> Iterator[Transfer | None]:
-    """Give the next transfer, and what comes before it."""
+    """Yield the next transfer, and each None before it."""
     for transfer in transfers:
         yield transfer
         if transfer is not None:
@@ -197,5 +197,5 @@ def _one_of(transfers: Iterator[Transfer | None]) -> Iterator[Transfer | None]:
 
 
 def _is_one_etag(one: str, other: str) -> bool:
-    """Tell whether two answers have the same ETag, as far as they have any."""
+    """Return whether two ETags are the same. An empty one matches any."""
     return one == other or not (one and other)

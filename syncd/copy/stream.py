@@ -1,90 +1,88 @@
-"""How one object is copied, request by request: the protocol without the wire.
+"""A streamed copy, request by request: the protocol without the wire.
 
 A copy is a generator that yields Requests, is sent their Answers, and returns an Outcome, so that one engine can keep
 hundreds of them in flight and a test can walk each through any sequence of answers.
 
-Every write carries `If-None-Match: *` and a SHA-256 that S3 checks; nothing at the destination is ever overwritten.
+A large object is read in ranges and written as a multipart upload, one part in memory at a time. S3 sends no checksum of
+a range, so all ranges together are compared with the object's before the upload is completed.
 """
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable
 
-from syncd.aws.s3 import Answer, Request, Side
+from syncd.aws.s3 import Answer, Side
+from syncd.copy.checksums import Checksum
 from syncd.copy.compare import compare_existing, compare_known
-from syncd.copy.parts import stream_in_parts
-from syncd.copy.read import Content, described, etag_of, read, tags
-from syncd.copy.terms import CopyFailed, Steps, Terms, failed_of, failure_of
-from syncd.copy.write import check_key, is_refused_for_its_tags, write
-from syncd.model.bounds import refusal
-from syncd.model.objects import Copied, Failed, Transfer
-from syncd.model.reasons import Reason
-
-__all__ = ["Terms", "stream", "unless_too_large"]
+from syncd.copy.read import Content, check_whole, described, etag_of, read, source_checksum, tags
+from syncd.copy.terms import Copy, CopyFailed, Steps
+from syncd.copy.write import Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
 
 
-def unless_too_large(transfer: Transfer, terms: Terms, copy: Callable[[Transfer, Terms], Steps]) -> Steps:
-    """Copy the object, or refuse it before its first byte."""
-    size = transfer.object.size_bytes
-    why = refusal(size, max_object=terms.max_object, part_size=terms.part_size, memory_bytes=terms.memory_bytes)
-    if why:
-        return Failed(transfer, Reason.TOO_LARGE, f"s3://{terms.source_bucket}/{transfer.object.key}: {why}")
-    return (yield from copy(transfer, terms))
+def stream(copy: Copy) -> Steps:
+    """Read with the source's credentials, write with the consumer's. In parts above `terms.multipart_above`.
 
-
-def stream(transfer: Transfer, terms: Terms) -> Steps:
-    """GetObject with the source's credentials, PutObject with the consumer's; in parts above `terms.multipart_above`.
-
-    What is known to be there, and what is large, is compared with the replica before a byte is read or sent.
+    A replica that is known to be there, and any large object, is compared before a byte is read or sent.
     """
-    is_large = transfer.object.size_bytes > terms.multipart_above
     try:
-        check_key(transfer, terms)
-        if transfer.compare_first or is_large:
-            known = yield from compare_known(transfer, terms)
+        check(copy)
+        is_large = copy.is_large
+        if copy.transfer.compare_first or is_large:
+            known = yield from compare_known(copy)
             if known is not None:
                 return known
-        if is_large:
-            return (yield from stream_in_parts(transfer, terms))
-        return (yield from _stream_whole(transfer, terms))
+        return (yield from (_stream_in_parts(copy) if is_large else _stream_whole(copy)))
     except CopyFailed as failed:
-        return failed_of(transfer, failed)
+        return copy.failed(failed)
 
 
-def _stream_whole(transfer: Transfer, terms: Terms) -> Steps:
-    source = yield from read(transfer.object, terms)
+def _stream_whole(copy: Copy) -> Steps:
+    source = yield from read(copy)
     digest = hashlib.sha256(source.body).digest()
-    source_tags = yield from tags(transfer.object, source.headers, terms)
-    request = _put(transfer, terms, source, digest, source_tags)
+    source_tags = yield from tags(copy, source.headers)
+    request = put_replica(copy, source, digest, source_tags)
     answer = yield from write(request)
     if is_refused_for_its_tags(answer, source_tags):
-        request = _put(transfer, terms, source, digest, [])
+        request = put_replica(copy, source, digest, [])
         answer = yield from write(request)
     if answer.is_ok:
-        return Copied(transfer, etag_of(answer))
+        return copy.done(etag_of(answer))
     if answer.status == 412:
         content = Content(digest, len(source.body), [], source.headers)
-        return (yield from compare_existing(transfer, terms, content))
-    raise failure_of(answer, request, terms)
+        return (yield from compare_existing(copy, content))
+    raise copy.failure(answer, request)
 
 
-def _put(
-    transfer: Transfer, terms: Terms, source: Answer, digest: bytes, source_tags: list[tuple[str, str]]
-) -> Request:
-    return Request(
-        "PutObject",
-        Side.DESTINATION,
-        "PUT",
-        transfer.destination_key,
-        "",
-        (
-            *described(source.headers),
-            *source_tags,
-            *terms.landing,
-            ("if-none-match", "*"),
-            ("x-amz-sdk-checksum-algorithm", "SHA256"),
-            ("x-amz-checksum-sha256", b64encode(digest).decode()),
-            ("x-amz-expected-bucket-owner", terms.destination_owner),
-        ),
-        source.body,
-    )
+def _stream_in_parts(copy: Copy) -> Steps:
+    """Copy a large object that has no replica, in parts."""
+    checksum = yield from source_checksum(copy)
+    first = yield from read(copy, (0, copy.part_size))
+    source_tags = yield from tags(copy, first.headers)
+    upload = yield from begin_upload(copy, Side.DESTINATION, described(first.headers), source_tags)
+    # Keep no other reference to the first part: with the next one it would take twice the memory.
+    parts = [first]
+    del first
+    try:
+        return (yield from _upload_parts(upload, parts, checksum))
+    except CopyFailed:
+        yield upload.abort()
+        raise
+
+
+def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> Steps:
+    copy, part = upload.copy, parts.pop()
+    size, part_size = copy.object.size_bytes, copy.part_size
+    done: list[tuple[str, str]] = []
+    digests: list[bytes] = []
+    start = 0
+    while True:
+        checksum.take(part.body)
+        digests.append(hashlib.sha256(part.body).digest())
+        done.append((yield from upload.write_part(len(done) + 1, part.body, b64encode(digests[-1]).decode())))
+        start += len(part.body)
+        # Release the body before the next one comes.
+        del part
+        if start >= size:
+            break
+        part = yield from read(copy, (start, min(part_size, size - start)))
+    check_whole(copy, checksum)
+    return (yield from upload.complete(done, Content(None, size, digests)))

@@ -1,4 +1,4 @@
-"""What all ways of copying an object share: the terms of a job, and how a copy fails."""
+"""Copy, the value behind every step: one transfer under its job's terms. And the failures of a copy."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.model.bounds import COPIES_IN_MEMORY, part_size_for
-from syncd.model.objects import Failed, Outcome, Transfer
+from syncd.model.objects import Copied, Failed, LogObject, Outcome, Transfer
 from syncd.model.reasons import Reason
 
 Steps: TypeAlias = Generator[Request, Answer, Outcome]
@@ -18,17 +18,17 @@ Steps: TypeAlias = Generator[Request, Answer, Outcome]
 LARGEST_COPY_BYTES = 5 * 1000**3
 COPY_PART_BYTES = 1024**3
 
-# What an answer tells of a source that was listed. Nothing is tried again for these before a listing tells of something
-# else, so no answer about a replica or an upload may pass for one of them.
+# Reasons that are about a listed source object. Such an object is not retried before a listing shows another one, so no
+# answer about a replica or an upload may pass for one of them.
 _OF_THE_SOURCE = frozenset({Reason.OBJECT_GONE, Reason.OBJECT_CHANGED, Reason.ARCHIVED})
 
 
-# What stands in a listed key for bytes that are no UTF-8. A key may also have the character itself.
+# Stands in a listed key for bytes that are not UTF-8. A key may also contain the character itself.
 _NOT_UTF8 = "\N{REPLACEMENT CHARACTER}"
 
 
 class Bounds(NamedTuple):
-    """From which size on objects are copied in parts, and of what size these are; all in bytes, as in `Terms`."""
+    """The sizes, in bytes, that decide how many requests a copy takes. Fields as in `Terms`."""
 
     multipart_above: int
     part_size: int
@@ -38,50 +38,49 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What holds for every copy of a job."""
+    """The terms of every copy of a job."""
 
     source_bucket: str
     source_owner: str
-    """Account ID, sent as the expected owner of the source."""
+    """Account ID that CopyObject expects to own the source's bucket."""
     source_principal: str
-    """Who reads, for failure reports."""
+    """Name of the reader in failure reports."""
     destination_bucket: str
-    destination_owner: str
     destination_principal: str
     multipart_above: int
     """Objects of more bytes than this are copied in parts."""
     part_size: int
     copy_principal: str = ""
-    """Who signs server-side copies."""
+    """Name of the signer of server-side copies."""
     copies_tags: bool = True
-    """Source tags go along if that is permitted; a job has to ask for it (`destination.copy_tags`)."""
+    """Source tags are copied if that is permitted. A job has to ask for it (`destination.copy_tags`)."""
     landing: tuple[tuple[str, str], ...] = ()
-    """Headers of every write that say what lands: storage class, encryption, tags, ACL."""
+    """Headers of every write that set storage class, encryption, tags and ACL."""
     largest_copy: int = LARGEST_COPY_BYTES
     """Objects of more bytes than this are copied by the server in parts ..."""
     copy_part_size: int = COPY_PART_BYTES
-    """... of so many bytes, or more if there would be too many."""
+    """... of so many bytes, or more if there would be too many parts."""
     max_object: int | None = None
-    """Larger objects are not copied."""
+    """Objects of more bytes than this are not copied."""
     memory_bytes: int | None = None
-    """What bodies in flight may hold; None if it does not matter how large a part is."""
+    """Memory for bodies in flight. None if a part of any size will do."""
 
     @property
     def bounds(self) -> Bounds:
-        """What of it decides how many requests a copy takes."""
+        """The sizes that decide how many requests a copy takes."""
         return Bounds(self.multipart_above, self.part_size, self.largest_copy, self.copy_part_size)
 
     def held_bytes(self, size_bytes: int) -> int:
-        """What a copy of an object of this size holds in memory at the most."""
+        """Return the most memory that a copy of an object of this size takes."""
         return COPIES_IN_MEMORY * (size_bytes if size_bytes <= self.multipart_above else self.part_size_of(size_bytes))
 
     def part_size_of(self, size_bytes: int) -> int:
-        """The size of the parts of an object of this size."""
+        """Return the size of the parts of an object of this size."""
         return part_size_for(size_bytes, self.part_size)
 
 
 class CopyFailed(Exception):
-    """Ends a copy; caught where the copy began, and never seen outside of it."""
+    """The end of a copy that failed. Raised and caught within `syncd.copy`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -89,46 +88,79 @@ class CopyFailed(Exception):
         self.detail = detail
 
 
-def failed_of(transfer: Transfer, failed: CopyFailed) -> Failed:
-    """Make the outcome of a copy that failed so."""
-    if failed.reason == Reason.OBJECT_GONE and _NOT_UTF8 in transfer.object.key:
-        detail = f"{failed.detail}; the key was listed with bytes that are no UTF-8, each shown as {_NOT_UTF8}"
-        return Failed(transfer, Reason.KEY_NOT_UTF8, detail)
-    return Failed(transfer, failed.reason, failed.detail)
+class Copy(NamedTuple):
+    """One transfer under the terms of its job."""
 
+    transfer: Transfer
+    terms: Terms
 
-def named(request: Request, terms: Terms) -> str:
-    """Call, principal and resource, as every failure names them."""
-    if request.side is Side.SOURCE:
-        principal, bucket = terms.source_principal, terms.source_bucket
-    elif request.side is Side.COPY:
-        principal, bucket = terms.copy_principal, terms.destination_bucket
-    else:
-        principal, bucket = terms.destination_principal, terms.destination_bucket
-    return f"{request.operation} by {principal} of s3://{bucket}/{request.key}"
+    @property
+    def object(self) -> LogObject:
+        """The source object, as it was listed."""
+        return self.transfer.object
 
+    @property
+    def key(self) -> str:
+        """The key of the replica."""
+        return self.transfer.destination_key
 
-def failure_of(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
-    """The failure that an answer is: call, principal, resource, and what was answered."""
-    reason = answers.reason_of(answer.status, answer.code, answer.message)
-    is_about_replica = request.side is Side.DESTINATION or answer.code == "NoSuchUpload"
-    if is_about_replica and reason in _OF_THE_SOURCE:
-        reason = Reason.UNEXPECTED
-    told = answers.said(answer.code, answer.message) or "no reason given"
-    status = f"{answer.status} " if answer.status else ""
-    return CopyFailed(reason, f"{named(request, terms)}: {status}{told}")
+    @property
+    def source_url(self) -> str:
+        """The source object's URL, for reports."""
+        return f"s3://{self.terms.source_bucket}/{self.object.key}"
 
+    @property
+    def replica_url(self) -> str:
+        """The replica's URL, for reports."""
+        return f"s3://{self.terms.destination_bucket}/{self.key}"
 
-def short_body(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
-    """The failure of a body that came short, or long."""
-    detail = f"{named(request, terms)}: {len(answer.body)} bytes came of {request.expected_bytes}"
-    return CopyFailed(Reason.SHORT_BODY, detail)
+    @property
+    def is_large(self) -> bool:
+        """True if the object is streamed in parts."""
+        return self.object.size_bytes > self.terms.multipart_above
 
+    @property
+    def part_size(self) -> int:
+        """The size of its parts."""
+        return self.terms.part_size_of(self.object.size_bytes)
 
-def not_comparable(answer: Answer, request: Request, terms: Terms) -> CopyFailed:
-    """The failure of a replica that is there and cannot be read: denied, or archived by a lifecycle of its own bucket."""
-    failure = failure_of(answer, request, terms)
-    reason = answers.reason_of(answer.status, answer.code, answer.message)
-    if reason not in (Reason.ACCESS_DENIED, Reason.ARCHIVED):
-        return failure
-    return CopyFailed(Reason.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")
+    def named(self, request: Request) -> str:
+        """Return the call, principal and resource of a request, as every failure names them."""
+        terms = self.terms
+        if request.side is Side.SOURCE:
+            principal, bucket = terms.source_principal, terms.source_bucket
+        elif request.side is Side.COPY:
+            principal, bucket = terms.copy_principal, terms.destination_bucket
+        else:
+            principal, bucket = terms.destination_principal, terms.destination_bucket
+        return f"{request.operation} by {principal} of s3://{bucket}/{request.key}"
+
+    def failure(self, answer: Answer, request: Request) -> CopyFailed:
+        """Return the failure that an answer is: call, principal, resource, and what was answered."""
+        reason = answers.reason_of(answer.status, answer.code, answer.message)
+        is_about_replica = request.side is Side.DESTINATION or answer.code == "NoSuchUpload"
+        if is_about_replica and reason in _OF_THE_SOURCE:
+            reason = Reason.UNEXPECTED
+        said = answers.said(answer.code, answer.message) or "no reason given"
+        status = f"{answer.status} " if answer.status else ""
+        return CopyFailed(reason, f"{self.named(request)}: {status}{said}")
+
+    def short_body(self, answer: Answer, request: Request) -> CopyFailed:
+        """Return the failure of a body of the wrong length."""
+        detail = f"{self.named(request)}: {len(answer.body)} bytes came of {request.expected_bytes}"
+        return CopyFailed(Reason.SHORT_BODY, detail)
+
+    def malformed(self, error: ValueError, request: Request) -> CopyFailed:
+        """Return the failure of an answer that is not the document of the API."""
+        return CopyFailed(Reason.UNEXPECTED, f"{self.named(request)}: {error}")
+
+    def done(self, replica_etag: str) -> Copied:
+        """Return the outcome of a copy that was made."""
+        return Copied(self.transfer, replica_etag)
+
+    def failed(self, failed: CopyFailed) -> Failed:
+        """Return the outcome of a copy that failed so."""
+        if failed.reason == Reason.OBJECT_GONE and _NOT_UTF8 in self.object.key:
+            detail = f"{failed.detail}; the key was listed with bytes that are no UTF-8, each shown as {_NOT_UTF8}"
+            return Failed(self.transfer, Reason.KEY_NOT_UTF8, detail)
+        return Failed(self.transfer, failed.reason, failed.detail)

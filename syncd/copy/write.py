@@ -1,35 +1,53 @@
-"""Conditional writes."""
+"""Every write at the destination. One that makes an object carries `If-None-Match: *`, so nothing is overwritten.
+
+All other modules build their writes here: a copy's requests, its multipart upload, and the probes of `syncd check`.
+"""
 
 import re
+from base64 import b64encode
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
-from syncd.aws.s3 import Answer, Request
-from syncd.copy.terms import CopyFailed, Terms, named
-from syncd.model.objects import Transfer
+from syncd.aws import s3
+from syncd.aws.s3 import Answer, Request, Side
+from syncd.copy.checksums import SHA256
+from syncd.copy.compare import compare, compare_existing
+from syncd.copy.read import Content, described, etag_of
+from syncd.copy.terms import Copy, CopyFailed, Steps
+from syncd.model.bounds import refusal
 from syncd.model.reasons import Reason
 
+Headers = Sequence[tuple[str, str]]
+
+# The condition of every write that makes an object: S3 answers 412 if the key has one.
+_IF_NEW = ("if-none-match", "*")
 _ATTEMPTS = 3
 # "The object key name is a sequence of Unicode characters whose UTF-8 encoding is up to 1,024 bytes long" (S3 User Guide).
 _LONGEST_KEY_BYTES = 1024
+# S3 moves the bytes itself, at 64 times the slowest line that a deadline allows for: 16 MiB a second.
+_FASTER_THAN_A_LINE = 64
 _ETAG = re.compile(rb"<ETag>(?:&quot;|&#34;|\")?([^<&\"]*)")
 
 
-def check_key(transfer: Transfer, terms: Terms) -> None:
-    """Hold the key of the replica to what S3 takes, before anything is asked for.
+def check(copy: Copy) -> None:
+    """Check the object's size and the length of the replica's key before anything is sent.
 
     Raises:
-        CopyFailed: it is longer.
+        CopyFailed: one of them is too large.
     """
-    key = transfer.destination_key
+    terms, size_bytes = copy.terms, copy.object.size_bytes
+    why = refusal(size_bytes, max_object=terms.max_object, part_size=terms.part_size, memory_bytes=terms.memory_bytes)
+    if why:
+        raise CopyFailed(Reason.TOO_LARGE, f"{copy.source_url}: {why}")
+    key = copy.key
     # No character takes more than four bytes.
     if len(key) * 4 > _LONGEST_KEY_BYTES and (size := len(key.encode())) > _LONGEST_KEY_BYTES:
-        replica = f"s3://{terms.destination_bucket}/{key}"
-        detail = f"{replica} would have a key of {size} bytes, and S3 takes {_LONGEST_KEY_BYTES}"
+        detail = f"{copy.replica_url} would have a key of {size} bytes, and S3 takes {_LONGEST_KEY_BYTES}"
         raise CopyFailed(Reason.KEY_TOO_LONG, detail)
 
 
 def write(request: Request) -> Generator[Request, Answer, Answer]:
-    """Send a conditional write; a 409 means that another writer of the same key was under way, and is asked again."""
+    """Send a conditional write. Retries on 409: a concurrent write of the same key is in progress."""
     for _ in range(_ATTEMPTS - 1):
         answer = yield request
         if answer.status != 409:
@@ -37,24 +55,148 @@ def write(request: Request) -> Generator[Request, Answer, Answer]:
     return (yield request)
 
 
-def is_refused_for_its_tags(answer: Answer, source_tags: Sequence[tuple[str, str]]) -> bool:
-    """Tell whether a write is to be sent without the source's tags: the object matters more than they do.
+def with_digest(digest: str) -> Headers:
+    """Return the headers by which S3 refuses a body that has another SHA-256 (base64)."""
+    return (("x-amz-sdk-checksum-algorithm", "SHA256"), (SHA256, digest))
 
-    To write tags is a permission of its own, and S3 takes no "system tags" (InvalidTag, S3 API Reference).
+
+def put_object(side: Side, key: str, headers: Headers, body: bytes, digest: str) -> Request:
+    """Return a conditional PutObject of a body with this SHA-256 (base64)."""
+    return Request("PutObject", side, "PUT", key, "", (*headers, *with_digest(digest), _IF_NEW), body)
+
+
+def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers) -> Request:
+    """Return the PutObject of a replica, with the source's metadata and the job's headers."""
+    headers = (*described(source.headers), *source_tags, *copy.terms.landing)
+    return put_object(Side.DESTINATION, copy.key, headers, source.body, b64encode(digest).decode())
+
+
+def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> Request:
+    """Return a conditional CopyObject of so many bytes. `headers` name the source (`s3.copy_source`)."""
+    waited_for = _waited_for(size_bytes)
+    return Request("CopyObject", side, "PUT", key, "", (*headers, _IF_NEW), expected_bytes=waited_for)
+
+
+def copy_replica(copy: Copy, *, copies_tags: bool, source_tags: Headers = ()) -> Request:
+    """Return the CopyObject of a replica. It keeps the metadata, and S3 adds a SHA-256.
+
+    `source_tags` are written if the source's are not copied as they are.
+    """
+    headers = (
+        *source_of(copy),
+        ("x-amz-metadata-directive", "COPY"),
+        ("x-amz-tagging-directive", "COPY" if copies_tags else "REPLACE"),
+        ("x-amz-checksum-algorithm", "SHA256"),
+        *copy.terms.landing,
+        *source_tags,
+    )
+    return copy_object(Side.COPY, copy.key, headers, copy.object.size_bytes)
+
+
+def source_of(copy: Copy) -> Headers:
+    """Return the headers by which CopyObject and UploadPartCopy name the listed source object."""
+    terms, item = copy.terms, copy.object
+    return s3.copy_source(terms.source_bucket, item.key, owner=terms.source_owner, etag=item.etag)
+
+
+def _waited_for(size_bytes: int) -> int:
+    """Return the bytes on a line that take as long as a copy within S3."""
+    return size_bytes // _FASTER_THAN_A_LINE
+
+
+def is_refused_for_its_tags(answer: Answer, source_tags: Headers) -> bool:
+    """Return whether to retry a write without the source's tags.
+
+    Tagging needs a permission of its own, and S3 takes no "system tags" (InvalidTag, S3 API Reference). Copy the object
+    even without its tags.
     """
     return bool(source_tags) and (answer.status == 403 or answer.code == "InvalidTag")
 
 
-def confirm(answer: Answer, document: str, request: Request, terms: Terms) -> str:
-    """Hold a 200 to the document that says what was done, and give the replica's ETag; empty if that is not told.
+def confirm(copy: Copy, answer: Answer, document: str, request: Request) -> str:
+    """Check that a 200 holds the document of a success, and return the replica's ETag. Empty if it has none.
 
     The status of CopyObject, UploadPartCopy and CompleteMultipartUpload is sent before they are done: "a 200 OK response
-    can contain either a success or an error" (S3 API Reference), and what is neither claims nothing.
+    can contain either a success or an error" (S3 API Reference).
 
     Raises:
-        CopyFailed: the document is not there.
+        CopyFailed: the document is missing.
     """
     if f"<{document}".encode() not in answer.body:
-        raise CopyFailed(Reason.UNEXPECTED, f"{named(request, terms)}: {answer.status} without a {document}")
+        raise CopyFailed(Reason.UNEXPECTED, f"{copy.named(request)}: {answer.status} without a {document}")
     found = _ETAG.search(answer.body)
     return found[1].decode("utf-8", "replace").strip() if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload under way, signed by the consumer (`Side.DESTINATION`) or for a server-side copy."""
+
+    copy: Copy
+    side: Side
+    upload_id: str
+
+    def write_part(self, number: int, body: bytes, digest: str) -> Generator[Request, Answer, tuple[str, str]]:
+        """Send a part with this SHA-256 (base64). Returns its ETag and digest. Parts count from 1."""
+        request = self._request("UploadPart", "PUT", [("partNumber", str(number))], with_digest(digest), body)
+        answer = yield request
+        if not answer.is_ok:
+            raise self.copy.failure(answer, request)
+        return etag_of(answer), digest
+
+    def part_copy(self, number: int, start: int, end: int) -> Request:
+        """Return an UploadPartCopy of the source's bytes from `start`, and before `end`."""
+        headers = (*source_of(self.copy), ("x-amz-copy-source-range", f"bytes={start}-{end - 1}"))
+        request = self._request("UploadPartCopy", "PUT", [("partNumber", str(number))], headers)
+        return request._replace(expected_bytes=_waited_for(end - start))
+
+    def complete(self, parts: Sequence[tuple[str, str]], content: Content) -> Steps:
+        """Make one object of the (ETag, SHA-256) of its parts. If the key has one, compare it with `content`."""
+        headers = (("content-type", "application/xml"), _IF_NEW)
+        request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
+        answer = yield from write(request)
+        if answer.is_ok:
+            etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)
+            return self.copy.done(etag)
+        if answer.status == 412:
+            yield self.abort()
+            return (yield from compare_existing(self.copy, content))
+        if answer.status == 404:
+            # The runtime repeats a request whose answer was lost, and the first one may have completed the upload.
+            known = yield from compare(self.copy, content)
+            if known is not None:
+                return known
+        raise self.copy.failure(answer, request)
+
+    def abort(self) -> Request:
+        """Return the request that frees the space of the parts. Its answer changes nothing."""
+        return self._request("AbortMultipartUpload", "DELETE", [])
+
+    def _request(
+        self, operation: str, method: str, query: list[tuple[str, str]], headers: Headers = (), body: bytes = b""
+    ) -> Request:
+        asked = s3.query_string([*query, ("uploadId", self.upload_id)])
+        return Request(operation, self.side, method, self.copy.key, asked, headers, body)
+
+
+def begin_upload(
+    copy: Copy, side: Side, description: Headers, source_tags: Headers
+) -> Generator[Request, Answer, Upload]:
+    """Begin an upload with this description, and with the source's tags if permitted."""
+    request = _begin_request(copy, side, (*description, *source_tags))
+    answer = yield request
+    if is_refused_for_its_tags(answer, source_tags):
+        request = _begin_request(copy, side, description)
+        answer = yield request
+    if not answer.is_ok:
+        raise copy.failure(answer, request)
+    try:
+        upload_id = s3.text_of(answer.body, "InitiateMultipartUploadResult", "UploadId")
+    except s3.MalformedAnswer as error:
+        raise copy.malformed(error, request) from error
+    return Upload(copy, side, upload_id)
+
+
+def _begin_request(copy: Copy, side: Side, description: Headers) -> Request:
+    headers = (*description, *copy.terms.landing, ("x-amz-checksum-algorithm", "SHA256"))
+    return Request("CreateMultipartUpload", side, "POST", copy.key, "uploads=", headers)

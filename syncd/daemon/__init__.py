@@ -1,1 +1,1 @@
-"""The service: schedules, ticks, reloads, and what it tells the outside."""
+"""The service: schedules, ticks, reloads, and notifications to the outside."""

@@ -1,123 +1,142 @@
-"""What the daemon knows of its jobs at this moment, for whoever asks: the page, the metrics, systemd."""
+"""The latest health of each job, for the status page, the metrics and systemd."""
 
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.config.job import RefusedJob
 from syncd.daemon.pauses import Pauses
-from syncd.daemon.running import STALLED_SECONDS, Flights
+from syncd.daemon.running import STALLED_SECONDS, RunningTicks
 from syncd.daemon.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
-from syncd.job.health.health import Standing, is_fresh, late_reasons, trouble
-from syncd.job.refused import refused_standing
+from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
+from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport
 
 _SILENT_SECONDS = 12 * PULSE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
-    """A job that does not keep its objective, and why."""
+class LateJob:
+    """A job that misses its objective, and why."""
 
     job: str
     why: Sequence[str]
 
 
-class Board:
-    """Each job's standing as last read, by name; any thread may call it."""
+class JobBoard:
+    """Each job's health as last read, by name.
 
-    def __init__(self, *, now: Callable[[], float], flights: Flights, pauses: Pauses) -> None:
+    Shared: the thread that ticks a job writes the job's entries, the main thread writes those of jobs that are added,
+    removed or refused, and any thread reads. The lock guards all entries, so that a health and the report that belongs
+    into it are joined in one step.
+    """
+
+    def __init__(self, *, now: Callable[[], float], pauses: Pauses) -> None:
         self._now = now
-        self._flights = flights
         self._pauses = pauses
-        self._standings: dict[str, Standing] = {}
+        self._lock = threading.Lock()
+        self._health: dict[str, JobHealth] = {}
         self._reports: dict[str, TickReport] = {}
-        self._refused: dict[str, RefusedJob] = {}
+        self._refused: Mapping[str, RefusedJob] = {}
 
-    def put(self, standing: Standing) -> None:
-        """A job was read again."""
-        self._standings[standing.job] = self.present(standing)
+    def put(self, health: JobHealth) -> None:
+        """Take in a job's health as it was read from the state."""
+        with self._lock:
+            self._health[health.job] = self._with_report(health)
 
     def take_report(self, report: TickReport) -> None:
-        """A tick has ended; where the state does not know of it, on a full disk say, it is known here."""
-        self._reports[report.job] = report
-        standing = self._standings.get(report.job)
-        if standing is not None:
-            self.put(standing)
+        """Take in a tick's report, in case the state has no record of it (disk full)."""
+        with self._lock:
+            self._reports[report.job] = report
+            health = self._health.get(report.job)
+            if health is not None:
+                self._health[report.job] = self._with_report(health)
 
-    def present(self, standing: Standing) -> Standing:
-        """What was read from the state, with the last tick in it though that could not be recorded."""
-        report = self._reports.get(standing.job)
-        if report is None or (standing.last is not None and standing.last.started_at >= report.started_at):
-            return standing
-        return replace(standing, last=report)
+    def with_report(self, health: JobHealth) -> JobHealth:
+        """Return a health with the last tick in it, even if that was not recorded."""
+        with self._lock:
+            return self._with_report(health)
 
     def drop(self, job: str) -> None:
-        """A job is gone."""
-        self._standings.pop(job, None)
-        self._reports.pop(job, None)
+        """Forget a job that was removed."""
+        with self._lock:
+            self._drop(job)
 
     def refuse(self, refused: Sequence[RefusedJob]) -> None:
-        """Take in the jobs whose files cannot be used, in the place of those that were refused before.
+        """Replace the list of jobs whose files cannot be used.
 
-        One that does not run stands among the others as one whose last tick failed; one that runs as it was before an
-        edit has its own standing.
+        A job that does not run is shown as one whose last tick failed. A job that runs as before a broken edit keeps its
+        own health.
         """
-        for label, job in self._refused.items():
-            if not job.is_kept:
-                self.drop(label)
-        self._refused = {job.label: job for job in refused}
-        for label, job in self._refused.items():
-            if not job.is_kept:
-                self.drop(label)
-                self._standings[label] = refused_standing(job)
+        with self._lock:
+            for label, job in self._refused.items():
+                if not job.is_kept:
+                    self._drop(label)
+            self._refused = {job.label: job for job in refused}
+            for label, job in self._refused.items():
+                if not job.is_kept:
+                    self._drop(label)
+                    self._health[label] = refused_health(job)
 
     def refused(self) -> Mapping[str, RefusedJob]:
-        """The jobs whose files cannot be used, by what they are called."""
+        """Return the jobs whose files cannot be used, by label."""
         return self._refused
 
-    def of(self, job: str) -> Standing | None:
-        """One job's standing."""
-        return self._standings.get(job)
+    def of(self, job: str) -> JobHealth | None:
+        """Return one job's health, or None if it is not known."""
+        with self._lock:
+            return self._health.get(job)
 
-    def standings(self) -> list[Standing]:
-        """All of them, by name."""
-        return [standing for _, standing in sorted(self._standings.items())]
+    def healths(self) -> list[JobHealth]:
+        """List all healths, by name."""
+        with self._lock:
+            return [health for _, health in sorted(self._health.items())]
 
-    def late(self) -> list[Late]:
-        """The jobs that do not keep their objective."""
+    def late(self) -> list[LateJob]:
+        """List the jobs that miss their objective."""
         now = self._now()
-        return [Late(item.job, self.why_late(item, now)) for item in self.standings() if not is_fresh(item, now)]
+        return [LateJob(item.job, self.why_late(item, now)) for item in self.healths() if not is_fresh(item, now)]
 
-    def why_late(self, standing: Standing, now: float, *, with_failure: bool = True) -> list[str]:
-        """Why a job does not keep its objective; none where it does. `with_failure` says why its last tick failed."""
-        refusal = self._refused.get(standing.job)
+    def why_late(self, health: JobHealth, now: float, *, with_failure: bool = True) -> list[str]:
+        """List why a job misses its objective. `with_failure` adds why its last tick failed."""
+        refusal = self._refused.get(health.job)
         if refusal is not None and not refusal.is_kept:
-            return trouble(standing) if with_failure else []
-        why = late_reasons(standing, now, with_failure=with_failure)
-        pause = self._pauses.of(standing.job)
+            return trouble(health) if with_failure else []
+        why = late_reasons(health, now, with_failure=with_failure)
+        pause = self._pauses.of(health.job)
         if why and pause is not None:
-            minutes = int(self._pauses.seconds_left(standing.job) // 60) + 1
+            minutes = int(self._pauses.seconds_left(health.job) // 60) + 1
             times = "once" if pause.attempts == 1 else f"{pause.attempts} times"
             why.append(f"it is paused, since its role was refused {times}; it tries again in {minutes} min")
         return why
 
+    def _with_report(self, health: JobHealth) -> JobHealth:
+        report = self._reports.get(health.job)
+        if report is None or (health.last is not None and health.last.started_at >= report.started_at):
+            return health
+        return replace(health, last=report)
 
-def stuck_reason(flights: Flights, *, silent_seconds: float, slow: Collection[str] = ()) -> str | None:
-    """Why the daemon is not alive: the scheduler is silent, or every thread is stuck; None for alive.
+    def _drop(self, job: str) -> None:
+        self._health.pop(job, None)
+        self._reports.pop(job, None)
 
-    One tick that hangs, and be it for ever, is that job's matter: restarting the daemon would not mend what it waits
-    for, and would stop the others. `slow` are jobs that tick on threads of their own.
+
+def stuck_reason(running: RunningTicks, *, silent_seconds: float, slow: Collection[str] = ()) -> str | None:
+    """Return why the daemon is stuck, or None if it is alive.
+
+    It is stuck if the scheduler is silent, or if every thread is. A single tick that hangs does not count, however long:
+    a restart would not fix what it waits for, and would stop the other jobs. `slow` jobs have threads of their own.
     """
     if silent_seconds > _SILENT_SECONDS:
         return f"the scheduler has shown no sign of life for {int(silent_seconds)} s"
-    if sum(flight.job not in slow for flight in flights.stalled()) >= TICKS_AT_A_TIME:
+    if sum(tick.job not in slow for tick in running.stalled()) >= TICKS_AT_A_TIME:
         return f"all {TICKS_AT_A_TIME} threads have made no progress for {int(STALLED_SECONDS)} s"
     return None
 
 
-def sentence(board: Board, *, running: int) -> str:
-    """How things are, in a sentence for `systemctl status`."""
-    count = len(board.standings())
+def sentence(board: JobBoard, *, running: int) -> str:
+    """Return the state of the daemon in a sentence, for `systemctl status`."""
+    count = len(board.healths())
     late = board.late()
     jobs = "1 job" if count == 1 else f"{count} jobs"
     if not late:

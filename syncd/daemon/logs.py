@@ -1,6 +1,6 @@
 """Logging: structlog to stderr, JSON in ASCII for machines, console for people.
 
-Facts hold text from outside. JSON escapes it by itself; on a console it is escaped here, and quoted, so that it can
+Facts contain text from outside. JSON escapes it by itself. For a console it is escaped and quoted here, so that it can
 neither begin a line nor pass for another fact.
 """
 
@@ -56,7 +56,7 @@ _SEVERITY = {
 
 
 def configure(log: Log) -> None:
-    """Write events to stderr as `[log]` says; `auto` is for people on a terminal and JSON elsewhere."""
+    """Write events to stderr as `[log]` configures. `auto` means console on a terminal and JSON elsewhere."""
     is_console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
     # A traceback with the values of variables would show credentials.
     plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
@@ -75,18 +75,18 @@ def configure(log: Log) -> None:
     )
 
 
-def teller() -> Callable[..., None]:
-    """Says an event by name, at the severity that the event has, with facts by keyword."""
+def event_logger() -> Callable[..., None]:
+    """Return a function that logs an event by name, with facts by keyword."""
     logger = structlog.get_logger()
 
-    def tell(event: str, **facts: Any) -> None:
+    def log(event: str, **facts: Any) -> None:
         getattr(logger, _SEVERITY.get(event, "info"))(event, **facts)
 
-    return tell
+    return log
 
 
 def write_safely() -> None:
-    """Have stdout take any character in any locale, and have what a defect prints show text from outside as such."""
+    """Let stdout take any character in any locale, and escape text from outside in tracebacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.excepthook = _print_defect
@@ -94,14 +94,14 @@ def write_safely() -> None:
 
 
 def traceback_lines(error: BaseException | None) -> list[str]:
-    """Return the lines of a traceback. Those of its messages are escaped, and indented like all but the first."""
+    """Return the lines of a traceback, with messages escaped and indented."""
     first, *lines = "".join(traceback.format_exception(error)).splitlines() or [""]
     return [safe_line(first), *(f"  {safe_indented(line)}" for line in lines)]
 
 
 def _print_defect(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if issubclass(kind, SystemExit):
-        return  # of a thread; that of the program is none of the hook's
+        return  # raised by a thread; Python does not pass the program's own to the hook
     if error is not None and issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:
@@ -109,7 +109,7 @@ def _print_defect(kind: type[BaseException], error: BaseException | None, trace:
 
 
 def _bounded(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Bound what each fact holds."""
+    """Cut each fact to its longest size."""
     return {
         name: _cut(value, _LONGEST_TRACEBACK if name == _TRACEBACK else _LONGEST_FACT) for name, value in facts.items()
     }
@@ -140,7 +140,7 @@ _OWN = ("event", "level", "timestamp", _TRACEBACK)
 
 
 class _Word:
-    """A fact as it is to be written; the renderer would quote a text once more."""
+    """A fact written as it is. The renderer would quote a string once more."""
 
     def __init__(self, text: str) -> None:
         self._text = text

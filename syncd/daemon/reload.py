@@ -1,4 +1,4 @@
-"""Noticing that the configuration was edited, and what an edit means for the jobs."""
+"""Reloads: noticing an edit of the configuration, and applying it to the running jobs."""
 
 import glob
 from collections.abc import Callable, Mapping, Sequence
@@ -7,56 +7,140 @@ from pathlib import Path
 from typing import NamedTuple
 
 from syncd.config import files
-from syncd.config.job import Configuration, Job
+from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.config.rules import destination_place
+from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
+from syncd.daemon.schedule import Schedule, spread_seconds
+from syncd.daemon.ticker import DaemonState
+from syncd.job.refused import refusal_facts
+from syncd.model import events
 from syncd.model.errors import ConfigError, Problem
 
 Fingerprint = Mapping[Path, tuple[int, int, int] | None]
-"""Modification time, size and inode of each file; None for one that cannot be looked at."""
-
+"""Modification time, size and inode of each file, or None for a file that cannot be read."""
 
 _RESTART = "cannot be changed while the daemon runs: restart it, or put back what was there"
 _FIXED: Sequence[tuple[str, Callable[[Configuration], object]]] = (
     ("state_dir", lambda it: it.settings.state_dir),
     ("engine", lambda it: it.settings.engine),
 )
-"""What the running state and copy workers rest on."""
+"""Settings that the running state and copy workers rest on."""
 
 
-class Difference(NamedTuple):
-    """What an edit did to the jobs."""
+class JobChanges(NamedTuple):
+    """The jobs that an edit added, changed and removed."""
 
     added: Sequence[Job]
     changed: Sequence[Job]
-    """As they are now."""
+    """With their new definitions."""
     removed: Sequence[str]
 
 
-class Watch:
-    """Looks at the configuration's files now and then."""
+class ConfigWatch:
+    """Periodic look at the configuration's files. Used by the main thread alone."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._loaded = fingerprint(configuration)
         self._seen = self._loaded
 
     def is_due(self, configuration: Configuration) -> bool:
-        """Whether the files are other than those that were read, and have come to rest since the last call."""
+        """Return true if the files changed since they were read, but not since the last call."""
         before, self._seen = self._seen, fingerprint(configuration)
         return self._seen not in (self._loaded, {}) and self._seen == before
 
     def begin(self, configuration: Configuration) -> None:
-        """The files are about to be read."""
+        """Note the files just before they are read."""
         self._seen = fingerprint(configuration)
 
     def note(self, configuration: Configuration) -> None:
-        """They were read, whatever came of it; an edit in the meantime still counts as one."""
+        """Note that the files were read, with any result. An edit made in between still counts as one."""
         now = fingerprint(configuration)
         self._loaded = {path: self._seen.get(path, identity) for path, identity in now.items()}
         self._seen = now
 
 
+class CurrentJobs:
+    """The jobs by name, and their place in the schedule.
+
+    Shared: the main thread alone changes the jobs, any thread reads. A change replaces the whole mapping, so that a
+    reader has either the jobs of before or those of after.
+    """
+
+    def __init__(self, state: DaemonState) -> None:
+        self._state = state
+        self._jobs: Mapping[str, Job] = {}
+
+    def find(self, name: str) -> Job | None:
+        """Return a job as it is defined now, or None if it was removed."""
+        return self._jobs.get(name)
+
+    def names(self) -> list[str]:
+        """List the names of all jobs."""
+        return list(self._jobs)
+
+    def begin(self, jobs: Sequence[Job], schedule: Schedule) -> None:
+        """Add jobs, their first ticks spread over their intervals."""
+        self._jobs = {**self._jobs, **{job.name: job for job in jobs}}
+        for index, job in enumerate(jobs):
+            schedule.put(job, seconds_from_now=spread_seconds(job, index, len(jobs)))
+
+    def apply(self, changes: JobChanges, schedule: Schedule) -> None:
+        """Add, change and remove jobs. Touch no others."""
+        for name in changes.removed:
+            self._remove(name, schedule)
+        for job in changes.changed:
+            self._change(job, schedule)
+        self.begin(changes.added, schedule)
+
+    def _remove(self, name: str, schedule: Schedule) -> None:
+        self._jobs = {other: job for other, job in self._jobs.items() if other != name}
+        schedule.remove(name)
+        self._state.running.stop(name, is_replaced=False)
+        self._state.forget(name)
+
+    def _change(self, job: Job, schedule: Schedule) -> None:
+        self._jobs = {**self._jobs, job.name: job}
+        self._state.pauses.end(job.name)
+        self._state.problems.log_again(job.name)
+        # A running tick ends after the objects in flight, and ticks again at once with the new definition.
+        is_running = self._state.running.stop(job.name, is_replaced=True)
+        schedule.put(job, seconds_from_now=job.period.total_seconds() if is_running else 0.0)
+
+
+class RefusedJobs:
+    """The jobs left out because their files cannot be used, logged again each hour. Used by the main thread alone."""
+
+    def __init__(self, state: DaemonState, *, monotonic: Callable[[], float]) -> None:
+        self._state = state
+        self._monotonic = monotonic
+        self._refused: Sequence[RefusedJob] = ()
+        self._logged_at = 0.0
+
+    def take(self, refused: Sequence[RefusedJob]) -> None:
+        """Take in and log the jobs that are refused now, and those refused no more."""
+        before = {job.label for job in self._refused}
+        self._refused = refused
+        self._state.board.refuse(refused)
+        for label in before - {job.label for job in refused}:
+            if self._state.problems.resolve(events.JOB_REFUSED, label) is not None:
+                self._state.problems.log(events.JOB_ADMITTED, job=label)
+        for job in refused:
+            self._state.problems.log_again(job.label)
+        self._log()
+
+    def remind(self) -> None:
+        """Log them again if an hour has passed."""
+        if self._refused and self._monotonic() - self._logged_at >= AGAIN_AFTER_SECONDS:
+            self._log()
+
+    def _log(self) -> None:
+        self._logged_at = self._monotonic()
+        for job in self._refused:
+            self._state.problems.log(events.JOB_REFUSED, **refusal_facts(job))
+
+
 def fingerprint(configuration: Configuration) -> Fingerprint:
-    """What tells an edited configuration from the one that was read."""
+    """Return the identity of each configuration file, which changes with an edit."""
     top = configuration.files[0]
     paths = {top}
     for pattern in configuration.settings.jobs:
@@ -65,10 +149,10 @@ def fingerprint(configuration: Configuration) -> Fingerprint:
 
 
 def reread(configuration: Configuration) -> Configuration:
-    """The configuration as its files now have it; a job whose file cannot be used any more stays as it is.
+    """Read the configuration's files again. A job whose file is broken now keeps its old definition.
 
     Raises:
-        ConfigError: it cannot be used, or not without a restart.
+        ConfigError: the configuration cannot be used, or not without a restart.
     """
     top = configuration.files[0]
     found = files.load(top, strict=configuration.is_strict)
@@ -100,11 +184,11 @@ def _with_kept(before: Configuration, after: Configuration) -> Configuration:
     )
 
 
-def difference(before: Sequence[Job], after: Sequence[Job]) -> Difference:
-    """What has to be done to come from some jobs to others; what is in neither list is not to be touched."""
+def job_changes(before: Sequence[Job], after: Sequence[Job]) -> JobChanges:
+    """Compare two lists of jobs. Jobs that are equal in both are left out."""
     old = {job.name: job for job in before}
     names = {job.name for job in after}
-    return Difference(
+    return JobChanges(
         added=[job for job in after if job.name not in old],
         changed=[job for job in after if job.name in old and job != old[job.name]],
         removed=[name for name in old if name not in names],

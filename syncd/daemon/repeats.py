@@ -1,4 +1,4 @@
-"""What goes wrong again and again is said loudly once, then once an hour with a count, and once more when it is over."""
+"""Log a repeated problem once, then hourly with a count, then its recovery."""
 
 import threading
 from collections.abc import Callable
@@ -34,29 +34,30 @@ _DAMPED = frozenset(
 )
 
 
-class Settled(NamedTuple):
-    """A complaint that is over."""
+class Resolved(NamedTuple):
+    """A problem that is over."""
 
     times: int
-    """How often it would have been said."""
+    """Times it happened."""
     seconds: float
     """From the first time until now."""
 
 
 @dataclass(slots=True)
-class _Complaint:
+class _Problem:
     first_at: float
-    first_told: str | None
-    told_at: float
+    first_logged: str | None
+    logged_at: float
     count: int = 1
-    untold: int = 0
+    unlogged: int = 0
 
 
-class Complaints:
-    """A `tell` that damps what repeats itself; any thread may call it.
+class RepeatedProblems:
+    """The daemon's event log, with repeated problems damped.
 
-    A complaint is the same as an earlier one where event, job, reason and key are. Whoever finds the matter in order
-    again settles it.
+    Two problems are the same if event, job, reason and key are the same. The caller that finds the cause gone resolves it.
+
+    Shared: any thread may call it. The lock guards all that is remembered. Events are logged outside the lock.
     """
 
     def __init__(
@@ -67,51 +68,52 @@ class Complaints:
         monotonic: Callable[[], float],
         most: int = MOST_REMEMBERED,
     ) -> None:
-        """`most` is how many complaints are remembered."""
+        """Write events with `tell`, and remember at most `most` problems."""
         self._tell = tell
         self._now = now
         self._monotonic = monotonic
         self._most = most
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, str], dict[tuple[str, str], _Complaint]] = {}
+        self._open: dict[tuple[str, str], dict[tuple[str, str], _Problem]] = {}
         self._remembered = 0
 
-    def tell(self, event: str, **facts: Any) -> None:
-        """Say it, unless it was said within the hour; after that hour it says how often it happened meanwhile.
+    def log(self, event: str, **facts: Any) -> None:
+        """Log an event, unless it is a problem that was logged within the hour.
 
-        A log that cannot be written, on a full disk say, stops nothing.
+        After that hour the event carries how often it happened in between. A log that cannot be written, on a full disk
+        for example, stops nothing.
         """
         more = self._more(event, facts) if event in _DAMPED else {}
         if more is not None:
             with suppress(OSError):
                 self._tell(event, **facts, **more)
 
-    def settle(self, event: str, job: str = "") -> Settled | None:
-        """The matter is in order: forget its complaints, so that the next is loud again; None where there were none."""
+    def resolve(self, event: str, job: str = "") -> Resolved | None:
+        """Forget a problem that is over, so that the next is logged at once. Returns None if there was none."""
         with self._lock:
             found = self._open.pop((event, job), {})
             self._remembered -= len(found)
         if not found:
             return None
         first_at = min(item.first_at for item in found.values())
-        return Settled(sum(item.count for item in found.values()), self._monotonic() - first_at)
+        return Resolved(sum(item.count for item in found.values()), self._monotonic() - first_at)
 
-    def say_again(self, job: str) -> None:
-        """Somebody asks, or the job was changed: what still goes wrong is told again when it next happens."""
+    def log_again(self, job: str) -> None:
+        """Log a job's problems the next time they happen, even within the hour."""
         with self._lock:
             for (_, name), found in self._open.items():
                 if name == job:
-                    for complaint in found.values():
-                        complaint.told_at = float("-inf")
+                    for problem in found.values():
+                        problem.logged_at = float("-inf")
 
     def forget(self, job: str) -> None:
-        """The job is gone."""
-        for event, name in list(self._open):
-            if name == job:
-                self.settle(event, job)
+        """Forget a job that was removed."""
+        with self._lock:
+            for subject in [subject for subject in self._open if subject[1] == job]:
+                self._remembered -= len(self._open.pop(subject))
 
     def _more(self, event: str, facts: dict[str, Any]) -> dict[str, Any] | None:
-        """What to add to a complaint; None where it is not to be said now."""
+        """Return the facts to add, or None if the problem is not to be logged now."""
         error = facts.get("error")
         reason = facts.get("reason") or (error.get("reason") if isinstance(error, dict) else None)
         subject = (event, str(facts.get("job", "")))
@@ -119,21 +121,21 @@ class Complaints:
         at = self._monotonic()
         with self._lock:
             same = self._open.setdefault(subject, {})
-            complaint = same.get(matter)
-            if complaint is None:
+            problem = same.get(matter)
+            if problem is None:
                 self._make_room()
-                same[matter] = _Complaint(at, utc(self._now()), at)
+                same[matter] = _Problem(at, utc(self._now()), at)
                 self._remembered += 1
                 return {}
-            complaint.count += 1
-            complaint.untold += 1
-            if at - complaint.told_at < AGAIN_AFTER_SECONDS:
+            problem.count += 1
+            problem.unlogged += 1
+            if at - problem.logged_at < AGAIN_AFTER_SECONDS:
                 return None
-            repeated, complaint.untold, complaint.told_at = complaint.untold, 0, at
-            return {"repeated": repeated, "since": complaint.first_told}
+            repeated, problem.unlogged, problem.logged_at = problem.unlogged, 0, at
+            return {"repeated": repeated, "since": problem.first_logged}
 
     def _make_room(self) -> None:
         if self._remembered >= self._most:
-            # The oldest subject goes whole: at worst something is said once more than it had to be.
+            # Drops all problems of the oldest subject: at worst one of them is logged once more than necessary.
             oldest = next(iter(self._open))
             self._remembered -= len(self._open.pop(oldest))

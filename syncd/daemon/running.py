@@ -1,4 +1,4 @@
-"""The ticks that are running: how far each is, and how they are told to come to their end."""
+"""The ticks that are running: their progress, and how to stop them."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -9,103 +9,111 @@ from threading import Event
 from syncd.tick.recorder import Recorder
 
 STALLED_SECONDS = 600.0
-"""Whatever a tick waits for gives up sooner: AssumeRole after a minute and a half, S3 after one, the state file too."""
+"""Longer than any timeout inside a tick: AssumeRole has a minute and a half, S3 one minute, the state file less."""
 _COUNT_EVERY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class Flight:
-    """One tick on its way; times are on the monotonic clock."""
+class RunningTick:
+    """One tick. Times are on the monotonic clock.
+
+    Shared: the thread of the tick writes `progressed_at` and `counted_at`, the main thread writes `is_replaced`, and any
+    thread reads. Each is one attribute, which the GIL writes whole.
+    """
 
     job: str
     began_at: float
     progressed_at: float
     stop: Event = field(default_factory=Event)
     is_replaced: bool = False
-    """The job's definition has changed since it began."""
+    """The job's definition has changed since the tick began."""
     counted_at: float = 0.0
 
     def seconds(self, now: float) -> float:
-        """How long it has been running."""
+        """Return how long it has been running."""
         return now - self.began_at
 
 
-class Flights:
-    """All ticks that are running; any thread may call it."""
+class RunningTicks:
+    """All ticks that are running.
+
+    Shared: any thread may call it. The condition's lock guards the table and whether it is closed.
+    """
 
     def __init__(self, *, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._changed = threading.Condition()
-        self._flights: dict[str, Flight] = {}
+        self._ticks: dict[str, RunningTick] = {}
         self._is_closed = False
 
     @contextmanager
-    def flying(self, job: str) -> Iterator[Flight | None]:
-        """The flight of a tick while it lasts; None where no more are to begin."""
+    def tick(self, job: str) -> Iterator[RunningTick | None]:
+        """Register a tick while the block runs. Yields None if no more ticks may begin."""
         now = self._monotonic()
-        flight = Flight(job, began_at=now, progressed_at=now)
+        tick = RunningTick(job, began_at=now, progressed_at=now)
         with self._changed:
             is_allowed = not self._is_closed
             if is_allowed:
-                self._flights[job] = flight
+                self._ticks[job] = tick
         if not is_allowed:
             yield None
             return
         try:
-            yield flight
+            yield tick
         finally:
             with self._changed:
-                self._flights.pop(job, None)
+                self._ticks.pop(job, None)
                 self._changed.notify_all()
 
     def now(self) -> float:
-        """The clock of the flights' times."""
+        """Return the time on the clock of the ticks."""
         return self._monotonic()
 
-    def of(self, job: str) -> Flight | None:
-        """The job's tick, if it is running."""
-        return self._flights.get(job)
+    def of(self, job: str) -> RunningTick | None:
+        """Return the job's tick, or None if none is running."""
+        with self._changed:
+            return self._ticks.get(job)
 
     def jobs(self) -> Sequence[str]:
-        """Whose ticks are running."""
+        """List the jobs whose ticks are running."""
         with self._changed:
-            return list(self._flights)
+            return list(self._ticks)
 
     def stop(self, job: str, *, is_replaced: bool) -> bool:
-        """Let a job's tick end after the objects in flight; whether there was one."""
-        flight = self.of(job)
-        if flight is None:
+        """End a job's tick after the objects in flight. Returns false if none is running."""
+        tick = self.of(job)
+        if tick is None:
             return False
-        flight.is_replaced = is_replaced
-        flight.stop.set()
+        tick.is_replaced = is_replaced
+        tick.stop.set()
         return True
 
     def close(self) -> None:
-        """Let all ticks end after the objects in flight, and no more begin."""
+        """End all ticks after the objects in flight, and let no more begin."""
         with self._changed:
             self._is_closed = True
-            for flight in self._flights.values():
-                flight.stop.set()
+            for tick in self._ticks.values():
+                tick.stop.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until none is running; whether that came about in time."""
+        """Wait until none is running. Returns false if time ran out first."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._flights, timeout=max(0.0, seconds))
+            return self._changed.wait_for(lambda: not self._ticks, timeout=max(0.0, seconds))
 
-    def stalled(self) -> Sequence[Flight]:
-        """Ticks without any progress for longer than anything they wait for may take."""
+    def stalled(self) -> Sequence[RunningTick]:
+        """List the ticks without progress for longer than any timeout inside a tick."""
         now = self._monotonic()
         with self._changed:
-            return [item for item in self._flights.values() if now - item.progressed_at > STALLED_SECONDS]
+            return [tick for tick in self._ticks.values() if now - tick.progressed_at > STALLED_SECONDS]
 
-    def progress(self, flight: Flight, count: Callable[[Recorder], None]) -> Callable[[Recorder], None]:
-        """What a tick calls with each page and object; `count` is called once a second at most."""
+    def progress(self, tick: RunningTick, count: Callable[[Recorder], None]) -> Callable[[Recorder], None]:
+        """Return the function that a tick calls with each page and object. It calls `count` at most once a second."""
 
         def on_progress(recorder: Recorder) -> None:
             now = self._monotonic()
-            flight.progressed_at = now
-            if now - flight.counted_at >= _COUNT_EVERY_SECONDS:
-                flight.counted_at = now
+            tick.progressed_at = now
+            if now - tick.counted_at >= _COUNT_EVERY_SECONDS:
+                tick.counted_at = now
                 count(recorder)
 
         return on_progress

@@ -1,4 +1,4 @@
-"""When each job ticks: APScheduler, with every option spelled out, and a clock that may be set while it runs."""
+"""The schedule of the ticks: APScheduler, and a clock that may be stepped."""
 
 import logging
 import random
@@ -15,25 +15,25 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
 
+from syncd.config import cron
 from syncd.config.job import Job
 
 TICKS_AT_A_TIME = 32
-"""More than work at once: a tick that waits for a server that never answers holds a thread for a minute or two."""
+"""More than work at once, since a tick that waits for a silent server occupies a thread for a minute or two."""
 SLOW_SECONDS = 20.0
-"""A job whose last tick took longer ticks beside its like, on threads of their own: none of them delays the others."""
+"""A job whose last tick took longer moves to threads for slow jobs, so that it delays no other."""
 SLOW_TICKS_AT_A_TIME = 16
 WIDEST_SPREAD_SECONDS = 300.0
-"""Jobs begin within five minutes of the start however long their intervals are, or frequent restarts would starve some."""
+"""Jobs begin within five minutes of the start whatever their intervals, or frequent restarts would starve some."""
 PULSE_SECONDS = 5.0
-# No job's name has parentheses, so this ID is nobody's.
+# Job names cannot contain parentheses, so this ID cannot clash.
 _PULSE = "(pulse)"
 _JOBS, _SLOW, _INLINE = "jobs", "slow", "inline"
 
 
-class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Due each `period` after `start`, up to `jitter` later at random; the delays do not add up."""
+class PeriodicTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """A trigger due each `period` after `start`, plus a random delay up to `jitter`. The delays do not add up."""
 
     def __init__(self, period: timedelta, *, start: datetime, jitter: timedelta) -> None:
         self.period = period
@@ -41,20 +41,40 @@ class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         self.jitter = jitter
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The first due time after the previous one, or the first of all; APScheduler asks for it by this name."""
+        """Return the next due time. APScheduler calls it by this name."""
         del now
         if previous_fire_time is None:
             return self.start
         number = (previous_fire_time - self.start) // self.period + 1
         return self.start + number * self.period + random.uniform(0, 1) * self.jitter  # noqa: S311
 
-    def moved(self, span: timedelta) -> "Every":
-        """The same, earlier or later by a span."""
-        return Every(self.period, start=self.start + span, jitter=self.jitter)
+    def moved(self, span: timedelta) -> "PeriodicTrigger":
+        """Return the same trigger, moved by a span."""
+        return PeriodicTrigger(self.period, start=self.start + span, jitter=self.jitter)
+
+
+class Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Due when a cron line says, up to `jitter` later at random."""
+
+    def __init__(self, line: str, *, jitter: timedelta) -> None:
+        self.line = line
+        self.jitter = jitter
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """Return the first due time after the previous one, else the first that is not past."""
+        due = cron.next_due(self.line, after=previous_fire_time or now - timedelta(microseconds=1))
+        return None if due is None else due + random.uniform(0, 1) * self.jitter  # noqa: S311
 
 
 class Schedule:
-    """Calls `tick` with a job's name when the job is due, at most once at a time for each job."""
+    """The scheduler, which calls `tick` with the name of a job that is due.
+
+    A job has at most one tick at a time.
+
+    Shared: APScheduler guards its jobs with a lock of its own. The scheduler's thread writes `_pulsed_at`, and the thread
+    of a tick adds or discards its job in `_slow`. Any thread reads both. Writing an attribute, changing a set and copying
+    it are single operations under the GIL.
+    """
 
     def __init__(
         self,
@@ -64,7 +84,7 @@ class Schedule:
         on_overrun: Callable[[str], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`on_overrun` is called instead of `tick` where the job's last tick has not ended yet; `clock` measures ticks."""
+        """Call `on_overrun` in place of `tick` if the job's last tick has not ended yet. `clock` measures ticks."""
         _silence()
         self._tick = tick
         self._now = now
@@ -86,19 +106,19 @@ class Schedule:
         self._scheduler.add_listener(lambda event: on_overrun(event.job_id), EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
-        """Begin to call."""
-        pulse = Every(timedelta(seconds=PULSE_SECONDS), start=self._instant(0), jitter=timedelta(0))
+        """Begin to schedule."""
+        pulse = PeriodicTrigger(timedelta(seconds=PULSE_SECONDS), start=self._instant(0), jitter=timedelta(0))
         self._add(_PULSE, self._pulse, (), pulse, _INLINE)
         self._scheduler.start(paused=False)
 
     def put(self, job: Job, *, seconds_from_now: float = 0.0) -> None:
-        """Schedule a job, in the place of one of its name; where it has no cron line, its first tick is then."""
+        """Schedule a job, replacing one of its name. Without a cron line its first tick is `seconds_from_now`."""
         self.remove(job.name)
         trigger = trigger_of(job, self._instant(seconds_from_now))
         self._add(job.name, self._timed, (job.name,), trigger, _JOBS)
 
     def remove(self, name: str) -> None:
-        """Call it no more; a tick that is running goes on."""
+        """Remove a job from the schedule. A tick that is running goes on."""
         try:
             self._scheduler.remove_job(name)
         except JobLookupError:
@@ -106,46 +126,49 @@ class Schedule:
         self._slow.discard(name)
 
     def hasten(self, name: str) -> None:
-        """Tick a job now rather than when it is due; its later ticks stay where they are."""
+        """Tick a job now. Its later ticks keep their times."""
         try:
             self._scheduler.modify_job(name, next_run_time=self._instant(0))
         except JobLookupError:
             return
 
     def follow_clock(self, jump: float) -> None:
-        """The clock was set by `jump` seconds: forward, what is overdue begins now; back, everything moves with it."""
+        """Adjust to a clock that was stepped by `jump` seconds.
+
+        After a step forward, overdue ticks begin now. After a step back, all due times move back too.
+        """
         if jump > 0:
             self._scheduler.wakeup()
             return
         span = timedelta(seconds=jump)
         for scheduled in self._scheduler.get_jobs():
-            if isinstance(scheduled.trigger, Every):
+            if isinstance(scheduled.trigger, PeriodicTrigger):
                 trigger, due = scheduled.trigger.moved(span), scheduled.next_run_time + span
             else:
                 trigger, due = scheduled.trigger, scheduled.trigger.get_next_fire_time(None, self._instant(0))
             self._scheduler.modify_job(scheduled.id, trigger=trigger, next_run_time=due)
 
     def next_runs(self) -> dict[str, datetime]:
-        """When each job is due."""
+        """Return the time at which each job is due."""
         return {item.id: item.next_run_time for item in self._scheduler.get_jobs() if item.id != _PULSE}
 
     def slow(self) -> Collection[str]:
-        """The jobs that tick on the threads for slow ones."""
+        """Return the jobs that tick on the threads for slow jobs."""
         return frozenset(self._slow)
 
     def silent_seconds(self) -> float:
-        """For how long the scheduler has shown no sign of life; it shows one every PULSE_SECONDS."""
+        """Return the time since the scheduler's last pulse. It pulses every PULSE_SECONDS."""
         return monotonic() - self._pulsed_at
 
     def close(self) -> None:
-        """Call nothing any more; what is running goes on."""
+        """Schedule nothing more. Ticks that are running go on."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
     def _add(
         self, name: str, call: Callable[..., None], args: tuple[Any, ...], trigger: BaseTrigger, executor: str
     ) -> None:
-        # Every option is written down: APScheduler's own drop a tick that is more than a second late, and begin the
+        # Every option is set: the defaults of APScheduler drop a tick that is more than a second late, and begin the
         # first one an interval from now.
         self._scheduler.add_job(
             call,
@@ -164,14 +187,14 @@ class Schedule:
         )
 
     def _timed(self, name: str) -> None:
-        """Tick a job, and have it tick next where the time that it took puts it."""
+        """Tick a job, and choose the next tick's threads by the time this one took."""
         began = self._clock()
         try:
             self._tick(name)
         finally:
             is_slow = self._clock() - began > SLOW_SECONDS
             if is_slow != (name in self._slow):
-                # It may have been removed meanwhile.
+                # The job may have been removed in the meantime.
                 with suppress(JobLookupError):
                     self._scheduler.modify_job(name, executor=_SLOW if is_slow else _JOBS)
                     (self._slow.add if is_slow else self._slow.discard)(name)
@@ -184,7 +207,10 @@ class Schedule:
 
 
 class ClockWatch:
-    """Notices that the clock was set, or that the machine slept: time of day and monotonic clock went apart."""
+    """A comparison of clocks, which shows that time was stepped or the machine slept.
+
+    Used by the main thread alone.
+    """
 
     LEAST_SECONDS = 5.0
 
@@ -194,28 +220,26 @@ class ClockWatch:
         self._apart = now() - monotonic()
 
     def jump(self) -> float:
-        """By how many seconds the clock was set since the last call; 0.0 for what is only a correction of its rate."""
+        """Return the seconds the clock was stepped since the last call. Mere drift is 0.0."""
         apart = self._now() - self._monotonic()
         jump, self._apart = apart - self._apart, apart
         return jump if abs(jump) >= self.LEAST_SECONDS else 0.0
 
 
 def spread_seconds(job: Job, index: int, count: int) -> float:
-    """When the job, number `index` of `count` that begin together, ticks first: they spread over their intervals."""
+    """Return the first tick's delay for job `index` of `count` that begin together."""
     return min(job.period.total_seconds(), WIDEST_SPREAD_SECONDS) * index / max(count, 1)
 
 
 def trigger_of(job: Job, first: datetime) -> BaseTrigger:
-    """The schedule of a job, in UTC; `first` is when a job without a cron line begins."""
+    """Return the trigger of a job, in UTC. A job without a cron line begins at `first`."""
     if job.cron is None:
-        return Every(job.period, start=first, jitter=job.jitter)
-    trigger = CronTrigger.from_crontab(job.cron, timezone=UTC)
-    trigger.jitter = int(job.jitter.total_seconds()) or None
-    return trigger
+        return PeriodicTrigger(job.period, start=first, jitter=job.jitter)
+    return Cron(job.cron, jitter=job.jitter)
 
 
 def _silence() -> None:
-    """What APScheduler logs we say ourselves, where it matters, in our own words."""
+    """Turn off APScheduler's own log. syncd logs the events that matter itself."""
     logger = logging.getLogger("apscheduler")
     logger.propagate = False
     if not logger.handlers:

@@ -1,6 +1,6 @@
-"""The daemon: each job on its own schedule, one tick of a job at a time, until a signal says otherwise.
+"""The daemon: each job on its own schedule, until a signal ends it.
 
-The main thread only waits, for one message at a time; signal handlers and ticks only leave messages.
+One tick of a job runs at a time. The main thread waits for one command at a time. Signal handlers and ticks only queue commands.
 """
 
 import os
@@ -14,54 +14,52 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 
 from syncd.config.job import Configuration
-from syncd.daemon import logs, systemd
+from syncd.daemon import logs, notify
 from syncd.daemon.board import stuck_reason
-from syncd.daemon.heartbeat import Heartbeat
-from syncd.daemon.left_out import LeftOut
-from syncd.daemon.reload import Watch, difference, reread
-from syncd.daemon.roster import Roster
+from syncd.daemon.reload import ConfigWatch, CurrentJobs, RefusedJobs, job_changes, reread
 from syncd.daemon.schedule import Schedule
-from syncd.daemon.ticker import Parts, Ticker
-from syncd.daemon.watch import Vigil
+from syncd.daemon.ticker import DaemonState, Ticker
+from syncd.daemon.watch import Watch
 from syncd.daemon.web.gauges import Gauges
-from syncd.daemon.web.server import WebServer
+from syncd.daemon.web.port import StatusPort
 from syncd.daemon.web.site import RESERVED, Site
+from syncd.job.exit_codes import DONE, STATE_UNWRITABLE
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, STATE_UNWRITABLE
 from syncd.model import events
 from syncd.model.errors import ConfigError
 
 LOOK_SECONDS = 1.0
 POLL_SECONDS = 0.1
 RECORDING_SECONDS = 1.0
-"""So long before the drain limit objects in flight are given up, for what is done to be recorded."""
+"""Objects in flight are abandoned this long before the drain limit, which leaves time to record what is done."""
 RECORDING_PATIENCE_SECONDS = 5.0
-"""So long after a second signal what is done may take to be recorded, on a busy disk, if the limit is not reached."""
+"""The longest that recording may take after a second signal, on a busy disk and within the drain limit."""
 STOP_MARGIN_SECONDS = 10.0
-NAMES_TOLD = 20
+NAMES_LOGGED = 20
 
 
-class Message(Enum):
-    """What the main thread is asked to do."""
+class Command(Enum):
+    """A command to the main thread."""
 
     STOP = "stop"
     RELOAD = "reload"
     STATE_UNWRITABLE = "state unwritable"
 
 
-_SIGNALS = {signal.SIGTERM: Message.STOP, signal.SIGINT: Message.STOP, signal.SIGHUP: Message.RELOAD}
+_SIGNALS = {signal.SIGTERM: Command.STOP, signal.SIGINT: Command.STOP, signal.SIGHUP: Command.RELOAD}
 
 
 def run(configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> int:
-    """Tick every job on its schedule until SIGTERM or SIGINT; the exit code: 0, or 5 where the state cannot be written.
+    """Tick every job on its schedule until SIGTERM or SIGINT.
 
-    Does not return where a tick outlives the drain limit and all attempts to end it: the process then ends at once.
+    Returns the exit code: 0, or 5 if the state cannot be written. Ends the process itself if a tick outlives the drain
+    limit and all attempts to stop it.
     """
     daemon = Daemon(configuration, now=now, tell=tell, environ=os.environ)
     with _signals(daemon.ask):
         code = daemon.run()
     if daemon.leaves_ticks_behind:
-        # Their threads would keep the interpreter waiting. Whatever they did is recorded, or found again.
+        # Their threads would keep the interpreter waiting. What they did is recorded, or will be found again.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -69,10 +67,10 @@ def run(configuration: Configuration, *, now: Callable[[], float], tell: Callabl
 
 
 @contextmanager
-def _signals(ask: Callable[[Message], None]) -> Iterator[None]:
+def _signals(ask: Callable[[Command], None]) -> Iterator[None]:
     before = {
-        number: signal.signal(number, lambda _number, _frame, message=message: ask(message))  # type: ignore[misc]
-        for number, message in _SIGNALS.items()
+        number: signal.signal(number, lambda _number, _frame, command=command: ask(command))  # type: ignore[misc]
+        for number, command in _SIGNALS.items()
     }
     try:
         yield
@@ -82,7 +80,11 @@ def _signals(ask: Callable[[Message], None]) -> Iterator[None]:
 
 
 class Daemon:
-    """The schedule, what it runs, and what is known of it."""
+    """The daemon's parts, and its main thread.
+
+    Shared: the main thread alone writes `_configuration` and `_is_stale`, the threads of the heartbeat and of the status
+    port read them. Each is one attribute, which the GIL writes whole. Any thread may queue a command.
+    """
 
     def __init__(
         self,
@@ -97,144 +99,125 @@ class Daemon:
         self._configuration = configuration
         self._now = now
         self._monotonic = monotonic
-        self._inbox: SimpleQueue[Message] = SimpleQueue()  # its put may interrupt itself, as a signal handler does
+        self._inbox: SimpleQueue[Command] = SimpleQueue()  # its put is reentrant, as a signal handler needs
         self._is_stale = bool(configuration.refused)
-        self._server: WebServer | None = None
-        self._watch = Watch(configuration)
-        self._parts = Parts.of(now=now, monotonic=monotonic, tell=tell, gauges=self._gauges)
-        self._tell = self._parts.complaints.tell
-        self._roster = Roster(self._parts)
-        self._left_out = LeftOut(self._parts, monotonic=monotonic)
+        self._config_watch = ConfigWatch(configuration)
+        self._state = DaemonState.of(now=now, monotonic=monotonic, tell=tell, gauges=self._gauges)
+        self._log = self._state.problems.log
+        self._jobs = CurrentJobs(self._state)
+        self._refused = RefusedJobs(self._state, monotonic=monotonic)
         self._ticker = Ticker(
-            Installation.of(configuration, now=now, tell=self._tell),
-            self._parts,
-            find_job=self._roster.find,
-            on_unwritable=lambda: self.ask(Message.STATE_UNWRITABLE),
+            Installation.of(configuration, now=now, tell=self._log),
+            self._state,
+            find_job=self._jobs.find,
+            on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
         )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
-        self._heartbeat = Heartbeat(self._is_well, self._parts.complaints)
-        self._vigil = Vigil(
-            self._parts, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
+        self._heartbeat = notify.Heartbeat(self._is_well, self._state.problems)
+        self._watch = Watch(
+            self._state, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
-        self._site = Site(
-            self._parts.board,
-            self._parts.metrics,
+        site = Site(
+            self._state.board,
+            self._state.metrics,
             self._ticker.installation.ledger_file,
-            find_job=self._roster.find,
+            find_job=self._jobs.find,
             stuck_reason=self._stuck_reason,
             now=now,
         )
+        self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
 
     @property
     def address(self) -> str | None:
-        """Where it answers over HTTP."""
-        return self._server.address if self._server else None
+        """The address of the status port, or None."""
+        return self._port.address
 
-    def ask(self, message: Message) -> None:
-        """Leave a message for the main thread; a signal handler may."""
-        self._inbox.put(message)
+    def ask(self, command: Command) -> None:
+        """Queue a command for the main thread. Safe in a signal handler."""
+        self._inbox.put(command)
 
     def run(self) -> int:
-        """Until a message says to stop; the exit code."""
+        """Run until a command ends it, and return the exit code."""
         code = DONE
         try:
             self._start()
-            while (message := self._next(LOOK_SECONDS)) not in (Message.STOP, Message.STATE_UNWRITABLE):
-                if message is Message.RELOAD:
+            while (command := self._next(LOOK_SECONDS)) not in (Command.STOP, Command.STATE_UNWRITABLE):
+                if command is Command.RELOAD:
                     self._reload()
                     self._try_again()
                 else:
                     self._look()
-            code = STATE_UNWRITABLE if message is Message.STATE_UNWRITABLE else DONE
+            code = STATE_UNWRITABLE if command is Command.STATE_UNWRITABLE else DONE
         finally:
             self._stop(code)
         return code
 
     def _start(self) -> None:
         jobs = self._configuration.jobs
-        self._vigil.notify(systemd.status("starting"))
-        self._listen()
-        self._left_out.take(self._configuration.refused)
-        self._ticker.read_standings(jobs)
-        self._roster.begin(jobs, self._schedule)
+        self._watch.notify(notify.status("starting"))
+        self._port.follow(self._configuration.settings.http)
+        self._refused.take(self._configuration.refused)
+        self._ticker.read_health(jobs)
+        self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
         self._heartbeat.follow(self._configuration.settings.heartbeat_url)
-        self._tell(events.DAEMON_STARTED, jobs=len(jobs))
-        self._vigil.notify_state(systemd.READY)
+        self._log(events.DAEMON_STARTED, jobs=len(jobs))
+        self._watch.notify_state(notify.READY)
 
-    def _next(self, seconds: float) -> Message | None:
+    def _next(self, seconds: float) -> Command | None:
         try:
             return self._inbox.get(timeout=seconds)
         except Empty:
             return None
 
     def _look(self) -> None:
-        self._vigil.look()
-        self._left_out.remind()
-        if self._server is None:
-            self._listen()
-        if self._watch.is_due(self._configuration):
+        self._watch.look()
+        self._refused.remind()
+        self._port.listen()
+        if self._config_watch.is_due(self._configuration):
             self._reload()
 
     def _is_well(self) -> bool:
-        return not self._is_stale and self._stuck_reason() is None and not self._parts.board.late()
+        return not self._is_stale and self._stuck_reason() is None and not self._state.board.late()
 
     def _stuck_reason(self) -> str | None:
         return stuck_reason(
-            self._parts.flights, silent_seconds=self._schedule.silent_seconds(), slow=self._schedule.slow()
+            self._state.running, silent_seconds=self._schedule.silent_seconds(), slow=self._schedule.slow()
         )
 
     def _gauges(self) -> Gauges:
-        pauses = self._parts.pauses
+        configuration, pauses = self._configuration, self._state.pauses
         return Gauges(
             now=self._now(),
-            standings=self._parts.board.standings(),
-            paused={name: pauses.seconds_left(name) for name in self._roster.names()},
-            running=self._parts.flights.jobs(),
-            stalled=len(self._parts.flights.stalled()),
+            healths=self._state.board.healths(),
+            paused={name: pauses.seconds_left(name) for name in self._jobs.names()},
+            running=self._state.running.jobs(),
+            stalled=len(self._state.running.stalled()),
             ledger_bytes=self._ticker.ledger_bytes(),
             is_configuration_stale=self._is_stale,
-            refused=self._parts.board.refused(),
-            engine=self._configuration.settings.engine,
-            job_engines={job.name: job.engine for job in self._configuration.jobs},
+            refused=self._state.board.refused(),
+            engine=configuration.settings.engine,
+            job_engines={job.name: job.engine for job in configuration.jobs},
         )
 
-    def _listen(self) -> None:
-        """Answer over HTTP; copying goes on where that cannot be, and the next look tries again."""
-        http = self._configuration.settings.http
-        if http.address is None:
-            return
-        try:
-            self._server = WebServer(
-                http.address, self._site.answer, hosts=http.hosts, reserved=RESERVED, on_defect=self._page_crashed
-            )
-        except OSError as error:
-            self._tell(events.HTTP_UNAVAILABLE, listen=http.listen, reason=error.strerror or type(error).__name__)
-        else:
-            self._parts.complaints.settle(events.HTTP_UNAVAILABLE)
-            self._tell(events.HTTP_LISTENING, address=self._server.address)
-
-    def _page_crashed(self, path: str, error: Exception) -> None:
-        self._tell(events.HTTP_CRASHED, path=path, reason=type(error).__name__, detail=str(error), exc_info=error)
-
     def _reload(self) -> None:
-        """Read the files again. A broken edit is refused, and what was read before stays."""
-        self._vigil.notify(*systemd.reloading())
+        """Read the files again. A broken edit is refused, and the old configuration stays."""
+        self._watch.notify(*notify.reloading())
         before = self._configuration
-        self._watch.begin(before)
+        self._config_watch.begin(before)
         try:
             after = reread(before)
         except ConfigError as error:
             self._is_stale = True
-            self._parts.metrics.take_reload("refused")
+            self._state.metrics.take_reload("refused")
             problems = [str(problem) for problem in error.problems]
-            self._tell(events.CONFIGURATION_REFUSED, problems=problems[:NAMES_TOLD], problem_count=len(problems))
+            self._log(events.CONFIGURATION_REFUSED, problems=problems[:NAMES_LOGGED], problem_count=len(problems))
         else:
             self._is_stale = bool(after.refused)
-            self._parts.metrics.take_reload("done")
+            self._state.metrics.take_reload("done")
             self._apply(before, after)
-        self._watch.note(self._configuration)
-        self._vigil.notify_state(systemd.READY)
+        self._config_watch.note(self._configuration)
+        self._watch.notify_state(notify.READY)
 
     def _apply(self, before: Configuration, after: Configuration) -> None:
         self._configuration = after
@@ -242,66 +225,60 @@ class Daemon:
         logs.configure(settings.log)
         self._ticker.installation = replace(self._ticker.installation, settings=settings)
         self._heartbeat.follow(settings.heartbeat_url)
-        if settings.http != before.settings.http:
-            self._close_server()
-            self._listen()
-        found = difference(before.jobs, after.jobs)
-        self._roster.apply(found, self._schedule)
-        self._left_out.take(after.refused)
-        self._ticker.read_standings([*found.added, *found.changed])
-        self._tell(
+        self._port.follow(settings.http)
+        changes = job_changes(before.jobs, after.jobs)
+        self._jobs.apply(changes, self._schedule)
+        self._refused.take(after.refused)
+        self._ticker.read_health([*changes.added, *changes.changed])
+        self._log(
             events.CONFIGURATION_RELOADED,
-            added=[job.name for job in found.added[:NAMES_TOLD]],
-            changed=[job.name for job in found.changed[:NAMES_TOLD]],
-            removed=list(found.removed[:NAMES_TOLD]),
+            added=[job.name for job in changes.added[:NAMES_LOGGED]],
+            changed=[job.name for job in changes.changed[:NAMES_LOGGED]],
+            removed=list(changes.removed[:NAMES_LOGGED]),
             jobs=len(after.jobs),
-            refused=[job.label for job in after.refused[:NAMES_TOLD]],
+            refused=[job.label for job in after.refused[:NAMES_LOGGED]],
         )
 
     def _try_again(self) -> None:
-        """Somebody asks: jobs that are paused need not wait."""
-        for name in self._roster.names():
-            self._parts.complaints.say_again(name)
-        for name in self._parts.pauses.cut_short():
+        """End all pauses after SIGHUP, and log problems that persist again."""
+        for name in self._jobs.names():
+            self._state.problems.log_again(name)
+        for name in self._state.pauses.end_all():
             self._schedule.hasten(name)
 
     def _stop(self, code: int) -> None:
-        """Let what is in flight come to its end, for as long as the drain limit says."""
-        flights, limit = self._parts.flights, self._configuration.settings.drain.total_seconds()
-        running = flights.jobs()
-        self._tell(events.DAEMON_STOPPING, running=running[:NAMES_TOLD], running_count=len(running))
-        waiting = f"stopping; objects in flight of {len(running)} ticks are finished first" if running else "stopping"
-        self._vigil.notify(
-            systemd.STOPPING, systemd.status(waiting), systemd.extend_timeout(limit + STOP_MARGIN_SECONDS)
-        )
+        """Finish the objects in flight, within the drain limit."""
+        running, limit = self._state.running, self._configuration.settings.drain.total_seconds()
+        jobs = running.jobs()
+        self._log(events.DAEMON_STOPPING, running=jobs[:NAMES_LOGGED], running_count=len(jobs))
+        waiting = f"stopping; objects in flight of {len(jobs)} ticks are finished first" if jobs else "stopping"
+        self._watch.notify(notify.STOPPING, notify.status(waiting), notify.extend_timeout(limit + STOP_MARGIN_SECONDS))
         self._schedule.close()
         self._heartbeat.close()
-        flights.close()
+        running.close()
         self.leaves_ticks_behind = not self._drain(limit)
         self._ticker.installation.close()
-        self._close_server()
-        self._tell(events.DAEMON_STOPPED, exit_code=code, left_behind=flights.jobs())
+        self._port.close()
+        self._log(events.DAEMON_STOPPED, exit_code=code, left_behind=running.jobs())
 
     def _drain(self, limit: float) -> bool:
-        """Whether all ticks have ended; a second signal, and the limit, give up what is in flight."""
-        flights, ends_at = self._parts.flights, self._monotonic() + limit
-        while self._monotonic() < ends_at - RECORDING_SECONDS and not flights.wait(POLL_SECONDS):
-            self._vigil.feed()
-            if self._next(0) is Message.STOP:
+        """Wait for all ticks to end. A second signal or the limit abandons the objects in flight.
+
+        Returns false if a tick is still running.
+        """
+        running, ends_at = self._state.running, self._monotonic() + limit
+        while self._monotonic() < ends_at - RECORDING_SECONDS and not running.wait(POLL_SECONDS):
+            self._watch.feed_watchdog()
+            if self._next(0) is Command.STOP:
                 break
-        if flights.wait(0):
+        if running.wait(0):
             return True
-        self._tell(events.DAEMON_ABANDONED, jobs=flights.jobs()[:NAMES_TOLD])
+        self._log(events.DAEMON_ABANDONED, jobs=running.jobs()[:NAMES_LOGGED])
         now = self._monotonic()
-        gives_up_at = now + max(RECORDING_SECONDS, min(ends_at - now, RECORDING_PATIENCE_SECONDS))
-        while self._monotonic() < gives_up_at:
-            # Again and again, since a copy that is given up may still have a request to send.
+        abandons_until = now + max(RECORDING_SECONDS, min(ends_at - now, RECORDING_PATIENCE_SECONDS))
+        while self._monotonic() < abandons_until:
+            # Repeated, since a copy that was abandoned may still have a request to send.
             self._ticker.installation.abandon()
-            if flights.wait(POLL_SECONDS):
+            if running.wait(POLL_SECONDS):
                 return True
         return False
-
-    def _close_server(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None

@@ -1,38 +1,38 @@
-"""One tick of one job in the daemon, and everything that follows from its report."""
+"""One tick of one job in the daemon, and what follows from its report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from syncd.config.job import Job
-from syncd.daemon.board import Board
+from syncd.daemon.board import JobBoard
 from syncd.daemon.pauses import Pauses, is_role_refusal
-from syncd.daemon.repeats import Complaints
-from syncd.daemon.running import Flight, Flights
+from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
-from syncd.job.health.health import Standing, promise_of, read_standing
+from syncd.job.health.health import JobHealth, promise_of, read_health
 from syncd.job.installation import Installation
 from syncd.job.report import utc
 from syncd.job.run import run_job
-from syncd.job.wiring import TICK, Request
+from syncd.job.wiring import TICK, RunRequest
 from syncd.model import events
 from syncd.model.errors import LedgerError
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
-_TICK = Request(kind=TICK, is_patient=True)
+_TICK = RunRequest(kind=TICK, is_patient=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a tick touches in the daemon."""
+class DaemonState:
+    """The state that ticks, the main thread and the status port share. Each part guards itself."""
 
-    flights: Flights
+    running: RunningTicks
     pauses: Pauses
-    board: Board
+    board: JobBoard
     metrics: Metrics
-    complaints: Complaints
+    problems: RepeatedProblems
 
     @classmethod
     def of(
@@ -42,80 +42,85 @@ class Parts:
         monotonic: Callable[[], float],
         tell: Callable[..., None],
         gauges: Callable[[], Gauges],
-    ) -> "Parts":
-        """All of them, as they are at the start; `gauges` is asked for how things stand."""
-        flights, pauses = Flights(monotonic=monotonic), Pauses(monotonic=monotonic)
+    ) -> "DaemonState":
+        """Return the state at the start. `gauges` returns the gauges of the moment."""
+        pauses = Pauses(monotonic=monotonic)
         return cls(
-            flights=flights,
+            running=RunningTicks(monotonic=monotonic),
             pauses=pauses,
-            board=Board(now=now, flights=flights, pauses=pauses),
+            board=JobBoard(now=now, pauses=pauses),
             metrics=Metrics(gauges),
-            complaints=Complaints(tell, now=now, monotonic=monotonic),
+            problems=RepeatedProblems(tell, now=now, monotonic=monotonic),
         )
 
     def forget(self, job: str) -> None:
-        """A job is gone: when it is removed, and again when a tick ends that was still running, and told of it."""
-        self.pauses.lift(job)
+        """Forget a removed job. A tick of it that was still running forgets it once more when it ends."""
+        self.pauses.end(job)
         self.board.drop(job)
         self.metrics.forget(job)
-        self.complaints.forget(job)
+        self.problems.forget(job)
 
 
 class Ticker:
-    """Runs the ticks. `tick` is called on the threads of the schedule, for one job by one thread at a time."""
+    """The runner of ticks. The schedule's threads call `tick`, one thread at a time for each job.
+
+    Shared: `installation` is replaced whole by the main thread at a reload, and read by any thread: one attribute, which
+    the GIL writes whole. A tick keeps the one it began with.
+    """
 
     def __init__(
         self,
         installation: Installation,
-        parts: Parts,
+        state: DaemonState,
         *,
         find_job: Callable[[str], Job | None],
         on_unwritable: Callable[[], None],
     ) -> None:
-        """`find_job` knows the jobs as they are now; `on_unwritable` is called where the state cannot be written."""
+        """Look jobs up with `find_job`, and call `on_unwritable` if the state file cannot be written."""
         self.installation = installation
-        self._parts = parts
+        self._state = state
         self._find_job = find_job
         self._on_unwritable = on_unwritable
 
     def tick(self, name: str) -> None:
-        """Tick a job, and again at once where its definition changed under the tick."""
+        """Tick a job, and again at once if its definition changed during the tick."""
         try:
             while self._tick_once(name):
                 pass
         except BaseException as error:  # noqa: BLE001
-            # APScheduler swallows what leaves a job: this is the one place where everything is caught, and told.
-            self._parts.metrics.take_crash(name)
-            self._parts.complaints.tell(
+            # APScheduler swallows what a job raises, so this is the one place that catches and logs everything.
+            self._state.metrics.take_crash(name)
+            self._state.problems.log(
                 events.TICK_CRASHED, job=name, reason=type(error).__name__, detail=repr(error), exc_info=error
             )
 
     def overrun(self, name: str) -> None:
-        """A tick was due while the last one was still running, or waiting for a thread."""
-        flight = self._parts.flights.of(name)
-        self._parts.metrics.take_overrun(name)
-        self._parts.complaints.tell(
+        """Log that a tick was due before the last one had ended."""
+        tick = self._state.running.of(name)
+        self._state.metrics.take_overrun(name)
+        self._state.problems.log(
             events.TICK_OVERRAN,
             job=name,
-            reason="running" if flight else "waiting",
-            running_seconds=int(flight.seconds(self._parts.flights.now())) if flight else 0,
+            reason="running" if tick else "waiting",
+            running_seconds=int(tick.seconds(self._state.running.now())) if tick else 0,
         )
 
-    def read_standings(self, jobs: Sequence[Job]) -> None:
-        """Read how jobs stand. Where the state cannot be read, what is known stays, and what is not is not well."""
+    def read_health(self, jobs: Sequence[Job]) -> None:
+        """Read the healths of jobs. If the state cannot be read, keep what is known and count the rest as late."""
+        installation, board = self.installation, self._state.board
         try:
-            with self.installation.ledger_file.open_readonly() as reader:
+            with installation.ledger_file.open_readonly() as reader:
                 for job in jobs:
-                    self._parts.board.put(read_standing(job, reader, now=self.installation.now()))
+                    board.put(read_health(job, reader, now=installation.now()))
         except LedgerError as error:
-            # A tick meets the same, and does about it what is to be done.
-            self._parts.complaints.tell(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
+            # A tick meets the same error, and deals with it.
+            self._state.problems.log(events.LEDGER_UNREADABLE, reason=error.reason, detail=str(error))
             for job in jobs:
-                if self._parts.board.of(job.name) is None:
-                    self._parts.board.put(Standing(job=job.name, promise=promise_of(job)))
+                if board.of(job.name) is None:
+                    board.put(JobHealth(job=job.name, promise=promise_of(job)))
 
     def ledger_bytes(self) -> int:
-        """The size of the state file and of what belongs to it."""
+        """Return the size of the state file with its side files. Returns 0 if it cannot be read."""
         try:
             with self.installation.ledger_file.open_readonly() as reader:
                 return reader.file_bytes()
@@ -124,47 +129,45 @@ class Ticker:
 
     def _tick_once(self, name: str) -> bool:
         job = self._find_job(name)
-        if job is None or self._parts.pauses.holds(name):
+        if job is None or self._state.pauses.is_paused(name):
             return False
-        with self._parts.flights.flying(name) as flight:
-            if flight is None:
+        with self._state.running.tick(name) as tick:
+            if tick is None:
                 return False
-            report = self._run(job, flight)
+            report = self._run(job, tick)
             present = self._find_job(name)
             if present is not None:
-                self._parts.metrics.take_report(report)
+                self._state.metrics.take_report(report)
                 if report.outcome != "already-running":
-                    self._parts.board.take_report(report)
-                self.read_standings([present])
+                    self._state.board.take_report(report)
+                self.read_health([present])
             if present is job:
                 self._judge(job, report)
             if self._find_job(name) is None:
-                self._parts.forget(name)
-            return flight.is_replaced
+                self._state.forget(name)
+            return tick.is_replaced
 
-    def _run(self, job: Job, flight: Flight) -> TickReport:
-        parts = self._parts
-        progress = parts.flights.progress(flight, lambda recorder: parts.metrics.take_progress(job.name, recorder))
-        return run_job(job, _TICK, self.installation, stop=flight.stop, on_progress=progress)
+    def _run(self, job: Job, tick: RunningTick) -> TickReport:
+        state = self._state
+        progress = state.running.progress(tick, lambda recorder: state.metrics.take_progress(job.name, recorder))
+        return run_job(job, _TICK, self.installation, stop=tick.stop, on_progress=progress)
 
     def _judge(self, job: Job, report: TickReport) -> None:
-        parts, error = self._parts, report.error
+        error = report.error
         if report.outcome == "already-running":
-            self._tell(events.TICK_SKIPPED, job, detail=error.detail if error else "")
+            self._log(events.TICK_SKIPPED, job, detail=error.detail if error else "")
             return
         if error is not None and error.reason == Reason.LEDGER_UNWRITABLE:
-            self._tell(events.LEDGER_UNWRITABLE, job, detail=error.detail, remedy=error.remedy)
+            self._log(events.LEDGER_UNWRITABLE, job, detail=error.detail, remedy=error.remedy)
             self._on_unwritable()
         if error is not None and is_role_refusal(error):
             self._pause(job, report)
         elif report.outcome != "interrupted":
-            pause, over = parts.pauses.lift(job.name), parts.complaints.settle(events.JOB_PAUSED, job.name)
-            if pause is not None or over is not None:
-                self._tell(events.JOB_RESUMED, job, attempts=pause.attempts if pause else over.times if over else 0)
+            self._resume(job)
         if error is None and report.outcome != "interrupted":
-            self._settle(job)
+            self._resolve(job)
         if report.copied_late:
-            self._tell(
+            self._log(
                 events.OBJECTS_COPIED_LATE,
                 job,
                 count=report.copied_late,
@@ -175,36 +178,42 @@ class Ticker:
     def _pause(self, job: Job, report: TickReport) -> None:
         error = report.error
         assert error is not None
-        pause = self._parts.pauses.pause(job.name, error, period=job.period.total_seconds())
-        self._tell(
+        pause = self._state.pauses.pause(job.name, error, period=job.period.total_seconds())
+        self._log(
             events.JOB_PAUSED,
             job,
             reason=error.reason,
             detail=error.detail,
             remedy=error.remedy,
             attempts=pause.attempts,
-            again_at=utc(self.installation.now() + self._parts.pauses.seconds_left(job.name)),
+            again_at=utc(self.installation.now() + self._state.pauses.seconds_left(job.name)),
         )
 
-    def _settle(self, job: Job) -> None:
-        """The tick went through: what was complained of before is over."""
-        complaints = self._parts.complaints
-        complaints.settle(events.TICK_STALLED, job.name)
-        failed = [complaints.settle(event, job.name) for event in (events.TICK_FAILED, events.TICK_CRASHED)]
+    def _resume(self, job: Job) -> None:
+        pause = self._state.pauses.end(job.name)
+        over = self._state.problems.resolve(events.JOB_PAUSED, job.name)
+        if pause is not None or over is not None:
+            self._log(events.JOB_RESUMED, job, attempts=pause.attempts if pause else over.times if over else 0)
+
+    def _resolve(self, job: Job) -> None:
+        """Resolve the job's problems after a tick without an error."""
+        problems = self._state.problems
+        problems.resolve(events.TICK_STALLED, job.name)
+        failed = [problems.resolve(event, job.name) for event in (events.TICK_FAILED, events.TICK_CRASHED)]
         over = [item for item in failed if item is not None]
         if over:
-            self._tell(
+            self._log(
                 events.TICK_RECOVERED,
                 job,
                 failures=sum(item.times for item in over),
                 failing_seconds=int(max(item.seconds for item in over)),
             )
-        standing = self._parts.board.of(job.name)
-        if standing is not None and not standing.held:
-            held = [complaints.settle(event, job.name) for event in (events.OBJECT_FAILED, events.OBJECT_CONFLICTED)]
-            complaints.settle(events.HORIZON_HELD, job.name)
+        health = self._state.board.of(job.name)
+        if health is not None and not health.held:
+            held = [problems.resolve(event, job.name) for event in (events.OBJECT_FAILED, events.OBJECT_CONFLICTED)]
+            problems.resolve(events.HORIZON_HELD, job.name)
             if any(item is not None for item in held):
-                self._tell(events.OBJECTS_RECOVERED, job)
+                self._log(events.OBJECTS_RECOVERED, job)
 
-    def _tell(self, event: str, job: Job, **facts: Any) -> None:
-        self._parts.complaints.tell(event, job=job.name, **facts)
+    def _log(self, event: str, job: Job, **facts: Any) -> None:
+        self._state.problems.log(event, job=job.name, **facts)

@@ -1,22 +1,22 @@
-"""How a job's objects are copied: its configuration as orders for the workers, one for each way that may be tried."""
+"""Orders for the copy workers, made from a job's configuration."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination, Engine, Job
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.terms import Terms
-from syncd.copy.workers.messages import EndSpec, Order
+from syncd.copy.workers.messages import EndpointSpec, Order
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
 from syncd.model.objects import Mode
 
 
 def ways_of(job: Job) -> list[Way]:
-    """The ways of copying that the job allows, the cheapest first."""
+    """Return the ways of copying that the job allows, cheapest first."""
     signers = [job.destination.signer] if job.destination.signer != "auto" else ["consumer", "role"]
     signers = [signer for signer in signers if signer == "consumer" or job.source.role is not None]
     by_server = [Way(Mode.SERVER_SIDE, signer) for signer in signers]
@@ -31,8 +31,8 @@ def ways_of(job: Job) -> list[Way]:
 
 
 def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
-    """The headers of every write that say what lands."""
-    headers = []
+    """Return the headers that every write sends: storage class, encryption, tags and ACL."""
+    headers: list[tuple[str, str]] = []
     if destination.storage_class is not None:
         headers.append(("x-amz-storage-class", destination.storage_class))
     if destination.kms_key_id is not None:
@@ -47,25 +47,25 @@ def landing_headers(destination: Destination) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """Makes the copiers of one run of a job."""
+    """The maker of the copiers of one run of a job."""
 
     job: Job
     limits: Engine
-    """Those of all jobs together; the job's own go below them."""
+    """The limits of all jobs together. The job's own limits are lower."""
     pool: WorkerPool
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
     locks: Sequence[int]
-    """Descriptors of the locks that the run holds."""
+    """File descriptors of the run's locks."""
     requests: Counter[str]
     role_writer: Callable[[], Principal]
-    """Assumes the role in a session that may also write. Raises JobFailed."""
+    """Assume the role in a session that may also write. Raises JobFailed."""
 
     def copier(self, way: Way) -> PooledCopier:
-        """What copies in this way.
+        """Return the copier for this way.
 
         Raises:
-            JobFailed: the role that is to sign could not be assumed.
+            JobFailed: the role that signs could not be assumed.
         """
         principals: dict[Side, Principal] = {
             Side.SOURCE: self.source.principal,
@@ -83,7 +83,7 @@ class Copies:
             mode=way.mode,
             terms=self._terms(principals),
             ends={
-                side: EndSpec(ends[side].bucket, ends[side].owner, ends[side].address, principal.name)
+                side: EndpointSpec(ends[side].bucket, ends[side].owner, ends[side].address, principal.name)
                 for side, principal in principals.items()
             },
             in_flight=min(own.in_flight or self.limits.in_flight, self.limits.in_flight),
@@ -100,7 +100,6 @@ class Copies:
             source_owner=self.job.source.account_id,
             source_principal=self.source.principal.name,
             destination_bucket=destination.bucket,
-            destination_owner=self.job.consumer.account_id,
             destination_principal=self.destination.principal.name,
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,

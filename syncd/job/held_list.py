@@ -1,37 +1,35 @@
-"""The quarantine, read out: all of it, a page at a time, so that its length costs no memory."""
+"""The whole quarantine as `ledger quarantine list` prints it, read in pages to save memory."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from syncd.config.job import Job
+from syncd.job.health.state import quarantined
+from syncd.job.ledger_verbs import ledger_error
 from syncd.job.report import held_document
-from syncd.job.upkeep import ledger_error
-from syncd.ledger.ledger import LedgerFile, Reader
+from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
-from syncd.tick.scope import replica_of
-
-_AT_A_TIME = 500
 
 
 def held_entries(jobs: Sequence[Job], ledger_file: LedgerFile) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the job and the document of each object that is held, in the order of keys.
+    """Yield the job and the document of each quarantined object, in key order.
 
     Raises:
         LedgerError: the state cannot be read.
     """
     with ledger_file.open_readonly() as reader:
         for job in jobs:
-            for document in _documents(job, reader):
-                yield job.name, document
+            for item in quarantined(job, reader):
+                yield job.name, held_document(item)
 
 
 def write_held(
     jobs: Sequence[Job], ledger_file: LedgerFile, write: Callable[[str], object], besides: dict[str, Any]
 ) -> bool:
-    """Write the JSON of `ledger quarantine list`, which ends with what is `besides`. Returns False if the state failed.
+    """Write the JSON of `ledger quarantine list`, followed by `besides`. Returns False if the state failed.
 
-    What was written by then stays, and the document ends with the error.
+    The document then ends with the error, after what was written before it.
     """
     write('{"jobs": [')
     is_open, error = False, None
@@ -40,8 +38,8 @@ def write_held(
             for number, job in enumerate(jobs):
                 write(f'{", " if number else ""}{{"job": {json.dumps(job.name)}, "objects": [')
                 is_open = True
-                for index, document in enumerate(_documents(job, reader)):
-                    write(f"{', ' if index else ''}{json.dumps(document)}")
+                for index, item in enumerate(quarantined(job, reader)):
+                    write(f"{', ' if index else ''}{json.dumps(held_document(item))}")
                 write("]}")
                 is_open = False
     except LedgerError as raised:
@@ -49,12 +47,3 @@ def write_held(
     rest: dict[str, Any] = {"error": error} | (besides if error is None else {})
     write(f"{']}' if is_open else ''}], {json.dumps(rest)[1:]}\n")
     return error is None
-
-
-def _documents(job: Job, reader: Reader) -> Iterator[dict[str, Any]]:
-    """Yield what is held, without keeping the state open for as long as somebody takes to read it."""
-    view, last = reader.view(replica_of(job)), ""
-    while page := view.held_after(last, _AT_A_TIME):
-        for item in page:
-            yield held_document(item)
-        last = page[-1].object.key

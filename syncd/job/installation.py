@@ -1,12 +1,12 @@
-"""What all jobs of a process share: its adapters, and how an end of a job is reached by them."""
+"""The adapters that all jobs of a process share."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from syncd.aws.addresses import bucket_address
-from syncd.aws.endpoint import End, Principal
-from syncd.aws.identity.credentials import Identities
+from syncd.aws.endpoint import Endpoint, Principal
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings
@@ -17,7 +17,7 @@ from syncd.ledger.ledger import LedgerFile
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What all jobs of a process share."""
+    """The adapters that all jobs of a process share."""
 
     settings: Settings
     now: Callable[[], float]
@@ -31,7 +31,7 @@ class Installation:
 
     @classmethod
     def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
-        """For a configuration."""
+        """Return the installation for a configuration."""
         settings = configuration.settings
         engine = settings.engine
         return cls(
@@ -53,27 +53,27 @@ class Installation:
         )
 
     def abandon(self) -> None:
-        """Give up everything that is in flight, now."""
+        """Cancel everything in flight at once."""
         self.transport.abandon()
         self.pool.close()
 
     def close(self) -> None:
-        """End the workers, which are idle by now."""
+        """Endpoint the workers, which must be idle."""
         self.pool.close()
 
 
-def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> End:
-    """One end of a job, as this principal reaches it; what it sends is counted in `requests`."""
+def end_of(job: Job, side: Side, principal: Principal, installation: Installation, requests: Counter[str]) -> Endpoint:
+    """Return one end of a job for this principal. Its requests are counted in `requests`."""
     endpoints, source, destination = job.endpoints, job.source, job.destination
     bucket, owner, region, endpoint = {
         Side.SOURCE: (source.bucket, source.account_id, source.region, endpoints.s3),
         Side.DESTINATION: (destination.bucket, job.consumer.account_id, destination.region, endpoints.destination),
     }[side]
     session = installation.identities.session(job.consumer)
-    # To ask botocore costs a client, which is half of what an idle tick costs.
+    # Asking botocore takes a client, which is half the cost of an idle tick.
     key = (bucket, region, endpoint, endpoints.path_style, session)
     address = installation.addresses.get(key)
     if address is None:
         address = bucket_address(bucket, region, endpoint=endpoint, path_style=endpoints.path_style, session=session)
         installation.addresses[key] = address
-    return End(bucket, owner, address, principal, installation.transport, requests)
+    return Endpoint(bucket, owner, address, principal, installation.transport, requests)

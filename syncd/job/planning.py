@@ -1,4 +1,4 @@
-"""Stand-ins with which a tick looks without touching: for `syncd plan`, and for a destination that may not be listed."""
+"""Stand-ins that only look, for `syncd plan` and for a destination that denies listing."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,21 +20,21 @@ _Found = TypeVar("_Found")
 
 @dataclass(slots=True)
 class PlannedCopies:
-    """A copier that copies nothing: it counts what would be."""
+    """A copier that copies nothing and counts what it would."""
 
     mode: str | None = None
     sends: Callable[[Transfer], Mapping[str, int]] = lambda _: {}
-    """What the copy of an object requests, by operation."""
+    """Return the requests that the copy of an object takes, by operation."""
     objects: int = 0
     size_bytes: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     estimate: Estimate | None = None
-    """What it comes to; None where the plan could not be made."""
+    """The cost; None if the plan could not be made."""
     audit_lists_a_day: int = 0
-    """Listings of the destination that its audit takes in a day."""
+    """Listings of the destination that the audit takes a day."""
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
-        """Count the transfers; there are no outcomes."""
+        """Count the transfers. Returns no outcomes."""
         for transfer in transfers:
             if stop.is_set():
                 break
@@ -46,12 +46,12 @@ class PlannedCopies:
 
 
 def planned_way(ways: Sequence[Way], verdict: tuple[str, str] | None) -> Way:
-    """The way in which the next tick copies, by the ledger's verdict; where `auto` has none yet, the one it falls back to."""
+    """Return the way that the next tick copies. Without a verdict yet it is the fallback."""
     return next((way for way in ways if verdict is not None and way.name == verdict[0]), ways[-1])
 
 
 class PlanLedger:
-    """A ledger that is read and never written; what the destination's listing tells is remembered while it lasts."""
+    """A ledger that is read and never written."""
 
     def __init__(self, view: LedgerView) -> None:
         self._view = view
@@ -69,7 +69,7 @@ class PlanLedger:
         self.accepted = view.accepted
 
     def mend(self) -> Sequence[str]:
-        """Nothing: the tick does."""
+        """Do nothing, which is left to the tick. Returns an empty list."""
         return []
 
     def unseal(
@@ -81,19 +81,19 @@ class PlanLedger:
         adopted: Sequence[tuple[Shard, LogObject, str]] = (),
         now: float = 0.0,
     ) -> None:
-        """Nothing: the tick does."""
+        """Do nothing, which is left to the tick."""
 
     def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def set_start(self, instant: float) -> None:
-        """Nothing: the first tick fixes it."""
+        """Do nothing, since the first tick fixes the start."""
 
     def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def record(
         self,
@@ -103,33 +103,33 @@ class PlanLedger:
         now: float,
         lateness: Mapping[int, int] | None = None,
     ) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
-        """Nothing."""
+        """Do nothing. Returns 0."""
         del shard, before_day, limit
         return 0
 
 
 class ForgivingLister:
-    """Lists the destination where that is allowed; where it is not, says so once, and finds nothing.
+    """A lister of the destination that finds nothing once it is denied.
 
-    Without s3:ListBucket at the destination a lost ledger cannot be rebuilt, and every object is written conditionally.
+    Without s3:ListBucket at the destination a lost ledger cannot be rebuilt. Every object is written conditionally then.
     """
 
     def __init__(self, lister: Lister, tell: Callable[..., None]) -> None:
         self._lister = lister
-        self._tell = tell
+        self._log = tell
         self.is_denied = False
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Pages of the ranges, or none."""
+        """Yield the pages of the ranges, or none if listing is denied."""
         wanted = list(ranges)
         if wanted and not self.is_denied:
             yield from self._forgiving(self._lister.pages(wanted))
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        """What is below the prefixes, or nothing."""
+        """Yield the folders below the prefixes, or none if listing is denied."""
         if not self.is_denied:
             yield from self._forgiving(self._lister.folders(prefixes))
 
@@ -140,4 +140,4 @@ class ForgivingLister:
             if error.reason != Reason.ACCESS_DENIED:
                 raise
             self.is_denied = True
-            self._tell(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")
+            self._log(events.REBUILD_BLIND, detail=error.detail, remedy="allow the consumer s3:ListBucket there")

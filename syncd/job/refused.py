@@ -1,13 +1,12 @@
-"""Jobs whose files cannot be used, as reports, documents and standings have them, beside the jobs that run. Pure."""
+"""Jobs whose files cannot be used, in the reports and documents of those that run. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from syncd.config.job import RefusedJob
 from syncd.job.health.freshness import Promise
-from syncd.job.health.health import Standing, objective_document
+from syncd.job.health.health import JobHealth, objective_document
 from syncd.job.planning import PlannedCopies
-from syncd.job.report import DONE, PARTIAL
 from syncd.model.reports import JobError, TickReport
 
 PROBLEMS_TOLD = 20
@@ -15,7 +14,7 @@ _NO_PROMISE = Promise(objective=0.0, lateness=0.0, period=0.0, idle_every=0.0, d
 
 
 def refusal_facts(job: RefusedJob) -> dict[str, Any]:
-    """The facts of the log event."""
+    """Return the facts of the log event."""
     return {
         "job": job.label,
         "file": str(job.file),
@@ -27,44 +26,44 @@ def refusal_facts(job: RefusedJob) -> dict[str, Any]:
 
 
 def error_document(error: JobError) -> dict[str, str]:
-    """The error as documents have it."""
+    """Return the error as documents show it."""
     return {"reason": error.reason, "detail": error.detail, "remedy": error.remedy}
 
 
 def refused_reports(refused: Sequence[RefusedJob]) -> list[TickReport]:
-    """Entries of `tick` and `catch-up`."""
+    """Return the entries for `tick` and `catch-up`."""
     return [TickReport(job=job.label, outcome="failed", error=job.error) for job in refused]
 
 
 def refused_plans(refused: Sequence[RefusedJob]) -> list[tuple[TickReport, PlannedCopies]]:
-    """Entries of `plan`."""
+    """Return the entries for `plan`."""
     return [(report, PlannedCopies()) for report in refused_reports(refused)]
 
 
 def refused_rebuilds(refused: Sequence[RefusedJob]) -> list[dict[str, Any]]:
-    """Entries of `ledger rebuild`."""
+    """Return the entries for `ledger rebuild`."""
     return [{"job": job.label, "shards": 0, "replicas": 0, "error": error_document(job.error)} for job in refused]
 
 
 def refused_entries(refused: Iterable[RefusedJob]) -> dict[str, Any]:
-    """What verbs whose documents have no entry for each job say of them: `refused`, if there are any."""
+    """Return the key `refused` for documents that have no entry for each job."""
     found = [{"job": job.label, "file": str(job.file), "error": error_document(job.error)} for job in refused]
     return {"refused": found} if found else {}
 
 
-def refused_standing(job: RefusedJob) -> Standing:
-    """How such a job stands: it does not tick, and its last tick counts as failed for what is wrong with its file."""
+def refused_health(job: RefusedJob) -> JobHealth:
+    """Return the health of such a job. Its last tick counts as failed."""
     report = TickReport(job=job.label, outcome="failed", error=job.error)
-    return Standing(job=job.label, promise=_NO_PROMISE, last=report)
+    return JobHealth(job=job.label, promise=_NO_PROMISE, last=report)
 
 
 def refused_status(job: RefusedJob) -> dict[str, Any]:
-    """The entry of `status`: a job of which nothing else is known."""
+    """Return the entry for `status`, for a job of which nothing else is known."""
     error = job.error
     return {
         "job": job.label,
         "healthy": False,
-        "why": [f"its file cannot be used: {error.detail}", f"what to do: {error.remedy}"],
+        "why": [f"its file is invalid: {error.detail}", f"what to do: {error.remedy}"],
         "mode": None,
         "mode_why": None,
         "configuration_error": error_document(error),
@@ -74,15 +73,10 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
         "objective_seconds": None,
         "lateness_seconds": None,
         "lateness_histogram": {},
-        "freshness": objective_document(refused_standing(job), 0.0),
+        "freshness": objective_document(refused_health(job), 0.0),
         "complete_from": None,
         "complete_until": None,
         "quarantine": {"count": 0, "conflicts": 0, "objects": []},
         "shards": [],
         "shard_count": 0,
     }
-
-
-def with_refused(code: int, refused: Sequence[RefusedJob]) -> int:
-    """The exit code of a verb that did what it was to do for the other jobs."""
-    return PARTIAL if code == DONE and refused else code

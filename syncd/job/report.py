@@ -1,49 +1,36 @@
-"""Reports as documents: the JSON that the contract promises, and the exit codes that follow from it."""
+"""Reports of ticks as JSON and in the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from syncd.model import events, reasons
 from syncd.model.objects import Quarantined
-from syncd.model.reports import TickReport
+from syncd.model.reasons import Reason
+from syncd.model.reports import SHOWN, Counts, TickReport
 
-DONE = 0
-FAILED = 1
-USAGE = 2
-PARTIAL = 3
-UNHEALTHY = 4
-STATE_UNWRITABLE = 5
-ALREADY_RUNNING = 11
+FAILURES_LOGGED = 20
 LISTED = 100
-"""Lists of objects in documents end here; counts do not."""
+"""The most objects in a list of a document. Counts have no such limit."""
 
 
 def utc(instant: float) -> str | None:
-    """An instant as ISO 8601 in UTC, to the second; None for 0.0, which means never."""
+    """Return an instant as ISO 8601 in UTC, to the second. Returns None for 0.0, which means never."""
     # strftime's %Y does not pad a year below 1000 on Linux; isoformat does.
     return datetime.fromtimestamp(int(instant), UTC).isoformat().replace("+00:00", "Z") if instant else None
 
 
 def report_document(report: TickReport) -> dict[str, Any]:
-    """One entry of `jobs` in the JSON of `tick` and `catch-up`."""
+    """Return one entry of `jobs` in the JSON of `tick` and `catch-up`."""
     document: dict[str, Any] = {
         "job": report.job,
         "outcome": report.outcome,
         "mode": report.mode,
-        "listed": report.listed,
-        "copied": report.copied,
-        "copied_bytes": report.copied_bytes,
-        "already_there": report.already_there,
-        "restored": report.restored,
+        **_counts_document(report),
         "conflicts": [{"key": key, "detail": detail} for key, detail in report.conflicts],
-        "conflict_count": report.conflict_count,
-        "skipped": dict(report.skipped),
         "failed": [{"key": item.key, "reason": item.reason, "detail": item.detail} for item in report.failed],
-        "failed_count": report.failed_count,
         "is_capped": len(report.failed) < report.failed_count or len(report.conflicts) < report.conflict_count,
         "uncovered": list(report.uncovered[:LISTED]),
-        "late_beyond_allowance": report.late_beyond_allowance,
-        "requests": dict(report.requests),
         "complete_from": utc(report.complete_from),
         "complete_until": utc(report.complete_until),
         "duration_seconds": round(report.duration_seconds, 3),
@@ -60,8 +47,17 @@ def report_document(report: TickReport) -> dict[str, Any]:
     return document
 
 
+def _counts_document(counts: Counts) -> dict[str, Any]:
+    found = {name: getattr(counts, name) for name, shown in SHOWN.items() if shown.in_document}
+    return {name: _by_word(count) if SHOWN[name].label else count for name, count in found.items()}
+
+
+def _by_word(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(word): count for word, count in sorted(counts.items())}
+
+
 def held_document(item: Quarantined) -> dict[str, Any]:
-    """One object that is known and not at the destination."""
+    """Return the document of one quarantined object."""
     return {
         "key": item.object.key,
         "reason": item.reason,
@@ -72,16 +68,18 @@ def held_document(item: Quarantined) -> dict[str, Any]:
     }
 
 
-def exit_code(reports: Sequence[TickReport]) -> int:
-    """What a run over several jobs ends with.
+def log_report(report: TickReport, finished: str, tell: Callable[..., None]) -> None:
+    """Log the canonical line of a tick, and one for each of the first failures.
 
-    Interruption is not among these: which signal it was only the process knows.
+    `finished` is the event of a tick that did not fail.
     """
-    outcomes = [report.outcome for report in reports]
-    if outcomes and all(outcome == "already-running" for outcome in outcomes):
-        return ALREADY_RUNNING
-    if outcomes and all(outcome == "failed" for outcome in outcomes):
-        return FAILED
-    if all(outcome == "ok" for outcome in outcomes):
-        return DONE
-    return PARTIAL
+    for item in report.failed[:FAILURES_LOGGED]:
+        remedy = reasons.remedy_of(item.reason, job=report.job, key=item.key)
+        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
+    for key, detail in report.conflicts[:FAILURES_LOGGED]:
+        remedy = reasons.remedy_of(Reason.CONFLICT, job=report.job, key=key)
+        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
+    facts = report_document(report)
+    for listed in ("failed", "conflicts"):
+        facts.pop(listed)
+    tell(events.TICK_FAILED if report.outcome == "failed" else finished, **facts)

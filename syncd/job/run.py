@@ -9,32 +9,30 @@ from syncd.copy.terms import Bounds
 from syncd.job.copies import ways_of
 from syncd.job.installation import Installation
 from syncd.job.planning import PlanLedger, PlannedCopies, planned_way
-from syncd.job.report import report_document
-from syncd.job.wiring import CATCH_UP, TICK, Request, Run
+from syncd.job.report import log_report
+from syncd.job.wiring import CATCH_UP, TICK, Run, RunRequest
 from syncd.ledger.ledger import Reader
-from syncd.model import events, reasons
+from syncd.model import events
 from syncd.model.errors import AlreadyRunning, LedgerError
-from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import pace_of, replica_of
 
-FAILURES_TOLD = 20
-OBJECTS_THAT_TELL = 200
+OBJECTS_FOR_A_RATE = 200
 
 
 def run_job(
     job: Job,
-    request: Request,
+    request: RunRequest,
     installation: Installation,
     *,
     stop: Event,
     on_progress: Callable[[Recorder], None] = lambda _: None,
 ) -> TickReport:
-    """One tick or catch-up of one job, under its lock, remembered in the ledger and told in the log.
+    """Run, record and log one tick or catch-up of one job, under its lock.
 
-    Nothing that is wrong with the job or its state is raised: it is in the report.
+    Errors of the job or its state are not raised: they are in the report.
     """
     run = Run(job, request, installation, stop, on_progress)
     locks = installation.locks
@@ -47,16 +45,17 @@ def run_job(
         )
     except LedgerError as error:
         report = run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
-    _tell_report(report, request, installation.tell)
+    is_catch_up = request.kind == CATCH_UP
+    log_report(report, events.CATCH_UP_FINISHED if is_catch_up else events.TICK_FINISHED, installation.tell)
     return report
 
 
 def plan_job(
-    job: Job, request: Request, installation: Installation, *, stop: Event
+    job: Job, request: RunRequest, installation: Installation, *, stop: Event
 ) -> tuple[TickReport, PlannedCopies]:
-    """What a tick or catch-up would do, without doing it; nothing is written anywhere.
+    """Plan a tick or catch-up of one job. Nothing is written anywhere.
 
-    Nothing that is wrong with the job or its state is raised: it is in the report.
+    Errors of the job or its state are not raised: they are in the report.
     """
     copies = PlannedCopies()
     run = Run(job, request, installation, stop, lambda _: None)
@@ -83,36 +82,22 @@ def plan_job(
 
 
 def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickReport:
-    """Forget what is remembered of a job, and compare its source with its destination.
+    """Forget a job's copied objects, and compare its source with its destination.
 
-    Quarantine, start and acceptances are kept, since the destination cannot tell them. What fails the job is in the report.
+    Quarantine, start and acceptances are kept, since the destination does not show them. Errors of the job are in the
+    report.
 
     Raises:
         AlreadyRunning: the job is ticking or catching up.
         LedgerError: the state cannot be used.
     """
-    run = Run(job, Request(kind=TICK), installation, stop, lambda _: None)
+    run = Run(job, RunRequest(kind=TICK), installation, stop, lambda _: None)
     with installation.locks.tick(job.name), installation.locks.catch_up(job.name):
         return run.rebuild()
 
 
 def _measured_rate(reader: Reader, job: str) -> float | None:
-    """Objects a second of the best of the job's last runs that copied enough to tell."""
+    """Return objects a second of the job's best recent run that copied enough. Returns None if none did."""
     reports = [tick.report for tick in reader.ticks(job, 50)]
-    rates = [report.copied / report.duration_seconds for report in reports if report.copied >= OBJECTS_THAT_TELL]
+    rates = [report.copied / report.duration_seconds for report in reports if report.copied >= OBJECTS_FOR_A_RATE]
     return max(rates, default=None)
-
-
-def _tell_report(report: TickReport, request: Request, tell: Callable[..., None]) -> None:
-    """The one canonical line of a tick, and one for each failure that is listed."""
-    for item in report.failed[:FAILURES_TOLD]:
-        remedy = reasons.remedy_of(item.reason)
-        tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
-    for key, detail in report.conflicts[:FAILURES_TOLD]:
-        remedy = reasons.remedy_of(Reason.CONFLICT)
-        tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
-    name = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
-    facts = report_document(report)
-    for listed in ("failed", "conflicts"):
-        facts.pop(listed)
-    tell(events.TICK_FAILED if report.outcome == "failed" else name, **facts)

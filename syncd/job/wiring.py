@@ -1,4 +1,4 @@
-"""One request of one job on its way through the adapters."""
+"""The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
-from syncd.aws.endpoint import End, Principal
-from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.endpoint import Endpoint, Principal
+from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import copy_policy, session_policy
 from syncd.aws.s3 import Side
@@ -19,9 +19,9 @@ from syncd.job.planning import ForgivingLister, PlannedCopies
 from syncd.ledger.ledger import Ledger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused
+from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
-from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import EVERY
+from syncd.model.reports import JobError, TickReport, job_error
 from syncd.tick.closing import horizon
 from syncd.tick.ports import Copier, Ports
 from syncd.tick.ports import Ledger as LedgerPort
@@ -35,8 +35,8 @@ CATCH_UP = "catch-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What somebody asks of a job: a tick, a catch-up of a window, or a plan of either."""
+class RunRequest:
+    """The request for a tick, a catch-up of a window, or a plan of either."""
 
     kind: str = TICK
     window: Window | None = None
@@ -46,12 +46,12 @@ class Request:
 
 
 class Run:
-    """One request of one job on its way through the adapters."""
+    """One run of one job, wired to the adapters."""
 
     def __init__(
         self,
         job: Job,
-        request: Request,
+        request: RunRequest,
         installation: Installation,
         stop: Event,
         on_progress: Callable[[Recorder], None],
@@ -70,9 +70,9 @@ class Run:
         self._rebuilt: dict[str, Any] | None = None
 
     def with_ledger(self, lock: int) -> TickReport:
-        """Run against the state file; one that is found damaged is moved aside, and rebuilt, once.
+        """Run against the state file. A corrupt file is moved aside and rebuilt, once.
 
-        `lock` is the descriptor of the job's lock, which the workers hold too.
+        `lock` is the file descriptor of the job's lock, which the workers inherit.
         """
         self._locks = (lock,)
         try:
@@ -81,39 +81,40 @@ class Run:
             aside = self._installation.ledger_file.move_aside()
             salvaged = self._installation.ledger_file.salvaged
             if aside is not None:
-                self._tell(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
+                self._log(events.LEDGER_MOVED_ASIDE, path=str(aside), detail=str(error), salvaged=salvaged)
             return self._against_state_file()
 
     def _against_state_file(self) -> TickReport:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            # A state of before kept no decisions; that a job was here is all that is left of a lost one.
+            # An older state kept no decisions. Of a lost one only the job's lock is left.
             is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
             self._was_here = ledger.ran_here() or is_older_loss
             if ledger.moved_aside is not None:
-                self._tell(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
-            self._tell_moved(ledger)
+                self._log(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
+            self._log_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
+            self._log_damaged(ledger)
             ledger.record_tick(report, kind=self._request.kind)
-            self._tell_rebuilt()
+            self._log_rebuilt()
             return report
 
     def rebuild(self) -> TickReport:
-        """Forget what the destination can tell, and compare source and destination; what is missing the next tick copies."""
+        """Forget the copied objects, and compare both sides. The next tick copies what is missing."""
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
-            self._tell_moved(ledger)
+            self._log_moved(ledger)
             ledger.forget()
             report = self.tick(ledger, lambda *_: PlannedCopies())
-            self._tell_rebuilt()
+            self._log_rebuilt()
             return report
 
-    def tick(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> TickReport:
-        """Assume the role, and do it."""
+    def tick(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
+        """Assume the role and run the tick."""
         try:
             ports = self._ports(ledger, copier)
         except Interrupted:
             ended = self.ended("interrupted", None)
         except JobFailed as error:
-            ended = self.ended("failed", JobError(reason=error.reason, detail=error.detail, remedy=error.remedy))
+            ended = self.ended("failed", job_error(error, self._job.name))
         else:
             self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
             try:
@@ -121,25 +122,25 @@ class Run:
             except LedgerRefused as error:
                 ended = self.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
         for mended in ledger.mend():
-            self._tell(events.STATE_MENDED, what=mended)
+            self._log(events.STATE_MENDED, what=mended)
         complete = horizon(self._task(), ledger, now=self._installation.now())
         return replace(ended, complete_from=complete[0], complete_until=complete[1])
 
-    def _ports(self, ledger: LedgerPort, copier: Callable[[End, End], Copier]) -> Ports:
+    def _ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(
             source=self._lister(source, Side.SOURCE),
             source_bucket=job.source.bucket,
-            destination=ForgivingLister(self._lister(destination, Side.DESTINATION), self._tell),
+            destination=ForgivingLister(self._lister(destination, Side.DESTINATION), self._log),
             copier=copier(source, destination),
             ledger=ledger,
             now=installation.now,
-            tell=self._tell,
+            tell=self._log,
         )
 
-    def _lister(self, end: End, side: Side) -> BucketLister:
-        # A catch-up lists for as long as it takes: somebody asked for it.
+    def _lister(self, end: Endpoint, side: Side) -> BucketLister:
+        # An operator asked for the catch-up, so it may list for as long as it takes.
         budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
         return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
 
@@ -163,7 +164,7 @@ class Run:
             objective=job.objective_effective.total_seconds(),
         )
 
-    def _ends(self) -> tuple[End, End]:
+    def _ends(self) -> tuple[Endpoint, Endpoint]:
         job, installation = self._job, self._installation
         consumer = self._consumer()
         reader: Principal = consumer
@@ -172,7 +173,7 @@ class Run:
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
-    def _copier(self, source: End, destination: End, ledger: Ledger) -> Copier:
+    def _copier(self, source: Endpoint, destination: Endpoint, ledger: Ledger) -> Copier:
         copies = Copies(
             job=self._job,
             limits=self._installation.settings.engine,
@@ -183,7 +184,7 @@ class Run:
             requests=self._requests,
             role_writer=self._role_writer,
         )
-        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._tell)
+        return ModalCopier(ways_of(self._job), copies.copier, ledger, self._log)
 
     def _role_writer(self) -> Principal:
         job = self._job
@@ -203,13 +204,13 @@ class Run:
             raise Interrupted
 
     def ended(self, outcome: str, error: JobError | None) -> TickReport:
-        """A report of a run that did not get to the end of its tick, or not as far as one."""
+        """Return the report of a run that did not finish or begin its tick."""
         if self._tick is not None:
             return self._as_a_whole(self._tick.so_far(outcome, error))
         return self._as_a_whole(TickReport(job=self._job.name, outcome=outcome, error=error))
 
     def _as_a_whole(self, report: TickReport) -> TickReport:
-        """With what the run did and how long it took before its tick: to open the state, and to learn who acts."""
+        """Add the requests and the time of the whole run to a report."""
         return replace(
             report,
             requests=dict(sorted(self._requests.items())),
@@ -220,19 +221,25 @@ class Run:
     def _count(self, operation: str) -> None:
         self._requests[operation] += 1
 
-    def _tell(self, event: str, **facts: Any) -> None:
+    def _log(self, event: str, **facts: Any) -> None:
         if event == events.LEDGER_REBUILT:
-            # What a full disk keeps from being remembered is asked for again by each tick: it is told once it is kept.
+            # With a full disk each tick rebuilds anew. Log it once it is recorded.
             self._rebuilt = facts
         else:
             self._installation.tell(event, job=self._job.name, **facts)
 
-    def _tell_moved(self, ledger: Ledger) -> None:
+    def _log_moved(self, ledger: Ledger) -> None:
         if (before := ledger.move()) is not None:
             after = str(replica_of(self._job))
-            self._tell(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
+            self._log(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
 
-    def _tell_rebuilt(self) -> None:
+    def _log_damaged(self, ledger: Ledger) -> None:
+        if ledger.damaged_rows or ledger.damaged_shards:
+            shards = ledger.damaged_shards
+            prefix = next(iter(shards), None)
+            self._log(events.ROWS_DAMAGED, rows=ledger.damaged_rows, shards=len(shards), prefix=prefix)
+
+    def _log_rebuilt(self) -> None:
         if self._rebuilt is not None:
             self._installation.tell(events.LEDGER_REBUILT, job=self._job.name, **self._rebuilt)
             self._rebuilt = None

@@ -1,1 +1,1 @@
-"""The state file: what was copied, what was not, and how far each shard was listed."""
+"""The state file: objects copied and not copied, and each shard's cursor."""

@@ -1,7 +1,7 @@
-"""What cannot be rebuilt from the destination: each job's start, and what an operator has accepted.
+"""Decisions that cannot be rebuilt from the destination: each job's start, and the acceptances of operators.
 
-`STATE_DIR/decisions.jsonl` is only ever appended to, a line before the same is committed to the state file, so that
-neither is the only place. It is read when the state file knows no start of a replica. A damaged line costs that line.
+`STATE_DIR/decisions.jsonl` is append-only. Each decision is written there before it is committed to the state file, so
+that two copies exist. It is read when the state file has no start for a replica. A damaged line loses only itself.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from syncd.ledger.locks import create_private_directory, open_private
-from syncd.ledger.schema import translated
+from syncd.ledger.sqlite import translated
 
 NAME = "decisions.jsonl"
 START, ACCEPTED = "start", "accepted"
@@ -26,7 +26,7 @@ ReplicaKey = tuple[str, ...]
 
 @dataclass(slots=True)
 class Kept:
-    """What was decided about one replica."""
+    """The decisions about one replica."""
 
     start: float | None = None
     accepted: dict[str, tuple[str, str, float]] = field(default_factory=dict)
@@ -34,7 +34,10 @@ class Kept:
 
 
 class Decisions:
-    """The file. Any thread or process may append to it; every method may raise LedgerFull or LedgerUnwritable."""
+    """The file of decisions. Any thread or process may append.
+
+    Every method may raise LedgerFull or LedgerUnwritable.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / NAME
@@ -43,7 +46,7 @@ class Decisions:
 
     @property
     def exists(self) -> bool:
-        """True once anything was decided here."""
+        """True once a decision was written."""
         return self._path.exists()
 
     def keep_start(self, replica: ReplicaKey, job: str, instant: float) -> None:
@@ -58,7 +61,7 @@ class Decisions:
         self._append(entry | {"etag": etag, "storage_class": storage_class, "at": at})
 
     def has_start(self, replica: ReplicaKey) -> bool:
-        """Return True if a start of this replica was kept; reads the file only if it has changed."""
+        """Return True if the file has a start for this replica. Reads the file only if it changed."""
         with translated(self._path):
             try:
                 status = self._path.stat()
@@ -71,7 +74,7 @@ class Decisions:
             return replica in self._begun
 
     def of(self, replica: ReplicaKey, *, latest: float) -> Kept:
-        """Return what was decided about a replica; later lines win. A start after `latest` was a wrong clock's."""
+        """Return the decisions about a replica. Later lines win, and a start after `latest` is ignored."""
         kept = Kept()
         with translated(self._path):
             for entry in self._entries():
@@ -95,9 +98,9 @@ class Decisions:
                 os.close(descriptor)
 
     def _append_whole(self, descriptor: int, line: bytes) -> None:
-        """Write a line and have it on the disk; what a full disk cuts short is taken back."""
+        """Write a line and sync it. A line cut short by a full disk is removed."""
         end = os.lseek(descriptor, 0, os.SEEK_END)
-        # A line that a crash cut short must not take this one along.
+        # A line cut short by a crash must not corrupt this one.
         if end and os.pread(descriptor, 1, end - 1) != b"\n":
             line = b"\n" + line
         try:
@@ -118,7 +121,7 @@ class Decisions:
             os.close(directory)
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines that are whole and of this version."""
+        """Yield the undamaged lines of this version."""
         try:
             lines = self._path.read_bytes().split(b"\n")
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""One tick and one catch-up at a time for each job, whoever starts them."""
+"""Locks of jobs: one tick and one catch-up at a time for each, across processes."""
 
 import json
 import os
@@ -22,15 +22,15 @@ class Locks:
         self._directory = state_dir / "locks"
 
     def tick(self, job: str) -> AbstractContextManager[int]:
-        """Held while a job ticks; see `hold`."""
+        """Hold the lock of a job's tick. See `hold`."""
         return hold(self._path(job, "tick"), what=f"the tick of {job}")
 
     def catch_up(self, job: str) -> AbstractContextManager[int]:
-        """Held while a job catches up; see `hold`."""
+        """Hold the lock of a job's catch-up. See `hold`."""
         return hold(self._path(job, "catch-up"), what=f"the catch-up of {job}")
 
     def has_been(self, job: str) -> bool:
-        """Whether the job has ever held one of its locks here."""
+        """Return True if the job has ever held one of its locks here."""
         return self._path(job, "tick").exists() or self._path(job, "catch-up").exists()
 
     def _path(self, job: str, kind: str) -> Path:
@@ -39,16 +39,16 @@ class Locks:
 
 @contextmanager
 def hold(path: Path, *, what: str) -> Iterator[int]:
-    """Hold a lock file, alone among processes and threads, until the end of the block or of the process.
+    """Hold a lock file exclusively until the end of the block or of the process.
 
-    Yields its descriptor: whoever is given a copy of it holds the lock too.
+    Yields its descriptor. Any process with a copy of it holds the lock too.
 
-    The file says who holds it: `{"pid": 123, "host": "x", "since": "2026-11-24T08:15:00Z"}`. It stays where it is.
+    The file names the holder: `{"pid": 123, "host": "x", "since": "2026-11-24T08:15:00Z"}`. It is never removed.
 
     Raises:
-        AlreadyRunning: somebody else holds it.
-        LedgerFull: there is no room for the file.
-        LedgerUnwritable: the file cannot be made or locked.
+        AlreadyRunning: another process or thread holds it.
+        LedgerFull: the disk is full.
+        LedgerUnwritable: the file cannot be created or locked.
     """
     descriptor = _open(path, what)
     try:
@@ -84,7 +84,7 @@ def _refusal(error: OSError, path: Path, what: str) -> LedgerFull | LedgerUnwrit
 
 
 def _holder(descriptor: int) -> str:
-    """Who holds the lock, as far as the file tells: its holder may be about to write it."""
+    """Return the holder's name from the file, which the holder may not have written yet."""
     try:
         holder = json.loads(os.pread(descriptor, _LONGEST_HOLDER_BYTES, 0))
         return f"pid {holder['pid']} on {holder['host']} since {holder['since']}"

@@ -1,4 +1,4 @@
-"""The ledger: what was copied, what was not, and how far each shard was listed. An index, never the truth."""
+"""The ledger: objects copied and not copied, and each shard's cursor. An index, never the truth."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from syncd.ledger.decisions import Decisions
 from syncd.ledger.file import StateFile
-from syncd.ledger.reader import Counts, Reader, RecordedTick
+from syncd.ledger.reader import LedgerCounts, Reader, RecordedTick
 from syncd.ledger.replica.quarantine import HeldOverview
 from syncd.ledger.replica.replica import TICKS_KEPT, Ledger
 from syncd.ledger.replica.view import LedgerView
@@ -16,9 +16,9 @@ from syncd.model.objects import Replica
 __all__ = [
     "SCHEMA",
     "TICKS_KEPT",
-    "Counts",
     "HeldOverview",
     "Ledger",
+    "LedgerCounts",
     "LedgerFile",
     "LedgerView",
     "Reader",
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class LedgerFile:
-    """The state file of all jobs. One for the process; any thread may call it."""
+    """The state file of all jobs. One per process, for any thread."""
 
     def __init__(self, state_dir: Path, *, now: Callable[[], float], schema: Schema = SCHEMA) -> None:
         self._file = StateFile(state_dir, now=now, schema=schema)
@@ -37,16 +37,16 @@ class LedgerFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is, or will be."""
+        """The path of the file, which may not exist yet."""
         return self._file.path
 
     def open(self, replica: Replica, job: str) -> Ledger:
-        """One replica's ledger, for the calling thread; what has to be made, migrated or moved aside is.
+        """Open one replica's ledger for the calling thread, creating, migrating or replacing the file if needed.
 
         Raises:
-            LedgerNewer: a newer syncd wrote the file; it was not touched.
+            LedgerNewer: a newer syncd wrote the file, and it was not touched.
             LedgerFull, LedgerUnwritable: it cannot be used.
-            LedgerCorrupt: it is damaged, and others have it open who do not let go of it.
+            LedgerCorrupt: it is damaged, and other processes that have it open do not close it.
         """
         state = self._file.open()
         try:
@@ -65,27 +65,26 @@ class LedgerFile:
 
     @property
     def salvaged(self) -> int:
-        """Entries that were taken over from the file that was moved aside last: starts, quarantine, acceptances."""
+        """The number of entries salvaged from the file last moved aside: starts, quarantine, acceptances."""
         return self._file.salvaged
 
     def move_aside(self) -> Path | None:
-        """Give the file another name, after a LedgerCorrupt out of a ledger that is closed by now.
+        """Replace the file by a new one, after a LedgerCorrupt from a ledger that is closed now.
 
-        Returns where it went; None where another thread or process has seen to it already. The next `open` makes
-        an empty one.
+        Returns its new path, or None if another thread or process has already moved it.
 
         Raises:
-            LedgerCorrupt: others have it open who do not let go of it.
+            LedgerCorrupt: other processes that have it open do not close it.
             LedgerFull, LedgerUnwritable: it cannot be moved.
         """
         return self._file.move_aside()
 
     @contextmanager
     def open_readonly(self) -> Iterator[Reader]:
-        """All jobs' ledgers, for reading: nothing is made or changed, and where there is no file all is empty.
+        """Open all jobs' ledgers for reading, or an empty ledger if there is no file. Changes nothing.
 
         Raises:
-            LedgerError: the file cannot be read; it is damaged, or written by an older or a newer syncd.
+            LedgerError: the file cannot be read, is damaged, or was written by an older or a newer syncd.
         """
         state = self._file.open_readonly()
         try:

@@ -1,7 +1,7 @@
-"""Files that are this process's alone, and locks on them that end with the process: flock(2) on files that stay.
+"""Private files and folders, and locks that end with the process: flock(2) on files that are never removed.
 
-Removing a lock file would let two processes lock two files of one name. Whoever can write to the folder could put a
-link in the place of a file, so such a folder is refused, and no link is followed in it.
+Removing a lock file would let two processes lock two files of one name. A user who can write to the folder could
+replace a file with a link, so such a folder is refused, and no link in it is followed.
 """
 
 import errno
@@ -16,19 +16,19 @@ from pathlib import Path
 from syncd.model.errors import LedgerExposed
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the kernel says where a file cannot grow: the disk, the user's quota or the process's limit is used up."""
+"""The kernel's errors for a file that cannot grow: the disk, quota or process limit is used up."""
 
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _ROOT = 0
 _UNMAPPED = 65534
-"""The owner that the kernel shows for users who do not exist in a user namespace."""
+"""The owner that the kernel shows for users outside this user namespace."""
 
 
 def open_private(path: Path) -> int:
-    """Open a file for reading and writing, made with mode 0600 if it is missing.
+    """Open a file for reading and writing, created with mode 0600 if it is missing.
 
     Raises:
-        LedgerExposed: what is there is a link, no regular file, another user's, or has other names too.
+        LedgerExposed: it is a link, not a regular file, another user's, or has other hard links.
         OSError: it cannot be opened.
     """
     try:
@@ -50,16 +50,16 @@ def open_private(path: Path) -> int:
 
 
 def create_private(path: Path) -> int:
-    """Make and open a file with mode 0600; FileExistsError if anything is there, another OSError if it cannot be."""
+    """Create a file with mode 0600 and open it. Raises FileExistsError if it exists."""
     return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
 
 
 def create_private_directory(path: Path) -> None:
-    """Make a directory with mode 0700, and those above it, if they are missing, and hold it to `require_private`.
+    """Create the directory (0700) and its missing parents, and check that it is private.
 
     Raises:
-        LedgerExposed: others can replace what is in it.
-        OSError: it cannot be made.
+        LedgerExposed: others can replace its files.
+        OSError: it cannot be created.
     """
     if not path.is_dir():
         require_private(path)
@@ -68,11 +68,11 @@ def create_private_directory(path: Path) -> None:
 
 
 def require_private(folder: Path) -> None:
-    """Refuse a folder that is exposed.
+    """Check that a folder is private.
 
     Raises:
         LedgerExposed: see `exposure`.
-        OSError: it cannot be looked at.
+        OSError: it cannot be read.
     """
     why = exposure(folder)
     if why is not None:
@@ -80,11 +80,11 @@ def require_private(folder: Path) -> None:
 
 
 def exposure(folder: Path) -> str | None:
-    """Tell why others can put a file or a link in the place of ours in a folder, or of the folder itself; else None.
+    """Return why others can replace the folder or files in it, or None if they cannot.
 
-    It, or a folder above it, belongs to somebody else, or others can write to it. A folder above it may be open to all if
-    it is sticky and root's, as /tmp is: there everybody moves only what is their own. One that is missing is judged by
-    those above it. OSError if it cannot be looked at.
+    They can if it, or a folder above it, belongs to another user or is writable by others. A folder above it may be
+    writable by all if it is sticky and root's, as /tmp is: there users can move only their own files. A missing folder is
+    judged by those above it. Raises OSError if it cannot be read.
     """
     folder = folder.absolute()
     chain = dict.fromkeys((folder, *folder.parents, *Path(os.path.realpath(folder)).parents))
@@ -94,11 +94,11 @@ def exposure(folder: Path) -> str | None:
 
 
 def require_plain(path: Path) -> None:
-    """Refuse anything but a regular file of one name, or nothing, in the place of a file that others open for us.
+    """Check that a path is a regular file with one name, or missing, before a library opens it.
 
     Raises:
-        LedgerExposed: a link, a pipe, a device, or a file that has other names too is there.
-        OSError: it cannot be looked at.
+        LedgerExposed: it is a link, a pipe, a device, or a file with other hard links.
+        OSError: it cannot be read.
     """
     try:
         status = path.lstat()
@@ -110,7 +110,7 @@ def require_plain(path: Path) -> None:
 
 
 def lock_now(descriptor: int, *, exclusive: bool) -> bool:
-    """Lock an open file if that can be done at once, and say whether it was.
+    """Lock an open file without waiting. Returns False if another holds the lock.
 
     Two descriptors of one process exclude each other as two processes do.
     """
@@ -122,7 +122,7 @@ def lock_now(descriptor: int, *, exclusive: bool) -> bool:
 
 
 def lock_patiently(descriptor: int, *, exclusive: bool) -> None:
-    """Lock an open file, waiting for as long as it takes."""
+    """Lock an open file, waiting as long as needed."""
     fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
 
 
@@ -157,7 +157,7 @@ def _unsafe(folder: Path, status: os.stat_result, *, is_above: bool) -> str | No
 
 
 def _is_own_group(gid: int) -> bool:
-    """Tell a group in which this user is alone: the private one of a user, or a container's own (Kubernetes' fsGroup)."""
+    """Return True if this user is the group's only member: a private group, or Kubernetes' fsGroup."""
     return gid in {os.getegid(), *os.getgroups()} and not any(uid not in (_ROOT, os.geteuid()) for uid in _members(gid))
 
 
@@ -172,7 +172,7 @@ def _members(gid: int) -> Iterator[int]:
 
 
 def _is_unmapped(uid: int) -> bool:
-    """Tell whether this is the kernel's word for an owner outside of this user namespace."""
+    """Return True for the ID that the kernel shows for owners outside this user namespace."""
     if uid != _UNMAPPED:
         return False
     try:

@@ -1,4 +1,4 @@
-"""What the ledger remembers of all jobs, for those who only look: `status`, `plan` and `export`."""
+"""The ledger of all jobs, read by `status`, `plan` and `export`."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from syncd.ledger.replica.access import replica_of_row
-from syncd.ledger.replica.view import LedgerView, sealed_day
+from syncd.ledger.replica.access import ReplicaRows, replica_of_row
+from syncd.ledger.replica.objects import sealed_day
+from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import decode_etags, decode_key, is_whole, object_checksum, report_from_json
-from syncd.ledger.schema import ENDINGS, translated
+from syncd.ledger.sqlite import ENDINGS, translated
 from syncd.model.objects import Quarantined, Replica, Shard, ShardState
 from syncd.model.reports import TickReport
 
@@ -18,15 +19,15 @@ _HELD_AT_A_TIME = 500
 
 
 class RecordedTick(NamedTuple):
-    """One tick or catch-up as the ledger remembers it."""
+    """One recorded tick or catch-up."""
 
     kind: str
     """`tick` or `catch-up`."""
     report: TickReport
 
 
-class Counts(NamedTuple):
-    """How much the ledger remembers of one job."""
+class LedgerCounts(NamedTuple):
+    """Rows that the ledger has of one job."""
 
     objects: int
     sealed_days: int
@@ -34,8 +35,9 @@ class Counts(NamedTuple):
 
 
 class Reader:
-    """All jobs' rows, read. Belongs to one thread; every method may raise a LedgerError.
+    """The rows of all jobs, read-only.
 
+    Belongs to one thread. Every method may raise a LedgerError.
     A job's rows are those of the replica that it wrote last.
     """
 
@@ -45,45 +47,45 @@ class Reader:
         self._on_corrupt = on_corrupt
 
     def jobs(self) -> list[str]:
-        """The names of the jobs that have ticked, sorted."""
+        """Return the names of the jobs that have ticked, sorted."""
         with self._guarded():
             names = {str(job) for (job,) in self._db.execute("SELECT DISTINCT job FROM ticks")}
             return sorted(names | {job for job, _, _ in self._replicas()})
 
     def view(self, replica: Replica) -> LedgerView:
-        """What is remembered of one replica; all empty for one that is not known."""
-        return LedgerView(self._db, self._path, replica, on_corrupt=self._on_corrupt)
+        """Return the view of one replica, which is empty if the replica is unknown."""
+        return LedgerView(ReplicaRows(self._db, self._path, replica, on_corrupt=self._on_corrupt))
 
     def view_of(self, job: str) -> LedgerView | None:
-        """What is remembered of the replica that a job wrote last."""
+        """Return the view of the replica that a job wrote last. Returns None if there is none."""
         with self._guarded():
             return next((self.view(replica) for name, _, replica in self._replicas() if name == job), None)
 
     def last_tick(self, job: str) -> RecordedTick | None:
-        """The last tick of a job, catch-ups left aside."""
+        """Return the last tick of a job, ignoring catch-ups. Returns None if there is none."""
         return next((tick for tick in self._ticks(job) if tick.kind == "tick"), None)
 
     def ticks(self, job: str, limit: int) -> list[RecordedTick]:
-        """The last ticks and catch-ups of a job, newest first."""
+        """Return the last ticks and catch-ups of a job, newest first."""
         return [tick for _, tick in zip(range(limit), self._ticks(job), strict=False)]
 
     def shards(self, job: str) -> dict[str, ShardState]:
-        """How far each shard of a job is, by its prefix."""
+        """Return the state of each shard of a job, by its prefix."""
         view = self.view_of(job)
         return view.shards() if view else {}
 
     def quarantined(self, job: str) -> dict[str, Quarantined]:
-        """What a job knows of and has not at its destination, by key."""
+        """Return the quarantined objects of a job, by key."""
         view = self.view_of(job)
         return view.quarantined() if view else {}
 
-    def counts(self, job: str) -> Counts:
-        """How much is remembered of a job; reads every object's row, which takes a second for ten million."""
-        counts = Counts(0, 0, 0)
+    def counts(self, job: str) -> LedgerCounts:
+        """Count a job's rows. Reads every object's row, which takes a second for ten million."""
+        counts = LedgerCounts(0, 0, 0)
         with self._guarded():
             for _, replica_id, _ in self._replicas(job):
                 shards = [shard_id for shard_id, _ in self._shards(replica_id)]
-                counts = Counts(
+                counts = LedgerCounts(
                     sum(self._count("SELECT count(*) FROM objects WHERE shard = ?", shard) for shard in shards),
                     sum(self._count("SELECT count(*) FROM days WHERE shard = ?", shard) for shard in shards),
                     self._count("SELECT count(*) FROM quarantine WHERE replica = ?", replica_id),
@@ -91,13 +93,13 @@ class Reader:
         return counts
 
     def file_bytes(self) -> int:
-        """The size of the state file and of what SQLite keeps beside it."""
+        """Return the size of the state file and of the files that SQLite keeps beside it."""
         with self._guarded():
             files = (self._path.with_name(self._path.name + ending) for ending in ENDINGS)
             return sum(file.stat().st_size for file in files if file.exists())
 
     def export(self, job: str | None = None) -> Iterator[dict[str, object]]:
-        """Every row of one job or of all, as it comes: a mapping whose `type` says what it is. Damaged rows are not."""
+        """Yield the undamaged rows of one job or of all, each a mapping with a `type`."""
         with self._guarded():
             for name, replica_id, replica in self._replicas(job):
                 view = self.view(replica)
@@ -110,8 +112,8 @@ class Reader:
                 for entry in _each_held(view):
                     yield {"type": "quarantined", "job": name, "prefix": entry.shard.prefix} | _quarantined_row(entry)
                 for key, (etag, storage_class) in view.accepted().items():
-                    told = {"key": key, "etag": etag, "storage_class": storage_class}
-                    yield {"type": "accepted", "job": name, **told}
+                    facts = {"key": key, "etag": etag, "storage_class": storage_class}
+                    yield {"type": "accepted", "job": name, **facts}
                 for prefix, first_at in view.uncovered().items():
                     yield {"type": "uncovered", "job": name, "prefix": prefix, "first_at": first_at}
 
@@ -119,7 +121,7 @@ class Reader:
         return translated(self._path, on_corrupt=self._on_corrupt)
 
     def _replicas(self, job: str | None = None) -> list[tuple[str, int, Replica]]:
-        """Job, ID and Replica of those that belong to a job."""
+        """Return job, ID and Replica of each replica that a job has claimed."""
         rows = self._db.execute("SELECT * FROM replicas WHERE job <> '' ORDER BY job").fetchall()
         return [(row[6], row[5], replica_of_row(row)) for row in rows if is_whole(row) and job in {None, row[6]}]
 

@@ -1,7 +1,6 @@
-"""How the ledger writes down keys, ETags, days and reports: pure, and exact both ways.
+"""Encoding of keys, ETags, days and reports in the ledger: pure, and exact both ways.
 
-A key is stored as a *tail*: what is left of it when the shard and the name of the file already say the rest. Inside
-the shard of account 111111111111, CloudTrail, us-east-1:
+A key is stored as a *tail*: its part that the shard and the usual file name do not determine. In the shard of account 111111111111, CloudTrail, us-east-1:
 
     2026/11/24/111111111111_CloudTrail_us-east-1_20261124T0815Z_x.json.gz   20261124T0815Z_x    the usual name
     2026/11/24/111111111111_CloudTrail_us-east-1_trail_20261124….json.gz    20261124:trail_20…  another after the stem
@@ -9,8 +8,8 @@ the shard of account 111111111111, CloudTrail, us-east-1:
     2026/11/24/something else                                               20261124<something  without the stem
     anything else                                                           =anything else      has no day
 
-Tails of one form sort as their keys do (S3 lists in UTF-8 order, which is SQLite's order of text), days before all
-else, so that a page of a listing is one range of the table. Every tail leads back to exactly one key.
+Tails of one form sort as their keys do (S3 lists in UTF-8 order, which is SQLite's order of text), and those with a day
+sort first, so a page of a listing is one range of the table. Every tail decodes to exactly one key.
 """
 
 import json
@@ -28,7 +27,7 @@ from syncd.model.reports import FailedObject, JobError, TickReport
 
 SUFFIX = ".json.gz"
 NO_DAY = "="
-"""What the tails without a day begin with; all tails with a day sort before it."""
+"""The first character of tails without a day. All tails with a day sort before it."""
 
 _FOLDER_LENGTH = len("2026/11/24/")
 _DATE_LENGTH = len("20261124")
@@ -44,21 +43,21 @@ _TEXT, _SAME, _OTHER = b"=", b"!", b"?"
 LONGEST_KEY_BYTES = 1024
 LONGEST_TEXT = 2 * 1024 * 1024
 LONGEST_DETAIL = 2000
-# Hundreds of reports are kept of each job, and dozens read to tell how it stands.
+# Each job keeps hundreds of reports, and its status is read from dozens.
 MOST_COUNTED, MOST_LISTED = 100, 20
 
 
 def encode_key(shard: Shard, key: str) -> str:
-    """The tail of a key of this shard; ValueError for a key that does not begin with the shard's prefix."""
+    """Return the tail of a key. Raises ValueError if the key is outside the shard."""
     return next(iter(encode_keys(shard, (key,))))
 
 
 def encode_keys(shard: Shard, keys: Iterable[str]) -> dict[str, str]:
-    """Keys of this shard by their tails; ValueError for a key that does not begin with the shard's prefix."""
+    """Return keys by their tails. Raises ValueError if a key is outside the shard."""
     prefix = shard.prefix
     stem = _stem(shard)
     folder_end = len(prefix) + _FOLDER_LENGTH
-    # How a key begins that has the usual name in the folder of the one before, and where its stamp's date ends.
+    # The beginning of a key with the usual name in the previous key's folder, and the end of its stamp's date.
     usual, dated = "", 0
     tails = {}
     for key in keys:
@@ -87,7 +86,7 @@ def _dated_tail(day: str, name: str, stem: str) -> str:
 
 
 def decode_key(shard: Shard, tail: str) -> str:
-    """The key that `encode_key` made this tail of."""
+    """Return the key of a tail that `encode_key` returned."""
     if tail.startswith(NO_DAY):
         return shard.prefix + tail[len(NO_DAY) :]
     start = f"{shard.prefix}{tail[:4]}/{tail[4:6]}/{tail[6:8]}/"
@@ -103,7 +102,7 @@ def decode_key(shard: Shard, tail: str) -> str:
 
 
 def tail_form(tail: str) -> str:
-    """Which of the five forms a tail has: `=`, `<`, `;`, `:`, or empty for the usual name."""
+    """Return the mark of a tail's form, or an empty text for the usual name."""
     if tail.startswith(NO_DAY):
         return NO_DAY
     mark = tail[_DATE_LENGTH : _DATE_LENGTH + 1]
@@ -111,19 +110,19 @@ def tail_form(tail: str) -> str:
 
 
 def day_of(tail: str) -> str | None:
-    """The UTC day of the folder a tail's key lies in, as YYYY-MM-DD; None where it has none."""
+    """Return the UTC day (YYYY-MM-DD) of the folder of a tail's key, or None without a day."""
     if tail.startswith(NO_DAY) or not _compact_day(f"{tail[:4]}/{tail[4:6]}/{tail[6:8]}/"):
         return None
     return f"{tail[:4]}-{tail[4:6]}-{tail[6:8]}"
 
 
 def first_tail(day: str) -> str:
-    """The smallest tail that a day (YYYY-MM-DD) can have."""
+    """Return the smallest possible tail of a day (YYYY-MM-DD)."""
     return day.replace("-", "")
 
 
 def first_tail_after(rest: str) -> str:
-    """Return a text that no tail with a day is smaller than whose key follows one, given behind the shard's prefix."""
+    """Return a lower bound of the dated tails whose keys follow `rest`, a key without its shard's prefix."""
     lowest = ""
     for form, char in zip("dddd/dd/dd/", rest, strict=False):
         is_as_in_a_folder = char in _DIGITS if form == "d" else char == form
@@ -134,24 +133,24 @@ def first_tail_after(rest: str) -> str:
 
 
 def last_tail(day: str) -> str:
-    """A text greater than every tail of a day (YYYY-MM-DD) and smaller than those of the next one."""
+    """Return a text between all tails of a day (YYYY-MM-DD) and those of the next."""
     compact = day.replace("-", "")
     return compact[:-1] + chr(ord(compact[-1]) + 1)
 
 
 def encode_etag(etag: str | None) -> bytes | None:
-    """An ETag as the ledger keeps it: an MD5 in 16 bytes, any other text behind a `=`, None for one not known."""
+    """Encode an ETag: an MD5 in 16 bytes, any other text after a `=`, None if it is unknown."""
     if etag is None:
         return None
     if _MD5.fullmatch(etag):
         return bytes.fromhex(etag)
     raw = _TEXT + etag.encode("utf-8", "surrogatepass")
-    # 0xFF occurs in no UTF-8: it keeps a text of 15 bytes from being taken for an MD5.
+    # 0xFF occurs in no UTF-8, so a text of 15 bytes cannot be mistaken for an MD5.
     return raw + b"\xff" if len(raw) == _MD5_BYTES else raw
 
 
 def decode_etag(raw: bytes | None) -> str | None:
-    """The ETag that `encode_etag` made these bytes of."""
+    """Return the ETag that `encode_etag` encoded."""
     if raw is None:
         return None
     if len(raw) == _MD5_BYTES:
@@ -160,11 +159,11 @@ def decode_etag(raw: bytes | None) -> str | None:
 
 
 def encode_etags(etag: str | None, replica_etag: str) -> bytes | None:
-    """Return the ETags of an object and of its replica as the ledger keeps them.
+    """Encode the ETags of an object and of its replica.
 
-    E           the replica's is not known: the source's as `encode_etag` makes it, as schema 1 wrote it
-    !E          both are the same
-    ?LLE R      others, behind the length of the source's in two bytes
+    E           the replica's is unknown: the source's from `encode_etag`, as in schema 1
+    !E          both are equal
+    ?LLE R      both, after the length of the source's in two bytes
     """
     source = encode_etag(etag)
     if source is None or not replica_etag:
@@ -177,11 +176,11 @@ def encode_etags(etag: str | None, replica_etag: str) -> bytes | None:
 
 
 def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
-    """Return the ETags that `encode_etags` made these bytes of; the replica's is empty if it is not known."""
+    """Return the ETags that `encode_etags` encoded. The replica's is empty if unknown."""
     if raw is None:
         return None, ""
     length, mark = len(raw), raw[:1]
-    # First what nearly every row is: a page of a thousand is looked up in each listing.
+    # The most common form first: each listing looks up pages of a thousand.
     if length == 1 + _MD5_BYTES and mark == _SAME:
         text = raw[1:].hex()
         return text, text
@@ -195,17 +194,17 @@ def decode_etags(raw: bytes | None) -> tuple[str | None, str]:
 
 
 def checksum(*values: object) -> int:
-    """The CRC-32 of a row's values.
+    """Return the CRC-32 of a row's values.
 
-    Of their ASCII representation: it tells types apart, and is the same in every version of Python.
+    It covers their ASCII representation, which distinguishes types and is the same in every version of Python.
     """
     return crc32(ascii(values).encode("ascii"))
 
 
 def object_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: int) -> int:
-    """24 bits of a CRC-32 over an object's row, as SQLite stores in three bytes: from -2**23 to 2**23 - 1.
+    """Return 24 bits of a CRC-32 over an object's row, from -2**23 to 2**23 - 1: three bytes in SQLite.
 
-    Made for a page of a thousand; any type that damage may have put in a value's place gives another checksum.
+    Fast enough for pages of a thousand. A value whose type was changed by damage gives another checksum.
     """
     text = f"{shard_id}/{size_bytes}/{tail}"
     crc = crc32(text.encode() if text.isascii() else text.encode("utf-8", "surrogatepass"))
@@ -214,17 +213,17 @@ def object_checksum(shard_id: int, tail: str, etag: bytes | None, size_bytes: in
 
 
 def with_checksum(*values: object) -> tuple[object, ...]:
-    """A row to be written: the values and their checksum."""
+    """Return a row for writing: the values and their checksum."""
     return (*values, checksum(*values))
 
 
 def is_whole(row: tuple[Any, ...] | None) -> TypeGuard[tuple[Any, ...]]:
-    """Whether a row was found, and its last value is the checksum of the others."""
+    """Return True if a row was found and its last value is the checksum of the others."""
     return row is not None and bool(row[-1] == checksum(*row[:-1]))
 
 
 def shortened(text: str) -> str:
-    """Return a text for people as the ledger keeps it: what is too long is cut in the middle, what is no text is written out."""
+    """Return a text cut in the middle if it is too long, with invalid Unicode escaped."""
     if len(text) > LONGEST_DETAIL:
         head = (LONGEST_DETAIL - 1) // 2
         text = f"{text[:head]}…{text[head + 1 - LONGEST_DETAIL :]}"
@@ -232,12 +231,12 @@ def shortened(text: str) -> str:
 
 
 def is_key(text: str) -> bool:
-    """Return True for a text that is no longer than S3 lets a key be."""
+    """Return True if a text is no longer than a key in S3 may be."""
     return len(text) <= LONGEST_KEY_BYTES // 4 or len(text.encode("utf-8", "surrogatepass")) <= LONGEST_KEY_BYTES
 
 
 def report_to_json(report: TickReport) -> str:
-    """A report as the ledger keeps it: long texts are cut in the middle, long lists at their end."""
+    """Encode a report, with long texts cut in the middle and long lists at their end."""
     return json.dumps(_bounded(asdict(report)), separators=(",", ":"))
 
 
@@ -254,7 +253,7 @@ def _bounded(value: Any) -> Any:
 
 
 def report_from_json(text: str) -> TickReport:
-    """The report that `report_to_json` made this text of; fields that this version does not know are left out."""
+    """Return the report that `report_to_json` encoded, ignoring fields that this version does not know."""
     values = json.loads(text)
     known = {field.name: values[field.name] for field in fields(TickReport) if field.name in values}
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
@@ -265,7 +264,7 @@ def report_from_json(text: str) -> TickReport:
 
 
 def _stem(shard: Shard) -> str:
-    """What the file names of the shard begin with; empty where its layout has no accounts, kinds and regions."""
+    """Return the beginning of the shard's file names, or an empty text without account, kind or region."""
     if shard.account and shard.kind and shard.region:
         return f"{shard.account}_{shard.kind}_{shard.region}_"
     return ""
@@ -273,7 +272,7 @@ def _stem(shard: Shard) -> str:
 
 @lru_cache(maxsize=4096)
 def _compact_day(folder: str) -> str:
-    """`2026/11/24/` as `20261124`; empty for a text that is not the folder of a day in the calendar."""
+    """Return `2026/11/24/` as `20261124`, or an empty text if it is not a calendar day's folder."""
     match = _FOLDER.fullmatch(folder)
     if match is None:
         return ""

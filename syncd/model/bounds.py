@@ -1,4 +1,4 @@
-"""Bounds: of objects and their parts, of what is remembered of folders, and of waits."""
+"""Bounds of objects, of their parts, of remembered folders, and of backoff."""
 
 import json
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from syncd.model.units import format_size
 MOST_PARTS = 10_000
 LARGEST_PART = 5 * 1024**3
 COPIES_IN_MEMORY = 3
-"""A body is there once as the runtime has read it, once as we have, and once as the runtime sends it."""
+"""Copies of a body in memory: as the runtime reads it, as we hold it, and as the runtime sends it."""
 _MIB = 1024**2
 
 
 def part_size_for(size_bytes: int, configured: int) -> int:
-    """Return the size of an object's parts: as configured, or larger if it would have more of them than S3 takes.
+    """Return the size of an object's parts: as configured, or larger to stay within S3's number of parts.
 
-    Larger ones are whole MiB, so that two ticks choose the same, up to S3's own bound of a part.
+    Larger parts are whole MiB, so that two ticks choose the same size, up to S3's largest part.
     """
     least = -(-size_bytes // MOST_PARTS)
     if least <= configured:
@@ -24,10 +24,10 @@ def part_size_for(size_bytes: int, configured: int) -> int:
 
 
 def refusal(size_bytes: int, *, max_object: int | None, part_size: int, memory_bytes: int | None) -> str:
-    """Return why an object of this size is not copied through this machine at all; empty if it is.
+    """Return why an object of this size cannot be copied through this machine, or an empty text.
 
-    Each part is held three times, and an object of many TB has parts of hundreds of MB. `memory_bytes` is None for
-    copies that S3 makes itself.
+    Each part is in memory three times, and an object of many TB has parts of hundreds of MB. `memory_bytes` is None
+    for copies that S3 makes itself.
     """
     if max_object is not None and size_bytes > max_object:
         return f"it has {size_bytes} bytes, and source.max_object is {format_size(max_object)}"
@@ -43,14 +43,14 @@ def refusal(size_bytes: int, *, max_object: int | None, part_size: int, memory_b
 
 
 class Quota:
-    """The objects that one tick may still copy."""
+    """The number of objects that one tick may still copy."""
 
     def __init__(self, most: int | None) -> None:
-        """`most` is `source.max_objects_per_tick`; None is no bound."""
+        """Take `source.max_objects_per_tick`, or None for no bound."""
         self._left = most
 
     def take(self) -> bool:
-        """Take one; False if there are none left, and the object is left to the next tick."""
+        """Take one. Returns False if none is left, so that the object waits for the next tick."""
         if self._left is None:
             return True
         if self._left <= 0:
@@ -60,28 +60,20 @@ class Quota:
 
 
 _FIRST_BACKOFF_SECONDS = 60.0
-
-
 LONGEST_BACKOFF_SECONDS = 3600.0
-
-
 MOST_CHILDREN = 10_000
-
-
 LARGEST_CHILDREN_BYTES = 1024 * 1024
-
-
 MOST_UNCOVERED = 1000
 
 
 def backoff_seconds(attempts: int) -> float:
-    """How long an object that failed this many times is left alone: 1 minute, doubled each time, at most 1 hour."""
-    doublings = min(attempts - 1, 16)  # 16 doublings are beyond the hour; an unbounded power would overflow
+    """Return the wait after this many failures: 1 minute, doubled each time, at most 1 hour."""
+    doublings = min(attempts - 1, 16)  # 16 doublings exceed the hour, and an unbounded power would overflow
     return float(min(_FIRST_BACKOFF_SECONDS * 2**doublings, LONGEST_BACKOFF_SECONDS))
 
 
 def children_to_json(children: Sequence[str]) -> str | None:
-    """Return the folders found in one folder as the ledger keeps them; None for more than it keeps."""
+    """Encode the folders found in one folder. Returns None if there are more than the ledger keeps."""
     if len(children) > MOST_CHILDREN:
         return None
     text = json.dumps(children)

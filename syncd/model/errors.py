@@ -1,18 +1,18 @@
-"""The errors of syncd: they carry facts; the sentences for people are made at the edge.
+"""The errors of syncd. They carry facts, and sentences for people are made at the edge.
 
 SyncdError
 ├── ConfigError(problems)      the whole run    exit 2: every problem, with its file and dotted key
 ├── LedgerError                the tick or run  the state cannot be used
 │   ├── LedgerNewer            written by a newer syncd: refused, nothing touched
-│   ├── LedgerFull             no room on the disk: the tick fails and goes on when there is room
+│   ├── LedgerFull             the disk is full: the tick fails, and a later one continues when there is room
 │   ├── LedgerCorrupt          moved aside and rebuilt
-│   ├── LedgerRefused          a value that the state cannot hold: this job's, and no damage
+│   ├── LedgerRefused          a value of this job that the state cannot hold, which is no damage
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
 │       └── LedgerExposed      others can replace its files: refused, nothing touched
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
-└── JobFailed(reason, …)       the job          this job's tick ends; the next one tries again
-    ├── Interrupted            the job          it was told to end, which is no failure
-    └── ListingBudgetSpent     the job          listing took too long: what was found so far is handed in
+└── JobFailed(reason, …)       the job          this job's tick ends, and the next one tries again
+    ├── Interrupted            the job          it was told to stop, which is no failure
+    └── ListingBudgetSpent     the job          listing took too long: objects found so far are used
 """
 
 from collections.abc import Sequence
@@ -27,20 +27,20 @@ class Problem(NamedTuple):
 
     file: str
     key: str
-    """Dotted key, such as `source.role.external_id`; empty for the file as a whole."""
+    """A dotted key such as `source.role.external_id`, or empty for the whole file."""
     message: str
-    """What is wrong and what would be right."""
+    """The mistake, and what would be correct."""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key}: {self.message}" if self.key else f"{self.file}: {self.message}"
 
 
 class SyncdError(Exception):
-    """The root of all errors that syncd raises on purpose."""
+    """The base of all errors that syncd raises on purpose."""
 
 
 class ConfigError(SyncdError):
-    """The configuration cannot be used; `problems` holds everything that is wrong with it."""
+    """A configuration that cannot be used. `problems` lists all of its mistakes."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -48,63 +48,60 @@ class ConfigError(SyncdError):
 
 
 class LedgerError(SyncdError):
-    """The state file cannot be used."""
+    """A state file that cannot be used."""
 
     reason = "ledger"
-    remedy = "look at the state directory"
+    remedy = "check the state directory"
 
 
 class LedgerNewer(LedgerError):
-    """A newer syncd wrote the state file."""
+    """A state file that a newer syncd wrote."""
 
-    reason = "ledger_newer"
-    remedy = "run the newer syncd, or point state_dir at an empty directory: the state is rebuilt from the destination"
+    reason = Reason.LEDGER_NEWER
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerFull(LedgerError):
-    """There is no room on the disk for the state file."""
+    """A disk without room for the state file."""
 
-    reason = "disk_full"
-    remedy = "make room on the disk that holds state_dir; the next tick goes on where this one ended"
+    reason = Reason.DISK_FULL
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerCorrupt(LedgerError):
-    """The state file is damaged."""
+    """A damaged state file."""
 
-    reason = "ledger_corrupt"
-    remedy = (
-        "nothing to do if it passes: a tick moves the file aside and rebuilds the state from the destination; otherwise look at"
-        " the disk, and for another syncd that has the file open"
-    )
+    reason = Reason.LEDGER_CORRUPT
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerRefused(LedgerError):
-    """A source told something that the state file cannot hold, such as a key longer than a key can be."""
+    """A value from the source that the state file cannot hold, such as an overlong key."""
 
     reason = Reason.UNEXPECTED
-    remedy = reasons.REMEDIES[Reason.UNEXPECTED]
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerUnwritable(LedgerError):
-    """The state file or its directory cannot be written."""
+    """A state file or directory that cannot be written."""
 
-    reason = "ledger_unwritable"
-    remedy = "let the user that runs syncd write state_dir and the files in it, on a file system that is not read-only"
+    reason = Reason.LEDGER_UNWRITABLE
+    remedy = reasons.REMEDIES[reason]
 
 
 class LedgerExposed(LedgerUnwritable):
-    """The state file, or its directory, is not this user's alone."""
+    """A state file or directory that others can replace."""
 
     remedy = (
-        "let state_dir and the folders above it belong to the user that runs syncd, or to root, and let nobody else write to"
-        " them (`chmod go-w`), without links in the place of files; run syncd as that user: `runuser -u syncd -- syncd ...`"
+        "make state_dir and the folders above it belong to the user that runs syncd, or to root, and let nobody else write to"
+        " them (`chmod go-w`); replace links in state_dir by regular files; run syncd as that user: `runuser -u syncd -- syncd ...`"
     )
 
 
 class AlreadyRunning(SyncdError):
-    """Another process holds the lock of this job.
+    """A job whose lock another process holds.
 
-    `holder` names it: process ID, host, and since when, as far as the lock file tells.
+    `holder` names it by process ID, host and time, if the lock file has them.
     """
 
     def __init__(self, holder: str) -> None:
@@ -113,27 +110,27 @@ class AlreadyRunning(SyncdError):
 
 
 class JobFailed(SyncdError):
-    """This job's tick cannot go on.
+    """A failure that ends this job's tick.
 
     `reason` is a short word for machines (`access_denied`), `detail` names the call, the principal and the
-    resource, `remedy` is what the operator can do.
+    resource, and `remedy` is the operator's next step.
     """
 
-    def __init__(self, reason: str, detail: str, remedy: str) -> None:
+    def __init__(self, reason: str, detail: str, remedy: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        self.remedy = remedy
+        self.remedy = remedy or reasons.remedy_of(reason)
 
 
 class Interrupted(JobFailed):
-    """This job was told to end, and what it would have begun is left to the next tick."""
+    """A request to stop this job, which leaves the rest to the next tick."""
 
     def __init__(self) -> None:
         super().__init__(
-            "interrupted", "told to end before all was done", "run it again: it goes on where this one ended"
+            "interrupted", "told to stop before all was done", "run it again: it continues where this one ended"
         )
 
 
 class ListingBudgetSpent(JobFailed):
-    """Listing has taken as long as a tick may list; everything found so far is good, and the rest is not listed."""
+    """A listing that used up its time. Everything found so far is valid, and the rest is not listed."""

@@ -1,4 +1,4 @@
-"""The names of log events, `noun.past_participle`. `docs/operations.md` says what each means and what to do."""
+"""The names of log events, `noun.past_participle`. `docs/operations.md` explains each."""
 
 TICK_FINISHED = "tick.finished"
 TICK_FAILED = "tick.failed"
@@ -50,3 +50,4 @@ STATE_MENDED = "ledger.mended"
 REPLICA_HEALED = "replica.healed"
 HORIZON_CONTRADICTED = "horizon.contradicted"
 SOURCE_PRUNED = "source.pruned"
+ROWS_DAMAGED = "ledger.rows_damaged"

@@ -1,7 +1,7 @@
-"""The words of syncd: what is listed, decided, done and remembered.
+"""The values of syncd: listings, transfers, outcomes and the state of shards.
 
-Times are seconds since the epoch, UTC (`float`), sizes are bytes. The values on the hot path are NamedTuples,
-since a tick makes one of each for every object it meets.
+Times are seconds since the epoch, UTC (`float`), and sizes are bytes. The values on the hot path are NamedTuples,
+since a tick creates one of each for every object it meets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from syncd.model import reasons
 from syncd.model.reasons import Reason
 
 
@@ -17,14 +18,14 @@ class LogObject(NamedTuple):
 
     key: str
     etag: str
-    """Without quotes. An identity of the content in this one bucket only, never compared with another bucket's."""
+    """Without quotes. Identifies the content within this bucket only, never across buckets."""
     size_bytes: int
     last_modified: float
     storage_class: str = "STANDARD"
 
 
 class Shard(NamedTuple):
-    """The unit that has a cursor: one organization, account, kind and region, told by its prefix.
+    """The unit that has a cursor: one organization, account, kind and region, identified by its prefix.
 
     Loose keys above a region, and layouts without accounts, are shards with the parts they have.
     """
@@ -38,15 +39,15 @@ class Shard(NamedTuple):
 
 
 class Range(NamedTuple):
-    """What one listing covers in one shard: the keys after `start_after`, up to and including `until`."""
+    """The keys of a shard that a listing covers: after `start_after`, up to and including `until`."""
 
     shard: Shard
     start_after: str
-    """The key after which the listing begins; empty for the beginning of the shard."""
+    """The key after which the listing begins, or empty for the beginning of the shard."""
     until: str = ""
-    """The last key that belongs to it; empty for the end of the shard."""
+    """The last key of the range, or empty for the end of the shard."""
     whole_pages: bool = False
-    """A page that passes `until` is given whole, since its keys were paid for; otherwise it is cut there."""
+    """True to return a page that passes `until` whole, since it was paid for, instead of cutting it there."""
 
 
 class Page(NamedTuple):
@@ -55,38 +56,38 @@ class Page(NamedTuple):
     range: Range
     objects: Sequence[LogObject]
     is_last: bool
-    """The range is listed to its end."""
+    """True if the range is listed to its end."""
     reached_end: bool = False
-    """The listing met the end of the shard."""
+    """True if the listing reached the end of the shard."""
     requested_at: float = 0.0
-    """When the listing of the range began."""
+    """The time at which the listing of the range began."""
     unreadable: Sequence[LogObject] = ()
-    """Objects whose keys are not UTF-8, so that no request can name them; here each such byte stands as `%XX`."""
+    """Objects whose keys are not UTF-8, so no request can name them. Each invalid byte is shown as `%XX`."""
 
 
 class Folder(NamedTuple):
-    """What a delimiter listing of one prefix found."""
+    """The result of a delimiter listing of one prefix."""
 
     prefix: str
     prefixes: Sequence[str]
     objects: Sequence[LogObject]
-    """Keys directly in it, with no folder of their own."""
+    """Objects directly in it."""
     unreadable: Sequence[str] = ()
-    """Objects and folders whose names are not UTF-8; each such byte stands as `%XX`."""
+    """Objects and folders whose names are not UTF-8. Each invalid byte is shown as `%XX`."""
 
 
 class Known(NamedTuple):
-    """What the ledger remembers of a key that is at the destination."""
+    """The ledger's memory of a key that is at the destination."""
 
     etag: str | None
-    """The source's ETag when it was copied; None if only an older state's listing of the destination told of it."""
+    """The source's ETag when it was copied, or None if an older state knew it only from the destination."""
     size_bytes: int
     replica_etag: str = ""
-    """The replica's own ETag, by which the audit notices another one; empty if it was never told."""
+    """The replica's own ETag, by which the audit notices a change, or empty if unknown."""
 
 
 class SkipReason(StrEnum):
-    """Why an object that was listed is not copied now."""
+    """The reason that a listed object is not copied now."""
 
     ALREADY_COPIED = "already_copied"
     ARCHIVED = "archived"
@@ -107,10 +108,10 @@ class Transfer(NamedTuple):
     object: LogObject
     destination_key: str
     compare_first: bool = False
-    """The key is known to be at the destination: compare with what is there before writing."""
+    """True if the key is known to be at the destination: compare before writing."""
     is_changed: bool = False
-    """The ledger's row has another ETag, so the source may have changed: only a cryptographic hash proves the same
-    content, a CRC does not."""
+    """True if the ledger has another ETag, so the source may have changed: then only a cryptographic hash proves
+    the same content, a CRC does not."""
 
 
 class Copied(NamedTuple):
@@ -118,7 +119,7 @@ class Copied(NamedTuple):
 
     transfer: Transfer
     replica_etag: str = ""
-    """The ETag that the write was answered with; empty if it told none."""
+    """The ETag in the answer to the write, or empty if there was none."""
 
 
 class AlreadyThere(NamedTuple):
@@ -126,11 +127,11 @@ class AlreadyThere(NamedTuple):
 
     transfer: Transfer
     replica_etag: str = ""
-    """The replica's ETag as HeadObject told it; empty if it told none."""
+    """The replica's ETag in the answer to HeadObject, or empty if there was none."""
 
 
 class Conflict(NamedTuple):
-    """The destination holds other content under this key; it was left as it is."""
+    """The destination holds other content under this key, which was left untouched."""
 
     transfer: Transfer
     detail: str
@@ -141,28 +142,16 @@ class Failed(NamedTuple):
 
     transfer: Transfer
     reason: str
-    """A short word for machines, a `Reason`."""
+    """A `Reason`, or a code of AWS's own."""
     detail: str
-    """The call, the principal, the resource and what was answered."""
+    """The call, the principal, the resource and the answer."""
 
-
-_SETTLED = frozenset(
-    {
-        Reason.CONFLICT,
-        Reason.ARCHIVED,
-        Reason.KEY_NOT_UTF8,
-        Reason.KEY_TOO_LONG,
-        Reason.OBJECT_GONE,
-        Reason.TOO_LARGE,
-        Reason.REPLICA_LOST,
-    }
-)
 
 Outcome: TypeAlias = Copied | AlreadyThere | Conflict | Failed
 
 
 class Quarantined(NamedTuple):
-    """An object that is known and not at the destination."""
+    """An object that is known but not at the destination."""
 
     object: LogObject
     shard: Shard
@@ -174,133 +163,112 @@ class Quarantined(NamedTuple):
 
     @property
     def is_conflict(self) -> bool:
-        """Whether it is held back by other content at the destination rather than by a failure."""
+        """True if other content at the destination holds it back, rather than a failure."""
         return self.reason == Reason.CONFLICT
 
     @property
     def is_settled(self) -> bool:
-        """Whether trying again would change nothing: it waits for a listing that tells something else, or for a person."""
-        return self.reason in _SETTLED
+        """True if a retry changes nothing, so it waits for another listing or for an operator."""
+        return self.reason in reasons.SETTLED
 
     @property
     def has_changed(self) -> bool:
-        """Whether the object may be another than the one that was listed, so that it has to be listed again."""
+        """True if the object may differ from the one listed, so it must be listed again."""
         return self.reason in (Reason.OBJECT_CHANGED, Reason.RETRY_REQUESTED)
 
 
 class HeldCounts(NamedTuple):
-    """How many objects are known and not at the destination, and why."""
+    """The number of objects that are known but not at the destination, by reason."""
 
     objects: int = 0
     size_bytes: int = 0
     by_reason: Mapping[str, int] = {}
     oldest_at: float = 0.0
-    """Since when the first of them is known; 0.0 if there is none."""
+    """The time since when the first of them is known, or 0.0 if there is none."""
 
     @property
     def conflicts(self) -> int:
-        """How many are held back by other content at the destination."""
+        """The number held back by other content at the destination."""
         return self.by_reason.get(Reason.CONFLICT, 0)
 
 
-class Plan(NamedTuple):
-    """What to do about one page."""
-
-    transfers: Sequence[Transfer]
-    adopted: Sequence[tuple[LogObject, str]]
-    """Objects whose replica the destination lists and something vouches for, each with the replica's ETag."""
-    archived: Sequence[Transfer]
-    """Objects that cannot be read until their owner restores them, and that nobody has noted yet."""
-    deferred: Sequence[Transfer]
-    """Objects that failed before: they wait until everything new has been copied."""
-    restored: Sequence[str]
-    """Keys among the transfers that were at the destination once and are no more."""
-    skipped: Mapping[SkipReason, int]
-    known_listed: int
-    """How many of the page's keys the ledger knew, at the destination or not there yet."""
-    left_out_stamp: float
-    """The newest stamp among objects left out because they are older than the job's start; 0.0 for none."""
-    new: Sequence[LogObject]
-    """Objects that the ledger had no row of."""
-
-
 class Window(NamedTuple):
-    """A span of UTC days, both inclusive, as `YYYY-MM-DD`; None is open."""
+    """A span of UTC days, both inclusive, as `YYYY-MM-DD`. None is open."""
 
     first: str | None = None
     last: str | None = None
 
 
 class Mode(StrEnum):
-    """How bytes get from source to destination."""
+    """The way of bytes from source to destination."""
 
     STREAM = "stream"
     SERVER_SIDE = "server-side"
 
 
 class FoundBy(StrEnum):
-    """Which listing is sure to find whatever key comes next in a shard; the horizon waits for that one."""
+    """The listing that certainly finds the next key of a shard. The horizon waits for that one."""
 
     TAIL = "tail"
     """Keys begin with their stamp in the order of time."""
     RECENT = "recent"
-    """There are names that sort before the stamps of their day: only whole days find them."""
+    """Some names sort before the stamps of their day: only whole days find them."""
     DEEP = "deep"
-    """There are keys without a stamp of their own, which may land in any day folder."""
+    """Some keys have no stamp of their own and may land in any day folder."""
     WHOLE = "whole"
-    """There are keys outside the layout's grammar: only a listing of the whole shard finds them."""
+    """Some keys are outside the layout's grammar: only a listing of the whole shard finds them."""
 
 
 class Branch(NamedTuple):
-    """A folder of a shard that is listed whole, below which days are told in some form: where new keys are likely."""
+    """A folder with days of some form, in a shard that is listed whole: new keys are likely there."""
 
     prefix: str
-    """Relative to the shard's prefix; empty, or ending in a slash."""
+    """Relative to the shard's prefix: empty, or ending in a slash."""
     date_format: str
-    """How the days below it are written, for `strftime`; `%-m` and `%-d` if without leading zeros."""
+    """The `strftime` format of its days, with `%-m` and `%-d` if they have no leading zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardState:
-    """What the ledger remembers of one shard between ticks; times are seconds since the epoch, 0.0 for never."""
+    """The state of one shard between ticks. Times are seconds since the epoch, 0.0 for never."""
 
     shard: Shard
     frontier: float = 0.0
-    """The newest stamp of a listing that came to its end."""
+    """The newest stamp of a complete listing."""
     listed_at: float = 0.0
-    """When the last listing that came to the end of the shard began."""
+    """The time at which the last listing that reached the end of the shard began."""
     recent_at: float = 0.0
-    """When the last listing of the recent tier began."""
+    """The time at which the last listing of the recent tier began."""
     deep_key: str = ""
-    """The key after which the deep tier's round goes on; empty where none is under way."""
+    """The key after which the deep tier's round continues, or empty if none is in progress."""
     deep_at: float = 0.0
-    """When the deep tier's last round, which may be under way, began or should have."""
+    """The time at which the deep tier's last round began or was due. It may be in progress."""
     complete_from: float = 0.0
     complete_until: float = 0.0
     newest_arrival: float = 0.0
     """The newest LastModified seen in it."""
     deep_done_at: float = 0.0
-    """When the last round of the deep tier that came to its end began; of a shard that is listed whole, that listing."""
+    """The time at which the last complete deep round began, or the last complete listing of a whole shard."""
     layout: str = ""
-    """The `Layout.name` that the cursors were made for."""
+    """The `Layout.name` for which the cursors are valid."""
     found_by: FoundBy = FoundBy.TAIL
     branches: tuple[Branch, ...] = ()
-    """Where a shard that is listed whole is looked at in between."""
+    """Folders that are listed between two listings of a whole shard."""
     audit_key: str = ""
-    """The key after which the audit of remembered keys goes on; empty if no round is under way."""
+    """The key after which the audit of remembered keys continues, or empty if none is in progress."""
     audit_at: float = 0.0
-    """When the audit's last round over remembered keys, which may be under way, began."""
+    """The time at which the last audit of remembered keys began. It may be in progress."""
     audited_at: float = 0.0
-    """When the last such round that came to its end began."""
+    """The time at which the last complete one began."""
     sealed_audit_day: str = ""
-    """The day after which the audit of sealed days goes on; empty if no round is under way."""
+    """The day after which the audit of sealed days continues, or empty if none is in progress."""
     sealed_audit_at: float = 0.0
     sealed_audited_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """One flow of objects from a source prefix to a destination prefix: what rows of the ledger belong to."""
+    """One flow of objects from a source prefix to a destination prefix. Owns rows of the ledger."""
 
     source_bucket: str
     source_prefix: str
@@ -309,7 +277,7 @@ class Replica:
     destination_prefix: str
 
     def __str__(self) -> str:
-        """From where to where."""
+        """Return the source and the destination."""
         endpoint = f" at {self.destination_endpoint}" if self.destination_endpoint else ""
         source = f"s3://{self.source_bucket}/{self.source_prefix}"
         return f"{source} to s3://{self.destination_bucket}/{self.destination_prefix}{endpoint}"

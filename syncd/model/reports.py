@@ -1,62 +1,154 @@
-"""What a tick reports, as it is written down and printed."""
+"""Reports of ticks, as they are recorded and printed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from syncd.model.errors import JobFailed
+from syncd.model.reasons import filled_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """Why a job's tick could not go on."""
+    """The failure that ended a job's tick."""
 
     reason: str
     detail: str
     remedy: str
 
 
+def job_error(error: JobFailed, job: str) -> JobError:
+    """Return the report of a failure, whose remedy names the job."""
+    return JobError(reason=error.reason, detail=error.detail, remedy=filled_in(error.remedy, job=job))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedObject:
-    """One object that was not copied, as it is reported."""
+    """An object that was not copied, as it is reported."""
 
     key: str
     reason: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TickReport:
-    """What one tick or catch-up did for one job."""
+class Shown(NamedTuple):
+    """The metric and the documents that show a count."""
+
+    metric: str = ""
+    """The name of its metric; empty if it has none."""
+    help_text: str = ""
+    label: str = ""
+    """The metric's label beside `job`, of a count by word."""
+    in_document: bool = False
+    """It is a field of the JSON of `tick` and `catch-up`."""
+    is_live: bool = False
+    """Its metric includes the tick that is running."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """Everything that is counted in a tick. Counts of several ticks add up.
+
+    A new count is one more field here: documents, metrics and the ledger follow. Only the recorder changes the counts of
+    its own tick, thousands of times a second. Others read, or make new ones by `+`.
+    """
+
+    listed: Annotated[
+        int, Shown("syncd_objects_listed", "Objects listed at the source.", in_document=True, is_live=True)
+    ] = 0
+    copied: Annotated[
+        int, Shown("syncd_objects_copied", "Objects copied to the destination.", in_document=True, is_live=True)
+    ] = 0
+    copied_bytes: Annotated[
+        int, Shown("syncd_bytes_copied", "Bytes of the objects copied.", in_document=True, is_live=True)
+    ] = 0
+    already_there: Annotated[
+        int,
+        Shown(
+            "syncd_objects_already_there",
+            "Objects found at the destination with the same content.",
+            in_document=True,
+            is_live=True,
+        ),
+    ] = 0
+    conflict_count: Annotated[
+        int,
+        Shown("syncd_objects_conflicted", "Objects found at the destination with other content.", in_document=True),
+    ] = 0
+    late_beyond_allowance: Annotated[
+        int, Shown("syncd_objects_found_late", "Objects that arrived later than `lateness`.", in_document=True)
+    ] = 0
+    copied_late: Annotated[int, Shown("syncd_objects_copied_late", "New objects copied later than the objective.")] = 0
+    retried: Annotated[
+        int, Shown("syncd_object_retries", "Objects that had failed in an earlier tick and were tried again.")
+    ] = 0
+    restored: Annotated[
+        int,
+        Shown(
+            "syncd_objects_restored",
+            "Objects copied again, since they had vanished from the destination.",
+            in_document=True,
+        ),
+    ] = 0
+    failed_count: Annotated[int, Shown(in_document=True)] = 0
+    failed_by_reason: Annotated[
+        dict[str, int], Shown("syncd_objects_failed", "Objects not copied, by reason.", label="reason")
+    ] = field(default_factory=dict)
+    skipped: Annotated[
+        dict[str, int],
+        Shown("syncd_objects_skipped", "Objects listed and left alone, by reason.", label="reason", in_document=True),
+    ] = field(default_factory=dict)
+    requests: Annotated[
+        dict[str, int],
+        Shown(
+            "syncd_requests",
+            "Requests sent, by operation; what the runtime repeats counts once.",
+            label="operation",
+            in_document=True,
+        ),
+    ] = field(default_factory=dict)
+    lags: Annotated[dict[str, int], Shown(label="bucket")] = field(default_factory=dict)
+    """Time of live objects from LastModified to their copy: counts by bucket of `lag_bucket`."""
+    lag_seconds: Annotated[float, Shown()] = 0.0
+    """The sum of these lags."""
+
+    def __add__(self, other: "Counts") -> "Counts":
+        pairs = zip(SHOWN, _values(self), _values(other), strict=True)
+        return replace(self, **{name: _sum(one, more) for name, one, more in pairs if more})
+
+    def counted(self) -> dict[str, Any]:
+        """Return the counts that are not zero, by name."""
+        return {name: count for name, count in zip(SHOWN, _values(self), strict=True) if count}
+
+
+SHOWN: Mapping[str, Shown] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Counts, include_extras=True).items()
+}
+_values = attrgetter(*SHOWN)
+
+
+def _sum(one: Any, other: Any) -> Any:
+    if isinstance(other, Mapping):
+        return {**one, **{word: one.get(word, 0) + count for word, count in other.items()}}
+    return one + other
+
+
+@dataclass(slots=True, kw_only=True)
+class TickReport(Counts):
+    """The counts of one tick or catch-up of one job, and what else it tells."""
 
     job: str
     outcome: str
     mode: str | None = None
-    listed: int = 0
-    copied: int = 0
-    copied_bytes: int = 0
-    already_there: int = 0
     conflicts: Sequence[tuple[str, str]] = ()
-    conflict_count: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
     failed: Sequence[FailedObject] = ()
-    failed_count: int = 0
-    failed_by_reason: Mapping[str, int] = field(default_factory=dict)
-    retried: int = 0
-    """Objects that had failed in an earlier tick and were tried again."""
-    restored: int = 0
-    """Objects that had vanished from the destination, or were another there, and were copied again."""
     shards: int = 0
-    """Shards that the job has."""
+    """The number of the job's shards."""
     uncovered: Sequence[str] = ()
     """Folders of the source that the job neither covers nor ignores."""
-    late_beyond_allowance: int = 0
     worst_lateness_seconds: float = 0.0
-    lags: Mapping[str, int] = field(default_factory=dict)
-    """How long live objects took from LastModified to their copy: counts by bucket of `lag_bucket`."""
-    lag_seconds: float = 0.0
-    """The sum of these lags."""
     worst_lag_seconds: float = 0.0
-    copied_late: int = 0
-    """Live objects that took longer than the job's objective."""
-    requests: Mapping[str, int] = field(default_factory=dict)
     complete_from: float = 0.0
     complete_until: float = 0.0
     started_at: float = 0.0
@@ -73,5 +165,5 @@ BEYOND = "inf"
 
 
 def lag_bucket(seconds: float) -> str:
-    """The bucket of the lag histogram: the smallest bound that holds it, as text."""
+    """Return the bucket of the lag histogram: the smallest bound not exceeded, as text."""
     return next((str(bound) for bound in LAG_BOUNDS if seconds <= bound), BEYOND)

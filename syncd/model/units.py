@@ -5,7 +5,7 @@ from datetime import timedelta
 
 LONGEST_DURATION = timedelta(days=36_500)
 LARGEST_SIZE = 50 * 1024**4
-"""Bytes; the largest object that S3 takes."""
+"""The largest object in S3, in bytes."""
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:[0-9]+[smhd])+", re.ASCII)
@@ -14,10 +14,10 @@ _SIZE = re.compile(r"([0-9]{1,15})(B|KB|KiB|MB|MiB|GB|GiB)", re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:
-    """The span that `text` means: numbers with s, m, h or d, each unit once, such as "45s" or "1h30m".
+    """Parse a duration: numbers with s, m, h or d, each unit once, such as "45s" or "1h30m".
 
     Raises:
-        ValueError: with what would be right.
+        ValueError: it is not one. The message says what would be correct.
     """
     if text.isascii() and text.isdigit():
         raise ValueError(f'a duration needs its unit: write "{text[:12]}s" for seconds, or m, h, d')
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(span: timedelta) -> str:
-    """The shortest text that `parse_duration` reads back as `span`, which is cut to whole seconds."""
+    """Return the shortest text that `parse_duration` reads as `span`, cut to whole seconds."""
     rest = int(span.total_seconds())
     text = ""
     for unit, seconds in _SECONDS.items():
@@ -42,10 +42,10 @@ def format_duration(span: timedelta) -> str:
 
 
 def parse_size(text: str) -> int:
-    """The bytes that `text` means: a whole number with B, KB, KiB, MB, MiB, GB or GiB.
+    """Parse a size in bytes: a whole number with B, KB, KiB, MB, MiB, GB or GiB.
 
     Raises:
-        ValueError: with what would be right.
+        ValueError: it is not one. The message says what would be correct.
     """
     found = _SIZE.fullmatch(text)
     if not found:
@@ -57,7 +57,7 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size_bytes: int) -> str:
-    """The text with the largest unit that `parse_size` reads back as exactly `size_bytes`."""
+    """Return the text with the largest unit that `parse_size` reads as exactly `size_bytes`."""
     fits = [unit for unit, unit_bytes in _BYTES.items() if size_bytes and size_bytes % unit_bytes == 0]
     unit = max(fits, key=_BYTES.__getitem__, default="B")
     return f"{size_bytes // _BYTES[unit]}{unit}"

@@ -1,1 +1,1 @@
-"""One pass over one job: what to look at, what to copy, and what that proves. No I/O."""
+"""One pass over one job: what to list, what to copy, and what that proves. No I/O."""

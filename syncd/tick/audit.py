@@ -1,8 +1,8 @@
-"""A rolling look at the destination: the horizon says "at the destination", so somebody has to look there.
+"""The rolling audit of the destination, which verifies that replicas are still there.
 
 Remembered keys are compared with the destination's listing once in `[listing] audit`, sealed days once in
-`audit_sealed`, by count, bytes and hash. A replica that vanished, or is another than was written, is copied or compared
-again, and told of. Each tick goes on for a bounded number of listings, the stalest shard first.
+`audit_sealed`, by count, bytes and hash. A replica that vanished, or differs from the one written, is copied or compared
+again, and logged. Each tick does a bounded number of listings, the stalest shard first.
 """
 
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import ceil
 
 from syncd.model import events
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, Known, LogObject, Range, Shard, ShardState, Transfer
 from syncd.model.reasons import Reason
 from syncd.model.sealed import SealedDay
@@ -24,17 +24,17 @@ from syncd.tick.side_by_side import replicas_in
 from syncd.tick.task import Pace, Task
 
 LISTS_A_TICK = 64
-"""Listings of the destination in one tick, of 1,000 keys each, for the audit of remembered keys and of sealed days."""
+"""Listings of the destination in one tick, of 1,000 keys each, for both parts of the audit."""
 _USUAL_PERIOD_SECONDS = 300.0
 ROWS_AT_ONCE = 1000
-KEYS_TOLD = 20
+KEYS_LOGGED = 20
 
 PlanDay = Callable[[Shard, str], Generator[Transfer | None, None, int]]
 HandOver = Callable[[Transfer], Transfer]
 
 
 class Audit:
-    """The audit's part of one tick."""
+    """The audit within one tick."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class Audit:
         self._recorder = recorder
         self._accepted = accepted
         self._began_at = began_at
-        # Who ticks once a day has a day's listings to make up for.
+        # A job that ticks once a day has a day's listings to do.
         last = max((visit.state.listed_at for visit in survey.visits.values()), default=began_at)
         self._lists_left = ceil(LISTS_A_TICK * max(1.0, (began_at - last) / _USUAL_PERIOD_SECONDS))
-        self._told = 0
+        self._logged = 0
 
     def transfers(self, plan_day: PlanDay, hand_over: HandOver) -> Iterator[Transfer | None]:
-        """Yield what has to be copied or compared again; None while there is nothing yet.
+        """Yield the transfers to copy or compare again, or None while there is nothing yet.
 
-        `plan_day` plans a sealed day key by key and returns how many of its objects either side has.
+        `plan_day` plans a sealed day key by key. It returns how many of its objects either side has.
         """
         if self._task.window is not None:
             return
@@ -82,7 +82,7 @@ class Audit:
         days = sorted(self._ports.ledger.sealed(state.shard, "0000-00-00", "9999-99-99"))
         sealed = [self._task.layout.day_end(state.shard, day) for day in days]
         while self._lists_left > 0:
-            # Rows first: whatever was recorded before the listing has to be in it.
+            # Read rows before listing: whatever was recorded by then must be listed.
             rows = self._ports.ledger.remembered(state.shard, key, limit=ROWS_AT_ONCE)
             if rows:
                 for some in _between_sealed(rows, sealed):
@@ -113,12 +113,12 @@ class Audit:
                 continue
             item = LogObject(key, known.etag or "", known.size_bytes, self._stamp(state, key))
             is_there = replica is not None
-            self._recorder.restored += not is_there
-            self._tell(key, "other content" if is_there else "vanished")
+            self._recorder.counts.restored += not is_there
+            self._log(key, "other content" if is_there else "vanished")
             yield Transfer(shard, item, prefix + key, compare_first=is_there, is_changed=is_there)
 
     def _stamp(self, state: ShardState, key: str) -> float:
-        """Return a LastModified for an object of which only the row is known: no later than what it may be claimed by."""
+        """Return a LastModified, safe for the horizon, for an object known by its row alone."""
         day = self._task.layout.day(state.shard, key)
         return day_start(day) if day else state.complete_from
 
@@ -146,7 +146,7 @@ class Audit:
             self._move(visit, sealed_audit_day="", sealed_audit_at=began, sealed_audited_at=began)
 
     def _is_same_there(self, shard: Shard, was: SealedDay, found: Mapping[str, LogObject]) -> bool:
-        """Compare a sealed day without those of its objects that are remembered one by one beside it."""
+        """Compare a sealed day with its replicas, ignoring those remembered by rows of their own."""
         if is_same_there(was, found):
             return True
         beside = self._ports.ledger.known(shard, list(found))
@@ -155,7 +155,7 @@ class Audit:
     def _reopened(
         self, shard: Shard, day: str, was: SealedDay, found: Mapping[str, LogObject], plan_day: PlanDay
     ) -> Iterator[Transfer | None]:
-        self._tell(f"{shard.prefix}{day}", f"{was.count} objects were sealed, {len(found)} are there or are others")
+        self._log(f"{shard.prefix}{day}", f"{was.count} objects were sealed, {len(found)} are there or are others")
         self._lists_left -= 2 * (1 + was.count // ROWS_AT_ONCE)
         known = yield from plan_day(shard, day)
         if known < was.count:
@@ -170,10 +170,10 @@ class Audit:
             self._ports.tell(events.REPLICA_LOST, shard=shard.prefix, day=day, lost=lost)
             self._recorder.note(Failed(transfer, Reason.REPLICA_LOST, detail))
 
-    def _tell(self, key: str, what: str) -> None:
-        if self._told < KEYS_TOLD:
+    def _log(self, key: str, what: str) -> None:
+        if self._logged < KEYS_LOGGED:
             self._ports.tell(events.REPLICA_RESTORED, key=key, found=what)
-        self._told += 1
+        self._logged += 1
 
     def _move(self, visit: Visit, **audit: float | str) -> None:
         visit.state = replace(visit.state, **audit)  # type: ignore[arg-type]
@@ -181,7 +181,7 @@ class Audit:
 
 
 def _between_sealed(rows: list[tuple[str, Known]], sealed: list[str]) -> Iterator[list[tuple[str, Known]]]:
-    """Yield rows that follow one another, cut where a sealed day lies between two: its replicas are not listed here.
+    """Yield the rows in groups that have no sealed day between them.
 
     `sealed` are the ends of the sealed days, in order.
     """
@@ -195,7 +195,7 @@ def _between_sealed(rows: list[tuple[str, Known]], sealed: list[str]) -> Iterato
 
 
 def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:
-    """Return the first days that are worth one listing."""
+    """Return the first days, as many as one listing can cover."""
     batch: dict[str, SealedDay] = {}
     total = 0
     for day, was in waiting:
@@ -207,9 +207,9 @@ def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:
 
 
 def audit_lists_a_day(pace: Pace, counts: tuple[int, int], shards: int) -> int:
-    """Return how many listings of the destination the audit takes in a day, given the objects that are remembered.
+    """Return how many listings of the destination the audit takes a day.
 
-    `counts` are those that are remembered key by key, and in sealed days. A shard takes one listing at least.
+    `counts` are the objects remembered key by key, and in sealed days. A shard takes at least one listing.
     """
     total = 0.0
     for every, count in zip((pace.audit_every, pace.audit_sealed_every), counts, strict=True):

@@ -1,33 +1,31 @@
-"""How a tick ends: what its listings prove, and what need not be remembered key by key any more."""
+"""The end of a tick: advance cursors, compute the horizon, seal old days."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from syncd.model import events
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
+from syncd.model.keys.trail import in_scope, wanted_by
 from syncd.model.objects import FoundBy, Quarantined, ShardState, Window
-from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon as claims
-from syncd.tick.listing.sealing import first_unsealed_day
+from syncd.tick.listing.sealing import seal_old_days
 from syncd.tick.listing.survey import Survey, Visit
 from syncd.tick.ports import Ledger, Ports
 from syncd.tick.task import Task
 
-SEAL_ROWS_A_TICK = 50_000
-SEALED_AT_ONCE = 1_000_000
-HELD_TOLD = 20
+SHARDS_LOGGED = 20
 
 
 def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole: bool) -> tuple[float, float]:
-    """Move the cursors of what was listed to its end and seal old days. Returns `complete_from` and `complete_until`.
+    """Advance the cursors of finished listings and seal old days. Returns `complete_from` and `complete_until`.
 
     Args:
-        task: what the tick was to do.
-        ports: the world.
-        survey: what it looked at, and how far it came.
+        task: the input of the tick.
+        ports: its ports.
+        survey: the shards it visited, and what was listed of each.
         began_at: when it began.
-        is_whole: it came to its end: neither failed nor interrupted.
+        is_whole: it ended, neither failed nor interrupted.
 
     Raises:
         LedgerError: the state cannot be read or written.
@@ -42,19 +40,20 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
         missing = [stamp for stamp, _ in held.get(prefix, ())]
         state = _ended(task, survey, visit, current.get(prefix), missing, began_at)
         ended += [state] if state is not None else []
-    # A shard of which nothing is remembered holds no horizon; that it is found and not yet gone through, this tells.
+    # A new shard has no state that could hold the horizon, so discovery waits until it is listed.
     is_gone_through = all(visit.state.listed_at or visit.finished() for visit in survey.visits.values())
     ledger.save_shards(ended, discovered_at=survey.discovered_at if is_whole and is_gone_through else None)
     if task.window is None and is_whole:
         ledger.save_uncovered(survey.uncovered, now=began_at)
-        _tell_uncovered(survey, ports)
-    _tell_held(ended, held, task, ports)
-    _seal(task, ports, survey, began_at)
+        _log_uncovered(survey, ports)
+    _log_held(ended, held, task, ports)
+    listed = {prefix for prefix, visit in survey.visits.items() if visit.slices}
+    seal_old_days(ledger, listed, layout=task.layout, pace=task.pace, now=began_at)
     return horizon(task, ledger, now=began_at)
 
 
 def horizon(task: Task, ledger: Ledger, *, now: float) -> tuple[float, float]:
-    """Return the job's `complete_from` and `complete_until`, as far as the ledger knows; 0.0 for what it does not.
+    """Return the job's `complete_from` and `complete_until` by the ledger, each 0.0 if unknown.
 
     Raises:
         LedgerError: the state cannot be read.
@@ -69,7 +68,7 @@ def horizon(task: Task, ledger: Ledger, *, now: float) -> tuple[float, float]:
 
 
 def wanted_states(states: Iterable[ShardState], task: Task) -> list[ShardState]:
-    """Return the remembered shards that the job wants now; no other holds or vouches for its horizon."""
+    """Return the remembered shards in the job's scope. Only they count for its horizon."""
     if task.scope is not None:
         return [state for state in states if in_scope(state.shard, task.scope)]
     return [state for state in states if state.shard == task.shard]
@@ -83,7 +82,7 @@ def _ended(
     missing: Sequence[float],
     began_at: float,
 ) -> ShardState | None:
-    """Return the shard's new state. Returns None if nothing was proved of it."""
+    """Return the shard's new state. Returns None if nothing was proved."""
     if task.window is not None:
         return _extended(current, task.window, missing, began_at) if visit.finished() else None
     # A catch-up that ran beside this tick may have extended it.
@@ -97,13 +96,13 @@ def _ended(
 
 
 def _extended(state: ShardState | None, window: Window, missing: Sequence[float], began_at: float) -> ShardState | None:
-    """A catch-up moves no frontier; where its window meets what is complete, it extends it backwards."""
+    """Return the state with `complete_from` extended back by a catch-up. Returns None if it is not."""
     if state is None or not state.listed_at or window.first is None:
         return None
     first = day_start(window.first)
     end = began_at
     if window.last:
-        # A folder of a local day may lie a day ahead of what is in it.
+        # A folder named by local time may be a day ahead of its objects.
         is_a_day_ahead = state.found_by is not FoundBy.TAIL
         end = min(began_at, day_start(window.last) + (0 if is_a_day_ahead else DAY_SECONDS))
     if end < state.complete_from or first >= state.complete_from:
@@ -113,37 +112,26 @@ def _extended(state: ShardState | None, window: Window, missing: Sequence[float]
     return replace(state, complete_from=first)
 
 
-def _tell_held(
+def _log_held(
     states: Sequence[ShardState], held: Mapping[str, Sequence[tuple[float, Quarantined]]], task: Task, ports: Ports
 ) -> None:
-    """Tell by which object the horizon of a shard is held."""
-    told = 0
+    """Log the object that holds back the horizon of each shard."""
+    logged = 0
     for state in states:
         is_held = state.complete_until < state.listed_at - task.pace.lateness_of(state.shard.kind)
         within = [pair for pair in held.get(state.shard.prefix, ()) if pair[0] >= state.complete_from]
-        if is_held and within and told < HELD_TOLD:
-            told += 1
+        if is_held and within and logged < SHARDS_LOGGED:
+            logged += 1
             _, item = min(within, key=lambda pair: pair[0])
             ports.tell(events.HORIZON_HELD, shard=state.shard.prefix, key=item.object.key, reason=item.reason)
 
 
-def _tell_uncovered(survey: Survey, ports: Ports) -> None:
+def _log_uncovered(survey: Survey, ports: Ports) -> None:
     if survey.uncovered:
         remedy = f"copy it with a job of its own, or leave it out: source.ignore = {list(survey.uncovered)[:3]}"
         ports.tell(
             events.SOURCE_UNCOVERED,
-            folders=list(survey.uncovered)[:HELD_TOLD],
+            folders=list(survey.uncovered)[:SHARDS_LOGGED],
             count=len(survey.uncovered),
             remedy=remedy,
         )
-
-
-def _seal(task: Task, ports: Ports, survey: Survey, began_at: float) -> None:
-    room = SEAL_ROWS_A_TICK
-    for prefix, state in ports.ledger.shards().items():
-        visit = survey.visits.get(prefix)
-        before = first_unsealed_day(state, task.pace, began_at)
-        # What tells no days must be remembered whole.
-        is_dated = bool(task.layout.day_end(state.shard, before))
-        if room > 0 and visit is not None and visit.slices and is_dated and state.listed_at:
-            room -= ports.ledger.seal(state.shard, before, limit=room)

@@ -1,88 +1,51 @@
-"""What a tick has done so far: outcomes on their way into the ledger, and the counts of the report."""
+"""The recorder of one tick: it counts outcomes and records them in the ledger."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import Protocol
 
 from syncd.model import reasons
 from syncd.model.errors import JobFailed
-from syncd.model.objects import (
-    AlreadyThere,
-    Conflict,
-    Copied,
-    Failed,
-    LogObject,
-    Outcome,
-    Plan,
-    Shard,
-    SkipReason,
-    Transfer,
-)
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, SkipReason, Transfer
 from syncd.model.reasons import Reason
-from syncd.model.reports import FailedObject, lag_bucket
+from syncd.model.reports import Counts, FailedObject, lag_bucket
+from syncd.tick.listing.plan import Plan
+from syncd.tick.ports import Objects
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
 RECORD_EVERY_OBJECTS = 64
 RECORD_EVERY_SECONDS = 1.0
-# This many objects refused in a row are the job's misfortune and not each object's own.
+# After this many refusals in a row the job fails, not just the objects.
 REFUSED_IN_A_ROW = 100
 LISTED_IN_REPORT = 100
 MOST_HELD = 100_000
-"""Objects of one job that may be known and not at the destination: each takes memory in every tick."""
+"""The most quarantined objects of one job: each takes memory in every tick."""
 LATENESS_BOUNDS = (60, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2678400)
 
 
-class RecordLedger(Protocol):
-    """Where outcomes are recorded."""
-
-    def record(
-        self,
-        outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject, str]],
-        *,
-        now: float,
-        lateness: Mapping[int, int] = ...,
-    ) -> None:
-        """All of it in one commit."""
-        ...
-
-    def unseal(
-        self,
-        shard: Shard,
-        days: Sequence[str],
-        *,
-        outcomes: Sequence[Outcome],
-        adopted: Sequence[tuple[Shard, LogObject, str]],
-        now: float,
-    ) -> None:
-        """Forget the rows of sealed days, and record the rest, in one commit."""
-        ...
-
-
 def lateness_bound(seconds: float) -> int:
-    """The bucket of the lateness histogram: the smallest bound that holds it, in seconds; 0 for beyond all of them."""
+    """Return the upper bound of the bucket in the lateness histogram. Returns 0 beyond the last."""
     return next((bound for bound in LATENESS_BOUNDS if seconds <= bound), 0)
 
 
 def too_many_held(objects: int) -> JobFailed:
-    """Return the failure of a job of which so many objects are known and not at the destination."""
+    """Return the failure of a job with this many quarantined objects."""
     detail = f"{objects:,} objects are known and not at the destination, and a job may have {MOST_HELD:,}"
     return JobFailed(Reason.TOO_MANY_HELD, detail, reasons.remedy_of(Reason.TOO_MANY_HELD))
 
 
 class Recorder:
-    """Counts and records; copy, then record."""
+    """The counts of one tick, and its outcomes until they are recorded."""
 
     def __init__(
         self,
-        ledger: RecordLedger,
+        ledger: Objects,
         *,
         now: Callable[[], float],
         stamp: Callable[[Shard, LogObject], float],
         objective: float = inf,
     ) -> None:
-        """`objective` is how many seconds a live object may take from LastModified to its copy."""
+        """Make a recorder. `objective` is the seconds a live object may take from LastModified to its copy."""
         self._ledger = ledger
         self._now = now
         self._stamp = stamp
@@ -96,34 +59,23 @@ class Recorder:
         self._denied_before: list[Failed] = []
         self._of_the_job: Failed | None = None
         self.held = 0
-        """How many objects are known and not at the destination, those of before among them."""
+        """The number of quarantined objects, including those of earlier ticks."""
         self.in_progress: set[str] = set()
-        """Keys that are being copied, wait to be recorded, or have failed in this tick."""
-        self.listed = 0
+        """Keys that are being copied, are not yet recorded, or failed in this tick."""
+        self.counts = Counts()
         self.known_listed = 0
         self.planned = 0
         self.ended = 0
-        self.skipped: Counter[SkipReason] = Counter()
-        self.copied = 0
-        self.copied_bytes = 0
-        self.already_there = 0
-        self.conflicts: list[tuple[str, str]] = []
-        self.conflict_count = 0
-        self.failed: list[FailedObject] = []
-        self.failed_count = 0
-        self.failed_by_reason: Counter[str] = Counter()
-        self.retried = 0
         self.retries_ended = 0
         self.retries_failed = 0
-        self.restored = 0
-        self.lags: Counter[str] = Counter()
-        self.lag_seconds = 0.0
+        self.conflicts: list[tuple[str, str]] = []
+        self.failed: list[FailedObject] = []
         self.worst_lag_seconds = 0.0
-        self.copied_late = 0
+        self.worst_lateness_seconds = 0.0
 
     @property
     def in_flight(self) -> int:
-        """Objects that were handed to the copier and have not come to their end."""
+        """Objects that were handed to the copier and have not ended."""
         return self.planned - self.ended
 
     def _require_few_held(self) -> None:
@@ -131,18 +83,19 @@ class Recorder:
             raise too_many_held(self.held)
 
     def take_plan(self, plan: Plan, shard: Shard, listed: int) -> None:
-        """Count a page, and note what it tells of replicas that only the destination's listing knew.
+        """Count a page, and note the replicas that it adopts.
 
         Raises:
-            JobFailed: too many objects are known and not at the destination.
+            JobFailed: the quarantine is full.
         """
-        self.listed += listed
+        self.counts.listed += listed
+        self.counts.already_there += len(plan.adopted)
+        self.counts.restored += len(plan.restored)
+        for skipped, objects in plan.skipped.items():
+            self.skip(skipped, objects)
         self.known_listed += plan.known_listed
-        self.skipped.update(plan.skipped)
         self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
-        self.already_there += len(plan.adopted)
-        self.restored += len(plan.restored)
-        # Noted as known and not at the destination, which holds the horizon, but not as failures of this tick.
+        # Quarantined, which holds the horizon, but not counted as failures of this tick.
         self._outcomes += [
             Failed(transfer, Reason.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
             for transfer in plan.archived
@@ -151,33 +104,42 @@ class Recorder:
         self._require_few_held()
 
     def adopt(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
-        """Remember an object that the destination lists, and the ETag that its replica has."""
+        """Note an object that the destination already has, with the ETag of its replica."""
         self._adopted.append((shard, item, replica_etag))
 
     def note(self, failed: Failed) -> None:
-        """Remember a failure that no transfer of this tick has come to."""
+        """Note a failure without a transfer in this tick."""
         self._take_failure(failed.transfer.object, failed, failed.reason, failed.detail, is_new=False)
         self._outcomes.append(failed)
 
+    def note_lateness(self, seconds: float) -> None:
+        """Count an object that arrived after the horizon had passed it."""
+        self.counts.late_beyond_allowance += 1
+        self.worst_lateness_seconds = max(self.worst_lateness_seconds, seconds)
+
+    def skip(self, reason: SkipReason, objects: int = 1) -> None:
+        """Count objects that are left alone in this tick."""
+        _count(self.counts.skipped, reason, objects)
+
     def skip_sealed(self, objects: int) -> None:
-        """Count objects of sealed days, which were listed and found to be the same."""
-        self.listed += objects
+        """Count objects of sealed days that were listed and found unchanged."""
+        self.counts.listed += objects
         if objects:
-            self.skipped[SkipReason.SEALED] += objects
+            self.skip(SkipReason.SEALED, objects)
 
     @property
     def is_denied(self) -> bool:
-        """True after so many objects in a row were denied that the next would be too, or else be an exception."""
+        """True after so many denials in a row that another is likely."""
         return len(self._denied_in_a_row) >= REFUSED_IN_A_ROW
 
     def begin_anew(self) -> None:
-        """Forget the denials in a row: the newest objects get a chance of their own."""
+        """Reset the denials in a row, so that the newest objects are tried too."""
         self._denied_before = self._denied_before or self._denied_in_a_row[:1]
         self._denied_in_a_row.clear()
 
     def require_readable(self) -> None:
-        """Raise JobFailed if so many objects were denied in a row, the newest among them, and none was copied."""
-        if self._denied_before and self._denied_in_a_row and not self.copied:
+        """Raise JobFailed if too many objects in a row were denied and none was copied."""
+        if self._denied_before and self._denied_in_a_row and not self.counts.copied:
             raise self._refusal(self._denied_before[0])
 
     def _refusal(self, first: Failed) -> JobFailed:
@@ -188,8 +150,7 @@ class Recorder:
         """Note that a transfer is handed to the copier.
 
         Raises:
-            JobFailed: one was refused for what is the job's, the store refused so many in a row that it would refuse
-                the next, or too many are known and not at the destination.
+            JobFailed: the whole job was refused, the destination refused too many in a row, or the quarantine is full.
         """
         self._require_few_held()
         if self._of_the_job is not None:
@@ -201,11 +162,10 @@ class Recorder:
         self.planned += 1
 
     def take(self, outcome: Outcome, *, is_live: bool, counts_lag: bool = False, is_new: bool = True) -> bool:
-        """Note the end of one transfer. Returns True if that made it time to record.
+        """Note the end of one transfer. Returns True if that led to a commit.
 
-        `is_live` counts its lateness, which a catch-up's would distort. `counts_lag` counts how long it took, which
-        would be no measure for what was there before the job was. Only what `is_new` in this tick, rather than tried
-        again, counts towards giving the tick up.
+        `is_live` counts its lateness, which a catch-up would distort. `counts_lag` counts the time to its copy, which
+        means nothing for objects older than the job. Only `is_new` objects, not retries, count towards failing the job.
         """
         item = outcome.transfer.object
         self.ended += 1
@@ -213,8 +173,8 @@ class Recorder:
         self.retries_failed += not is_new and isinstance(outcome, Failed | Conflict)
         match outcome:
             case Copied():
-                self.copied += 1
-                self.copied_bytes += item.size_bytes
+                self.counts.copied += 1
+                self.counts.copied_bytes += item.size_bytes
                 self._no_refusal()
                 if is_live:
                     late = item.last_modified - self._stamp(outcome.transfer.shard, item)
@@ -222,11 +182,11 @@ class Recorder:
                 if counts_lag:
                     self._take_lag(max(0.0, self._now() - item.last_modified))
             case AlreadyThere():
-                self.already_there += 1
+                self.counts.already_there += 1
                 self._no_refusal()
             case Conflict(_, detail):
                 self.held += is_new
-                self.conflict_count += 1
+                self.counts.conflict_count += 1
                 if len(self.conflicts) < LISTED_IN_REPORT:
                     self.conflicts.append((item.key, detail))
             case Failed(_, reason, detail):
@@ -240,26 +200,26 @@ class Recorder:
         self._denied_in_a_row.clear()
 
     def _take_lag(self, seconds: float) -> None:
-        self.lags[lag_bucket(seconds)] += 1
-        self.lag_seconds += seconds
+        _count(self.counts.lags, lag_bucket(seconds))
+        self.counts.lag_seconds += seconds
+        self.counts.copied_late += seconds > self._objective
         self.worst_lag_seconds = max(self.worst_lag_seconds, seconds)
-        self.copied_late += seconds > self._objective
 
     def _take_failure(self, item: LogObject, outcome: Failed, reason: str, detail: str, *, is_new: bool) -> None:
-        self.failed_count += 1
-        self.failed_by_reason[reason] += 1
+        self.counts.failed_count += 1
+        _count(self.counts.failed_by_reason, reason)
         if len(self.failed) < LISTED_IN_REPORT:
             self.failed.append(FailedObject(key=item.key, reason=reason, detail=detail))
         if reason in reasons.OF_EVERY_REQUEST:
             self._of_the_job = self._of_the_job or outcome
-        # If others could be copied, what is denied may be denied of these objects alone.
-        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.copied:
+        # If others could be copied, only these objects may be denied.
+        if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.counts.copied:
             self._denied_in_a_row.append(outcome)
         if is_new and reason in reasons.OF_THE_STORE:
             self._refused_in_a_row.append(outcome)
 
     def record_if_due(self) -> bool:
-        """Record what has gathered, when it is enough or has waited long enough; whether it was."""
+        """Record the pending outcomes if enough of them or enough time has passed. Returns True if it did."""
         waiting = len(self._outcomes) + len(self._adopted) // 16
         if waiting < RECORD_EVERY_OBJECTS and not (waiting and self._now() - self._recorded_at >= RECORD_EVERY_SECONDS):
             return False
@@ -267,7 +227,7 @@ class Recorder:
         return True
 
     def flush(self) -> None:
-        """Record everything that has gathered, in one commit."""
+        """Record all pending outcomes in one commit."""
         now = self._now()
         if self._outcomes or self._adopted:
             self._ledger.record(self._outcomes, self._adopted, now=now, lateness=self._lateness)
@@ -275,9 +235,9 @@ class Recorder:
         self._begin_gathering(now)
 
     def unseal(self, shard: Shard, day: str, transfers: Sequence[Transfer]) -> None:
-        """Record everything that has gathered, with a sealed day's row forgotten and its transfers held, in one commit.
+        """Replace a sealed day by its quarantined transfers, with all pending outcomes, in one commit.
 
-        The row vouched for some of these objects. Until they are known to be there, somebody has to remember them.
+        The row vouched for some of these objects, so they are remembered until they are known to be there.
         """
         now = self._now()
         detail = f"{day} was sealed, and this object of it was not found at the destination as it should be"
@@ -292,3 +252,7 @@ class Recorder:
                 self.in_progress.discard(outcome.transfer.object.key)
         self._outcomes, self._adopted = [], []
         self._recorded_at = now
+
+
+def _count(counts: dict[str, int], word: str, times: int = 1) -> None:
+    counts[word] = counts.get(word, 0) + times

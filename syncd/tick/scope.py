@@ -1,18 +1,20 @@
-"""A job's configuration, turned into what its tick works with: pure arithmetic on values."""
+"""A job's configuration as the values that its tick works with."""
 
 import calendar
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from syncd.config.job import Job, StartPoint
-from syncd.model.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import Scope, exact_prefixes
 from syncd.model.objects import Replica, Shard
-from syncd.model.trail import Scope, exact_prefixes
 from syncd.tick.task import Pace
 
 
 def scope_of(job: Job) -> Scope | None:
-    """Which accounts, kinds and regions the job wants; None for layouts that have none."""
+    """Return the accounts, kinds and regions of the job. Returns None for layouts without them."""
     source = job.source
     if not source.is_cloudtrail:
         return None
@@ -31,7 +33,7 @@ def _listed(wanted: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def layout_of(job: Job) -> Layout:
-    """The key grammar of the source."""
+    """Return the key grammar of the source."""
     if job.source.is_cloudtrail:
         return CloudTrailLayout()
     if job.source.date_pattern is None:
@@ -40,7 +42,7 @@ def layout_of(job: Job) -> Layout:
 
 
 def shard_of(job: Job) -> Shard | None:
-    """The one shard of a layout without accounts; None for CloudTrail's."""
+    """Return the one shard of a layout without accounts. Returns None for CloudTrail's."""
     if job.source.is_cloudtrail:
         return None
     if job.source.date_pattern is None:
@@ -49,12 +51,12 @@ def shard_of(job: Job) -> Shard | None:
 
 
 def flat_prefix(job: Job) -> str:
-    """The prefix of a flat layout: as it is given, so that `logs` also takes in `logs-2025/`."""
+    """Return the prefix of a flat layout as given, so that `logs` includes `logs-2025/`."""
     return job.source.prefix
 
 
 def _pattern(job: Job) -> tuple[str, str]:
-    """A date pattern, cut where the dates begin."""
+    """Split a date pattern in front of its dates."""
     assert job.source.date_pattern is not None
     filled = job.source.date_pattern.replace("{prefix}", job.source.prefix).lstrip("/")
     cut = filled.index("%")
@@ -62,7 +64,7 @@ def _pattern(job: Job) -> tuple[str, str]:
 
 
 def source_prefixes(job: Job) -> list[str]:
-    """The narrowest prefixes that the job lists and reads."""
+    """Return the narrowest prefixes that the job lists and reads."""
     scope = scope_of(job)
     if scope is not None:
         return exact_prefixes(scope)
@@ -72,7 +74,7 @@ def source_prefixes(job: Job) -> list[str]:
 
 
 def replica_of(job: Job) -> Replica:
-    """What the job's rows of the ledger belong to: another source or destination is another replica."""
+    """Return the replica that owns the job's rows. Another source or destination is another replica."""
     return Replica(
         source_bucket=job.source.bucket,
         source_prefix=job.source.prefix,
@@ -83,7 +85,7 @@ def replica_of(job: Job) -> Replica:
 
 
 def pace_of(job: Job) -> Pace:
-    """The job's durations in seconds."""
+    """Return the job's durations in seconds."""
     listing = job.listing
     return Pace(
         tail=listing.tail.total_seconds(),
@@ -100,7 +102,7 @@ def pace_of(job: Job) -> Pace:
 
 
 def start_of(job: Job) -> Callable[[float], float]:
-    """The instant at which a new job begins, given the time of its first tick; 0.0 for the beginning of the bucket."""
+    """Return a function from the time of the first tick to the job's start."""
     start = job.start
     if start is StartPoint.BEGINNING:
         return lambda _: 0.0

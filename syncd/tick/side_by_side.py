@@ -1,30 +1,13 @@
-"""The destination listed beside the source, key by key, so that what is there is seen rather than remembered."""
+"""The destination listed beside the source, key by key."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Generator, Mapping
 
-from syncd.model.objects import Folder, LogObject, Page, Range, Shard
-
-
-class ReplicaLister(Protocol):
-    """Lists the destination."""
-
-    @property
-    def is_denied(self) -> bool:
-        """True once a listing was refused: what is not listed is then not missing."""
-        ...
-
-    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Return the ranges' pages, None while there is nothing yet. Raises JobFailed."""
-        ...
-
-    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        """Return one or more Folders for each prefix. Raises JobFailed."""
-        ...
+from syncd.model.objects import LogObject, Page, Range, Shard
+from syncd.tick.ports import ReplicaLister
 
 
 def at_destination(wanted: Range, destination_prefix: str) -> Range:
-    """Return the range of the destination that holds the replicas of a range of the source."""
+    """Return the range of the destination for the replicas of a source range."""
     return Range(
         shard=wanted.shard._replace(prefix=destination_prefix + wanted.shard.prefix),
         start_after=destination_prefix + wanted.start_after if wanted.start_after else "",
@@ -61,7 +44,7 @@ class Beside:
         self._is_at_end = False
 
     def upto(self, key: str, is_wanted: Callable[[str], bool]) -> Generator[None, None, Mapping[str, LogObject] | None]:
-        """List on until a key. Returns the wanted replicas up to it, or None if that is denied; others are let go of.
+        """List on until a key. Returns the wanted replicas up to it, or None if listing is denied.
 
         Years of replicas may lie between two keys that the source still has. Yields None while there is nothing yet.
         Raises JobFailed.
@@ -95,7 +78,7 @@ class Beside:
 
 
 class _End:
-    """What stands for the end of the pages."""
+    """The mark of the end of the pages."""
 
 
 _END = _End()

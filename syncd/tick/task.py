@@ -1,12 +1,13 @@
-"""What a tick is to do."""
+"""The input of a tick: the job's scope, durations and bounds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from syncd.model.layout import DAY_SECONDS, Layout
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Shard, Window
-from syncd.model.trail import EVERY, Scope
 
 DIGESTS = "CloudTrail-Digest"
 
@@ -22,7 +23,7 @@ def lateness_of(kind: str, lateness: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How far back and how often, in seconds; the `[listing]` table of a job and its `lateness`."""
+    """A job's `[listing]` table and its `lateness`, in seconds."""
 
     tail: float
     recent: float
@@ -37,17 +38,17 @@ class Pace:
 
     @property
     def tail_effective(self) -> float:
-        """The tail reaches back at least as far as the horizon trails, or a late object could fall between two ticks."""
+        """The tail, never shorter than the lateness, so that no late object is missed."""
         return max(self.tail, self.lateness_of(DIGESTS))
 
     @property
     def recent_effective(self) -> float:
-        """No tier is narrower than the one that it replaces."""
+        """The recent span, never shorter than the tail that it replaces."""
         return max(self.recent, self.tail_effective)
 
     @property
     def deep_effective(self) -> float:
-        """No tier is narrower than the one that it replaces."""
+        """The deep span, a day longer than the recent one at least."""
         return max(self.deep, self.recent_effective + DAY_SECONDS)
 
     def lateness_of(self, kind: str) -> float:
@@ -57,11 +58,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a tick is to do: a job, taken apart into what the tick needs of it."""
+    """The input of a tick, taken from a job."""
 
     job: str
     scope: Scope | None
-    """Which accounts, kinds and regions; None for layouts that have none."""
+    """The accounts, kinds and regions; None for layouts without them."""
     shard: Shard | None
     """The one shard of such a layout."""
     layout: Layout
@@ -72,16 +73,16 @@ class Task:
     window: Window | None = None
     """The days of a catch-up; None for a tick."""
     accounts: Sequence[str] = (EVERY,)
-    """Of these accounts only (a catch-up's)."""
+    """The only accounts that a catch-up lists."""
     regions: Sequence[str] = (EVERY,)
-    """Of these regions only (a catch-up's)."""
+    """The only regions that a catch-up lists."""
     was_here: bool = True
-    """This replica was filled from this state directory before: what the ledger does not know it has lost."""
+    """This replica was filled from this state directory before, so the ledger may have lost what it does not know."""
     is_patient: bool = False
-    """Failed objects wait for their time (the daemon); otherwise somebody asked for everything now."""
+    """Failed objects wait for their backoff, as in the daemon; otherwise all are retried now."""
     ignore: Sequence[str] = ()
-    """Prefixes and patterns of keys that a dated layout leaves alone; a Scope has its own."""
+    """Prefixes and patterns of keys that a dated layout ignores; a Scope has its own."""
     max_objects: int | None = None
-    """Objects that a tick copies at most; None for no bound."""
+    """The most objects that a tick copies; None for no limit."""
     objective: float = inf
     """Seconds that a new object may take from its LastModified to its copy."""

@@ -1,7 +1,7 @@
 """One pass over one job: discover, list, plan, copy, record.
 
-A catch-up is a tick with a window, a dry run is a tick whose copier copies nothing. Nothing in this module knows AWS, a
-database or the time of day: the world comes in by `ports`.
+A catch-up is a tick with a window. A dry run is a tick whose copier copies nothing. AWS, the database and the clock are
+reached through `ports` only.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,10 +10,10 @@ from threading import Event
 
 from syncd.model import events, reasons
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
+from syncd.model.keys.trail import wanted_by
 from syncd.model.objects import FoundBy, Quarantined, SkipReason, Transfer
 from syncd.model.reasons import Reason
-from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import wanted_by
+from syncd.model.reports import JobError, TickReport, job_error
 from syncd.tick.closing import close, horizon
 from syncd.tick.listing.survey import Survey, Visit, survey
 from syncd.tick.ports import Ports
@@ -23,7 +23,7 @@ from syncd.tick.task import Task
 
 
 class Tick:
-    """One pass; make one for each, and call `run` once."""
+    """One pass over one job. Call `run` once."""
 
     def __init__(self, task: Task, ports: Ports, *, stop: Event, on_progress: Callable[[Recorder], None]) -> None:
         self._task = task
@@ -38,15 +38,15 @@ class Tick:
         self._recorder = Recorder(ports.ledger, now=ports.now, stamp=task.layout.stamp, objective=task.objective)
 
     def run(self) -> TickReport:
-        """Do it.
+        """Run the tick.
 
-        What fails the job is in the report's `error`, never raised.
+        A failure of the job is in the report's `error`, never raised.
 
         Raises:
-            LedgerError: the state cannot be read or written; nothing is claimed that is not recorded.
+            LedgerError: the state cannot be read or written. Nothing is claimed that is not recorded.
         """
         error: JobFailed | None = None
-        # First of all: nothing can be said of a quarantine with a damaged entry.
+        # Mend first: a quarantine with a damaged entry proves nothing.
         for mended in self._ports.ledger.mend():
             self._ports.tell(events.STATE_MENDED, what=mended)
         before = horizon(self._task, self._ports.ledger, now=self._began_at)
@@ -62,23 +62,23 @@ class Tick:
         self._recorder.flush()
         report = self._report(error)
         if error is not None and error.reason in (Reason.SOURCE_EMPTY, Reason.TOO_MANY_HELD):
-            # What was listed proves nothing, or too little of it can be remembered: no cursor moves.
+            # The listing proves nothing, or too little of it can be remembered: no cursor moves.
             complete = horizon(self._task, self._ports.ledger, now=self._began_at)
         else:
             is_whole = report.outcome in ("ok", "partial") and error is None
             complete = close(self._task, self._ports, self._survey, began_at=self._began_at, is_whole=is_whole)
-        self._tell_start_moved(before[0], complete[0])
+        self._log_start_moved(before[0], complete[0])
         if self._search is not None and (recalled := self._search.recalled):
             self._ports.tell(events.LEDGER_REBUILT, shards=len(recalled), replicas=recalled.total())
         return replace(report, complete_from=complete[0], complete_until=complete[1])
 
-    def _tell_start_moved(self, before: float, after: float) -> None:
+    def _log_start_moved(self, before: float, after: float) -> None:
         if before and after > before:
             why = "objects from before the job's start were left out, or a shard was listed for the first time"
             self._ports.tell(events.HORIZON_START_MOVED, before=before, after=after, why=why)
 
     def so_far(self, outcome: str, error: JobError | None) -> TickReport:
-        """Return the report of a tick that raised: what it had done by then."""
+        """Return the report of a tick that raised, with what it had done by then."""
         return replace(self._report(None), outcome=outcome, error=error)
 
     def _searching(self) -> Search:
@@ -95,10 +95,10 @@ class Tick:
         return self._search
 
     def _load_held(self) -> None:
-        """Load what failed before.
+        """Load the quarantine.
 
         Raises:
-            JobFailed: there is too much of it. What may be tried again was, so that a job whose misfortune is over goes on.
+            JobFailed: it is full. Some of it was retried before, so that a job recovers once the cause is gone.
         """
         wanted = wanted_by(self._task.scope)
         held = self._ports.ledger.held_counts(wanted).objects
@@ -116,7 +116,7 @@ class Tick:
                 visit.unresolved -= 1
                 if visit.days_in_flight:
                     visit.landed(self._task.layout.day(transfer.shard, transfer.object.key))
-            # What the audit copies again has no LastModified that the ledger would know.
+            # Objects that the audit copies again have no LastModified in the ledger.
             is_live = self._task.window is None and transfer.object.last_modified > 0
             counts_lag = is_live and self._arrived_under_watch(transfer, visit)
             is_new = transfer.object.key not in self._held
@@ -124,20 +124,20 @@ class Tick:
                 self._on_progress(self._recorder)
 
     def _arrived_under_watch(self, transfer: Transfer, visit: Visit | None) -> bool:
-        """Return True if an object is new, rather than part of what was there before the job was."""
+        """Return True if an object is new, rather than older than the job."""
         is_known_shard = visit is not None and bool(visit.state.listed_at)
         return self._watched_since > 0 and (is_known_shard or transfer.object.last_modified >= self._watched_since)
 
     def _guard_against_an_empty_source(self) -> None:
-        """A whole job that lists none of the keys of its last days is an alarm, not a success.
+        """Fail a job that lists none of the keys of its last days.
 
         Raises:
             JobFailed: nothing that the ledger knows was listed, though some of it should have been.
         """
         task = self._task
-        # What was found at the destination already was listed before, even where a damaged ledger has forgotten it.
-        listed_before = self._recorder.known_listed + self._recorder.already_there
-        listed_before += self._recorder.skipped[SkipReason.SEALED]
+        # What is at the destination was listed before, even if a damaged ledger has forgotten it.
+        listed_before = self._recorder.known_listed + self._recorder.counts.already_there
+        listed_before += self._recorder.counts.skipped.get(SkipReason.SEALED, 0)
         if task.window is not None or listed_before or self._stop.is_set():
             return
         since = self._began_at - task.pace.recent
@@ -154,10 +154,10 @@ class Tick:
 
     def _report(self, error: JobFailed | None) -> TickReport:
         recorder = self._recorder
-        late = self._search.late if self._search is not None else []
-        outcome = "partial" if recorder.failed_count or recorder.conflict_count else "ok"
+        counts = recorder.counts
+        outcome = "partial" if counts.failed_count or counts.conflict_count else "ok"
         if error is not None:
-            # What came before the listing took too long is good, and handed in.
+            # What was done before the listing budget was spent counts.
             outcome = "partial" if isinstance(error, ListingBudgetSpent) else "failed"
         if isinstance(error, Interrupted):
             error = None
@@ -168,27 +168,14 @@ class Tick:
             job=self._task.job,
             outcome=outcome,
             mode=self._ports.copier.mode,
-            listed=recorder.listed,
-            copied=recorder.copied,
-            copied_bytes=recorder.copied_bytes,
-            already_there=recorder.already_there,
+            **counts.counted(),
             conflicts=tuple(recorder.conflicts),
-            conflict_count=recorder.conflict_count,
-            skipped={reason.value: count for reason, count in sorted(recorder.skipped.items())},
             failed=tuple(recorder.failed),
-            failed_count=recorder.failed_count,
-            failed_by_reason=dict(recorder.failed_by_reason),
-            retried=recorder.retried,
-            restored=recorder.restored,
             shards=len(self._survey.visits),
             uncovered=tuple(self._survey.uncovered[:LISTED_IN_REPORT]),
-            late_beyond_allowance=len(late),
-            worst_lateness_seconds=max(late, default=0.0),
-            lags=dict(recorder.lags),
-            lag_seconds=recorder.lag_seconds,
+            worst_lateness_seconds=recorder.worst_lateness_seconds,
             worst_lag_seconds=recorder.worst_lag_seconds,
-            copied_late=recorder.copied_late,
             started_at=self._began_at,
             duration_seconds=self._ports.now() - self._began_at,
-            error=JobError(reason=error.reason, detail=error.detail, remedy=error.remedy) if error else None,
+            error=job_error(error, self._task.job) if error else None,
         )

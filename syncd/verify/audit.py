@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple, Protocol, TypeAlias
 
-from syncd.model.layout import DAY_SECONDS, stamp_of
+from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
 from syncd.verify.chain import Chain, Found, Step, steps
 from syncd.verify.digest import ChainName, Named, name_of
 from syncd.verify.keys import Keys

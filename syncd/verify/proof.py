@@ -11,21 +11,21 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from syncd.aws.endpoint import Principal
-from syncd.aws.identity.credentials import ConsumerPrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
 from syncd.job.run import run_job
-from syncd.job.wiring import CATCH_UP, Request
+from syncd.job.wiring import CATCH_UP, RunRequest
 from syncd.model import events
 from syncd.model.errors import JobFailed
-from syncd.model.layout import DAY_SECONDS, stamp_of
+from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.model.keys.trail import EVERY, Scope, children, roots
 from syncd.model.objects import Window
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
-from syncd.model.trail import EVERY, Scope, children, roots
 from syncd.tick.scope import scope_of
 from syncd.verify.audit import Audit, Place, PlaceResult, Recorder, Recording, ReplicaReader
 from syncd.verify.keys import PublicKey
@@ -202,7 +202,7 @@ class Prover:
     def _heal(self, place: Place, lost: Mapping[str, str], replica: BucketReplica) -> PlaceResult:
         """Fetch from the source what is lost, and look again. What the source lacks too is told, and stays unproved."""
         for day in sorted(set(lost.values())):
-            request = Request(
+            request = RunRequest(
                 kind=CATCH_UP, window=Window(day, day), accounts=(place.account,), regions=(place.region,)
             )
             run_job(self._job, request, self._installation, stop=self._stop)

@@ -14,19 +14,19 @@ from threading import Event
 
 from syncd.aws import answers
 from syncd.aws.deletion import delete_object
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies.session import prune_policy
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.config.job import Job
-from syncd.copy.terms import CopyFailed, Steps, Terms, failed_of, failure_of
-from syncd.copy.workers.engine import Engine
+from syncd.copy.terms import Copy, CopyFailed, Steps, Terms
+from syncd.copy.workers.engine import CopyEngine
 from syncd.job.installation import Installation
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, Interrupted, JobFailed
-from syncd.model.layout import DAY_SECONDS, day_start, utc_day
+from syncd.model.keys.stamps import DAY_SECONDS, day_start, utc_day
 from syncd.model.objects import AlreadyThere, Failed, LogObject, Shard, Transfer, Window
 from syncd.model.reasons import Reason, remedy_of
-from syncd.model.reports import JobError
+from syncd.model.reports import JobError, job_error
 from syncd.tick.scope import scope_of, source_prefixes
 from syncd.verify import proof
 from syncd.verify.chain import Found
@@ -92,7 +92,7 @@ class Pruner:
         except Interrupted:
             raise
         except JobFailed as error:
-            done.error = JobError(reason=error.reason, detail=error.detail, remedy=error.remedy)
+            done.error = job_error(error, self._job.name)
         done.duration_seconds = now() - began_at
         return done
 
@@ -178,7 +178,7 @@ class Pruner:
         source, destination = ends_of(job, self._installation, done.requests, policy=prune_policy(job))
         done.is_conditional = self._tried(source)
         terms = terms_of(job, source, destination)
-        engine = Engine(
+        engine = CopyEngine(
             {Side.SOURCE: source},
             begin=partial(_deleted, terms=terms, is_conditional=done.is_conditional),
             in_flight=lambda: job.engine.in_flight or self._installation.settings.engine.in_flight,
@@ -192,7 +192,7 @@ class Pruner:
             done.waiting += len(day.objects) - len(items)
             self._delete(engine, day, items)
 
-    def _delete(self, engine: Engine, day: PruneDay, items: Sequence[LogObject]) -> None:
+    def _delete(self, engine: CopyEngine, day: PruneDay, items: Sequence[LogObject]) -> None:
         done, gone = self.done, 0
         transfers = (Transfer(day.shard, item, self._job.destination.prefix + item.key) for item in items)
         for outcome in engine.copy_all(transfers, self._stop):
@@ -215,14 +215,14 @@ class Pruner:
             self.done.days.append((day._replace(objects=items), gone))
             self.done.size_bytes += sum(item.size_bytes for item in items)
 
-    def _tried(self, source: End) -> bool:
+    def _tried(self, source: Endpoint) -> bool:
         """Delete what nobody has, on a condition. Returns True if the server minds the condition.
 
         Raises:
             JobFailed: the role may not delete.
         """
         key = f"{source_prefixes(self._job)[0]}{_PROBE}-{token_hex(8)}"
-        answer = self._answer(source, delete_object(Side.SOURCE, key, source.owner, if_match=_PROBE))
+        answer = self._answer(source, delete_object(Side.SOURCE, key, if_match=_PROBE))
         reason = answers.reason_of(answer.status, answer.code, answer.message)
         if not answer.is_ok and answer.status not in (404, 412, 501):
             remedy = remedy_of(reason)
@@ -234,7 +234,7 @@ class Pruner:
             )
         return answer.status in (404, 412)
 
-    def _answer(self, end: End, request: Request) -> Answer:
+    def _answer(self, end: Endpoint, request: Request) -> Answer:
         waiting: SimpleQueue[Answer] = SimpleQueue()
         end.send(request, lambda answer, _: waiting.put(answer))
         while True:
@@ -247,25 +247,25 @@ class Pruner:
 def _deleted(transfer: Transfer, *, terms: Terms, is_conditional: bool) -> Steps:
     """Delete one object of the source, of which the destination holds the same content."""
     try:
-        yield from _deleting(transfer.object, terms, is_conditional=is_conditional)
+        yield from _deleting(Copy(transfer, terms), is_conditional=is_conditional)
     except CopyFailed as failed:
-        return failed_of(transfer, failed)
+        return Copy(transfer, terms).failed(failed)
     return AlreadyThere(transfer)
 
 
-def _deleting(item: LogObject, terms: Terms, *, is_conditional: bool) -> Generator[Request, Answer, None]:
-    owner = ("x-amz-expected-bucket-owner", terms.source_owner)
+def _deleting(copy: Copy, *, is_conditional: bool) -> Generator[Request, Answer, None]:
+    item = copy.object
     if not item.etag:
-        raise CopyFailed(Reason.UNSUPPORTED, f"s3://{terms.source_bucket}/{item.key}: the server tells no ETag of it")
+        raise CopyFailed(Reason.UNSUPPORTED, f"{copy.source_url}: the server tells no ETag of it")
     if not is_conditional:
-        look = Request("HeadObject", Side.SOURCE, "HEAD", item.key, "", (("if-match", f'"{item.etag}"'), owner))
+        look = Request("HeadObject", Side.SOURCE, "HEAD", item.key, "", (("if-match", f'"{item.etag}"'),))
         answer = yield look
         if not answer.is_ok:
-            raise failure_of(answer, look, terms)
-    request = delete_object(Side.SOURCE, item.key, terms.source_owner, if_match=item.etag if is_conditional else "")
+            raise copy.failure(answer, look)
+    request = delete_object(Side.SOURCE, item.key, if_match=item.etag if is_conditional else "")
     answer = yield request
     if not answer.is_ok:
-        raise failure_of(answer, request, terms)
+        raise copy.failure(answer, request)
 
 
 def _logs_of(found: Found) -> Sequence[str]:

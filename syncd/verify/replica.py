@@ -12,7 +12,7 @@ from threading import Event
 from typing import NamedTuple
 
 from syncd.aws.answers import reason_of, said
-from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
+from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
@@ -44,7 +44,7 @@ class _Answered(NamedTuple):
 class BucketReplica:
     """A replica below a prefix of a bucket. Raises JobFailed if it may not be listed or read, Interrupted once stopped."""
 
-    def __init__(self, end: End, lister: BucketLister, *, prefix: str, stop: Event) -> None:
+    def __init__(self, end: Endpoint, lister: BucketLister, *, prefix: str, stop: Event) -> None:
         self._end = end
         self._lister = lister
         self._prefix = prefix
@@ -160,7 +160,7 @@ def _hash(item: Stored, body: bytes, put: Callable[[tuple[Stored, str | Finding]
         put((item, Finding(Flaw.UNREADABLE, f"{type(error).__name__}: {error}")))
 
 
-def _digest(key: str, answer: Answer, end: End) -> Found | None:
+def _digest(key: str, answer: Answer, end: Endpoint) -> Found | None:
     if answer.status == 404:
         return None
     _check(answer, key, end)
@@ -184,7 +184,7 @@ def _instant(text: str) -> float | None:
         return None
 
 
-def _check(answer: Answer, key: str, end: End) -> None:
+def _check(answer: Answer, key: str, end: Endpoint) -> None:
     if answer.is_ok:
         return
     reason = reason_of(answer.status, answer.code, answer.message)

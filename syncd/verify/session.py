@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from syncd.config.job import Configuration, Job
+from syncd.job.exit_codes import DONE, PARTIAL, UNHEALTHY
 from syncd.job.installation import Installation
-from syncd.job.report import DONE, PARTIAL, UNHEALTHY
-from syncd.job.session import interruptible
+from syncd.job.verbs import interruptible
 from syncd.model.errors import Interrupted
 from syncd.verify.audit import Audit
 from syncd.verify.bundle import BundleWriter, read_bundle

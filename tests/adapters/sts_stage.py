@@ -12,7 +12,8 @@ import pytest
 from builders_copy import job_of
 from faulty import FaultyS3, Principal, Request
 
-from syncd.aws.identity.credentials import ConsumerPrincipal, Identities, RolePrincipal
+from syncd.aws.identity.principals import ConsumerPrincipal, RolePrincipal
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.policies.session import session_policy
 from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B
 from syncd.config.job import Job

@@ -15,7 +15,7 @@ from syncd.aws.s3 import Request as Asked
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
 from syncd.copy.terms import Steps
-from syncd.copy.workers.engine import Engine
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Copied, Failed, Outcome, Transfer
 
@@ -33,7 +33,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
     pool.shutdown(wait=False)
 
 
-def copy(engine: Engine, transfers: Sequence[Transfer], stop: Event | None = None) -> list[Outcome]:
+def copy(engine: CopyEngine, transfers: Sequence[Transfer], stop: Event | None = None) -> list[Outcome]:
     return list(engine.copy_all(iter(transfers), stop or Event()))
 
 
@@ -54,6 +54,31 @@ def signed_by(principal: MemoryPrincipal) -> Callable[[Request], bool]:
     """Requests to S3 that are signed by what the principal begins with."""
     first = principal.current().access_key_id
     return lambda request: request.access_key_id == first and bool(request.bucket)
+
+
+# Whose buckets
+
+
+def test_every_request_is_pinned_to_the_owner_of_its_bucket(faulty: FaultyS3, ends: Ends) -> None:
+    transfers = [ends.put("logs/small"), ends.put("logs/large", bytes(5 * MIB + 1)), ends.put("logs/there")]
+    faulty.put(DESTINATION, "logs/there", b"body")
+    before = len(faulty.requests)
+
+    copy(ends.engine(copy_terms=terms(multipart_above=5 * MIB, part_size=5 * MIB)), transfers)
+
+    asked = faulty.requests[before:]
+    assert {request.operation for request in asked} == {
+        "CompleteMultipartUpload",
+        "CreateMultipartUpload",
+        "GetObject",
+        "HeadObject",
+        "PutObject",
+        "UploadPart",
+    }
+    assert {(request.bucket, request.headers.get("x-amz-expected-bucket-owner")) for request in asked} == {
+        (SOURCE, A),
+        (DESTINATION, B),
+    }
 
 
 # What is in flight

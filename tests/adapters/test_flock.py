@@ -134,7 +134,7 @@ def test_a_folder_of_a_group_is_refused_if_others_are_in_it_and_taken_if_it_is_t
 OF_A_GROUP = """
 import os, sys
 from pathlib import Path
-from syncd.flock import exposure
+from syncd.ledger.locks import exposure
 folder, number = Path(sys.argv[1]), int(sys.argv[2])
 os.setgroups([number])
 os.setresgid(number, number, number)
@@ -169,7 +169,7 @@ def test_a_volume_that_kubernetes_gives_to_a_group_of_the_container_alone_is_tak
 DROP = """
 import os, subprocess, sys
 from pathlib import Path
-from syncd.privileges import drop_to_owner
+from syncd.cli.privileges import drop_to_owner
 state, victim = Path(sys.argv[1]), Path(sys.argv[2])
 print(drop_to_owner(state))
 print(*os.getresuid())

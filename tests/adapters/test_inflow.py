@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from syncd.aws.response_limits import Connection, Host, Inflow, Traffic, connections, peers_of
+from syncd.aws.response_limits import Host, Inflow, TcpConnection, Traffic, connections, peers_of
 
 MIB = 1024**2
 BOUND = 100 * MIB
@@ -17,7 +17,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.resident = 0
-        self.open: list[Connection] = []
+        self.open: list[TcpConnection] = []
         self.asked: dict[Host, Traffic] = {BAD: Traffic(0, 0, 0), GOOD: Traffic(0, 0, 0)}
         self.given_up: list[tuple[set[Host], str]] = []
         self.inflow = Inflow(
@@ -26,7 +26,7 @@ class Wire:
 
     is_idle = False
 
-    def connections(self) -> Iterator[Connection]:
+    def connections(self) -> Iterator[TcpConnection]:
         return iter(self.open)
 
     def traffic(self) -> Mapping[Host, Traffic]:
@@ -34,12 +34,12 @@ class Wire:
 
     def expire(self) -> None: ...
 
-    def give_up(self, hosts: set[Host], why: str) -> None:
+    def cancel_hosts(self, hosts: set[Host], why: str) -> None:
         self.given_up.append((hosts, why))
 
     def look(self, resident: int, *came: tuple[Host, int]) -> None:
         self.resident = resident
-        self.open = [Connection(number, peer, received) for number, (peer, received) in enumerate(came)]
+        self.open = [TcpConnection(number, peer, received) for number, (peer, received) in enumerate(came)]
         self.inflow.look()
 
 

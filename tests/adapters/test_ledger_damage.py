@@ -433,7 +433,7 @@ def test_a_damaged_acceptance_is_taken_from_the_decisions(file: LedgerFile) -> N
         (told,) = ledger.mend()
 
         assert before == set(ACCEPTED[1:])
-        assert told == "damaged acceptances were taken from the file of decisions again: 1"
+        assert told == "damaged acceptances were restored from decisions.jsonl: 1"
         assert ledger.accepted() == dict.fromkeys(ACCEPTED, (MD5, "STANDARD"))
         assert ledger.shards() == STATES
 

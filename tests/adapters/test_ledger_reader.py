@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, sealed
 
-from syncd.ledger.ledger import TICKS_KEPT, Counts, LedgerFile, RecordedTick
+from syncd.ledger.ledger import TICKS_KEPT, LedgerCounts, LedgerFile, RecordedTick
 from syncd.model.errors import LedgerCorrupt, LedgerExposed, LedgerNewer
 from syncd.model.objects import Known, ShardState
 from syncd.model.reports import TickReport
@@ -37,7 +37,7 @@ def test_a_missing_file_reads_as_nothing_and_is_not_made(file: LedgerFile) -> No
     with file.open_readonly() as reader:
         assert (reader.jobs(), reader.last_tick("b"), reader.ticks("b", 9)) == ([], None, [])
         assert (reader.shards("b"), reader.quarantined("b"), reader.view_of("b")) == ({}, {}, None)
-        assert (reader.counts("b"), reader.file_bytes(), list(reader.export())) == (Counts(0, 0, 0), 0, [])
+        assert (reader.counts("b"), reader.file_bytes(), list(reader.export())) == (LedgerCounts(0, 0, 0), 0, [])
         assert reader.view(replica()).known(SHARD, [A]) == {}
 
     assert not file.path.parent.exists()
@@ -173,7 +173,7 @@ def test_a_job_is_the_replica_that_it_wrote_last(file: LedgerFile) -> None:
     with file.open_readonly() as reader:
         assert reader.shards("b") == {}
         assert reader.quarantined("b").keys() == {B}
-        assert reader.counts("b") == Counts(objects=0, sealed_days=0, quarantined=1)
+        assert reader.counts("b") == LedgerCounts(objects=0, sealed_days=0, quarantined=1)
 
 
 def test_a_renamed_job_takes_its_replica_along(file: LedgerFile) -> None:
@@ -193,7 +193,7 @@ def test_what_is_remembered_is_counted(file: LedgerFile) -> None:
         ledger.seal(SHARD, "2026-11-25", limit=1000)
 
     with file.open_readonly() as reader:
-        assert reader.counts("b") == Counts(objects=1, sealed_days=1, quarantined=1)
+        assert reader.counts("b") == LedgerCounts(objects=1, sealed_days=1, quarantined=1)
         assert reader.file_bytes() >= file.path.stat().st_size > 0
 
 

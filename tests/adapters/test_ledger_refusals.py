@@ -8,7 +8,7 @@ import pytest
 from builders_ledger import NOW, SHARD, copied, failed, key, log_object, replica, transfer
 
 from syncd.ledger.ledger import Ledger, LedgerFile
-from syncd.ledger.schema import _LONGEST_VALUE_BYTES
+from syncd.ledger.sqlite import _LONGEST_VALUE_BYTES
 from syncd.model.errors import LedgerCorrupt, LedgerRefused
 from syncd.model.objects import Conflict, Copied, Failed, LogObject, Outcome, ShardState
 from syncd.model.reasons import Reason

@@ -20,7 +20,7 @@ from syncd.model.errors import AlreadyRunning, LedgerUnwritable
 HOLDER = """
 import sys
 from pathlib import Path
-from syncd.lock import Locks
+from syncd.ledger.job_locks import Locks
 
 with Locks(Path(sys.argv[1])).tick("b"):
     print("held", flush=True)
@@ -166,8 +166,8 @@ def test_a_lock_on_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     script = f"""
 import resource
 from pathlib import Path
-from syncd.errors import LedgerFull
-from syncd.lock import Locks
+from syncd.model.errors import LedgerFull
+from syncd.ledger.job_locks import Locks
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 try:

@@ -12,7 +12,7 @@ from fakes import MemoryPrincipal
 from faulty import Body, Call, DropConnection, ErrorIn200, FaultyS3, Request, Stall, Status
 from waiting import wait_until
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials
@@ -104,7 +104,9 @@ def test_a_folder_is_asked_for_with_a_delimiter(faulty: FaultyS3) -> None:
 
 def test_the_bucket_of_another_owner_is_refused(faulty: FaultyS3) -> None:
     ends = ends_with(faulty, 1)
-    foreign = End(SOURCE, "999999999999", ends.source.address, ends.source.principal, ends.transport, ends.requests)
+    foreign = Endpoint(
+        SOURCE, "999999999999", ends.source.address, ends.source.principal, ends.transport, ends.requests
+    )
 
     with pytest.raises(JobFailed) as caught:
         pages(BucketLister(foreign, Side.SOURCE, now=time.time), Range(LOGS, ""))
@@ -236,7 +238,7 @@ def test_a_listing_that_is_refused_fails_the_job_with_its_reason(faulty: FaultyS
 def test_a_signature_for_another_region_names_the_wrong_region(faulty: FaultyS3) -> None:
     ends = ends_with(faulty, 1)
     address = address_of(faulty.url, SOURCE, "eu-west-1")
-    end = End(SOURCE, A, address, ends.source.principal, ends.transport, ends.requests)
+    end = Endpoint(SOURCE, A, address, ends.source.principal, ends.transport, ends.requests)
 
     with pytest.raises(JobFailed) as caught:
         pages(BucketLister(end, Side.SOURCE, now=time.time), Range(LOGS, ""))

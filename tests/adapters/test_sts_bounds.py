@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from hostile.server import Asked, answer, endless, hostile
 
 from syncd.aws.identity import sts as sts_wire
-from syncd.aws.identity.refusals import told
+from syncd.aws.identity.refusals import as_job_failure
 from syncd.aws.identity.sts import AnswerTooLongError, BoundedSession
 from syncd.model.errors import JobFailed
 
@@ -52,7 +52,7 @@ def test_an_answer_without_an_end_is_cut_off_and_not_asked_for_again(what: str) 
     with (
         hostile(lambda _: endless(ENDLESS[what])) as server,
         pytest.raises(JobFailed) as caught,
-        told("AssumeRole", denied=""),
+        as_job_failure("AssumeRole", denied=""),
     ):
         sts(server.url, seconds=60).get_caller_identity()
 
@@ -85,7 +85,7 @@ def test_a_tls_handshake_that_drips_is_given_up_too() -> None:
 def test_what_is_too_long_is_no_answer_of_sts() -> None:
     error = AnswerTooLongError(most=sts_wire.ANSWER_BYTES)
 
-    with pytest.raises(JobFailed) as caught, told("AssumeRole by B", denied=""):
+    with pytest.raises(JobFailed) as caught, as_job_failure("AssumeRole by B", denied=""):
         raise error
 
     assert caught.value.reason == "unexpected_answer"

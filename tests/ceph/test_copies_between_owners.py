@@ -21,13 +21,14 @@ from fakes import MemoryPrincipal, MemoryVerdict, words
 from gateway import Gateway, ceph_gateway
 from servers import MakeClient
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.copy.modes import STREAM, ModalCopier, Way
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.workers.engine import Engine
+from syncd.copy.terms import Copy
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Failed, LogObject, Mode, Outcome, Shard, Transfer
 from syncd.model.reasons import Reason
 
@@ -46,8 +47,8 @@ class Owners(NamedTuple):
     """A source that one user owns and reads, and a destination that another owns and writes."""
 
     name: str
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
     owner: Any
     """A client of the source's owner."""
     consumer: Any
@@ -69,7 +70,7 @@ class Owners(NamedTuple):
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         self.owner.put_bucket_policy(Bucket=self.source.bucket, Policy=policy)
 
-    def copier(self, way: Way) -> Engine:
+    def copier(self, way: Way) -> CopyEngine:
         agreed = replace(
             terms(),
             source_bucket=self.source.bucket,
@@ -78,9 +79,9 @@ class Owners(NamedTuple):
             copy_part_size=5 * MIB,
         )
         begin = server_side if way.mode is Mode.SERVER_SIDE else stream
-        return Engine(
+        return CopyEngine(
             {Side.SOURCE: self.source, Side.DESTINATION: self.destination, Side.COPY: self.destination},
-            begin=lambda transfer: begin(transfer, agreed),
+            begin=lambda transfer: begin(Copy(transfer, agreed)),
             in_flight=lambda: 4,
             memory_bytes=lambda: 128 * MIB,
             held_bytes=agreed.held_bytes,
@@ -108,7 +109,9 @@ def owners(gateway: Gateway, make_client: MakeClient, request: pytest.FixtureReq
         bucket = f"{role}-{number}"
         client.create_bucket(Bucket=bucket)
         principal = MemoryPrincipal(role, [Credentials(*keys, None, None)])
-        ends.append(End(bucket, "111111111111", address_of(gateway.url, bucket), principal, Transport(), Counter()))
+        ends.append(
+            Endpoint(bucket, "111111111111", address_of(gateway.url, bucket), principal, Transport(), Counter())
+        )
         clients.append(client)
     return Owners(f"consumer{number}", *ends, *clients)
 

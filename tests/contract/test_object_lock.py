@@ -14,12 +14,13 @@ from fakes import MemoryPrincipal, words
 from faulty import FaultyS3
 from servers import MakeClient, S3Server
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.workers.engine import Engine
+from syncd.copy.terms import Copy
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import LogObject, Shard, Transfer
 
 LARGE = bytes(range(256)) * (6 * MIB // 256)
@@ -32,8 +33,8 @@ class Locked(NamedTuple):
 
     name: str
     client: Any
-    source: End
-    destination: End
+    source: Endpoint
+    destination: Endpoint
 
     def copy(self, mode: str, body: bytes) -> dict[str, str]:
         """By key, what came of it; what is larger than 5 MiB goes in parts."""
@@ -42,13 +43,12 @@ class Locked(NamedTuple):
             terms(multipart_above=5 * MIB, part_size=5 * MIB),
             source_bucket=self.source.bucket,
             destination_bucket=self.destination.bucket,
-            destination_owner=A,
             largest_copy=5 * MIB,
             copy_part_size=5 * MIB,
         )
-        engine = Engine(
+        engine = CopyEngine(
             {Side.SOURCE: self.source, Side.DESTINATION: self.destination, Side.COPY: self.destination},
-            begin=lambda transfer: BEGIN[mode](transfer, agreed),
+            begin=lambda transfer: BEGIN[mode](Copy(transfer, agreed)),
             in_flight=lambda: 4,
             memory_bytes=lambda: 64 * MIB,
             held_bytes=agreed.held_bytes,
@@ -84,7 +84,7 @@ def locked(request: pytest.FixtureRequest, make_client: MakeClient) -> Locked:
             Bucket=names[1], ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
         )
     principal, transport = MemoryPrincipal("owner", [Credentials(*keys, None, None)]), Transport()
-    ends = [End(name, A, address_of(found.url, name), principal, transport, Counter()) for name in names]
+    ends = [Endpoint(name, A, address_of(found.url, name), principal, transport, Counter()) for name in names]
     return Locked(request.param, client, *ends)
 
 

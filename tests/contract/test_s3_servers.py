@@ -14,7 +14,8 @@ import pytest
 from faulty import FaultyS3
 from place import Place, md5, refusal, sha256
 
-from syncd.model.layout import CloudTrailLayout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.patterns import PatternLayout
 from syncd.model.objects import Branch, Shard
 
 

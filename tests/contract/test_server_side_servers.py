@@ -21,14 +21,15 @@ from fakes import MemoryPrincipal, MemoryVerdict, words
 from place import Place
 from servers import MakeClient, S3Server
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
 from syncd.copy.modes import STREAM, ModalCopier, Way
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.workers.engine import Engine
+from syncd.copy.terms import Copy
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Failed, Mode, Outcome, Range, Shard, Transfer
 from syncd.model.reasons import Reason
 
@@ -41,7 +42,7 @@ class Server(NamedTuple):
     """One server with a bucket that is both ends: replicas lie under `replica/`."""
 
     place: Place
-    end: End
+    end: Endpoint
 
     def transfers(self) -> list[Transfer]:
         """Everything under `logs/`, as it is listed."""
@@ -49,28 +50,31 @@ class Server(NamedTuple):
         pages = [page for page in lister.pages([Range(LOGS, "")]) if page is not None]
         return [Transfer(LOGS, item, f"replica/{item.key}") for page in pages for item in page.objects]
 
-    def copier(self, way: Way, *, in_parts: bool = False, destination: End | None = None) -> Engine:
+    def copier(self, way: Way, *, in_parts: bool = False, destination: Endpoint | None = None) -> CopyEngine:
         there = destination or self.end
         agreed = replace(
             terms(),
             source_bucket=self.place.bucket,
             destination_bucket=there.bucket,
-            destination_owner=there.owner,
             copy_principal=there.principal.name,
         )
         if in_parts:
             agreed = replace(agreed, largest_copy=5 * MIB, copy_part_size=5 * MIB)
         begin = server_side if way.mode is Mode.SERVER_SIDE else stream
-        return Engine(
+        return CopyEngine(
             {Side.SOURCE: self.end, Side.DESTINATION: there, Side.COPY: there},
-            begin=lambda transfer: begin(transfer, agreed),
+            begin=lambda transfer: begin(Copy(transfer, agreed)),
             in_flight=lambda: 8,
             memory_bytes=lambda: 64 * MIB,
             held_bytes=agreed.held_bytes,
         )
 
     def outcomes(
-        self, transfers: Sequence[Transfer] | None = None, *, in_parts: bool = False, destination: End | None = None
+        self,
+        transfers: Sequence[Transfer] | None = None,
+        *,
+        in_parts: bool = False,
+        destination: Endpoint | None = None,
     ) -> list[Outcome]:
         copier = self.copier(Way(Mode.SERVER_SIDE), in_parts=in_parts, destination=destination)
         return list(copier.copy_all(iter(self.transfers() if transfers is None else transfers), Event()))
@@ -291,7 +295,7 @@ def test_a_permitted_copy_between_accounts_is_a_404_on_ministack(
     server.place.put("logs/a", b"body")
     transfers = server.transfers()
     consumer = MemoryPrincipal("consumer", [Credentials(B, ministack.secret_access_key, None, None)])
-    there = End("replicas", B, address_of(ministack.url, "replicas"), consumer, Transport(), Counter())
+    there = Endpoint("replicas", B, address_of(ministack.url, "replicas"), consumer, Transport(), Counter())
 
     (outcome,) = server.outcomes(transfers, destination=there)
 

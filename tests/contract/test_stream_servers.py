@@ -5,18 +5,17 @@ The tables are to be read as in `test_s3_servers.py`: where a server does not do
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
-from builders_copy import MIB, A, Ends, engine_between, fresh_bucket, md5_of, sha256_of, terms
+from builders_copy import MIB, Ends, engine_between, fresh_bucket, md5_of, sha256_of, terms
 from fakes import words
 from faulty import FaultyS3
 from place import Place
 from servers import MakeClient
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.model.objects import Page, Range, Shard, Transfer
@@ -29,7 +28,7 @@ class Server(NamedTuple):
     """One server with a bucket that is both ends: replicas lie under `replica/`."""
 
     place: Place
-    end: End
+    end: Endpoint
 
     def pages(self, *, shard: Shard = LOGS, start_after: str = "") -> list[Page]:
         lister = BucketLister(self.end, Side.SOURCE, now=time.time)
@@ -45,10 +44,10 @@ class Server(NamedTuple):
         transfers: Sequence[Transfer] | None = None,
         *,
         multipart_above: int = 5 * MIB,
-        source: End | None = None,
+        source: Endpoint | None = None,
     ) -> dict[str, str]:
         """Streams them, from here if from nowhere else; by key what came of it."""
-        agreed = replace(terms(multipart_above=multipart_above, part_size=5 * MIB), destination_owner=A)
+        agreed = terms(multipart_above=multipart_above, part_size=5 * MIB)
         engine = engine_between(source or self.end, self.end, agreed, in_flight=8)
         wanted = self.transfers() if transfers is None else transfers
         return words(engine.copy_all(iter(wanted), Event()))

@@ -12,7 +12,7 @@ from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.job.planning import ForgivingLister
 from syncd.model.errors import JobFailed
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import Conflict, Copied, LogObject, Shard, ShardState, Transfer, Window
 from syncd.tick import audit
 from syncd.tick.audit import Audit, audit_lists_a_day
@@ -146,7 +146,7 @@ def test_a_replica_that_vanished_is_copied_again_and_told_of() -> None:
     assert (transfer.object.etag, transfer.object.size_bytes) == ("source's", 4)
     assert (transfer.compare_first, transfer.is_changed) == (False, False)
     assert desk.told == [("replica.restored", {"key": gone, "found": "vanished"})]
-    assert desk.recorder.restored == 1
+    assert desk.recorder.counts.restored == 1
 
 
 def test_what_is_copied_again_may_be_claimed_by_the_first_second_of_its_day() -> None:
@@ -172,7 +172,7 @@ def test_a_replica_that_is_another_is_compared_with_the_source(body: bytes) -> N
     desk.run()
 
     assert [(one.object.key, one.compare_first, one.is_changed) for one in desk.transfers] == [(key, True, True)]
-    assert desk.recorder.restored == 0
+    assert desk.recorder.counts.restored == 0
 
 
 def test_a_replica_whose_etag_nobody_was_told_is_taken_as_it_is_and_watched_from_then_on() -> None:

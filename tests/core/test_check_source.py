@@ -6,7 +6,7 @@ import pytest
 from fakes import MemoryBucket, MemorySource
 
 from syncd.check.source import _ends_of
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import Shard
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")

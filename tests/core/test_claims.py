@@ -10,9 +10,10 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import Scope
 from syncd.model.objects import Branch, Failed, FoundBy, LogObject, Page, Range, Shard, ShardState, Transfer, Window
-from syncd.model.trail import Scope
 from syncd.tick.closing import _extended, close
 from syncd.tick.listing.horizon import Listed, advance, claimed, first_within, has_found, horizon, searched_at
 from syncd.tick.listing.survey import Survey, Visit

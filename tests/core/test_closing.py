@@ -8,11 +8,12 @@ from builders_ledger import replica
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, day_start
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
+from syncd.model.keys.stamps import day_start
+from syncd.model.keys.trail import Scope
 from syncd.model.objects import Copied, Failed, LogObject, Range, Shard, ShardState, Transfer, Window
-from syncd.model.trail import Scope
-from syncd.tick import closing
 from syncd.tick.closing import _extended, close
+from syncd.tick.listing import sealing
 from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.survey import Survey, Visit
 from syncd.tick.listing.tiers import Slice, Tier
@@ -265,7 +266,7 @@ def test_what_tells_no_days_is_not_sealed() -> None:
 
 
 def test_a_tick_seals_no_more_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing, "SEAL_ROWS_A_TICK", 3)
+    monkeypatch.setattr(sealing, "SEAL_ROWS_A_TICK", 3)
     tick = Close()
     for shard in (OTHER, SHARD):
         tick.shard(shard)

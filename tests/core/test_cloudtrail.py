@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from syncd.model.objects import Shard
-from syncd.model.trail import (
+from syncd.model.keys.trail import (
     Below,
     Node,
     Scope,
@@ -19,6 +18,7 @@ from syncd.model.trail import (
     top,
     wanted_by,
 )
+from syncd.model.objects import Shard
 
 A, B, C = "111111111111", "222222222222", "012345678901"
 ORG, OTHER_ORG = "o-exampleorgid", "o-secondorgid0"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from syncd.config.files import find, load
-from syncd.config.readers import as_written
+from syncd.config.words import as_written
 from syncd.model.errors import ConfigError
 
 CONSUMER = '[consumer]\naccount_id = "222222222222"\n'

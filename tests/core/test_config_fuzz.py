@@ -5,11 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.config.diagnosis import examine
-from syncd.config.job import Job, Settings
-from syncd.config.rules import JOB_RULES, SETTINGS_RULES
-from syncd.config.schema import keys_of, table_in
-from syncd.config.tables import Table
+from syncd.config.job import JOB, SETTINGS, Job, Settings
+from syncd.config.problems import examine
+from syncd.config.table import Table, keys_of, table_in
 
 WORDS = [
     "*",
@@ -52,14 +50,14 @@ def documents(table: type[Table]) -> st.SearchStrategy[dict[str, Any]]:
 
 @given(documents(Job))
 def test_any_job_is_a_value_or_sentences(document: dict[str, Any]) -> None:
-    job, findings = examine(Job, document, JOB_RULES)
+    job, findings = examine(JOB, document)
 
     assert bool(findings) is not isinstance(job, Job)
 
 
 @given(documents(Settings))
 def test_any_settings_are_a_value_or_sentences(document: dict[str, Any]) -> None:
-    settings, findings = examine(Settings, document, SETTINGS_RULES)
+    settings, findings = examine(SETTINGS, document)
 
     assert bool(findings) is not isinstance(settings, Settings)
     assert all(message and "nput should" not in message for _, message in findings)

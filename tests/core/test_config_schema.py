@@ -5,8 +5,7 @@ import tomllib
 from pathlib import Path
 
 from syncd.config.files import load
-from syncd.config.job import Job, Settings
-from syncd.config.schema import schema_rows
+from syncd.config.job import Job, Settings, schema_rows
 
 EXAMPLES = Path(__file__).parents[2] / "config"
 FILES = [EXAMPLES / "syncd.toml", *sorted((EXAMPLES / "jobs.d").glob("*.toml"))]

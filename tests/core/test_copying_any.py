@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.terms import Steps, Terms
+from syncd.copy.terms import Copy, Steps
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Outcome, Transfer
 
 BODY, OTHER = b"0123456789", b"abcdefghij"
@@ -107,13 +107,13 @@ def walked(steps: Steps, answer: Callable[[Request], Answer]) -> Iterator[tuple[
     large=st.booleans(),
 )
 def test_whatever_is_answered_a_copy_ends_and_claims_only_what_was_said(
-    data: st.DataObject, begin: Callable[[Transfer, Terms], Steps], transfer: Transfer, *, large: bool
+    data: st.DataObject, begin: Callable[[Copy], Steps], transfer: Transfer, *, large: bool
 ) -> None:
     bound = 8 if large else 64
     agreed = replace(terms(multipart_above=bound, part_size=PART), largest_copy=bound, copy_part_size=PART)
 
     *asked, outcome = walked(
-        begin(transfer, agreed),
+        begin(Copy(transfer, agreed)),
         lambda request: data.draw(st.sampled_from(PLAUSIBLE[request.operation](request) + REFUSALS)),
     )
 

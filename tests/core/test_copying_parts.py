@@ -8,8 +8,6 @@ import pytest
 from builders_copy import (
     MISSING,
     THERE,
-    A,
-    B,
     Walk,
     detail,
     head_of,
@@ -86,7 +84,6 @@ def test_each_part_is_read_by_its_range_and_the_listed_etag() -> None:
 
     assert [dict(request.headers)["range"] for request in reads] == ["bytes=0-3", "bytes=4-7", "bytes=8-9"]
     assert {dict(request.headers)["if-match"] for request in reads} == {f'"{LARGE.object.etag}"'}
-    assert {dict(request.headers)["x-amz-expected-bucket-owner"] for request in reads} == {A}
 
 
 def test_metadata_and_what_lands_are_said_when_the_upload_begins() -> None:
@@ -98,24 +95,21 @@ def test_metadata_and_what_lands_are_said_when_the_upload_begins() -> None:
         "x-amz-meta-signature": "00ff",
         "x-amz-storage-class": "STANDARD_IA",
         "x-amz-checksum-algorithm": "SHA256",
-        "x-amz-expected-bucket-owner": B,
     }
 
 
-def test_each_part_is_written_with_its_number_its_checksum_and_the_owner() -> None:
+def test_each_part_is_written_with_its_number_and_its_checksum() -> None:
     walked = walk_in_parts(MISSING, *UPLOADED, COMPLETED)
 
     parts = [request for request in walked.requests if request.operation == "UploadPart"]
     assert [part.query for part in parts] == [f"partNumber={n}&uploadId=an%20id%2B%2F%3D" for n in (1, 2, 3)]
     assert [dict(part.headers)["x-amz-checksum-sha256"] for part in parts] == [sha256_of(span) for span in SPANS]
-    assert {dict(part.headers)["x-amz-expected-bucket-owner"] for part in parts} == {B}
 
 
 def test_an_upload_is_completed_with_every_part_and_never_overwrites() -> None:
     complete = walk_in_parts(MISSING, *UPLOADED, COMPLETED).requests[-1]
 
     assert dict(complete.headers)["if-none-match"] == "*"
-    assert dict(complete.headers)["x-amz-expected-bucket-owner"] == B
     for number, span in enumerate(SPANS, start=1):
         row = (
             f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;part-{number}&quot;</ETag>"

@@ -9,8 +9,6 @@ from builders_copy import (
     MISSING,
     THERE,
     WRITER,
-    A,
-    B,
     detail,
     head_of,
     listed,
@@ -46,11 +44,11 @@ def test_a_replica_of_the_same_checksum_is_already_there_and_not_read() -> None:
     assert walked.outcome == AlreadyThere(WHOLE)
 
 
-def test_a_replica_is_asked_for_its_checksum_and_its_owner() -> None:
+def test_a_replica_is_asked_for_its_checksum() -> None:
     asked = walk(WHOLE, read(), THERE, head_of(BODY, x_amz_checksum_sha256=sha256_of(BODY))).requests[2]
 
     assert (asked.method, asked.key, asked.side) == ("HEAD", "replica/logs/a", Side.DESTINATION)
-    assert dict(asked.headers) == {"x-amz-checksum-mode": "ENABLED", "x-amz-expected-bucket-owner": B}
+    assert dict(asked.headers) == {"x-amz-checksum-mode": "ENABLED"}
 
 
 def test_a_replica_of_another_checksum_is_a_conflict() -> None:
@@ -82,7 +80,7 @@ def test_a_replica_without_a_checksum_to_compare_is_read_and_hashed(
     walked = walk(WHOLE, read(), THERE, there, ok(replica, 206))
 
     assert walked.operations[-1] == "GetObject destination"
-    assert dict(walked.requests[-1].headers) == {"x-amz-expected-bucket-owner": B}
+    assert walked.requests[-1].headers == []
     assert isinstance(walked.outcome, expected)
 
 
@@ -206,7 +204,6 @@ def test_a_source_is_looked_at_for_its_checksum_under_the_listed_etag() -> None:
     assert dict(asked.headers) == {
         "if-match": f'"{ITEM.etag}"',
         "x-amz-checksum-mode": "ENABLED",
-        "x-amz-expected-bucket-owner": A,
     }
 
 

@@ -76,7 +76,7 @@ def test_an_attempt_holds_only_when_it_was_refused_where_it_should_be(report: Ti
     ("replica", "said"),
     [
         ({"key": STORED}, []),
-        ({}, ["key is missing in the replica"]),
+        ({}, ["key is missing from the replica"]),
         ({"key": replace(STORED, body=b"lag")}, ["key has other bytes in the replica"]),
         ({"key": replace(STORED, metadata={})}, ["key has other metadata in the replica"]),
         ({"key": replace(STORED, content_encoding="")}, ["key has other metadata in the replica"]),
@@ -91,14 +91,14 @@ def test_the_screen_names_the_job_that_copied_too_little() -> None:
     text = shown(Ticked("A tick", "", [COPIED], [3]))
 
     assert "✗ account-b copied 2 objects instead of 3" in text
-    assert "Not all of it held" in text
+    assert "A check failed" in text
 
 
 def test_the_screen_names_what_is_not_the_same() -> None:
-    text = shown(replace(SAME, differences=["key is missing in the replica"]))
+    text = shown(replace(SAME, differences=["key is missing from the replica"]))
 
     assert "1 difference" in text
-    assert "key is missing in the replica" in text
+    assert "key is missing from the replica" in text
 
 
 def test_the_screen_says_when_something_was_not_refused() -> None:

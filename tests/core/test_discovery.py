@@ -9,9 +9,10 @@ from fakes import MemoryBucket, MemorySource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout, FlatLayout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import Scope, exact_prefixes, in_scope
 from syncd.model.objects import Folder, LogObject, Shard
-from syncd.model.trail import Scope, exact_prefixes, in_scope
 from syncd.tick.listing.discovery import Discovered, discover, side_folders
 
 A, B, C = "111111111111", "222222222222", "012345678901"

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from syncd.model.bounds import MOST_CHILDREN, MOST_UNCOVERED, children_to_json
+from syncd.model.keys.trail import Node, Scope
 from syncd.model.objects import Folder
-from syncd.model.trail import Node, Scope
 from syncd.tick.listing.discovery import Discovered, Looks, discover, is_of, remembered_below
 
 NOW = 1_795_507_200.0

@@ -42,8 +42,7 @@ def test_what_no_policy_is_behind_is_not_remedied_by_a_permission(reason: str) -
 
 
 def test_every_reason_has_a_remedy_of_its_own() -> None:
-    # Its remedy is that of `errors.LedgerUnwritable`.
-    assert set(Reason) - {Reason.LEDGER_UNWRITABLE} == set(reasons.REMEDIES)
+    assert set(Reason) == set(reasons.REMEDIES)
     assert len(set(reasons.REMEDIES.values())) == len(reasons.REMEDIES)
 
 
@@ -83,3 +82,16 @@ def test_every_reason_has_a_remedy_of_its_own() -> None:
 )
 def test_of_an_answer_is_said_what_is_not_told_already(code: str, message: str, said: str) -> None:
     assert answers.said(code, message) == said
+
+
+def test_a_remedy_names_the_job_and_the_key_in_its_commands() -> None:
+    denied = reasons.remedy_of(Reason.ACCESS_DENIED, job="account-b", key="a/b.json.gz")
+    gone = reasons.remedy_of(Reason.OBJECT_GONE, job="account-b", key="it's; rm\x1b -r")
+
+    assert "`syncd check account-b` names" in denied
+    assert r"`syncd ledger quarantine accept 'it\x27s;\x20rm\x1b\x20-r'` gives up" in gone
+
+
+def test_a_remedy_keeps_its_placeholders_for_what_is_not_known() -> None:
+    assert "`syncd check JOB`" in reasons.remedy_of(Reason.ACCESS_DENIED)
+    assert "quarantine accept KEY`" in reasons.remedy_of(Reason.CONFLICT, job="account-b")

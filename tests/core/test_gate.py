@@ -8,24 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.aws.listing_checks import Gate, Passed
-from syncd.aws.s3 import Listing, MalformedAnswer
+from syncd.aws.listing_checks import ListingChecks, Passed
+from syncd.aws.listing_page import ListingPage
+from syncd.aws.s3 import MalformedAnswer
 from syncd.model.objects import LogObject
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
 DAY = 86_400.0
 
 
-def gate(prefix: str = "logs/", *, start_after: str = "", delimiter: str = "") -> Gate:
-    return Gate(prefix, start_after=start_after, delimiter=delimiter)
+def gate(prefix: str = "logs/", *, start_after: str = "", delimiter: str = "") -> ListingChecks:
+    return ListingChecks(prefix, start_after=start_after, delimiter=delimiter)
 
 
 def row(key: str, *, size: int = 1, modified: float = NOW, etag: str = "00ff", storage: str = "STANDARD") -> LogObject:
     return LogObject(key, etag, size, modified, storage)
 
 
-def listing(*rows: LogObject, prefixes: tuple[str, ...] = (), token: str = "") -> Listing:
-    return Listing(rows, prefixes, token)
+def listing(*rows: LogObject, prefixes: tuple[str, ...] = (), token: str = "") -> ListingPage:
+    return ListingPage(rows, prefixes, token)
 
 
 def keys(passed: Passed) -> list[str]:
@@ -35,8 +36,8 @@ def keys(passed: Passed) -> list[str]:
 def test_pages_in_order_pass_as_they_are() -> None:
     pages = gate()
 
-    assert keys(pages.take(listing(row("logs/a"), row("logs/b"), token="t"))) == ["logs/a", "logs/b"]
-    assert keys(pages.take(listing(row("logs/c")))) == ["logs/c"]
+    assert keys(pages.check(listing(row("logs/a"), row("logs/b"), token="t"))) == ["logs/a", "logs/b"]
+    assert keys(pages.check(listing(row("logs/c")))) == ["logs/c"]
 
 
 def test_the_bounds_themselves_pass() -> None:
@@ -48,11 +49,11 @@ def test_the_bounds_themselves_pass() -> None:
     ]
 
     assert len(longest.encode()) == 1024
-    assert keys(gate().take(listing(*rows))) == ["logs/a", "logs/b", longest]
+    assert keys(gate().check(listing(*rows))) == ["logs/a", "logs/b", longest]
 
 
 def test_the_object_that_stands_for_the_folder_itself_passes() -> None:
-    assert keys(gate().take(listing(row("logs/")))) == ["logs/"]
+    assert keys(gate().check(listing(row("logs/")))) == ["logs/"]
 
 
 BAD_ROWS = {
@@ -73,7 +74,7 @@ def test_a_row_that_cannot_be_true_is_refused_and_named(wrong: str) -> None:
     bad = BAD_ROWS[wrong]
 
     with pytest.raises(MalformedAnswer, match=wrong) as caught:
-        gate().take(listing(bad))
+        gate().check(listing(bad))
 
     assert ascii(bad.key[:100]).strip("'") in str(caught.value)
 
@@ -84,55 +85,55 @@ def test_a_row_that_cannot_be_true_is_refused_and_named(wrong: str) -> None:
 def test_keys_that_do_not_ascend_are_refused_within_a_page_and_across_pages(names: tuple[str, str]) -> None:
     first, second = (row(name) for name in names)
     pages = gate()
-    pages.take(listing(first, token="t"))
+    pages.check(listing(first, token="t"))
 
     with pytest.raises(MalformedAnswer, match="does not come after"):
-        pages.take(listing(second))
+        pages.check(listing(second))
     with pytest.raises(MalformedAnswer, match="does not come after"):
-        gate().take(listing(first, second))
+        gate().check(listing(first, second))
 
 
 def test_a_key_from_before_the_beginning_of_the_range_is_refused() -> None:
     with pytest.raises(MalformedAnswer, match="does not come after 'logs/b'"):
-        gate(start_after="logs/b").take(listing(row("logs/b")))
+        gate(start_after="logs/b").check(listing(row("logs/b")))
 
 
 def test_more_rows_than_were_asked_for_are_refused() -> None:
     rows = [row(f"logs/{number:05}") for number in range(1001)]
 
     with pytest.raises(MalformedAnswer, match="1001 rows"):
-        gate().take(listing(*rows))
-    assert len(gate().take(listing(*rows[:1000])).objects) == 1000
+        gate().check(listing(*rows))
+    assert len(gate().check(listing(*rows[:1000])).objects) == 1000
 
 
 def test_an_endless_token_is_refused() -> None:
     with pytest.raises(MalformedAnswer, match="continuation token"):
-        gate().take(listing(token="t" * 20_000))
+        gate().check(listing(token="t" * 20_000))
 
 
 @pytest.mark.parametrize("name", ["other/", "logs/", "logs/a", "logs/a/b/", "logs/a//"])
 def test_a_common_prefix_is_one_folder_directly_below(name: str) -> None:
     with pytest.raises(MalformedAnswer, match="common prefix"):
-        gate(delimiter="/").take(listing(prefixes=(name,)))
+        gate(delimiter="/").check(listing(prefixes=(name,)))
 
 
 def test_a_common_prefix_that_was_not_asked_for_is_refused() -> None:
     with pytest.raises(MalformedAnswer, match="no delimiter"):
-        gate().take(listing(prefixes=("logs/a/",)))
+        gate().check(listing(prefixes=("logs/a/",)))
 
 
 def test_common_prefixes_ascend_across_pages_too_and_beside_keys() -> None:
     pages = gate(delimiter="/")
-    pages.take(listing(row("logs/a"), row("logs/m"), prefixes=("logs/b/", "logs/c/"), token="t"))
+    pages.check(listing(row("logs/a"), row("logs/m"), prefixes=("logs/b/", "logs/c/"), token="t"))
 
     with pytest.raises(MalformedAnswer, match="'logs/d/' does not come after 'logs/m'"):
-        pages.take(listing(prefixes=("logs/d/",)))
+        pages.check(listing(prefixes=("logs/d/",)))
 
 
 def test_a_key_that_is_not_utf8_is_set_aside_under_a_name_and_the_others_pass() -> None:
     page = listing(row("logs/a"), row("logs/b%\udcff"), row("logs/c"), prefixes=("logs/b\udc80/",))
 
-    passed = gate(delimiter="/").take(page)
+    passed = gate(delimiter="/").check(page)
 
     assert keys(passed) == ["logs/a", "logs/c"]
     assert [item.key for item in passed.unreadable] == ["logs/b%25%FF"]
@@ -141,11 +142,11 @@ def test_a_key_that_is_not_utf8_is_set_aside_under_a_name_and_the_others_pass() 
 
 def test_a_page_may_follow_one_that_ended_with_such_a_key() -> None:
     pages = gate()
-    pages.take(listing(row("logs/\udc80"), token="t"))
+    pages.check(listing(row("logs/\udc80"), token="t"))
 
-    assert keys(pages.take(listing(row("logs/\udc81"), row("logs/\udcff")))) == []
+    assert keys(pages.check(listing(row("logs/\udc81"), row("logs/\udcff")))) == []
     with pytest.raises(MalformedAnswer, match="does not come after"):
-        pages.take(listing(row("logs/\uffee")))
+        pages.check(listing(row("logs/\uffee")))
 
 
 @given(st.lists(st.binary(max_size=6), max_size=6))
@@ -153,10 +154,10 @@ def test_whatever_bytes_there_are_keys_in_their_order_pass_and_others_do_not(nam
     rows = [row("logs/" + name.decode("utf-8", "surrogateescape")) for name in names]
 
     if all(before < after for before, after in itertools.pairwise(names)):
-        passed = gate().take(listing(*rows))
+        passed = gate().check(listing(*rows))
         read = [item.key.encode() for item in passed.objects]
         read += [unquote_to_bytes(item.key) for item in passed.unreadable]
         assert sorted(read) == [b"logs/" + name for name in names]
     else:
         with pytest.raises(MalformedAnswer):
-            gate().take(listing(*rows))
+            gate().check(listing(*rows))

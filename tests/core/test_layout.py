@@ -6,16 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncd.model.layout import (
-    DAY_SECONDS,
-    CloudTrailLayout,
-    FlatLayout,
-    Layout,
-    PatternLayout,
-    day_start,
-    stamp_of,
-    utc_day,
-)
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.stamps import DAY_SECONDS, day_start, stamp_of, utc_day
 from syncd.model.objects import Branch, FoundBy, LogObject, Range, Shard
 
 ACCOUNT, REGION = "222222222222", "us-east-1"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout
-from syncd.model.objects import Known, LogObject, Page, Plan, Quarantined, Range, Shard, SkipReason, Transfer
-from syncd.tick.listing.plan import Rules, is_another, make_plan, vouches
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.objects import Known, LogObject, Page, Quarantined, Range, Shard, SkipReason, Transfer
+from syncd.tick.listing.plan import Plan, Rules, is_another, make_plan, vouches
 
 SHARD = Shard("AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")
 NOW, START = 1_795_507_200.0, 1_795_000_000.0

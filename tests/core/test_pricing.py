@@ -22,7 +22,7 @@ from syncd.copy.cost import ASSUMED_BYTES_PER_SECOND, ASSUMED_OBJECTS_PER_SECOND
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.terms import Bounds, Steps, Terms
+from syncd.copy.terms import Bounds, Copy, Steps
 from syncd.job.planning import PlannedCopies, planned_way
 from syncd.model.objects import AlreadyThere, Copied, LogObject, Mode, Outcome, Transfer
 
@@ -30,7 +30,7 @@ from syncd.model.objects import AlreadyThere, Copied, LogObject, Mode, Outcome, 
 AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=6, copy_part_size=3)
 SIZES = [0, 1, 4, 6, 7, 8, 9, 12, 13, 40]
 BY_CONSUMER, BY_ROLE = Way(Mode.SERVER_SIDE, "consumer"), Way(Mode.SERVER_SIDE, "role")
-BEGINS: dict[Mode, Callable[[Transfer, Terms], Steps]] = {Mode.STREAM: stream, Mode.SERVER_SIDE: server_side}
+BEGINS: dict[Mode, Callable[[Copy], Steps]] = {Mode.STREAM: stream, Mode.SERVER_SIDE: server_side}
 
 
 def sized(size: int, *, compare_first: bool = False) -> Transfer:
@@ -61,7 +61,7 @@ def answered(request: Request, body: bytes, replica: bytes | None) -> Answer:
 def sent(transfer: Transfer, mode: Mode, *, replica: bytes | None = None) -> tuple[Counter[str], Outcome]:
     """What the copy itself sends, by operation."""
     body = bytes(transfer.object.size_bytes)
-    steps = BEGINS[mode](transfer, AGREED)
+    steps = BEGINS[mode](Copy(transfer, AGREED))
     requests: Counter[str] = Counter()
     request = next(steps)
     while True:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Address, Answer, Request, Side
 from syncd.check import probe
 from syncd.check.reach import _service_address
 
 
-def end(address: Address) -> End:
+def end(address: Address) -> Endpoint:
     nothing: Any = None
-    return End("trail", "111111111111", address, nothing, nothing, Counter())
+    return Endpoint("trail", "111111111111", address, nothing, nothing, Counter())
 
 
 def answer(status: int, code: str = "", body: bytes = b"", **headers: str) -> Answer:
@@ -27,19 +27,18 @@ def header(request: Request, name: str) -> str:
 
 
 def test_a_write_probe_contradicts_its_digest_and_would_overwrite_nothing() -> None:
-    request = probe.write_probe(Side.DESTINATION, "k", "222222222222", [("x-amz-storage-class", "STANDARD_IA")])
+    request = probe.write_probe(Side.DESTINATION, "k", [("x-amz-storage-class", "STANDARD_IA")])
 
     digest = base64.b64encode(hashlib.sha256(request.body).digest()).decode()
     assert header(request, "x-amz-checksum-sha256") != digest
     assert header(request, "if-none-match") == "*"
-    assert header(request, "x-amz-expected-bucket-owner") == "222222222222"
     assert header(request, "x-amz-storage-class") == "STANDARD_IA"
 
 
 def test_a_copy_probe_has_a_condition_that_no_object_meets() -> None:
     source = end(Address("https", "s3.us-east-1.amazonaws.com", "/trail", "us-east-1"))
 
-    request = probe.copy_probe(source, "a b/ü", "k", "222222222222")
+    request = probe.copy_probe(source, "a b/ü", "k")
 
     assert header(request, "x-amz-copy-source") == "/trail/a%20b/%C3%BC"
     assert header(request, "x-amz-copy-source-if-match") == '"syncd-check"'
@@ -47,7 +46,7 @@ def test_a_copy_probe_has_a_condition_that_no_object_meets() -> None:
 
 
 def test_a_delete_probe_has_a_condition_that_no_object_meets() -> None:
-    request = probe.delete_probe("k", "111111111111")
+    request = probe.delete_probe("k")
 
     assert header(request, "if-match") == '"syncd-check"'
 
@@ -57,12 +56,6 @@ def test_no_two_probes_share_a_key() -> None:
 
     assert len(keys) == 100
     assert all(key.startswith("AWSLogs/syncd-check-") for key in keys)
-
-
-def test_a_request_without_its_owner_is_otherwise_the_same() -> None:
-    request = probe.bucket_request("HeadBucket", "HEAD", Side.SOURCE, "", "111111111111")
-
-    assert probe.without_owner(request) == request._replace(headers=())
 
 
 @pytest.mark.parametrize(

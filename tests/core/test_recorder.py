@@ -7,18 +7,8 @@ from builders_ledger import replica
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.model.errors import JobFailed
-from syncd.model.objects import (
-    AlreadyThere,
-    Conflict,
-    Copied,
-    Failed,
-    LogObject,
-    Outcome,
-    Plan,
-    Shard,
-    SkipReason,
-    Transfer,
-)
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Shard, SkipReason, Transfer
+from syncd.tick.listing.plan import Plan
 from syncd.tick.recorder import (
     MOST_HELD,
     RECORD_EVERY_OBJECTS,
@@ -234,9 +224,14 @@ def test_what_was_planned_is_counted_and_archived_objects_are_noted_as_missing()
     desk.recorder.flush()
 
     recorder = desk.recorder
-    assert (recorder.listed, recorder.known_listed, recorder.already_there, recorder.restored) == (5, 3, 1, 1)
-    assert recorder.skipped == {SkipReason.ARCHIVED: 1}
-    assert recorder.failed_count == 0
+    assert (recorder.counts.listed, recorder.known_listed, recorder.counts.already_there, recorder.counts.restored) == (
+        5,
+        3,
+        1,
+        1,
+    )
+    assert recorder.counts.skipped == {SkipReason.ARCHIVED: 1}
+    assert recorder.counts.failed_count == 0
     assert {key: held.reason for key, held in desk.ledger.quarantined().items()} == {archived.object.key: "archived"}
     assert adopted.object.key in desk.ledger.known(SHARD, [adopted.object.key])
 
@@ -249,9 +244,9 @@ def test_outcomes_are_counted() -> None:
     desk.fail(1, "object_gone")
 
     recorder = desk.recorder
-    assert (recorder.copied, recorder.copied_bytes, recorder.already_there) == (2, 20, 1)
-    assert (recorder.conflict_count, recorder.conflicts) == (1, [("logs/0004", "other content")])
-    assert (recorder.failed_count, dict(recorder.failed_by_reason)) == (1, {"object_gone": 1})
+    assert (recorder.counts.copied, recorder.counts.copied_bytes, recorder.counts.already_there) == (2, 20, 1)
+    assert (recorder.counts.conflict_count, recorder.conflicts) == (1, [("logs/0004", "other content")])
+    assert (recorder.counts.failed_count, dict(recorder.counts.failed_by_reason)) == (1, {"object_gone": 1})
     assert (recorder.planned, recorder.ended, recorder.in_flight, recorder.held) == (5, 5, 0, 2)
 
 
@@ -271,7 +266,11 @@ def test_only_live_copies_count_for_lateness_and_only_those_under_watch_for_the_
     desk.recorder.flush()
 
     assert desk.ledger.lateness() == {300: 1}
-    assert (desk.recorder.lag_seconds, desk.recorder.worst_lag_seconds, desk.recorder.copied_late) == (60.0, 60.0, 1)
+    assert (desk.recorder.counts.lag_seconds, desk.recorder.worst_lag_seconds, desk.recorder.counts.copied_late) == (
+        60.0,
+        60.0,
+        1,
+    )
 
 
 def test_a_clock_behind_the_stores_makes_no_lag_negative() -> None:
@@ -279,4 +278,4 @@ def test_a_clock_behind_the_stores_makes_no_lag_negative() -> None:
     desk.now = NOW - 300
     desk.end(Copied(desk.begun()), counts_lag=True)
 
-    assert desk.recorder.lag_seconds == 0.0
+    assert desk.recorder.counts.lag_seconds == 0.0

@@ -69,7 +69,7 @@ def test_within_one_account_the_consumers_own_policy_is_the_place() -> None:
 
 def test_a_deny_is_to_be_removed_rather_than_an_allow_added() -> None:
     assert remedies().listing(DENIED_BY_RESOURCE) == (
-        "in the bucket policy of example-trail, remove or narrow the Deny that meets this call"
+        "in the bucket policy of example-trail, remove or narrow the Deny that matches this call"
     )
     assert "the access policy of role Test, remove or narrow the Deny" in remedies().reading(DENIED_BY_IDENTITY)
     assert "the bucket policy of example-b-logs, remove" in remedies().writing(DENIED_BY_RESOURCE)
@@ -98,8 +98,8 @@ def test_a_denial_by_the_roles_session_policy_is_the_jobs_since_syncd_makes_it()
 
     for remedy in (remedies().listing(message), remedies().reading(message), remedies().reading(f"kms: {message}")):
         assert "source.prefix, source.accounts" in remedy
-    assert "whoever made its session" in remedies().writing(message)
-    assert "whoever made its session" in remedies(job(role=None)).reading(message)
+    assert "the creator of its session" in remedies().writing(message)
+    assert "the creator of its session" in remedies(job(role=None)).reading(message)
 
 
 def test_an_unexplained_denial_of_the_role_lists_every_cause_with_its_statement() -> None:

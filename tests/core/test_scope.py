@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from syncd.config.job import Job
-from syncd.model.layout import DAY_SECONDS, CloudTrailLayout, FlatLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout
+from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.objects import Shard
 from syncd.tick.scope import layout_of, pace_of, scope_of, shard_of
 

@@ -9,11 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
 from syncd.model.sealed import SealedDay, SealedObject, fold_day
 from syncd.tick.listing import sealing
-from syncd.tick.listing.sealing import DayTotals, Gate, Run, day_ranges, first_unsealed_day, is_same, is_same_there
+from syncd.tick.listing.sealing import (
+    DaySplitter,
+    DayTotals,
+    Stretch,
+    day_ranges,
+    first_unsealed_day,
+    is_same,
+    is_same_there,
+)
 from syncd.tick.task import Pace
 
 P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
@@ -71,8 +79,8 @@ def pages(*cuts: Sequence[LogObject]) -> list[Page]:
 
 def runs(days: Sequence[str], *cuts: Sequence[LogObject]) -> list[tuple[str, list[LogObject]]]:
     """Day and objects of each run that has any."""
-    gate = Gate(LAYOUT, dict.fromkeys(days, sealed()))
-    found = [run for page in pages(*cuts) for run in gate.runs(page)]
+    gate = DaySplitter(LAYOUT, dict.fromkeys(days, sealed()))
+    found = [run for page in pages(*cuts) for run in gate.stretches(page)]
     return [(run.sealed_day, list(run.page.objects)) for run in found if run.page.objects]
 
 
@@ -102,23 +110,23 @@ def test_a_listing_is_cut_where_sealed_days_begin_and_end(case: str) -> None:
 
 
 def test_each_page_gives_a_run_at_its_end_so_that_its_end_is_noticed() -> None:
-    gate = Gate(LAYOUT, {FIRST_DAY: sealed()})
+    gate = DaySplitter(LAYOUT, {FIRST_DAY: sealed()})
     first, last = pages([A1, A2], [])
 
-    assert [(run.page.objects, run.page.is_last) for run in gate.runs(first)] == [([], False)]
-    assert [(run.sealed_day, run.page.is_last) for run in gate.runs(last)] == [(FIRST_DAY, False), ("", True)]
+    assert [(run.page.objects, run.page.is_last) for run in gate.stretches(first)] == [([], False)]
+    assert [(run.sealed_day, run.page.is_last) for run in gate.stretches(last)] == [(FIRST_DAY, False), ("", True)]
 
 
 def test_without_sealed_days_a_page_passes_as_it_is() -> None:
     (page,) = pages(ALL)
 
-    assert list(Gate(LAYOUT, {}).runs(page)) == [Run(page)]
+    assert list(DaySplitter(LAYOUT, {}).stretches(page)) == [Stretch(page)]
 
 
 def test_a_run_of_a_sealed_day_adds_up_to_its_totals() -> None:
-    gate = Gate(LAYOUT, {FIRST_DAY: sealed(), SECOND_DAY: sealed()})
+    gate = DaySplitter(LAYOUT, {FIRST_DAY: sealed(), SECOND_DAY: sealed()})
 
-    found = {run.sealed_day: run.totals for page in pages(ALL) for run in gate.runs(page)}
+    found = {run.sealed_day: run.totals for page in pages(ALL) for run in gate.stretches(page)}
 
     assert found == {FIRST_DAY: totals(A1, A2), SECOND_DAY: totals(B1, B2), "": DayTotals()}
 

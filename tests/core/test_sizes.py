@@ -7,7 +7,8 @@ from builders_copy import listed, terms, transfer_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.copy.stream import stream, unless_too_large
+from syncd.copy.stream import stream
+from syncd.copy.terms import Copy
 from syncd.model.bounds import LARGEST_PART, MOST_PARTS, Quota, part_size_for, refusal
 from syncd.model.objects import Failed
 from syncd.model.units import LARGEST_SIZE
@@ -60,7 +61,7 @@ def test_an_object_beyond_max_object_is_refused_and_one_of_that_size_is_not() ->
 
 def test_an_object_that_is_refused_sends_no_request() -> None:
     transfer = transfer_of(listed("logs/large", size=2 * GIB))
-    steps = unless_too_large(transfer, replace(terms(), max_object=GIB), stream)
+    steps = stream(Copy(transfer, replace(terms(), max_object=GIB)))
 
     with pytest.raises(StopIteration) as ended:
         next(steps)

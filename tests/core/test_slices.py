@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from syncd.model.layout import CloudTrailLayout, FlatLayout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout
+from syncd.model.keys.patterns import PatternLayout
 from syncd.model.objects import Branch, FoundBy, Range, Shard, ShardState, Window
 from syncd.tick.listing.tiers import (
     CLOCK_SKEW_SECONDS,

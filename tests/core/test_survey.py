@@ -11,9 +11,10 @@ from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
 from syncd.job.planning import ForgivingLister
 from syncd.model.errors import JobFailed
-from syncd.model.layout import CloudTrailLayout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import Scope
 from syncd.model.objects import FoundBy, Range, Shard, ShardState, Window
-from syncd.model.trail import Scope
 from syncd.tick.listing.survey import Survey, is_in_window, survey
 from syncd.tick.listing.tiers import Tier
 from syncd.tick.ports import Ports

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout, Layout, PatternLayout, stamp_of
+from syncd.model.keys.layout import CloudTrailLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.stamps import stamp_of
 from syncd.model.objects import Shard, ShardState
 from syncd.tick.listing.horizon import Listed, advance
 from syncd.tick.listing.tiers import Slice, Tier, shards_to_visit, slices

@@ -15,8 +15,8 @@ from service import Service, ServiceManager
 from waiting import wait_until
 
 from syncd.config import files
-from syncd.daemon.service import Daemon, Message
-from syncd.daemon.ticker import Parts, Ticker
+from syncd.daemon.service import Command, Daemon
+from syncd.daemon.ticker import DaemonState, Ticker
 from syncd.daemon.web.gauges import Gauges
 from syncd.job.run import Installation
 from syncd.ledger.ledger import LedgerFile
@@ -73,7 +73,7 @@ class Within:
         return self.facts(event)[times - 1]
 
     def stop(self) -> int:
-        self.daemon.ask(Message.STOP)
+        self.daemon.ask(Command.STOP)
         self._thread.join()
         return self._codes[0]
 
@@ -226,7 +226,7 @@ def test_a_removed_job_is_stopped_in_the_middle_and_forgotten(service: Service, 
     wait_until(lambda: service.server.count("GetObject"), what="the copy under way")
 
     path.unlink()
-    daemon.daemon.ask(Message.RELOAD)
+    daemon.daemon.ask(Command.RELOAD)
     daemon.wait_for("configuration.reloaded")
     let_go.set()
     wait_until(lambda: "account-b" in [facts["job"] for facts in daemon.facts("tick.finished")], what="its end")
@@ -239,22 +239,22 @@ def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_noth
     service.job("account-b")
     given = files.load(service.config)
     (job,) = given.jobs
-    parts = Parts.of(
+    state = DaemonState.of(
         now=time.time,
         monotonic=time.monotonic,
         tell=lambda *_, **__: None,
-        gauges=lambda: Gauges(now=time.time(), standings=()),
+        gauges=lambda: Gauges(now=time.time(), healths=()),
     )
-    installation = Installation.of(given, now=time.time, tell=parts.complaints.tell)
+    installation = Installation.of(given, now=time.time, tell=state.problems.log)
     found = iter([job, job])
-    ticker = Ticker(installation, parts, find_job=lambda _: next(found, None), on_unwritable=lambda: None)
+    ticker = Ticker(installation, state, find_job=lambda _: next(found, None), on_unwritable=lambda: None)
 
     ticker.tick(job.name)
     installation.close()
 
-    labels = [sample.labels for family in parts.metrics.collect() for sample in family.samples]
+    labels = [sample.labels for family in state.metrics.collect() for sample in family.samples]
     assert service.ticks("account-b") == 1
-    assert parts.board.standings() == []
+    assert state.board.healths() == []
     assert [label for label in labels if label.get("job") == job.name] == []
 
 
@@ -266,7 +266,7 @@ def test_settings_that_change_are_followed(service: Service, within: Any, manage
     before = daemon.daemon.address
 
     service.configure({"http": {"listen": "127.0.0.1:0"}, "drain": "1s"})
-    daemon.daemon.ask(Message.RELOAD)
+    daemon.daemon.ask(Command.RELOAD)
     daemon.wait_for("http.listening")
 
     assert before is None

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
-from syncd.daemon.heartbeat import Heartbeat
-from syncd.daemon.repeats import Complaints
+from syncd.daemon.notify import Heartbeat
+from syncd.daemon.repeats import RepeatedProblems
 from syncd.daemon.web.server import Reply, WebServer
 from syncd.model import events
 
@@ -23,11 +23,11 @@ class Receiver:
         self.status = HTTPStatus.OK
         self.is_well = True
         self.asked = threading.Event()
-        self.complaints = Complaints(
+        self.problems = RepeatedProblems(
             lambda event, **facts: self.told.append((event, facts)), now=lambda: 0.0, monotonic=lambda: 0.0
         )
         self.server = WebServer(("127.0.0.1", 0), self.answer)
-        self.heartbeat = Heartbeat(self.ask, self.complaints, every_seconds=0.02)
+        self.heartbeat = Heartbeat(self.ask, self.problems, every_seconds=0.02)
 
     @property
     def url(self) -> str:

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 from clocks import HandClock
+from job_health import NOW, REFUSED, board, health, late, report
 from jobs import configuration, job
-from standings import NOW, REFUSED, board, late, report, standing
 from waiting import wait_until
 
 from syncd.daemon.board import sentence, stuck_reason
-from syncd.daemon.running import STALLED_SECONDS, Flight, Flights
+from syncd.daemon.running import STALLED_SECONDS, RunningTick, RunningTicks
 from syncd.daemon.schedule import TICKS_AT_A_TIME
-from syncd.daemon.ticker import Parts, Ticker
+from syncd.daemon.ticker import DaemonState, Ticker
 from syncd.daemon.watch import Objectives
 from syncd.daemon.web.gauges import Gauges
 from syncd.job.installation import Installation
 from syncd.model import events
 
-GAUGES = Gauges(now=NOW, standings=())
+GAUGES = Gauges(now=NOW, healths=())
 
 
 @pytest.fixture
-def flights(clock: HandClock) -> Flights:
-    return Flights(monotonic=clock.now)
+def running(clock: HandClock) -> RunningTicks:
+    return RunningTicks(monotonic=clock.now)
 
 
 @pytest.fixture
@@ -36,53 +36,59 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def fly(flights: Flights, stack: ExitStack, count: int) -> list[Flight]:
-    found = [stack.enter_context(flights.flying(f"job-{number}")) for number in range(count)]
-    return [flight for flight in found if flight is not None]
+def fly(running: RunningTicks, stack: ExitStack, count: int) -> list[RunningTick]:
+    found = [stack.enter_context(running.tick(f"job-{number}")) for number in range(count)]
+    return [tick for tick in found if tick is not None]
 
 
-def test_a_daemon_whose_scheduler_pulses_is_alive(flights: Flights) -> None:
-    assert stuck_reason(flights, silent_seconds=3.0) is None
+def test_a_daemon_whose_scheduler_pulses_is_alive(running: RunningTicks) -> None:
+    assert stuck_reason(running, silent_seconds=3.0) is None
 
 
-def test_a_silent_scheduler_is_not_alive(flights: Flights) -> None:
-    assert stuck_reason(flights, silent_seconds=90.0) == "the scheduler has shown no sign of life for 90 s"
+def test_a_silent_scheduler_is_not_alive(running: RunningTicks) -> None:
+    assert stuck_reason(running, silent_seconds=90.0) == "the scheduler has shown no sign of life for 90 s"
 
 
-def test_one_tick_that_hangs_for_ever_is_that_jobs_matter(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
-    fly(flights, stack, TICKS_AT_A_TIME - 1)
+def test_one_tick_that_hangs_for_ever_is_that_jobs_matter(
+    running: RunningTicks, stack: ExitStack, clock: HandClock
+) -> None:
+    fly(running, stack, TICKS_AT_A_TIME - 1)
 
     clock.at += 10 * STALLED_SECONDS
 
-    assert stuck_reason(flights, silent_seconds=0.0) is None
-    assert len(flights.stalled()) == TICKS_AT_A_TIME - 1
+    assert stuck_reason(running, silent_seconds=0.0) is None
+    assert len(running.stalled()) == TICKS_AT_A_TIME - 1
 
 
-def test_when_every_thread_hangs_the_daemon_is_not_alive(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
-    fly(flights, stack, TICKS_AT_A_TIME)
+def test_when_every_thread_hangs_the_daemon_is_not_alive(
+    running: RunningTicks, stack: ExitStack, clock: HandClock
+) -> None:
+    fly(running, stack, TICKS_AT_A_TIME)
 
     clock.at += STALLED_SECONDS + 1
 
-    assert stuck_reason(flights, silent_seconds=0.0) is not None
+    assert stuck_reason(running, silent_seconds=0.0) is not None
 
 
-def test_a_long_tick_that_makes_progress_does_not_hang(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
+def test_a_long_tick_that_makes_progress_does_not_hang(
+    running: RunningTicks, stack: ExitStack, clock: HandClock
+) -> None:
     counted: list[Any] = []
-    (flight,) = fly(flights, stack, 1)
-    on_progress = flights.progress(flight, counted.append)
+    (tick,) = fly(running, stack, 1)
+    on_progress = running.progress(tick, counted.append)
 
     for _ in range(10):
         clock.at += STALLED_SECONDS / 2
         on_progress("recorder")  # type: ignore[arg-type]
 
-    assert flights.stalled() == []
+    assert running.stalled() == []
     assert len(counted) == 10
 
 
-def test_progress_is_counted_once_a_second_at_most(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
+def test_progress_is_counted_once_a_second_at_most(running: RunningTicks, stack: ExitStack, clock: HandClock) -> None:
     counted: list[Any] = []
-    (flight,) = fly(flights, stack, 1)
-    on_progress = flights.progress(flight, counted.append)
+    (tick,) = fly(running, stack, 1)
+    on_progress = running.progress(tick, counted.append)
 
     for _ in range(1000):
         clock.at += 0.01
@@ -92,64 +98,64 @@ def test_progress_is_counted_once_a_second_at_most(flights: Flights, stack: Exit
 
 
 def test_after_the_end_was_announced_no_tick_begins_and_those_that_run_are_asked_to_end(
-    flights: Flights, stack: ExitStack
+    running: RunningTicks, stack: ExitStack
 ) -> None:
-    (flight,) = fly(flights, stack, 1)
+    (tick,) = fly(running, stack, 1)
 
-    flights.close()
+    running.close()
 
-    assert flight.stop.is_set()
-    with flights.flying("late") as refused:
+    assert tick.stop.is_set()
+    with running.tick("late") as refused:
         assert refused is None
-    assert not flights.wait(0)
+    assert not running.wait(0)
 
 
-def test_the_end_of_the_last_tick_ends_the_waiting(flights: Flights) -> None:
+def test_the_end_of_the_last_tick_ends_the_waiting(running: RunningTicks) -> None:
     began, over = Event(), Event()
 
     def fly_once() -> None:
-        with flights.flying("a"):
+        with running.tick("a"):
             began.set()
             over.wait(30)
 
     thread = Thread(target=fly_once)
     thread.start()
     began.wait(30)
-    running = flights.jobs()
+    jobs = running.jobs()
     over.set()
 
-    assert flights.wait(30)
-    assert running == ["a"]
+    assert running.wait(30)
+    assert jobs == ["a"]
     thread.join()
 
 
 @pytest.mark.parametrize(
-    ("standings", "running", "expected"),
+    ("healths", "running", "expected"),
     [
         ([], 0, "no jobs"),
-        ([standing()], 0, "1 job on time"),
-        ([standing("a"), standing("b")], 1, "2 jobs on time; a tick is running"),
-        ([standing("a"), late("b")], 3, "1 of 2 jobs not on time: b; 3 ticks are running"),
+        ([health()], 0, "1 job on time"),
+        ([health("a"), health("b")], 1, "2 jobs on time; a tick is running"),
+        ([health("a"), late("b")], 3, "1 of 2 jobs not on time: b; 3 ticks are running"),
         ([late(name) for name in "abcd"], 0, "4 of 4 jobs not on time: a, b, c and others"),
     ],
 )
-def test_how_things_are_is_a_sentence(standings: list[Any], running: int, expected: str) -> None:
-    assert sentence(board(*standings), running=running) == expected
+def test_how_things_are_is_a_sentence(healths: list[Any], running: int, expected: str) -> None:
+    assert sentence(board(*healths), running=running) == expected
 
 
 def test_a_missed_objective_and_the_late_success_are_told_once_each() -> None:
     told: list[tuple[str, dict[str, Any]]] = []
     at = [NOW]
-    jobs = board(standing(), now=lambda: at[0])
+    jobs = board(health(), now=lambda: at[0])
     objectives = Objectives(jobs, lambda event, **facts: told.append((event, facts)), now=lambda: at[0])
 
     objectives.look()
     at[0] = NOW + 2000
     objectives.look()
     objectives.look()
-    jobs.put(standing(last=None))
+    jobs.put(health(last=None))
     at[0] = NOW + 2600
-    jobs.put(standing())
+    jobs.put(health())
     at[0] = NOW
     objectives.look()
     objectives.look()
@@ -174,23 +180,23 @@ def test_a_missed_objective_has_the_failure_that_could_not_be_recorded() -> None
 def test_a_job_whose_state_cannot_be_read_from_the_start_is_not_well(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite3").write_bytes(b"no database" * 1000)
     given, told = configuration(tmp_path, job()), []
-    parts = Parts.of(
+    state = DaemonState.of(
         now=lambda: NOW, monotonic=monotonic, tell=lambda event, **_: told.append(event), gauges=lambda: GAUGES
     )
     installation = Installation.of(given, now=lambda: NOW, tell=lambda *_, **__: None)
-    ticker = Ticker(installation, parts, find_job=lambda _: None, on_unwritable=lambda: None)
+    ticker = Ticker(installation, state, find_job=lambda _: None, on_unwritable=lambda: None)
 
-    ticker.read_standings(given.jobs)
+    ticker.read_health(given.jobs)
     installation.close()
 
     assert told == [events.LEDGER_UNREADABLE]
-    assert [item.job for item in parts.board.late()] == ["account-b"]
+    assert [item.job for item in state.board.late()] == ["account-b"]
 
 
 def test_a_job_that_is_new_has_its_objective_s_time_for_its_first_listing() -> None:
     told: list[str] = []
     at = [NOW]
-    jobs = board(standing(last=None, complete_until=0.0), now=lambda: at[0])
+    jobs = board(health(last=None, complete_until=0.0), now=lambda: at[0])
     objectives = Objectives(jobs, lambda event, **_: told.append(event), now=lambda: at[0])
 
     objectives.look()
@@ -201,10 +207,12 @@ def test_a_job_that_is_new_has_its_objective_s_time_for_its_first_listing() -> N
     assert (early, told) == ([], [events.OBJECTIVE_MISSED])
 
 
-def test_a_stalled_tick_waits_for_nobody_to_be_told_apart(flights: Flights, stack: ExitStack, clock: HandClock) -> None:
-    slow, _ = fly(flights, stack, 2)
+def test_a_stalled_tick_waits_for_nobody_to_be_told_apart(
+    running: RunningTicks, stack: ExitStack, clock: HandClock
+) -> None:
+    slow, _ = fly(running, stack, 2)
     clock.at += STALLED_SECONDS + 1
-    flights.progress(slow, lambda _: None)("recorder")  # type: ignore[arg-type]
+    running.progress(slow, lambda _: None)("recorder")  # type: ignore[arg-type]
 
-    assert [flight.job for flight in flights.stalled()] == ["job-1"]
-    wait_until(lambda: flights.of("job-0") is slow, what="the flight")
+    assert [tick.job for tick in running.stalled()] == ["job-1"]
+    wait_until(lambda: running.of("job-0") is slow, what="the tick")

@@ -5,16 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from job_health import NOW, REFUSED, health, late, report
 from prometheus_client.parser import text_string_to_metric_families
-from standings import NOW, REFUSED, late, report, standing
 
 from syncd.config.job import Engine, JobEngine
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
+from syncd.model.reports import Counts
 
 GAUGES = Gauges(
     now=NOW,
-    standings=[standing("account-b", held_reasons={"kms_access_denied": 2}), late("account-c")],
+    healths=[health("account-b", held_reasons={"kms_access_denied": 2}), late("account-c")],
     paused={"account-c": 120.0},
     running=["account-b"],
     ledger_bytes=4096,
@@ -39,9 +40,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return samples(metrics).get(name, {}).get(tuple(sorted(labels.items())))
 
 
-def progress(**counts: int) -> Any:
-    nothing = {"listed": 0, "copied": 0, "copied_bytes": 0, "already_there": 0, "in_flight": 0}
-    return SimpleNamespace(**(nothing | counts))
+def progress(*, in_flight: int = 0, **counts: int) -> Any:
+    return SimpleNamespace(counts=Counts(**counts), in_flight=in_flight)
 
 
 def test_reports_add_up(metrics: Metrics) -> None:
@@ -63,47 +63,47 @@ def test_reports_add_up(metrics: Metrics) -> None:
             )
         )
 
-    assert value(metrics, "syncd_objects_copied_total", job="account-b") == 20
-    assert value(metrics, "syncd_objects_listed_total", job="account-b") == 60
-    assert value(metrics, "syncd_bytes_copied_total", job="account-b") == 2000
-    assert value(metrics, "syncd_objects_already_there_total", job="account-b") == 6
-    assert value(metrics, "syncd_objects_conflicted_total", job="account-b") == 2
-    assert value(metrics, "syncd_objects_failed_total", job="account-b", reason="slow_down") == 4
-    assert value(metrics, "syncd_throttles_total", job="account-b") == 4
-    assert value(metrics, "syncd_object_retries_total", job="account-b") == 8
-    assert value(metrics, "syncd_objects_copied_late_total", job="account-b") == 2
-    assert value(metrics, "syncd_objects_found_late_total", job="account-b") == 10
-    assert value(metrics, "syncd_objects_skipped_total", job="account-b", reason="already_copied") == 14
-    assert value(metrics, "syncd_requests_total", job="account-b", operation="AssumeRole") == 2
-    assert value(metrics, "syncd_ticks_total", job="account-b", outcome="ok") == 2
+    assert value(metrics, "syncd_objects_copied_total", syncd_job="account-b") == 20
+    assert value(metrics, "syncd_objects_listed_total", syncd_job="account-b") == 60
+    assert value(metrics, "syncd_bytes_copied_total", syncd_job="account-b") == 2000
+    assert value(metrics, "syncd_objects_already_there_total", syncd_job="account-b") == 6
+    assert value(metrics, "syncd_objects_conflicted_total", syncd_job="account-b") == 2
+    assert value(metrics, "syncd_objects_failed_total", syncd_job="account-b", reason="slow_down") == 4
+    assert value(metrics, "syncd_throttles_total", syncd_job="account-b") == 4
+    assert value(metrics, "syncd_object_retries_total", syncd_job="account-b") == 8
+    assert value(metrics, "syncd_objects_copied_late_total", syncd_job="account-b") == 2
+    assert value(metrics, "syncd_objects_found_late_total", syncd_job="account-b") == 10
+    assert value(metrics, "syncd_objects_skipped_total", syncd_job="account-b", reason="already_copied") == 14
+    assert value(metrics, "syncd_requests_total", syncd_job="account-b", operation="AssumeRole") == 2
+    assert value(metrics, "syncd_ticks_total", syncd_job="account-b", outcome="ok") == 2
 
 
 def test_copied_objects_are_labelled_by_job_alone(metrics: Metrics) -> None:
     metrics.take_report(report(copied=1))
 
-    assert list(samples(metrics)["syncd_objects_copied_total"]) == [(("job", "account-b"),)]
+    assert list(samples(metrics)["syncd_objects_copied_total"]) == [(("syncd_job", "account-b"),)]
 
 
 def test_a_tick_under_way_counts_and_does_not_count_twice(metrics: Metrics) -> None:
     metrics.take_report(report(copied=5))
     metrics.take_progress("account-b", progress(copied=3))
     metrics.take_progress("account-b", progress(copied=40))
-    under_way = value(metrics, "syncd_objects_copied_total", job="account-b")
+    under_way = value(metrics, "syncd_objects_copied_total", syncd_job="account-b")
     metrics.take_report(report(copied=50))
 
     assert under_way == 45
-    assert value(metrics, "syncd_objects_copied_total", job="account-b") == 55
+    assert value(metrics, "syncd_objects_copied_total", syncd_job="account-b") == 55
 
 
 def test_what_is_in_flight_is_told_while_a_tick_runs_as_it_is_at_that_moment(metrics: Metrics) -> None:
     under_way = progress(in_flight=3)
     metrics.take_progress("account-b", under_way)
     under_way.in_flight = 100
-    during = value(metrics, "syncd_objects_in_flight", job="account-b")
+    during = value(metrics, "syncd_objects_in_flight", syncd_job="account-b")
     metrics.take_report(report(copied=100))
 
     assert during == 100
-    assert value(metrics, "syncd_objects_in_flight", job="account-b") == 0
+    assert value(metrics, "syncd_objects_in_flight", syncd_job="account-b") == 0
 
 
 LIMITS: dict[str, Any] = {"in_flight": 64, "memory": "5MiB", "requests_per_second": 500, "bytes_per_second": "1MiB"}
@@ -117,8 +117,8 @@ def test_every_limit_that_is_set_is_told_overall_and_of_each_job() -> None:
     assert value(metrics, "syncd_limit_memory_bytes") == 5 * 1024**2
     assert value(metrics, "syncd_limit_requests_per_second") == 500
     assert value(metrics, "syncd_limit_bytes_per_second") == 1024**2
-    assert value(metrics, "syncd_job_limit_objects_in_flight", job="account-c") == 8
-    assert value(metrics, "syncd_job_limit_memory_bytes", job="account-c") is None
+    assert value(metrics, "syncd_job_limit_objects_in_flight", syncd_job="account-c") == 8
+    assert value(metrics, "syncd_job_limit_memory_bytes", syncd_job="account-c") is None
 
 
 def test_a_limit_that_is_not_set_is_not_told_and_a_default_is(metrics: Metrics) -> None:
@@ -132,18 +132,18 @@ def test_what_a_tick_had_done_before_it_crashed_is_kept(metrics: Metrics) -> Non
 
     metrics.take_crash("account-b")
 
-    assert value(metrics, "syncd_objects_copied_total", job="account-b") == 40
-    assert value(metrics, "syncd_tick_crashes_total", job="account-b") == 1
+    assert value(metrics, "syncd_objects_copied_total", syncd_job="account-b") == 40
+    assert value(metrics, "syncd_tick_crashes_total", syncd_job="account-b") == 1
 
 
 def test_lags_are_a_cumulative_histogram_of_each_job(metrics: Metrics) -> None:
     metrics.take_report(report(lags={"10": 1, "300": 2, "inf": 1}, lag_seconds=100_400.0))
 
-    assert value(metrics, "syncd_lag_seconds_bucket", job="account-b", le="10.0") == 1
-    assert value(metrics, "syncd_lag_seconds_bucket", job="account-b", le="900.0") == 3
-    assert value(metrics, "syncd_lag_seconds_bucket", job="account-b", le="+Inf") == 4
-    assert value(metrics, "syncd_lag_seconds_count", job="account-b") == 4
-    assert value(metrics, "syncd_lag_seconds_sum", job="account-b") == 100_400
+    assert value(metrics, "syncd_lag_seconds_bucket", syncd_job="account-b", le="10.0") == 1
+    assert value(metrics, "syncd_lag_seconds_bucket", syncd_job="account-b", le="900.0") == 3
+    assert value(metrics, "syncd_lag_seconds_bucket", syncd_job="account-b", le="+Inf") == 4
+    assert value(metrics, "syncd_lag_seconds_count", syncd_job="account-b") == 4
+    assert value(metrics, "syncd_lag_seconds_sum", syncd_job="account-b") == 100_400
 
 
 def test_durations_are_one_histogram_of_all_jobs(metrics: Metrics) -> None:
@@ -161,8 +161,8 @@ def test_failed_ticks_are_counted_by_reason_and_overruns_and_reloads_too(metrics
     metrics.take_overrun("account-b")
     metrics.take_reload("refused")
 
-    assert value(metrics, "syncd_tick_errors_total", job="account-b", reason="access_denied") == 1
-    assert value(metrics, "syncd_tick_overruns_total", job="account-b") == 1
+    assert value(metrics, "syncd_tick_errors_total", syncd_job="account-b", reason="access_denied") == 1
+    assert value(metrics, "syncd_tick_overruns_total", syncd_job="account-b") == 1
     assert value(metrics, "syncd_reloads_total", result="refused") == 1
     assert value(metrics, "syncd_reloads_total", result="done") == 0
 
@@ -172,16 +172,17 @@ def test_how_things_stand_is_told_for_each_job(metrics: Metrics) -> None:
     assert value(metrics, "syncd_ticks_running") == 1
     assert value(metrics, "syncd_ledger_bytes") == 4096
     assert value(metrics, "syncd_configuration_stale") == 1
-    assert value(metrics, "syncd_objective_met", job="account-b") == 1
-    assert value(metrics, "syncd_objective_met", job="account-c") == 0
-    assert value(metrics, "syncd_horizon_age_seconds", job="account-c") == 9000
-    assert value(metrics, "syncd_complete_until_timestamp_seconds", job="account-c") == NOW - 9000
+    assert value(metrics, "syncd_objective_met", syncd_job="account-b") == 1
+    assert value(metrics, "syncd_objective_met", syncd_job="account-c") == 0
+    assert value(metrics, "syncd_horizon_age_seconds", syncd_job="account-c") == 9000
+    assert value(metrics, "syncd_complete_until_timestamp_seconds", syncd_job="account-c") == NOW - 9000
     assert (
-        value(metrics, "syncd_kind_complete_until_timestamp_seconds", job="account-b", kind="CloudTrail") == NOW - 1862
+        value(metrics, "syncd_kind_complete_until_timestamp_seconds", syncd_job="account-b", kind="CloudTrail")
+        == NOW - 1862
     )
-    assert value(metrics, "syncd_quarantined_objects", job="account-b", reason="kms_access_denied") == 2
-    assert value(metrics, "syncd_paused_seconds", job="account-c") == 120
-    assert value(metrics, "syncd_oldest_listing_timestamp_seconds", job="account-b") == NOW - 62
+    assert value(metrics, "syncd_quarantined_objects", syncd_job="account-b", reason="kms_access_denied") == 2
+    assert value(metrics, "syncd_paused_seconds", syncd_job="account-c") == 120
+    assert value(metrics, "syncd_oldest_listing_timestamp_seconds", syncd_job="account-b") == NOW - 62
 
 
 def test_a_job_that_is_gone_takes_its_series_along(metrics: Metrics) -> None:
@@ -197,7 +198,7 @@ def test_two_daemons_in_one_process_share_no_registry() -> None:
 
     one.take_report(report(copied=3))
 
-    assert value(other, "syncd_objects_copied_total", job="account-b") is None
+    assert value(other, "syncd_objects_copied_total", syncd_job="account-b") is None
 
 
 def test_the_process_is_among_the_metrics(metrics: Metrics) -> None:

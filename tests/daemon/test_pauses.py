@@ -36,19 +36,19 @@ def test_a_job_that_ticks_seldom_is_not_asked_to_tick_more_often(pauses: Pauses)
 def test_a_pause_holds_until_its_end(pauses: Pauses, clock: HandClock) -> None:
     pauses.pause("a", REFUSED, period=1.0)
 
-    held = pauses.holds("a")
+    held = pauses.is_paused("a")
     clock.at = 59.5
 
     assert held
-    assert not pauses.holds("a")
-    assert not pauses.holds("b")
+    assert not pauses.is_paused("a")
+    assert not pauses.is_paused("b")
 
 
 def test_a_lifted_pause_begins_anew(pauses: Pauses) -> None:
     pauses.pause("a", REFUSED, period=1.0)
     pauses.pause("a", REFUSED, period=1.0)
 
-    lifted = pauses.lift("a")
+    lifted = pauses.end("a")
 
     assert lifted is not None
     assert lifted.attempts == 2
@@ -58,10 +58,10 @@ def test_a_lifted_pause_begins_anew(pauses: Pauses) -> None:
 def test_somebody_who_asks_ends_the_waiting_and_not_the_count(pauses: Pauses) -> None:
     pauses.pause("a", REFUSED, period=1.0)
 
-    waiting = pauses.cut_short()
+    waiting = pauses.end_all()
 
     assert waiting == ["a"]
-    assert not pauses.holds("a")
+    assert not pauses.is_paused("a")
     assert pauses.seconds_left("a") == 0
     assert pauses.pause("a", REFUSED, period=1.0).attempts == 2
 

@@ -207,7 +207,7 @@ def test_of_two_daemons_on_one_state_the_second_says_once_who_is_ticking(service
 
 
 def _ticked(daemon: Running, outcome: str) -> float:
-    return daemon.metric(f'syncd_ticks_total{{job="account-b",outcome="{outcome}"}}')
+    return daemon.metric(f'syncd_ticks_total{{outcome="{outcome}",syncd_job="account-b"}}')
 
 
 def test_a_full_disk_fails_the_tick_and_is_over_when_there_is_room(service: Service, now: datetime) -> None:
@@ -219,9 +219,9 @@ def test_a_full_disk_fails_the_tick_and_is_over_when_there_is_room(service: Serv
         key = service.deliver(*logs(now, 1))
         failed = daemon.wait_for("tick.failed")
         # A tick is told of before it is counted and shown.
-        wait_until(lambda: daemon.metric('syncd_last_tick_failed{job="account-b"}') == 1, what="the failed tick")
+        wait_until(lambda: daemon.metric('syncd_last_tick_failed{syncd_job="account-b"}') == 1, what="the failed tick")
         pages = ("/", "/jobs/account-b")
-        remedy = "make room on the disk that holds state_dir"
+        remedy = "free space on the disk that holds state_dir"
         wait_until(lambda: all(remedy in daemon.get(page)[1] for page in pages), what="the remedy on the pages")
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         recovered = daemon.wait_for("tick.recovered")
@@ -242,7 +242,7 @@ def test_a_role_that_is_refused_pauses_its_job_until_somebody_asks_for_it(servic
         paused = daemon.wait_for("job.paused")
         daemon.wait_for("tick.finished", job="account-c", times=2)
         ticks_paused = service.ticks("account-b")
-        pause_left = daemon.metric('syncd_paused_seconds{job="account-b"}')
+        pause_left = daemon.metric('syncd_paused_seconds{syncd_job="account-b"}')
         service.server.faults.remove(refusal)
         daemon.send(signal.SIGHUP)
         daemon.wait_for("job.resumed", job="account-b")
@@ -317,7 +317,7 @@ def test_what_is_denied_at_the_destination_is_told_once_and_shown_with_its_remed
     with service.running() as daemon:
         daemon.wait_for("tick.finished", times=2)
         page = daemon.get("/jobs/account-b")[1]
-        held = daemon.metric('syncd_quarantined_objects{job="account-b",reason="access_denied"}')
+        held = daemon.metric('syncd_quarantined_objects{reason="access_denied",syncd_job="account-b"}')
         service.server.faults.remove(denial)
         code = daemon.stopped()
 

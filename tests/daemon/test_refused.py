@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
+from job_health import board as board_of
 from jobs import configuration
 from jobs import job as job_named
 from service import Service
-from standings import board as board_of
 from waiting import wait_until
 
 from syncd.config.job import RefusedJob
-from syncd.daemon.left_out import LeftOut
-from syncd.daemon.reload import _with_kept
+from syncd.daemon.reload import RefusedJobs, _with_kept
 from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
-from syncd.daemon.ticker import Parts
+from syncd.daemon.ticker import DaemonState
 from syncd.daemon.web.page import overview
 from syncd.model import events
 from syncd.model.errors import Problem
@@ -36,9 +35,9 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
         ready, page = daemon.get("/readyz"), daemon.get("/")
         of_job = daemon.get("/jobs/account-c")
         metrics = [
-            daemon.metric('syncd_job_refused{job="account-c"}'),
-            daemon.metric('syncd_last_tick_failed{job="account-c"}'),
-            daemon.metric('syncd_last_tick_failed{job="account-b"}'),
+            daemon.metric('syncd_job_refused{syncd_job="account-c"}'),
+            daemon.metric('syncd_last_tick_failed{syncd_job="account-c"}'),
+            daemon.metric('syncd_last_tick_failed{syncd_job="account-b"}'),
             daemon.metric("syncd_jobs"),
             daemon.metric("syncd_configuration_stale"),
         ]
@@ -47,7 +46,7 @@ def test_the_others_start_and_the_broken_one_is_told_everywhere(service: Service
     assert (refused["job"], refused["level"], refused["runs_as_before"]) == ("account-c", "error", False)
     assert f"{path}: every" in refused["problems"][0]
     assert (ready[0], json.loads(ready[1])["not_ready"]) == (503, ["account-c"])
-    assert "its file cannot be used" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
+    assert "its file is invalid" in " ".join(json.loads(ready[1])["jobs"][0]["why"])
     assert "refused" in page[1]
     assert f"{path}: every" in page[1]
     assert (of_job[0], f"{path}: every" in of_job[1]) == (503, True)
@@ -83,7 +82,7 @@ def test_a_broken_edit_of_one_job_leaves_it_as_it_was_and_takes_the_others(servi
         ticks = service.ticks("account-c")
         wait_until(lambda: service.ticks("account-c") >= ticks + 2, what="two more ticks")
         page = daemon.get("/")
-        metrics = [daemon.metric('syncd_job_refused{job="account-c"}'), daemon.metric("syncd_jobs")]
+        metrics = [daemon.metric('syncd_job_refused{syncd_job="account-c"}'), daemon.metric("syncd_jobs")]
         daemon.stopped()
 
     assert (refused["job"], refused["runs_as_before"]) == ("account-c", True)
@@ -107,23 +106,23 @@ def test_a_job_whose_place_was_taken_meanwhile_is_not_kept(tmp_path: Path) -> No
 def test_the_complaint_comes_again_after_an_hour_and_ends_when_it_is_over() -> None:
     told: list[tuple[str, object]] = []
     at = [0.0]
-    parts = Parts.of(
+    state = DaemonState.of(
         now=lambda: at[0],
         monotonic=lambda: at[0],
         tell=lambda event, **facts: told.append((event, facts["job"])),
         gauges=lambda: pytest.fail("nobody asks"),
     )
-    left_out = LeftOut(parts, monotonic=lambda: at[0])
+    refused_jobs = RefusedJobs(state, monotonic=lambda: at[0])
 
-    left_out.take([REFUSED])
-    left_out.remind()
+    refused_jobs.take([REFUSED])
+    refused_jobs.remind()
     at[0] += AGAIN_AFTER_SECONDS
-    left_out.remind()
-    left_out.remind()
-    left_out.take([REFUSED])
-    left_out.take([])
+    refused_jobs.remind()
+    refused_jobs.remind()
+    refused_jobs.take([REFUSED])
+    refused_jobs.take([])
     at[0] += AGAIN_AFTER_SECONDS
-    left_out.remind()
+    refused_jobs.remind()
 
     assert told == [(events.JOB_REFUSED, "account-b")] * 3 + [(events.JOB_ADMITTED, "account-b")]
 

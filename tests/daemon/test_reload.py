@@ -9,7 +9,7 @@ from jobs import job
 
 from syncd.config import files
 from syncd.config.job import Configuration
-from syncd.daemon.reload import Watch, difference, reread
+from syncd.daemon.reload import ConfigWatch, job_changes, reread
 from syncd.model.errors import ConfigError
 
 JOB = {
@@ -34,15 +34,15 @@ def loaded(folder: Path) -> Configuration:
 
 
 @pytest.fixture
-def watch(loaded: Configuration) -> Watch:
-    return Watch(loaded)
+def watch(loaded: Configuration) -> ConfigWatch:
+    return ConfigWatch(loaded)
 
 
-def test_files_that_stay_as_they_are_are_no_edit(watch: Watch, loaded: Configuration) -> None:
+def test_files_that_stay_as_they_are_are_no_edit(watch: ConfigWatch, loaded: Configuration) -> None:
     assert [watch.is_due(loaded) for _ in range(3)] == [False, False, False]
 
 
-def test_an_edit_is_due_when_it_has_come_to_rest(watch: Watch, loaded: Configuration, folder: Path) -> None:
+def test_an_edit_is_due_when_it_has_come_to_rest(watch: ConfigWatch, loaded: Configuration, folder: Path) -> None:
     (folder / "jobs.d" / "b.toml").write_text(toml(JOB) + "# one\n")
     first = watch.is_due(loaded)
     (folder / "jobs.d" / "b.toml").write_text(toml(JOB) + "# one, two\n")
@@ -52,7 +52,7 @@ def test_an_edit_is_due_when_it_has_come_to_rest(watch: Watch, loaded: Configura
 
 
 @pytest.mark.parametrize("edit", ["add", "remove", "touch", "replace", "top"])
-def test_every_kind_of_edit_is_noticed(watch: Watch, loaded: Configuration, folder: Path, edit: str) -> None:
+def test_every_kind_of_edit_is_noticed(watch: ConfigWatch, loaded: Configuration, folder: Path, edit: str) -> None:
     path = folder / "jobs.d" / "b.toml"
     match edit:
         case "add":
@@ -73,7 +73,7 @@ def test_every_kind_of_edit_is_noticed(watch: Watch, loaded: Configuration, fold
 
 
 def test_what_was_read_is_no_edit_any_more_even_if_it_was_refused(
-    watch: Watch, loaded: Configuration, folder: Path
+    watch: ConfigWatch, loaded: Configuration, folder: Path
 ) -> None:
     (folder / "jobs.d" / "b.toml").write_text("broken = ")
     watch.begin(loaded)
@@ -83,7 +83,9 @@ def test_what_was_read_is_no_edit_any_more_even_if_it_was_refused(
     assert [watch.is_due(loaded), watch.is_due(loaded)] == [False, False]
 
 
-def test_an_edit_while_the_files_were_read_still_counts(watch: Watch, loaded: Configuration, folder: Path) -> None:
+def test_an_edit_while_the_files_were_read_still_counts(
+    watch: ConfigWatch, loaded: Configuration, folder: Path
+) -> None:
     watch.begin(loaded)
     (folder / "jobs.d" / "b.toml").write_text(toml(JOB) + "# late\n")
 
@@ -96,7 +98,7 @@ def test_jobs_are_added_changed_and_removed_and_the_others_are_in_no_list() -> N
     before = [job("same"), job("changed"), job("removed")]
     after = [job("changed", every="7m"), job("same"), job("added")]
 
-    found = difference(before, after)
+    found = job_changes(before, after)
 
     assert [item.name for item in found.added] == ["added"]
     assert [item.name for item in found.changed] == ["changed"]

@@ -16,7 +16,7 @@ from syncd.daemon.schedule import (
     SLOW_TICKS_AT_A_TIME,
     TICKS_AT_A_TIME,
     ClockWatch,
-    Every,
+    PeriodicTrigger,
     Schedule,
     spread_seconds,
 )
@@ -161,7 +161,7 @@ def test_a_job_is_due_at_once_and_then_every_interval(schedule: Schedule, clock:
 
 
 def test_jitter_delays_a_tick_and_does_not_add_up() -> None:
-    trigger = Every(timedelta(minutes=5), start=START, jitter=timedelta(minutes=1))
+    trigger = PeriodicTrigger(timedelta(minutes=5), start=START, jitter=timedelta(minutes=1))
     instants = [START]
 
     for _ in range(200):

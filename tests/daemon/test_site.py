@@ -11,24 +11,24 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from job_health import NOW, REFUSED, SHARD, board, health, held, late, report
 from jobs import job
-from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
-from syncd.daemon.board import Board
-from syncd.daemon.web import sparkline
+from syncd.daemon.board import JobBoard
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.messages import Reply
 from syncd.daemon.web.metrics import Metrics
+from syncd.daemon.web.page import chart_words
 from syncd.daemon.web.server import WebServer
 from syncd.daemon.web.site import Site
-from syncd.job.health.health import Pulse, Standing
+from syncd.job.health.health import JobHealth, Pulse
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerCorrupt
 from syncd.model.objects import Failed, LogObject, ShardState, Transfer
 from syncd.tick.scope import replica_of
 
 JOB = job("account-b", source__accounts=["222222222222"])
-INCOMPLETE = standing("incomplete", held=1, oldest_held=held(), held_reasons={"kms_access_denied": 1})
+INCOMPLETE = health("incomplete", held=1, oldest_held=held(), held_reasons={"kms_access_denied": 1})
 FAILED_TICK = report(outcome="failed", started_at=NOW - 10, error=REFUSED)
 
 
@@ -71,10 +71,10 @@ def ledger_file(tmp_path: Path) -> LedgerFile:
     return LedgerFile(tmp_path, now=lambda: NOW)
 
 
-def site(jobs: Board, ledger_file: LedgerFile, *, stuck: str | None = None) -> Site:
+def site(jobs: JobBoard, ledger_file: LedgerFile, *, stuck: str | None = None) -> Site:
     return Site(
         jobs,
-        Metrics(lambda: Gauges(now=NOW, standings=jobs.standings())),
+        Metrics(lambda: Gauges(now=NOW, healths=jobs.healths())),
         ledger_file,
         find_job={JOB.name: JOB}.get,
         stuck_reason=lambda: stuck,
@@ -111,7 +111,7 @@ def test_the_pages_are_there_where_the_state_cannot_be_read(ledger_file: LedgerF
     remember(ledger_file)
     body = ledger_file.path.read_bytes()
     ledger_file.path.write_bytes(body[:100] + random.Random(1).randbytes(len(body) - 100))
-    answering = site(board(standing()), ledger_file)
+    answering = site(board(health()), ledger_file)
 
     replies = {path: answering.answer(path, {}) for path in ("/", "/readyz", "/healthz", "/jobs/account-b")}
 
@@ -142,7 +142,7 @@ def test_a_daemon_that_is_stuck_says_why(ledger_file: LedgerFile) -> None:
 
 
 def test_jobs_that_are_all_on_time_are_ready(ledger_file: LedgerFile) -> None:
-    reply = site(board(standing("a"), standing("b")), ledger_file).answer("/readyz", {})
+    reply = site(board(health("a"), health("b")), ledger_file).answer("/readyz", {})
 
     assert reply is not None
     document = json.loads(reply.body)
@@ -151,7 +151,7 @@ def test_jobs_that_are_all_on_time_are_ready(ledger_file: LedgerFile) -> None:
 
 
 def test_a_late_job_is_named_first_with_its_reasons(ledger_file: LedgerFile) -> None:
-    reply = site(board(standing("a"), late("z", last=report(error=REFUSED))), ledger_file).answer("/readyz", {})
+    reply = site(board(health("a"), late("z", last=report(error=REFUSED))), ledger_file).answer("/readyz", {})
 
     assert reply is not None
     document = json.loads(reply.body)
@@ -162,8 +162,8 @@ def test_a_late_job_is_named_first_with_its_reasons(ledger_file: LedgerFile) -> 
 
 def test_the_overview_has_the_troubled_jobs_first_with_what_to_do(ledger_file: LedgerFile) -> None:
     jobs = board(
-        standing("fine"),
-        standing("incomplete", held=2, oldest_held=held(), held_reasons={"kms_access_denied": 2}),
+        health("fine"),
+        health("incomplete", held=2, oldest_held=held(), held_reasons={"kms_access_denied": 2}),
         late("stale", last=report(outcome="failed", error=REFUSED)),
     )
 
@@ -182,37 +182,37 @@ def test_the_overview_has_the_troubled_jobs_first_with_what_to_do(ledger_file: L
 
 
 @pytest.mark.parametrize(
-    ("standings", "expected"),
+    ("healths", "expected"),
     [
         ([INCOMPLETE], "The job is on time, but incomplete"),
-        ([INCOMPLETE, standing("a")], "All 2 jobs are on time; 1 is incomplete"),
-        ([INCOMPLETE, standing("a", last=FAILED_TICK)], "All 2 jobs are on time; 1 is failing; 1 is incomplete"),
+        ([INCOMPLETE, health("a")], "All 2 jobs are on time; 1 is incomplete"),
+        ([INCOMPLETE, health("a", last=FAILED_TICK)], "All 2 jobs are on time; 1 is failing; 1 is incomplete"),
         ([INCOMPLETE, late("z")], "1 of 2 jobs is not on time; 1 is incomplete"),
-        ([standing("a"), standing("b")], "All 2 jobs are on time"),
+        ([health("a"), health("b")], "All 2 jobs are on time"),
     ],
 )
 def test_the_headline_counts_the_jobs_that_are_on_time_and_not_well(
-    standings: list[Standing], expected: str, ledger_file: LedgerFile
+    healths: list[JobHealth], expected: str, ledger_file: LedgerFile
 ) -> None:
-    found = page(site(board(*standings), ledger_file).answer("/", {}))
+    found = page(site(board(*healths), ledger_file).answer("/", {}))
 
     assert expected in found.words
 
 
 def test_a_tick_that_could_not_be_recorded_is_the_last_one_until_the_next_was() -> None:
-    jobs = board(standing())
+    jobs = board(health())
     jobs.take_report(FAILED_TICK)
-    jobs.put(standing())
-    during = jobs.standings()[0].error
-    jobs.put(standing(last=report(started_at=NOW - 1)))
+    jobs.put(health())
+    during = jobs.healths()[0].error
+    jobs.put(health(last=report(started_at=NOW - 1)))
 
     assert during == REFUSED
-    assert jobs.standings()[0].error is None
+    assert jobs.healths()[0].error is None
 
 
 def test_a_page_of_a_job_has_the_tick_that_could_not_be_recorded(ledger_file: LedgerFile) -> None:
     remember(ledger_file)
-    jobs = board(standing())
+    jobs = board(health())
     jobs.take_report(FAILED_TICK)
 
     found = page(site(jobs, ledger_file).answer("/jobs/account-b", {}))
@@ -225,14 +225,14 @@ def test_a_page_of_a_job_has_the_tick_that_could_not_be_recorded(ledger_file: Le
     [(["ok"], "no tick failed"), (["failed", "ok"], "1 tick failed"), (["failed"] * 7, "7 ticks failed")],
 )
 def test_the_row_of_bars_says_how_many_ticks_failed(outcomes: list[str], expected: str) -> None:
-    assert sparkline.words([Pulse(NOW, 1.0, 0, outcome) for outcome in outcomes]).endswith(f"; {expected}")
+    assert chart_words([Pulse(NOW, 1.0, 0, outcome) for outcome in outcomes]).endswith(f"; {expected}")
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs/account-b"])
 def test_a_page_is_whole_and_can_be_read_without_seeing_it(path: str, ledger_file: LedgerFile) -> None:
     remember(ledger_file)
 
-    found = page(site(board(standing("account-b"), late("b")), ledger_file).answer(path, {}))
+    found = page(site(board(health("account-b"), late("b")), ledger_file).answer(path, {}))
 
     assert (found.unbalanced, found.open) == ([], [])
     assert found.all("html")[0]["lang"] == "en"
@@ -279,7 +279,7 @@ def test_there_is_nothing_else(path: str, ledger_file: LedgerFile) -> None:
 
 
 def test_a_thousand_jobs_are_paged_and_searched(ledger_file: LedgerFile) -> None:
-    jobs = board(*(standing(f"customer-{number:04d}") for number in range(1000)), late("zebra"))
+    jobs = board(*(health(f"customer-{number:04d}") for number in range(1000)), late("zebra"))
     answers = site(jobs, ledger_file)
 
     first, last = page(answers.answer("/", {})), page(answers.answer("/", {"page": "11"}))
@@ -295,14 +295,14 @@ def test_a_thousand_jobs_are_paged_and_searched(ledger_file: LedgerFile) -> None
     "query", [{"page": "0"}, {"page": "x"}, {"page": "9" * 50}, {"q": '"><script>'}, {"refresh": "1"}]
 )
 def test_whatever_is_asked_for_is_answered_with_a_page(query: dict[str, str], ledger_file: LedgerFile) -> None:
-    found = page(site(board(*(standing(f"a{number}") for number in range(12))), ledger_file).answer("/", query))
+    found = page(site(board(*(health(f"a{number}") for number in range(12))), ledger_file).answer("/", query))
 
     assert found.unbalanced == []
     assert found.all("script") == []
 
 
 def test_refreshing_is_offered_and_not_forced(ledger_file: LedgerFile) -> None:
-    answers = site(board(standing()), ledger_file)
+    answers = site(board(health()), ledger_file)
 
     still = page(answers.answer("/", {}))
     moving = page(answers.answer("/", {"refresh": "1"}))
@@ -313,7 +313,7 @@ def test_refreshing_is_offered_and_not_forced(ledger_file: LedgerFile) -> None:
 
 @pytest.fixture
 def server(ledger_file: LedgerFile) -> Iterator[WebServer]:
-    web_server = WebServer(("127.0.0.1", 0), site(board(standing()), ledger_file).answer)
+    web_server = WebServer(("127.0.0.1", 0), site(board(health()), ledger_file).answer)
     yield web_server
     web_server.close()
 
@@ -371,7 +371,7 @@ def test_times_are_shown_in_utc(ledger_file: LedgerFile, monkeypatch: pytest.Mon
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
 
-    found = page(site(board(standing()), ledger_file).answer("/", {}))
+    found = page(site(board(health()), ledger_file).answer("/", {}))
     monkeypatch.undo()
     time.tzset()
 

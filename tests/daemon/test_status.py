@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from job_health import NOW, SHARD, report
 from jobs import configuration, job
-from standings import NOW, SHARD, report
 
+from syncd.job import exit_codes
+from syncd.job.exit_codes import UNHEALTHY
 from syncd.job.health import status
-from syncd.job.report import UNHEALTHY
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerCorrupt, LedgerNewer, LedgerUnwritable
 from syncd.model.objects import ShardState
@@ -87,7 +88,11 @@ def test_a_full_disk_makes_every_job_unhealthy_with_what_to_do(tmp_path: Path, m
     found = document(tmp_path / "not" / "made")
 
     (entry,) = found["jobs"]
-    assert (status.exit_code(found), entry["healthy"], entry["state_error"]["reason"]) == (
+    assert (
+        exit_codes.of_health(job["healthy"] for job in found["jobs"]),
+        entry["healthy"],
+        entry["state_error"]["reason"],
+    ) == (
         UNHEALTHY,
         False,
         "disk_full",
@@ -107,7 +112,11 @@ def test_a_state_that_a_full_disk_keeps_from_being_read_is_told_as_such(tmp_path
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     (entry,) = found["jobs"]
-    assert (status.exit_code(found), entry["state_error"]["reason"], entry["last_tick"]) == (
+    assert (
+        exit_codes.of_health(job["healthy"] for job in found["jobs"]),
+        entry["state_error"]["reason"],
+        entry["last_tick"],
+    ) == (
         UNHEALTHY,
         "disk_full",
         None,
@@ -139,7 +148,7 @@ def test_a_state_that_cannot_be_read_makes_every_job_one_that_never_ticked(
     nothing = configuration(tmp_path / "nothing", JOB, OTHER)
     never = status.status_document(nothing, nothing.jobs, now=NOW)
     told = {"why", "state_error"}
-    assert status.exit_code(found) == UNHEALTHY
+    assert exit_codes.of_health(job["healthy"] for job in found["jobs"]) == UNHEALTHY
     assert [entry["state_error"]["reason"] for entry in found["jobs"]] == [reason, reason]
     assert [{name: entry[name] for name in entry if name not in told} for entry in found["jobs"]] == [
         {name: entry[name] for name in entry if name not in told} for entry in never["jobs"]
@@ -173,7 +182,10 @@ def test_a_state_directory_that_cannot_even_be_looked_for_is_told(tmp_path: Path
     found = document(tmp_path / ("x" * 300))
 
     (entry,) = found["jobs"]
-    assert (status.exit_code(found), entry["state_error"]["reason"]) == (UNHEALTHY, LedgerUnwritable.reason)
+    assert (exit_codes.of_health(job["healthy"] for job in found["jobs"]), entry["state_error"]["reason"]) == (
+        UNHEALTHY,
+        LedgerUnwritable.reason,
+    )
 
 
 def test_the_state_that_cannot_be_read_stays_as_it_is(tmp_path: Path) -> None:

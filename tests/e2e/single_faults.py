@@ -143,7 +143,7 @@ def another_tool_writes_beside_the_accounts(accounts: Accounts) -> None:
 
 
 def reads_without_a_role(accounts: Accounts) -> None:
-    accounts.edit(f'\n[source.role]    # the role in the source\'s account that is assumed\narn = "{ROLE}"\n', "")
+    accounts.edit(f'\n[source.role]    # the role to assume in the source\'s account\narn = "{ROLE}"\n', "")
 
 
 _OF_ROLE = "in account 111111111111, to the access policy of role Test"
@@ -266,7 +266,7 @@ FAULTS = (
         before=in_job('region = "us-east-1"', 'region = "us-east-1"\nprefix = "trails"'),
     ),
     Fault(
-        "the job names an organization, and the trail is none's",
+        "the job names an organization, and the trail is not an organization trail",
         "source-list",
         ("source.organization_id",),
         Status.WARNING,

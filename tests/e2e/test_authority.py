@@ -22,8 +22,9 @@ from place import refusal
 from servers import MakeClient
 from waiting import wait_until
 
-from syncd.aws.endpoint import End
-from syncd.aws.identity.credentials import Identities, RolePrincipal
+from syncd.aws.endpoint import Endpoint
+from syncd.aws.identity.principals import RolePrincipal
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
@@ -462,7 +463,7 @@ class Short:
             duration_seconds=2,
         )
         self.ends = {
-            side: End(bucket, owner, address_of(self.world.url, bucket), principal, Transport(), self.counted)
+            side: Endpoint(bucket, owner, address_of(self.world.url, bucket), principal, Transport(), self.counted)
             for side, bucket, owner, principal in (
                 (Side.SOURCE, self.world.bucket, ACCOUNT_A, self.role),
                 (Side.DESTINATION, job.destination.bucket, ACCOUNT_Z, consumer),
@@ -473,7 +474,6 @@ class Short:
             source_owner=ACCOUNT_A,
             source_principal=self.role.name,
             destination_bucket=job.destination.bucket,
-            destination_owner=ACCOUNT_Z,
             destination_principal=consumer.name,
             multipart_above=5 * MIB,
             part_size=5 * MIB,

@@ -9,7 +9,7 @@ from single_faults import FAULTS, Fault, row
 
 from syncd.check.check import STEPS
 from syncd.check.result import Status
-from syncd.job.report import UNHEALTHY
+from syncd.job.exit_codes import UNHEALTHY
 
 PAGE = Path(__file__).parents[2] / "docs" / "check.md"
 

@@ -12,7 +12,7 @@ from place import Place, refusal
 from program import Ran, running
 from stage import Stage
 
-from syncd.job.report import UNHEALTHY
+from syncd.job.exit_codes import UNHEALTHY
 
 KMS_DENIED = (
     "User: {} is not authorized to perform: {} on resource: arn:aws:kms:us-east-1:111111111111:key/1 "
@@ -233,7 +233,7 @@ def test_what_a_server_writes_although_its_digest_is_wrong_is_deleted_again_and_
 
     assert ran.code == 0, ran
     assert step(ran, "destination-write")["status"] == "warning"
-    assert "was written, and deleted again" in step(ran, "destination-write")["detail"]
+    assert "was written, then deleted" in step(ran, "destination-write")["detail"]
     assert place.client.list_objects_v2(Bucket="replicas")["KeyCount"] == 0
     assert len(place.keys()) == 1
     assert refusal(lambda: place.client.head_bucket(Bucket=place.bucket)) is None

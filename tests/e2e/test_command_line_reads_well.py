@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from program import PROGRAM
+from reference import verbs
 from stage import Stage
-
-from tools.reference import verbs
 
 VERBS = verbs()
 
@@ -31,7 +30,7 @@ def completed(stage: Stage, line: str) -> list[str]:
 
 
 def test_verbs_are_completed(stage: Stage) -> None:
-    assert completed(stage, "syncd c") == ["catch-up", "check"]
+    assert completed(stage, "syncd c") == ["catch-up", "check", "config"]
 
 
 @pytest.mark.parametrize("verb", ["check", "tick", "policies"])

@@ -45,7 +45,7 @@ def test_a_denied_role(stage: Stage) -> None:
 
     shown = " ".join(ran.stdout.partition("account-z: ")[2].split())
     call = "access_denied: AssumeRole by"
-    assert_in_order(shown, call, USER, ROLE, "its trust policy names this principal", "`syncd check JOB`")
+    assert_in_order(shown, call, USER, ROLE, "its trust policy names this principal", "`syncd check account-z`")
     assert "no identity-based policy allows" in shown
 
 
@@ -56,7 +56,7 @@ def test_a_denied_listing(stage: Stage) -> None:
 
     shown = " ".join(ran.stdout.partition("account-z: ")[2].split())
     where = "s3://example-trail/AWSLogs/: AccessDenied"
-    remedy = "`syncd check JOB` names the statement"
+    remedy = "`syncd check account-z` names the statement"
     assert_in_order(f"account-z: {shown}", "account-z: ", "ListObjectsV2 by ", ROLE, where, remedy)
     assert SESSION not in shown
 
@@ -67,7 +67,7 @@ def test_a_denied_object_is_told_with_its_remedy_in_the_report_and_in_the_log(st
     ran = stage.syncd("tick")
 
     shown = " ".join(ran.stdout.partition("account-z: ")[2].split())
-    remedy = "`syncd check JOB` names the statement"
+    remedy = "`syncd check account-z` names the statement"
     assert_in_order(f"account-z: {shown}", "account-z: ", "GetObject by ", ROLE, "s3://example-trail/AWSLogs/", remedy)
     event: Any = next(item for item in ran.logged if item["event"] == "object.failed")
     assert (event["job"], event["reason"]) == ("account-z", "access_denied")

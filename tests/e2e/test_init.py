@@ -14,7 +14,7 @@ from servers import S3Server
 from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
 from syncd.config import files
 from syncd.config.job import Job
-from syncd.job.report import FAILED, USAGE
+from syncd.job.exit_codes import FAILED, USAGE
 
 GIVEN = {
     "--directory": "etc",
@@ -157,7 +157,7 @@ def test_a_job_file_that_is_there_is_left_as_it_is(tmp_path: Path, nowhere: dict
     ran = init(tmp_path, nowhere, {"--destination": "another"})
 
     assert ran.code == USAGE
-    assert "is there already" in ran.stderr
+    assert "exists already" in ran.stderr
     assert {file: file.read_text() for file in (tmp_path / "etc").rglob("*.toml")} == before
 
 

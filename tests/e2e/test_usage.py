@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail, days_before
 from program import Ran
+from reference import flags, verbs
 from stage import Stage
-
-from tools.reference import flags, verbs
 
 USAGE = 2
 ELSEWHERE = "444455556666"

@@ -14,8 +14,7 @@ from faulty.faults import Action
 
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
-from syncd.copy.terms import Steps, Terms
-from syncd.model.objects import Transfer
+from syncd.copy.terms import Copy, Steps
 
 SMALL, LARGE = b"a log", b"a large log"
 """The larger one is copied in parts."""
@@ -24,7 +23,7 @@ SMALL, LARGE = b"a log", b"a large log"
 class Way(NamedTuple):
     """A way of copying: what makes its steps, an object that it is taken for, and its requests in their order."""
 
-    begin: Callable[[Transfer, Terms], Steps]
+    begin: Callable[[Copy], Steps]
     body: bytes
     operations: Sequence[str]
 

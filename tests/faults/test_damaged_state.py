@@ -18,7 +18,7 @@ from syncd.cli.demo.world import TRAIL_BUCKET, write_configuration
 from syncd.config import files
 from syncd.job.installation import Installation
 from syncd.job.run import run_job
-from syncd.job.wiring import Request
+from syncd.job.wiring import RunRequest
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model import events
 from syncd.model.objects import Failed, LogObject, Shard, Transfer
@@ -55,7 +55,7 @@ class Site:
 
     def tick(self, job: str = JOB) -> TickReport:
         self.now += 3700
-        return run_job(self._jobs[job], Request(), self._installation, stop=Event())
+        return run_job(self._jobs[job], RunRequest(), self._installation, stop=Event())
 
     def ledger(self, job: str = JOB) -> Ledger:
         """Opens the state of a job beside the installation."""
@@ -212,3 +212,21 @@ def test_a_tick_that_is_refused_at_once_mends_and_keeps_the_file(site: Site) -> 
     assert report.error.reason == "access_denied"
     assert site.told.count(events.STATE_MENDED) == 1
     assert events.LEDGER_MOVED_ASIDE not in site.told
+
+
+def test_damaged_rows_are_logged_and_found_again(site: Site) -> None:
+    site.deliver(5, "first")
+    site.tick()
+    with closing(sqlite3.connect(site.state, isolation_level=None)) as connection:
+        assert connection.execute("UPDATE objects SET size_bytes = 0").rowcount == 5
+        assert connection.execute("UPDATE cursors SET frontier = 7").rowcount == 1
+
+    report = site.tick()
+
+    assert (report.outcome, report.copied) == ("ok", 0)
+    assert site.told.count(events.ROWS_DAMAGED) == 1
+
+    site.tick()
+
+    assert site.told.count(events.ROWS_DAMAGED) == 1
+    assert site.is_mirrored()

@@ -18,7 +18,8 @@ from faulty import Call, FaultyS3, Request, Stall
 
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Transport
-from syncd.copy.workers.engine import Engine
+from syncd.copy.terms import Copy
+from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Conflict, Failed, Outcome, Transfer
 
 AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=8, copy_part_size=4, copy_principal=WRITER)
@@ -51,9 +52,9 @@ class Stage:
 
     def copy(self, keys: Sequence[str], transport: Transport) -> dict[str, Outcome]:
         source, destination = (replace(end, transport=transport) for end in (self.ends.source, self.ends.destination))
-        engine = Engine(
+        engine = CopyEngine(
             {Side.SOURCE: source, Side.DESTINATION: destination, Side.COPY: destination},
-            begin=lambda transfer: self.way.begin(transfer, AGREED),
+            begin=lambda transfer: self.way.begin(Copy(transfer, AGREED)),
             in_flight=lambda: 256,
             memory_bytes=lambda: 1024**2,
             held_bytes=AGREED.held_bytes,

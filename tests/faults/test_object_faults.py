@@ -25,7 +25,7 @@ from faulty.faults import Action
 from installed import reasons
 from scripted import MIB, Scripted, scripted
 
-from syncd.job.report import PARTIAL, exit_code
+from syncd.job.exit_codes import PARTIAL, of_reports
 from syncd.model.reports import TickReport
 
 LARGE = bytes(range(256)) * (6 * MIB // 256)
@@ -276,7 +276,7 @@ def test_every_object_of_a_tick_is_accounted_for(happened: Happened) -> None:
 
 
 def test_a_tick_with_failures_is_partial(happened: Happened) -> None:
-    assert (happened.first.outcome, exit_code([happened.first])) == ("partial", PARTIAL)
+    assert (happened.first.outcome, of_reports([happened.first])) == ("partial", PARTIAL)
     assert happened.first.error is None
 
 

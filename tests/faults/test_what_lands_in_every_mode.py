@@ -13,7 +13,8 @@ from faulty import FaultyS3, Status, StoredObject
 
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination
-from syncd.copy.workers.engine import Engine
+from syncd.copy.terms import Copy
+from syncd.copy.workers.engine import CopyEngine
 from syncd.job.copies import landing_headers
 
 KMS_KEY = "arn:aws:kms:us-east-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -46,9 +47,9 @@ def landed(
         copies_tags=not destination.tags,
     )
     transfer = ends.put("k", way.body, tags=source_tags, storage_class="GLACIER_IR", **DESCRIBED)
-    engine = Engine(
+    engine = CopyEngine(
         {Side.SOURCE: ends.source, Side.DESTINATION: ends.destination, Side.COPY: ends.destination},
-        begin=lambda item: way.begin(item, agreed),
+        begin=lambda item: way.begin(Copy(item, agreed)),
         in_flight=lambda: 1,
         memory_bytes=lambda: 1024,
         held_bytes=agreed.held_bytes,

@@ -17,17 +17,17 @@ from builders import ACCOUNTS, REGIONS, Delivery, Trail
 from faulty import FaultyS3, Status, on
 from hypothesis import example, given
 from hypothesis import strategies as st
+from job_health import NOW, REFUSED, SHARD, board, health, held, late, report
 from jobs import job
 from program import PROGRAM
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 from stage import Stage
-from standings import NOW, REFUSED, SHARD, board, held, late, report, standing
 
 from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
-from syncd.cli import check_screen, granting, screen
+from syncd.cli import granting, screen, setup
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges
@@ -184,7 +184,7 @@ def test_brackets_are_no_markup() -> None:
 def test_a_check_shows_it_as_such(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = [JobChecks("account-b", [Check("source-list", CheckStatus.FAILED, text, f"add {text}")])]
 
-    check_screen.show_checks(found)
+    setup.show_checks(found)
 
     assert_shown_as_such(capsys.readouterr().out)
 
@@ -205,7 +205,7 @@ def test_pages_status_and_metrics_show_it_as_such(text: str, tmp_path: Path) -> 
         error = JobError(reason="access_denied", detail=text, remedy=f"name {text}")
         ledger.record_tick(report(outcome="failed", error=error), kind="tick")
     jobs = board(late(last=report(error=error), held=1, oldest_held=quarantined, kinds={text: NOW - 9000}))
-    metrics = Metrics(lambda: Gauges(now=NOW, standings=jobs.standings()))
+    metrics = Metrics(lambda: Gauges(now=NOW, healths=jobs.healths()))
     site = Site(jobs, metrics, ledger_file, find_job={b.name: b}.get, stuck_reason=lambda: None, now=lambda: NOW)
 
     for path in ("/", "/jobs/account-b", "/readyz", "/metrics"):
@@ -238,7 +238,9 @@ def raised(text: str) -> ValueError:
 def test_logs_show_it_as_such(text: str, style: Any, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format=style))
 
-    logs.teller()("tick.crashed", job="b", detail=text, problems=[text], facts={text: text}, exc_info=raised(text))
+    logs.event_logger()(
+        "tick.crashed", job="b", detail=text, problems=[text], facts={text: text}, exc_info=raised(text)
+    )
 
     written = capsys.readouterr().err
     assert_shown_as_such(written)
@@ -255,7 +257,7 @@ def test_logs_show_it_as_such(text: str, style: Any, capsys: pytest.CaptureFixtu
 
 def test_a_fact_cannot_pass_for_another_one(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format="console"))
-    logs.teller()("tick.failed", detail='x" job=other', reason="timeout")
+    logs.event_logger()("tick.failed", detail='x" job=other', reason="timeout")
 
     assert 'detail="x\\x22 job=other"' in capsys.readouterr().err
 
@@ -387,10 +389,10 @@ def test_a_page_says_why_the_state_cannot_be_read_in_lines_of_its_own(tmp_path: 
     folder.mkdir()
     (folder / "ledger.sqlite3").write_bytes(b"no database" * 1000)
     b = job()
-    jobs = board(standing(last=replace(report(), error=REFUSED)))
+    jobs = board(health(last=replace(report(), error=REFUSED)))
     site = Site(
         jobs,
-        Metrics(lambda: Gauges(now=NOW, standings=[])),
+        Metrics(lambda: Gauges(now=NOW, healths=[])),
         LedgerFile(folder, now=lambda: NOW),
         find_job={b.name: b}.get,
         stuck_reason=lambda: None,

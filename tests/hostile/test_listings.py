@@ -13,7 +13,7 @@ from builders_copy import address_of
 from fakes import MemoryPrincipal
 
 from hostile.server import Asked, HostileServer, answer, hostile, page, row
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import EMPTY_PAGES_IN_A_ROW, BucketLister
 from syncd.aws.s3 import Side
 from syncd.aws.transport import Credentials, Transport
@@ -27,7 +27,7 @@ LOGS = Range(Shard("logs/"), "")
 def lister(attack: Callable[[Asked], Iterable[bytes]], **more: Any) -> Iterator[tuple[BucketLister, HostileServer]]:
     with hostile(attack) as server:
         principal = MemoryPrincipal("reader", [Credentials("AKID", "secret", None, None)])
-        end = End("trail", "111111111111", address_of(server.url, "trail"), principal, Transport(), Counter())
+        end = Endpoint("trail", "111111111111", address_of(server.url, "trail"), principal, Transport(), Counter())
         yield BucketLister(end, Side.SOURCE, now=time.time, **more), server
 
 

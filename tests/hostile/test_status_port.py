@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from service import Service
 from waiting import wait_until
 
-from syncd.config import readers
+from syncd.config.job import Http
 from syncd.daemon.web import connections
 from syncd.daemon.web.connections import MOST_CONNECTIONS, MOST_SLOW_READERS
 from syncd.daemon.web.messages import LONGEST_HEAD_BYTES, MOST_HEADERS, RefusedRequestError, Reply, head_of, parse
@@ -265,14 +265,14 @@ def test_a_host_is_an_address_localhost_or_named_in_the_configuration(
 
 
 def test_host_names_of_the_configuration_are_compared_in_lower_case_and_without_the_last_dot() -> None:
-    assert readers.hosts(["Status.Example.com.", "syncd"]) == ("status.example.com", "syncd")
-    assert readers.hosts([]) == ()
+    assert Http(hosts=["Status.Example.com.", "syncd"]).hosts == ("status.example.com", "syncd")
+    assert Http(hosts=[]).hosts == ()
 
 
 @pytest.mark.parametrize("host", ["", "http://a", "a:9464", "*.example.com", "a b", "a..b", "-a", "a" * 254, 1])
 def test_what_is_no_host_name_is_refused_in_the_configuration(host: object) -> None:
-    with pytest.raises(ValueError, match=r"host name|no text"):
-        readers.hosts([host])
+    with pytest.raises(ValueError, match=r"host name|string"):
+        Http(hosts=[host])
 
 
 def test_a_refusal_repeats_nothing_of_what_was_asked(server: WebServer) -> None:

@@ -1,6 +1,6 @@
 """What the house tests share."""
 
-from tools import (
+from programs import (
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_runtest_setup,

@@ -14,8 +14,8 @@ from syncd.check.result import JobChecks
 from syncd.cli.demo.demo import document
 from syncd.config import files
 from syncd.config.files import load
-from syncd.config.schema import schema_rows
-from syncd.job import session
+from syncd.config.job import schema_rows
+from syncd.job import exit_codes, verbs
 from syncd.job.health import status
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
@@ -25,6 +25,7 @@ PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
 README = (PROJECT / "README.md").read_text()
 REFERENCE = (DOCS / "reference.md").read_text()
+ARCHITECTURE = (DOCS / "architecture.md").read_text()
 OPERATIONS = (DOCS / "operations.md").read_text()
 PAGES = sorted(
     [*DOCS.rglob("*.md"), *(PROJECT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY"))],
@@ -72,7 +73,7 @@ def test_the_document_of_a_tick_has_the_fields_that_the_reference_names() -> Non
 
 
 def test_the_document_of_a_plan_has_the_fields_that_the_reference_names() -> None:
-    (job,) = session.plans_document([(FAILED, PlannedCopies())])["jobs"]
+    (job,) = verbs.plans_document([(FAILED, PlannedCopies())])["jobs"]
 
     assert set(job) == fields("plan")
 
@@ -120,7 +121,7 @@ def test_a_reason_is_in_the_reference_with_its_remedy(reason: str) -> None:
 
 
 def test_the_exit_codes_of_the_code_are_those_of_the_reference() -> None:
-    codes = {0, 1, 2, 3, 4, 5, 11}
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper() and not name.startswith("_")}
 
     assert {code for code in EXIT_CODES if isinstance(code, int)} == codes
 
@@ -151,6 +152,24 @@ def test_how_to_report_and_what_is_supported_is_told() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 120
+
+
+def test_contributing_fits_a_page() -> None:
+    assert len((PROJECT / "CONTRIBUTING.md").read_text().splitlines()) <= 80
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", ARCHITECTURE)
+
+    assert [path for path in named if not (PROJECT / "syncd" / path).exists()] == []
+
+
+def test_the_architecture_says_where_25_behaviours_are_and_shows_every_room() -> None:
+    rooms = {path.parent.name for path in (PROJECT / "syncd").glob("*/__init__.py")}
+    table = ARCHITECTURE.partition("\n## Where things are\n")[2]
+
+    assert len(re.findall(r"^\| .* \| `[\w/]+\.py` \| (?:yes|no)\b", table, re.MULTILINE)) == 25
+    assert rooms == set(re.findall(r"^\| `(\w+)/` \|", ARCHITECTURE, re.MULTILINE))
 
 
 def test_the_configuration_in_the_readme_loads(tmp_path: Path) -> None:

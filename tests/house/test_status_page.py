@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from syncd.daemon.board import Board
+from syncd.daemon.board import JobBoard
 from syncd.daemon.pauses import Pauses
-from syncd.daemon.running import Flights
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.daemon.web.server import WebServer
 from syncd.daemon.web.site import Site
 from syncd.job.health.freshness import Deadline, Look, Promise
-from syncd.job.health.health import Pulse, Standing
+from syncd.job.health.health import JobHealth, Pulse
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.reports import JobError, TickReport
 
@@ -25,7 +24,7 @@ NOW = 1_795_500_000.0
 WIDTH, HEIGHT = 1200, 700
 LIGHT, DARK = (255, 255, 255), (18, 24, 30)
 REFUSED = JobError(reason="access_denied", detail="AssumeRole by x: AccessDenied <no>", remedy="mend the trust policy")
-FINE = Standing(
+FINE = JobHealth(
     job="account-b",
     promise=Promise(objective=900.0, lateness=1800.0, period=300.0, idle_every=900.0, discovery_every=3600.0),
     last=TickReport(job="account-b", outcome="ok", mode="stream", started_at=NOW - 62, duration_seconds=2.0),
@@ -45,13 +44,13 @@ LATE = replace(
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[WebServer]:
-    flights, pauses = Flights(monotonic=time.monotonic), Pauses(monotonic=time.monotonic)
-    board = Board(now=lambda: NOW, flights=flights, pauses=pauses)
+    pauses = Pauses(monotonic=time.monotonic)
+    board = JobBoard(now=lambda: NOW, pauses=pauses)
     board.put(FINE)
     board.put(LATE)
     site = Site(
         board,
-        Metrics(lambda: Gauges(now=NOW, standings=board.standings())),
+        Metrics(lambda: Gauges(now=NOW, healths=board.healths())),
         LedgerFile(tmp_path, now=lambda: NOW),
         find_job=lambda _: None,
         stuck_reason=lambda: None,

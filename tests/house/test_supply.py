@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -170,3 +171,18 @@ def test_every_lock_file_is_understood_to_the_last_line() -> None:
     assert {path.name for path in LOCKS} == {"runtime.txt", "demo.txt", "test.txt", "bench.txt", "build.txt"}
     for lock in LOCKS:
         assert bill(lock)["components"]
+
+
+def test_the_wheel_has_the_templates_of_the_pages(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+
+    packed = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
+    assert {
+        path.relative_to(PROJECT) for path in (PROJECT / "syncd" / "daemon" / "web" / "templates").iterdir()
+    } <= packed

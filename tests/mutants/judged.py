@@ -3,8 +3,8 @@
 from mutant import Mutant
 
 JUDGED = (
-    ("overwritten", Mutant("copy/stream", '            ("if-none-match", "*"),\n', "")),
-    ("invented", Mutant("copy/stream", "        source.body,\n", '        source.body + b"!",\n')),
+    ("overwritten", Mutant("copy/write", '("if-none-match", "*")', '("x-amz-meta-none", "*")')),
+    ("invented", Mutant("copy/write", "headers, source.body, b64", 'headers, source.body + b"!", b64')),
     (
         "future",
         Mutant("tick/listing/horizon", "return complete_from, max(0.0, until)", "return complete_from, until + 9000"),

@@ -103,12 +103,20 @@ MUTANTS = (
     Mutant("tick/closing", "if task.window is None and is_whole:", "if task.window is None:"),
     Mutant("tick/closing", "if state.shard == task.shard]", "if True]"),
     Mutant("tick/closing", "if pair[0] >= state.complete_from]", "if pair[0] > state.complete_from]"),
-    Mutant("tick/closing", "if is_held and within and told < HELD_TOLD:", "if within and told < HELD_TOLD:"),
-    Mutant("tick/closing", "if is_held and within and told < HELD_TOLD:", "if is_held and within:"),
+    Mutant(
+        "tick/closing", "if is_held and within and logged < SHARDS_LOGGED:", "if within and logged < SHARDS_LOGGED:"
+    ),
+    Mutant("tick/closing", "if is_held and within and logged < SHARDS_LOGGED:", "if is_held and within:"),
     Mutant("tick/closing", "min(within, key=lambda pair: pair[0])", "max(within, key=lambda pair: pair[0])"),
-    Mutant("tick/closing", "visit.slices and is_dated and state.listed_at:", "is_dated and state.listed_at:"),
-    Mutant("tick/closing", "visit.slices and is_dated and state.listed_at:", "visit.slices and state.listed_at:"),
-    Mutant("tick/closing", "            room -= ports", "            ports"),
+    Mutant(
+        "tick/listing/sealing", "prefix in listed and is_dated and state.listed_at:", "is_dated and state.listed_at:"
+    ),
+    Mutant(
+        "tick/listing/sealing",
+        "prefix in listed and is_dated and state.listed_at:",
+        "prefix in listed and state.listed_at:",
+    ),
+    Mutant("tick/listing/sealing", "            room -= ledger", "            ledger"),
     Mutant("tick/listing/horizon", "if discovered_at > now + CLOCK_SKEW_SECONDS:", "if discovered_at > now:"),
     Mutant(
         "tick/listing/survey",
@@ -147,13 +155,11 @@ MUTANTS = (
         "return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))",
         "return True",
     ),
-    Mutant(
-        "tick/listing/slice_reader", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"
-    ),
-    Mutant("tick/search", "            visit.unresolved += 1\n\n", "            pass\n\n"),
-    Mutant("tick/search", "        self._recorder.begin_anew()\n", ""),
-    Mutant("tick/search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
-    Mutant("tick/search", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at > self._began_at"),
+    Mutant("tick/search", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"),
+    Mutant("tick/handover", "            visit.unresolved += 1\n\n", "            pass\n\n"),
+    Mutant("tick/handover", "        self._recorder.begin_anew()\n", ""),
+    Mutant("tick/retries", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
+    Mutant("tick/retries", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at > self._began_at"),
     Mutant("tick/tick", "if task.window is not None or listed_before or self._stop.is_set():", "if True:"),
     # plan: what is there, and what has to be looked at
     Mutant("tick/listing/plan", "if remembered.size_bytes != replica.size_bytes:", "if False:"),
@@ -187,15 +193,17 @@ MUTANTS = (
         "node.prefix in stale or node.prefix not in looks]",
     ),
     Mutant("tick/listing/discovery", "            found.uncovered += below.uncovered", "            pass"),
-    Mutant("model/layout", "return min(found, _day_end_instant(day)) if day else found", "return found"),
+    Mutant("model/keys/layout", "return min(found, day_end_instant(day)) if day else found", "return found"),
     Mutant(
-        "model/layout",
+        "model/keys/layout",
         "return FoundBy.RECENT if _is_searched_inside_days(shard) else",
         "return FoundBy.TAIL if shard else",
     ),
-    Mutant("model/layout", "{day.replace('-', '/')}0", "{day.replace('-', '/')}/~"),
-    Mutant("model/layout", "if whole_day or not _is_searched_inside_days(shard):", "if whole_day:"),
-    Mutant("model/layout", "return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE", "return FoundBy.TAIL"),
+    Mutant("model/keys/layout", "{day.replace('-', '/')}0", "{day.replace('-', '/')}/~"),
+    Mutant("model/keys/layout", "if whole_day or not _is_searched_inside_days(shard):", "if whole_day:"),
+    Mutant(
+        "model/keys/patterns", "return FoundBy.DEEP if self.day(shard, key) else FoundBy.WHOLE", "return FoundBy.TAIL"
+    ),
     Mutant("check/source", "parts.append(max(names))", "parts.append(min(names))"),
     # sides, audit, recorder: the destination, and one object's misfortune
     Mutant("tick/side_by_side", "            if self._is_at_end or self._newest_key >= key:", "            if True:"),
@@ -225,14 +233,16 @@ MUTANTS = (
     ),
     Mutant(
         "tick/recorder",
-        "if self._denied_before and self._denied_in_a_row and not self.copied:",
-        "if self._denied_before and not self.copied:",
+        "if self._denied_before and self._denied_in_a_row and not self.counts.copied:",
+        "if self._denied_before and not self.counts.copied:",
     ),
     Mutant("tick/recorder", "        self.in_progress.add(transfer.object.key)", "        pass"),
     Mutant(
         "tick/recorder", "                self.in_progress.discard(outcome.transfer.object.key)", "                pass"
     ),
     Mutant(
-        "tick/recorder", "(Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.copied:", "() and not self.copied:"
+        "tick/recorder",
+        "(Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.counts.copied:",
+        "() and not self.counts.copied:",
     ),
 )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from syncd.model.layout import CloudTrailLayout, FlatLayout, Layout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Shard
-from syncd.model.trail import EVERY, Scope
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 ACCOUNTS = ("111111111111", "222222222222")

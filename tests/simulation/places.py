@@ -9,7 +9,7 @@ from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.stream import stream
-from syncd.copy.terms import Terms
+from syncd.copy.terms import Copy, Terms
 from syncd.model.objects import Folder, LogObject, Outcome, Transfer
 
 SHA256 = "x-amz-checksum-sha256"
@@ -19,7 +19,6 @@ _TERMS = Terms(
     source_owner="111111111111",
     source_principal="reader",
     destination_bucket="replica",
-    destination_owner="222222222222",
     destination_principal="writer",
     multipart_above=1 << 20,
     part_size=1 << 20,
@@ -94,7 +93,7 @@ class Copier(MemoryCopier):
         self._checksums = {Side.SOURCE: source.checksums, Side.DESTINATION: destination.checksums}
 
     def _copy(self, transfer: Transfer) -> Outcome:
-        steps = stream(transfer, _TERMS)
+        steps = stream(Copy(transfer, _TERMS))
         try:
             request = next(steps)
             while True:

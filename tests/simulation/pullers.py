@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from fakes_ledger import MemoryLedgerFile
 
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.trail import Scope
 from syncd.model.objects import LogObject, Replica
 from syncd.model.reports import TickReport
-from syncd.model.trail import Scope
 from syncd.tick.ports import Ledger, Ports
 from syncd.tick.task import Pace, Task
 from syncd.tick.tick import Tick

@@ -18,7 +18,7 @@ from syncd.model.objects import LogObject, Replica, Window
 from syncd.model.reports import TickReport
 from syncd.tick.ports import Ports
 from syncd.tick.recorder import REFUSED_IN_A_ROW, Recorder
-from syncd.tick.search import RETRIES_A_TICK
+from syncd.tick.retries import RETRIES_A_TICK
 from syncd.tick.task import Pace, Task
 from syncd.tick.tick import Tick
 
@@ -332,7 +332,7 @@ class World:
             return JobFailed("server_error", "ListObjectsV2", "") if how == "page" and listings > after else None
 
         def progress(recorder: Recorder) -> None:
-            if how == "stop" and recorder.copied >= after:
+            if how == "stop" and recorder.counts.copied >= after:
                 stop.set()
 
         def refuse_there(_prefix: str, _page: int) -> JobFailed | None:

@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 )
 
 from syncd.model.errors import JobFailed
-from syncd.model.layout import CloudTrailLayout, stamp_of, utc_day
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.stamps import stamp_of, utc_day
+from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import LogObject, Replica, Shard, Window
 from syncd.model.reports import TickReport
-from syncd.model.trail import EVERY, Scope
 from syncd.tick.ports import Ports
 from syncd.tick.recorder import Recorder
 from syncd.tick.task import Pace, Task
@@ -336,7 +337,7 @@ class Convergence(RuleBasedStateMachine):
         stop = Event()
 
         def progress(recorder: Recorder) -> None:
-            if recorder.copied == stop_after:
+            if recorder.counts.copied == stop_after:
                 stop.set()
 
         try:

@@ -13,10 +13,11 @@ from syncd.aws.listing_checks import written
 from syncd.job.planning import ForgivingLister
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model.errors import JobFailed
-from syncd.model.layout import CloudTrailLayout, Layout, PatternLayout
+from syncd.model.keys.layout import CloudTrailLayout, Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Failed, LogObject, Replica, Shard, Transfer, Window
 from syncd.model.reports import TickReport
-from syncd.model.trail import EVERY, Scope
 from syncd.tick.listing import sealing
 from syncd.tick.ports import Ports
 from syncd.tick.side_by_side import Beside

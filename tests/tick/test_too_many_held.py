@@ -7,13 +7,13 @@ import pytest
 from fakes import MemoryBucket, MemoryCopier, MemorySource
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.model.layout import CloudTrailLayout
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Failed, LogObject, Replica, Shard, Transfer
 from syncd.model.reports import TickReport
-from syncd.model.trail import EVERY, Scope
 from syncd.tick import recorder
 from syncd.tick.ports import Ports
-from syncd.tick.search import RETRIES_A_TICK
+from syncd.tick.retries import RETRIES_A_TICK
 from syncd.tick.task import Pace, Task
 from syncd.tick.tick import Tick
 

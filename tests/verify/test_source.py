@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.model.layout import CloudTrailLayout, day_start
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Known, LogObject, Page, Range, Shard
 from syncd.model.sealed import SealedObject, fold_day
 from syncd.verify.audit import Place, PlaceResult

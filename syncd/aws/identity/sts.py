@@ -1,7 +1,7 @@
-"""Calls to STS with a bound: so many bytes an answer, header block included, and so many seconds a call.
+"""Calls to STS with bounds: bytes per answer, header block included, and seconds per call.
 
-botocore waits for each piece of an answer, not for the whole of it, and reads however much comes. The time is bounded by
-a timer that shuts the connection down, since a TLS handshake or a header can come byte by byte too.
+botocore bounds the wait for each piece of an answer, not for the whole, and reads however much comes. A timer shuts the
+connection down, since a TLS handshake or a header can come byte by byte too.
 """
 
 import io
@@ -23,19 +23,19 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 CALL_SECONDS = 20.0
-# The largest is of a session whose token has a few kilobytes.
+# The largest real answer is a session whose token has a few kilobytes.
 ANSWER_BYTES = 64 * 1024
 _under_way = local()
 
 
 class AnswerTooLongError(BotoCoreError):
-    """More came than any answer of STS has."""
+    """An answer larger than any of STS."""
 
     fmt = "more than {most} bytes came, which is no answer of STS"
 
 
-class _Call:
-    """One call under way, in its thread."""
+class _TimedCall:
+    """One call in progress, in its thread."""
 
     def __init__(self, seconds: float) -> None:
         self.is_late = False
@@ -50,7 +50,7 @@ class _Call:
         """Shut this connection down at the deadline."""
         with self._lock:
             self._forget()
-            # TLS takes the descriptor over from the socket that connected: a duplicate remains.
+            # TLS takes the descriptor from the socket that connected. A duplicate remains.
             self._socket = socket.socket(fileno=os.dup(connected.fileno()))
         if self.is_late:
             self._end()
@@ -74,7 +74,7 @@ class _Call:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that ends with an error after so many bytes."""
+    """A stream that raises an error after so many bytes."""
 
     def __init__(self, stream: Any, most: int) -> None:
         self._stream = stream
@@ -104,7 +104,7 @@ class _Response(HTTPResponse):
 
 
 class _Bounded:
-    """What an HTTP connection of botocore's is mixed with."""
+    """Mixin that adds the bounds to botocore's HTTP connections."""
 
     sock: Any
 
@@ -119,44 +119,44 @@ class _Bounded:
 
     def request(self, *args: Any, **more: Any) -> Any:
         if self.sock is not None:
-            # Left open by the call before.
+            # The connection was left open by the call before.
             _under_way.call.uses(self.sock)
         return super().request(*args, **more)  # type: ignore[misc]  # botocore's
 
 
-class _Connection(_Bounded, AWSHTTPConnection):  # type: ignore[misc]  # its stubs disagree among themselves
+class _HttpConnection(_Bounded, AWSHTTPConnection):  # type: ignore[misc]  # its stubs disagree among themselves
     pass
 
 
-class _TlsConnection(_Bounded, AWSHTTPSConnection):  # type: ignore[misc]  # likewise
+class _HttpsConnection(_Bounded, AWSHTTPSConnection):  # type: ignore[misc]  # likewise
     pass
 
 
-class _Pool(AWSHTTPConnectionPool):
-    ConnectionCls = _Connection
+class _HttpPool(AWSHTTPConnectionPool):
+    ConnectionCls = _HttpConnection
 
 
-class _TlsPool(AWSHTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class _HttpsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
 
 
 class BoundedSession(URLLib3Session):
-    """Sends requests as botocore does, with the bounds above. Safe to use from any thread."""
+    """Session that sends requests as botocore does, within the bounds. Safe to use from any thread."""
 
     def __init__(self, *, seconds: float = CALL_SECONDS, **more: Any) -> None:
         super().__init__(**more)
         self._seconds = seconds
-        self._pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
         self._manager.pool_classes_by_scheme = self._pool_classes_by_scheme  # type: ignore[attr-defined]
 
     def send(self, request: Any) -> Any:
         """Send one request and read its answer.
 
         Raises:
-            AnswerTooLongError: more came than an answer has; this is not tried again.
-            BotoCoreError: there is no answer, or it took too long.
+            AnswerTooLongError: the answer is too large. botocore does not retry this.
+            BotoCoreError: no answer came, or it took too long.
         """
-        call = _under_way.call = _Call(self._seconds)
+        call = _under_way.call = _TimedCall(self._seconds)
         try:
             return super().send(request)
         except BotoCoreError as error:
@@ -172,7 +172,7 @@ class BoundedSession(URLLib3Session):
 
 
 def bound(client: Any, *, authorities: str | None, connect_seconds: float) -> None:
-    """Have a client of botocore's send all its requests with the bounds; `authorities` is a file of certificates."""
+    """Make a botocore client send all its requests within the bounds. `authorities` is a file of certificates."""
     session = BoundedSession(
         verify=authorities or True,
         proxies=get_environ_proxies(client.meta.endpoint_url),

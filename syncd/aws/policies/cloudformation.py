@@ -1,7 +1,7 @@
-"""Policy documents as CloudFormation templates, one an account. Pure.
+"""Policy documents as CloudFormation templates, one for each account. Pure.
 
-Only what a stack can own is in a template: a bucket's policy and a key's policy are one document each, which others
-have statements in too (CloudTrail's delivery among them), and a stack would replace the whole.
+A template holds only what a stack can own. A bucket's policy and a key's policy are one document each, in which others
+have statements too (CloudTrail's delivery among them), and a stack would replace the whole.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _KEY_PARAMETER = "LogsKeyArn"
 
 
 def templates(job: Job, found: Sequence[PolicyDocument], principal: str | None) -> dict[str, dict[str, Any]]:
-    """By account ID its template; an account that has nothing a stack could own has none."""
+    """Return the templates by account ID. An account with nothing that a stack can own has none."""
     owned = [document for document in found if not document.is_shared]
     accounts = dict.fromkeys(document.account_id for document in owned)
     return {

@@ -1,9 +1,9 @@
-"""Every policy document that both sides of a job need, from the job's definition. Pure.
+"""Policy documents that both sides of a job need, made from the job's definition. Pure.
 
 documents(job, principal)   the source's account    the role's trust policy and access policy, or a bucket policy
-                                                    the key statement, where logs are encrypted with a KMS key
-                            the consumer's account  who may assume the role, and who writes the replicas
-                                                    a bucket policy, where the role writes them (server-side)
+                                                    the key statement, if logs are encrypted with a KMS key
+                            the consumer's account  the policies to assume the role and to write replicas
+                                                    a bucket policy, if the role writes them (server-side)
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _ACCOUNTS_TOLD = 5
 
 
 class Kind(StrEnum):
-    """What a document is."""
+    """The kind of a document."""
 
     TRUST = "trust policy"
     ACCESS = "access policy"
@@ -40,22 +40,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDocument:
-    """One document, and where it goes."""
+    """One document and its target."""
 
     name: str
     account_id: str
     kind: Kind
     target: str
-    """What it belongs to, such as `role Test`."""
+    """The target, such as `role Test`."""
     why: str
-    """What it is for, in a sentence."""
+    """The purpose, in a sentence."""
     statements: Sequence[Statement]
     command: str | None = None
-    """How the AWS CLI puts it there, with `{file}` for its file; None where it is added to what stands there already."""
+    """AWS CLI command that puts it there, with `{file}` for its file. None if it is added to a document by hand."""
 
     @property
     def is_shared(self) -> bool:
-        """Whether others have statements in it too, so that ours are added to it."""
+        """True if others have statements in it too, so that ours are added to it."""
         return self.kind in (Kind.BUCKET, Kind.KEY)
 
     @property
@@ -65,10 +65,10 @@ class PolicyDocument:
 
 
 def documents(job: Job, principal: str | None = None) -> tuple[PolicyDocument, ...]:
-    """The documents of a job, the source's account first.
+    """Return the documents of a job, the source's account first.
 
-    `principal` is the ARN of the consumer's user, role or session of a role; without it the account as a whole is
-    trusted, and its own administrator decides who of it may act.
+    `principal` is the ARN of the consumer's user, role or session of a role. Without it the account as a whole is
+    trusted, and its own administrator decides who may act.
     """
     consumer = principal_of(job.partition, job.consumer.account_id, principal)
     who = _who(job, principal)
@@ -80,7 +80,7 @@ def documents(job: Job, principal: str | None = None) -> tuple[PolicyDocument, .
 
 
 def statement_of(found: Sequence[PolicyDocument], name: str, sid: str) -> tuple[PolicyDocument, Statement]:
-    """One statement and the document that it stands in.
+    """Return one statement and its document.
 
     Raises:
         KeyError: the job needs no such statement.
@@ -93,25 +93,25 @@ def statement_of(found: Sequence[PolicyDocument], name: str, sid: str) -> tuple[
 
 
 def role_name(arn: str) -> str:
-    """The name in the ARN of a role, user, or session of a role, without its path."""
+    """Return the name in an ARN of a role, user or session, without its path."""
     resource = arn.partition(":assumed-role/")[2] or arn.split(":", 5)[5].partition("/")[2]
     return resource.split("/")[0] if ":assumed-role/" in arn else resource.rpartition("/")[2]
 
 
 def role_path(arn: str) -> str:
-    """The path of a role or user, `/` for none."""
+    """Return the path of a role or user, `/` for none."""
     return f"/{arn.split(':', 5)[5].partition('/')[2]}".rpartition("/")[0] + "/"
 
 
 def copies_by_role(job: Job) -> bool:
-    """Whether the role signs server-side copies, and so writes at the destination."""
+    """Return whether the role signs server-side copies, and so writes at the destination."""
     return (
         job.destination.copy_mode == "server-side" and job.destination.signer == "role" and job.source.role is not None
     )
 
 
 def copies_by_consumer(job: Job) -> bool:
-    """Whether the consumer signs server-side copies, and so reads the source itself."""
+    """Return whether the consumer signs server-side copies, and so reads the source itself."""
     return job.destination.copy_mode == "server-side" and not copies_by_role(job)
 
 
@@ -149,7 +149,7 @@ def _role_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocum
 
 
 def _direct_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
-    """The source's bucket where the consumer reads as itself: without a role, or to sign server-side copies."""
+    """Return the source bucket's policy, for a consumer that reads without the role."""
     if job.source.account_id == job.consumer.account_id:
         # Within one account the consumer's own policy is enough.
         return []
@@ -172,11 +172,11 @@ def _direct_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDoc
 
 
 def _key_documents(job: Job, consumer: Statement, who: str) -> list[PolicyDocument]:
-    """Who decrypts the logs, where they are encrypted: whoever reads them."""
+    """Return the key statements of all readers, for logs that are encrypted."""
     role = job.source.role
     granted, readers = [], []
     if role is not None:
-        # The role itself as principal: the account's would only let the account's own policies decide.
+        # Name the role as principal: the account would leave the decision to its own policies.
         decrypting = statements.decrypting(job, "*")
         granted.append(granted_to(decrypting, {"Principal": {"AWS": role.arn}}))
         readers.append("the role")
@@ -239,12 +239,12 @@ def _consumer_document(
 
 
 def policy_name(job: Job, document: PolicyDocument) -> str:
-    """What a document of the consumer is called in IAM: one job's documents never replace another's."""
+    """Return a consumer document's name in IAM. One job's documents never replace another's."""
     return f"syncd-{job.name}-{document.name.removeprefix('consumer-').removesuffix('-policy')}"
 
 
 def _destination_documents(job: Job) -> list[PolicyDocument]:
-    """The destination's side where the role writes: a server-side copy has one principal, and it must be let in."""
+    """Return the destination's documents if the role writes: it needs access for a server-side copy."""
     role = job.source.role
     if role is None or not copies_by_role(job):
         return []

@@ -1,4 +1,4 @@
-"""Policy documents as files: JSON, one a document; CloudFormation and Terraform, one an account. Pure.
+"""Policy documents as files: JSON for each document, CloudFormation or Terraform for each account. Pure.
 
 Documents that others have statements in too are JSON in every format, since their statements are added by hand.
 """
@@ -12,14 +12,14 @@ from syncd.aws.policies import cloudformation, terraform
 from syncd.aws.policies.documents import Kind, PolicyDocument
 from syncd.config.job import Job
 
-# What IAM and S3 take at most: characters without white space for roles and users, bytes for a bucket's policy, and
-# those of a key's ("IAM and AWS STS quotas", "Bucket policies", "Key policies").
+# The longest documents: characters without white space for roles and users, bytes for policies of buckets and keys ("IAM
+# and AWS STS quotas", "Bucket policies", "Key policies").
 _LONGEST = {Kind.TRUST: 2_048, Kind.BUCKET: 20_480, Kind.KEY: 32_768}
 _LONGEST_OF_USER, _LONGEST_OF_ROLE = 2_048, 10_240
 
 
 class Format(StrEnum):
-    """How documents are written."""
+    """The formats of documents."""
 
     JSON = "json"
     CLOUDFORMATION = "cloudformation"
@@ -32,14 +32,14 @@ class PolicyFile(NamedTuple):
     account_id: str
     name: str
     about: Sequence[str]
-    """Sentences: where it goes, why, and how."""
+    """Sentences on the target, the purpose and the way to put it there."""
     text: str
     command: str | None
-    """How it is put there, with `{file}` for its path."""
+    """The command that puts it there, with `{file}` for its path."""
 
 
 def files(job: Job, found: Sequence[PolicyDocument], principal: str | None, style: Format) -> list[PolicyFile]:
-    """The files of one format, the source's account first."""
+    """Return the files of one format, the source's account first."""
     if style is Format.JSON:
         return [_one(document) for document in found]
     made = []
@@ -59,7 +59,7 @@ def files(job: Job, found: Sequence[PolicyDocument], principal: str | None, styl
 def policies_document(
     job: Job, found: Sequence[PolicyDocument], principal: str | None, style: Format
 ) -> dict[str, Any]:
-    """The JSON of `policies`."""
+    """Return the JSON of `syncd policies`."""
     return {
         "job": job.name,
         "principal": principal,
@@ -111,10 +111,10 @@ def _owned(found: Sequence[PolicyDocument], account_id: str) -> list[str]:
 
 
 def _stack(name: str) -> str:
-    """A stack's name: letters, digits and hyphens."""
+    """Return a name for a stack: letters, digits and hyphens."""
     return "".join(char if char.isascii() and char.isalnum() else "-" for char in name)
 
 
 def _pretty(document: object) -> str:
-    # IAM takes no character beyond \u00FF, so what is beyond ASCII is escaped.
+    # IAM takes no character beyond \u00FF, so json.dumps escapes all beyond ASCII.
     return json.dumps(document, indent=2) + "\n"

@@ -1,7 +1,7 @@
-"""The session policy that narrows whatever the role may do to what the job needs of it.
+"""Session policies, which narrow what the role may do to what the job needs.
 
-Its effect is the intersection with the role's own policy (IAM User Guide, "Session policies"), so a role that was made
-too wide is harmless in our hands.
+Its effect is the intersection with the role's own policy (IAM User Guide, "Session policies"), so a role that is too
+wide does no harm here.
 """
 
 import json
@@ -13,12 +13,12 @@ from syncd.aws.policies.statements import allow, listing, objects
 from syncd.config.job import Job
 from syncd.tick.scope import source_prefixes
 
-# AssumeRole takes no more than this as plain text, `Policy` and `PolicyArns` together.
+# The longest plain text that AssumeRole takes, `Policy` and `PolicyArns` together.
 LONGEST_POLICY = 2048
 
 
 def session_policy(job: Job) -> str:
-    """The policy of the session that lists and reads the source: compact JSON of at most 2,048 characters."""
+    """Return the policy of the session that lists and reads the source. Compact JSON of at most 2,048 characters."""
     return _narrowest(job)
 
 
@@ -37,20 +37,20 @@ def _narrowest(job: Job, *, deletes: bool = False) -> str:
 
 
 def copy_policy(job: Job) -> str:
-    """The policy of the separate session that signs server-side copies: it reads the source, and writes the replica.
+    """Return the policy of the session that signs server-side copies.
 
-    A session policy is a ceiling: it names every action that `policies` asks for, below the same prefixes, and is told
-    in fewer of them where STS would take no more. Compact JSON of at most 2,048 characters.
+    A session policy is a ceiling. It names every action that `policies` asks for, below the same prefixes, or below
+    shorter ones if STS would take no more. Compact JSON of at most 2,048 characters.
     """
     landing, exact = job.destination.prefix, source_prefixes(job)
     above = [_common_prefix(exact)]
-    # What is read is told exactly for as long as it fits: the destination's own bucket policy narrows what is written.
+    # Keep the exact prefixes of reads for as long as they fit: the destination's bucket policy narrows the writes.
     ladder = [(exact, exact), (exact, above), (above, above), ([""], [""])]
     for read, written in ladder:
         text = _copying(job, read, [landing + prefix for prefix in written])
         if len(text) <= LONGEST_POLICY:
             return text
-    # A destination's prefix has 512 bytes, and each may take four characters here or more.
+    # A prefix may be 512 bytes, each escaped to four or more characters.
     return _copying(job, [""], [""])
 
 
@@ -69,10 +69,10 @@ def _copying(job: Job, read: Sequence[str], written: Sequence[str]) -> str:
 def _copying_keys(job: Job) -> list[Mapping[str, Any]]:
     key = job.destination.kms_key_id
     if key is None:
-        # Replicas are encrypted by the bucket's default, which only its owner can look up: it may be any key, of any
-        # account, and the ceiling has to be above it.
+        # Replicas are encrypted by the bucket's default, which only its owner can look up. It may be any key of any
+        # account, so the ceiling allows all.
         return [allow("", ["kms:Decrypt", "kms:GenerateDataKey"], "*")]
-    # A bare ID or alias is looked up in the account of who asks, which for the role need not be the consumer's.
+    # KMS looks a bare ID or alias up in the caller's account, which for the role need not be the consumer's.
     return [
         allow("", "kms:Decrypt", statements.source_keys(job)),
         statements.encrypting(job, key, account_id="*"),
@@ -80,7 +80,7 @@ def _copying_keys(job: Job) -> list[Mapping[str, Any]]:
 
 
 def _common_prefix(prefixes: list[str]) -> str:
-    """What many prefixes have in common, up to a slash."""
+    """Return the common beginning of prefixes, up to a slash."""
     first, last = min(prefixes), max(prefixes)
     same = next((index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
     return first[: first.rfind("/", 0, same) + 1]

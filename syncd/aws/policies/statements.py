@@ -1,6 +1,6 @@
-"""IAM statements that a job needs, each as small as it can be. Pure; `policies` arranges them into documents.
+"""IAM statements that a job needs, each as small as it can be. Pure. `documents` arranges them.
 
-What each call needs is from "Actions, resources, and condition keys for Amazon S3" of the Service Authorization
+The needs of each call are from "Actions, resources, and condition keys for Amazon S3" of the Service Authorization
 Reference, and from "Sharing CloudTrail log files between AWS accounts" of the CloudTrail user guide.
 """
 
@@ -25,12 +25,12 @@ TRUST = "TrustConsumer"
 PRUNE_LOGS = "PruneLogs"
 
 _DESTINATION_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
-# "Policy variables" of the IAM user guide: how a document of version 2012-10-17 spells these where they mean themselves.
+# "Policy variables" of the IAM user guide: the escapes of these characters in a document of version 2012-10-17.
 _ESCAPES = str.maketrans({char: f"${{{char}}}" for char in "*?$"})
 
 
 def literal(text: str) -> str:
-    """A text as a Resource or a StringLike or ArnLike condition has it, with nothing in it read as a pattern or variable.
+    """Escape a text for a Resource, StringLike or ArnLike: no pattern, no variable.
 
     The operator's own texts may hold `*`, `?` and `$`: key prefixes, and the paths of roles and users.
     """
@@ -38,18 +38,18 @@ def literal(text: str) -> str:
 
 
 def allow(sid: str, actions: str | Sequence[str], resources: str | Sequence[str], **more: Any) -> dict[str, Any]:
-    """One Allow statement; of a single action or resource the list is left out."""
+    """Return an Allow statement. A single action or resource is not in a list."""
     return {"Sid": sid, "Effect": "Allow", **more, "Action": _short(actions), "Resource": _short(resources)}
 
 
 def with_condition(statement: Statement, condition: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The statement with these conditions beside its own; unchanged where there are none."""
+    """Return the statement with these conditions beside its own. Unchanged if there are none."""
     merged = {**statement.get("Condition", {}), **condition}
     return {**statement, "Condition": merged} if merged else dict(statement)
 
 
 def granted_to(statement: Statement, principal: Statement) -> dict[str, Any]:
-    """A statement of a resource's policy: the same, for the `Principal` and `Condition` of `principal`."""
+    """Return the statement for a resource's policy: with the `Principal` and `Condition` of `principal`."""
     sid, effect, *_ = statement.values()
     rest = {key: value for key, value in statement.items() if key not in ("Sid", "Effect")}
     granted = {"Sid": sid, "Effect": effect, "Principal": principal["Principal"], **rest}
@@ -57,18 +57,18 @@ def granted_to(statement: Statement, principal: Statement) -> dict[str, Any]:
 
 
 def principal_of(partition: str, account_id: str, arn: str | None) -> Statement:
-    """Who is meant: the account, narrowed by a condition to one user or role of it where `arn` names one.
+    """Return the account as principal, narrowed by a condition to the user or role `arn`.
 
-    The condition rather than the ARN as `Principal`, since IAM refuses a document that names a user or role which is
-    yet to be made, and silently turns one that is made anew into a dead ID. For a session of a role
-    `aws:PrincipalArn` is the role's ARN ("AWS global condition context keys", IAM user guide).
+    The ARN is not the `Principal`: IAM refuses a document that names a user or role which does not exist yet, and
+    silently turns one that is created anew into a dead ID. For a session of a role `aws:PrincipalArn` is the role's ARN
+    ("AWS global condition context keys", IAM user guide).
     """
     principal: dict[str, Any] = {"Principal": {"AWS": f"arn:{partition}:iam::{account_id}:root"}}
     return with_condition(principal, {"ArnLike": {"aws:PrincipalArn": _short(patterns_of(arn))}} if arn else {})
 
 
 def patterns_of(arn: str) -> list[str]:
-    """ARN patterns of a user or role; of a session's ARN those of its role, whose path the session does not tell."""
+    """Return ARN patterns of a user or role. For a session those of its role, whose path its ARN lacks."""
     if ":assumed-role/" not in arn:
         return [literal(arn)]
     head, _, tail = arn.partition(":assumed-role/")
@@ -78,26 +78,26 @@ def patterns_of(arn: str) -> list[str]:
 
 
 def trusting(principal: Statement, external_id: str | None) -> dict[str, Any]:
-    """The statement of a trust policy."""
+    """Return the statement of a trust policy."""
     statement = {"Sid": TRUST, "Effect": "Allow", "Principal": principal["Principal"], "Action": "sts:AssumeRole"}
     statement = with_condition(statement, principal.get("Condition", {}))
     return with_condition(statement, {"StringEquals": {"sts:ExternalId": external_id}} if external_id else {})
 
 
 def listing(sid: str, bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
-    """ListObjectsV2 below these prefixes only. An empty prefix is the whole bucket."""
+    """Allow ListObjectsV2 below these prefixes only. An empty prefix is the whole bucket."""
     patterns = [f"{literal(prefix)}*" for prefix in prefixes]
     condition = {} if "*" in patterns else {"StringLike": {"s3:prefix": _short(patterns)}}
     return with_condition(allow(sid, "s3:ListBucket", bucket), condition)
 
 
 def objects(bucket: str, prefixes: Sequence[str]) -> list[str]:
-    """The ARNs of all objects below these prefixes."""
+    """Return the ARNs of all objects below these prefixes."""
     return [f"{bucket}/{literal(prefix)}*" for prefix in prefixes]
 
 
 def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]:
-    """Reading what CloudTrail encrypted, through S3 and of trails only; in a key's own policy `key` is `*`.
+    """Allow decryption of logs, through S3 and of trails only. In a key's own policy `key` is `*`.
 
     The condition on the encryption context is that of "Granting decrypt permissions" in the CloudTrail user guide.
     """
@@ -107,7 +107,7 @@ def decrypting(job: Job, key: str, *, sid: str = DECRYPT_LOGS) -> dict[str, Any]
 
 
 def encrypting(job: Job, key: str, *, account_id: str | None = None) -> dict[str, Any]:
-    """Writing and comparing replicas under a KMS key: an ARN, or an alias or ID of this account, else the consumer's."""
+    """Allow replicas under a KMS key. An alias or ID is the account's, by default the consumer's."""
     region = job.destination.region
     owner = key.split(":")[4] if key.startswith("arn:") else account_id or job.consumer.account_id
     keys = f"arn:{job.partition}:kms:{region}:{owner}:key/"
@@ -124,13 +124,13 @@ def encrypting(job: Job, key: str, *, account_id: str | None = None) -> dict[str
 
 
 def reading(job: Job) -> list[Statement]:
-    """What listing and reading the source takes."""
+    """Allow listing and reading the source."""
     bucket, prefixes = bucket_arn(job, job.source.bucket), source_prefixes(job)
     return [listing(LIST_LOGS, bucket, prefixes), allow(READ_LOGS, read_actions(job), objects(bucket, prefixes))]
 
 
 def read_actions(job: Job) -> list[str]:
-    """What S3 asks of who reads objects; their tags only if the replicas are to carry them."""
+    """Return the actions of reading objects. Tags are among them only if replicas carry them."""
     return ["s3:GetObject", *(["s3:GetObjectTagging"] if job.destination.copy_tags else [])]
 
 
@@ -140,7 +140,7 @@ def pruning(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
 
 
 def writing(job: Job) -> list[Statement]:
-    """What writing replicas takes, with whatever the job wants them to carry."""
+    """Allow writing replicas, with whatever the job wants them to carry."""
     destination = job.destination
     actions = write_actions(job)
     below = objects(bucket_arn(job, destination.bucket), replica_prefixes(job))
@@ -151,7 +151,7 @@ def writing(job: Job) -> list[Statement]:
 
 
 def write_actions(job: Job) -> list[str]:
-    """What S3 asks of who writes replicas."""
+    """Return the actions of writing replicas."""
     actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
     if job.destination.tags or job.destination.copy_tags:
         actions.append("s3:PutObjectTagging")
@@ -161,7 +161,7 @@ def write_actions(job: Job) -> list[str]:
 
 
 def comparing(job: Job) -> list[Statement]:
-    """What comparing and listing replicas takes."""
+    """Allow comparing and listing replicas."""
     bucket, prefixes = bucket_arn(job, job.destination.bucket), replica_prefixes(job)
     return [
         allow(COMPARE_REPLICAS, "s3:GetObject", objects(bucket, prefixes)),
@@ -170,29 +170,29 @@ def comparing(job: Job) -> list[Statement]:
 
 
 def replica_prefixes(job: Job) -> list[str]:
-    """The narrowest prefixes that the job's replicas lie under, as they are: `objects` and `listing` escape them."""
+    """Return the narrowest prefixes of the job's replicas. `objects` and `listing` escape them."""
     return [job.destination.prefix + prefix for prefix in source_prefixes(job)]
 
 
 def source_keys(job: Job) -> str:
-    """Any key of the source's region: which one it is only the trail tells, and it may be yet another account's."""
+    """Allow any key in the region. Only the trail knows which, and a third account may own it."""
     return f"arn:{job.partition}:kms:{job.source.region}:*:key/*"
 
 
 def bucket_arn(job: Job, bucket: str) -> str:
-    """The ARN of a bucket in the job's partition."""
+    """Return the ARN of a bucket in the job's partition."""
     return f"arn:{job.partition}:s3:::{bucket}"
 
 
 def _via_s3(job: Job, region: str) -> dict[str, Mapping[str, Any]]:
-    """Only through S3 of this region. How `kms:ViaService` is spelt in China is not documented alike everywhere."""
+    """Return the condition on S3 of this region. For China the documents disagree on `kms:ViaService`, so none."""
     if job.partition == "aws-cn":
         return {}
     return {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}
 
 
 def compact(document: object) -> str:
-    """JSON without spaces, on one line, and in ASCII: IAM takes no character beyond U+00FF."""
+    """Return JSON on one line without spaces, in ASCII: IAM takes no character beyond U+00FF."""
     return json.dumps(document, separators=(",", ":"))
 
 

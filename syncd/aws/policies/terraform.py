@@ -1,7 +1,7 @@
-"""Policy documents as Terraform, one file an account. Pure.
+"""Policy documents as Terraform, one file for each account. Pure.
 
-Only what Terraform can own is in a file: `aws_s3_bucket_policy` and `aws_kms_key_policy` replace the whole of a document
-that others have statements in too, CloudTrail's delivery among them.
+A file holds only what Terraform can own. `aws_s3_bucket_policy` and `aws_kms_key_policy` would replace the whole of a
+document in which others have statements too, CloudTrail's delivery among them.
 """
 
 import json
@@ -22,7 +22,7 @@ from syncd.config.job import Job
 
 
 class Expression(NamedTuple):
-    """A Terraform expression, as opposed to a text."""
+    """A Terraform expression, as opposed to a string."""
 
     text: str
 
@@ -37,7 +37,7 @@ variable "logs_key_arn" {
 
 
 def files(job: Job, found: Sequence[PolicyDocument], principal: str | None) -> dict[str, str]:
-    """By account ID its file; an account that has nothing Terraform could own has none."""
+    """Return the files by account ID. An account with nothing that Terraform can own has none."""
     owned = [document for document in found if not document.is_shared]
     accounts = dict.fromkeys(document.account_id for document in owned)
     return {
@@ -124,13 +124,13 @@ def _hcl(value: Any, depth: int) -> str:
             rows = [f"{indent}{_hcl(item, depth + 1)}," for item in value]
             return "\n".join(["[", *rows, close + "]"])
         case _:
-            # In a quoted text `${` and `%{` begin a template; doubled they stand for themselves.
+            # In a quoted string `${` and `%{` begin a template. Doubled they mean themselves.
             written = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
             return "".join(map(_ascii, written))
 
 
 def _ascii(char: str) -> str:
-    """HCL has JSON's escapes, and one of its own where JSON takes two halves."""
+    """Escape a character as JSON does, and beyond U+FFFF by HCL's own escape."""
     code = ord(char)
     if code < 0x7F:
         return char
@@ -142,6 +142,6 @@ def _key(name: str) -> str:
 
 
 def _label(name: str) -> str:
-    """A resource's name: letters, digits, hyphens and underscores, and no digit in front."""
+    """Return a resource's name: letters, digits, hyphens and underscores, no digit in front."""
     label = "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "-" for char in name)
     return label if label[0].isalpha() or label[0] == "_" else f"job-{label}"

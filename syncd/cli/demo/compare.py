@@ -1,4 +1,4 @@
-"""Compares what two buckets hold, to the last byte: for the demo, and for tests."""
+"""A byte-for-byte comparison of two buckets, for the demo and for tests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ _READS_IN_FLIGHT = 8
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object and what S3 keeps with it, as far as a replica has to have the same."""
+    """An object with the properties that its replica must share."""
 
     body: bytes
     content_type: str
@@ -23,7 +23,7 @@ class Stored:
 
 
 def stored(client: "S3Client", bucket: str, prefixes: Sequence[str] = ("",)) -> dict[str, Stored]:
-    """Everything below the prefixes, by key; the bodies are in memory, so this is for small buckets."""
+    """Read every object below the prefixes into memory, by key. Suits small buckets only."""
 
     def read(key: str) -> tuple[str, Stored]:
         answer = client.get_object(Bucket=bucket, Key=key)
@@ -44,10 +44,10 @@ def stored(client: "S3Client", bucket: str, prefixes: Sequence[str] = ("",)) -> 
 
 
 def differences(source: Mapping[str, Stored], replica: Mapping[str, Stored]) -> Iterator[str]:
-    """A sentence for each key that is not the same on both sides; none where the replica is one."""
+    """Yield a sentence for each key that differs between the sides."""
     for key in sorted(source.keys() | replica.keys()):
         if key not in replica:
-            yield f"{key} is missing in the replica"
+            yield f"{key} is missing from the replica"
         elif key not in source:
             yield f"{key} is in the replica only"
         elif source[key].body != replica[key].body:

@@ -1,4 +1,4 @@
-"""`syncd demo`: the whole product against an AWS of its own, with nothing to configure and nothing left behind."""
+"""`syncd demo`: everything against an embedded AWS, with nothing to configure and nothing left behind."""
 
 import json
 import shutil
@@ -15,13 +15,12 @@ from typing import Any
 from syncd.cli.demo.embedded import embedded_aws
 from syncd.cli.demo.screen import DemoScreen, console
 from syncd.cli.demo.story import Built, Compared, Delivered, Interrupted, Step, Ticked, Tried, play
-from syncd.job.report import DONE, FAILED, report_document
-
-_SIGNALLED = 128
+from syncd.job import exit_codes
+from syncd.job.report import report_document
 
 
 def run(*, keep: bool, as_json: bool) -> int:
-    """Play it and tell it; 0 where all of it held, 1 where something did not, 128 + N after signal N.
+    """Run the demo. Returns 0 if all checks passed, 1 if one failed, 128 + N after signal N.
 
     Raises:
         EmbeddedError: the embedded AWS is not installed, or does not start.
@@ -54,11 +53,11 @@ def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json:
     if keep:
         screen.kept(built.world, built.config, _program())
         _until_interrupted()
-    return DONE if holds else FAILED
+    return exit_codes.of_demo(holds=holds)
 
 
 def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
-    """The JSON of `demo`."""
+    """Return the JSON of `demo`."""
     return {
         "holds": all(step.holds for step in steps),
         "seconds": round(seconds, 1),
@@ -91,10 +90,10 @@ def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
 
 @contextmanager
 def _signals_raised() -> Iterator[None]:
-    """Turns SIGTERM and SIGINT into Interrupted, so that what was started is ended and removed."""
+    """Raise Interrupted on SIGTERM and SIGINT, so that everything is stopped and removed."""
 
     def interrupt(number: int, _: Any) -> None:
-        raise Interrupted(_SIGNALLED + number)
+        raise Interrupted(exit_codes.of_signal(number))
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -105,7 +104,7 @@ def _signals_raised() -> Iterator[None]:
 
 
 def _until_interrupted() -> None:
-    """Ctrl-C is how this is meant to end, and no failure."""
+    """Wait for Ctrl-C, which is not a failure here."""
     try:
         Event().wait()
     except Interrupted:
@@ -113,7 +112,7 @@ def _until_interrupted() -> None:
 
 
 def _log_to(path: Path) -> Callable[..., None]:
-    """Events of the jobs go to a file: on the screen they would drown the story."""
+    """Log the jobs' events to a file, because they would clutter the screen."""
     guard = Lock()
 
     def tell(event: str, **facts: Any) -> None:
@@ -124,5 +123,5 @@ def _log_to(path: Path) -> Callable[..., None]:
 
 
 def _program() -> str:
-    """What to type for `syncd` here."""
+    """Return the command that runs `syncd` here."""
     return "syncd" if shutil.which("syncd") else str(Path(sys.executable).parent / "syncd")

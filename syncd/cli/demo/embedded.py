@@ -1,7 +1,9 @@
-"""An AWS of its own on a free loopback port: MiniStack, which enforces trust policies and external IDs.
+"""An embedded AWS on a free loopback port.
 
-It runs in a process, a process group and a directory of its own, with nothing of the surrounding AWS environment,
-keeps everything in memory, and ends with us whatever way we end.
+MiniStack enforces trust policies and external IDs.
+
+It runs in its own process group and directory, without the surrounding AWS environment, keeps everything in memory,
+and ends when this process ends, however that happens.
 """
 
 import contextlib
@@ -21,13 +23,13 @@ HOST = "127.0.0.1"
 ROOT_SECRET = "test"  # noqa: S105 MiniStack's fixed secret of every account's root user
 _SERVICES = "s3,sts,iam,kms"
 _ATTEMPTS = 3
-# Not a command with a name that an index would look up: syncd is installed from its own folder or wheel.
-_HOW_TO_INSTALL = "`make demo` in the folder of syncd's source does it; elsewhere, install syncd with its extra `demo`"
+# No package index is named: syncd is installed from its own folder or wheel.
+_HOW_TO_INSTALL = "run `make demo` in the folder of syncd's source, or install syncd with its extra `demo`"
 _OTHERS_PREFIXES = ("AWS_", "DOCKER_", "LOCALSTACK_", "MINISTACK_")
 
 
 class EmbeddedError(SyncdError):
-    """The embedded AWS cannot be started; `remedy` is what the user can do."""
+    """A failure to start the embedded AWS, with a remedy."""
 
     def __init__(self, detail: str, remedy: str) -> None:
         super().__init__(f"{detail}: {remedy}")
@@ -46,14 +48,14 @@ class EmbeddedAws:
         self.url = f"http://{HOST}:{port}"
 
     def is_healthy(self) -> bool:
-        """Whether the server answers its health check."""
+        """Return True if the server answers its health check."""
         try:
             return self._ask("GET", "/_ministack/health") == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
 
     def reset(self) -> None:
-        """Forgets every bucket, role, user and session."""
+        """Delete every bucket, role, user and session."""
         status = self._ask("POST", "/_ministack/reset")
         if status != http.client.OK:
             raise EmbeddedError(f"the embedded AWS answered {status} to a reset", "start another one")
@@ -66,9 +68,10 @@ class EmbeddedAws:
 
 @contextlib.contextmanager
 def embedded_aws(*, services: str = _SERVICES) -> Iterator[EmbeddedAws]:
-    """Runs MiniStack while the context lasts, with these of its services.
+    """Run MiniStack with these services for as long as the context lasts.
 
-    Raises EmbeddedError where MiniStack is not installed or does not start.
+    Raises:
+        EmbeddedError: MiniStack is not installed or does not start.
     """
     program = _program()
     with contextlib.ExitStack() as stack:
@@ -82,15 +85,15 @@ def embedded_aws(*, services: str = _SERVICES) -> Iterator[EmbeddedAws]:
             try:
                 stack.enter_context(running)
                 break
-            except ServerError as error:  # another process may have taken the port in between
+            except ServerError as error:  # another process may have taken the port meanwhile
                 if attempt == _ATTEMPTS:
-                    remedy = f"see what the server wrote above, or install it afresh: {_HOW_TO_INSTALL}"
+                    remedy = f"read the server's output above, or reinstall it: {_HOW_TO_INSTALL}"
                     raise EmbeddedError(f"MiniStack does not start: {error}", remedy) from error
         yield server
 
 
 def free_port() -> int:
-    """A TCP port that was free on loopback a moment ago."""
+    """Return a TCP port that was free on loopback a moment ago."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -122,7 +125,7 @@ def _environment(surrounding: Mapping[str, str], port: int, directory: Path, ser
         "LOG_LEVEL": "WARNING",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
-        # Else it would listen on fixed ports for MQTT and SFTP, and clean up containers of a Docker it finds.
+        # By default it listens on fixed ports for MQTT and SFTP, and cleans up containers of a local Docker.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": f"unix://{directory / 'no-docker'}",

@@ -1,7 +1,7 @@
-"""CloudTrail records that look like an ordinary account's day: several services, several kinds of callers.
+"""Sample CloudTrail records of an ordinary day: several services, several kinds of callers.
 
-Field names, and which of them each event carries, follow "CloudTrail record contents" in the CloudTrail user guide;
-addresses are of the documentation ranges of RFC 5737.
+Field names, and the fields of each event, follow "CloudTrail record contents" in the CloudTrail user guide. Addresses
+come from the documentation ranges of RFC 5737.
 """
 
 import random
@@ -27,7 +27,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 @dataclass(frozen=True)
 class _Call:
-    """What one event says beyond who, when and where."""
+    """The part of an event that depends on the API call."""
 
     source: str
     name: str
@@ -38,7 +38,7 @@ class _Call:
 
 
 def record(source: random.Random, account_id: str, region: str, at: datetime) -> Record:
-    """One management event of that account and region at that time (UTC, to the second)."""
+    """Return one management event of that account, region and time (UTC, to the second)."""
     stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"
     identity = source.choices((_user, _assumed_role, _service, _root), weights=(4, 6, 3, 1))[0](
         source, account_id, stamp

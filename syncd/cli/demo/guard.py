@@ -1,11 +1,11 @@
-"""A server process that never outlives the process that asked for it.
+"""A server process that never outlives its parent.
 
-`serving()` starts this same file as a small process of its own, which starts the server and holds the read end of a
-pipe. The pipe breaks when the asking process leaves the context, exits, or is killed by any signal: then the server
-is ended and its directory removed. A signal set by prctl(PR_SET_PDEATHSIG) would follow the thread that forked
-rather than the process, and would leave the directory behind.
+`serving()` runs this same file as a small guard process, which starts the server and holds the read end of a pipe.
+The pipe breaks when the parent leaves the context, exits, or is killed by any signal. Then the guard ends the server
+and removes its directory. prctl(PR_SET_PDEATHSIG) would follow the thread that forked rather than the process, and
+would leave the directory behind.
 
-Only the standard library is imported, since this file also runs on its own, without the package around it.
+This file also runs on its own, without the package, so it imports only the standard library.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _REMOVAL_SECONDS = 30.0
 
 
 class ServerError(Exception):
-    """The server ended, or did not answer in time; the text ends with the last lines it wrote."""
+    """A server that ended, or did not answer in time. The text ends with its last output."""
 
 
 @contextlib.contextmanager
@@ -40,11 +40,13 @@ def serving(
     start_seconds: float = 30.0,
     grace_seconds: float = 5.0,
 ) -> Iterator[None]:
-    """Runs `command` in `directory` while the context lasts.
+    """Run `command` in `directory` for as long as the context lasts.
 
-    `directory` must exist; it becomes the server's working directory and is removed at the end. The server gets
-    SIGTERM at the end, and SIGKILL `grace_seconds` later. Raises ServerError where `is_ready` is not true within
-    `start_seconds`.
+    `directory` must exist. It becomes the server's working directory and is removed at the end. The server gets
+    SIGTERM at the end, and SIGKILL `grace_seconds` later.
+
+    Raises:
+        ServerError: the server ended, or was not ready within `start_seconds`.
     """
     with tempfile.TemporaryFile() as log:
         guard = subprocess.Popen(  # noqa: S603 the command is the caller's own
@@ -77,13 +79,13 @@ def _await_ready(
 
 
 def _tail(log: IO[bytes]) -> str:
-    # The server writes where this file's position is, so the position must stay.
+    # The server shares this file offset, so read without moving it.
     begin = max(0, os.fstat(log.fileno()).st_size - _LOG_TAIL_BYTES)
     return os.pread(log.fileno(), _LOG_TAIL_BYTES, begin).decode(errors="replace")
 
 
 def _run(directory: Path, grace_seconds: float, command: Sequence[str]) -> int:
-    """The guard itself: runs the server until it ends or our standard input does; returns its exit code."""
+    """Run the server until it ends or standard input closes. Returns its exit code."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
@@ -106,7 +108,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _leave_with_standard_input() -> None:
-    # Not through sys.stdin, whose lock would be held when the interpreter ends.
+    # sys.stdin would hold its lock while the interpreter ends.
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""RSA keys for sample digests: the same seed gives the same key, so that sample logs are the same on every machine.
+"""RSA keys for sample digests, derived from a seed. Samples are the same on every machine.
 
-Never for anything but samples: a key that follows from a small seed is no secret. CloudTrail signs with RSA-2048 and
-exponent 65537, one key pair a region, and publishes the public half as PKCS#1 DER ("Custom implementations of
+Never use them for anything else: a key derived from a small seed is no secret. CloudTrail signs with RSA-2048 and
+exponent 65537, one key pair per region, and publishes the public half as PKCS#1 DER ("Custom implementations of
 CloudTrail log file integrity validation" in the CloudTrail user guide).
 """
 
@@ -21,19 +21,19 @@ _LONG_FORM = 0x80
 
 @dataclass(frozen=True)
 class SigningKey:
-    """One key pair."""
+    """An RSA key pair."""
 
     public_der: bytes
-    """RSAPublicKey of PKCS#1, as ListPublicKeys gives it."""
+    """RSAPublicKey of PKCS#1, as ListPublicKeys returns it."""
     private_der: bytes = field(repr=False)
 
     @property
     def fingerprint(self) -> str:
-        """Hex MD5 of the public DER, which is what CloudTrail's published sample keys show."""
+        """Hex MD5 of the public DER, as in CloudTrail's published sample keys."""
         return hashlib.md5(self.public_der, usedforsecurity=False).hexdigest()
 
     def sign(self, message: bytes) -> bytes:
-        """The PKCS#1 v1.5 signature of the message's SHA-256."""
+        """Return the PKCS#1 v1.5 signature of the message's SHA-256."""
         signer = RSA.new_private_key_from_der_data(self.private_der)
         signature: bytes = signer.sign(RSASignatureAlgorithm.PKCS1_5_SHA256, hashlib.sha256(message).digest())
         return signature
@@ -41,7 +41,7 @@ class SigningKey:
 
 @lru_cache(maxsize=64)
 def signing_key(seed: str) -> SigningKey:
-    """The key pair of a seed; takes some tenths of a second the first time."""
+    """Return the key pair of a seed. The first call takes some tenths of a second."""
     source = random.Random(seed)  # noqa: S311 samples must be the same each time
     small_primes = _primes_below(_SIEVE_BELOW)
     first, second = _prime(source, small_primes), _prime(source, small_primes)
@@ -74,7 +74,7 @@ def _prime(source: random.Random, small_primes: list[int]) -> int:
 
 
 def _may_be_prime(candidate: int, witness: int) -> bool:
-    """One round of Miller-Rabin."""
+    """Run one round of Miller-Rabin."""
     twos = ((candidate - 1) & -(candidate - 1)).bit_length() - 1
     power = pow(witness, (candidate - 1) >> twos, candidate)
     if power in (1, candidate - 1):
@@ -93,7 +93,7 @@ def _primes_below(limit: int) -> list[int]:
 
 
 def _sequence(*numbers: int) -> bytes:
-    """DER: a SEQUENCE of INTEGERs."""
+    """Return a DER SEQUENCE of INTEGERs."""
     return _tagged(0x30, b"".join(_tagged(0x02, number.to_bytes(number.bit_length() // 8 + 1)) for number in numbers))
 
 

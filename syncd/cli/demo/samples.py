@@ -1,4 +1,4 @@
-"""CloudTrail objects as a trail delivers them: gzipped logs, and hourly digests that chain and are signed.
+"""Sample CloudTrail objects: gzipped logs, and hourly digests that are chained and signed.
 
 Pure: the same TrailSpec gives the same objects on every run. Keys follow "Getting and viewing your CloudTrail log
 files", digests follow "CloudTrail digest file structure", both in the CloudTrail user guide.
@@ -19,13 +19,13 @@ SIGNATURE_ALGORITHM = "SHA256withRSA"
 HASH_ALGORITHM = "SHA-256"
 _HOUR = timedelta(hours=1)
 _MARK = timedelta(minutes=5)
-"""Log files are stamped on five-minute marks, often several on one."""
+"""Log files are stamped on five-minute marks, often several on the same one."""
 _UNIQUE_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
 class SampleObject:
-    """One object and the properties that S3 keeps with it."""
+    """An object with the properties that S3 stores."""
 
     key: str
     body: bytes
@@ -37,13 +37,13 @@ class SampleObject:
 
 @dataclass(frozen=True)
 class TrailSpec:
-    """What one trail records and where it delivers it."""
+    """A trail: the accounts and regions it records, and its destination."""
 
     bucket: str
     accounts: Sequence[str]
     regions: Sequence[str]
     begins: datetime
-    """When logging began, UTC; the first digest of each account and region is the starting digest of its chain."""
+    """Begin of logging, UTC. The first digest of each account and region starts its chain."""
     seed: int = 7
     name: str = "management-events"
     home_region: str = "us-east-1"
@@ -57,7 +57,7 @@ class TrailSpec:
 
 @dataclass(frozen=True)
 class _Place:
-    """One account and region of a trail."""
+    """An account and region of a trail."""
 
     spec: TrailSpec
     account_id: str
@@ -83,10 +83,10 @@ class _Log:
 
 
 def trail(spec: TrailSpec, until: datetime, *, since: datetime | None = None) -> Iterator[SampleObject]:
-    """What the trail delivers with a stamp in [`since`, `until`), account by account and region by region, in time order.
+    """Yield objects stamped in [`since`, `until`), by account, then region, then time.
 
-    `since` is `spec.begins` unless given. A later call with the same spec goes on where an earlier one ended: the
-    same objects, the same chain.
+    `since` is `spec.begins` unless given. A later call with the same spec continues an earlier one: the same objects,
+    the same chain.
     """
     first = spec.begins if since is None else since
     for account_id in spec.accounts:
@@ -97,20 +97,20 @@ def trail(spec: TrailSpec, until: datetime, *, since: datetime | None = None) ->
 
 
 def late_log(spec: TrailSpec, account_id: str, region: str, stamp: datetime) -> SampleObject:
-    """A log of that stamp which no call of `trail` gives and no digest names."""
+    """Return a log with that stamp that `trail` never yields and no digest names."""
     place = _Place(spec, account_id, region)
     return _log(place, place.source("late", stamp), stamp).sample
 
 
 def public_keys(spec: TrailSpec) -> Mapping[str, SigningKey]:
-    """The key pair that signs the digests of each region."""
+    """Return the key pair that signs each region's digests."""
     return {region: _region_key(spec, region) for region in spec.regions}
 
 
 def signed_text(digest: Mapping[str, object], content: bytes) -> bytes:
-    """What CloudTrail signs of a digest: `content` is the uncompressed JSON, `digest` the same taken apart.
+    """Return the text that CloudTrail signs: `content` is the JSON, `digest` the same parsed.
 
-    The four letters `null` stand for the signature before the first one, as AWS's own command line has it.
+    In the first digest of a chain, the word `null` replaces the previous signature, as in AWS's own command line.
     """
     previous = digest["previousDigestSignature"] or "null"
     place = f"{digest['digestS3Bucket']}/{digest['digestS3Object']}"
@@ -120,7 +120,7 @@ def signed_text(digest: Mapping[str, object], content: bytes) -> bytes:
 def _deliveries(place: _Place, until: datetime) -> Iterator[tuple[datetime, SampleObject]]:
     spec = place.spec
     chain: Mapping[str, str | None] = dict.fromkeys(_PREVIOUS)
-    # Digests come hourly, at a minute and second of their own in each account and region.
+    # Digests come hourly, at a different minute and second in each account and region.
     begin, hours = spec.begins, 0
     first_end = spec.begins + timedelta(seconds=place.source("digests").randrange(60, 3600))
     while begin < until:
@@ -164,7 +164,7 @@ _PREVIOUS = (
 def _digest(
     place: _Place, begin: datetime, end: datetime, logs: Sequence[_Log], previous: Mapping[str, str | None]
 ) -> tuple[SampleObject, Mapping[str, str | None]]:
-    """The digest over `logs`, and what the next one says of it."""
+    """Return the digest of `logs`, and the next digest's fields about it."""
     spec = place.spec
     file = f"{place.account_id}_CloudTrail-Digest_{place.region}_{spec.name}_{spec.home_region}_{end:%Y%m%dT%H%M%SZ}"
     key = place.key("CloudTrail-Digest", end, file)

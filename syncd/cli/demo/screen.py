@@ -1,4 +1,4 @@
-"""How the demo reads: each step as a line or two, a table for each tick."""
+"""The demo's output: a line or two per step, a table per tick."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,25 +18,25 @@ from syncd.model.escaping import safe_line
 _WIDTH = 100
 _YES, _NO = "[green]✓[/]", "[bold red]✗[/]"
 _ROLES = {
-    "account-b": "one of A's own accounts: may read its own logs",
-    "account-c": "another one: may read its own logs",
-    "account-z": "a third party with an external ID: may read them all",
+    "account-b": "one of A's own accounts: can read its own logs",
+    "account-c": "another one: can read its own logs",
+    "account-z": "a third party with an external ID: can read all logs",
 }
 _HEADINGS = {
     Compared: "\n[bold]Are they the same?[/]\n"
-    "[dim]Every object of both sides is read: bytes, type and encoding, user metadata.[/]",
-    Tried: "\n[bold]What must not work[/]\n[dim]Three jobs that try it in earnest; the server says no, and syncd says why.[/]",
+    "[dim]Every object on both sides is read: bytes, type, encoding and user metadata.[/]",
+    Tried: "\n[bold]What must be refused[/]\n[dim]Three jobs try it for real. The server refuses, and syncd reports why.[/]",
 }
 
 
 def console() -> Console:
-    """For stdout; in a pipe a little wider than rich would have it, so that tables are whole."""
+    """Return a console for stdout. In a pipe it is wide enough for whole tables."""
     plain = Console(highlight=False, emoji=False)
     return plain if plain.is_terminal else Console(highlight=False, emoji=False, width=_WIDTH)
 
 
 class DemoScreen:
-    """Prints as the demo goes; with no console, nothing."""
+    """Printer of the demo's progress. Without a console it prints nothing."""
 
     def __init__(self, shown_on: Console | None) -> None:
         self._console = shown_on or Console(quiet=True)
@@ -44,16 +44,16 @@ class DemoScreen:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """On a terminal, something that moves."""
+        """Show a spinner on a terminal."""
         with self._console.status("working"):
             yield
 
     def begun(self, url: str) -> None:
-        """The server is up."""
-        self._console.print(f"[bold]syncd demo[/]\nAn AWS of its own runs at {_plain(url)}: S3, STS, IAM.")
+        """Print that the server is up."""
+        self._console.print(f"[bold]syncd demo[/]\nAn embedded AWS runs at {_plain(url)}: S3, STS, IAM.")
 
     def show(self, step: Step) -> None:
-        """What a step was, and whether it came out right."""
+        """Print a step and its result."""
         if type(step) is not self._last or isinstance(step, Ticked):
             self._console.print(_HEADINGS.get(type(step), ""))
         self._last = type(step)
@@ -70,31 +70,31 @@ class DemoScreen:
                 self._tried(step)
 
     def ended(self, *, holds: bool, seconds: float, is_kept: bool) -> None:
-        """The last word."""
-        verdict = "[bold green]All of it held.[/]" if holds else "[bold red]Not all of it held: see ✗ above.[/]"
-        rest = "" if is_kept else " Nothing is left behind; --keep leaves it running, to play with."
+        """Print the verdict."""
+        verdict = "[bold green]All checks passed.[/]" if holds else "[bold red]A check failed: see ✗ above.[/]"
+        rest = "" if is_kept else " Nothing is left behind; --keep leaves it running, so that you can try things."
         self._console.print(f"\n{verdict} {seconds:.0f} s.{rest}")
 
     def interrupted(self) -> None:
-        """A signal came."""
+        """Print that a signal ended the demo."""
         self._console.print("\nInterrupted; nothing is left behind.")
 
     def kept(self, world: World, config: Path, program: str) -> None:
-        """What can be done while it runs on."""
+        """Print commands to try while it keeps running."""
         consumer = world.consumers[0]
         credentials = f"AWS_SHARED_CREDENTIALS_FILE={config.parent / 'credentials'} AWS_PROFILE={consumer.name}"
         aws = f"aws --region {world.region} --endpoint-url {world.url}"
         root = f"AWS_ACCESS_KEY_ID={world.account_id} AWS_SECRET_ACCESS_KEY={ROOT_SECRET}"
         lines = (
-            f"\n[bold]It runs on at {_plain(world.url)} until Ctrl-C.[/] In another terminal:",
+            f"\n[bold]It keeps running at {_plain(world.url)} until Ctrl-C.[/] In another terminal:",
             f"  export SYNCD_CONFIG={config}",
             f"  {program} status",
             f"  {program} tick",
             f"  {program} plan --from 2026-01-01 --json",
-            "with the AWS command line, as Account B and as the root user of Account A:",
+            "With the AWS command line, as Account B and as the root user of Account A:",
             f"  {credentials} {aws} s3 ls --recursive s3://{consumer.bucket}",
             f"  {root} {aws} s3 ls s3://{world.bucket}/AWSLogs/",
-            f"The jobs are in {config.parent / 'jobs.d'}, what they logged is in {config.parent / 'demo.log'}.",
+            f"The jobs are in {config.parent / 'jobs.d'}, their log is {config.parent / 'demo.log'}.",
         )
         title, *rest = lines
         self._console.print(title, soft_wrap=True)
@@ -114,15 +114,15 @@ class DemoScreen:
         late = max(step.reports, key=lambda report: report.worst_lateness_seconds)
         if late.worst_lateness_seconds:
             hours = late.worst_lateness_seconds / 3600
-            self._console.print(f"[dim]Found late, and told in the log: a log that came {hours:.0f} hours late.[/]")
+            self._console.print(f"[dim]Found and logged: a log file that arrived {hours:.0f} hours late.[/]")
         for report, expected in zip(step.reports, step.expected, strict=True):
             if report.copied != expected:
                 self._console.print(f"{_NO} {report.job} copied {report.copied} objects instead of {expected}")
         if step.holds:
-            self._console.print(f"{_YES} each job copied exactly what was new to it")
+            self._console.print(f"{_YES} each job copied exactly its new objects")
 
     def _compared(self, step: Compared) -> None:
-        verdict = "same as the trail's" if step.holds else f"{len(step.differences)} differences"
+        verdict = "identical to the trail's" if step.holds else f"{len(step.differences)} differences"
         self._console.print(
             f"{_mark(step)} {step.job}  {_plain(step.destination)}: "
             f"{_objects(step.objects)}, {size(step.size_bytes)}, {verdict}"
@@ -140,7 +140,7 @@ class DemoScreen:
 
 
 def _plain(text: str) -> str:
-    """The text without markup of its own."""
+    """Escape markup and control characters."""
     return escape(safe_line(text))
 
 

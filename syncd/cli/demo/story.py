@@ -1,7 +1,7 @@
-"""What happens in the demo, step by step: each step is done when it is asked for, and says whether it came out right.
+"""The demo, step by step. Each step runs when it is asked for, and knows if it passed.
 
-The jobs are run by what `syncd tick` runs them with, from configuration files. Nothing is stubbed: the roles are
-assumed, the refusals are the server's, and the comparison reads every object on both sides.
+Jobs run exactly as by `syncd tick`, from configuration files. Nothing is stubbed: the roles are assumed, the refusals
+are the server's, and the comparison reads every object on both sides.
 """
 
 import time
@@ -26,8 +26,8 @@ from syncd.cli.demo.world import (
     write_configuration,
 )
 from syncd.config import files
-from syncd.job import session
-from syncd.job.wiring import Request
+from syncd.job import verbs
+from syncd.job.wiring import RunRequest
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
@@ -36,12 +36,12 @@ NEW_REGION = "eu-north-1"
 DAYS = 3
 LATE_HOURS = 20
 PAUSE = timedelta(hours=1, minutes=5)
-"""What passes between the first tick and the next, by the clock that the jobs are given; long enough for the hourly
-listing of the last 48 hours to come round."""
+"""The time between the first tick and the next, by the jobs' clock. It is long enough for the hourly listing of the
+last 48 hours to be due again."""
 
 
 class Interrupted(Exception):
-    """A signal ended a run of the jobs; `exit_code` is what `syncd tick` would have ended with."""
+    """An interruption of the jobs by a signal, with the exit code of `syncd tick`."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"exit code {exit_code}")
@@ -50,7 +50,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The accounts, roles and buckets are there, and `config` is a configuration for them."""
+    """A step that created accounts, roles, buckets, and the configuration for them."""
 
     world: World
     config: Path
@@ -59,30 +59,30 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The trail delivered something."""
+    """A step in which the trail delivered objects."""
 
     what: str
     objects: int
 
     @property
     def holds(self) -> bool:
-        """Whether there was anything."""
+        """True if there were any objects."""
         return self.objects > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """Every job ticked once."""
+    """A step in which every job ticked once."""
 
     title: str
     remark: str
     reports: Sequence[TickReport]
     expected: Sequence[int]
-    """How many objects each job should have copied."""
+    """The number of objects that each job should have copied."""
 
     @property
     def holds(self) -> bool:
-        """Whether each job copied exactly what was new, and where there was nothing, asked for no object."""
+        """True if each job copied exactly the new objects, and requested no others."""
         return all(
             report.outcome == "ok"
             and report.copied == expected
@@ -93,7 +93,7 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A replica was read, object by object, beside what its consumer may read of the trail's bucket."""
+    """A step that compared a replica with the objects that its consumer can read."""
 
     job: str
     source: str
@@ -104,22 +104,22 @@ class Compared:
 
     @property
     def holds(self) -> bool:
-        """Whether both sides are the same."""
+        """True if both sides are identical."""
         return self.objects > 0 and not self.differences
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Something that must not work was tried, by a job of its own."""
+    """A step in which a job tried something that must be refused."""
 
     what: str
     operation: str
-    """The request that has to be refused."""
+    """The request that must be refused."""
     report: TickReport
 
     @property
     def holds(self) -> bool:
-        """Whether it was refused where it should be, and nothing was read."""
+        """True if that request was refused and nothing was read."""
         report = self.report
         return (
             report.outcome == "failed"
@@ -136,10 +136,10 @@ Step: TypeAlias = Built | Delivered | Ticked | Compared | Tried
 
 
 def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[Step]:
-    """The demo on an empty MiniStack at `url`; configuration, credentials and state go into `directory`.
+    """Run the demo on an empty MiniStack, with all its files in `directory`.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came while jobs were running.
+        Interrupted: SIGINT or SIGTERM arrived while jobs were running.
     """
     now = datetime.now(UTC)
     world = build_world(url)
@@ -159,35 +159,35 @@ def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[St
         world,
         config,
         "The first tick",
-        "Each job assumes its role in A, lists what it may read, and copies it to its own\n"
-        "bucket. (Its clock is set back an hour, so that the next can come an hour later.)",
+        "Each job assumes its role in A, lists what it can read, and copies it to its own\n"
+        "bucket. (Its clock is an hour slow, so that the next tick can be an hour later.)",
         history,
         tell=tell,
         ago=PAUSE,
     )
     fresh = list(trail(spec, now, since=past))
-    yield _delivered(world, "what the hour since brought", fresh)
+    yield _delivered(world, "the logs of the hour since", fresh)
     late = late_log(spec, ACCOUNT_C, "eu-west-1", _on_the_mark(now - timedelta(hours=LATE_HOURS)))
-    yield _delivered(world, f"a log that comes {LATE_HOURS} hours late", [late])
+    yield _delivered(world, f"a log file that is {LATE_HOURS} hours late", [late])
     elsewhere = list(trail(replace(spec, accounts=(ACCOUNT_B,), regions=(NEW_REGION,), begins=past), now))
-    yield _delivered(world, f"the first of B's in {NEW_REGION}", elsewhere)
+    yield _delivered(world, f"B's first logs in {NEW_REGION}", elsewhere)
     yield _ticked(
         world,
         config,
         "The next tick, an hour later",
-        "What is new is copied, the late log and the new region too, and nothing else.",
+        "New objects are copied, including the late log and the new region, and nothing else.",
         [*fresh, late, *elsewhere],
         tell=tell,
     )
     yield _ticked(
-        world, config, "And once more, at once", "Nothing is new: no object is read or written.", [], tell=tell
+        world, config, "Another tick right away", "Nothing is new: no object is read or written.", [], tell=tell
     )
     yield from _compared(world)
     yield from _tried(world, directory / "refused", tell=tell)
 
 
 def may_read(consumer: Consumer, key: str) -> bool:
-    """Whether a key of the trail's bucket is the consumer's to read."""
+    """Return True if the consumer can read this key of the trail's bucket."""
     return not consumer.accounts or any(key.startswith(prefix) for prefix in _prefixes(consumer))
 
 
@@ -213,7 +213,7 @@ def _ticked(
     tell: Callable[..., None],
     ago: timedelta = timedelta(0),
 ) -> Ticked:
-    """One tick of every job; `objects` is what was delivered since the last."""
+    """Tick every job once. `objects` are those delivered since the last tick."""
     reports = _run(config, tell=tell, ago=ago)
     consumers = [world.consumer(report.job) for report in reports]
     expected = [sum(may_read(consumer, item.key) for item in objects) for consumer in consumers]
@@ -222,10 +222,10 @@ def _ticked(
 
 def _run(config: Path, *, tell: Callable[..., None], ago: timedelta = timedelta(0)) -> Sequence[TickReport]:
     configuration = files.load(config)
-    done = session.run(
+    done = verbs.run(
         configuration,
         configuration.jobs,
-        Request(),
+        RunRequest(),
         now=lambda: time.time() - ago.total_seconds(),
         tell=tell,
         on_progress=lambda *_: None,
@@ -253,7 +253,7 @@ def _compared(world: World) -> Iterator[Compared]:
 
 
 def _tried(world: World, directory: Path, *, tell: Callable[..., None]) -> Iterator[Tried]:
-    """Three jobs that A's policies have to stop, each configured as its owner might try it."""
+    """Run three jobs that A's policies must stop."""
     b, z = world.consumer("account-b"), world.consumer("account-z")
     attempts = {
         "guessing": ("Z, with an external ID that it guessed", "AssumeRole", replace(z, external_id="guessed-id-0001")),

@@ -1,9 +1,9 @@
-"""The sample world: Account A with its trail bucket and roles, and the consumers B, C and Z.
+"""The sample world: Account A with trail bucket and roles, and its consumers.
 
-The accounts, roles and policies are those of AWS's page "Sharing CloudTrail log files between AWS accounts": B and C
-belong to A's owner and may read their own logs (scenario 1); Z is a third party, told by an external ID, and may
-read all of them (scenario 2). Everything is built through the APIs of the server at `url`, as the root user of the
-account in question; MiniStack takes an account ID as its root user's access key.
+The accounts, roles and policies are those of AWS's page "Sharing CloudTrail log files between AWS accounts". B and C
+belong to A's owner and can read their own logs (scenario 1). Z is a third party, identified by an external ID, and can
+read all of them (scenario 2). Everything is created through the server's API, as each account's root user. MiniStack
+takes an account ID as its root user's access key.
 """
 
 import contextlib
@@ -39,15 +39,15 @@ _UPLOADS_IN_FLIGHT = 4
 
 @dataclass(frozen=True)
 class Consumer:
-    """One consumer: its account, its user's keys, the role made for it in Account A, and its own bucket."""
+    """A consumer: its account, user keys, role in Account A, and bucket."""
 
     name: str
     account_id: str
     role_arn: str
     external_id: str | None
-    """Set for a third party only (scenario 2)."""
+    """Only for a third party (scenario 2)."""
     accounts: tuple[str, ...]
-    """The accounts whose logs it may read; empty for all of them."""
+    """The accounts whose logs it can read; empty for all of them."""
     bucket: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -55,24 +55,24 @@ class Consumer:
 
 @dataclass(frozen=True)
 class World:
-    """What `build_world` made on the server at `url`."""
+    """The accounts and buckets that `build_world` created at `url`."""
 
     url: str
     account_id: str
     bucket: str
     region: str
     prefix: str
-    """The trail's own key prefix (S3KeyPrefix), without slashes at its ends; may be empty."""
+    """The trail's key prefix (S3KeyPrefix), without slashes at its ends; may be empty."""
     organization_id: str | None
     consumers: tuple[Consumer, ...]
 
     def consumer(self, name: str) -> Consumer:
-        """The consumer of that name; raises KeyError."""
+        """Return the consumer of that name. Raises KeyError if there is none."""
         return {consumer.name: consumer for consumer in self.consumers}[name]
 
 
 def build_world(url: str, *, prefix: str = "", organization_id: str | None = None) -> World:
-    """Builds the sample world on a MiniStack that has none of it yet."""
+    """Create the sample world on an empty MiniStack."""
     with root_client(url, ACCOUNT_A, "s3") as s3:
         s3.create_bucket(Bucket=TRAIL_BUCKET)
     own_b = _own_logs_policy(prefix, organization_id, ACCOUNT_B)
@@ -93,7 +93,7 @@ def build_world(url: str, *, prefix: str = "", organization_id: str | None = Non
 
 
 def write_configuration(world: World, directory: Path) -> Path:
-    """Writes `syncd.toml`, `jobs.d/*.toml`, and a credentials file with a profile a consumer, into `directory`.
+    """Write syncd.toml, jobs.d and a credentials file with one profile per consumer.
 
     Returns the path of `syncd.toml`. The state goes to `directory/state`.
     """
@@ -106,21 +106,13 @@ def write_configuration(world: World, directory: Path) -> Path:
         text = job_text(world, consumer, credentials_file=credentials)
         (jobs / f"{consumer.name}.toml").write_text(text, encoding="utf-8")
     configuration = directory / "syncd.toml"
-    configuration.write_text(
-        f"""\
-state_dir = {_quoted(directory / "state")}
-jobs = ["jobs.d/*.toml"]
-
-[http]
-listen = ""
-""",
-        encoding="utf-8",
-    )
+    top = f'state_dir = {_quoted(directory / "state")}\njobs = ["jobs.d/*.toml"]\n\n[http]\nlisten = ""\n'
+    configuration.write_text(top, encoding="utf-8")
     return configuration
 
 
 def credentials_text(world: World) -> str:
-    """An AWS credentials file with one profile a consumer, named as the consumer."""
+    """Return an AWS credentials file with one profile per consumer, of the same name."""
     return "\n".join(
         f"""\
 [{consumer.name}]
@@ -132,7 +124,7 @@ aws_secret_access_key = {consumer.secret_access_key}
 
 
 def job_text(world: World, consumer: Consumer, *, credentials_file: Path) -> str:
-    """The job file of one consumer; a wrong one is made by `dataclasses.replace` on the consumer."""
+    """Return the job file of one consumer."""
     organization = f"organization_id = {_quoted(world.organization_id)}\n" if world.organization_id else ""
     third_party = f"third_party = true\nexternal_id = {_quoted(consumer.external_id)}\n" if consumer.external_id else ""
     return f"""\
@@ -170,7 +162,7 @@ destination_s3 = {_quoted(world.url)}
 
 
 def deliver(world: World, objects: Iterable[SampleObject]) -> int:
-    """Puts the objects into the trail bucket, as CloudTrail would; returns how many there were."""
+    """Put the objects into the trail bucket, as CloudTrail would. Returns their number."""
     with root_client(world.url, world.account_id, "s3") as s3, ThreadPoolExecutor(_UPLOADS_IN_FLIGHT) as threads:
 
         def put(sample: SampleObject) -> None:
@@ -194,7 +186,7 @@ def root_client(
 ) -> contextlib.AbstractContextManager["IAMClient"]: ...
 @contextlib.contextmanager
 def root_client(url: str, account_id: str, service: Literal["s3", "iam"]) -> Iterator[Any]:
-    """A client of the account's root user, closed at the end; nothing around it is read."""
+    """Return a client of the account's root user, which ignores the environment."""
     client = _session().create_client(
         service,
         endpoint_url=url,
@@ -209,7 +201,7 @@ def root_client(url: str, account_id: str, service: Literal["s3", "iam"]) -> Ite
 
 @functools.cache
 def _session() -> botocore.session.Session:
-    """A session that reads no profile, so that a broken AWS configuration is no matter; it reads the API models once."""
+    """Return a session that ignores the user's AWS configuration. Loads the API models once."""
     no_file = (None, None, os.devnull, None)
     return botocore.session.Session(
         session_vars={"profile": (None, None, None, None), "config_file": no_file, "credentials_file": no_file}
@@ -217,7 +209,7 @@ def _session() -> botocore.session.Session:
 
 
 def _quoted(value: object) -> str:
-    """A TOML basic string; JSON's escapes are a subset of TOML's."""
+    """Return a TOML basic string: JSON's escapes are a subset of TOML's."""
     return json.dumps(str(value), ensure_ascii=False)
 
 
@@ -265,7 +257,7 @@ def _allow(actions: str | Sequence[str], resource: str, **more: object) -> Mappi
 
 
 def _trust_policy(account_id: str, external_id: str | None) -> Mapping[str, object]:
-    """The account as a whole is trusted; its own administrator says which user may call AssumeRole."""
+    """Return a policy that trusts the whole account, whose administrator chooses the users."""
     statement: dict[str, object] = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
@@ -277,7 +269,7 @@ def _trust_policy(account_id: str, external_id: str | None) -> Mapping[str, obje
 
 
 def _own_logs_policy(prefix: str, organization_id: str | None, account_id: str) -> Mapping[str, object]:
-    """Scenario 1, and beyond AWS's page a condition on `s3:prefix`: else B could list the names of C's logs."""
+    """Return scenario 1's policy. A condition on `s3:prefix` keeps B from listing C's logs."""
     folder = "/".join(part for part in (prefix, "AWSLogs", organization_id, account_id) if part)
     own_prefix = {"StringLike": {"s3:prefix": f"{folder}/*"}}
     return _policy(

@@ -1,6 +1,6 @@
-"""The copy engine: many copies in flight on one thread, each a generator of requests (`copying`).
+"""The copy engine: many copies in flight on one thread.
 
-Answers come on the runtime's thread, which takes a copy's next step at once; the thread that owns the engine starts
+Each copy is a generator of requests (`stream`, `server_side`). Answers come on the runtime's thread, which takes a copy's next step at once. The thread that owns the engine starts
 copies, renews credentials and hands over outcomes.
 """
 
@@ -11,7 +11,7 @@ from threading import Event
 from time import monotonic
 from typing import TypeAlias
 
-from syncd.aws.endpoint import RENEWALS_A_REQUEST, End, is_expired
+from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
 from syncd.copy.terms import Steps
@@ -19,14 +19,14 @@ from syncd.copy.workers.throttle import Throttle
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Outcome, Transfer
 
-# To hash a body of this size takes longer than to hand it to another thread.
+# From this size on, hashing a body takes longer than handing it to another thread.
 ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 
 
-class _Task:
-    """One copy under way."""
+class _InFlight:
+    """One copy in flight."""
 
     __slots__ = ("renewals", "reserved_bytes", "steps")
 
@@ -36,12 +36,12 @@ class _Task:
         self.renewals = 0
 
 
-_Finished: TypeAlias = tuple[_Task, Outcome]
-_Parked: TypeAlias = tuple[_Task, Request, Credentials]
+_Finished: TypeAlias = tuple[_InFlight, Outcome]
+_Parked: TypeAlias = tuple[_InFlight, Request, Credentials]
 
 
 class _Intake:
-    """What one call of `copy_all` has taken in and not yet handed back."""
+    """Transfers that one call of `copy_all` has taken in and not yet handed back."""
 
     def __init__(self, transfers: Iterator[Transfer | None]) -> None:
         self._transfers = transfers
@@ -64,17 +64,17 @@ class _Intake:
         self.error = self.error or error
         self.is_exhausted = True
 
-    def finish(self, task: _Task) -> None:
+    def finish(self, task: _InFlight) -> None:
         self.active -= 1
         self.reserved_bytes -= task.reserved_bytes
 
 
-class Engine:
-    """Copies transfers between two ends, with bounds on how many and how many bytes are in flight."""
+class CopyEngine:
+    """Copier of transfers between endpoints, with bounds on copies and bytes in flight."""
 
     def __init__(
         self,
-        ends: Mapping[Side, End],
+        ends: Mapping[Side, Endpoint],
         *,
         begin: Callable[[Transfer], Steps],
         in_flight: Callable[[], int],
@@ -84,11 +84,11 @@ class Engine:
         is_woken: bool = False,
         aside: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        """`begin` makes the generator of a copy; `held_bytes` is what one of an object of so many bytes holds at a time.
+        """`begin` makes the generator of a copy. `held_bytes` is the memory that a copy of so many bytes takes.
 
-        `in_flight` and `memory_bytes` say how much there may be at once, and may say something else at another time. Where
-        `is_woken`, transfers say None at once rather than after a wait, and whoever adds to them calls `wake`. `aside` has
-        something done on another thread: the next step of a copy whose answer is large.
+        `in_flight` and `memory_bytes` return the bounds, which may change. If `is_woken`, transfers yield None at once
+        rather than after a wait, and `wake` is called when there are more. `aside` runs the next step of a copy on
+        another thread, if its answer is large.
         """
         self._aside = aside
         self._is_woken = is_woken
@@ -104,19 +104,19 @@ class Engine:
 
     @property
     def active(self) -> int:
-        """How many copies are in flight."""
+        """Number of copies in flight."""
         return self._intake.active if self._intake is not None else 0
 
     @property
     def reserved_bytes(self) -> int:
-        """How many bytes they may hold."""
+        """Memory that these may take."""
         return self._intake.reserved_bytes if self._intake is not None else 0
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
-        """Copy everything, in no order; each transfer ends in exactly one Outcome, unless `stop` is set before it began.
+        """Copy everything, in any order. Each transfer that begins before `stop` is set ends in exactly one Outcome.
 
-        `transfers` is asked for more as there is room, and says None when it has none to hand over yet. An error that it
-        raises ends the intake; what is in flight is finished before the error goes on.
+        `transfers` is asked for more as there is room, and yields None if it has none yet. An error that it raises ends
+        the intake, and is raised after the copies in flight have finished.
 
         Raises:
             JobFailed: `transfers` raised it, or credentials could not be renewed.
@@ -128,19 +128,19 @@ class Engine:
                 pass
             if intake.active:
                 can_only_wait = self._is_woken or stop.is_set() or not self._has_room(intake)
-                yield from self._settled(intake, wait=can_only_wait)
+                yield from self._outcomes(intake, wait=can_only_wait)
             elif intake.error is not None:
                 raise intake.error
             elif intake.is_exhausted or stop.is_set():
                 return
             elif self._is_woken or intake.held is not None:
-                yield from self._settled(intake, wait=True)
+                yield from self._outcomes(intake, wait=True)
 
     def wake(self) -> None:
-        """There may be transfers now. Safe to call from any thread."""
+        """Look for transfers now. Safe to call from any thread."""
         self._events.put(None)
 
-    def _has_room(self, intake: "_Intake") -> bool:
+    def _has_room(self, intake: _Intake) -> bool:
         if intake.is_exhausted or intake.active >= self._throttle.window(self._in_flight()):
             return False
         if intake.held is None or not intake.active:
@@ -150,8 +150,8 @@ class Engine:
     def _bytes_for(self, transfer: Transfer) -> int:
         return self._held_bytes(transfer.object.size_bytes)
 
-    def _start_next(self, intake: "_Intake") -> bool:
-        """Start one copy; False where there is none to start now."""
+    def _start_next(self, intake: _Intake) -> bool:
+        """Start one copy. Returns False if there is none to start now."""
         transfer = intake.held or intake.take()
         if transfer is None:
             return False
@@ -159,14 +159,14 @@ class Engine:
         if not self._has_room(intake) or not self._throttle.admits(transfer.object.size_bytes):
             return False
         intake.held = None
-        task = _Task(self._begin(transfer), self._bytes_for(transfer))
+        task = _InFlight(self._begin(transfer), self._bytes_for(transfer))
         intake.active += 1
         intake.reserved_bytes += task.reserved_bytes
         self._step(task, None)
         return True
 
-    def _settled(self, intake: "_Intake", *, wait: bool) -> Iterator[Outcome]:
-        """What has come to its end since the last look; waits a moment for the first where nothing else can be done."""
+    def _outcomes(self, intake: _Intake, *, wait: bool) -> Iterator[Outcome]:
+        """Return outcomes since the last call. Waits a moment for the first if nothing else can be done."""
         try:
             event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
             while True:
@@ -184,7 +184,7 @@ class Engine:
         except Empty:
             self._ends[Side.SOURCE].transport.expire()
 
-    def _renew(self, intake: "_Intake") -> None:
+    def _renew(self, intake: _Intake) -> None:
         now = monotonic()
         if now >= self._renew_at and intake.error is None:
             self._renew_at = now + _RENEW_EVERY_SECONDS
@@ -194,7 +194,7 @@ class Engine:
             except JobFailed as raised:
                 intake.fail(raised)
 
-    def _resume(self, intake: "_Intake", task: _Task, request: Request, rejected: Credentials) -> None:
+    def _resume(self, intake: _Intake, task: _InFlight, request: Request, rejected: Credentials) -> None:
         try:
             self._ends[request.side].principal.refresh(rejected=rejected)
         except JobFailed as raised:
@@ -203,7 +203,7 @@ class Engine:
         else:
             self._send(task, request)
 
-    def _step(self, task: _Task, answer: Answer | None) -> None:
+    def _step(self, task: _InFlight, answer: Answer | None) -> None:
         try:
             self._send(task, task.steps.send(answer))  # type: ignore[arg-type]  # None begins a generator
         except StopIteration as done:
@@ -211,7 +211,7 @@ class Engine:
         except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
             self._events.put(broken)
 
-    def _send(self, task: _Task, request: Request) -> None:
+    def _send(self, task: _InFlight, request: Request) -> None:
         def on_answer(answer: Answer, credentials: Credentials) -> None:
             if is_expired(answer, request) and task.renewals < RENEWALS_A_REQUEST:
                 task.renewals += 1

@@ -1,7 +1,7 @@
-"""What the parent and a copy worker say to each other, and what a job's copies need that can be sent.
+"""Messages between the parent and its copy workers.
 
-Messages are tuples whose first element is one of the words below. Transfers travel as plain tuples, since taking
-apart and putting together a thousand objects a second costs more than sending them.
+Messages are tuples whose first element is one of the words below. Transfers travel as plain tuples, since pickling a
+thousand objects a second costs more than sending them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,26 +11,28 @@ from typing import NamedTuple, TypeAlias
 from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Credentials
 from syncd.copy.server_side import server_side
-from syncd.copy.stream import stream, unless_too_large
-from syncd.copy.terms import Steps, Terms
+from syncd.copy.stream import stream
+from syncd.copy.terms import Copy, Steps, Terms
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
 OPEN, COPY, CREDENTIALS, END, STOP = "open", "copy", "credentials", "end", "stop"
-"""From the parent: (OPEN, channel, order, credentials by side, whether a lock follows), (COPY, channel, parcels),
-(CREDENTIALS, channel, side, credentials), (END, channel): there is no more, (STOP, channel): begin nothing more."""
+"""Messages from the parent.
+
+(OPEN, channel, opening), (COPY, channel, parcels), (CREDENTIALS, channel, side, credentials), (END, channel): no more
+transfers follow, (STOP, channel): begin no more copies."""
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
 """From the worker: (OUTCOMES, channel, results, requests), (RENEW, channel, side, rejected), (CLOSED, channel, error)."""
 
 Parcel: TypeAlias = tuple[int, str, str, int, str, bool, bool]
-"""A transfer: its number, source key, ETag, size in bytes, destination key, whether to compare first and whether changed."""
+"""A transfer: number, source key, ETag, size in bytes, destination key, compare_first, is_changed."""
 Result: TypeAlias = tuple[int, str, str, str]
-"""An outcome: the transfer's number, a letter for its type, the reason or the replica's ETag, and the detail."""
+"""An outcome: the transfer's number, its type's letter, reason or replica's ETag, and detail."""
 
 _NOWHERE = Shard("")
 
 
 class Limits(NamedTuple):
-    """What one worker may do of what the whole process may; None is no limit."""
+    """One worker's part of the limits of the whole process. None is no limit."""
 
     in_flight: int
     memory_bytes: int
@@ -39,8 +41,8 @@ class Limits(NamedTuple):
     deadline_seconds: float
 
 
-class EndSpec(NamedTuple):
-    """One end, without whoever acts on it."""
+class EndpointSpec(NamedTuple):
+    """One endpoint, as it can be sent: with the name of its principal only."""
 
     bucket: str
     owner: str
@@ -50,19 +52,19 @@ class EndSpec(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Everything that a worker needs to know of a job."""
+    """Everything that a worker needs to know about a job."""
 
     job: str
     mode: Mode
     terms: Terms
-    ends: Mapping[Side, EndSpec]
+    ends: Mapping[Side, EndpointSpec]
     in_flight: int
     memory_bytes: int
     requests_per_second: float | None = None
     bytes_per_second: float | None = None
 
     def divided(self, workers: int) -> "Order":
-        """What each of so many workers is told, so that together they keep to the job's limits."""
+        """Return the order for each of so many workers, which share the job's limits."""
         return replace(
             self,
             in_flight=self.in_flight // workers,
@@ -73,30 +75,30 @@ class Order:
 
     @property
     def begin(self) -> Callable[[Transfer], Steps]:
-        """What makes the generator of one copy."""
-        copy, terms = (server_side if self.mode is Mode.SERVER_SIDE else stream), self.terms
-        return lambda transfer: unless_too_large(transfer, terms, copy)
+        """The function that makes the generator of one copy."""
+        way, terms = (server_side if self.mode is Mode.SERVER_SIDE else stream), self.terms
+        return lambda transfer: way(Copy(transfer, terms))
 
     @property
     def requests_a_copy(self) -> int:
-        """How many requests a copy takes at the least, for the rate limit."""
+        """Minimum requests per copy, for the rate limit."""
         return 1 if self.mode is Mode.SERVER_SIDE else 2
 
 
 def parcel_of(number: int, transfer: Transfer) -> Parcel:
-    """A transfer, ready to be sent."""
+    """Return a transfer in the form that is sent."""
     _, item, destination_key, compare_first, is_changed = transfer
     return number, item.key, item.etag, item.size_bytes, destination_key, compare_first, is_changed
 
 
 def transfer_of(parcel: Parcel) -> Transfer:
-    """What a copy needs of a transfer; its shard and times stay with the parent."""
+    """Return a sent transfer, without its shard and times, which no copy needs."""
     _, key, etag, size, destination_key, compare_first, is_changed = parcel
     return Transfer(_NOWHERE, LogObject(key, etag, size, 0.0), destination_key, compare_first, is_changed)
 
 
 def result_of(number: int, outcome: Outcome) -> Result:
-    """An outcome, ready to be sent."""
+    """Return an outcome in the form that is sent."""
     match outcome:
         case Copied(_, replica_etag):
             return number, "c", replica_etag, ""
@@ -109,7 +111,7 @@ def result_of(number: int, outcome: Outcome) -> Result:
 
 
 def outcome_of(result: Result, transfer: Transfer) -> Outcome:
-    """The outcome of the parent's transfer."""
+    """Return a sent outcome, of the parent's own transfer."""
     _, letter, word, detail = result
     match letter:
         case "c":
@@ -128,7 +130,7 @@ class Opening(NamedTuple):
     order: Order
     credentials: Mapping[Side, Credentials]
     locks: int
-    """How many lock descriptors follow."""
+    """Number of lock descriptors that follow."""
 
 
 Parcels: TypeAlias = Sequence[Parcel]

@@ -1,7 +1,7 @@
-"""The parent's side of the copy workers: starts them, hands out transfers, and brings back outcomes.
+"""The parent's side of the copy workers: starts them, hands out transfers, and returns outcomes.
 
-One pool serves all jobs of a process. A batch of transfers goes to the worker that has least of this job to do, objects
-and bytes reckoned together.
+One pool serves all jobs of a process. A batch of transfers goes to the worker that has the least of this job to do, by
+objects and bytes together.
 """
 
 import os
@@ -19,24 +19,23 @@ from syncd.aws.transport import DEADLINE_SECONDS, Credentials
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.copy.workers.process import WorkerProcess
-from syncd.model import reasons
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import Mode, Outcome, Transfer
 from syncd.model.reasons import Reason
 
-# At most this many objects of a job are with the workers; with those that wait to be recorded they stay below 256.
+# At most this many objects of a job are with the workers. With those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
-# A message holds objects of about this weight in all. None weighs more: a worker with one of gigabytes still has a share
-# of what may be in flight, for small ones.
+# A message holds objects of about this weight in all. No object weighs more, so that a worker with one of gigabytes still
+# gets small ones.
 WEIGHT_A_MESSAGE = 32
-# What a small object costs beside its bytes is what so many of them cost, where they pass through us.
+# A streamed object costs, beside its bytes, as much as so many bytes.
 _BYTES_A_WEIGHT = 64 * 1024
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 
 
 class WorkerPool:
-    """The workers of a process; they are started when there is something to copy."""
+    """The workers of a process, started when there is something to copy."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class WorkerPool:
         bytes_per_second: float | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        """The limits are of all workers together; a request is given up after `deadline_seconds`."""
+        """The limits are for all workers together. A request is cancelled after `deadline_seconds`."""
         self._workers = workers
         self._confine = confine
         self._limits = Limits(
@@ -66,27 +65,27 @@ class WorkerPool:
     def copier(
         self, order: Order, principals: Mapping[Side, Principal], requests: Counter[str], *, locks: Sequence[int] = ()
     ) -> "PooledCopier":
-        """What copies one job's transfers. `locks` are descriptors that must not be free while a worker lives."""
+        """Return the copier of one job. `locks` are descriptors that workers hold too, until they have finished."""
         return PooledCopier(self, order, principals, requests, locks)
 
     def processes(self) -> list[WorkerProcess]:
-        """All workers, those that have ended replaced."""
+        """Return all workers, and replace those that have ended."""
         cores = sorted(os.sched_getaffinity(0))
         with self._guard:
             self._processes = [process for process in self._processes if process.is_alive]
             while len(self._processes) < self._workers:
-                # The last core first: the first one is where most else of a machine runs.
+                # The last core first: most else of a machine runs on the first one.
                 core = cores[-1 - len(self._processes) % len(cores)] if self._confine else -1
                 self._processes.append(WorkerProcess(core, self._limits))
             return list(self._processes)
 
     def next_channel(self) -> int:
-        """A number for one job's conversation with the workers."""
+        """Return a new number for one job's messages to the workers."""
         with self._guard:
             return next(self._channels)
 
     def close(self) -> None:
-        """End the workers, whatever they are doing."""
+        """Kill the workers, whatever they are doing."""
         with self._guard:
             for process in self._processes:
                 process.close()
@@ -94,7 +93,7 @@ class WorkerPool:
 
 
 class _Conversation:
-    """What is under way with the workers for one call of `copy_all`."""
+    """State of one call of `copy_all`: what is with which worker."""
 
     def __init__(self, processes: list[WorkerProcess], channel: int) -> None:
         self.channel = channel
@@ -113,7 +112,7 @@ class _Conversation:
 
 
 class PooledCopier:
-    """A `ports.Copier` whose copies are made by the workers."""
+    """A `ports.Copier` that copies in the workers."""
 
     def __init__(
         self,
@@ -133,7 +132,7 @@ class PooledCopier:
         self.mode: str | None = order.mode.value
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
-        """One Outcome for each transfer that was begun.
+        """Return one Outcome for each transfer that was begun.
 
         Raises:
             JobFailed: `transfers` raised it, credentials could not be renewed, or a worker died.
@@ -166,7 +165,7 @@ class PooledCopier:
             raise talk.error
 
     def _first(self, transfers: Iterator[Transfer | None], stop: Event) -> Transfer | None:
-        """No worker is started, and nothing sent to one, before there is something to copy."""
+        """Start no worker until there is something to copy."""
         for transfer in transfers:
             if stop.is_set():
                 return None
@@ -175,7 +174,7 @@ class PooledCopier:
         return None
 
     def _begin(self) -> _Conversation:
-        # A job that may have fewer objects in flight than there are workers has no use for all of them.
+        # A job with fewer objects in flight than there are workers cannot use all of them.
         talk = _Conversation(self._pool.processes()[: self._order.in_flight], self._pool.next_channel())
         self._sent = {side: principal.current() for side, principal in self._principals.items()}
         part = self._order.divided(len(talk.load))
@@ -184,7 +183,7 @@ class PooledCopier:
         return talk
 
     def _hand_out(self, talk: _Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:
-        """Send one message of transfers to the worker that has least to do, or note that there are no more."""
+        """Send transfers to the worker with the least to do, or note their end."""
         process = min(talk.load, key=talk.load.__getitem__)
         parcels: list[Parcel] = []
         weight = 0
@@ -211,7 +210,7 @@ class PooledCopier:
             process.send(messages.COPY, talk.channel, parcels)
 
     def _weight(self, transfer: Transfer) -> int:
-        """What it costs a worker, in small objects."""
+        """Return what it costs a worker, in small objects."""
         if self._order.mode is Mode.SERVER_SIDE:
             return 1
         return min(1 + transfer.object.size_bytes // _BYTES_A_WEIGHT, WEIGHT_A_MESSAGE)
@@ -223,7 +222,7 @@ class PooledCopier:
             process.send(messages.END, talk.channel)
 
     def _end(self, talk: _Conversation) -> None:
-        # Not before all has come back: a worker that waits for more tells at once of what has ended.
+        # Only after all outcomes are back: a worker that waits for more sends its results at once.
         talk.is_ended = True
         for process in talk.load:
             process.send(messages.END, talk.channel)
@@ -232,12 +231,12 @@ class PooledCopier:
         try:
             message = talk.inbox.get(timeout=_WAIT_SECONDS) if wait else talk.inbox.get_nowait()
             while True:
-                yield from self._heard(talk, *message)
+                yield from self._handle(talk, *message)
                 message = talk.inbox.get_nowait()
         except Empty:
             return
 
-    def _heard(self, talk: _Conversation, process: WorkerProcess, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
+    def _handle(self, talk: _Conversation, process: WorkerProcess, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
         match word:
             case messages.OUTCOMES:
                 results, requests = facts
@@ -259,10 +258,10 @@ class PooledCopier:
         talk.out = {number: entry for number, entry in talk.out.items() if entry[1] is not process}
         if facts is not None:
             talk.fail(JobFailed(*facts))
-        elif broken and process.is_given_up:
+        elif broken and process.is_killed:
             talk.fail(Interrupted())
         elif broken:
-            talk.fail(JobFailed(Reason.WORKER_DIED, broken, reasons.remedy_of(Reason.WORKER_DIED)))
+            talk.fail(JobFailed(Reason.WORKER_DIED, broken))
 
     def _renew(self, talk: _Conversation) -> None:
         now = monotonic()

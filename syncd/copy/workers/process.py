@@ -1,4 +1,4 @@
-"""A copy worker as its parent sees it: a process, what is said to it, and a thread that reads what it says."""
+"""A copy worker, seen from its parent: a process and the thread that reads it."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from typing import Any
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening
 
-# Bodies of megabytes come and go: memory that the C library gave back to the system each time would be mapped, faulted in
-# page by page and cleared each time, an eighth of what a copy in parts takes. One arena is enough for one core.
+# Keep freed memory. Bodies of megabytes come and go, and memory that the C library returned each time would be mapped,
+# faulted in page by page and cleared again: an eighth of what a copy in parts takes. One arena is enough for one core.
 _MALLOC = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
@@ -27,7 +27,7 @@ _MALLOC = {
 
 
 class WorkerProcess:
-    """One worker process, and the thread that reads what it says."""
+    """One worker process, and the thread that reads its messages."""
 
     def __init__(self, core: int, limits: Limits) -> None:
         ours, theirs = socket.socketpair()
@@ -48,34 +48,34 @@ class WorkerProcess:
         self._sending = Lock()
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
         self.is_alive = True
-        self.is_given_up = False
-        """It was ended on purpose."""
+        self.is_killed = False
+        """True if it was killed on purpose."""
         Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
 
     def open(self, channel: int, inbox: "SimpleQueue[tuple[Any, ...]]", opening: Opening, locks: Sequence[int]) -> None:
-        """Begin a conversation: what the worker says on this channel goes to the inbox, its end as CLOSED among it."""
+        """Open a channel. The worker's messages on it go to the inbox, and CLOSED if it ends."""
         self._inboxes[channel] = inbox
         if not self.is_alive:
-            # It ended after it had been chosen, and whoever told of that may not have seen this inbox.
-            inbox.put(self._obituary(channel))
+            # The worker died before this inbox was registered, so deliver the news now.
+            inbox.put(self._ended(channel))
         with self._sending, suppress(OSError):
             self._connection.send((messages.OPEN, channel, opening))
             for descriptor in locks:
                 send_handle(self._connection, descriptor, self.process.pid)
 
     def send(self, *message: Any) -> None:
-        """Say something, unless it has ended."""
-        # A worker that cannot be reached has ended, and the thread that reads has told everybody.
+        """Send a message, unless the worker has ended."""
+        # A worker that cannot be reached has ended, and the reading thread has put CLOSED into every inbox.
         with self._sending, suppress(OSError):
             self._connection.send(message)
 
     def forget(self, channel: int) -> None:
-        """Nobody listens on this channel any more."""
+        """Drop messages on this channel from now on."""
         self._inboxes.pop(channel, None)
 
     def close(self) -> None:
-        """End it, whatever it is doing."""
-        self.is_given_up = self.is_alive
+        """Kill it, whatever it is doing."""
+        self.is_killed = self.is_alive
         self._reap()
 
     def _reap(self) -> None:
@@ -91,9 +91,9 @@ class WorkerProcess:
                     inbox.put((self, *message))
         self.is_alive = False
         for channel, inbox in list(self._inboxes.items()):
-            inbox.put(self._obituary(channel))
+            inbox.put(self._ended(channel))
         self._connection.close()
         self._reap()
 
-    def _obituary(self, channel: int) -> tuple[Any, ...]:
+    def _ended(self, channel: int) -> tuple[Any, ...]:
         return (self, messages.CLOSED, channel, None, "a copy worker ended unexpectedly")

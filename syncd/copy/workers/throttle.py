@@ -1,4 +1,4 @@
-"""How fast an engine may go: limits of requests and bytes a second, and fewer copies at once while S3 says SlowDown."""
+"""Rate limits of an engine: requests and bytes a second, and fewer copies after SlowDown."""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -7,12 +7,12 @@ from syncd.model.objects import Copied, Failed, Outcome
 from syncd.model.reasons import Reason
 
 LEAST_IN_FLIGHT = 4
-# Whoever waits for room asks ten times a second; one that has not asked for so long wants nothing.
+# A taker that waits for room asks ten times a second. One that has not asked for so long wants nothing.
 _WANTING_SECONDS = 1.0
 
 
 class _Share:
-    """What one taker may take now; below nothing where it was lent more than its share."""
+    """Amount that one taker may take now. Below zero if it was lent more than its share."""
 
     __slots__ = ("asked_at", "room")
 
@@ -21,10 +21,10 @@ class _Share:
         self.asked_at = 0.0
 
 
-class Bucket:
-    """A limit of so much a second, in even shares for those who take from it; what was not used is kept for one second.
+class Allowance:
+    """A limit of so much a second, in even shares for its takers. Unused room is kept for one second.
 
-    Without shares whoever asks most often gets most, and a taker of large amounts never finds enough.
+    Without shares the taker that asks most often gets most, and a taker of large amounts never finds enough.
     """
 
     def __init__(self, per_second: float, *, monotonic: Callable[[], float]) -> None:
@@ -33,11 +33,11 @@ class Bucket:
         self._lock = Lock()
         self._shares: dict[object, _Share] = {}
         self._spare = per_second
-        """What is nobody's: the unused part of shares, for anybody."""
+        """The unused part of shares, for any taker."""
         self._at = monotonic()
 
     def take(self, amount: float, taker: object = None) -> bool:
-        """Take so much if there is room. More than a second's share is lent, and waited for afterwards."""
+        """Take so much if there is room. More than a second's share is lent, and paid back by waiting."""
         with self._lock:
             self._fill()
             share = self._shares.setdefault(taker, _Share())
@@ -51,7 +51,7 @@ class Bucket:
             return True
 
     def give_back(self, amount: float, taker: object = None) -> None:
-        """What was taken and not used."""
+        """Return what was taken and not used."""
         with self._lock:
             self._shares.setdefault(taker, _Share()).room += amount
 
@@ -73,34 +73,34 @@ class Bucket:
 
 
 class Throttle:
-    """Whether one copy more may begin now."""
+    """The rate limits of one job."""
 
-    def __init__(self, requests: Sequence[Bucket], bytes_: Sequence[Bucket], *, requests_a_copy: int) -> None:
+    def __init__(self, requests: Sequence[Allowance], bytes_: Sequence[Allowance], *, requests_a_copy: int) -> None:
         self._requests_a_copy = requests_a_copy
         self._requests = requests
         self._bytes = bytes_
         self._window = float("inf")
 
     def admits(self, size_bytes: int) -> bool:
-        """Take what a copy of so many bytes will use from every bucket, or nothing from any."""
-        wanted = [(bucket, float(self._requests_a_copy)) for bucket in self._requests]
-        # Bytes come in and go out again, but it is what is copied that is limited.
-        wanted += [(bucket, float(size_bytes)) for bucket in self._bytes]
-        taken: list[tuple[Bucket, float]] = []
-        for bucket, amount in wanted:
-            if not bucket.take(amount, self):
+        """Take the cost of a copy from every allowance, or nothing from any. Returns whether it was taken."""
+        wanted = [(allowance, float(self._requests_a_copy)) for allowance in self._requests]
+        # Bytes come in and go out again, but the limit is on what is copied.
+        wanted += [(allowance, float(size_bytes)) for allowance in self._bytes]
+        taken: list[tuple[Allowance, float]] = []
+        for allowance, amount in wanted:
+            if not allowance.take(amount, self):
                 for other, given in taken:
                     other.give_back(given, self)
                 return False
-            taken.append((bucket, amount))
+            taken.append((allowance, amount))
         return True
 
     def window(self, in_flight: int) -> int:
-        """How many copies there may be at once, of the `in_flight` that are allowed."""
+        """Return how many copies there may be at once, of the `in_flight` that are allowed."""
         return int(min(in_flight, self._window))
 
     def learn(self, outcome: Outcome, *, in_flight: int) -> None:
-        """Half as many at once after a SlowDown, and one more for each round that goes well."""
+        """Halve the window after a SlowDown, and widen it by one for each good round."""
         if isinstance(outcome, Failed) and outcome.reason == Reason.SLOW_DOWN:
             self._window = max(LEAST_IN_FLIGHT, min(self._window, in_flight) / 2)
         elif isinstance(outcome, Copied) and self._window < in_flight:

@@ -1,8 +1,8 @@
-"""The connections of the status port: one thread reads, writes and times all of them, so that slow ones cost no thread.
+"""The connections of the status port. One thread reads, writes and times all of them, so a slow client costs no thread.
 
-Whoever is slow is cut off by a deadline for the whole request, and sooner when somebody else comes and there is no
-room: the connection that has waited longest without a whole request goes first. A probe, which sends its request at once,
-is therefore answered however many others hold connections open.
+A deadline for the whole request ends slow clients. If a new client comes and there is no room, the connection that has
+waited longest without a whole request is closed. A probe sends its request at once, so it is answered however many other
+clients keep connections open.
 """
 
 import selectors
@@ -20,7 +20,7 @@ from syncd.daemon.web.messages import RefusedRequestError, head_of, plain, writt
 
 MOST_CONNECTIONS = 256
 MOST_SLOW_READERS = 32
-"""Connections whose reply is not taken at once; each holds its reply in memory."""
+"""Connections whose client is slow to read its reply. Each keeps its reply in memory."""
 HEAD_SECONDS = 5.0
 WHOLE_SECONDS = 30.0
 """From the connection to the last byte of the reply."""
@@ -33,19 +33,19 @@ _LOOK_SECONDS = 1.0
 
 
 class _Stage(IntEnum):
-    """What a connection waits for, in the order in which room is made."""
+    """The stage of a connection, in the order of closing to make room."""
 
     LINGERING = 0
     """The client has the reply, and has not closed."""
     READING = 1
     WRITING = 2
     ANSWERING = 3
-    """The reply is being made: not the client's doing, so never cut off for room."""
+    """The reply is being made. The client is not to blame, so it is never closed to make room."""
 
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One client."""
+    """One client. Only the thread of `Connections` changes it."""
 
     socket: socket.socket
     began_at: float
@@ -56,10 +56,14 @@ class Connection:
 
 
 class Connections:
-    """Accepts clients, hands whole heads to `ask`, and sends what `reply` is given."""
+    """The loop that accepts clients, passes whole heads to `ask`, and sends replies.
+
+    Shared: its thread owns the selector and every connection. Other threads only queue replies, in a SimpleQueue, and set
+    `_is_over`: one attribute, which the GIL writes whole. A byte through a socket pair wakes the loop for both.
+    """
 
     def __init__(self, listener: socket.socket, ask: Callable[[Connection, bytes], None]) -> None:
-        """`ask` must return at once. It may raise RefusedRequestError, which answers the client."""
+        """Pass requests to `ask`, which must return at once. RefusedRequestError answers the client."""
         self._listener = listener
         self._ask = ask
         self._open: dict[Connection, None] = {}  # the oldest first
@@ -76,18 +80,18 @@ class Connections:
         self._thread.start()
 
     def reply(self, connection: Connection, message: bytes) -> None:
-        """Send a reply and be done with the connection; any thread may call it."""
+        """Send a reply, then close the connection. Any thread may call it."""
         self._replies.put((connection, message))
         self._wake()
 
     def close(self) -> None:
-        """Close all connections, whatever they wait for, and the listener."""
+        """Close the listener and all connections, whatever they wait for."""
         self._is_over = True
         self._wake()
         self._thread.join()
 
     def _wake(self) -> None:
-        with suppress(OSError):  # one that cannot be woken more is awake
+        with suppress(OSError):  # a full pipe means that it is awake
             self._wake_writer.send(b"\0")
 
     def _run(self) -> None:
@@ -116,7 +120,7 @@ class Connections:
         elif key.fileobj is self._wake_reader:
             with suppress(OSError):
                 self._wake_reader.recv(_READ_BYTES)
-        elif key.data in self._open:  # it may have been dropped to make room
+        elif key.data in self._open:  # it may have been closed to make room
             self._go_on(key.data)
 
     def _go_on(self, connection: Connection) -> None:
@@ -145,7 +149,7 @@ class Connections:
             except ConnectionAbortedError:
                 continue
             except OSError:
-                # Without a free file descriptor nobody can be accepted until somebody goes.
+                # No file descriptor is free, so no client can be accepted until another is closed.
                 self._make_room()
                 self._pause()
                 return
@@ -161,7 +165,7 @@ class Connections:
         self._accepts_at = monotonic() + _PAUSE_SECONDS
 
     def _make_room(self) -> bool:
-        """Drop the connection that can best be spared; False if there is none."""
+        """Close the connection that can best be spared. Returns false if there is none."""
         spared = min(self._of(*_Stage), key=lambda connection: connection.stage, default=None)
         if spared is None or spared.stage is _Stage.ANSWERING:
             return False
@@ -214,7 +218,7 @@ class Connections:
         connection.unsent = connection.unsent[sent:]
         if connection.unsent:
             return
-        # Closed at once, what the client still sends would be answered with a reset, which can overtake the reply.
+        # Closing at once would answer what the client still sends with a reset, which can overtake the reply.
         connection.stage = _Stage.LINGERING
         connection.received = bytearray()
         connection.deadline = monotonic() + _LINGER_SECONDS

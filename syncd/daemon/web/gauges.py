@@ -1,4 +1,4 @@
-"""How things stand at this moment, as Prometheus is told: read from the board, and nothing is remembered here."""
+"""The gauges for Prometheus: the state at one moment, read from the job board."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,25 +6,28 @@ from dataclasses import dataclass, field
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from syncd.config.job import Engine, JobEngine, RefusedJob
-from syncd.job.health.health import Standing, is_fresh
+from syncd.job.health.health import JobHealth, is_fresh
 from syncd.model.escaping import safe_line
+
+JOB = "syncd_job"
+"""The label with the job's name. Prometheus uses `job` for the scrape job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """One moment."""
+    """The state at one moment, as gauges."""
 
     now: float
-    standings: Sequence[Standing]
+    healths: Sequence[JobHealth]
     paused: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that each paused job's pause still lasts."""
+    """Seconds left of each paused job's pause."""
     running: Sequence[str] = ()
     """The jobs whose ticks are running."""
     stalled: int = 0
-    """How many of them have made no progress for long."""
+    """The number of them without progress for long."""
     ledger_bytes: int = 0
     is_configuration_stale: bool = False
-    """The files were edited, and the edit was refused, of all jobs or of one."""
+    """The files were edited and the edit was refused, for all jobs or for one."""
     refused: Mapping[str, RefusedJob] = field(default_factory=dict)
     """Jobs whose files cannot be used."""
     engine: Engine = field(default_factory=Engine)
@@ -33,24 +36,24 @@ class Gauges:
     """Each job's own."""
 
     def collect(self) -> Iterator[Metric]:
-        """Every gauge."""
+        """Return every gauge."""
         yield from self._limits()
         for name, help_text, value in _OF_DAEMON:
             yield GaugeMetricFamily(name, help_text, value=value(self))
         for name, help_text, of_job in _OF_JOB:
-            family = GaugeMetricFamily(name, help_text, labels=["job"])
-            for standing in self.standings:
-                family.add_metric([standing.job], of_job(standing, self))
+            family = GaugeMetricFamily(name, help_text, labels=[JOB])
+            for health in self.healths:
+                family.add_metric([health.job], of_job(health, self))
             yield family
         yield self._refusals()
         yield self._kinds()
         yield self._held()
 
     def _limits(self) -> Iterator[Metric]:
-        """A limit that is not set is not told."""
+        """Return the limits that are set."""
         for key, name, help_text in _LIMITS:
             overall = GaugeMetricFamily(f"syncd_limit_{name}", f"Limit of all jobs together: {help_text}.", labels=[])
-            of_job = GaugeMetricFamily(f"syncd_job_limit_{name}", f"A job's own limit: {help_text}.", labels=["job"])
+            of_job = GaugeMetricFamily(f"syncd_job_limit_{name}", f"A job's own limit: {help_text}.", labels=[JOB])
             if (limit := getattr(self.engine, key)) is not None:
                 overall.add_metric([], limit)
             for job, engine in self.job_engines.items():
@@ -62,8 +65,8 @@ class Gauges:
     def _refusals(self) -> Metric:
         family = GaugeMetricFamily(
             "syncd_job_refused",
-            "1 for a job whose file cannot be used: it does not run, or runs as it was before the edit.",
-            labels=["job"],
+            "1 for a job whose file cannot be used: it does not run, or runs as before the edit.",
+            labels=[JOB],
         )
         for job in self.refused:
             family.add_metric([job], 1.0)
@@ -73,22 +76,22 @@ class Gauges:
         family = GaugeMetricFamily(
             "syncd_kind_complete_until_timestamp_seconds",
             "The horizon of a job's shards of one kind: everything with an earlier stamp is at the destination.",
-            labels=["job", "kind"],
+            labels=[JOB, "kind"],
         )
-        for standing in self.standings:
-            for kind, instant in standing.kinds.items():
-                family.add_metric([standing.job, safe_line(kind, _LONGEST_KIND)], instant)
+        for health in self.healths:
+            for kind, instant in health.kinds.items():
+                family.add_metric([health.job, safe_line(kind, _LONGEST_KIND)], instant)
         return family
 
     def _held(self) -> Metric:
         family = GaugeMetricFamily(
             "syncd_quarantined_objects",
             "Objects known and not at the destination, by reason.",
-            labels=["job", "reason"],
+            labels=[JOB, "reason"],
         )
-        for standing in self.standings:
-            for reason, count in standing.held_reasons.items():
-                family.add_metric([standing.job, reason], count)
+        for health in self.healths:
+            for reason, count in health.held_reasons.items():
+                family.add_metric([health.job, reason], count)
         return family
 
 
@@ -96,7 +99,7 @@ _LONGEST_KIND = 64
 
 _LIMITS = (
     ("in_flight", "objects_in_flight", "objects being copied at once"),
-    ("memory", "memory_bytes", "what the bodies of objects in flight may take"),
+    ("memory", "memory_bytes", "bytes of memory for the bodies of objects in flight"),
     ("requests_per_second", "requests_per_second", "requests to S3 a second"),
     ("bytes_per_second", "bytes_per_second", "bytes copied a second"),
 )
@@ -105,19 +108,19 @@ _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     (
         "syncd_jobs",
         "Jobs that are scheduled.",
-        lambda it: len(it.standings) - sum(not job.is_kept for job in it.refused.values()),
+        lambda it: len(it.healths) - sum(not job.is_kept for job in it.refused.values()),
     ),
     ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
     ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
     ("syncd_ledger_bytes", "Size of the state file and what belongs to it.", lambda it: it.ledger_bytes),
     (
         "syncd_configuration_stale",
-        "1 if a file was edited and the edit was refused: the daemon runs what it read before, of that job or of all.",
+        "1 if a file was edited and the edit was refused: that job, or all, run as they were read before.",
         lambda it: it.is_configuration_stale,
     ),
 )
 
-_OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
+_OF_JOB: Sequence[tuple[str, str, Callable[[JobHealth, Gauges], float]]] = (
     ("syncd_last_tick_timestamp_seconds", "When the job's last tick ended; 0 for never.", lambda it, _: it.finished_at),
     (
         "syncd_last_tick_duration_seconds",
@@ -126,12 +129,12 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
     ),
     (
         "syncd_last_tick_failed",
-        "1 where the job's last tick could not go on.",
+        "1 if the job's last tick failed.",
         lambda it, _: it.error is not None,
     ),
     (
         "syncd_complete_from_timestamp_seconds",
-        "From where on the replica is complete; 0 for the beginning, or for none.",
+        "The stamp from which the replica is complete; 0 for the beginning, or for none.",
         lambda it, _: it.complete_from,
     ),
     (
@@ -146,10 +149,10 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
     ),
     (
         "syncd_objective_seconds",
-        "The freshness that the job is held to, beyond its lateness.",
+        "The freshness objective of the job, beyond its lateness.",
         lambda it, _: it.promise.objective,
     ),
-    ("syncd_objective_met", "1 where the job keeps its objective.", lambda it, now: is_fresh(it, now.now)),
+    ("syncd_objective_met", "1 if the job meets its objective.", lambda it, now: is_fresh(it, now.now)),
     (
         "syncd_newest_object_timestamp_seconds",
         "The newest LastModified seen at the source; 0 for none.",
@@ -157,7 +160,7 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
     ),
     (
         "syncd_oldest_listing_timestamp_seconds",
-        "When the shard that was listed longest ago was listed: no news is not the same as not looking.",
+        "When the least recently listed shard was listed: no news is not the same as not looking.",
         lambda it, _: it.look.listed_at,
     ),
     (
@@ -184,7 +187,7 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[Standing, Gauges], float]]] = (
     ("syncd_quiet_shards", "Shards without news for long, listed less often.", lambda it, _: it.look.quiet_shards),
     (
         "syncd_paused_seconds",
-        "How long the job still waits since its role was refused.",
+        "How long the job still waits after its role was refused.",
         lambda it, now: now.paused.get(it.job, 0.0),
     ),
 )

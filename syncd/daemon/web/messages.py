@@ -1,4 +1,4 @@
-"""Requests of the status port, read from bytes that may be anything, and replies as bytes."""
+"""Requests of the status port, read from arbitrary bytes, and replies as bytes."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -26,26 +26,26 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # The page has a style of its own, and neither scripts nor anything from elsewhere.
+    # The page contains its style, no script, and nothing from elsewhere.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "Connection": "close",
 }
 
 
-class Asked(NamedTuple):
+class PageRequest(NamedTuple):
     """A request that can be answered."""
 
     path: str
     query: Mapping[str, str]
     """The last value of each name."""
     has_body: bool
-    """False for HEAD: the answer's body is not sent."""
+    """False for HEAD: the reply's body is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a request."""
+    """The reply to a request."""
 
     body: bytes
     content_type: str
@@ -54,7 +54,7 @@ class Reply:
 
 
 class RefusedRequestError(ValueError):
-    """A request is not answered; `status` says so to the client, and nothing is logged."""
+    """A request that is refused. The client gets `status`, and nothing is logged."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -62,10 +62,10 @@ class RefusedRequestError(ValueError):
 
 
 def head_of(received: bytes) -> bytes | None:
-    """Return the head of what came so far, or None while it has not ended.
+    """Return the head of the request, or None if its end has not arrived.
 
     Raises:
-        RefusedRequestError: it is longer than a head may be, or begins with what no request begins with.
+        RefusedRequestError: the head is too long, or its first byte begins no request.
     """
     start = received.lstrip(b"\r\n")
     found = _END.search(start)
@@ -73,16 +73,16 @@ def head_of(received: bytes) -> bytes | None:
         return start[: found.start()]
     if len(received) > LONGEST_HEAD_BYTES:
         raise RefusedRequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-    if start and not 0x41 <= start[0] <= 0x5A:  # methods are in capitals: a handshake of TLS is refused at once
+    if start and not 0x41 <= start[0] <= 0x5A:  # methods are in capitals, so a TLS handshake is refused at once
         raise RefusedRequestError(HTTPStatus.BAD_REQUEST)
     return None
 
 
-def parse(head: bytes, hosts: Collection[str] = ()) -> Asked:
-    """Read a head. `hosts` are the names by which the port may be asked, beside addresses and localhost.
+def parse(head: bytes, hosts: Collection[str] = ()) -> PageRequest:
+    """Parse a head. Besides addresses and localhost, the Host may be one of `hosts`.
 
     Raises:
-        RefusedRequestError: it is no request, asks to change something, or names another host.
+        RefusedRequestError: the head is malformed, its method is not GET or HEAD, or it names another host.
     """
     line, *headers = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     found = _LINE.fullmatch(line)
@@ -93,7 +93,7 @@ def parse(head: bytes, hosts: Collection[str] = ()) -> Asked:
     if method not in _METHODS:
         raise RefusedRequestError(HTTPStatus.METHOD_NOT_ALLOWED)
     path, _, query = target.partition("?")
-    return Asked(unquote(path), _fields(query.partition("#")[0]), method != "HEAD")
+    return PageRequest(unquote(path), _fields(query.partition("#")[0]), method != "HEAD")
 
 
 _WORDS = {
@@ -105,13 +105,13 @@ _WORDS = {
 
 
 def plain(status: HTTPStatus) -> Reply:
-    """Return a reply that says in a line why there is nothing else."""
+    """Return the one-line reply for an error."""
     headers = {"Allow": ", ".join(_METHODS)} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
     return Reply(f"{_WORDS.get(status, status.phrase)}\n".encode(), _TEXT, status, headers)
 
 
 def written(reply: Reply, *, has_body: bool = True) -> bytes:
-    """Return a reply as it is sent."""
+    """Return the bytes of a reply."""
     headers = {
         "Date": formatdate(usegmt=True),
         **_HEADERS,
@@ -135,7 +135,10 @@ def _hosts_named(headers: list[str]) -> list[str]:
 
 
 def _check_host(named: list[str], hosts: Collection[str], *, is_needed: bool) -> None:
-    """A page of somebody else's, whose name was pointed here, may not read ours through a visitor's browser."""
+    """Refuse foreign host names.
+
+    By DNS rebinding, a foreign site could read this one in a visitor's browser.
+    """
     if len(named) != 1:
         if named or is_needed:
             raise RefusedRequestError(HTTPStatus.BAD_REQUEST)

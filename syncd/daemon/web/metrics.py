@@ -1,7 +1,7 @@
-"""What Prometheus is told. One registry for each daemon, and none for the process.
+"""The metrics for Prometheus. Each daemon has a registry of its own, the process has none.
 
-Counts are kept in plain values for each job and turned into samples when they are asked for, so that a job that is
-removed takes its series along, and a thousand jobs cost a thousand small objects.
+Counts are plain values for each job, turned into samples on request. So the series of a removed job vanish with it, and a
+thousand jobs cost a thousand small objects.
 """
 
 import threading
@@ -21,9 +21,9 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
-from syncd.daemon.web.gauges import Gauges
+from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.reasons import Reason
-from syncd.model.reports import BEYOND, LAG_BOUNDS, TickReport
+from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -31,43 +31,35 @@ DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
 @dataclass(slots=True)
-class _Counts:
-    """What one job did since the daemon started."""
+class _JobTotals:
+    """Totals of one job since the daemon started."""
 
-    listed: int = 0
-    copied: int = 0
-    copied_bytes: int = 0
-    already_there: int = 0
-    conflicts: int = 0
-    late_beyond_allowance: int = 0
-    copied_late: int = 0
-    retried: int = 0
-    restored: int = 0
+    counts: Counts = field(default_factory=Counts)
     overruns: int = 0
     crashes: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
-    requests: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    lags: Counter[str] = field(default_factory=Counter)
-    lag_seconds: float = 0.0
     running: Recorder | None = None
-    """What the tick that is running has done so far."""
+    """The recorder of the running tick."""
 
-    def so_far(self) -> tuple[int, int, int, int]:
-        """Listed, copied, copied bytes and already there of the tick that is running."""
-        it = self.running
-        return (it.listed, it.copied, it.copied_bytes, it.already_there) if it else (0, 0, 0, 0)
+    def with_running(self) -> Counts:
+        """Return the totals, including the live counts of the running tick."""
+        if self.running is None:
+            return self.counts
+        so_far = self.running.counts
+        return self.counts + Counts(**{name: getattr(so_far, name) for name, shown in SHOWN.items() if shown.is_live})
 
 
 class Metrics:
-    """Counts what ticks report, and asks `gauges` for how things stand; any thread may call it."""
+    """The totals of ticks since the start, and the gauges of now.
+
+    Shared: any thread may call it. The lock guards all totals. `gauges` is called outside it.
+    """
 
     def __init__(self, gauges: Callable[[], Gauges]) -> None:
         self._gauges = gauges
         self._lock = threading.Lock()
-        self._jobs: dict[str, _Counts] = {}
+        self._jobs: dict[str, _JobTotals] = {}
         self._durations = [0] * (len(DURATION_BOUNDS) + 1)
         self._duration_seconds = 0.0
         self._reloads: Counter[str] = Counter()
@@ -76,68 +68,51 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def exposition(self) -> bytes:
-        """Everything, as text for Prometheus."""
+        """Return all metrics as text for Prometheus."""
         return generate_latest(self._registry)
 
     def take_progress(self, job: str, recorder: Recorder) -> None:
-        """A tick is under way: count what it has done so far, for some take hours."""
+        """Count what a running tick has done so far, since some take hours."""
         with self._lock:
             self._of(job).running = recorder
 
     def take_report(self, report: TickReport) -> None:
-        """A tick came to its end."""
+        """Count a tick that ended."""
         with self._lock:
-            counts = self._of(report.job)
-            counts.running = None
-            counts.listed += report.listed
-            counts.copied += report.copied
-            counts.copied_bytes += report.copied_bytes
-            counts.already_there += report.already_there
-            counts.conflicts += report.conflict_count
-            counts.late_beyond_allowance += report.late_beyond_allowance
-            counts.copied_late += report.copied_late
-            counts.retried += report.retried
-            counts.restored += report.restored
-            counts.failed.update(report.failed_by_reason)
-            counts.skipped.update(report.skipped)
-            counts.requests.update(report.requests)
-            counts.outcomes[report.outcome] += 1
+            totals = self._of(report.job)
+            totals.running = None
+            totals.counts += report
+            totals.outcomes[report.outcome] += 1
             if report.error is not None:
-                counts.errors[report.error.reason] += 1
-            counts.lags.update(report.lags)
-            counts.lag_seconds += report.lag_seconds
+                totals.errors[report.error.reason] += 1
             if report.outcome != "already-running":
                 self._take_duration(report.duration_seconds)
 
     def take_crash(self, job: str) -> None:
-        """A tick ended in a defect of ours; what it had done by then is kept."""
+        """Count a tick that ended in a defect of syncd, with all it did."""
         with self._lock:
-            counts = self._of(job)
-            listed, copied, copied_bytes, already_there = counts.so_far()
-            counts.running = None
-            counts.listed += listed
-            counts.copied += copied
-            counts.copied_bytes += copied_bytes
-            counts.already_there += already_there
-            counts.crashes += 1
+            totals = self._of(job)
+            totals.counts = totals.with_running()
+            totals.running = None
+            totals.crashes += 1
 
     def take_overrun(self, job: str) -> None:
-        """A tick was due while the job's last one had not ended."""
+        """Count a tick that was due before the job's last one had ended."""
         with self._lock:
             self._of(job).overruns += 1
 
     def take_reload(self, result: str) -> None:
-        """The configuration was read again: `done` or `refused`."""
+        """Count a reload of the configuration: `done` or `refused`."""
         with self._lock:
             self._reloads[result] += 1
 
     def forget(self, job: str) -> None:
-        """The job is gone, and so are its series."""
+        """Remove the series of a removed job."""
         with self._lock:
             self._jobs.pop(job, None)
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of ours; prometheus-client asks for them by this name."""
+        """Return every metric. prometheus-client calls it by this name."""
         gauges = self._gauges()
         with self._lock:
             families = [*_totals(self._jobs), *_by_label(self._jobs), _in_flight(self._jobs), _lag(self._jobs)]
@@ -150,8 +125,8 @@ class Metrics:
         yield reloads
         yield from gauges.collect()
 
-    def _of(self, job: str) -> _Counts:
-        return self._jobs.setdefault(job, _Counts())
+    def _of(self, job: str) -> _JobTotals:
+        return self._jobs.setdefault(job, _JobTotals())
 
     def _take_duration(self, seconds: float) -> None:
         bucket = next((number for number, bound in enumerate(DURATION_BOUNDS) if seconds <= bound), -1)
@@ -165,39 +140,59 @@ class Metrics:
         return family
 
 
-def _totals(jobs: Mapping[str, _Counts]) -> Iterator[Metric]:
-    """Counters with the label `job` alone."""
-    for name, help_text, value in _TOTALS:
-        family = CounterMetricFamily(name, help_text, labels=["job"])
-        for job, counts in jobs.items():
-            family.add_metric([job], value(counts))
+def _totals(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
+    """Return the counters with the label `job` alone."""
+    counts = {job: totals.with_running() for job, totals in jobs.items()}
+    for name, shown in SHOWN.items():
+        if shown.metric and not shown.label:
+            family = CounterMetricFamily(shown.metric, shown.help_text, labels=[JOB])
+            for job, counted in counts.items():
+                family.add_metric([job], getattr(counted, name))
+            yield family
+    for metric, help_text, value in _TOTALS:
+        family = CounterMetricFamily(metric, help_text, labels=[JOB])
+        for job, totals in jobs.items():
+            family.add_metric([job], value(totals))
         yield family
 
 
-def _by_label(jobs: Mapping[str, _Counts]) -> Iterator[Metric]:
-    for name, help_text, label, value in _BY_LABEL:
-        family = CounterMetricFamily(name, help_text, labels=["job", label])
-        for job, counts in jobs.items():
-            for word, count in value(counts).items():
-                family.add_metric([job, word], count)
-        yield family
+def _by_label(jobs: Mapping[str, _JobTotals]) -> Iterator[Metric]:
+    """Return the counters with a label beside `job`."""
+    for name, shown in SHOWN.items():
+        if shown.metric and shown.label:
+            by_job = {job: getattr(totals.counts, name) for job, totals in jobs.items()}
+            yield _labelled(shown.metric, shown.help_text, shown.label, by_job)
+    outcomes = {job: totals.outcomes for job, totals in jobs.items()}
+    yield _labelled("syncd_ticks", "Ticks that ended, by outcome.", "outcome", outcomes)
+    errors = {job: totals.errors for job, totals in jobs.items()}
+    yield _labelled("syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", errors)
 
 
-def _in_flight(jobs: Mapping[str, _Counts]) -> Metric:
-    family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=["job"]
-    )
-    for job, counts in jobs.items():
-        family.add_metric([job], counts.running.in_flight if counts.running else 0)
+def _labelled(metric: str, help_text: str, label: str, by_job: Mapping[str, Mapping[str, int]]) -> Metric:
+    family = CounterMetricFamily(metric, help_text, labels=[JOB, label])
+    for job, counts in by_job.items():
+        for word, count in counts.items():
+            family.add_metric([job, word], count)
     return family
 
 
-def _lag(jobs: Mapping[str, _Counts]) -> Metric:
-    family = HistogramMetricFamily(
-        "syncd_lag_seconds", "From an object's LastModified at the source to its copy, of new objects.", labels=["job"]
+def _in_flight(jobs: Mapping[str, _JobTotals]) -> Metric:
+    family = GaugeMetricFamily(
+        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=[JOB]
     )
-    for job, counts in jobs.items():
-        family.add_metric([job], _cumulative(LAG_BOUNDS, counts.lags), counts.lag_seconds)
+    for job, totals in jobs.items():
+        family.add_metric([job], totals.running.in_flight if totals.running else 0)
+    return family
+
+
+def _lag(jobs: Mapping[str, _JobTotals]) -> Metric:
+    family = HistogramMetricFamily(
+        "syncd_lag_seconds",
+        "Time from an object's LastModified at the source to its copy, of new objects.",
+        labels=[JOB],
+    )
+    for job, totals in jobs.items():
+        family.add_metric([job], _cumulative(LAG_BOUNDS, totals.counts.lags), totals.counts.lag_seconds)
     return family
 
 
@@ -209,42 +204,12 @@ def _cumulative(bounds: Sequence[float], counts: Mapping[str, int]) -> list[tupl
     return buckets
 
 
-def _throttles(counts: _Counts) -> int:
-    return counts.failed[Reason.SLOW_DOWN] + counts.errors[Reason.SLOW_DOWN]
+def _throttles(totals: _JobTotals) -> int:
+    return totals.counts.failed_by_reason.get(Reason.SLOW_DOWN, 0) + totals.errors[Reason.SLOW_DOWN]
 
 
-_TOTALS: Sequence[tuple[str, str, Callable[[_Counts], float]]] = (
-    ("syncd_objects_listed", "Objects listed at the source.", lambda it: it.listed + it.so_far()[0]),
-    ("syncd_objects_copied", "Objects copied to the destination.", lambda it: it.copied + it.so_far()[1]),
-    ("syncd_bytes_copied", "Bytes of the objects copied.", lambda it: it.copied_bytes + it.so_far()[2]),
-    (
-        "syncd_objects_already_there",
-        "Objects found at the destination with the same content.",
-        lambda it: it.already_there + it.so_far()[3],
-    ),
-    ("syncd_objects_conflicted", "Objects found at the destination with other content.", lambda it: it.conflicts),
-    ("syncd_objects_found_late", "Objects that arrived later than `lateness`.", lambda it: it.late_beyond_allowance),
-    ("syncd_objects_copied_late", "New objects copied later than the objective.", lambda it: it.copied_late),
-    ("syncd_object_retries", "Objects that had failed in an earlier tick and were tried again.", lambda it: it.retried),
-    (
-        "syncd_objects_restored",
-        "Objects copied again, since they had vanished from the destination.",
-        lambda it: it.restored,
-    ),
+_TOTALS: Sequence[tuple[str, str, Callable[[_JobTotals], int]]] = (
     ("syncd_throttles", "Objects and ticks given up since S3 or STS said SlowDown.", _throttles),
     ("syncd_tick_overruns", "Ticks that were due while the last one was running.", lambda it: it.overruns),
     ("syncd_tick_crashes", "Ticks that ended in a defect of syncd.", lambda it: it.crashes),
-)
-
-_BY_LABEL: Sequence[tuple[str, str, str, Callable[[_Counts], Mapping[str, int]]]] = (
-    ("syncd_objects_failed", "Objects not copied, by reason.", "reason", lambda it: it.failed),
-    ("syncd_objects_skipped", "Objects listed and left alone, by reason.", "reason", lambda it: it.skipped),
-    (
-        "syncd_requests",
-        "Requests sent, by operation; what the runtime repeats counts once.",
-        "operation",
-        lambda it: it.requests,
-    ),
-    ("syncd_ticks", "Ticks that ended, by outcome.", "outcome", lambda it: it.outcomes),
-    ("syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", lambda it: it.errors),
 )

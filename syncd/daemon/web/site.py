@@ -1,4 +1,4 @@
-"""What the daemon answers over HTTP: /metrics, /healthz, /readyz, and the page for people."""
+"""The paths of the status port: /metrics, /healthz, /readyz, and the pages for people."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from syncd.config.job import Job
-from syncd.daemon.board import Board
+from syncd.daemon.board import JobBoard
 from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.messages import Reply
 from syncd.daemon.web.metrics import CONTENT_TYPE, Metrics
@@ -17,17 +17,17 @@ from syncd.model.errors import LedgerError
 from syncd.model.escaping import safe_line
 
 RESERVED = ("/healthz", "/readyz")
-"""What probes ask for: answered while everything else is slow."""
+"""The paths of probes, answered even if everything else is slow."""
 _JOBS_SHOWN = 100
 _JOB = "/jobs/"
 
 
 class Site:
-    """Answers requests; any thread may call it."""
+    """The replies by path. Any thread may call it: it keeps no state of its own."""
 
     def __init__(
         self,
-        board: Board,
+        board: JobBoard,
         metrics: Metrics,
         ledger_file: LedgerFile,
         *,
@@ -43,7 +43,7 @@ class Site:
         self._now = now
 
     def answer(self, path: str, query: Mapping[str, str]) -> Reply | None:
-        """The reply for a path; None where there is nothing."""
+        """Return the reply for a path, or None if there is no such path."""
         match path:
             case "/":
                 return self._overview(query)
@@ -67,35 +67,35 @@ class Site:
             refusal = self._board.refused().get(name)
             if refusal is None:
                 return None
-            told = (
+            text = (
                 f"The job does not run, since its file cannot be used: {refusal.error.detail}\n{refusal.error.remedy}\n"
             )
-            return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
+            return Reply(text.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
         try:
             with self._ledger_file.open_readonly() as reader:
                 return _html(job_page(self._board, job, reader, now=self._now(), refresh="refresh" in query))
         except LedgerError as error:
-            told = f"The state cannot be read now: {safe_line(str(error))}\n{error.remedy}\n"
-            return Reply(told.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
+            text = f"The state cannot be read now: {safe_line(str(error))}\n{error.remedy}\n"
+            return Reply(text.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _health(self) -> Reply:
-        """Whether the daemon is alive, whatever becomes of its jobs."""
+        """Report if the daemon is alive, regardless of its jobs."""
         stuck = self._stuck_reason()
         return _json({"alive": stuck is None, "why": stuck}, is_well=stuck is None)
 
     def _readiness(self) -> Reply:
-        """Whether every job keeps its objective, and which do not; those come first."""
+        """Report if every job meets its objective. Jobs that do not come first."""
         now = self._now()
         why = {item.job: list(item.why) for item in self._board.late()}
-        standings = sorted(self._board.standings(), key=lambda standing: standing.job not in why)
+        healths = sorted(self._board.healths(), key=lambda health: health.job not in why)
         document: dict[str, Any] = {
             "ready": not why,
             "not_ready": list(why)[:_JOBS_SHOWN],
             "not_ready_count": len(why),
-            "job_count": len(standings),
+            "job_count": len(healths),
             "jobs": [
                 {"job": item.job, **objective_document(item, now), "why": why.get(item.job, [])}
-                for item in standings[:_JOBS_SHOWN]
+                for item in healths[:_JOBS_SHOWN]
             ],
         }
         return _json(document, is_well=not why)

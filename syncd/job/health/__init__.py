@@ -1,1 +1,1 @@
-"""Whether a job keeps its objective, and how `syncd status` reports it."""
+"""The health of a job: its state, its freshness, the judgement, and `syncd status`."""

@@ -1,4 +1,4 @@
-"""Whether a job keeps its objective: how old what it does not have may be, and how long objects took. Pure.
+"""The freshness of a job: deadlines for its objective, and how long its objects took. Pure.
 
 Times are seconds since the epoch, spans seconds.
 """
@@ -13,27 +13,27 @@ from syncd.model.reports import LAG_BOUNDS
 from syncd.tick.listing.horizon import searched_at
 from syncd.tick.task import lateness_of
 
-# A shard that was quiet for eight times as long as a span may be left alone for that span (`tiers.shards_to_visit`).
+# A shard that was quiet for eight times a span may stay unlisted for that span (`tiers.shards_to_visit`).
 _QUIET_TIMES = 8
-# What may be left alone for a span is looked at in the first tick after it, and known to be when that tick has ended.
+# The first tick after that span lists it, and the result is known when that tick has ended.
 _TICKS_MORE = 2
 # A deep round begins once in `deep_every` and takes a 48th of it (`tiers`).
 _ROUND_AND_ITS_SLICES = 1 + 2 / 48
 
 
 class Promise(NamedTuple):
-    """What a job is held to."""
+    """The intervals that a job's freshness is judged by."""
 
     objective: float
-    """How late an object may be copied, counted from when its lateness is over."""
+    """The time allowed for copying an object, counted from the end of its lateness."""
     lateness: float
-    """Of every kind but the digests, which CloudTrail delivers later."""
+    """The lateness of every kind but digests, which CloudTrail delivers later."""
     period: float
-    """From one tick to the next."""
+    """The time from one tick to the next."""
     idle_every: float
-    """How long a quiet shard may be left alone."""
+    """The longest time between two listings of a quiet shard."""
     discovery_every: float
-    """How long a folder may go without being looked at for new accounts, kinds and regions."""
+    """The longest time between two searches of a folder for new accounts, kinds and regions."""
     recent_every: float = 3600.0
     deep_every: float = 86400.0
 
@@ -42,7 +42,7 @@ class Promise(NamedTuple):
         return lateness_of(kind, self.lateness)
 
     def search(self, found_by: FoundBy) -> float:
-        """Return how long a new key may wait for the listing that is sure to find it, beyond the objective."""
+        """Return how long beyond the objective a key may wait to be listed."""
         if found_by is FoundBy.TAIL:
             return 0.0
         every = self.recent_every if found_by is FoundBy.RECENT else self.deep_every * _ROUND_AND_ITS_SLICES
@@ -50,24 +50,24 @@ class Promise(NamedTuple):
 
 
 class Deadline(NamedTuple):
-    """Until when a job keeps its objective if nothing more is done."""
+    """The time at which a job misses its objective if nothing more happens."""
 
     at: float
-    """0.0 where a listing has not come to its end yet."""
+    """0.0 if a first listing has not finished yet."""
     shard: Shard | None
-    """Which shard's turn that is; None for the discovery of shards."""
+    """The shard that is due then; None for the discovery of shards."""
 
 
 def is_quiet(state: ShardState, span: float) -> bool:
-    """Whether nothing has arrived in a shard for so long that it may be left alone for longer than this span."""
+    """Return True if a shard is quiet enough to stay unlisted for this span."""
     return state.listed_at - state.newest_arrival > span * _QUIET_TIMES
 
 
 def fresh_until(state: ShardState, promise: Promise) -> float:
-    """Until when a shard keeps the objective if it is not listed again; 0.0 where it was never listed to its end.
+    """Return when a shard misses the objective if it is not listed again.
 
-    What is missing counts by its own stamp; a quiet shard counts by its last listing, which may be as old as the job
-    lets it be.
+    Missing objects count by their own stamp. A quiet shard counts by its last listing, which may be as old as the job
+    allows. Returns 0.0 if no listing of the shard has finished.
     """
     if not state.listed_at:
         return 0.0
@@ -80,7 +80,7 @@ def fresh_until(state: ShardState, promise: Promise) -> float:
 
 
 def deadline(states: Iterable[ShardState], *, discovered_at: float, promise: Promise) -> Deadline:
-    """Until when a job keeps its objective, and which shard decides."""
+    """Return when a job misses its objective, and the shard that decides it."""
     if not discovered_at:
         return Deadline(0.0, None)
     longest = promise.discovery_every + _TICKS_MORE * promise.period
@@ -91,18 +91,18 @@ def deadline(states: Iterable[ShardState], *, discovered_at: float, promise: Pro
 
 
 class Look(NamedTuple):
-    """When a job was last looked at, and what was last seen to arrive: no news is not the same as not looking."""
+    """The last listing and the last arrival, which tell a quiet source from a missing listing."""
 
     listed_at: float
-    """When the shard that was listed longest ago was listed; 0.0 where one never was to its end, or there is none."""
+    """The oldest of the shards' last listings; 0.0 if a shard has none, or there is no shard."""
     newest_arrival: float
     """The newest LastModified in any shard; 0.0 for none."""
     quiet_shards: int
-    """Shards without a new object for so long that they are listed less often than each tick."""
+    """The number of shards that are quiet, and so listed less often than in each tick."""
 
 
 def last_look(states: Sequence[ShardState], promise: Promise) -> Look:
-    """When the job's shards were last looked at, and what for."""
+    """Return when the job's shards were last listed, and their newest arrival."""
     return Look(
         listed_at=min((state.listed_at for state in states), default=0.0),
         newest_arrival=max((state.newest_arrival for state in states), default=0.0),
@@ -112,27 +112,27 @@ def last_look(states: Sequence[ShardState], promise: Promise) -> Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lags:
-    """How long the objects of some ticks took from LastModified to their copy."""
+    """The times from LastModified to the copy, of the objects of some ticks."""
 
     since: float = 0.0
-    """When the first of these ticks began; 0.0 where there were none."""
+    """The begin of the first of these ticks; 0.0 if there is none."""
     objects: int = 0
     copied_late: int = 0
-    """Those that took longer than the objective."""
+    """Objects that took longer than the objective."""
     worst: float = 0.0
     p50: float | None = None
-    """Half of the objects took no longer than this, as far as the histogram tells; None where there were none."""
+    """The median, as precise as the histogram; None if there are no objects."""
     p95: float | None = None
     p99: float | None = None
 
     @property
     def within_objective(self) -> float | None:
-        """The share of objects that were copied within the objective; None where there were none."""
+        """The share of objects copied within the objective, or None without objects."""
         return 1 - self.copied_late / self.objects if self.objects else None
 
 
 def lags_of(ticks: Iterable[tuple[float, Mapping[str, int], int, float]]) -> Lags:
-    """The lags of some ticks, each of them (began at, lag histogram, copied late, worst lag)."""
+    """Add up the lags of ticks: (began at, lag histogram, copied late, worst lag) each."""
     histogram: Counter[str] = Counter()
     since, late, worst = 0.0, 0, 0.0
     for began_at, lags, copied_late, worst_lag in ticks:
@@ -152,7 +152,7 @@ def lags_of(ticks: Iterable[tuple[float, Mapping[str, int], int, float]]) -> Lag
 
 
 def percentile(histogram: Mapping[str, int], share: float, *, worst: float) -> float | None:
-    """What this share of the lags in a histogram did not exceed, the worst of them being known; None for no lags."""
+    """Return the lag that this share did not exceed, or None without lags."""
     wanted = sum(histogram.values()) * share
     if not wanted:
         return None
@@ -165,17 +165,17 @@ def percentile(histogram: Mapping[str, int], share: float, *, worst: float) -> f
 
 
 def within_words(lags: Lags) -> str:
-    """The percentile in words, such as `99.7 % of 1,204 objects were copied within it`."""
+    """Put the share in words: `99.7 % of 1,204 new objects were copied within it`."""
     share = lags.within_objective
     if share is None:
         return "no new object was copied lately"
-    # Rounded down: 100 % is said of all and nothing less.
+    # Rounded down, so that 100 % means all of them.
     percent = int(share * 1000) / 10
     return f"{percent:g} % of {lags.objects:,} new objects were copied within it"
 
 
 def span(seconds: float) -> str:
-    """A span for people, in its two largest units: `45s`, `3m`, `1h12m`, `2d3h`."""
+    """Format a span for people in its two largest units: `45s`, `3m`, `1h12m`, `2d3h`."""
     rest = max(0, int(seconds))
     parts = []
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):

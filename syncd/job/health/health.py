@@ -1,27 +1,26 @@
-"""How each job stands, as the ledger tells it: read once a tick, and judged whenever somebody asks.
+"""The health of a job, judged from its state once a tick.
 
-What is read holds instants rather than ages, so that it stays true while nothing happens and grows old by itself.
+It holds instants rather than ages, so that it stays true while nothing happens and ages by itself.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
+from syncd.job.health.state import JobState, read_state
 from syncd.job.report import utc
-from syncd.ledger.ledger import HeldOverview, LedgerView, Reader, RecordedTick
+from syncd.ledger.ledger import Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
-from syncd.model.trail import in_scope, wanted_by
 from syncd.tick.listing import horizon
 from syncd.tick.listing.tiers import as_of
-from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, source_prefixes
+from syncd.tick.scope import pace_of, source_prefixes
 
-TICKS_READ = 60
 _TICK = "tick"
 _OTHER_KINDS = "other"
 _MOST_KINDS = 12
@@ -31,7 +30,7 @@ _NOT_LOOKED = Look(0.0, 0.0, 0)
 
 
 class Pulse(NamedTuple):
-    """One tick, as far as a sparkline shows it."""
+    """A tick, as a sparkline shows it."""
 
     began_at: float
     seconds: float
@@ -40,13 +39,13 @@ class Pulse(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a job stood when it was last read."""
+class JobHealth:
+    """The health of a job when its state was last read."""
 
     job: str
     promise: Promise
     last: TickReport | None = None
-    """The last tick, catch-ups left aside; None where there was none."""
+    """The last tick, catch-ups aside; None if there was none."""
     pulses: Sequence[Pulse] = ()
     """The last ticks, oldest first."""
     complete_from: float = 0.0
@@ -56,15 +55,15 @@ class Standing:
     lags: Lags = field(default_factory=Lags)
     shards: int = 0
     has_found: bool = True
-    """Any object of the job was ever listed."""
+    """True if any object of the job was ever listed."""
     prefixes: Sequence[str] = ()
-    """Under which the job looks."""
+    """The prefixes that the job lists."""
     uncovered: Sequence[str] = ()
     """Folders of the source that the job neither covers nor ignores."""
     audited_at: float = 0.0
-    """When the audit of the shard that was audited longest ago began: of the keys that are remembered one by one."""
+    """The begin of the shards' oldest audit of keys that are remembered one by one."""
     sealed_audited_at: float = 0.0
-    """The same of sealed days."""
+    """The begin of the shards' oldest audit of sealed days."""
     kinds: Mapping[str, float] = field(default_factory=dict)
     """`complete_until` by kind of log."""
     held: int = 0
@@ -74,17 +73,17 @@ class Standing:
 
     @property
     def finished_at(self) -> float:
-        """When the last tick ended; 0.0 for never."""
+        """The end of the last tick, or 0.0."""
         return self.last.started_at + self.last.duration_seconds if self.last else 0.0
 
     @property
     def error(self) -> JobError | None:
-        """Why the last tick could not go on."""
+        """The error that ended the last tick."""
         return self.last.error if self.last else None
 
 
 def promise_of(job: Job) -> Promise:
-    """What the job is held to."""
+    """Return the intervals that the job's freshness is judged by."""
     return Promise(
         objective=job.objective_effective.total_seconds(),
         lateness=job.lateness.total_seconds(),
@@ -96,186 +95,137 @@ def promise_of(job: Job) -> Promise:
     )
 
 
-def read_standing(job: Job, reader: Reader, *, now: float) -> Standing:
-    """Return how a job stands.
+def read_health(job: Job, reader: Reader, *, now: float) -> JobHealth:
+    """Read a job's state and judge it.
 
     Raises:
         LedgerError: the state cannot be read.
     """
-    standing, _ = read_with_held(job, reader, shown=1, now=now)
-    return standing
+    return health_of(job, read_state(job, reader), now=now)
 
 
-def read_with_held(job: Job, reader: Reader, *, shown: int, now: float) -> tuple[Standing, HeldOverview]:
-    """Return how a job stands, and what it has not at its destination, with the first so many of it.
-
-    Raises:
-        LedgerError: the state cannot be read.
-    """
-    view = reader.view(replica_of(job))
-    held = held_of(job, view, shown=shown)
-    standing = standing_of(
-        job,
-        shards_of(job, view.shards()),
-        held,
-        reader.ticks(job.name, TICKS_READ),
-        discovered_at=view.discovered_at(),
-        uncovered=view.uncovered(),
-        now=now,
-    )
-    return standing, held
-
-
-def standing_of(
-    job: Job,
-    states: Sequence[ShardState],
-    held: HeldOverview,
-    recorded: Sequence[RecordedTick],
-    *,
-    discovered_at: float,
-    now: float,
-    uncovered: Collection[str] = (),
-) -> Standing:
-    """Return the same from what was read; `recorded` has the newest first."""
-    has_found = horizon.has_found(states) or bool(held.counts.objects)
-    states = [as_of(state, now) for state in states]
-    ticks = [tick for tick in recorded if tick.kind == _TICK]
+def health_of(job: Job, state: JobState, *, now: float) -> JobHealth:
+    """Return a job's health, judged from its state."""
+    held = state.quarantine
+    shards = [as_of(shard, now) for shard in state.shards]
+    ticks = [tick for tick in state.ticks if tick.kind == _TICK]
     promise = promise_of(job)
     complete_from, complete_until = horizon.horizon(
-        states,
-        discovered_at=discovered_at,
+        shards,
+        discovered_at=state.discovered_at,
         pace=pace_of(job),
         now=now,
         missing=held.stamps,
     )
-    return Standing(
+    return JobHealth(
         job=job.name,
         promise=promise,
         last=ticks[0].report if ticks else None,
         pulses=[_pulse(tick) for tick in reversed(ticks)],
         complete_from=complete_from,
         complete_until=complete_until,
-        deadline=deadline(states, discovered_at=discovered_at, promise=promise),
-        look=last_look(states, promise),
+        deadline=deadline(shards, discovered_at=state.discovered_at, promise=promise),
+        look=last_look(shards, promise),
         lags=lags_of(_lags(tick.report) for tick in ticks),
-        shards=len(states),
-        has_found=has_found,
+        shards=len(shards),
+        has_found=horizon.has_found(state.shards) or bool(held.counts.objects),
         prefixes=source_prefixes(job),
-        uncovered=sorted(uncovered),
-        audited_at=min((state.audited_at for state in states), default=0.0),
-        sealed_audited_at=min((state.sealed_audited_at for state in states), default=0.0),
-        kinds=_by_kind(states),
+        uncovered=sorted(state.uncovered),
+        audited_at=min((shard.audited_at for shard in shards), default=0.0),
+        sealed_audited_at=min((shard.sealed_audited_at for shard in shards), default=0.0),
+        kinds=_by_kind(shards),
         held=held.counts.objects,
         held_reasons=held.counts.by_reason,
         oldest_held=held.longest[0] if held.longest else None,
     )
 
 
-def held_of(job: Job, view: LedgerView, *, shown: int) -> HeldOverview:
-    """Return what a job has not at its destination, with the first of it; there may be more than memory should hold.
-
-    Raises:
-        LedgerError: the state cannot be read.
-    """
-    return view.held_overview(shown, layout_of(job).stamp, wanted_by(scope_of(job)))
+def is_fresh(health: JobHealth, now: float) -> bool:
+    """Return True if the job ticked recently and its horizon is not late."""
+    return _has_ticked(health, now) and bool(health.complete_until) and now <= health.deadline.at
 
 
-def shards_of(job: Job, shards: Mapping[str, ShardState]) -> list[ShardState]:
-    """Those of the remembered shards that the job wants now, in the order of their prefixes."""
-    scope, only = scope_of(job), shard_of(job)
-    return [
-        state
-        for _, state in sorted(shards.items())
-        if (in_scope(state.shard, scope) if scope is not None else state.shard == only)
-    ]
-
-
-def is_fresh(standing: Standing, now: float) -> bool:
-    """Whether the job keeps its objective: it ticked lately, and its horizon is where it should be."""
-    return _has_ticked(standing, now) and bool(standing.complete_until) and now <= standing.deadline.at
-
-
-def late_reasons(standing: Standing, now: float, *, with_failure: bool = True) -> list[str]:
-    """Why a job is not as fresh as it is held to be, in sentences; none where it is.
+def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) -> list[str]:
+    """Return sentences that explain why a job misses its objective. Empty if it does not.
 
     `with_failure` adds why its last tick failed, and what to do about it.
     """
-    promise, last = standing.promise, standing.last
+    promise, last = health.promise, health.last
     if last is None:
         return ["it has never ticked"]
     why = []
-    if not _has_ticked(standing, now):
+    if not _has_ticked(health, now):
         why.append(
-            f"its last tick ended {span(now - standing.finished_at)} ago, and one is due every {span(promise.period)}"
+            f"its last tick ended {span(now - health.finished_at)} ago, and one is due every {span(promise.period)}"
         )
-    if not standing.has_found:
-        where = ", ".join(f"{prefix or 'the whole bucket'}" for prefix in standing.prefixes[:_PREFIXES_TOLD])
+    if not health.has_found:
+        where = ", ".join(f"{prefix or 'the whole bucket'}" for prefix in health.prefixes[:_PREFIXES_TOLD])
         why.append(f"nothing found yet under {where}")
-        why.append("what to do: compare source.prefix, accounts, kinds and regions with the keys of the bucket")
-    elif not standing.complete_until:
-        waits = "its horizon waits for the folders that are uncovered"
-        why.append(waits if standing.uncovered else "no listing of it has come to its end yet")
-    elif now > standing.deadline.at:
-        shard = standing.deadline.shard
+        why.append("what to do: compare source.prefix, accounts, kinds and regions with the keys in the bucket")
+    elif not health.complete_until:
+        waits = "its horizon waits for the uncovered folders"
+        why.append(waits if health.uncovered else "its first listing has not finished yet")
+    elif now > health.deadline.at:
+        shard = health.deadline.shard
         where = f", held by {safe_line(shard.prefix)}" if shard else ""
         allowed = f"{span(promise.objective)} beyond {span(promise.lateness)}"
         why.append(
-            f"it is complete up to {utc(standing.complete_until)}, {span(now - standing.complete_until)} ago,"
+            f"it is complete up to {utc(health.complete_until)}, {span(now - health.complete_until)} ago,"
             f" and its objective is {allowed}{where}"
         )
     if why and with_failure:
-        why += trouble(standing)
+        why += trouble(health)
     return why
 
 
-def trouble(standing: Standing) -> list[str]:
-    """Why the last tick failed and what is not at the destination, in sentences, each with what to do about it."""
+def trouble(health: JobHealth) -> list[str]:
+    """Return sentences about the last failure and missing objects, each with a remedy."""
     why = []
-    if standing.uncovered:
-        named = ", ".join(standing.uncovered[:_PREFIXES_TOLD])
-        why.append(f"{len(standing.uncovered)} folders of the source are uncovered: {named}")
-        why.append("what to do: give them a job of their own, or leave them out with source.ignore")
-    if (error := standing.error) is not None:
+    if health.uncovered:
+        named = ", ".join(health.uncovered[:_PREFIXES_TOLD])
+        why.append(f"{len(health.uncovered)} folders of the source are uncovered: {named}")
+        why.append("what to do: copy them with a job of their own, or leave them out with source.ignore")
+    if (error := health.error) is not None:
         why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
-    if (oldest := standing.oldest_held) is not None:
-        why.append(f"{missing_words(standing)}{safe_key(oldest.object.key)} ({answer_words(oldest)})")
-        remedy = reasons.remedy_of(oldest.reason)
+    if (oldest := health.oldest_held) is not None:
+        why.append(f"{missing_words(health)}{safe_key(oldest.object.key)} ({answer_words(oldest)})")
+        remedy = reasons.remedy_of(oldest.reason, job=health.job, key=oldest.object.key)
         if error is None or error.remedy != remedy:
             why.append(f"what to do: {remedy}")
     return why
 
 
-def missing_words(standing: Standing) -> str:
-    """How many objects are known and not at the destination; the key of the first is to follow."""
-    if standing.held == 1:
+def missing_words(health: JobHealth) -> str:
+    """Begin a sentence about missing objects, to be followed by the first key."""
+    if health.held == 1:
         return "1 object is known and not at the destination: "
-    return f"{standing.held:,} objects are known and not at the destination, the first of them "
+    return f"{health.held:,} objects are known and not at the destination, the first of them "
 
 
 def answer_words(held: Quarantined) -> str:
-    """Why an object is not at the destination, and what was answered, which names the principal."""
+    """Return why an object is missing, with the answer, which names the principal."""
     return f"{held.reason}: {safe_line(held.detail)}" if held.detail else held.reason
 
 
-def _has_ticked(standing: Standing, now: float) -> bool:
-    longest = max(standing.promise.objective, 2 * standing.promise.period)
-    return standing.last is not None and now - standing.finished_at <= longest
+def _has_ticked(health: JobHealth, now: float) -> bool:
+    longest = max(health.promise.objective, 2 * health.promise.period)
+    return health.last is not None and now - health.finished_at <= longest
 
 
 def failure_words(error: JobError) -> str:
-    """A failed tick in a sentence."""
+    """Return a sentence about a failed tick."""
     if error.reason == Reason.CONFIGURATION:
-        return f"its file cannot be used, and it does not run: {safe_line(error.detail)}"
+        return f"its file is invalid, so it does not run: {safe_line(error.detail)}"
     return f"its last tick failed: {error.reason}: {safe_line(error.detail)}"
 
 
-def objective_document(standing: Standing, now: float) -> dict[str, Any]:
-    """Whether the objective is met, and how long the objects of the last ticks took, as JSON has it."""
-    lags = standing.lags
+def objective_document(health: JobHealth, now: float) -> dict[str, Any]:
+    """Return the JSON about the objective and the lags of the last ticks."""
+    lags = health.lags
     share = lags.within_objective
     return {
-        "objective": "met" if is_fresh(standing, now) else "missed",
-        "objective_seconds": standing.promise.objective,
+        "objective": "met" if is_fresh(health, now) else "missed",
+        "objective_seconds": health.promise.objective,
         "within_objective": None if share is None else round(share, 6),
         "objects": lags.objects,
         "objects_since": utc(lags.since),
@@ -283,9 +233,9 @@ def objective_document(standing: Standing, now: float) -> dict[str, Any]:
         "lag_seconds_p95": lags.p95,
         "lag_seconds_p99": lags.p99,
         "lag_seconds_worst": round(lags.worst, 1) if lags.objects else None,
-        "newest_object": utc(standing.look.newest_arrival),
-        "oldest_listing": utc(standing.look.listed_at),
-        "quiet_shards": standing.look.quiet_shards,
+        "newest_object": utc(health.look.newest_arrival),
+        "oldest_listing": utc(health.look.listed_at),
+        "quiet_shards": health.look.quiet_shards,
     }
 
 
@@ -299,7 +249,7 @@ def _pulse(tick: RecordedTick) -> Pulse:
 
 
 def _by_kind(states: Sequence[ShardState]) -> dict[str, float]:
-    """The horizon of each kind; an unusual number of kinds is lumped together, since each is a series of metrics."""
+    """Return each kind's horizon. Surplus kinds share one entry, because each is a series of metrics."""
     kinds: dict[str, float] = {}
     for state in states:
         kind = state.shard.kind or _OTHER_KINDS

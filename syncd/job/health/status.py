@@ -1,4 +1,4 @@
-"""How each job stands, read from the ledger alone: nothing is asked of AWS."""
+"""The document of `syncd status`, read from the ledger alone without asking AWS."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,18 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.config.job import Configuration, Job
-from syncd.job.health.health import (
-    TICKS_READ,
-    Standing,
-    held_of,
-    late_reasons,
-    objective_document,
-    shards_of,
-    standing_of,
-    trouble,
-)
-from syncd.job.report import DONE, LISTED, UNHEALTHY, held_document, utc
-from syncd.ledger.ledger import HeldOverview, LedgerFile, Reader, RecordedTick
+from syncd.job.health.health import JobHealth, health_of, late_reasons, objective_document, trouble
+from syncd.job.health.state import JobState, read_state
+from syncd.job.report import LISTED, held_document, utc
+from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
@@ -26,55 +18,45 @@ from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.scope import pace_of, replica_of
 
 ROOM_BYTES = 1 << 20
-"""With less than this left on its disk the state is as good as full."""
+"""A disk with less free space than this counts as full."""
 
 
 class _Remembered(NamedTuple):
-    """What the ledger tells of a job; as it stands here, that of one that never ticked."""
+    """A job's state with the facts that only `status` shows. The defaults describe a job that never ticked."""
 
-    states: Sequence[ShardState] = ()
-    held: HeldOverview = HeldOverview()
-    ticks: Sequence[RecordedTick] = ()
-    """The newest first."""
-    discovered_at: float = 0.0
+    state: JobState = JobState()
     mode_why: str | None = None
     lateness: Mapping[int, int] = {}
-    uncovered: Mapping[str, float] = {}
     counts: tuple[int, int] = (0, 0)
     """Objects that are remembered key by key, and in sealed days."""
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
-    """The JSON of `status`. Where the state cannot be read, every job is one that never ticked, with the reason."""
+    """Return the JSON of `status`. If the state cannot be read, each job gets the reason."""
     state_dir = configuration.settings.state_dir
-    full = _want_of_room(state_dir)
+    full = _full_disk(state_dir)
     try:
         with LedgerFile(state_dir, now=lambda: now).open_readonly() as reader:
             return {"jobs": [_job_status(job, _remembered(job, reader), full, now=now) for job in jobs]}
     except LedgerError as error:
-        # SQLite writes an index of its log even for reading: a full disk keeps the state from being read.
+        # SQLite writes an index of its log even to read, so a full disk makes the state unreadable.
         unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
     why = _error_words("its state cannot be read", unread)
     return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
 
 
-def exit_code(document: dict[str, Any]) -> int:
-    """4 when any job is unhealthy."""
-    return DONE if all(job["healthy"] for job in document["jobs"]) else UNHEALTHY
+def _full_disk(state_dir: Path) -> dict[str, Any] | None:
+    """Return why the next tick cannot be recorded (disk full), or None.
 
-
-def _want_of_room(state_dir: Path) -> dict[str, Any] | None:
-    """What keeps the next tick from being recorded; None where there is room.
-
-    A tick that could not be recorded is not in the state, which is all that is read here.
+    The state itself cannot show it: a tick that could not be recorded is not in there.
     """
     try:
         there = next(folder for folder in (state_dir, *state_dir.parents) if folder.is_dir())
         disk = os.statvfs(there)
     except OSError:
-        return None  # whoever reads the state meets the same, and tells it
+        return None  # reading the state will fail too, and report it
     room = disk.f_bavail * disk.f_frsize
-    # A file system of no size at all, as some in user space are, says nothing.
+    # Some user-space file systems report a size of zero, which says nothing.
     if not disk.f_blocks or room >= ROOM_BYTES:
         return None
     return _state_error(LedgerFull, f"{room // 1024} KiB are left on the disk of {state_dir}")
@@ -88,68 +70,56 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
     view = reader.view(replica_of(job))
     verdict = view.mode_verdict()
     return _Remembered(
-        states=shards_of(job, view.shards()),
-        held=held_of(job, view, shown=LISTED),
-        ticks=reader.ticks(job.name, TICKS_READ),
-        discovered_at=view.discovered_at(),
+        state=read_state(job, reader, shown=LISTED),
         mode_why=verdict[1] if verdict else None,
         lateness=view.lateness(),
-        uncovered=view.uncovered(),
         counts=view.remembered_counts(),
     )
 
 
 def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
-    states, held = remembered.states, remembered.held
-    standing = standing_of(
-        job,
-        states,
-        held,
-        remembered.ticks,
-        discovered_at=remembered.discovered_at,
-        uncovered=remembered.uncovered,
-        now=now,
-    )
-    why = _complaints(standing, now)
+    shards, held = remembered.state.shards, remembered.state.quarantine
+    health = health_of(job, remembered.state, now=now)
+    why = _complaints(health, now)
     if state_error is not None:
         why += _error_words("its ticks cannot be recorded", state_error)
-    complete_until = standing.complete_until
+    complete_until = health.complete_until
     return {
         "job": job.name,
         "healthy": not why,
         "why": why,
-        "mode": standing.last.mode if standing.last else None,
+        "mode": health.last.mode if health.last else None,
         "mode_why": remembered.mode_why,
         "configuration_error": None,
         "state_error": state_error,
-        "last_tick": None if standing.last is None else _last_tick(standing.last, now),
+        "last_tick": None if health.last is None else _last_tick(health.last, now),
         "lag_seconds": _age(complete_until, now) if complete_until else None,
-        "objective_seconds": standing.promise.objective,
-        "lateness_seconds": standing.promise.lateness,
+        "objective_seconds": health.promise.objective,
+        "lateness_seconds": health.promise.lateness,
         "lateness_histogram": {str(bound): count for bound, count in sorted(remembered.lateness.items())},
-        "freshness": objective_document(standing, now),
-        "complete_from": utc(standing.complete_from),
+        "freshness": objective_document(health, now),
+        "complete_from": utc(health.complete_from),
         "complete_until": utc(complete_until),
-        "found": standing.has_found,
-        "uncovered": list(standing.uncovered[:LISTED]),
+        "found": health.has_found,
+        "uncovered": list(health.uncovered[:LISTED]),
         "audit": {
-            "audited_at": utc(standing.audited_at),
-            "sealed_audited_at": utc(standing.sealed_audited_at),
-            "lists_a_day": audit_lists_a_day(pace_of(job), remembered.counts, len(states)),
+            "audited_at": utc(health.audited_at),
+            "sealed_audited_at": utc(health.sealed_audited_at),
+            "lists_a_day": audit_lists_a_day(pace_of(job), remembered.counts, len(shards)),
         },
         "quarantine": {
             "count": held.counts.objects,
             "conflicts": held.counts.conflicts,
             "objects": [held_document(item) for item in held.longest],
         },
-        "shards": [_shard(state) for state in states[:LISTED]],
-        "shard_count": len(states),
+        "shards": [_shard(state) for state in shards[:LISTED]],
+        "shard_count": len(shards),
     }
 
 
-def _complaints(standing: Standing, now: float) -> list[str]:
-    """Why a job is not healthy, in sentences; none for a healthy one."""
-    return [*late_reasons(standing, now, with_failure=False), *trouble(standing)]
+def _complaints(health: JobHealth, now: float) -> list[str]:
+    """Return sentences that explain why a job is unhealthy. Empty if it is healthy."""
+    return [*late_reasons(health, now, with_failure=False), *trouble(health)]
 
 
 def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:
@@ -157,7 +127,7 @@ def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:
 
 
 def _age(instant: float, now: float) -> float:
-    """In seconds, to a tenth; 0.0 for what a clock that was set back since calls the future."""
+    """Return an age in seconds, to a tenth. Returns 0.0 for the future, after a clock was stepped back."""
     return round(max(0.0, now - instant), 1)
 
 

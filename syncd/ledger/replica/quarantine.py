@@ -1,6 +1,6 @@
-"""The quarantine, read: the objects that are known and not at the destination.
+"""The quarantine of one replica, read: objects that are known but not at the destination.
 
-There may be very many of them, with long keys and long details: what only counts them, or shows the first, loads no more.
+There may be very many, with long keys and details. Methods that count them or return the first few load no more.
 """
 
 import json
@@ -20,17 +20,17 @@ from syncd.model.errors import LedgerCorrupt
 from syncd.model.objects import HeldCounts, LogObject, Quarantined, Shard
 
 IsWanted: TypeAlias = Callable[[Shard], bool]
-"""Tells the shards that the job wants now, since the quarantine remembers those that it wanted before too."""
+"""Selects the shards in the job's scope. The quarantine may still hold objects of shards that left it."""
 
 
 class HeldOverview(NamedTuple):
-    """What a job knows of and has not at its destination, as far as it takes to tell how the job stands."""
+    """The quarantine of a job, as far as its status depends on it."""
 
     counts: HeldCounts = HeldCounts()
     longest: Sequence[Quarantined] = ()
-    """The first of them, the one that is held longest before the others."""
+    """The first objects, longest in quarantine first."""
     stamps: Sequence[float] = ()
-    """The times that all of them belong to."""
+    """The stamps of all objects."""
 
 
 class _Line(NamedTuple):
@@ -46,22 +46,23 @@ class _DamagedEntry(Exception):
     """An entry whose checksum is wrong."""
 
 
-class HeldView(ReplicaRows):
-    """One replica's quarantine, read. Every method may raise a LedgerError.
+class QuarantineView:
+    """The quarantine of one replica. Every method may raise a LedgerError.
 
-    An entry that is damaged is a LedgerCorrupt for whoever reads entries: the horizon rests on them, so that none may be
-    left out silently.
+    Reading a damaged entry raises LedgerCorrupt: the horizon depends on every entry, so none may be skipped.
     """
+
+    _rows: ReplicaRows
 
     def quarantined(
         self, *, is_wanted: IsWanted | None = None, limit: int | None = None, with_details: bool = True
     ) -> dict[str, Quarantined]:
-        """Return the objects that are known and not at the destination, by key, in the order of keys.
+        """Return the quarantined objects by key, in key order.
 
         Args:
-            is_wanted: tells the shards of which they are to be.
-            limit: how many to return at the most; None for all.
-            with_details: keep what was answered, which takes most of the memory.
+            is_wanted: selects the shards whose objects are returned; None for all.
+            limit: the most objects to return; None for all.
+            with_details: include each failure's detail, which takes most of the memory.
         """
         found: dict[str, Quarantined] = {}
         with self._reading():
@@ -74,13 +75,13 @@ class HeldView(ReplicaRows):
         return found
 
     def held(self, key: str) -> Quarantined | None:
-        """Return what is known of one object that is not at the destination. Returns None if it is not held."""
+        """Return one quarantined object. Returns None if the key is not in quarantine."""
         with self._reading():
-            row = self._row("SELECT * FROM quarantine WHERE replica = ? AND key = ?", self._id(), key)
+            row = self._rows.held(key)
             return None if row is None else _quarantined(self._checked(row), _shard_of(row[2]), with_details=True)
 
     def held_counts(self, is_wanted: IsWanted | None = None) -> HeldCounts:
-        """Return how many objects are held, and why, without loading any."""
+        """Return the number of quarantined objects by reason, without loading any."""
         query = (
             "SELECT shard, reason, count(*), total(size_bytes), min(first_at) FROM quarantine WHERE replica = ?"
             " GROUP BY shard, reason"
@@ -88,7 +89,7 @@ class HeldView(ReplicaRows):
         objects, size_bytes, oldest_at = 0, 0, 0.0
         by_reason: Counter[str] = Counter()
         with self._reading():
-            for shard, reason, count, size, first_at in self._db.execute(query, (self._id(),)):
+            for shard, reason, count, size, first_at in self._rows.db.execute(query, (self._rows.id(),)):
                 if is_wanted is None or is_wanted(self._parsed(shard)):
                     objects += count
                     size_bytes += int(size)
@@ -99,9 +100,9 @@ class HeldView(ReplicaRows):
     def held_stamps(
         self, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
     ) -> Iterator[float]:
-        """Yield the times that the held objects belong to, one at a time, as `stamp` tells them.
+        """Yield the stamp of each quarantined object, as `stamp` computes it.
 
-        Checksums are not looked at: a tick has mended the quarantine before it asks.
+        Checksums are not verified: a tick has repaired the quarantine before.
         """
         for item in self._lines(is_wanted):
             yield stamp(item.shard, item.object)
@@ -109,9 +110,9 @@ class HeldView(ReplicaRows):
     def held_overview(
         self, limit: int, stamp: Callable[[Shard, LogObject], float], is_wanted: IsWanted | None = None
     ) -> HeldOverview:
-        """Return how many objects are held, those that have been held longest, and the times that all belong to.
+        """Return the number of objects, those longest in quarantine, and the stamps of all.
 
-        One walk through the quarantine, whose entries may fill gigabytes: no detail is read but of those returned.
+        One pass over the quarantine, whose entries may fill gigabytes: only details that are returned are read.
         """
         by_reason: Counter[str] = Counter()
         size_bytes, oldest_at = 0, inf
@@ -132,20 +133,20 @@ class HeldView(ReplicaRows):
         return HeldOverview(counts, [item for item in found if item is not None], stamps)
 
     def held_after(self, key: str, limit: int) -> list[Quarantined]:
-        """Return the objects that are held whose keys follow this one, in the order of keys; so many at the most."""
+        """Return the quarantined objects after a key, in key order, at most `limit`."""
         query = "SELECT * FROM quarantine WHERE replica = ? AND key > ? ORDER BY key LIMIT ?"
         with self._reading():
-            rows = self._db.execute(query, (self._id(), key, limit)).fetchall()
+            rows = self._rows.db.execute(query, (self._rows.id(), key, limit)).fetchall()
             return [_quarantined(self._checked(row), _shard_of(row[2]), with_details=True) for row in rows]
 
     def _lines(self, is_wanted: IsWanted | None) -> Iterator[_Line]:
-        """Yield what the walks through all entries need, which is not half of what an entry says."""
+        """Yield the columns of all entries that counts and stamps need."""
         query = "SELECT shard, reason, first_at, key, size_bytes, last_modified FROM quarantine WHERE replica = ?"
         last, shard, is_one = None, Shard(""), False
         with self._reading():
-            for text, reason, first_at, key, size, modified in self._db.execute(query, (self._id(),)):
+            for text, reason, first_at, key, size, modified in self._rows.db.execute(query, (self._rows.id(),)):
                 if text != last:
-                    # Keys of one shard follow each other.
+                    # Keys of one shard are adjacent.
                     last, shard = text, self._parsed(text)
                     is_one = is_wanted is None or is_wanted(shard)
                 if is_one:
@@ -153,15 +154,15 @@ class HeldView(ReplicaRows):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Guard a block that reads entries: one that is damaged can be mended, and condemns no file."""
+        """Raise LedgerCorrupt for a damaged entry in the block. It can be repaired, so the file is not condemned."""
         try:
-            with self._guarded():
+            with self._rows.guarded():
                 yield
         except _DamagedEntry as error:
-            raise LedgerCorrupt(f"{self._path}: an entry of the quarantine is damaged") from error
+            raise LedgerCorrupt(f"{self._rows.path}: an entry of the quarantine is damaged") from error
 
     def _entries(self) -> Iterator[tuple[Any, ...]]:
-        for row in self._db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._id(),)):
+        for row in self._rows.db.execute("SELECT * FROM quarantine WHERE replica = ?", (self._rows.id(),)):
             yield self._checked(row)
 
     def _checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -170,7 +171,7 @@ class HeldView(ReplicaRows):
         return row
 
     def _parsed(self, shard: str) -> Shard:
-        """Return a shard of a row whose checksum was not looked at."""
+        """Return the shard of a row whose checksum was not verified."""
         try:
             return _shard_of(shard)
         except (TypeError, ValueError) as error:

@@ -1,6 +1,7 @@
-"""What the ledger remembers of one replica: the writing half."""
+"""One replica's ledger: what the view reads, and the commits."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,13 +9,13 @@ from typing import Self
 from syncd.ledger.decisions import Decisions, Kept
 from syncd.ledger.file import OpenState
 from syncd.ledger.repair import MENDED, count_damaged, mend
-from syncd.ledger.replica.access import replica_key
-from syncd.ledger.replica.commit import LedgerWriter
+from syncd.ledger.replica.access import ReplicaRows, replica_key
+from syncd.ledger.replica.commit import Commit, committing, written_before
 from syncd.ledger.replica.sealing import fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
+from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import is_whole, report_to_json, shortened
-from syncd.ledger.schema import translated
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.objects import LogObject, Outcome, Replica, Shard, ShardState
 from syncd.model.reasons import Reason
@@ -22,17 +23,18 @@ from syncd.model.reports import TickReport
 
 _CLOCK_SKEW_SECONDS = 600.0
 TICKS_KEPT = 300
-"""How many ticks and catch-ups of a job are remembered."""
+"""Ticks and catch-ups of a job that are remembered."""
 
 
-class Ledger(LedgerWriter):
-    """One replica's rows, read and written. Belongs to one thread; every method may raise a LedgerError.
+class Ledger(LedgerView):
+    """One replica's rows, read and written.
 
+    Belongs to one thread. Every method may raise a LedgerError.
     Each writing method is one commit: all of it is remembered, or nothing.
     """
 
     moved_aside: Path | None
-    """Where a corrupt file went that `open` met."""
+    """The new path of a corrupt file that `open` found."""
 
     def __init__(
         self,
@@ -45,9 +47,10 @@ class Ledger(LedgerWriter):
         now: Callable[[], float],
         on_corrupt: Callable[[], None],
     ) -> None:
-        super().__init__(state.connection, path, replica, on_corrupt=on_corrupt)
+        super().__init__(ReplicaRows(state.connection, path, replica, on_corrupt=on_corrupt))
         self._state = state
         self._job = job
+        self._key = replica_key(replica)
         self._decisions = decisions
         self._now = now
         self.moved_aside = state.moved_aside
@@ -55,32 +58,32 @@ class Ledger(LedgerWriter):
         start = self.start()
         if start is None:
             self._restore_decisions()
-        elif not decisions.has_start(replica_key(replica)):
-            # A state of before kept none, and the file may have been lost as well.
-            decisions.keep_start(replica_key(replica), job, start)
+        elif not decisions.has_start(self._key):
+            # The state of an older version has no such file, and the file may have been lost too.
+            decisions.keep_start(self._key, job, start)
         self._ran_here = self.start() is not None
 
     def ran_here(self) -> bool:
-        """Return True if this replica had a start when its ledger was opened: it was filled from here before."""
+        """Return True if this replica had a start when its ledger was opened: this state filled it before."""
         return self._ran_here
 
+    def _committing(self) -> AbstractContextManager[Commit]:
+        return committing(self._state, self._rows, self._job)
+
     def _restore_decisions(self) -> None:
-        """Take up what was decided before the state file was lost; a start from the future was no decision."""
+        """Restore decisions from before the state file was lost."""
         kept = self._decided()
         if kept.start is None and not kept.accepted:
             return
-        with self._writing():
-            row = self._bare_row()
+        with self._committing() as commit:
+            row = commit.unclaimed()
             if row["start"] is None and kept.start is not None:
-                self._put_replica(row | {"start": float(kept.start)})
-            self._put_accepted(row["id"], kept)
+                commit.put_own(row | {"start": float(kept.start)})
+            commit.put_accepted(row["id"], kept)
 
     def _decided(self) -> Kept:
-        return self._decisions.of(replica_key(self._replica), latest=self._now() + _CLOCK_SKEW_SECONDS)
-
-    def _put_accepted(self, replica_id: int, kept: Kept) -> None:
-        for key, (etag, storage_class, at) in kept.accepted.items():
-            self._put("accepted", replica_id, key, etag, storage_class, float(at))
+        # A start in the future was written by a wrong clock.
+        return self._decisions.of(self._key, latest=self._now() + _CLOCK_SKEW_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -91,78 +94,79 @@ class Ledger(LedgerWriter):
         self.close()
 
     def close(self) -> None:
-        """Close the file and let go of it."""
-        with translated(self._path):
+        """Close the file and release its lock."""
+        with self._rows.guarded():
             self._state.close()
 
     def move(self) -> Replica | None:
-        """Mark the replica as this job's; the one that the job wrote before, told once, where it is another.
+        """Claim the replica for this job. Returns the replica that the job wrote before, once, if it was another.
 
-        A replica that another job wrote last is taken along by a new name: nothing was moved then.
+        Returns None if another job wrote this replica last: the job was renamed, and nothing moved.
         """
-        with self._guarded():
-            row = self._replica_row()
-            if (row is not None and row["job"]) or not self._written_before():
+        with self._rows.guarded():
+            row = self._rows.own()
+            if (row is not None and row["job"]) or not written_before(self._rows, self._job):
                 return None
-        with self._writing():
-            # Another process may have marked it meanwhile, and told.
-            before = self._written_before()
-            self._own_row()
+        with self._committing() as commit:
+            # Another process may have claimed it, and logged that, in between.
+            before = written_before(self._rows, self._job)
+            commit.own()
         return before[0] if before else None
 
     def set_start(self, instant: float) -> None:
-        """Fix the instant from which the job replicates; one that was fixed before stays if it is earlier."""
-        with self._writing():
-            row = self._own_row()
+        """Fix the instant from which the job replicates, unless an earlier one is fixed."""
+        with self._committing() as commit:
+            row = commit.own()
             if row["start"] is None or row["start"] > instant:
-                self._decisions.keep_start(replica_key(self._replica), self._job, float(instant))
-                self._put_replica(row | {"start": float(instant)})
+                self._decisions.keep_start(self._key, self._job, float(instant))
+                commit.put_own(row | {"start": float(instant)})
 
     def mend(self) -> list[str]:
-        """Let go of damaged entries of the quarantine, and have this replica's shards looked through again.
+        """Remove damaged entries of the quarantine, and restart this replica's shards. Returns a sentence per action.
 
-        Returns a sentence for each thing that was done. An object that such an entry held is found again, since source
-        and destination are listed side by side from the job's start. A damaged acceptance is taken from the decisions.
+        The objects of removed entries are found again, since source and destination are compared from the job's start.
+        Damaged acceptances are restored from the decisions.
         """
-        with self._guarded():
-            if not any(count_damaged(self._db, table, self._id()) for table in MENDED):
+        db = self._rows.db
+        with self._rows.guarded():
+            if not any(count_damaged(db, table, self._rows.id()) for table in MENDED):
                 return []
-        with self._writing():
-            row = self._own_row()
-            if count_damaged(self._db, "quarantine", row["id"]):
-                # Until all shards have begun anew, none of them vouches for the others.
-                self._put_replica(row | {"discovered_at": 0.0})
-            told = mend(self._db, self._path, row["id"])
-            self._put_accepted(row["id"], self._decided())
-        return told
+        with self._committing() as commit:
+            row = commit.own()
+            if count_damaged(db, "quarantine", row["id"]):
+                # Until all shards have been listed again, none of them proves anything about the others.
+                commit.put_own(row | {"discovered_at": 0.0})
+            actions = mend(db, self._rows.path, row["id"])
+            commit.put_accepted(row["id"], self._decided())
+        return actions
 
     def set_mode_verdict(self, mode: str, why: str) -> None:
-        """Remember what `copy = "auto"` came to, and why."""
-        with self._writing():
-            self._put_replica(self._own_row() | {"mode": mode, "mode_why": shortened(why)})
+        """Remember the copy mode that `copy = "auto"` chose, and the reason."""
+        with self._committing() as commit:
+            commit.put_own(commit.own() | {"mode": mode, "mode_why": shortened(why)})
 
     def save_shards(self, states: Iterable[ShardState], *, discovered_at: float | None = None) -> None:
-        """Remember how far these shards are and, if that is given, when a full discovery of shards began."""
-        with self._writing():
-            row = self._own_row()
+        """Save the states of these shards and, if given, when a full discovery of shards began."""
+        with self._committing() as commit:
+            row = commit.own()
             if discovered_at is not None:
-                self._put_replica(row | {"discovered_at": float(discovered_at)})
+                commit.put_own(row | {"discovered_at": float(discovered_at)})
             for state in states:
-                self._put("cursors", self._own_shard(row["id"], state.shard), *cursor_values(state))
+                commit.put("cursors", commit.shard_id(row["id"], state.shard), *cursor_values(state))
 
     def save_looked_at(self, looks: Mapping[str, tuple[float, tuple[str, ...]]]) -> None:
-        """Remember when these prefixes were listed for what lies below them, and the child prefixes found.
+        """Save when these folders were listed by delimiter, and the folders found in them.
 
-        A folder with more of them than are kept is forgotten, so that it is listed again each time.
+        A folder with more of them than can be saved is forgotten, so it is listed again each time.
         """
-        with self._writing():
-            replica_id = self._own_row()["id"]
+        with self._committing() as commit:
+            replica_id = commit.replica_id()
             for prefix, (at, children) in looks.items():
                 text = children_to_json(children)
                 if text is None:
-                    self._db.execute("DELETE FROM looked WHERE replica = ? AND prefix = ?", (replica_id, prefix))
+                    commit.db.execute("DELETE FROM looked WHERE replica = ? AND prefix = ?", (replica_id, prefix))
                 else:
-                    self._put("looked", replica_id, fitting(prefix), float(at), text)
+                    commit.put("looked", replica_id, fitting(prefix), float(at), text)
 
     def record(
         self,
@@ -172,90 +176,85 @@ class Ledger(LedgerWriter):
         now: float,
         lateness: Mapping[int, int] = {},
     ) -> None:
-        """Remember what became of some transfers, and objects that the destination was found to hold already.
+        """Record the outcomes of transfers, and adopted objects that the destination already held.
 
-        An object that is there now leaves the quarantine; one that is not enters it, or stays with one attempt more
-        and a later `next_at`. An adopted object does not end a conflict, which only its acceptance does. `lateness`
+        An object that is at the destination leaves the quarantine. One that is not enters it, or stays with one more
+        attempt and a later `next_at`. Adopting an object does not end a conflict: only its acceptance does. `lateness`
         is added to the histogram, by bucket.
         """
-        with self._writing():
-            replica_id = self._own_row()["id"]
-            self._record(replica_id, outcomes, adopted, now)
+        with self._committing() as commit:
+            replica_id = commit.replica_id()
+            commit.record(replica_id, outcomes, adopted, now)
             for bucket, count in lateness.items():
-                row = self._row("SELECT * FROM lateness WHERE replica = ? AND bucket = ?", replica_id, bucket)
-                self._put("lateness", replica_id, bucket, count + (row[2] if is_whole(row) else 0))
+                row = self._rows.one("SELECT * FROM lateness WHERE replica = ? AND bucket = ?", replica_id, bucket)
+                commit.put("lateness", replica_id, bucket, count + (row[2] if is_whole(row) else 0))
 
     def save_uncovered(self, prefixes: Collection[str], *, now: float) -> None:
-        """Remember which folders of the source are not covered, in place of those of before."""
+        """Replace the list of the source's folders that the job does not cover."""
         wanted = sorted(prefixes)[:MOST_UNCOVERED]
         before = self.uncovered()
         if before.keys() == set(wanted):
             return
-        with self._writing():
-            replica_id = self._own_row()["id"]
-            self._db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
+        with self._committing() as commit:
+            replica_id = commit.replica_id()
+            commit.db.execute("DELETE FROM uncovered WHERE replica = ?", (replica_id,))
             for prefix in wanted:
-                self._put("uncovered", replica_id, fitting(prefix), before.get(prefix, float(now)))
+                commit.put("uncovered", replica_id, fitting(prefix), before.get(prefix, float(now)))
 
     def accept(self, key: str) -> bool:
-        """Be done with an object that is held, until its ETag or storage class changes. Returns True if it was held.
+        """Release an object from quarantine until its ETag or storage class changes. Returns True if it was held.
 
-        The replica of a conflict is taken for good, under the source's ETag.
+        The replica of a conflict is kept for good, under the source's ETag.
         """
         found = self.held(key)
         if found is None:
             return False
         item, now = found.object, float(self._now())
-        with self._writing():
-            replica_id = self._own_row()["id"]
+        with self._committing() as commit:
+            replica_id = commit.replica_id()
             self._decisions.keep_accepted(
-                replica_key(self._replica),
-                self._job,
-                key,
-                etag=item.etag,
-                storage_class=item.storage_class,
-                at=now,
+                self._key, self._job, key, etag=item.etag, storage_class=item.storage_class, at=now
             )
             if found.is_conflict:
-                self._put_objects(replica_id, [(found.shard, item, "")])
-            self._put("accepted", replica_id, key, item.etag, item.storage_class, now)
-            self._release(replica_id, [key])
+                commit.put_objects(replica_id, [(found.shard, item, "")])
+            commit.put("accepted", replica_id, key, item.etag, item.storage_class, now)
+            commit.release(replica_id, [key])
         return True
 
     def retry(self, key: str) -> bool:
-        """Have the next tick try an object that is held, whatever the matter was; whether the key was held."""
+        """Have the next tick retry an object, for whatever reason it is held. Returns True if it was held."""
         found = self.held(key)
         if found is None:
             return False
-        with self._writing():
-            self._hold(self._own_row()["id"], found._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
+        with self._committing() as commit:
+            commit.quarantine(commit.replica_id(), found._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
         return True
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
-        """Fold the days before one (YYYY-MM-DD) into one row each, oldest first, until `limit` objects are folded.
+        """Fold the days before `before_day` (YYYY-MM-DD) into one row each, oldest first, up to `limit` objects.
 
-        A day is folded whole, in one transaction, onto what was sealed of it before. Keys without a day stay, and so do
-        those that are held: they will be recorded again, and a day must not count them twice. Returns how many objects
-        were folded.
+        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay.
+        So do quarantined ones: they will be recorded again, and a day must not count them twice. Returns how many
+        objects were folded.
         """
-        folded, done_until = 0, ""
+        rows, folded, done_until = self._rows, 0, ""
         while folded < limit:
-            with self._guarded():
-                shard_id = self._shard_id(shard)
-                day = None if shard_id is None else oldest_day(self._db, shard_id, done_until, before_day)
-                held = held_of_day(self._db, self._id(), shard, day) if day else set()
+            with rows.guarded():
+                shard_id = rows.shard_id(shard)
+                day = None if shard_id is None else oldest_day(rows.db, shard_id, done_until, before_day)
+                held = held_of_day(rows.db, rows.id(), shard, day) if day else set()
             if day is None:
                 break
             done_until = day
-            if held and only_held(self._db, shard, shard_id, day, held):
+            if held and only_held(rows.db, shard, shard_id, day, held):
                 continue
-            with self._writing():
-                replica_id = self._own_row()["id"]
-                shard_id = self._own_shard(replica_id, shard)
-                held = held_of_day(self._db, replica_id, shard, day)
-                count, damaged = fold_away(self._db, shard, shard_id, day, held)
+            with self._committing() as commit:
+                replica_id = commit.replica_id()
+                shard_id = commit.shard_id(replica_id, shard)
+                held = held_of_day(rows.db, replica_id, shard, day)
+                count, damaged = fold_away(rows.db, shard, shard_id, day, held)
             folded += count
-            self.damaged_rows += damaged
+            rows.damaged += damaged
         return folded
 
     def unseal(
@@ -267,33 +266,33 @@ class Ledger(LedgerWriter):
         adopted: Sequence[tuple[Shard, LogObject, str]] = (),
         now: float = 0.0,
     ) -> None:
-        """Forget the rows of sealed days (YYYY-MM-DD): they are remembered key by key again, as `record` does.
+        """Delete the rows of sealed days (YYYY-MM-DD), and record their objects key by key, as `record` does.
 
-        All of it in one commit, or what a day's row vouched for would be forgotten by a process that is killed.
+        Both happen in one commit, so a killed process cannot lose the objects that a day's row counted.
         """
-        with self._writing():
+        with self._committing() as commit:
             if outcomes or adopted:
-                self._record(self._own_row()["id"], outcomes, adopted, now)
-            shard_id = self._shard_id(shard)
-            self._db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
+                commit.record(commit.replica_id(), outcomes, adopted, now)
+            shard_id = self._rows.shard_id(shard)
+            commit.db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
 
     def record_tick(self, report: TickReport, *, kind: str) -> None:
-        """Remember what a `tick` or a `catch-up` did; the last `TICKS_KEPT` of a job are kept."""
-        with self._writing():
-            self._own_row()
-            (last,) = self._db.execute("SELECT max(number) FROM ticks WHERE job = ?", (self._job,)).fetchone()
+        """Record the report of a `tick` or a `catch-up`. The last `TICKS_KEPT` of a job are kept."""
+        with self._committing() as commit:
+            commit.own()
+            (last,) = commit.db.execute("SELECT max(number) FROM ticks WHERE job = ?", (self._job,)).fetchone()
             number = next_number(last)
-            self._put("ticks", self._job, number, kind, report_to_json(report))
-            self._db.execute("DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
+            commit.put("ticks", self._job, number, kind, report_to_json(report))
+            commit.db.execute("DELETE FROM ticks WHERE job = ? AND number <= ?", (self._job, number - TICKS_KEPT))
 
     def forget(self) -> None:
-        """Forget what the two listings tell of this replica; also what damage left without an owner.
+        """Delete everything that listings can find again, and rows whose owner was lost to damage.
 
-        Nobody else may tick or catch up this job meanwhile.
+        Nobody else may run a tick or a catch-up of this job meanwhile.
         """
-        with self._writing():
-            row = self._own_row()
-            self._put_replica(row | {"discovered_at": 0.0, "mode": None, "mode_why": None})
-            forget_replica(self._db, row["id"])
-        with self._guarded():
-            sweep(self._db)
+        with self._committing() as commit:
+            row = commit.own()
+            commit.put_own(row | {"discovered_at": 0.0, "mode": None, "mode_why": None})
+            forget_replica(commit.db, row["id"])
+        with self._rows.guarded():
+            sweep(self._rows.db)

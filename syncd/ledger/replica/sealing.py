@@ -1,9 +1,9 @@
-"""Old days of a shard, folded into one row each."""
+"""Sealing: old days of a shard are folded into one row each."""
 
 import sqlite3
 from collections.abc import Collection, Iterator
 
-from syncd.ledger.replica.view import sealed_day
+from syncd.ledger.replica.objects import sealed_day
 from syncd.ledger.rows import (
     day_of,
     decode_etags,
@@ -19,18 +19,21 @@ from syncd.model.sealed import SealedDay, SealedObject, fold_day
 
 
 def oldest_day(connection: sqlite3.Connection, shard_id: int, after_day: str, before_day: str) -> str | None:
-    """The oldest day between two (YYYY-MM-DD, both exclusive; empty for no lower bound) that has objects."""
+    """Return the oldest day with objects between two days (YYYY-MM-DD, both exclusive).
+
+    An empty `after_day` means no lower bound. Returns None if no day has objects.
+    """
     query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ? ORDER BY tail"
     lowest = last_tail(after_day) if after_day else ""
     for (tail,) in connection.execute(query, (shard_id, lowest, first_tail(before_day))):
-        # Anything else is damage, which never was a tail.
+        # Anything else is damage.
         if isinstance(tail, str) and (day := day_of(tail)):
             return day
     return None
 
 
 def held_of_day(connection: sqlite3.Connection, replica_id: int | None, shard: Shard, day: str) -> set[str]:
-    """Return the keys of a day's folder that are in the quarantine."""
+    """Return the quarantined keys of a day's folder."""
     folder = f"{shard.prefix}{day.replace('-', '/')}"
     query = "SELECT key FROM quarantine WHERE replica = ? AND key >= ? AND key < ?"
     return {key for (key,) in connection.execute(query, (replica_id, f"{folder}/", f"{folder}0"))}
@@ -39,7 +42,7 @@ def held_of_day(connection: sqlite3.Connection, replica_id: int | None, shard: S
 def only_held(
     connection: sqlite3.Connection, shard: Shard, shard_id: int | None, day: str, held: Collection[str]
 ) -> bool:
-    """Return True if a day has no rows but those of held objects."""
+    """Return True if all of a day's rows are those of `held` objects."""
     query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
     rows = connection.execute(query, (shard_id, first_tail(day), last_tail(day)))
     return all(isinstance(tail, str) and decode_key(shard, tail) in held for (tail,) in rows)
@@ -48,9 +51,9 @@ def only_held(
 def fold_away(
     connection: sqlite3.Connection, shard: Shard, shard_id: int, day: str, held: Collection[str]
 ) -> tuple[int, int]:
-    """Fold a day's objects onto its row, inside the caller's transaction: how many, and how many were damaged.
+    """Fold a day's objects into its row, inside the caller's transaction. Rows of `held` objects stay.
 
-    Rows of `held` objects stay.
+    Returns how many objects were folded, and how many rows were damaged.
     """
     span = (shard_id, first_tail(day), last_tail(day))
     damaged = 0
@@ -78,7 +81,7 @@ def fold_away(
 
 
 def put_day(connection: sqlite3.Connection, shard_id: int, day: str, sealed: SealedDay) -> None:
-    """Write a day's row, inside the caller's transaction."""
+    """Write a sealed day's row, inside the caller's transaction."""
     sums = (sealed.count, sealed.size_bytes, sealed.digest, int(sealed.exact))
     values = with_checksum(shard_id, day, *sums, sealed.replica_digest, int(sealed.replica_exact))
     connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

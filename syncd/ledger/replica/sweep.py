@@ -1,8 +1,8 @@
-"""IDs that were never used, and rows that belong to nobody any more."""
+"""Unused IDs, and rows without an owner."""
 
 import sqlite3
 
-from syncd.ledger.schema import transaction
+from syncd.ledger.sqlite import transaction
 from syncd.model.errors import LedgerCorrupt
 
 _ROWS_AT_ONCE = 20_000
@@ -11,7 +11,7 @@ _OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncove
 
 
 def next_replica_id(connection: sqlite3.Connection) -> int:
-    """An ID that no row has: those of a replica whose own row was damaged must not get another owner.
+    """Return an ID that no row uses. Rows whose replica's own row was damaged must not change owner.
 
     Raises:
         LedgerCorrupt: the IDs in use are damaged.
@@ -21,16 +21,16 @@ def next_replica_id(connection: sqlite3.Connection) -> int:
 
 
 def next_shard_id(connection: sqlite3.Connection) -> int:
-    """An ID that no row has; LedgerCorrupt where those in use are damaged."""
+    """Return an ID that no row uses. Raises LedgerCorrupt if the IDs in use are damaged."""
     return _next_id(connection, (("shards", "id"), *((table, "shard") for table in ("cursors", "objects", "days"))))
 
 
 def next_number(value: object) -> int:
-    """The number after the highest one in use, None for none; LedgerCorrupt for what never was one."""
+    """Return the number after the highest in use, or 1 for None. Raises LedgerCorrupt if it is not a number."""
     if value is None:
         return 1
     if not isinstance(value, int) or not 0 <= value < _HIGHEST:
-        raise LedgerCorrupt(f"{value!r} stands where a number should")
+        raise LedgerCorrupt(f"{value!r} is not a valid number")
     return value + 1
 
 
@@ -40,16 +40,16 @@ def _next_id(connection: sqlite3.Connection, columns: tuple[tuple[str, str], ...
 
 
 def forget_replica(connection: sqlite3.Connection, replica_id: int | None) -> None:
-    """Delete what the two listings of a replica tell; rows of its shards are left to `sweep`.
+    """Delete a replica's rows that listings can find again. Rows of its shards are left to `sweep`.
 
-    Its start, its quarantine and what was accepted stay: no listing tells them.
+    Its start, its quarantine and its acceptances stay: no listing finds them.
     """
     for table in ("shards", "looked", "lateness", "uncovered"):
         connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
 
 
 def sweep(connection: sqlite3.Connection) -> None:
-    """Delete the rows of replicas and shards that are not there, some at a time, so that others can write in between."""
+    """Delete rows of vanished replicas and shards in batches, so that other writers get a turn."""
     with transaction(connection):
         for table in _OF_REPLICA:
             connection.execute(f"DELETE FROM {table} WHERE replica NOT IN (SELECT id FROM replicas)")  # noqa: S608 - our own names
@@ -68,7 +68,7 @@ def _next_shard(connection: sqlite3.Connection, table: str, after: int) -> int |
 
 
 def _delete_some(connection: sqlite3.Connection, table: str, shard_id: int) -> bool:
-    """Whether rows were deleted, and more may be left."""
+    """Delete a batch of a vanished shard's rows. Returns True if some were deleted and more may be left."""
     column = {"cursors": "shard", "days": "day", "objects": "tail"}[table]
     with transaction(connection):
         if connection.execute("SELECT 1 FROM shards WHERE id = ?", (shard_id,)).fetchone():

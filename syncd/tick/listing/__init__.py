@@ -1,1 +1,1 @@
-"""What a tick lists, and what a listing proves: shards, tiers, the horizon, sealed days."""
+"""Shards, tiers, sealed days and the horizon: what a tick lists, and what that proves."""

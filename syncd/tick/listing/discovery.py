@@ -5,15 +5,15 @@ come round within `discovery_every`; a small job asks about all of them each tic
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from zlib import crc32
 
 from syncd.model.bounds import LARGEST_CHILDREN_BYTES, MOST_CHILDREN, MOST_UNCOVERED, children_to_json
-from syncd.model.layout import Layout, PatternLayout
-from syncd.model.objects import Folder, LogObject, Page, Range, Shard
-from syncd.model.trail import (
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.patterns import PatternLayout
+from syncd.model.keys.trail import (
     EVERY,
     Below,
     Node,
@@ -25,52 +25,38 @@ from syncd.model.trail import (
     is_ignored,
     roots,
 )
+from syncd.model.objects import LogObject, Page, Range, Shard
 from syncd.tick.listing.tiers import due, overdue
+from syncd.tick.ports import Lister
 
-# What is remembered of too many folders beside their names: a note, the first that is beyond, and where they lie.
+# Room kept beside the names of too many folders: a note, the first that did not fit, and their own prefix.
 _ROOM_FOR_THE_REST = 8192
-# More objects than this directly under a dated prefix are not listed again each time somebody looks there.
+# A dated prefix with more objects directly under it than this is listed whole instead.
 _MOST_LOOSE = 1000
 
 Looks = Mapping[str, tuple[float, tuple[str, ...]]]
-"""For each folder when it was last listed, and the folders that it held."""
-
-
-class FolderLister(Protocol):
-    """Lists what is directly below prefixes."""
-
-    def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
-        """One or more Folders for each prefix; raises JobFailed."""
-        ...
-
-
-class SideLister(FolderLister, Protocol):
-    """Lists keys, too."""
-
-    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Pages of the ranges, None while there is nothing yet; raises JobFailed."""
-        ...
+"""For each folder the time of its last listing, and the folders in it."""
 
 
 @dataclass(slots=True)
 class Discovered:
-    """What one round of discovery came to."""
+    """The result of one round of discovery."""
 
     shards: list[Shard] = field(default_factory=list)
     looks: dict[str, tuple[float, tuple[str, ...]]] = field(default_factory=dict)
     """The folders that were listed in this round."""
     loose: list[Page] = field(default_factory=list)
-    """Objects that lie between folders, above any shard."""
+    """Objects between folders, outside any shard."""
     uncovered: list[str] = field(default_factory=list)
     """Folders that the job neither covers nor ignores."""
     stalest_look: float = 0.0
-    """When the folder was listed that was listed longest ago: everything that existed then has been found."""
+    """When the stalest folder was listed: all shards that existed then have been found."""
     stalest_before: float = 0.0
-    """The same before this round, so that it holds for this scope; 0.0 if one of the folders had never been listed."""
+    """The same before this round, for this scope; 0.0 if a folder had never been listed."""
 
 
-def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, now: float) -> Discovered:
-    """Go down from the roots of the scope, listing the folders whose turn it is and those never listed.
+def discover(scope: Scope, lister: Lister, *, looks: Looks, every: float, now: float) -> Discovered:
+    """List the folders of the scope that are due or new, from its roots down.
 
     Each comes round within `every` seconds; 0.0 lists all of them.
 
@@ -110,7 +96,7 @@ def discover(scope: Scope, lister: FolderLister, *, looks: Looks, every: float, 
 
 
 def remembered_below(node: Node, prefixes: Sequence[str], scope: Scope) -> tuple[str, ...]:
-    """Return what is remembered of the folders below a node: all of them, unless there are too many.
+    """Return the folders to remember below a node: all, unless there are too many.
 
     Then those are left out that the scope ignores or that are dates beside others, which is noted, since another scope has
     to look again. Of more still, the first that is beyond follows the others, and the node's own prefix that one.
@@ -132,7 +118,7 @@ def remembered_below(node: Node, prefixes: Sequence[str], scope: Scope) -> tuple
 
 
 def is_of(scope: Scope, prefix: str, remembered: Sequence[str]) -> bool:
-    """Return True if what is remembered of the folders below a prefix is all that a scope has to know of them."""
+    """Return True if the folders remembered below a prefix are all that a scope needs."""
     first = remembered[0] if remembered else ""
     return not first.startswith(f"{prefix}//") or first == _note(scope, prefix)
 
@@ -143,7 +129,7 @@ def _note(scope: Scope, prefix: str) -> str:
 
 
 def _meaning(node: Node, remembered: Sequence[str], scope: Scope) -> Below:
-    """Return what the remembered folders mean; the first of those beyond what is remembered stands for the others."""
+    """Return the shards and folders that the remembered names stand for."""
     beyond: Sequence[str] = ()
     if remembered[:1] and remembered[0].startswith(f"{node.prefix}//"):
         remembered = remembered[1:]
@@ -161,13 +147,13 @@ def _below(node: Node, below: Below) -> Sequence[Node]:
 
 
 def _is_followed(shard: Shard, above: Node) -> bool:
-    """Return True if there may be folders beside a shard's dates that are nobody else's to find."""
+    """Return True if folders beside a shard's dates must be looked for."""
     # Dates directly below a kind are of the kind's own folder, which was just listed; those of Hive are no folder.
     return shard.prefix != above.prefix and shard.prefix.endswith("/") and not has_no_grammar(shard)
 
 
 def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> tuple[dict[str, str], bool]:
-    """Return the remembered folders that the scope still reaches, with their levels, and whether these are all it reaches.
+    """Return the remembered folders within the scope, by level, and True if complete.
 
     Others must not use up looks. What lies below them is noted in `remembered`.
     """
@@ -189,7 +175,7 @@ def _reached(scope: Scope, looks: Looks, remembered: dict[str, Below]) -> tuple[
 
 
 class Sides(NamedTuple):
-    """What lies under a dated prefix beside its dates."""
+    """The folders and objects under a dated prefix beside its dates."""
 
     folders: Sequence[str]
     """Folders, or keys, that only a listing of the whole prefix finds."""
@@ -197,8 +183,8 @@ class Sides(NamedTuple):
     """Objects that lie directly under the prefix, as in `Discovered`."""
 
 
-def side_folders(layout: Layout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> Sides:
-    """Return what a dated prefix holds that does not begin with a date, by a listing or two.
+def side_folders(layout: Layout, shard: Shard, lister: Lister, ignore: Sequence[str]) -> Sides:
+    """Return the folders and objects of a dated prefix that begin with no date.
 
     Raises:
         JobFailed: the listing was refused or cannot be had.
@@ -218,8 +204,8 @@ def side_folders(layout: Layout, shard: Shard, lister: SideLister, ignore: Seque
     return Sides(folders, [Page(Range(shard, ""), loose, is_last=True)] if loose else [])
 
 
-def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore: Sequence[str]) -> list[str]:
-    """Return the first key before or after those that begin with a digit: files and folders alike begin with the day."""
+def _keys_beside(layout: PatternLayout, shard: Shard, lister: Lister, ignore: Sequence[str]) -> list[str]:
+    """Return the first key before or after the dates, which begin with a digit."""
     end = layout.dates_end(shard)
     for page in lister.pages([Range(shard, "", f"{end[:-1]}/\U0010ffff"), Range(shard, end)]):
         for item in page.objects if page else ():
@@ -228,7 +214,7 @@ def _keys_beside(layout: PatternLayout, shard: Shard, lister: SideLister, ignore
     return []
 
 
-def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
+def _list_nodes(nodes: list[Node], lister: Lister, scope: Scope, found: Discovered) -> dict[str, tuple[str, ...]]:
     by_prefix = {node.prefix: node for node in nodes}
     below: dict[str, list[str]] = {}
     for folder in lister.folders(by_prefix):
@@ -249,7 +235,7 @@ def _list_nodes(nodes: list[Node], lister: FolderLister, scope: Scope, found: Di
 
 
 def _is_everything_wanted(node: Node, scope: Scope) -> bool:
-    """Whether an object that lies beside the folders of this node is within the scope."""
+    """Return True if an object beside the folders of this node is in scope."""
     return {
         "account": EVERY in scope.accounts and EVERY in scope.kinds,
         "kind": EVERY in scope.kinds,

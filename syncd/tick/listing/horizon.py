@@ -1,46 +1,46 @@
-"""What listings that came to their ends prove: how a shard's state moves on, and what the horizon may claim.
+"""The horizon: what finished listings prove, and how a shard's state advances.
 
-All of it is arithmetic on what the ledger remembers. Nothing here does any I/O.
+All of it is arithmetic on what the ledger remembers.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from syncd.model.layout import Layout
+from syncd.model.keys.layout import Layout
 from syncd.model.objects import Branch, FoundBy, LogObject, Page, ShardState
 from syncd.tick.listing.tiers import CLOCK_SKEW_SECONDS, Slice, Tier, as_of, is_listed_whole, later
 from syncd.tick.task import Pace
 
 
 class Listed(NamedTuple):
-    """What has come so far of listing one slice."""
+    """The progress of listing one slice."""
 
     slice: Slice
     began_at: float
     last_key: str = ""
-    """The last key that was met; empty where there was none."""
+    """The last key that was listed; empty if there was none."""
     is_whole: bool = False
     """The slice was listed to its end."""
     reached_end: bool = False
-    """The listing met the end of the shard."""
+    """The listing reached the end of the shard."""
     newest_stamp: float = 0.0
-    """The newest stamp at or before `began_at`; 0.0 where there was none."""
+    """The newest stamp at or before `began_at`; 0.0 if there was none."""
     newest_arrival: float = 0.0
     """The newest LastModified."""
     left_out_stamp: float = 0.0
-    """The newest stamp among objects left out as older than the job's start; 0.0 where there was none."""
+    """The newest stamp of the objects left out as older than the job's start; 0.0 if there were none."""
     found_by: FoundBy = FoundBy.TAIL
-    """The slowest listing that the keys which were new would have been found by."""
+    """The slowest tier needed to find any of the new keys."""
     branches: tuple[Branch, ...] = ()
-    """Where the days of a shard that is listed whole are, the newest first."""
+    """The folders of days in a shard that is listed whole, newest first."""
 
     def after(
         self, page: Page, *, layout: Layout, left_out_stamp: float, new: Sequence[LogObject], found_by: FoundBy
     ) -> "Listed":
-        """Return this with one page more, `new` being those of its objects that the ledger did not know."""
+        """Return the progress after one more page. `new` are its objects that the ledger did not know."""
         shard = page.range.shard
-        # A stamp in the future is no frontier: behind it everything would look listed.
+        # A stamp in the future is no frontier: everything before it would look listed.
         stamps = [stamp for item in page.objects if (stamp := layout.stamp(shard, item)) <= self.began_at]
         for item in new:
             if found_by is not FoundBy.WHOLE:
@@ -69,22 +69,22 @@ def advance(
     start: float,
     missing: Iterable[float] = (),
 ) -> ShardState:
-    """Return what a shard's state becomes when these slices were listed to their ends and their objects dealt with.
+    """Return a shard's new state, given the slices that were listed to their ends.
 
     Args:
-        state: as it was before the tick.
-        listed: the slices that came to their ends.
+        state: the state before the tick.
+        listed: the slices listed to their ends, whose objects all ended.
         layout: the key grammar of the source.
         pace: the job's durations.
         start: the job's start.
-        missing: the stamps of this shard's objects that are known and not at the destination.
+        missing: the stamps of this shard's quarantined objects.
     """
     listed = list(listed)
     found_by = state.found_by
     for item in listed:
         found_by = later(found_by, item.found_by)
     if found_by is FoundBy.WHOLE and not is_listed_whole(state, layout):
-        # These listings looked for keys of the grammar. What else there is, a listing of the whole shard finds.
+        # These listings looked for keys of the grammar. Others are found only by listing the whole shard.
         branches = next((item.branches for item in listed if item.branches), state.branches)
         return replace(state, found_by=found_by, branches=branches, deep_done_at=0.0)
     state = replace(state, layout=layout.name, found_by=found_by)
@@ -94,7 +94,7 @@ def advance(
 
 
 def claimed(state: ShardState, *, pace: Pace, missing: Iterable[float]) -> ShardState:
-    """Return the state with the horizon that its looks allow: up to the last one that is sure to find any new key."""
+    """Return the state with its horizon, which the last sure listing allows."""
     looked = searched_at(state)
     if not looked:
         return state
@@ -106,7 +106,7 @@ def claimed(state: ShardState, *, pace: Pace, missing: Iterable[float]) -> Shard
 
 
 def searched_at(state: ShardState) -> float:
-    """Return when the last listing began that is sure to have found whatever key was there; 0.0 for never."""
+    """Return when the last listing began that was sure to find every key. Returns 0.0 for never."""
     return {
         FoundBy.TAIL: state.listed_at,
         FoundBy.RECENT: min(state.listed_at, state.recent_at),
@@ -116,14 +116,14 @@ def searched_at(state: ShardState) -> float:
 
 
 def first_within(missing: Iterable[float], complete_from: float) -> float | None:
-    """Return the oldest stamp that lies within what is claimed to be complete. Returns None if none does."""
+    """Return the oldest stamp at or after `complete_from`. Returns None if there is none."""
     return min((stamp for stamp in missing if stamp >= complete_from), default=None)
 
 
 def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardState:
     tier = listed.slice.tier
     if tier is Tier.WINDOW:
-        return state  # a catch-up moves no cursor
+        return state  # a catch-up advances no cursor
     if listed.left_out_stamp:
         state = replace(state, complete_from=max(state.complete_from, listed.left_out_stamp + 1))
     if tier is Tier.DEEP:
@@ -145,11 +145,11 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
         return state
     if tier is Tier.RECENT:
         return replace(state, recent_at=listed.began_at)
-    # What is listed whole has gone through everything that a deep round would.
+    # A whole listing covers everything that a deep round would.
     state = replace(state, recent_at=listed.began_at, deep_key="", deep_at=listed.began_at)
     state = replace(state, deep_done_at=listed.began_at, branches=listed.branches)
     if tier is Tier.FIRST:
-        # Source and destination were listed side by side, which is all that an audit does.
+        # Both sides were listed side by side, which is all that an audit does.
         state = replace(state, audited_at=listed.began_at, sealed_audited_at=listed.began_at)
         state = replace(state, complete_from=max(start, state.complete_from))
     return state
@@ -158,17 +158,17 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
 def horizon(
     states: Sequence[ShardState], *, discovered_at: float, pace: Pace, now: float, missing: Iterable[float] = ()
 ) -> tuple[float, float]:
-    """Return a job's `complete_from` and `complete_until`: what holds for all of its shards. Both are 0.0 if nothing is.
+    """Return a job's `complete_from` and `complete_until`, which hold for all its shards. Both are 0.0 for no claim.
 
-    A job that has found nothing yet claims nothing: it may look in the wrong place. Neither does one whose clock has run
+    A job that has found nothing yet claims nothing, since it may look in the wrong place. Nor does one whose clock ran
     ahead, until everything is listed anew.
 
     Args:
-        states: the shards that the job wants.
-        discovered_at: everything that existed then has been found; 0.0 for never.
+        states: the shards in the job's scope.
+        discovered_at: all shards that existed then have been found; 0.0 for never.
         pace: the job's durations.
         now: the present time, in epoch seconds.
-        missing: the stamps of the job's objects that are known and not at the destination, those above any shard included.
+        missing: the stamps of the job's quarantined objects, including those outside any shard.
     """
     states = [as_of(state, now) for state in states]
     if discovered_at > now + CLOCK_SKEW_SECONDS:
@@ -185,5 +185,5 @@ def horizon(
 
 
 def has_found(states: Iterable[ShardState]) -> bool:
-    """Return True once any object of the job was ever listed."""
+    """Return True if any object of the job was ever listed."""
     return any(state.newest_arrival for state in states)

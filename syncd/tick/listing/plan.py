@@ -1,4 +1,4 @@
-"""What to do about a page: a pure decision from what was listed and what the ledger knows.
+"""The plan of a page: a pure decision for each listed object.
 
 listed                                    ledger and destination        decision
 ----------------------------------------  ----------------------------  --------------------------------------
@@ -21,38 +21,60 @@ any                                       unknown; another replica      compare 
 archived storage class                    unknown                       skip: archived
 any                                       unknown                       copy
 
-Equal size is no evidence. A replica is vouched for by the same MD5-shaped ETag in both listings, or by a CloudTrail name
-(its 16 random characters are never used twice) with equal size, if this replica was filled from here before and the
-source has not been written since.
+Equal size proves nothing. A replica is vouched for by the same MD5-shaped ETag in both listings, or by a CloudTrail name
+(its 16 random characters are never reused) with equal size, if this replica was filled from here before and the source
+has not been written since.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from syncd.model.objects import Known, LogObject, Page, Plan, Quarantined, SkipReason, Transfer
+from syncd.model.objects import Known, LogObject, Page, Quarantined, SkipReason, Transfer
 
 ARCHIVED_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LOG_NAME = re.compile(r"[0-9]{12}_CloudTrail(?:-[A-Za-z]+)?_[a-z0-9-]+_[0-9]{8}T[0-9]{4}Z_[A-Za-z0-9]{16}\.json\.gz")
 
 
+class Plan(NamedTuple):
+    """The decisions about one page."""
+
+    transfers: Sequence[Transfer]
+    adopted: Sequence[tuple[LogObject, str]]
+    """Objects whose replica is listed and proven to be theirs, each with the replica's ETag."""
+    archived: Sequence[Transfer]
+    """Objects that cannot be read until their owner restores them, and are not in quarantine yet."""
+    deferred: Sequence[Transfer]
+    """Objects that failed before, retried once everything new has been copied."""
+    restored: Sequence[str]
+    """Keys among the transfers that were at the destination before and have vanished."""
+    skipped: Mapping[SkipReason, int]
+    known_listed: int
+    """The number of the page's keys that the ledger knew, copied or not."""
+    left_out_stamp: float
+    """The newest stamp of objects left out as older than the job's start; 0.0 for none."""
+    new: Sequence[LogObject]
+    """Objects without a row in the ledger."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What holds for every page of a tick."""
+    """The rules for every page of a tick."""
 
     destination_prefix: str
     start: float
     """Objects whose LastModified is earlier are left out; 0.0 to leave none out."""
     stamp: Callable[[LogObject], float]
-    """The time that an object of the page belongs to."""
+    """Return the stamp of an object of the page."""
     accepted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """ETag and storage class of the objects that an operator has let go of, by key."""
+    """ETag and storage class of the objects that an operator has accepted as they are, by key."""
     ran_here: bool = True
-    """This replica was filled from here before, so that a log's name and size vouch for a replica."""
+    """This replica was filled from here before, so a log's name and size vouch for it."""
     is_wanted: Callable[[LogObject], bool] = lambda _: True
-    """Whether an object lies in a catch-up's window, if the listing reaches beyond it."""
+    """Return True for an object in a catch-up's window, if the listing reaches beyond it."""
 
 
 def make_plan(
@@ -67,12 +89,12 @@ def make_plan(
     """Decide about each object of a page.
 
     Args:
-        page: what was listed.
-        known: what the ledger remembers of the page's keys.
-        held: objects of this job that are known and not at the destination, by key.
+        page: the listed page.
+        known: the ledger's rows of the page's keys.
+        held: the job's quarantined objects, by key.
         in_progress: keys that this tick is copying, or has tried.
-        rules: what holds for the whole tick.
-        replicas: what the destination lists among the page's keys, by the source's key; None if it was not listed.
+        rules: the rules of the tick.
+        replicas: the replicas of the page's keys, by the source's key; None if the destination was not listed.
     """
     made = _Made()
     for item in page.objects:
@@ -182,7 +204,7 @@ def _skipped(
     in_progress: Collection[str],
     rules: Rules,
 ) -> SkipReason | None:
-    """Return why an object is left alone, whatever the destination lists. Returns None if it is not."""
+    """Return the reason to skip an object, whatever the destination lists. Returns None if there is none."""
     if rules.accepted and rules.accepted.get(item.key) == (item.etag, item.storage_class):
         return SkipReason.ACCEPTED
     if not rules.is_wanted(item):
@@ -200,18 +222,18 @@ def _skipped(
 
 
 def is_another(remembered: Known, replica: LogObject) -> bool:
-    """Return True if the destination lists another replica than the one that the ledger remembers."""
+    """Return True if the listed replica differs from the one that the ledger remembers."""
     if remembered.size_bytes != replica.size_bytes:
         return True
     return bool(remembered.replica_etag) and remembered.replica_etag != replica.etag
 
 
 def vouches(item: LogObject, replica: LogObject, *, ran_here: bool) -> bool:
-    """Return True if the two listings prove that the replica was made from this source object."""
+    """Return True if both listings prove that the replica was made from this object."""
     if item.size_bytes != replica.size_bytes:
         return False
     if item.etag == replica.etag and _MD5.fullmatch(item.etag):
         return True
-    # A source that was written in the second of the copy, or after it, may be another than the one that was copied.
+    # A source written in the second of the copy, or later, may differ from what was copied.
     is_untouched = item.last_modified < replica.last_modified
     return ran_here and is_untouched and _LOG_NAME.fullmatch(item.key.rpartition("/")[2]) is not None

@@ -1,4 +1,4 @@
-"""What a tick looks at: which shards there are, and which parts of each are to be listed."""
+"""The survey of a tick: its shards, and the slices to list of each."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from syncd.model import events, reasons
 from syncd.model.errors import JobFailed
-from syncd.model.layout import utc_day
+from syncd.model.keys.stamps import utc_day
+from syncd.model.keys.trail import EVERY, in_scope, roots, top
 from syncd.model.objects import FoundBy, Page, Range, Shard, ShardState, Window
 from syncd.model.reasons import Reason
-from syncd.model.trail import EVERY, in_scope, roots, top
 from syncd.tick import side_by_side
 from syncd.tick.listing import tiers
 from syncd.tick.listing.discovery import discover, side_folders
@@ -24,39 +24,39 @@ class Visit:
     """One shard in a tick."""
 
     state: ShardState
-    """As it was before the tick, but for the audit, which goes on in it."""
+    """The state before the tick, updated by the audit only."""
     slices: list[Slice] = field(default_factory=list)
     listed: dict[Range, Listed] = field(default_factory=dict)
     unresolved: int = 0
-    """Transfers that were handed over and have not come to their end."""
+    """Transfers handed to the copier that have not ended, and objects left to the next tick."""
     days_in_flight: Counter[str] = field(default_factory=Counter)
-    """The UTC days of these transfers, if days are sealed as the listing goes."""
+    """The UTC days of these transfers, if days are sealed during the listing."""
     is_audited: bool = False
-    """The audit has moved on."""
+    """The audit has advanced."""
 
     def landed(self, day: str) -> None:
-        """Note that one of the day's transfers has come to its end."""
+        """Note the end of one of the day's transfers."""
         if day in self.days_in_flight:
             self.days_in_flight[day] -= 1
             if not self.days_in_flight[day]:
                 del self.days_in_flight[day]
 
     def finished(self) -> list[Listed]:
-        """Return what was listed, if all of it was and everything found has come to its end. Otherwise nothing."""
+        """Return the listed slices if all are complete and every object ended. Otherwise returns nothing."""
         whole = [item for item in self.listed.values() if item.is_whole]
         return whole if len(whole) == len(self.slices) and not self.unresolved else []
 
 
 @dataclass(slots=True)
 class Survey:
-    """Everything that a tick looks at."""
+    """The shards of a tick, and what to list of them."""
 
     visits: dict[str, Visit] = field(default_factory=dict)
     """By the shard's prefix."""
     loose: list[Page] = field(default_factory=list)
-    """Objects that lie between folders, above any shard."""
+    """Objects between folders, outside any shard."""
     discovered_at: float | None = None
-    """Everything that existed then has been found; None if discovery was not of the whole job."""
+    """All shards that existed then have been found; None if discovery did not cover the whole job."""
     uncovered: Sequence[str] = ()
     """Folders that the job neither covers nor ignores."""
     start: float = 0.0
@@ -66,7 +66,7 @@ class Survey:
 
 
 EARLIEST = 1_767_225_600.0
-"""2026-01-01: no clock of a machine that runs this is earlier, unless it is wrong."""
+"""2026-01-01: a clock that is earlier is wrong."""
 
 
 def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
@@ -92,7 +92,7 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
 
 
 def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float) -> dict[str, ShardState]:
-    """Return the states whose cursors mean something: made for the job's layout, and not by a clock that ran ahead."""
+    """Return the states, reset if made for another layout or by a wrong clock."""
     kept: dict[str, ShardState] = {}
     for prefix, state in states.items():
         if state.layout not in ("", ANY_LAYOUT, task.layout.name):
@@ -106,7 +106,7 @@ def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, bega
 
 
 ANY_LAYOUT = "?"
-"""The layout of cursors that a state of before has told nothing of."""
+"""The layout of cursors from an older state, which did not record it."""
 
 
 def _fix_start(found: Survey, task: Task, ports: Ports, began_at: float) -> None:
@@ -157,7 +157,7 @@ def _newest_replica(found: Survey, task: Task, ports: Ports, began_at: float) ->
 
 
 def _is_bare(task: Task, ports: Ports) -> bool:
-    """Return True if the destination holds nothing where replicas would be: then none was ever written. One listing."""
+    """Return True if the destination has nothing under the prefixes of replicas. Takes one listing."""
     if task.scope is None:
         assert task.shard is not None
         above = task.shard.prefix
@@ -204,7 +204,7 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
 
 
 def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
-    """Return the state of a dated prefix; one with folders beside its dates has to be listed whole."""
+    """Return the state of a dated prefix. Folders beside its dates make it listed whole."""
     is_due = began_at - state.recent_at >= task.pace.recent_every
     if state.found_by is FoundBy.WHOLE or not is_due:
         return state
@@ -230,7 +230,7 @@ def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
 
 
 def _window_slice(state: ShardState, window: Window, task: Task) -> Slice:
-    """Return the listing of a catch-up in one shard; what is not in its window is left out by the plan if need be."""
+    """Return the slice of a catch-up in one shard. The plan skips what is outside the window."""
     if tiers.is_listed_whole(state, task.layout):
         return Slice(Tier.WINDOW, task.layout.whole(state.shard))
     return Slice(Tier.WINDOW, tiers.window_range(state.shard, window, layout=task.layout))

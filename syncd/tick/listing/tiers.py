@@ -1,4 +1,4 @@
-"""Which parts of a shard are listed in this tick, and what a listing that came to its end proves.
+"""The tiers: which parts of a shard are listed in this tick.
 
 No watermark alone is trusted, since key order is not arrival order (`docs/design.md`, "Listing without gaps"):
 
@@ -6,9 +6,9 @@ No watermark alone is trusted, since key order is not arrival order (`docs/desig
     recent  hourly          the last two days to the end
     deep    once a day      33 day folders, in slices of whole pages that follow the time for half an hour
 
-Each looks back from its own last completed look, never from now, so that an outage of any length loses nothing. A shard
+Each looks back from its own last complete listing, never from now, so that an outage of any length loses nothing. A shard
 with keys outside the layout's grammar is listed whole instead, once in `deep_every`, and at its likely places in between.
-All of it is arithmetic on what the ledger remembers. Nothing here does any I/O.
+All of it is arithmetic on what the ledger remembers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,29 +18,30 @@ from math import ceil, floor
 from typing import NamedTuple
 from zlib import crc32
 
-from syncd.model.layout import CLOUDTRAIL, DAY_SECONDS, Layout, day_start
+from syncd.model.keys.layout import CLOUDTRAIL, Layout
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
+from syncd.model.keys.trail import is_standard
 from syncd.model.objects import FoundBy, Range, Shard, ShardState, Window
-from syncd.model.trail import is_standard
 from syncd.tick.task import Pace
 
-# Shards and folders that are looked at each tick however quiet they are: in a small job this is all of them.
+# Shards and folders that are listed each tick however quiet they are. In a small job these are all of them.
 LOOKS_A_TICK = 32
-# A quiet shard is looked at again after this fraction of the time it has been quiet for.
+# A quiet shard is listed again after this fraction of the time it has been quiet.
 _QUIET_FRACTION = 1 / 8
-# A deep round is gone through in this fraction of `deep_every`, and begins that much earlier than `deep_every` after the
-# last one. Where an object lies, how dense its day is and where the pages are cut then makes no difference: it was met
-# after its round began and is met again before the next one ends. The price is as large a fraction of LISTs more.
+# A deep round takes this fraction of `deep_every`, and begins that much earlier than `deep_every` after the last one. An
+# object's key, the density of its day and the bounds of pages then make no difference: it is listed after its round began
+# and again before the next one ends. The price is that fraction more LISTs.
 _ROUND_FRACTION = 1 / 48
-# Of a period, so that a round which began by its shard's clock is not taken for one that began a little before.
+# A fraction of a period, so that rounding does not make a round begin twice.
 _CLOCK_TOLERANCE = 1e-6
-# Clocks of two hosts over one state differ by this much at most; a cursor further ahead was made by a wrong clock.
+# Clocks of two hosts with one state may differ by this much. A cursor further ahead was made by a wrong clock.
 CLOCK_SKEW_SECONDS = 600.0
 
 _SEARCH_ORDER = (FoundBy.TAIL, FoundBy.RECENT, FoundBy.DEEP, FoundBy.WHOLE)
 
 
 class Tier(StrEnum):
-    """Why a range is listed."""
+    """The reason to list a range."""
 
     FIRST = "first"
     TAIL = "tail"
@@ -52,18 +53,18 @@ class Tier(StrEnum):
 
 
 class Slice(NamedTuple):
-    """One range to list, and why."""
+    """One range to list, and its tier."""
 
     tier: Tier
     range: Range
     since: float = 0.0
-    """When the deep round that it belongs to began, or should have."""
+    """When its deep round began, or should have."""
     goal: str = ""
-    """The key at which that round ends."""
+    """The last key of that round."""
 
     @property
     def both_sides(self) -> bool:
-        """True if the destination is listed beside the source, since the ledger does not say what is there."""
+        """True if the destination is listed too, for lack of knowledge in the ledger."""
         return self.tier in (Tier.FIRST, Tier.WINDOW)
 
 
@@ -73,7 +74,7 @@ def later(one: FoundBy, other: FoundBy) -> FoundBy:
 
 
 def as_of(state: ShardState, now: float) -> ShardState:
-    """Return a state without cursors from the future, which a wrong clock has left: they count as never."""
+    """Return a state without the cursors in the future that a wrong clock has left."""
     cursors = (state.listed_at, state.recent_at, state.deep_at, state.deep_done_at)
     if max(cursors) > now + CLOCK_SKEW_SECONDS:
         return begun_again(state)
@@ -88,17 +89,17 @@ def as_of(state: ShardState, now: float) -> ShardState:
 
 
 def begun_again(state: ShardState) -> ShardState:
-    """Return what is left of a state if its cursors mean nothing any more: where its keys are found, and no claim."""
+    """Return a state without cursors and claims, which keeps only how its keys are found."""
     return ShardState(shard=state.shard, layout=state.layout, found_by=state.found_by, branches=state.branches)
 
 
 def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: float) -> list[Slice]:
-    """Return what to list of one shard in this tick."""
+    """Return the slices of one shard to list in this tick."""
     shard = state.shard
     if not state.listed_at:
         if is_listed_whole(state, layout):
             return [Slice(Tier.FIRST, layout.whole(shard))]
-        # What arrived right after the start may have been as late as deep reaches back.
+        # An object that arrived right after the start may be as late as the deep span.
         since = start - pace.deep_effective if start else 0.0
         begin = layout.position(shard, since, whole_day=True)
         return [Slice(Tier.FIRST, Range(shard, begin, layout.dates_end(shard)))]
@@ -117,7 +118,7 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
 
 
 def is_listed_whole(state: ShardState, layout: Layout) -> bool:
-    """Return True for a shard whose grammar is not known, or is not the layout's: only a whole listing finds its keys."""
+    """Return True if only a whole listing is sure to find a shard's keys."""
     is_known = bool(state.listed_at) or layout.name != CLOUDTRAIL or is_standard(state.shard)
     return state.found_by is FoundBy.WHOLE or not is_known
 
@@ -141,9 +142,9 @@ def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) ->
         return None
     key, since = state.deep_key, state.deep_at
     if now >= due:
-        # A round that is not through when the next is due was not gone on with for a day: then everything at once.
+        # A round still unfinished when the next is due has paused for a day: list everything at once.
         key, since = "", now - takes if state.deep_key else max(due, now - takes)
-    # What arrived since the last complete round may be as much older than that as deep reaches back.
+    # An object that arrived since the last complete round may be older than it by the deep span.
     begin = min(now, state.deep_done_at) - pace.deep_effective
     end = _deep_end(state, pace, now)
     target = begin + (end - begin) * min(1.0, (now - since) / takes)
@@ -155,36 +156,36 @@ def _deep_slice(state: ShardState, *, layout: Layout, pace: Pace, now: float) ->
 
 
 def _deep_due(state: ShardState, pace: Pace) -> float:
-    """Return when the next deep round begins: by the shard's own clock, so that those of a job are spread over the day."""
+    """Return when the next deep round begins. Each shard has its own time of day."""
     period = pace.deep_every * (1 - _ROUND_FRACTION)
     phase = crc32(state.shard.prefix.encode("utf-8", "surrogatepass")) / 2**32 * period
     return phase + (floor((state.deep_at - phase) / period + _CLOCK_TOLERANCE) + 1) * period
 
 
 def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
-    """Return the stamp up to which the deep tier lists; what is newer is the recent tier's."""
+    """Return the newest stamp of the deep tier. Newer ones belong to the recent tier."""
     recent = min(_frontier(state, now), state.recent_at) - pace.recent_effective
     return max(recent, now - pace.deep_effective + DAY_SECONDS)
 
 
 def window_range(shard: Shard, window: Window, *, layout: Layout) -> Range:
-    """Return the one range of a catch-up's window in a shard whose keys follow the layout's grammar."""
+    """Return the range of a catch-up's window in a shard of the layout's grammar."""
     first = layout.position(shard, day_start(window.first), whole_day=True) if window.first else ""
     until = layout.day_end(shard, window.last) if window.last else layout.dates_end(shard)
     return Range(shard, first, until)
 
 
 def due(last_looked: Mapping[str, float], *, every: float, now: float, at_least: int = LOOKS_A_TICK) -> set[str]:
-    """Return which of these are looked at now, the stalest first, so that each comes round within `every` seconds.
+    """Return the names to list now, so that each is listed within `every` seconds.
 
-    As many as the time since the last look asks for, that they be spread over `every`; never fewer than `at_least`.
+    Their number spreads them evenly over `every`, and is never below `at_least`.
     """
     stalest, overdue, share = _shares(last_looked, every=every, now=now)
     return set(stalest[: max(overdue, ceil(share), at_least)])
 
 
 def overdue(last_looked: Mapping[str, float], *, every: float, now: float) -> set[str]:
-    """Return which of these are looked at now, if a share of less than one may wait until it is overdue."""
+    """Return the names to list now, rounded down: a share below one waits until overdue."""
     stalest, late, share = _shares(last_looked, every=every, now=now)
     return set(stalest[: max(late, floor(share))])
 
@@ -197,10 +198,10 @@ def _shares(last_looked: Mapping[str, float], *, every: float, now: float) -> tu
 
 
 def shards_to_visit(states: Sequence[ShardState], *, pace: Pace, now: float) -> list[ShardState]:
-    """The shards that are listed in this tick.
+    """Return the shards to list in this tick.
 
-    A shard is visited when it has been quiet no longer than eight times as long as it was left alone, at the latest
-    after `idle_every`; in a job of few shards all are.
+    A quiet shard is listed again after an eighth of the time it has been quiet, at the latest after `idle_every`. In a job
+    of few shards all are listed.
     """
     wanted: list[ShardState] = []
     quiet: dict[str, float] = {}

@@ -1,21 +1,22 @@
 """One job's source, replica and ledger compared, shard by shard; S3 is asked only for what the listings leave open."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event
 
-from syncd.aws.endpoint import End
+from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
-from syncd.copy.terms import Steps, Terms
-from syncd.copy.workers.engine import Engine
-from syncd.job.health.health import read_standing, shards_of
+from syncd.copy.terms import Copy, Steps, Terms
+from syncd.copy.workers.engine import CopyEngine
+from syncd.job.health.health import health_of
+from syncd.job.health.state import read_state
 from syncd.job.installation import Installation
 from syncd.ledger.ledger import LedgerView, Reader
 from syncd.model.errors import Interrupted, JobFailed, LedgerError
 from syncd.model.objects import AlreadyThere, LogObject, Page, Range, Shard, ShardState, Transfer
-from syncd.model.reports import JobError
+from syncd.model.reports import JobError, job_error
 from syncd.tick.listing.discovery import discover
 from syncd.tick.listing.tiers import is_listed_whole, window_range
 from syncd.tick.scope import layout_of, replica_of, scope_of, shard_of
@@ -66,7 +67,7 @@ class Comparison:
         except Interrupted:
             raise
         except JobFailed as error:
-            found.error = JobError(reason=error.reason, detail=error.detail, remedy=error.remedy)
+            found.error = job_error(error, self._job.name)
         except LedgerError as error:
             found.error = JobError(reason=error.reason, detail=str(error), remedy=error.remedy)
         found.duration_seconds = now() - began_at
@@ -75,21 +76,22 @@ class Comparison:
     def _compare(self, reader: Reader) -> None:
         job, found, limits = self._job, self._found, self._installation.settings.engine
         view = reader.view(replica_of(job))
-        standing = read_standing(job, reader, now=self._asked.now)
-        found.complete_from, found.complete_until = standing.complete_from, standing.complete_until
+        state = read_state(job, reader)
+        health = health_of(job, state, now=self._asked.now)
+        found.complete_from, found.complete_until = health.complete_from, health.complete_until
         judge = Judge(
             found, self._layout, accepted=view.accepted(), start=view.start() or 0.0, on_proved=self._on_proved
         )
         source, destination = ends_of(job, self._installation, found.requests)
         terms = terms_of(job, source, destination)
-        engine = Engine(
+        engine = CopyEngine(
             {Side.SOURCE: source, Side.DESTINATION: destination},
             begin=partial(self._steps, terms),
             in_flight=lambda: job.engine.in_flight or limits.in_flight,
             memory_bytes=lambda: job.engine.memory or limits.memory,
             held_bytes=terms.held_bytes if self._asked.reads is not Reads.NEVER else lambda _: 0,
         )
-        for outcome in engine.copy_all(self._transfers(judge, view, source, destination), self._stop):
+        for outcome in engine.copy_all(self._transfers(judge, view, state.shards, source, destination), self._stop):
             key = outcome.transfer.object.key
             judge.answered(self._questions.pop(key), self._judged.pop(key))
             self._on_progress(1, outcome.transfer.object.size_bytes)
@@ -100,12 +102,19 @@ class Comparison:
         key = transfer.object.key
         question = self._questions[key]
         reads = self._asked.reads if question.trio.source is not None else Reads.NEVER
-        self._judged[key] = yield from compared(transfer, terms, reads=reads, written_etag=question.written_etag)
+        self._judged[key] = yield from compared(Copy(transfer, terms), reads=reads, written_etag=question.written_etag)
         return AlreadyThere(transfer)
 
-    def _transfers(self, judge: Judge, view: LedgerView, source: End, destination: End) -> Iterator[Transfer | None]:
+    def _transfers(
+        self,
+        judge: Judge,
+        view: LedgerView,
+        known: Sequence[ShardState],
+        source: Endpoint,
+        destination: Endpoint,
+    ) -> Iterator[Transfer | None]:
         """Yield what S3 has to be asked of, while going through the listings; None while there is nothing yet."""
-        for question in self._judged_listings(judge, view, source, destination):
+        for question in self._judged_listings(judge, view, known, source, destination):
             if question is None:
                 yield None
                 continue
@@ -114,24 +123,31 @@ class Comparison:
             yield Transfer(question.shard, question.item, self._job.destination.prefix + key)
 
     def _judged_listings(
-        self, judge: Judge, view: LedgerView, source: End, destination: End
+        self,
+        judge: Judge,
+        view: LedgerView,
+        known: Sequence[ShardState],
+        source: Endpoint,
+        destination: Endpoint,
     ) -> Iterator[Question | None]:
         now, stop = self._installation.now, self._stop
         here = BucketLister(source, Side.SOURCE, now=now, stop=stop)
         there = BucketLister(destination, Side.DESTINATION, now=now, stop=stop)
-        states, loose = self._shards(view, here, there)
+        states, loose = self._shards(known, here, there)
         for page in loose:
             shard = page.range.shard
-            known = view.known(shard, [item.key for item in page.objects])
+            rows = view.known(shard, [item.key for item in page.objects])
             for item in page.objects:
-                yield from self._one(judge, shard, Trio(item.key, item, None, known.get(item.key)), None)
+                yield from self._one(judge, shard, Trio(item.key, item, None, rows.get(item.key)), None)
         for state in states:
             yield from self._shard(judge, state, view, here, there)
 
-    def _shards(self, view: LedgerView, here: BucketLister, there: BucketLister) -> tuple[list[ShardState], list[Page]]:
+    def _shards(
+        self, states: Sequence[ShardState], here: BucketLister, there: BucketLister
+    ) -> tuple[list[ShardState], list[Page]]:
         """Return the shards that any of the three has, and the objects that lie above them."""
         scope, only = scope_of(self._job), shard_of(self._job)
-        known = {state.shard.prefix: state for state in shards_of(self._job, view.shards())}
+        known = {state.shard.prefix: state for state in states}
         if scope is None:
             assert only is not None
             return [known.get(only.prefix) or ShardState(shard=only)], []

@@ -6,7 +6,7 @@ from typing import Any
 
 from syncd import __version__
 from syncd.job.report import utc
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.verify.evidence import rendered, write_files
 from syncd.verify.source.days import Day
 from syncd.verify.source.probing import Reads

@@ -4,22 +4,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
 
-from syncd.aws.endpoint import End, Principal
+from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.listing import BucketLister
 from syncd.aws.policies.session import session_policy
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.copy.terms import Terms
-from syncd.job.health.health import read_standing
+from syncd.job.health.health import read_health
 from syncd.job.installation import Installation, end_of
 from syncd.ledger.ledger import LedgerView
-from syncd.model.objects import Folder, Known, Range
+from syncd.model.objects import Folder, Known, Page, Range
 from syncd.tick.scope import source_prefixes
 
 ROWS_AT_A_TIME = 1000
 
 
-def ends_of(job: Job, installation: Installation, requests: Counter[str], *, policy: str = "") -> tuple[End, End]:
+def ends_of(
+    job: Job, installation: Installation, requests: Counter[str], *, policy: str = ""
+) -> tuple[Endpoint, Endpoint]:
     """Return source and destination; the role's session is narrowed by `policy`, or to what a tick reads.
 
     Raises:
@@ -38,14 +40,13 @@ def ends_of(job: Job, installation: Installation, requests: Counter[str], *, pol
     return source, end_of(job, Side.DESTINATION, consumer, installation, requests)
 
 
-def terms_of(job: Job, source: End, destination: End) -> Terms:
+def terms_of(job: Job, source: Endpoint, destination: Endpoint) -> Terms:
     """Return what holds for reading objects of both."""
     return Terms(
         source_bucket=source.bucket,
         source_owner=source.owner,
         source_principal=source.principal.name,
         destination_bucket=destination.bucket,
-        destination_owner=destination.owner,
         destination_principal=destination.principal.name,
         multipart_above=job.destination.multipart_above,
         part_size=job.destination.part_size,
@@ -53,10 +54,14 @@ def terms_of(job: Job, source: End, destination: End) -> Terms:
 
 
 class ReplicaFolders:
-    """The destination's folders, by the prefixes of the source."""
+    """The destination's folders, by the prefixes of the source. Only discovery lists with it."""
 
     def __init__(self, lister: BucketLister, prefix: str) -> None:
         self._lister, self._prefix = lister, prefix
+
+    def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
+        """List ranges of the destination itself. Raises JobFailed."""
+        return self._lister.pages(ranges)
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:
         """List what is directly below each prefix. Raises JobFailed."""
@@ -90,7 +95,7 @@ def horizon_of_others(job: Job, others: Iterable[Job], installation: Installatio
     with installation.ledger_file.open_readonly() as reader:
         return min(
             (
-                read_standing(other, reader, now=now).complete_until
+                read_health(other, reader, now=now).complete_until
                 for other in others
                 if other.name != job.name and other.source.bucket == job.source.bucket and _overlap(own, other)
             ),

@@ -17,7 +17,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from syncd.model.layout import Layout, utc_day
+from syncd.model.keys.layout import Layout
+from syncd.model.keys.stamps import utc_day
 from syncd.model.objects import Known, LogObject, Shard
 from syncd.tick.listing.plan import is_another
 from syncd.verify.source.days import LARGEST_DAY_HELD, Day, SealedRun

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.read import SHA256, Checksum, etag_of, look_at, read_content, whole_checksums
-from syncd.copy.terms import CopyFailed, Terms, failure_of, short_body
-from syncd.model.objects import Transfer
+from syncd.copy.checksums import SHA256, Checksum, whole_checksums
+from syncd.copy.read import etag_of, look_at, read_content
+from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.reasons import Reason
 from syncd.verify.verdict import Finding, Flaw
 
@@ -47,52 +47,41 @@ class Judged(NamedTuple):
     """Why there is no evidence."""
 
 
-def compared(
-    transfer: Transfer, terms: Terms, *, reads: Reads, written_etag: str = ""
-) -> Generator[Request, Answer, Judged]:
+def compared(copy: Copy, *, reads: Reads, written_etag: str = "") -> Generator[Request, Answer, Judged]:
     """Compare one object with its replica.
 
     Args:
-        transfer: the object, and the replica's key.
-        terms: what holds for the job.
+        copy: the object, the replica's key, and the terms of the job.
         reads: whether bodies are read.
         written_etag: the replica's ETag if the ledger vouches that it was written from this very object.
     """
     try:
-        return (yield from _compared(transfer, terms, reads, written_etag))
+        return (yield from _compared(copy, reads, written_etag))
     except CopyFailed as failed:
-        return Judged(None, Finding(Flaw.UNREADABLE, f"{failed.reason}: {failed.detail}", transfer.object.key))
+        return Judged(None, Finding(Flaw.UNREADABLE, f"{failed.reason}: {failed.detail}", copy.object.key))
 
 
-def _compared(transfer: Transfer, terms: Terms, reads: Reads, written_etag: str) -> Generator[Request, Answer, Judged]:
-    item = transfer.object
-    owner = ("x-amz-expected-bucket-owner", terms.destination_owner)
-    request = Request(
-        "HeadObject",
-        Side.DESTINATION,
-        "HEAD",
-        transfer.destination_key,
-        "",
-        (("x-amz-checksum-mode", "ENABLED"), owner),
-    )
+def _compared(copy: Copy, reads: Reads, written_etag: str) -> Generator[Request, Answer, Judged]:
+    item = copy.object
+    request = Request("HeadObject", Side.DESTINATION, "HEAD", copy.key, "", (("x-amz-checksum-mode", "ENABLED"),))
     there = yield request
     if there.status == 404:
         return Judged(None, Finding(Flaw.LOG_MISSING, "the replica has no such object", item.key))
     if not there.is_ok:
-        raise failure_of(there, request, terms)
+        raise copy.failure(there, request)
     size = int(there.headers.get("content-length", "-1"))
     if size not in (-1, item.size_bytes):
         return Judged(None, other_size(item.key, item.size_bytes, size))
     if reads is not Reads.ALWAYS:
         if written_etag and etag_of(there) == written_etag:
             return Judged(Evidence.LEDGER)
-        judged = yield from _by_checksums(transfer, terms, there)
+        judged = yield from _by_checksums(copy, there)
         if judged is not None:
             return judged
         if reads is Reads.NEVER:
             return Judged(None, Finding(Flaw.NOT_COMPARABLE, _HOW_TO_COMPARE, item.key))
-    content = yield from read_content(item, terms, None)
-    replica = yield from _replica_sha256(transfer, terms, there)
+    content = yield from read_content(copy, None)
+    replica = yield from _replica_sha256(copy, there)
     if content.sha256 == replica:
         return Judged(Evidence.CONTENT)
     detail = f"its content has SHA-256 {replica.hex()}, and the source's {(content.sha256 or b'').hex()}"
@@ -102,45 +91,40 @@ def _compared(transfer: Transfer, terms: Terms, reads: Reads, written_etag: str)
 _HOW_TO_COMPARE = "neither ETags nor the ledger nor a full-object SHA-256 tell whether it is the same: use --read-data"
 
 
-def _by_checksums(transfer: Transfer, terms: Terms, there: Answer) -> Generator[Request, Answer, Judged | None]:
+def _by_checksums(copy: Copy, there: Answer) -> Generator[Request, Answer, Judged | None]:
     if not whole_checksums(there.headers):
         return None
-    looked = yield from look_at(transfer.object, terms)
+    looked = yield from look_at(copy)
     here = whole_checksums(looked.headers) if looked.is_ok else {}
     for name, told in whole_checksums(there.headers).items():
         if here.get(name, told) != told:
             detail = f"its {name} is {told}, and the source's {here[name]}"
-            return Judged(None, Finding(Flaw.LOG_ALTERED, detail, transfer.object.key))
+            return Judged(None, Finding(Flaw.LOG_ALTERED, detail, copy.object.key))
         if name == SHA256 and name in here:
             return Judged(Evidence.CHECKSUM)
     return None
 
 
-def _replica_sha256(transfer: Transfer, terms: Terms, there: Answer) -> Generator[Request, Answer, bytes]:
+def _replica_sha256(copy: Copy, there: Answer) -> Generator[Request, Answer, bytes]:
     """Hash the replica that HeadObject found, a part at a time."""
     whole, checksum = hashlib.sha256(), Checksum(there.headers)
-    size, etag = transfer.object.size_bytes, etag_of(there)
-    part_size = size if size <= terms.multipart_above else terms.part_size_of(size)
+    size, etag = copy.object.size_bytes, etag_of(there)
+    part_size = copy.part_size if copy.is_large else size
     for start in range(0, size, part_size or 1):
         end = min(start + part_size, size)
-        headers = [("x-amz-expected-bucket-owner", terms.destination_owner)]
-        if etag:
-            headers.append(("if-match", f'"{etag}"'))
+        headers = [("if-match", f'"{etag}"')] if etag else []
         if end - start < size:
             headers.append(("range", f"bytes={start}-{end - 1}"))
-        request = Request(
-            "GetObject", Side.DESTINATION, "GET", transfer.destination_key, "", headers, expected_bytes=end - start
-        )
+        request = Request("GetObject", Side.DESTINATION, "GET", copy.key, "", headers, expected_bytes=end - start)
         answer = yield request
         if not answer.is_ok:
-            raise failure_of(answer, request, terms)
+            raise copy.failure(answer, request)
         if len(answer.body) != request.expected_bytes:
-            raise short_body(answer, request, terms)
+            raise copy.short_body(answer, request)
         whole.update(answer.body)
         checksum.take(answer.body)
     if checksum.is_wrong:
-        replica = f"s3://{terms.destination_bucket}/{transfer.destination_key}"
-        raise CopyFailed(Reason.CHECKSUM, f"{replica}: what GetObject gave does not match its {checksum.name}")
+        raise CopyFailed(Reason.CHECKSUM, f"{copy.replica_url}: what GetObject gave does not match its {checksum.name}")
     return whole.digest()
 
 

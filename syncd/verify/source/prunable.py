@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, LogObject, Shard
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult

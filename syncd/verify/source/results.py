@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from syncd.model.layout import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Shard, Window
 from syncd.model.reports import JobError
 from syncd.verify.source.days import Day

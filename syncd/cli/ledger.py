@@ -1,0 +1,172 @@
+"""The verbs about the state: rebuild it, export it, manage quarantined objects."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from syncd.cli import screen
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.config.job import Configuration, Job
+from syncd.daemon import logs
+from syncd.job import exit_codes, held_list, ledger_verbs, refused, verbs
+from syncd.job.exit_codes import DONE, FAILED
+from syncd.job.installation import Installation
+from syncd.ledger.ledger import LedgerFile
+from syncd.model.errors import LedgerError
+from syncd.model.escaping import key_of, safe_key, safe_line
+
+app = typer.Typer(no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
+quarantine_app = typer.Typer(
+    no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
+)
+app.add_typer(quarantine_app, name="quarantine")
+JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
+KeyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY",
+        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for an invisible"
+        " character, and two backslashes for one.",
+    ),
+]
+
+
+@app.command("rebuild")
+def ledger_rebuild(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Discard the state and rebuild it from the destination's listing."""
+    configuration = load(config, strict=strict)
+    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+    document = ledger_verbs.rebuild(verbs.chosen(configuration, jobs), installation)
+    document["jobs"] += refused.refused_rebuilds(verbs.refused(configuration, jobs))
+    print_document(document, screen.rebuild_table(document), as_json=as_json)
+    sys.exit(exit_codes.of_rebuild(document))
+
+
+@app.command("export")
+def ledger_export(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print every row as JSON, one per line. With --json, print one document."""
+    configuration = load(config, strict=strict)
+    rows = ledger_verbs.export(verbs.chosen(configuration, jobs), _ledger_file(configuration))
+    separator = ""
+    sys.stdout.write('{"rows": [' if as_json else "")
+    with _state_used("], ", as_json=as_json):
+        for row in rows:
+            sys.stdout.write(separator + json.dumps(row) + ("" if as_json else "\n"))
+            separator = ", " if as_json else ""
+    left_out = verbs.refused(configuration, jobs)
+    if as_json:
+        sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
+    sys.exit(exit_codes.with_refused(DONE, left_out))
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    jobs: JobsArgument = None,
+    *,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List failed and conflicting objects: the reason, the attempts, and the next attempt."""
+    configuration = load(config, strict=strict)
+    chosen = verbs.chosen(configuration, jobs)
+    left_out = verbs.refused(configuration, jobs)
+    if as_json:
+        besides = refused.refused_entries(left_out)
+        is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
+        sys.exit(exit_codes.with_refused(DONE, left_out) if is_read else FAILED)
+    entries = held_list.held_entries(chosen, _ledger_file(configuration))
+    with _state_used("", as_json=False):
+        first = next(entries, None)
+        if first is None:
+            screen.show("the quarantine is empty")
+        else:
+            screen.show_held(chain([first], entries))
+    sys.exit(exit_codes.with_refused(DONE, left_out))
+
+
+@quarantine_app.command("retry")
+def quarantine_retry(
+    key: KeyArgument,
+    *,
+    job: JobOption = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the next tick try this object again."""
+    configuration = load(config, strict=strict)
+    _deal_with(key, ledger_verbs.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
+
+
+@quarantine_app.command("accept")
+def quarantine_accept(
+    key: KeyArgument,
+    *,
+    job: JobOption = None,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept a conflicting replica as it is, or an object that the source has deleted."""
+    configuration = load(config, strict=strict)
+    _deal_with(key, ledger_verbs.accept, configuration, job, "is accepted for", as_json=as_json)
+
+
+def _ledger_file(configuration: Configuration) -> LedgerFile:
+    return LedgerFile(configuration.settings.state_dir, now=time.time)
+
+
+@contextmanager
+def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
+    """Exit with 1 if the state cannot be used, completing the document that `before` begins."""
+    try:
+        yield
+    except LedgerError as error:
+        if as_json:
+            sys.stdout.write(f'{before}"error": {json.dumps(ledger_verbs.ledger_error(error))}}}\n')
+        else:
+            sys.stderr.write(f"syncd: {safe_line(str(error))}; {error.remedy}\n")
+        sys.exit(FAILED)
+
+
+def _deal_with(
+    word: str,
+    do: Callable[[Sequence[Job], LedgerFile, str], dict[str, Any]],
+    configuration: Configuration,
+    names: list[str] | None,
+    done: str,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    try:
+        key = key_of(word)
+    except ValueError as error:
+        raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
+    chosen = verbs.chosen(configuration, names)
+    with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
+        document = do(chosen, _ledger_file(configuration), key)
+    jobs = ", ".join(document["jobs"])
+    words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
+    left_out = verbs.refused(configuration, names)
+    document |= refused.refused_entries(left_out)
+    print_document(document, words, as_json=as_json)
+    sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)

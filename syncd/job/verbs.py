@@ -1,0 +1,268 @@
+"""The verbs `tick`, `catch-up` and `plan`: several jobs side by side, interrupted by signals."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from threading import Event, Lock
+from typing import Any
+
+from syncd.config import names as aws_names
+from syncd.config.job import Configuration, Job, RefusedJob
+from syncd.config.words import shown
+from syncd.job import exit_codes
+from syncd.job.installation import Installation
+from syncd.job.planning import PlannedCopies
+from syncd.job.report import report_document
+from syncd.job.run import plan_job, run_job
+from syncd.job.wiring import RunRequest
+from syncd.model import events, reasons
+from syncd.model.errors import ConfigError, LedgerError, Problem
+from syncd.model.keys.trail import EVERY
+from syncd.model.reasons import Reason
+from syncd.model.reports import JobError, TickReport
+from syncd.tick.recorder import Recorder
+
+JOBS_AT_A_TIME = 40
+"""A job mostly waits for servers. With this many, those of a customer's that never end leave threads for the others."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOOK_SECONDS = 0.1
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The result of a run."""
+
+    reports: Sequence[TickReport]
+    exit_code: int
+
+
+def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
+    """Return the jobs with these names, or all that can be used.
+
+    Raises:
+        ConfigError: no job has such a name, or its file cannot be used.
+    """
+    by_name = {job.name: job for job in configuration.jobs}
+    refused = {job.label: job for job in configuration.refused}
+    problems: list[Problem] = []
+    for name in dict.fromkeys(names or ()):
+        if name in by_name:
+            continue
+        if name in refused:
+            problems += refused[name].problems
+        else:
+            known = ", ".join(sorted(by_name)) or "none"
+            unread = "".join(f"; {job.file} cannot be used" for job in configuration.refused if job.name is None)
+            message = f"no job is named {name}: the jobs are {known}{unread}"
+            problems.append(Problem(str(configuration.files[0]), "", message))
+    if problems:
+        raise ConfigError(problems)
+    return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
+
+
+def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
+    """Return the refused jobs that a verb reports: none if jobs were named."""
+    return () if names else configuration.refused
+
+
+def narrowing_problem(jobs: Sequence[Job], request: RunRequest) -> tuple[str, str] | None:
+    """Return the option that leaves these jobs nothing to catch up, and why. Returns None if none does."""
+    # No other layout has accounts and regions.
+    reading = [job for job in jobs if job.source.is_cloudtrail]
+    for account in request.accounts:
+        if account != EVERY and not any(_covers(job.source.accounts, account) for job in reading):
+            return "--account", _uncovered(account, "accounts", {own for job in reading for own in job.source.accounts})
+    reading = [job for job in reading if any(_covers(job.source.accounts, account) for account in request.accounts)]
+    for region in request.regions:
+        if region != EVERY and not any(_can_have(job, region) for job in reading):
+            return "--region", _uncovered(region, "regions", {own for job in reading for own in _regions(job)})
+    return None
+
+
+def _covers(own: str | Sequence[str], asked: str) -> bool:
+    return EVERY in (own, asked) or asked in own
+
+
+def _can_have(job: Job, region: str) -> bool:
+    if job.source.regions != EVERY:
+        return region in job.source.regions
+    partition = aws_names.partition_of(region)
+    return partition is not None and (job.endpoints.s3 is not None or partition == job.partition)
+
+
+def _regions(job: Job) -> Sequence[str]:
+    return job.source.regions if job.source.regions != EVERY else [f"all AWS regions of partition {job.partition}"]
+
+
+def _uncovered(asked: str, key: str, known: set[str]) -> str:
+    if not known:
+        return f'{shown(asked)} means nothing to these jobs: only layout = "cloudtrail" has {key}; leave it out'
+    some = sorted(known)
+    listed = ", ".join(some[:_LISTED]) + (", …" if len(some) > _LISTED else "")
+    return (
+        f"none of the jobs can read {shown(asked)}: their source.{key} are {listed};"
+        " give one of these, name another job, or add it to a job's file"
+    )
+
+
+def is_day(text: str) -> bool:
+    """Return True for a day of the calendar, `YYYY-MM-DD`."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def run(
+    configuration: Configuration,
+    jobs: Sequence[Job],
+    request: RunRequest,
+    *,
+    now: Callable[[], float],
+    tell: Callable[..., None],
+    on_progress: Callable[[str, Recorder], None],
+    besides: Sequence[TickReport] = (),
+) -> Done:
+    """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
+
+    `besides` are reports of jobs that cannot be run, which count like any other.
+    """
+    installation = Installation.of(configuration, now=now, tell=tell)
+    guard = Lock()
+
+    def one(job: Job) -> TickReport:
+        def progress(recorder: Recorder) -> None:
+            with guard:
+                on_progress(job.name, recorder)
+
+        try:
+            return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
+            return _crashed(job, error, tell)
+
+    with interruptible() as interruption:
+        try:
+            reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
+        finally:
+            installation.close()
+    number = interruption.signal
+    code = exit_codes.of_signal(number) if number else exit_codes.of_reports(reports)
+    return Done(reports, code)
+
+
+def plan(
+    configuration: Configuration,
+    jobs: Sequence[Job],
+    request: RunRequest,
+    *,
+    now: Callable[[], float],
+    tell: Callable[..., None],
+) -> list[tuple[TickReport, PlannedCopies]]:
+    """Plan a tick or catch-up of each job."""
+    installation = Installation.of(configuration, now=now, tell=tell)
+    with interruptible() as interruption:
+
+        def one(job: Job) -> tuple[TickReport, PlannedCopies]:
+            try:
+                return plan_job(job, request, installation, stop=interruption.stop)
+            except Exception as error:  # noqa: BLE001 - an error of one job must not end the others
+                return _crashed(job, error, tell), PlannedCopies()
+
+        return _side_by_side(one, jobs, interruption, installation)
+
+
+def _crashed(job: Job, error: Exception, tell: Callable[..., None]) -> TickReport:
+    """Return the report of a job that hit a bug in syncd. Other jobs go on."""
+    tell(events.TICK_CRASHED, job=job.name, reason=type(error).__name__, detail=repr(error), exc_info=error)
+    reason, detail = Reason.CRASHED, f"{type(error).__name__}: {error}"
+    why = JobError(reason=reason, detail=detail, remedy=reasons.remedy_of(reason))
+    return TickReport(job=job.name, outcome="failed", error=why)
+
+
+def reports_document(reports: Sequence[TickReport]) -> dict[str, Any]:
+    """Return the JSON of `tick` and `catch-up`."""
+    return {"jobs": [report_document(report) for report in reports]}
+
+
+def plans_document(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> dict[str, Any]:
+    """Return the JSON of `plan`."""
+    return {"jobs": [_plan_document(report, copies) for report, copies in plans]}
+
+
+def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
+    estimate = copies.estimate
+    return {
+        "job": report.job,
+        "outcome": report.outcome,
+        "mode": copies.mode,
+        "listed": report.listed,
+        "objects": copies.objects,
+        "bytes": copies.size_bytes,
+        "skipped": dict(report.skipped),
+        "requests": dict(estimate.requests) if estimate else {},
+        "cost_usd": round(estimate.cost_usd, 6) if estimate else None,
+        "seconds": round(estimate.seconds, 1) if estimate else None,
+        "objects_per_second": round(estimate.objects_per_second, 1) if estimate else None,
+        "audit_lists_a_day": copies.audit_lists_a_day,
+        "requests_made": dict(report.requests),
+        "error": report_document(report)["error"],
+    }
+
+
+@dataclass(slots=True)
+class _Interruption:
+    stop: Event
+    signal: int = 0
+    is_impatient: bool = False
+
+
+@contextmanager
+def interruptible() -> Iterator[_Interruption]:
+    """Handle signals: the first stops new copies, the second cancels those in flight."""
+    interruption = _Interruption(Event())
+
+    def interrupt(number: int, _: Any) -> None:
+        # Take no lock here: the interrupted thread may hold it.
+        interruption.is_impatient = interruption.signal != 0
+        interruption.signal = number
+        interruption.stop.set()
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield interruption
+    finally:
+        # Another signal must not cut off the report of an interrupted run.
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if interruption.signal else handler)
+
+
+def _slowest_last(jobs: Sequence[Job], installation: Installation) -> Sequence[Job]:
+    """Return the jobs, the slowest last if some have to wait."""
+    if len(jobs) <= JOBS_AT_A_TIME:
+        return jobs
+    seconds = dict.fromkeys((job.name for job in jobs), 0.0)
+    # If the state cannot be read, each job reports that itself.
+    with suppress(LedgerError), installation.ledger_file.open_readonly() as reader:
+        for name in seconds:
+            last = reader.last_tick(name)
+            seconds[name] = last.report.duration_seconds if last is not None else 0.0
+    return sorted(jobs, key=lambda job: seconds[job.name])
+
+
+def _side_by_side(
+    one: Callable[[Job], Any], jobs: Sequence[Job], interruption: _Interruption, installation: Installation
+) -> list[Any]:
+    if not jobs:
+        return []
+    with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="job") as pool:
+        begun = {job.name: pool.submit(one, job) for job in _slowest_last(jobs, installation)}
+        futures = [begun[job.name] for job in jobs]
+        # The kernel may deliver a signal to any thread. Its handler runs in this one as soon as it wakes.
+        while wait(futures, timeout=_LOOK_SECONDS).not_done:
+            if interruption.is_impatient:
+                installation.abandon()
+        return [future.result() for future in futures]

@@ -1,0 +1,1 @@
+"""Keys and their grammar: prefixes of trails, layouts, days and stamps."""
