@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from syncd.aws import answers
-from syncd.aws.deletion import delete_object
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, Side, copy_source
 from syncd.aws.transport import Credentials
+from syncd.copy.deletion import delete_object
 from syncd.copy.write import copy_object, put_object
 from syncd.model import reasons
 from syncd.model.reasons import Reason

@@ -12,8 +12,9 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, prune, screen, setup, verify
+from syncd.cli import ledger, screen, setup
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.proof import prune, verify
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration
 from syncd.daemon import logs

@@ -13,11 +13,11 @@ from secrets import token_hex
 from threading import Event
 
 from syncd.aws import answers
-from syncd.aws.deletion import delete_object
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.policies.session import prune_policy
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.config.job import Job
+from syncd.copy.deletion import delete_object
 from syncd.copy.terms import Copy, CopyFailed, Steps, Terms
 from syncd.copy.workers.engine import CopyEngine
 from syncd.job.installation import Installation

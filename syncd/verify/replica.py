@@ -139,9 +139,8 @@ class BucketReplica:
                 self._end.transport.expire()
 
     def _request(self, item: Stored) -> Request:
-        owner = (("x-amz-expected-bucket-owner", self._end.owner),)
         key = self._prefix + item.key
-        return Request("GetObject", Side.DESTINATION, "GET", key, "", owner, expected_bytes=item.size_bytes)
+        return Request("GetObject", Side.DESTINATION, "GET", key, "", (), expected_bytes=item.size_bytes)
 
     def _send(self, item: Stored, put: Callable[[_Answered], None]) -> None:
         self._end.send(self._request(item), lambda answer, credentials: put(_Answered(item, answer, credentials)))

@@ -13,8 +13,8 @@ import typer
 from rich.text import Text
 
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
+from syncd.cli.proof.source import verify_against_source
 from syncd.cli.screen import plain_console
-from syncd.cli.verify_source import verify_against_source
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
