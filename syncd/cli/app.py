@@ -12,9 +12,10 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup, streams, verify
+from syncd.cli import ledger, screen, setup, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.proof import prune, verify
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration
 from syncd.daemon import logs
@@ -37,9 +38,10 @@ app = typer.Typer(
 )
 
 app.add_typer(setup.app)
-app.command()(verify.verify)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+app.command()(verify.verify)
+app.command("prune-source")(prune.prune_source)
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[

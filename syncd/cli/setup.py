@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from syncd.aws.policies import documents
+from syncd.aws.policies import documents, pruning
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
@@ -225,6 +225,9 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -234,7 +237,12 @@ def show_policies(
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
+    if prune and style is not policy_files.Format.JSON:
+        raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
+    if prune:
+        needed = pruning.prune_documents(chosen, who)
+    else:
+        needed = documents.documents(chosen, who, has_tags=has_tags)
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)

@@ -5,7 +5,7 @@ unseen.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -28,16 +28,27 @@ def write_report(folder: Path, proof: Proof) -> list[Path]:
     Raises:
         OSError: a file cannot be written.
     """
+    return write_files(folder, "verify", report(proof), page)
+
+
+def write_files(
+    folder: Path, kind: str, document: dict[str, Any], render: Callable[[dict[str, Any]], str]
+) -> list[Path]:
+    """Write a report of a kind as JSON and HTML, and the sums of all reports in the folder. Returns what was written.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    document = report(proof)
     span = f"{(document['from'] or 'beginning')[:10]}_{document['to'].replace(':', '').replace('-', '')}"
-    name = f"syncd-verify-{proof.job}-{span}"
-    before = [path for path in sorted(folder.glob(f"syncd-verify-{proof.job}-*.json")) if path.stem != name]
+    stem = f"syncd-{kind}-{document['job']}"
+    name = f"{stem}-{span}"
+    before = [path for path in sorted(folder.glob(f"{stem}-*.json")) if path.stem != name]
     document["previous_report"] = {"file": before[-1].name, "sha256": _sha256(before[-1])} if before else None
     written = [folder / f"{name}.json", folder / f"{name}.html"]
     written[0].write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    written[1].write_text(page(document), encoding="utf-8")
-    reports = sorted(path for path in folder.glob("syncd-verify-*") if path.suffix in (".json", ".html"))
+    written[1].write_text(render(document), encoding="utf-8")
+    reports = sorted(path for path in folder.glob("syncd-*") if path.suffix in (".json", ".html"))
     sums = folder / SUMS
     sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in reports), encoding="utf-8")
     return [*written, sums]
@@ -56,9 +67,13 @@ def report(proof: Proof) -> dict[str, Any]:
 
 def page(document: dict[str, Any]) -> str:
     """Return the report as HTML for people."""
+    return rendered("syncd.verify", "report.html", proof=document, exceptions=exceptions(document))
+
+
+def rendered(package: str, name: str, **values: Any) -> str:
+    """Return a template of a package, filled in."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = files("syncd.verify").joinpath("report.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(proof=document, exceptions=exceptions(document))
+    return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8")).render(**values)
 
 
 def exceptions(document: dict[str, Any]) -> Sequence[tuple[str, dict[str, Any]]]:

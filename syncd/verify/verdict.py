@@ -39,6 +39,7 @@ class Flaw(StrEnum):
     LOG_MISSING = "log_missing"
     LOG_ALTERED = "log_altered"
     EXTRA_LOG = "extra_log"
+    NOT_COMPARABLE = "not_comparable"
 
 
 class Finding(NamedTuple):

@@ -19,12 +19,21 @@ LONGEST_POLICY = 2048
 
 def session_policy(job: Job) -> str:
     """Return the policy of the session that lists and reads the source. Compact JSON of at most 2,048 characters."""
+    return _narrowest(job)
+
+
+def prune_policy(job: Job) -> str:
+    """Return the policy of the session that prunes: it may also delete objects of the source. No tick has it."""
+    return _narrowest(job, deletes=True)
+
+
+def _narrowest(job: Job, *, deletes: bool = False) -> str:
     prefixes = source_prefixes(job)
     for narrowed in (prefixes, [_common_prefix(prefixes)]):
-        text = _rendered(job, narrowed)
+        text = _rendered(job, narrowed, deletes=deletes)
         if len(text) <= LONGEST_POLICY:
             return text
-    return _rendered(job, [""])
+    return _rendered(job, [""], deletes=deletes)
 
 
 def copy_policy(job: Job) -> str:
@@ -140,7 +149,7 @@ def _common_prefix(prefixes: list[str]) -> str:
     return first[: first.rfind("/", 0, same) + 1]
 
 
-def _rendered(job: Job, prefixes: Sequence[str]) -> str:
+def _rendered(job: Job, prefixes: Sequence[str], *, deletes: bool) -> str:
     bucket = statements.bucket_arn(job, job.source.bucket)
     narrowed = [
         listing("", bucket, prefixes),
@@ -149,6 +158,8 @@ def _rendered(job: Job, prefixes: Sequence[str]) -> str:
         allow("", "kms:Decrypt", statements.source_keys(job)),
         allow("", "cloudtrail:ListPublicKeys", "*"),
     ]
+    if deletes:
+        narrowed.append(statements.pruning(bucket, prefixes))
     return _compact(narrowed)
 
 

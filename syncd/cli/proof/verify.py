@@ -4,28 +4,38 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.text import Text
 
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
+from syncd.cli.proof.source import verify_against_source
 from syncd.cli.screen import plain_console
 from syncd.config import names as aws_names
+from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
 from syncd.job import verbs
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
+from syncd.model.objects import Window
 
 _SHOWN = 20
 _SPANS_SHOWN = 12
 
 
-FirstOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
-LastOption = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive.")]
+class Against(StrEnum):
+    """What a replica may be compared with."""
+
+    SOURCE = "source"
+
+
+FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive.")]
 AccountOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
 ]
@@ -46,13 +56,20 @@ OfflineOption = Annotated[
     Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
 ]
 HealOption = Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")]
+AgainstOption = Annotated[
+    Against | None,
+    typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
+]
+ReadDataOption = Annotated[
+    bool, typer.Option("--read-data", help="With --against: read both sides of each object and compare SHA-256.")
+]
 
 
 def verify(
     jobs: JobsArgument = None,
     *,
-    first: FirstOption = None,
-    last: LastOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
     keys: KeysOption = None,
@@ -61,30 +78,79 @@ def verify(
     bundle: BundleOption = None,
     offline: OfflineOption = None,
     heal: HealOption = True,
+    against: AgainstOption = None,
+    read_data: ReadDataOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
-    from syncd.verify.document import proof_document
-    from syncd.verify.session import Files, proofs_exit_code, prove, prove_offline
+    from syncd.verify.session import Files
 
     files = Files(keys=keys, export_keys=export_keys, report=report, bundle=bundle)
+    if against is None and read_data:
+        raise typer.BadParameter("goes with --against source", param_hint="--read-data")
     if offline is not None:
-        if jobs or bundle is not None:
-            raise typer.BadParameter("it reads a bundle, and no job", param_hint="--offline")
-        done = prove_offline(files, offline)
-    else:
-        asked = _asked(first, last, account, region, heals=heal)
-        configuration = load(config, strict=strict)
-        chosen = verbs.chosen(configuration, jobs)
-        if bundle is not None and len(chosen) != 1:
-            raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
-        shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
-        done = prove(
-            configuration, chosen, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add
+        _verify_offline(files, offline, jobs, against, as_json=as_json)
+    asked = _asked(first, last, account, region, heals=heal)
+    configuration = load(config, strict=strict)
+    chosen = verbs.chosen(configuration, jobs)
+    shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
+    if against is not None:
+        _require_no_digest_options(files, account, region)
+        code = verify_against_source(
+            configuration,
+            chosen,
+            window=Window(first, last),
+            read_data=read_data,
+            report=report,
+            as_json=as_json,
+            on_progress=shown.add,
         )
         shown.end()
+        sys.exit(code)
+    _verify(configuration, chosen, asked, files, shown, as_json=as_json)
+
+
+def _verify(
+    configuration: Configuration, jobs: list[Job], asked: Any, files: Any, shown: "_Progress", *, as_json: bool
+) -> NoReturn:
+    from syncd.verify.session import prove
+
+    if files.bundle is not None and len(jobs) != 1:
+        raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
+    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add)
+    shown.end()
+    _end(done, as_json=as_json)
+
+
+def _verify_offline(
+    files: Any, bundle: Path, jobs: list[str] | None, against: Against | None, *, as_json: bool
+) -> NoReturn:
+    from syncd.verify.session import prove_offline
+
+    if jobs or files.bundle is not None or against is not None:
+        raise typer.BadParameter("it reads a bundle, and no job", param_hint="--offline")
+    _end(prove_offline(files, bundle), as_json=as_json)
+
+
+def _require_no_digest_options(files: Any, account: list[str] | None, region: list[str] | None) -> None:
+    given = {
+        "--account": account,
+        "--region": region,
+        "--keys": files.keys,
+        "--export-keys": files.export_keys,
+        "--bundle": files.bundle,
+    }
+    for option, value in given.items():
+        if value:
+            raise typer.BadParameter("is of digests, and does not go with --against", param_hint=option)
+
+
+def _end(done: Any, *, as_json: bool) -> NoReturn:
+    from syncd.verify.document import proof_document
+    from syncd.verify.session import proofs_exit_code
+
     documents = [proof_document(proof) for proof in done.proofs]
     if as_json:
         sys.stdout.write(json.dumps({"jobs": documents}) + "\n")
