@@ -12,10 +12,11 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup, streams
+from syncd.cli import ledger, screen, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.proof import prune, verify
+from syncd.cli.setup import verbs as setup
 from syncd.config import names as aws_names
 from syncd.config.job import Configuration
 from syncd.daemon import logs

@@ -11,10 +11,10 @@ from math import inf
 from typing import NamedTuple, Protocol, TypeAlias
 
 from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
-from syncd.verify.chain import Chain, Found, Step, steps
-from syncd.verify.digest import ChainName, Named, name_of
-from syncd.verify.keys import Keys
-from syncd.verify.verdict import Finding, Flaw, Span, Verdict
+from syncd.verify.rules.chain import Chain, Found, Step, steps
+from syncd.verify.rules.digest import ChainName, Named, name_of
+from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 ANCHOR_SECONDS = 2 * DAY_SECONDS
 """Digests are read from so long before the audit's beginning, so that its first one finds its predecessor."""

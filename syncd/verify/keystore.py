@@ -14,7 +14,7 @@ from typing import Any
 
 from syncd.ledger.locks import create_private, create_private_directory
 from syncd.model.errors import ConfigError, Problem
-from syncd.verify.keys import Keys, PublicKey
+from syncd.verify.rules.keys import Keys, PublicKey
 
 FILE = "cloudtrail-public-keys.json"
 LARGEST_FILE_BYTES = 16 * 1024 * 1024

@@ -8,7 +8,7 @@ from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import EVERY
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
-from syncd.verify.verdict import Finding, Flaw, Span, Verdict
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 OVERDUE_SECONDS = 3 * 3600.0
 """CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""

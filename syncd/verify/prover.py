@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
-from syncd.aws.policies.session import session_policy
+from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
@@ -26,11 +26,11 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import scope_of
 from syncd.verify.audit import Audit, Place, PlaceResult, Recorder, Recording, ReplicaReader
-from syncd.verify.keys import PublicKey
 from syncd.verify.keystore import AskedKeys, listed_keys
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
-from syncd.verify.verdict import Flaw, Span
+from syncd.verify.rules.keys import PublicKey
+from syncd.verify.rules.verdict import Flaw, Span
 
 DIGESTS = "CloudTrail-Digest"
 _CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
@@ -178,7 +178,7 @@ class Prover:
                 self._job,
                 role,
                 consumer,
-                policy=session_policy(self._job),
+                policies=session_policies(self._job),
                 count=self._count,
             )
         except JobFailed as error:
@@ -186,7 +186,7 @@ class Prover:
 
     def _client(self, region: str, principal: Principal) -> Any:
         credentials = principal.current()
-        return self._installation.identities.session(self._job.consumer).client(
+        return self._installation.identities.session_of(self._job).client(
             "cloudtrail",
             region_name=region,
             aws_access_key_id=credentials.access_key_id,

@@ -20,9 +20,9 @@ from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import Range, Shard
 from syncd.model.reasons import Reason, remedy_of
 from syncd.verify.audit import Stored
-from syncd.verify.chain import Found
-from syncd.verify.digest import Refused, content_sha256
-from syncd.verify.verdict import Finding, Flaw
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.digest import Refused, content_sha256
+from syncd.verify.rules.verdict import Finding, Flaw
 
 IN_FLIGHT = 64
 IN_FLIGHT_BYTES = 128 * 1024 * 1024
@@ -182,5 +182,5 @@ def _check(answer: Answer, key: str, end: Endpoint) -> None:
     if answer.is_ok:
         return
     reason = reason_of(answer.status, answer.code, answer.message)
-    detail = f"GetObject by {end.principal.name} of s3://{end.bucket}/{key}: {said(answer.code, answer.message)}"
+    detail = f"GetObject by {end.principal.name} of s3://{end.bucket}/{key}: {said('GetObject', answer.code, answer.message)}"
     raise JobFailed(Reason(reason), detail, remedy_of(reason))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from syncd.config.job import Configuration, Job
@@ -12,12 +13,12 @@ from syncd.job.installation import Installation
 from syncd.job.verbs import interruptible
 from syncd.model.errors import Interrupted
 from syncd.verify.audit import Audit
-from syncd.verify.bundle import BundleWriter, read_bundle
-from syncd.verify.evidence import write_report
-from syncd.verify.keys import Keys
+from syncd.verify.evidence.bundle import BundleWriter, read_bundle
+from syncd.verify.evidence.report import write_report
 from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.prover import Prover
+from syncd.verify.rules.keys import Keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,33 +59,12 @@ def prove(
     installation = Installation.of(configuration, now=now, tell=tell)
     state_dir = configuration.settings.state_dir
     keys = kept_keys(state_dir)
-    for key in read_keys(files.keys) if files.keys is not None else ():
-        keys.add(key)
+    keys.add_all(read_keys(files.keys) if files.keys is not None else ())
     proofs: list[Proof] = []
     with interruptible() as interruption:
-
-        def one(job: Job) -> Proof:
-            writer = BundleWriter(files.bundle) if files.bundle is not None else None
-            prover = Prover(
-                job,
-                asked,
-                installation,
-                keys.all(),
-                asks=files.keys is None,
-                record=writer.record if writer is not None else None,
-                stop=interruption.stop,
-                on_progress=on_progress,
-            )
-            proof = prover.run()
-            for key in prover.keys.all():
-                keys.add(key)
-            if writer is not None:
-                about = {"job": job.name, "bucket": job.source.bucket, "first": asked.first, "last": asked.last}
-                writer.close(about, [result.place for result in proof.places], prover.keys)
-            return proof
-
+        session = _Session(installation, asked, files, keys, interruption.stop, on_progress)
         try:
-            proofs.extend(map(one, jobs))
+            proofs.extend(map(session.prove, jobs))
         except Interrupted:
             return Proved(proofs, exit_codes.of_signal(interruption.signal))
         finally:
@@ -92,6 +72,38 @@ def prove(
     keep_keys(state_dir, keys)
     _write(files, keys, proofs)
     return Proved(proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The things that the proofs of one run share."""
+
+    installation: Installation
+    asked: Asked
+    files: Files
+    keys: Keys
+    stop: Event
+    on_progress: Callable[[int, int], None]
+
+    def prove(self, job: Job) -> Proof:
+        """Prove one job, and write its bundle."""
+        writer = BundleWriter(self.files.bundle) if self.files.bundle is not None else None
+        prover = Prover(
+            job,
+            self.asked,
+            self.installation,
+            self.keys.all(),
+            asks=self.files.keys is None,
+            record=writer.record if writer is not None else None,
+            stop=self.stop,
+            on_progress=self.on_progress,
+        )
+        proof = prover.run()
+        self.keys.add_all(prover.keys.all())
+        if writer is not None:
+            about = {"job": job.name, "bucket": job.source.bucket, "first": self.asked.first, "last": self.asked.last}
+            writer.close(about, [result.place for result in proof.places], prover.keys)
+        return proof
 
 
 def prove_offline(files: Files, bundle: Path) -> Proved:

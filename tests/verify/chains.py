@@ -11,10 +11,10 @@ from typing import Any
 from syncd.cli.demo.keys import SigningKey, signing_key
 from syncd.cli.demo.samples import SampleObject, TrailSpec, public_keys, signed_text, trail
 from syncd.verify.audit import Audit, Place, PlaceResult, Stored
-from syncd.verify.chain import Found
-from syncd.verify.digest import Refused, content_sha256
-from syncd.verify.keys import Keys, PublicKey
-from syncd.verify.verdict import Finding, Flaw
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.digest import Refused, content_sha256
+from syncd.verify.rules.keys import Keys, PublicKey
+from syncd.verify.rules.verdict import Finding, Flaw
 
 BUCKET, ACCOUNT, REGION = "trail-bucket", "111111111111", "us-east-1"
 BEGINS = datetime(2026, 11, 24, 6, tzinfo=UTC)

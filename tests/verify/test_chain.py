@@ -12,11 +12,11 @@ from chains import ACCOUNT, BUCKET, REGION, SPEC, another_key, chained, content,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from syncd.cli.demo.samples import public_keys
-from syncd.verify import digest as digest_file
-from syncd.verify.chain import Chain, Found, Step, steps
-from syncd.verify.digest import ChainName, Refused, content_sha256, name_of, parse
-from syncd.verify.keys import Keys, PublicKey
-from syncd.verify.verdict import Flaw, Verdict
+from syncd.verify.rules import digest as digest_file
+from syncd.verify.rules.chain import Chain, Found, Step, steps
+from syncd.verify.rules.digest import ChainName, Refused, content_sha256, name_of, parse
+from syncd.verify.rules.keys import Keys, PublicKey
+from syncd.verify.rules.verdict import Flaw, Verdict
 
 NAME = ChainName(ACCOUNT, REGION, "management-events", "us-east-1")
 CHAIN = digests(objects())

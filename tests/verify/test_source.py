@@ -12,13 +12,13 @@ from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Known, LogObject, Page, Range, Shard
 from syncd.model.sealed import SealedObject, fold_day
 from syncd.verify.audit import Place, PlaceResult
+from syncd.verify.pruning.prunable import DigestProof, Prunable
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 from syncd.verify.source.days import Day, SealedRun
 from syncd.verify.source.judge import Judge, Question
 from syncd.verify.source.probing import Evidence, Judged
-from syncd.verify.source.prunable import DigestProof, Prunable
 from syncd.verify.source.results import Asked, Compared
 from syncd.verify.source.sides import Trio, objects_of, side_by_side
-from syncd.verify.verdict import Finding, Flaw, Span, Verdict
 
 ABOVE = "AWSLogs/222222222222"
 LOGS = Shard(f"{ABOVE}/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1")

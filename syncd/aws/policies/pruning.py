@@ -11,13 +11,13 @@ BUCKET_PRUNE = "source-bucket-prune-policy"
 CONSUMER_PRUNE = "consumer-prune-policy"
 
 
-def prune_documents(job: Job, principal: str | None = None) -> list[PolicyDocument]:
+def prune_documents(job: Job, principal: str | None = None) -> tuple[PolicyDocument, ...]:
     """Return what both sides add so that `prune-source` may delete; `principal` is the consumer's ARN."""
     statement = statements.pruning(statements.bucket_arn(job, job.source.bucket), source_prefixes(job))
     role = job.source.role
     if role is not None:
         name = role_name(role.arn)
-        return [
+        return (
             PolicyDocument(
                 name=ROLE_PRUNE,
                 account_id=job.source.account_id,
@@ -27,8 +27,8 @@ def prune_documents(job: Job, principal: str | None = None) -> list[PolicyDocume
                 statements=[statement],
                 command=f"aws iam put-role-policy --role-name {name} --policy-name syncd-{job.name}-prune"
                 " --policy-document file://{file}",
-            )
-        ]
+            ),
+        )
     consumer = principal_of(job.partition, job.consumer.account_id, principal)
     found = [
         PolicyDocument(
@@ -51,4 +51,4 @@ def prune_documents(job: Job, principal: str | None = None) -> list[PolicyDocume
                 statements=[granted_to(statement, consumer)],
             )
         )
-    return found
+    return tuple(found)

@@ -59,6 +59,12 @@ def session_policies(job: Job) -> list[str]:
     return _ladder(job, [session_policy(job), _rendered(job, [""]), _shortest(_source_actions(job))])
 
 
+def prune_policies(job: Job) -> list[str]:
+    """Return the policies of the session that prunes, from the exact one to the shortest."""
+    actions = [*_source_actions(job), "s3:DeleteObject"]
+    return _ladder(job, [prune_policy(job), _rendered(job, [""], deletes=True), _shortest(actions)])
+
+
 def copy_policies(job: Job) -> list[str]:
     """Return the policies of the session that signs server-side copies, from the exact one to the shortest."""
     actions = [*_source_actions(job), *statements.write_actions(job), "kms:GenerateDataKey"]
@@ -149,7 +155,7 @@ def _common_prefix(prefixes: list[str]) -> str:
     return first[: first.rfind("/", 0, same) + 1]
 
 
-def _rendered(job: Job, prefixes: Sequence[str], *, deletes: bool) -> str:
+def _rendered(job: Job, prefixes: Sequence[str], *, deletes: bool = False) -> str:
     bucket = statements.bucket_arn(job, job.source.bucket)
     narrowed = [
         listing("", bucket, prefixes),

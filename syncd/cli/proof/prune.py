@@ -65,7 +65,7 @@ def _prune(
     configuration: Configuration, job: Job, older_than: int, keys: Path | None, *, deletes: bool
 ) -> tuple[Any, int]:
     from syncd.verify.keystore import kept_keys, read_keys
-    from syncd.verify.prune import Pruner
+    from syncd.verify.pruning.pruner import Pruner
 
     known = [*kept_keys(configuration.settings.state_dir).all(), *(read_keys(keys) if keys is not None else ())]
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
@@ -90,7 +90,7 @@ def _prune(
 
 
 def _exit_code(pruned: Any) -> int:
-    from syncd.verify.source.prunable import BEFORE_START
+    from syncd.verify.pruning.prunable import BEFORE_START
 
     if pruned.error is not None:
         return ALREADY_RUNNING if pruned.is_running else FAILED

@@ -148,7 +148,7 @@ def _require_no_digest_options(files: Any, account: list[str] | None, region: li
 
 
 def _end(done: Any, *, as_json: bool) -> NoReturn:
-    from syncd.verify.document import proof_document
+    from syncd.verify.evidence.document import proof_document
     from syncd.verify.session import proofs_exit_code
 
     documents = [proof_document(proof) for proof in done.proofs]

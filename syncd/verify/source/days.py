@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from syncd.model.objects import LogObject
 from syncd.model.sealed import EMPTY_DAY, SealedDay, SealedObject, fold_day
 from syncd.tick.listing.sealing import DayTotals
+from syncd.verify.rules.verdict import Finding, Flaw
 from syncd.verify.source.probing import Evidence
 from syncd.verify.source.sides import Trio
-from syncd.verify.verdict import Finding, Flaw
 
 FINDINGS_KEPT = 1000
 """Of each day; the counts are of all."""

@@ -7,11 +7,11 @@ from typing import Any
 from syncd import __version__
 from syncd.job.report import utc
 from syncd.model.keys.stamps import DAY_SECONDS, day_start
-from syncd.verify.evidence import rendered, write_files
+from syncd.verify.evidence.report import rendered, write_files
+from syncd.verify.rules.verdict import Verdict
 from syncd.verify.source.days import Day
 from syncd.verify.source.probing import Reads
 from syncd.verify.source.results import Compared
-from syncd.verify.verdict import Verdict
 
 COVERS = "what the source lists now: whether it had more, or other objects before, no comparison tells"
 # These differ from run to run, whatever both sides hold.

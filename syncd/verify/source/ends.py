@@ -1,12 +1,12 @@
 """Both ends of a job, as a comparison reaches them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.listing import BucketLister
-from syncd.aws.policies.session import session_policy
+from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.copy.terms import Terms
@@ -20,9 +20,9 @@ ROWS_AT_A_TIME = 1000
 
 
 def ends_of(
-    job: Job, installation: Installation, requests: Counter[str], *, policy: str = ""
+    job: Job, installation: Installation, requests: Counter[str], *, policies: Sequence[str] = ()
 ) -> tuple[Endpoint, Endpoint]:
-    """Return source and destination; the role's session is narrowed by `policy`, or to what a tick reads.
+    """Return source and destination; the role's session is narrowed by the first of `policies` that STS takes, or to what a tick reads.
 
     Raises:
         JobFailed: there are no credentials, or the role cannot be assumed.
@@ -34,8 +34,8 @@ def ends_of(
     consumer = installation.identities.consumer(job, count=count)
     reader: Principal = consumer
     if job.source.role is not None:
-        narrowed = policy or session_policy(job)
-        reader = installation.identities.role(job, job.source.role, consumer, policy=narrowed, count=count)
+        narrowed = policies or session_policies(job)
+        reader = installation.identities.role(job, job.source.role, consumer, policies=narrowed, count=count)
     source = end_of(job, Side.SOURCE, reader, installation, requests)
     return source, end_of(job, Side.DESTINATION, consumer, installation, requests)
 

@@ -21,11 +21,11 @@ from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import utc_day
 from syncd.model.objects import Known, LogObject, Shard
 from syncd.tick.listing.plan import is_another
+from syncd.verify.rules.verdict import Finding, Flaw
 from syncd.verify.source.days import LARGEST_DAY_HELD, Day, SealedRun
 from syncd.verify.source.probing import Evidence, Judged, Reads, other_size
 from syncd.verify.source.results import Compared
 from syncd.verify.source.sides import Trio
-from syncd.verify.verdict import Finding, Flaw
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 

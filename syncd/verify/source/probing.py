@@ -13,7 +13,7 @@ from syncd.copy.checksums import SHA256, Checksum, whole_checksums
 from syncd.copy.read import etag_of, look_at, read_content
 from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.reasons import Reason
-from syncd.verify.verdict import Finding, Flaw
+from syncd.verify.rules.verdict import Finding, Flaw
 
 
 class Evidence(StrEnum):

@@ -15,9 +15,9 @@ from syncd.aws.policies import documents, pruning
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
-from syncd.cli import first_config, granting, init_answers
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
 from syncd.cli.screen import plain_console
+from syncd.cli.setup import first_config, granting, init_answers
 from syncd.config import files
 from syncd.daemon import logs
 from syncd.job import exit_codes, verbs
@@ -239,10 +239,7 @@ def show_policies(
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
     if prune and style is not policy_files.Format.JSON:
         raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
-    if prune:
-        needed = pruning.prune_documents(chosen, who)
-    else:
-        needed = documents.documents(chosen, who, has_tags=has_tags)
+    needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who, has_tags=has_tags)
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)

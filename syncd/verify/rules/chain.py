@@ -7,9 +7,9 @@ predecessor is the one that it names by key, content and signature, and no time 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from syncd.verify.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
-from syncd.verify.keys import Keys
-from syncd.verify.verdict import Finding, Flaw, Span, Verdict
+from syncd.verify.rules.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
+from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 _HOUR = 3600.0
 

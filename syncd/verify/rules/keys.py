@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from syncd.verify.digest import Digest
-from syncd.verify.verdict import Finding, Flaw
+from syncd.verify.rules.digest import Digest
+from syncd.verify.rules.verdict import Finding, Flaw
 
 VALIDITY_MARGIN_SECONDS = 2 * 3600.0
 """A digest is signed after its end; AWS's own validator asks for the keys of [start, end + 2 h]."""
@@ -37,6 +37,10 @@ class Keys:
 
     def __init__(self, keys: Iterable[PublicKey] = ()) -> None:
         self._keys: dict[tuple[str, str], PublicKey] = {}
+        self.add_all(keys)
+
+    def add_all(self, keys: Iterable[PublicKey]) -> None:
+        """Remember several keys. Raises ValueError as `add` does."""
         for key in keys:
             self.add(key)
 

@@ -13,8 +13,8 @@ from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, LogObject, Shard
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
+from syncd.verify.rules.verdict import Span, Verdict
 from syncd.verify.source.results import Compared
-from syncd.verify.verdict import Span, Verdict
 
 DIGESTS = "CloudTrail-Digest"
 ALWAYS_NAMED = ("CloudTrail", DIGESTS)

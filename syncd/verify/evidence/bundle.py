@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from syncd.model.errors import ConfigError, Problem
 from syncd.verify.audit import Place, Stored
-from syncd.verify.chain import Found
-from syncd.verify.keys import Keys
 from syncd.verify.keystore import keys_of, keys_text
-from syncd.verify.verdict import Finding, Flaw
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.verdict import Finding, Flaw
 
 VERSION = 1
 LARGEST_MEMBER_BYTES = 1024**3

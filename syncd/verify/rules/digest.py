@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from syncd.verify.verdict import Finding, Flaw
+from syncd.verify.rules.verdict import Finding, Flaw
 
 ALGORITHM = "SHA256withRSA"
 HASH = "SHA-256"

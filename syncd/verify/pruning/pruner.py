@@ -1,6 +1,6 @@
 """Pruning the source: what is proved to be replicated is deleted there, by a session that may. Never part of a tick.
 
-The comparison with the source and the digests of the replica say what may go (`source/prunable.py`). An object is deleted
+The comparison with the source and the digests of the replica say what may go (`prunable.py`). An object is deleted
 on the condition of the ETag that was proved; if the server takes no conditions it is looked at just before.
 """
 
@@ -14,7 +14,7 @@ from threading import Event
 
 from syncd.aws import answers
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.policies.session import prune_policy
+from syncd.aws.policies.session import prune_policies
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.config.job import Job
 from syncd.copy.deletion import delete_object
@@ -29,13 +29,14 @@ from syncd.model.reasons import Reason, remedy_of
 from syncd.model.reports import JobError, job_error
 from syncd.tick.scope import scope_of, source_prefixes
 from syncd.verify import proof
-from syncd.verify.chain import Found
-from syncd.verify.digest import Refused, parse
-from syncd.verify.keys import PublicKey
+from syncd.verify.prover import Prover
+from syncd.verify.pruning.prunable import ALWAYS_NAMED, DigestProof, Prunable, Pruned, PruneDay
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.digest import Refused, parse
+from syncd.verify.rules.keys import PublicKey
 from syncd.verify.source.comparison import Comparison
 from syncd.verify.source.ends import ends_of, horizon_of_others, terms_of
 from syncd.verify.source.probing import Reads
-from syncd.verify.source.prunable import ALWAYS_NAMED, DigestProof, Prunable, Pruned, PruneDay
 from syncd.verify.source.results import Asked, Compared
 
 FAILURES_KEPT = 1000
@@ -147,7 +148,7 @@ class Pruner:
         days = [day for _, day in found.days]
         # The digest that names the last logs of a day comes in the day after it.
         asked = proof.Asked(first=day_start(min(days)), last=day_start(max(days)) + 2 * DAY_SECONDS, heals=False)
-        prover = proof.Prover(
+        prover = Prover(
             self._job,
             asked,
             self._installation,
@@ -175,7 +176,7 @@ class Pruner:
 
     def _delete_all(self, plan: Prunable) -> None:
         job, done = self._job, self.done
-        source, destination = ends_of(job, self._installation, done.requests, policy=prune_policy(job))
+        source, destination = ends_of(job, self._installation, done.requests, policies=prune_policies(job))
         done.is_conditional = self._tried(source)
         terms = terms_of(job, source, destination)
         engine = CopyEngine(
@@ -228,7 +229,7 @@ class Pruner:
             remedy = remedy_of(reason)
             if answer.status == 403:
                 remedy = f"let the owner of the source add the statement that `syncd policies {self._job.name} --prune` prints"
-            told = answers.said(answer.code or str(answer.status), answer.message)
+            told = answers.said("DeleteObject", answer.code or str(answer.status), answer.message)
             raise JobFailed(
                 reason, f"DeleteObject by {source.principal.name} of s3://{source.bucket}/{key}: {told}", remedy
             )

@@ -5,9 +5,9 @@ from typing import Any
 
 from syncd.job.report import utc
 from syncd.verify.audit import PlaceResult
-from syncd.verify.digest import ChainName
 from syncd.verify.proof import Proof
-from syncd.verify.verdict import Finding, Span
+from syncd.verify.rules.digest import ChainName
+from syncd.verify.rules.verdict import Finding, Span
 
 LISTED = 1000
 """Keys of a list in a document; the counts are of all."""

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from syncd import __version__
-from syncd.verify.document import proof_document
+from syncd.verify.evidence.document import proof_document
 from syncd.verify.proof import Proof
 
 SUMS = "SHA256SUMS"
@@ -67,7 +67,7 @@ def report(proof: Proof) -> dict[str, Any]:
 
 def page(document: dict[str, Any]) -> str:
     """Return the report as HTML for people."""
-    return rendered("syncd.verify", "report.html", proof=document, exceptions=exceptions(document))
+    return rendered("syncd.verify.evidence", "report.html", proof=document, exceptions=exceptions(document))
 
 
 def rendered(package: str, name: str, **values: Any) -> str:
