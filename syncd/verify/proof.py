@@ -35,7 +35,6 @@ class Proof:
     asked: Asked
     places: list[PlaceResult] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
-    contradicted: list[str] = field(default_factory=list)
     """Objects that the horizon claimed, that a digest names, and that neither side has."""
     keys_error: str = ""
     requests: Counter[str] = field(default_factory=Counter)

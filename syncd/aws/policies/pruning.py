@@ -12,7 +12,7 @@ CONSUMER_PRUNE = "consumer-prune-policy"
 
 
 def prune_documents(job: Job, principal: str | None = None) -> tuple[PolicyDocument, ...]:
-    """Return what both sides add so that `prune-source` may delete; `principal` is the consumer's ARN."""
+    """Return the documents that both sides add for `prune-source`. `principal` is the consumer's ARN."""
     statement = statements.pruning(statements.bucket_arn(job, job.source.bucket), source_prefixes(job))
     role = job.source.role
     if role is not None:

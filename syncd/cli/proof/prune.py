@@ -45,7 +45,7 @@ def prune_source(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete at the source what is proved to be replicated; a dry run without --delete."""
+    """Delete at the source what is proved to be replicated. Without --delete it is a dry run."""
     configuration = load(config, strict=strict)
     (chosen,) = verbs.chosen(configuration, [job])
     least = ceil(chosen.listing.recent / timedelta(days=1))

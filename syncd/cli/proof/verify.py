@@ -29,7 +29,7 @@ _SPANS_SHOWN = 12
 
 
 class Against(StrEnum):
-    """What a replica may be compared with."""
+    """The side that a replica may be compared with."""
 
     SOURCE = "source"
 

@@ -1,1 +1,1 @@
-"""What is handed to an auditor: the document, the report with its sums, and the bundle that repeats the verdict."""
+"""The evidence that an auditor gets: the document, the report with its sums, and the bundle that repeats the verdict."""

@@ -35,7 +35,6 @@ def proof_document(proof: Proof) -> dict[str, Any]:
         "extra": extra[:LISTED],
         "healed_count": len(proof.healed),
         "healed": sorted(proof.healed)[:LISTED],
-        "contradicted": sorted(proof.contradicted)[:LISTED],
         "chains": [document for place in proof.places for document in _chains(place)],
         "places": [_place(place) for place in proof.places],
         "keys": sorted({span.fingerprint for span in spans if span.fingerprint}),

@@ -1,1 +1,1 @@
-"""What is proved to be replicated goes at the source: what may go is decided apart from the deletion."""
+"""The prune of the source: what may go is decided apart from the deletion."""

@@ -1,4 +1,4 @@
-"""Which objects of the source may go. Pure.
+"""The objects of the source that may go. Pure.
 
 A day goes as a whole or not at all: of an account and region with all kinds that digests name, else of a shard. Digests
 go after all logs that they name.
@@ -20,7 +20,7 @@ DIGESTS = "CloudTrail-Digest"
 ALWAYS_NAMED = ("CloudTrail", DIGESTS)
 """Kinds of which nothing goes that no digest proves."""
 BEFORE_START = "before_start"
-"""Why a day stays that the job has never promised anything of."""
+"""The reason of a day that the job has never promised anything of."""
 _GOOD = (Verdict.PROVED, Verdict.BACKFILL)
 
 
@@ -44,7 +44,7 @@ class PruneDay(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Pruned:
-    """What a prune did, or would do."""
+    """The outcome of a prune, or of a dry run."""
 
     job: str
     older_than_days: int
@@ -52,7 +52,7 @@ class Pruned:
     until: float = 0.0
     """The end of the last day that is old enough and within the horizon; 0.0 if there is none."""
     days: list[tuple[PruneDay, int]] = field(default_factory=list)
-    """What may go, and how many objects of it are gone."""
+    """The days that may go, and how many objects of each are gone."""
     waiting: int = 0
     """Digests that stay, since logs that they name do."""
     kept: Sequence[Kept] = ()
@@ -71,7 +71,7 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestProof:
-    """What the digests of one account and region prove."""
+    """The proof by the digests of one account and region."""
 
     place: PlaceResult
     named: Mapping[str, Sequence[str]]
@@ -90,7 +90,7 @@ class DigestProof:
 
 
 class Prunable:
-    """What may go, and what stays."""
+    """The days that may go, and those that stay."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ def _place_of(result: PlaceResult) -> str:
 
 
 def _day_folder(key: str) -> tuple[str, str]:
-    """Return the day folder of a log, and its day; empty if it has none."""
+    """Return the day folder of a log, and its day. Both are empty if it has none."""
     folder = key.rpartition("/")[0] + "/"
     parts = folder.split("/")[-4:-1]
     is_day = [len(part) for part in parts] == [4, 2, 2] and all(part.isdecimal() for part in parts)

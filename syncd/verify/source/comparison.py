@@ -1,4 +1,4 @@
-"""One job's source, replica and ledger compared, shard by shard; S3 is asked only for what the listings leave open."""
+"""One job's source, replica and ledger compared, shard by shard. S3 is asked only for what the listings leave open."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -113,7 +113,7 @@ class Comparison:
         source: Endpoint,
         destination: Endpoint,
     ) -> Iterator[Transfer | None]:
-        """Yield what S3 has to be asked of, while going through the listings; None while there is nothing yet."""
+        """Yield what S3 has to be asked of, while going through the listings. None is nothing yet."""
         for question in self._judged_listings(judge, view, known, source, destination):
             if question is None:
                 yield None

@@ -1,4 +1,4 @@
-"""What is counted of each day, and sealed days, which vouch for their objects all together. Pure."""
+"""The counts of each day, and sealed days, which vouch for their objects all together. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ LARGEST_DAY_HELD = 200_000
 
 @dataclass(slots=True)
 class Day:
-    """What was compared of one shard and UTC day."""
+    """The comparison of one shard and UTC day."""
 
     objects: int = 0
     """Of the source, and those that the ledger knows and neither side has."""
@@ -101,5 +101,5 @@ class SealedRun:
 
     @property
     def lost(self) -> int:
-        """How many of its objects are on neither side."""
+        """The number of its objects that are on neither side."""
         return max(0, self.was.count - self.keys)

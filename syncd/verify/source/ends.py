@@ -22,7 +22,9 @@ ROWS_AT_A_TIME = 1000
 def ends_of(
     job: Job, installation: Installation, requests: Counter[str], *, policies: Sequence[str] = ()
 ) -> tuple[Endpoint, Endpoint]:
-    """Return source and destination; the role's session is narrowed by the first of `policies` that STS takes, or to what a tick reads.
+    """Return source and destination.
+
+    The first of `policies` that STS takes narrows the role's session. The default is what a tick reads.
 
     Raises:
         JobFailed: there are no credentials, or the role cannot be assumed.
@@ -86,7 +88,7 @@ def rows_of(view: LedgerView, wanted: Range) -> Iterator[tuple[str, Known]]:
 
 
 def horizon_of_others(job: Job, others: Iterable[Job], installation: Installation, *, now: float) -> float:
-    """Return up to when all other jobs that read some of the same objects are complete; infinity if there are none.
+    """Return up to when all other jobs that read some of the same objects are complete. It is infinity if there are none.
 
     Raises:
         LedgerError: the state cannot be read.

@@ -1,4 +1,4 @@
-"""What listings and ledger show of each key, and what S3 has to be asked for. Pure.
+"""The judgement of each key by listings and ledger, and what S3 has to be asked for. Pure.
 
 source  replica  ledger's row         verdict
 ------  -------  -------------------  ------------------------------------------------------------------
@@ -75,7 +75,7 @@ class Judge:
         return self._layout.day(shard, trio.key) or utc_day(max(0.0, self._layout.stamp(shard, item)))
 
     def take(self, shard: Shard, trio: Trio, run: SealedRun | None) -> Iterator[Question]:
-        """Judge one key; `run` is the sealed day that it belongs to."""
+        """Judge one key. `run` is the sealed day that it belongs to."""
         item, replica, day = trio.source, trio.replica, self.day_of(shard, trio)
         if run is not None:
             run.take(trio)
@@ -179,7 +179,7 @@ class Judge:
 
 
 def _written_etag(trio: Trio) -> str:
-    """Return the ETag of the replica that was written from this very object; empty if the ledger does not tell."""
+    """Return the ETag of the replica that was written from this very object. It is empty if the ledger does not tell."""
     if trio.known is None or (trio.source is not None and trio.known.etag != trio.source.etag):
         return ""
     return trio.known.replica_etag

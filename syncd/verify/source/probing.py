@@ -17,7 +17,7 @@ from syncd.verify.rules.verdict import Finding, Flaw
 
 
 class Evidence(StrEnum):
-    """What shows that a replica is the source's object."""
+    """The evidence that a replica is the source's object."""
 
     ETAG = "etag"
     """Both listings have the same MD5 as ETag."""
@@ -32,7 +32,7 @@ class Evidence(StrEnum):
 
 
 class Reads(StrEnum):
-    """Whether bodies are read."""
+    """The cases in which bodies are read."""
 
     NEVER = "never"
     IF_NEEDED = "if_needed"
@@ -40,11 +40,11 @@ class Reads(StrEnum):
 
 
 class Judged(NamedTuple):
-    """What came of comparing one object."""
+    """The result of comparing one object."""
 
     evidence: Evidence | None
     finding: Finding | None = None
-    """Why there is no evidence."""
+    """The reason if there is no evidence."""
 
 
 def compared(copy: Copy, *, reads: Reads, written_etag: str = "") -> Generator[Request, Answer, Judged]:

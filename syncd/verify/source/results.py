@@ -1,4 +1,4 @@
-"""What is asked of a comparison, and what came of it. Pure."""
+"""The question and the answer of a comparison. Pure."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +19,7 @@ EVER = Window()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be compared."""
+    """The question: a span of time, and how much is read."""
 
     window: Window = EVER
     now: float
@@ -35,7 +35,7 @@ class Asked:
 
 @dataclass(slots=True, kw_only=True)
 class Compared:
-    """What came of it."""
+    """The answer."""
 
     job: str
     asked: Asked
@@ -72,7 +72,7 @@ class Compared:
 
     @property
     def proved_until(self) -> float:
-        """Up to when everything is proved without a break; 0.0 if nothing is."""
+        """The end of what is proved without a break. It is 0.0 if nothing is."""
         days = self.by_day()
         good = [day_start(day) for day, found in days.items() if found.is_proved]
         bad = [day_start(day) for day, found in days.items() if not found.is_proved]

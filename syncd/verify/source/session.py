@@ -17,7 +17,7 @@ from syncd.verify.source.results import Asked, Compared
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a run."""
+    """The outcome of a run."""
 
     found: Sequence[Compared]
     signal_code: int = 0

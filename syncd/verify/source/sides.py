@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 class Trio(NamedTuple):
-    """What the three have of one key, by the source's key."""
+    """The three's entries of one key, by the source's key."""
 
     key: str
     source: LogObject | None
@@ -23,7 +23,7 @@ def side_by_side(
     replicas: Iterator[LogObject | None],
     rows: Iterator[tuple[str, Known]],
 ) -> Iterator[Trio | None]:
-    """Yield a Trio for each key that any of the three has. All three are in key order; None is nothing yet."""
+    """Yield a Trio for each key that any of the three has. All three are in key order. None is nothing yet."""
     here = yield from _next(source)
     there = yield from _next(replicas)
     row = next(rows, None)
@@ -54,7 +54,7 @@ def _next(items: Iterator[_T | None]) -> Generator[None, None, _T | None]:
 
 
 def objects_of(pages: Iterable[Page | None], *, strip: str = "") -> Iterator[LogObject | None]:
-    """Yield the objects of a listing under the keys of the source; None while there is nothing yet."""
+    """Yield the objects of a listing under the keys of the source. None is nothing yet."""
     for page in pages:
         if page is None:
             yield None
