@@ -90,8 +90,8 @@ def public_key(region: str, entry: dict[str, Any]) -> PublicKey:
 def listed_keys(client: Any, region: str, first: float, last: float) -> list[PublicKey]:
     """Ask a CloudTrail client for the keys that were valid within a span. Raises what boto3 raises."""
     start, end = datetime.fromtimestamp(max(first, 0.0), UTC), datetime.fromtimestamp(last, UTC)
-    answer = client.list_public_keys(StartTime=start, EndTime=end)
-    return [public_key(region, entry) for entry in answer["PublicKeyList"]]
+    pages = client.get_paginator("list_public_keys").paginate(StartTime=start, EndTime=end)
+    return [public_key(region, entry) for page in pages for entry in page["PublicKeyList"]]
 
 
 class AskedKeys(Keys):

@@ -189,6 +189,7 @@ class Prover:
         return self._installation.identities.session_of(self._job).client(
             "cloudtrail",
             region_name=region,
+            endpoint_url=self._job.endpoints.cloudtrail,
             aws_access_key_id=credentials.access_key_id,
             aws_secret_access_key=credentials.secret_access_key,
             aws_session_token=credentials.session_token,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from builders import Delivery
 from chains import known_keys
+from key_server import lists_keys
 from stage import Stage
 
 from syncd.cli.demo.samples import TrailSpec, trail
@@ -80,13 +81,18 @@ def test_an_untouched_replica_is_proved(replicated: Replicated) -> None:
     assert entry["places"][0]["after_newest_digest"]["problems"][0]["reason"] == "no_digest_yet"
 
 
-def test_the_keys_are_kept_and_exported(replicated: Replicated, tmp_path: Path) -> None:
+def test_the_keys_are_asked_for_then_kept_and_exported(replicated: Replicated, tmp_path: Path) -> None:
     exported = tmp_path / "exported.json"
-    replicated.verify("--export-keys", str(exported))
+    with lists_keys(known_keys(replicated.spec)) as url:
+        replicated.stage.job(changes={"endpoints.cloudtrail": url})
+        asked = replicated.stage.syncd("verify", "--json", "--export-keys", str(exported))
 
-    ran = replicated.stage.syncd("verify", "--json", AWS_ENDPOINT_URL_CLOUDTRAIL="http://127.0.0.1:9")
+    again = replicated.stage.syncd("verify", "--json")
 
-    assert (ran.code, json.loads(ran.stdout)["jobs"][0]["verdict"]) == (0, "proved")
+    (entry,), (entry_again,) = (json.loads(ran.stdout)["jobs"] for ran in (asked, again))
+    assert (asked.code, entry["verdict"], entry["requests"]["ListPublicKeys"]) == (0, "proved", 1)
+    assert (again.code, entry_again["verdict"]) == (0, "proved")
+    assert "ListPublicKeys" not in entry_again["requests"]
     assert json.loads(exported.read_text())["PublicKeyList"][0]["Region"] == REGION
 
 

@@ -1,24 +1,21 @@
 """Our verdict on a replica beside that of `aws cloudtrail validate-logs` on the source, case by case.
 
-The server is moto's for S3, and a few lines here for ListPublicKeys, which no server on loopback knows.
+The server is moto's for S3, and one of our own for ListPublicKeys.
 """
 
 import gzip
-import json
 import os
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from chains import ACCOUNT, BEGINS, BUCKET, REGION, audited, digests, flaws, forged, known_keys, objects
+from key_server import lists_keys
 from servers import MakeClient, S3Server
 
 from syncd.cli.demo.samples import SampleObject
@@ -27,38 +24,10 @@ HOURS = 8
 Delivered = dict[str, SampleObject]
 
 
-class CloudTrail(BaseHTTPRequestHandler):
-    """Answers ListPublicKeys."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        keys = [
-            {
-                "Value": b64encode(key.der).decode(),
-                "Fingerprint": key.fingerprint,
-                "ValidityStartTime": key.starts,
-                "ValidityEndTime": key.ends,
-            }
-            for key in known_keys().all()
-        ]
-        body = json.dumps({"PublicKeyList": keys}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/x-amz-json-1.1")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing is logged."""
-
-
 @pytest.fixture(scope="module")
 def cloudtrail() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), CloudTrail)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with lists_keys(known_keys()) as url:
+        yield url
 
 
 def validated(moto: S3Server, make_client: MakeClient, cloudtrail: str, delivered: Delivered) -> tuple[int, str]:
