@@ -148,7 +148,7 @@ def catch_up(
 ) -> None:
     """Copy everything missing from a date range. Safe to interrupt and rerun."""
     from syncd.config import names as aws_names
-    from syncd.job import verbs
+    from syncd.job import refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
     configuration = load(config, strict=strict)
@@ -158,7 +158,7 @@ def catch_up(
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
-    problem = verbs.narrowing_problem(verbs.chosen(configuration, jobs), request)
+    problem = verbs.narrowing_problem(refused.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
     _do(configuration, jobs, request, as_json=as_json)
@@ -176,7 +176,7 @@ def plan(
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
     from syncd.cli import screen
-    from syncd.job import refused, verbs
+    from syncd.job import planning, refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
     if last and not first:
@@ -184,9 +184,9 @@ def plan(
     configuration = load(config, strict=strict)
     request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest()
     plans = verbs.plan(
-        configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+        configuration, refused.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
     )
-    plans += refused.refused_plans(verbs.refused(configuration, jobs))
+    plans += planning.refused_plans(refused.refused(configuration, jobs))
     print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
@@ -201,12 +201,12 @@ def show_status(
 ) -> None:
     """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
     from syncd.cli import screen
-    from syncd.job import refused, verbs
+    from syncd.job import refused
     from syncd.job.health import status
 
     configuration = load(config, strict=strict)
-    document = status.status_document(configuration, verbs.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, verbs.refused(configuration, jobs))
+    document = status.status_document(configuration, refused.chosen(configuration, jobs), now=time.time())
+    document["jobs"] += map(refused.refused_status, refused.refused(configuration, jobs))
     print_document(document, screen.status_table(document), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
@@ -234,7 +234,7 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
     from syncd.job import refused, verbs
     from syncd.job.wiring import CATCH_UP
 
-    chosen = verbs.chosen(configuration, jobs)
+    chosen = refused.chosen(configuration, jobs)
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
         done = verbs.run(
             configuration,
@@ -243,7 +243,7 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
             now=time.time,
             tell=logs.event_logger(),
             on_progress=bars.show,
-            besides=refused.refused_reports(verbs.refused(configuration, jobs)),
+            besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
     print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)

@@ -48,13 +48,13 @@ def ledger_rebuild(
 ) -> None:
     """Discard the state and rebuild it from the destination's listing."""
     from syncd.cli import screen
-    from syncd.job import ledger_verbs, refused, verbs
+    from syncd.job import ledger_verbs, refused
     from syncd.job.installation import Installation
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
-    document = ledger_verbs.rebuild(verbs.chosen(configuration, jobs), installation)
-    document["jobs"] += refused.refused_rebuilds(verbs.refused(configuration, jobs))
+    document = ledger_verbs.rebuild(refused.chosen(configuration, jobs), installation)
+    document["jobs"] += refused.refused_rebuilds(refused.refused(configuration, jobs))
     print_document(document, screen.rebuild_table(document), as_json=as_json)
     sys.exit(exit_codes.of_rebuild(document))
 
@@ -68,10 +68,10 @@ def ledger_export(
     as_json: JsonOption = False,
 ) -> None:
     """Print every row as JSON, one per line. With --json, print one document."""
-    from syncd.job import ledger_verbs, refused, verbs
+    from syncd.job import ledger_verbs, refused
 
     configuration = load(config, strict=strict)
-    rows = ledger_verbs.export(verbs.chosen(configuration, jobs), _ledger_file(configuration))
+    rows = ledger_verbs.export(refused.chosen(configuration, jobs), _ledger_file(configuration))
     separator = ""
     sys.stdout.write('{"rows": [' if as_json else "")
     with _state_used("], ", as_json=as_json):
@@ -80,7 +80,7 @@ def ledger_export(
             separator = ", " if as_json else ""
             if streams.reader_has_gone():
                 break
-    left_out = verbs.refused(configuration, jobs)
+    left_out = refused.refused(configuration, jobs)
     if as_json:
         sys.stdout.write("], " + json.dumps({**refused.refused_entries(left_out), "error": None})[1:] + "\n")
     sys.exit(exit_codes.with_refused(DONE, left_out))
@@ -96,11 +96,11 @@ def quarantine_list(
 ) -> None:
     """List failed and conflicting objects: the reason, the attempts, and the next attempt."""
     from syncd.cli import screen
-    from syncd.job import held_list, refused, verbs
+    from syncd.job import held_list, refused
 
     configuration = load(config, strict=strict)
-    chosen = verbs.chosen(configuration, jobs)
-    left_out = verbs.refused(configuration, jobs)
+    chosen = refused.chosen(configuration, jobs)
+    left_out = refused.refused(configuration, jobs)
     if as_json:
         besides = refused.refused_entries(left_out)
         is_read = held_list.write_held(chosen, _ledger_file(configuration), sys.stdout.write, besides)
@@ -177,18 +177,18 @@ def _deal_with(
     *,
     as_json: bool,
 ) -> NoReturn:
-    from syncd.job import refused, verbs
+    from syncd.job import refused
 
     try:
         key = key_of(word)
     except ValueError as error:
         raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
-    chosen = verbs.chosen(configuration, names)
+    chosen = refused.chosen(configuration, names)
     with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
     words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
-    left_out = verbs.refused(configuration, names)
+    left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
     print_document(document, words, as_json=as_json)
     sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)

@@ -196,13 +196,13 @@ def show_check(
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check, result
-    from syncd.job import verbs
+    from syncd.job import refused
     from syncd.job.installation import Installation
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
-    found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
-    found += result.refused_checks(verbs.refused(configuration, jobs))
+    found = check.check_jobs(configuration, refused.chosen(configuration, jobs), installation)
+    found += result.refused_checks(refused.refused(configuration, jobs))
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
@@ -236,9 +236,9 @@ def show_policies(
     from syncd.aws.policies import documents
     from syncd.aws.policies import files as policy_files
     from syncd.cli import granting
-    from syncd.job import verbs
+    from syncd.job import refused
 
-    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
+    (chosen,) = refused.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
