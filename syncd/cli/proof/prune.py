@@ -6,21 +6,18 @@ import time
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from syncd.cli.options import ConfigOption, JsonOption, StrictOption, job_names, load
-from syncd.cli.screen import plain_console
-from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import verbs
 from syncd.job.exit_codes import ALREADY_RUNNING, DONE, FAILED, PARTIAL
-from syncd.job.installation import Installation
-from syncd.job.report import utc
 from syncd.model.errors import Interrupted
 from syncd.model.escaping import safe_key, safe_line
+
+if TYPE_CHECKING:
+    from syncd.config.job import Configuration, Job
 
 _SHOWN = 20
 _LISTED = 1000
@@ -46,8 +43,10 @@ def prune_source(
     as_json: JsonOption = False,
 ) -> None:
     """Delete at the source what is proved to be replicated. Without --delete it is a dry run."""
+    from syncd.job import refused
+
     configuration = load(config, strict=strict)
-    (chosen,) = verbs.chosen(configuration, [job])
+    (chosen,) = refused.chosen(configuration, [job])
     least = ceil(chosen.listing.recent / timedelta(days=1))
     if older_than < least:
         why = f"ticks of {chosen.name} expect to see the last {least} days (listing.recent): give {least} or more"
@@ -62,8 +61,10 @@ def prune_source(
 
 
 def _prune(
-    configuration: Configuration, job: Job, older_than: int, keys: Path | None, *, deletes: bool
+    configuration: "Configuration", job: "Job", older_than: int, keys: Path | None, *, deletes: bool
 ) -> tuple[Any, int]:
+    from syncd.job import verbs
+    from syncd.job.installation import Installation
     from syncd.verify.keystore import kept_keys, read_keys
     from syncd.verify.pruning.pruner import Pruner
 
@@ -100,6 +101,8 @@ def _exit_code(pruned: Any) -> int:
 
 def pruned_document(pruned: Any) -> dict[str, Any]:
     """Return the JSON of `syncd prune-source`."""
+    from syncd.job.report import utc
+
     error = pruned.error
     return {
         "job": pruned.job,
@@ -138,6 +141,10 @@ def pruned_document(pruned: Any) -> dict[str, Any]:
 
 def show_pruned(document: dict[str, Any]) -> None:
     """Print what a person sees of a prune."""
+    from rich.text import Text
+
+    from syncd.cli.screen import plain_console
+
     console = plain_console()
     if (error := document["error"]) is not None:
         console.print(Text(f"{document['job']}: {error['reason']}: {safe_line(error['detail'])}", style="bold"))

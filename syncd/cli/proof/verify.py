@@ -7,22 +7,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.text import Text
 
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
-from syncd.cli.proof.source import verify_against_source
-from syncd.cli.screen import plain_console
-from syncd.config import names as aws_names
-from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
-from syncd.job import verbs
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
+
+if TYPE_CHECKING:
+    from syncd.config.job import Configuration, Job
 
 _SHOWN = 20
 _SPANS_SHOWN = 12
@@ -85,6 +82,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
+    from syncd.cli.proof.source import verify_against_source
+    from syncd.job import refused
     from syncd.verify.session import Files
 
     files = Files(keys=keys, export_keys=export_keys, report=report, bundle=bundle)
@@ -94,7 +93,7 @@ def verify(
         _verify_offline(files, offline, jobs, against, as_json=as_json)
     asked = _asked(first, last, account, region, heals=heal)
     configuration = load(config, strict=strict)
-    chosen = verbs.chosen(configuration, jobs)
+    chosen = refused.chosen(configuration, jobs)
     shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
         _require_no_digest_options(files, account, region)
@@ -113,7 +112,7 @@ def verify(
 
 
 def _verify(
-    configuration: Configuration, jobs: list[Job], asked: Any, files: Any, shown: "_Progress", *, as_json: bool
+    configuration: "Configuration", jobs: "list[Job]", asked: Any, files: Any, shown: "_Progress", *, as_json: bool
 ) -> NoReturn:
     from syncd.verify.session import prove
 
@@ -163,6 +162,7 @@ def _end(done: Any, *, as_json: bool) -> NoReturn:
 def _asked(
     first: str | None, last: str | None, account: list[str] | None, region: list[str] | None, *, heals: bool
 ) -> Any:
+    from syncd.config import names as aws_names
     from syncd.verify.proof import Asked
 
     now = time.time()
@@ -180,6 +180,10 @@ def _asked(
 
 def show_proof(document: dict[str, Any]) -> None:
     """Print what a person sees of a proof."""
+    from rich.text import Text
+
+    from syncd.cli.screen import plain_console
+
     console = plain_console()
     console.print(Text(f"{document['job']}: {document['verdict']}", style="bold"))
     if (error := document["error"]) is not None:
@@ -213,6 +217,8 @@ def show_proof(document: dict[str, Any]) -> None:
 
 
 def _show_chain(console: Any, chain: dict[str, Any]) -> None:
+    from rich.text import Text
+
     kind = " (backfill)" if chain["is_backfill"] else ""
     console.print(Text(f"  {chain['account']} {chain['region']} trail {safe_line(chain['trail'])}{kind}"))
     for span in chain["spans"][:_SPANS_SHOWN]:
@@ -251,6 +257,8 @@ class _Progress:
 
 
 def _day_start(text: str, option: str) -> float:
+    from syncd.job import verbs
+
     if not verbs.is_day(text):
         raise typer.BadParameter(f"{text!r} is not a day such as 2026-11-24", param_hint=option)
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
