@@ -126,7 +126,6 @@ def show_init(
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
     from syncd.cli.setup.init_answers import Answers
-    from syncd.config import files
 
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
@@ -149,13 +148,14 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    top = files.find(config, os.environ) if directory is None else directory / "syncd.toml"
-    _begin(answers, top, state_dir, as_json=as_json)
+    _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
 
 
-def _begin(answers: "Answers", top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, as_json: bool) -> None:
     from syncd.cli.setup import first_config, init_answers
+    from syncd.config import files
 
+    top = files.find(config, os.environ)
     answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
