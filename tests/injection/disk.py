@@ -12,7 +12,7 @@ from injection.scene import Scene
 _EVERY = WRITING + LOOKING
 _CODES = frozenset({0, 1, 3, 4, 5})
 """A daemon ends with 5 if it cannot write its state."""
-_REFUSALS = frozenset({"ledger_unwritable", "disk_full", "already_running", "locks_unavailable", "worker_died"})
+_REFUSALS = frozenset({"ledger_unwritable", "disk_full", "already_running", "resource_limit", "worker_died"})
 
 
 def failing(**fields: int) -> Inject:
