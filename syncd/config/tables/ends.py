@@ -54,8 +54,8 @@ class Role(Table):
     )
     session_policy: Literal["on", "off"] = Field(
         "on",
-        description="syncd narrows each session to what the job needs; off lets it leave that out where STS takes no policy"
-        " that is short enough",
+        description="syncd narrows each session to what the job needs; off lets it omit that if STS accepts no"
+        " policy, however short",
     )
     duration: fields.SessionDuration = Field(
         timedelta(hours=1), description="how long a session lasts; up to the role's own maximum"
