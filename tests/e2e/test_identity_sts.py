@@ -60,6 +60,16 @@ def test_a_region_of_another_partition_is_refused(ready: Stage) -> None:
     assert "source.role.sts_region" in ran.stderr
 
 
+def test_an_endpoint_of_another_region_than_the_signatures_is_refused(ready: Stage) -> None:
+    endpoint = "https://vpce-0a1b2c.sts.eu-west-1.vpce.amazonaws.com"
+    ready.job("account-b", {"source.role.sts_region": "eu-south-2", "endpoints": None, "endpoints.sts": endpoint})
+
+    ran = ready.syncd("config", "validate")
+
+    assert ran.code == 2
+    assert "endpoints.sts is of eu-west-1" in " ".join((ran.stdout + ran.stderr).split())
+
+
 def test_the_profiles_own_calls_get_the_jobs_region_and_endpoint(ready: Stage, tmp_path: Path) -> None:
     consumer = ready.world.consumer("account-b")
     arn = f"arn:aws:iam::{consumer.account_id}:role/between"
