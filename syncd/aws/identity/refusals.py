@@ -79,7 +79,7 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
         what += f" ({refusal[0]})" if refusal else ""
         reason, remedy = _not_sent(error)
         raise JobFailed(reason, f"{call}: {without(what, hidden)}", remedy) from error
-    except (ResponseParserError, KeyError):
+    except (ResponseParserError, KeyError, ValueError):
         # botocore quotes the answer in what it raises, and the answer may hold credentials: drop all of it.
         raise JobFailed(Reason.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
 
