@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
+from pairs import in_turn
 from preload import Preload
 from program import LONGEST_SECONDS, PROGRAM, Ran
 from stage import Stage
@@ -73,8 +74,7 @@ def assert_refused(ran: Ran, reason: str) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", WRITES_STATE)
-@pytest.mark.parametrize("fault", NO_LOCKS)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(NO_LOCKS, WRITES_STATE))
 def test_a_file_system_without_locks_is_refused(stage: Stage, fault: str, verb: str) -> None:
     ran = failing(stage, NO_LOCKS[fault], verb)
 
@@ -83,8 +83,7 @@ def test_a_file_system_without_locks_is_refused(stage: Stage, fault: str, verb: 
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", WRITES_STATE)
-@pytest.mark.parametrize("fault", UNWRITABLE)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(UNWRITABLE, WRITES_STATE))
 def test_a_read_only_state_folder_is_refused(stage: Stage, fault: str, verb: str) -> None:
     ran = failing(stage, UNWRITABLE[fault], verb)
 
@@ -93,8 +92,7 @@ def test_a_read_only_state_folder_is_refused(stage: Stage, fault: str, verb: str
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", ["plan", "status", "export", "list"])
-@pytest.mark.parametrize("fault", [*NO_LOCKS, *UNWRITABLE])
+@pytest.mark.parametrize(("fault", "verb"), in_turn([*NO_LOCKS, *UNWRITABLE], ["plan", "status", "export", "list"]))
 def test_what_only_reads_the_state_does_without_locks(stage: Stage, fault: str, verb: str) -> None:
     ran = failing(stage, (NO_LOCKS | UNWRITABLE)[fault], verb)
 
@@ -125,8 +123,7 @@ def test_check_says_what_is_wrong_with_the_state_folder(stage: Stage) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", ["tick", "catch-up"])
-@pytest.mark.parametrize("fault", SPENT)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(SPENT, ["tick", "catch-up"]))
 def test_what_the_system_has_run_out_of_is_named(stage: Stage, fault: str, verb: str) -> None:
     ran = failing(stage, SPENT[fault], verb)
 
@@ -137,33 +134,30 @@ def test_what_the_system_has_run_out_of_is_named(stage: Stage, fault: str, verb:
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_ends_without_its_document(stage: Stage, verb: str) -> None:
-    for fault, rules in SPENT.items():
-        ran = failing(stage, rules, verb)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(SPENT, VERBS))
+def test_no_verb_ends_without_its_document(stage: Stage, fault: str, verb: str) -> None:
+    ran = failing(stage, SPENT[fault], verb)
 
-        assert isinstance(ran.document, dict), fault
-        assert ran.code in (0, 1, 4), (fault, ran)
-        assert "Traceback" not in ran.stderr, (fault, ran.stderr)
-        assert "crashed" not in ran.stdout, fault
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, verb: str) -> None:
-    # The more that is needed before it is refused, the more of the program is seen.
-    for most in (6, 8, 10, 12, 16, 20, 24, 28, 32):
-        ran = limited(stage, most, verb)
-
-        assert ran.code in (0, 1, 4), (most, ran)
-        assert "Traceback" not in ran.stderr, (most, ran.stderr)
-        assert isinstance(ran.document, dict), most
-        if verb == "tick" and ran.code != 0:
-            assert error_in(ran.document)["reason"] == "resource_limit", most
-        if verb == "tick" and ran.code == 0:
-            return
+    assert isinstance(ran.document, dict)
+    assert ran.code in (0, 1, 4), ran
+    assert "Traceback" not in ran.stderr, ran.stderr
+    assert "crashed" not in ran.stdout
 
 
-def limited(stage: Stage, most: int, verb: str) -> Ran:
+@pytest.mark.parametrize(
+    ("most", "verb"), in_turn(["6", "8", "10", "12", "16", "20", "24", "28", "32"], VERBS, rounds=2)
+)
+def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, most: str, verb: str) -> None:
+    ran = limited(stage, most, verb)
+
+    assert ran.code in (0, 1, 4), ran
+    assert "Traceback" not in ran.stderr, ran.stderr
+    assert isinstance(ran.document, dict)
+    if verb == "tick" and ran.code != 0:
+        assert error_in(ran.document)["reason"] == "resource_limit"
+
+
+def limited(stage: Stage, most: str, verb: str) -> Ran:
     command = ["bash", "-c", f'ulimit -n {most}; exec "$@"', "bash", PROGRAM, *VERBS[verb], "--json"]
     folder, variables = stage.folder / "home", stage.environment()
     ended = subprocess.run(

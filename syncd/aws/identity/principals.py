@@ -5,8 +5,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
+from botocore.session import Session
 
 from syncd.aws.identity import refusals
 from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
@@ -27,7 +27,7 @@ class ConsumerPrincipal:
         self,
         consumer: Consumer,
         *,
-        session: Callable[[], boto3.Session],
+        session: Callable[[], Session],
         identify: Callable[[Credentials], str | None] = lambda _: None,
         renew: Callable[[], object] = lambda: None,
         narrow: Callable[[Credentials], Credentials] = lambda credentials: credentials,

@@ -4,26 +4,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from syncd.aws.policies import documents
-from syncd.aws.policies import files as policy_files
-from syncd.check import result
-from syncd.check.result import Check, JobChecks, Status
-from syncd.cli import first_config, granting, init_answers
+from syncd.aws.policies.formats import Format
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
-from syncd.cli.screen import plain_console
-from syncd.config import files
 from syncd.daemon import logs
-from syncd.job import exit_codes, verbs
+from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
-from syncd.job.installation import Installation
-from syncd.model.escaping import safe_indented, safe_line
+from syncd.model.escaping import safe_indented
+
+if TYPE_CHECKING:
+    from syncd.cli.setup.init_answers import Answers
 
 app = typer.Typer()
 
@@ -104,16 +98,6 @@ AllowHttpOption = Annotated[
 ]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
 
-_MARKS = {
-    Status.OK: ("✓", "green"),
-    Status.FAILED: ("✗", "red"),
-    Status.WARNING: ("!", "yellow"),
-    Status.INFORMATION: ("·", "dim"),
-}
-_WIDTH = 20
-# A remedy may quote a whole statement, with a prefix for each account.
-LONGEST_REMEDY = 20_000
-
 
 @app.command("init")
 def show_init(
@@ -141,9 +125,11 @@ def show_init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
+    from syncd.cli.setup.init_answers import Answers
+
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
-    answers = init_answers.Answers(
+    answers = Answers(
         name=name,
         profile=profile,
         consumer_account=consumer_account,
@@ -162,11 +148,14 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    top = files.find(config, os.environ) if directory is None else directory / "syncd.toml"
-    _begin(answers, top, state_dir, as_json=as_json)
+    _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
 
 
-def _begin(answers: init_answers.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, as_json: bool) -> None:
+    from syncd.cli.setup import first_config, init_answers
+    from syncd.config import files
+
+    top = files.find(config, os.environ)
     answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
@@ -192,12 +181,15 @@ def show_check(
     as_json: JsonOption = False,
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
-    from syncd.check import check
+    from syncd.check import check, result
+    from syncd.cli.setup.checks import show_checks
+    from syncd.job import refused
+    from syncd.job.installation import Installation
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
-    found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
-    found += result.refused_checks(verbs.refused(configuration, jobs))
+    found = check.check_jobs(configuration, refused.chosen(configuration, jobs), installation)
+    found += result.refused_checks(refused.refused(configuration, jobs))
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
@@ -209,9 +201,7 @@ def show_check(
 def show_policies(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
     *,
-    style: Annotated[
-        policy_files.Format, typer.Option("--format", help="The format of the documents.")
-    ] = policy_files.Format.JSON,
+    style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
@@ -225,16 +215,26 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
+    from syncd.aws.policies import documents, pruning
+    from syncd.aws.policies import files as policy_files
+    from syncd.cli.setup import granting
+    from syncd.job import refused
+
+    (chosen,) = refused.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
+    if prune and style is not Format.JSON:
+        raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
+    needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who, has_tags=has_tags)
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
@@ -251,30 +251,3 @@ def _say(sentence: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()
-
-
-def show_checks(found: Sequence[JobChecks]) -> None:
-    """Print one line per step, and below it the remedy. Lines are not folded, so that they can be copied."""
-    console = plain_console()
-    for job in found:
-        console.print(Text(job.job, style="bold"))
-        for check in job.checks:
-            console.print(_line(check), soft_wrap=True)
-            if check.remedy:
-                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
-        console.print(_verdict(job), soft_wrap=True)
-
-
-def _line(check: Check) -> Text:
-    mark, style = _MARKS[check.status]
-    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
-
-
-def _verdict(job: JobChecks) -> Text:
-    failed = [check.name for check in job.checks if check.status is Status.FAILED]
-    if failed:
-        return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")
-    warned = [check.name for check in job.checks if check.status is Status.WARNING]
-    if warned:
-        return Text(f"  ready; worth a look: {', '.join(warned)}", style="yellow")
-    return Text("  ready", style="green")
