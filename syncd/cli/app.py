@@ -13,9 +13,11 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, setup, streams
+from syncd.cli import ledger, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.proof import prune, verify
+from syncd.cli.setup import verbs as setup
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
@@ -41,6 +43,8 @@ app = typer.Typer(
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+app.command()(verify.verify)
+app.command("prune-source")(prune.prune_source)
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[

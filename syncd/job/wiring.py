@@ -17,7 +17,7 @@ from syncd.copy.modes import ModalCopier
 from syncd.job.copies import Copies, ways_of
 from syncd.job.installation import Installation, end_of
 from syncd.job.planning import ForgivingLister, PlannedCopies
-from syncd.ledger.ledger import Ledger
+from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused, SyncdError
 from syncd.model.keys.trail import EVERY
@@ -26,8 +26,7 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
 from syncd.model.shortage import resource_limit, shortage
 from syncd.tick.closing import horizon
-from syncd.tick.ports import Copier, Ports
-from syncd.tick.ports import Ledger as LedgerPort
+from syncd.tick.ports import Copier, Ledger, Ports
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.tick.task import Task
@@ -111,7 +110,7 @@ class Run:
             self._log_rebuilt()
             return report
 
-    def tick(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
+    def tick(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
         """Assume the role and run the tick. Whatever ends it is in the report."""
         try:
             report = self._ticked(ledger, copier)
@@ -132,7 +131,7 @@ class Run:
         complete = horizon(self._task(), ledger, now=self._installation.now())
         return self._distrusted(replace(report, complete_from=complete[0], complete_until=complete[1]))
 
-    def _ticked(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
+    def _ticked(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
         ports = self._ports(ledger, copier)
         self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
         return self._as_a_whole(self._tick.run())
@@ -143,7 +142,7 @@ class Run:
             self._installation.identities.renew(self._job)
         return report
 
-    def _ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
+    def _ports(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(
@@ -190,7 +189,7 @@ class Run:
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
-    def _copier(self, source: Endpoint, destination: Endpoint, ledger: Ledger) -> Copier:
+    def _copier(self, source: Endpoint, destination: Endpoint, ledger: ReplicaLedger) -> Copier:
         copies = Copies(
             job=self._job,
             limits=self._installation.settings.engine,
@@ -260,12 +259,12 @@ class Run:
         else:
             self._installation.tell(event, job=self._job.name, **facts)
 
-    def _log_moved(self, ledger: Ledger) -> None:
+    def _log_moved(self, ledger: ReplicaLedger) -> None:
         if (before := ledger.move()) is not None:
             after = str(replica_of(self._job))
             self._log(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
 
-    def _log_damaged(self, ledger: Ledger) -> None:
+    def _log_damaged(self, ledger: ReplicaLedger) -> None:
         if ledger.damaged_rows or ledger.damaged_shards:
             shards = ledger.damaged_shards
             prefix = next(iter(shards), None)

@@ -8,7 +8,7 @@ from syncd.ledger.decisions import Decisions
 from syncd.ledger.file import StateFile
 from syncd.ledger.reader import LedgerCounts, Reader, RecordedTick
 from syncd.ledger.replica.quarantine import HeldOverview
-from syncd.ledger.replica.replica import TICKS_KEPT, Ledger
+from syncd.ledger.replica.replica import TICKS_KEPT, ReplicaLedger
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.schema import SCHEMA, Schema
 from syncd.model.objects import Replica
@@ -17,12 +17,12 @@ __all__ = [
     "SCHEMA",
     "TICKS_KEPT",
     "HeldOverview",
-    "Ledger",
     "LedgerCounts",
     "LedgerFile",
     "LedgerView",
     "Reader",
     "RecordedTick",
+    "ReplicaLedger",
     "Schema",
 ]
 
@@ -40,7 +40,7 @@ class LedgerFile:
         """The path of the file, which may not exist yet."""
         return self._file.path
 
-    def open(self, replica: Replica, job: str) -> Ledger:
+    def open(self, replica: Replica, job: str) -> ReplicaLedger:
         """Open one replica's ledger for the calling thread, creating, migrating or replacing the file if needed.
 
         Raises:
@@ -50,7 +50,7 @@ class LedgerFile:
         """
         state = self._file.open()
         try:
-            return Ledger(
+            return ReplicaLedger(
                 state,
                 self.path,
                 replica,

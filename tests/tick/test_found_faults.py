@@ -11,7 +11,7 @@ from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
 from syncd.aws.pages.checks import written
 from syncd.job.planning import ForgivingLister
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.errors import JobFailed
 from syncd.model.keys.layout import CloudTrailLayout, Layout
 from syncd.model.keys.patterns import PatternLayout
@@ -89,7 +89,7 @@ class World:
     def is_there(self, key: str) -> bool:
         return PREFIX + key in self.destination.objects
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ReplicaLedger:
         return LedgerFile(self.folder, now=self.clock).open(REPLICA, "job")
 
     def tick(

@@ -26,7 +26,7 @@ TICKS_KEPT = 300
 """Ticks and catch-ups of a job that are remembered."""
 
 
-class Ledger(LedgerView):
+class ReplicaLedger(LedgerView):
     """One replica's rows, read and written.
 
     Belongs to one thread. Every method may raise a LedgerError.
