@@ -35,7 +35,7 @@ def config(tmp_path: Path) -> str:
 
 
 def test_a_version_loads_no_configuration_no_state_and_no_wire() -> None:
-    assert not loaded(verb("--version")) & (_NEVER | _DAEMON | _WIRE | {"pydantic", "rich", "sqlite3"})
+    assert not loaded(verb("--version")) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
 
 
 def test_validate_loads_no_state_and_no_wire(config: str) -> None:
