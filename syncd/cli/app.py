@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -12,9 +13,11 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, setup, streams
+from syncd.cli import ledger, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.proof import prune, verify
+from syncd.cli.setup import verbs as setup
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
@@ -27,6 +30,7 @@ from syncd.model.shortage import resource_limit, shortage
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
     from syncd.job.wiring import RunRequest
+    from syncd.tick.recorder import Recorder
 
 app = typer.Typer(
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
@@ -39,6 +43,8 @@ app = typer.Typer(
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+app.command()(verify.verify)
+app.command("prune-source")(prune.prune_source)
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -175,7 +181,6 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
-    from syncd.cli import screen
     from syncd.job import planning, refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
@@ -187,7 +192,7 @@ def plan(
         configuration, refused.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
     )
     plans += planning.refused_plans(refused.refused(configuration, jobs))
-    print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
+    print_document(verbs.plans_document(plans), lambda screen: screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
@@ -200,14 +205,13 @@ def show_status(
     as_json: JsonOption = False,
 ) -> None:
     """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
-    from syncd.cli import screen
     from syncd.job import refused
     from syncd.job.health import status
 
     configuration = load(config, strict=strict)
     document = status.status_document(configuration, refused.chosen(configuration, jobs), now=time.time())
     document["jobs"] += map(refused.refused_status, refused.refused(configuration, jobs))
-    print_document(document, screen.status_table(document), as_json=as_json)
+    print_document(document, lambda screen: screen.status_table(document), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
@@ -230,23 +234,32 @@ def show_demo(
 
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
-    from syncd.cli import screen
     from syncd.job import refused, verbs
     from syncd.job.wiring import CATCH_UP
 
     chosen = refused.chosen(configuration, jobs)
-    with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
+    with _progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as show:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
             tell=logs.event_logger(),
-            on_progress=bars.show,
+            on_progress=show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
-    print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
+    print_document(
+        verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
+    )
     sys.exit(done.exit_code)
+
+
+def _progress(*, is_shown: bool) -> "AbstractContextManager[Callable[[str, Recorder], None]]":
+    if not is_shown:
+        return nullcontext(lambda _job, _recorder: None)
+    from syncd.cli import screen
+
+    return screen.progress()
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

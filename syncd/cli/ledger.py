@@ -47,7 +47,6 @@ def ledger_rebuild(
     as_json: JsonOption = False,
 ) -> None:
     """Discard the state and rebuild it from the destination's listing."""
-    from syncd.cli import screen
     from syncd.job import ledger_verbs, refused
     from syncd.job.installation import Installation
 
@@ -55,7 +54,7 @@ def ledger_rebuild(
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     document = ledger_verbs.rebuild(refused.chosen(configuration, jobs), installation)
     document["jobs"] += refused.refused_rebuilds(refused.refused(configuration, jobs))
-    print_document(document, screen.rebuild_table(document), as_json=as_json)
+    print_document(document, lambda screen: screen.rebuild_table(document), as_json=as_json)
     sys.exit(exit_codes.of_rebuild(document))
 
 
@@ -190,5 +189,5 @@ def _deal_with(
     words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
     left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
-    print_document(document, words, as_json=as_json)
+    print_document(document, lambda _: words, as_json=as_json)
     sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)

@@ -1,6 +1,6 @@
 """Tables and progress bars for people."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -218,14 +218,12 @@ def held_lines(job: str, item: dict[str, Any]) -> Sequence[str]:
 class Bars:
     """One progress bar per job. Totals grow as the listing goes on."""
 
-    def __init__(self, progress: "Progress | None") -> None:
+    def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
     def show(self, job: str, recorder: "Recorder") -> None:
         """Update a job's bar."""
-        if self._progress is None:
-            return
         if job not in self._tasks:
             self._tasks[job] = self._progress.add_task(job, total=None, bytes="")
         counts = recorder.counts
@@ -236,11 +234,8 @@ class Bars:
 
 
 @contextmanager
-def progress(*, is_shown: bool) -> Iterator[Bars]:
-    """Show progress bars on stderr, with rate and time left, if `is_shown`."""
-    if not is_shown:
-        yield Bars(None)
-        return
+def progress() -> "Iterator[Callable[[str, Recorder], None]]":
+    """Show progress bars on stderr, with rate and time left."""
     from rich import progress as bars
 
     class Rate(bars.ProgressColumn):
@@ -259,4 +254,4 @@ def progress(*, is_shown: bool) -> Iterator[Bars]:
         bars.TimeRemainingColumn(),
     )
     with bars.Progress(*columns, console=plain_console(stderr=True), transient=True) as shown:
-        yield Bars(shown)
+        yield Bars(shown).show

@@ -110,7 +110,7 @@ def run(
 
         return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
 
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
         try:
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
@@ -130,7 +130,7 @@ def plan(
 ) -> list[tuple[TickReport, PlannedCopies]]:
     """Plan a tick or catch-up of each job."""
     installation = Installation.of(configuration, now=now, tell=tell)
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
             return plan_job(job, request, installation, stop=interruption.stop)
@@ -176,7 +176,7 @@ class _Interruption:
 
 
 @contextmanager
-def _interruptible() -> Iterator[_Interruption]:
+def interruptible() -> Iterator[_Interruption]:
     """Handle signals: the first stops new copies, the second cancels those in flight."""
     interruption = _Interruption(Event())
 

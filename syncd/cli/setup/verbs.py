@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,13 +14,10 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
-from syncd.model.escaping import safe_indented, safe_line
+from syncd.model.escaping import safe_indented
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from syncd.check.result import Check, JobChecks
-    from syncd.cli.init_answers import Answers
+    from syncd.cli.setup.init_answers import Answers
 
 app = typer.Typer()
 
@@ -102,16 +98,6 @@ AllowHttpOption = Annotated[
 ]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
 
-_MARKS = {
-    "ok": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "warning": ("!", "yellow"),
-    "information": ("·", "dim"),
-}
-_WIDTH = 20
-# A remedy may quote a whole statement, with a prefix for each account.
-LONGEST_REMEDY = 20_000
-
 
 @app.command("init")
 def show_init(
@@ -139,8 +125,7 @@ def show_init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
-    from syncd.cli.init_answers import Answers
-    from syncd.config import files
+    from syncd.cli.setup.init_answers import Answers
 
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
@@ -163,13 +148,14 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    top = files.find(config, os.environ) if directory is None else directory / "syncd.toml"
-    _begin(answers, top, state_dir, as_json=as_json)
+    _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
 
 
-def _begin(answers: "Answers", top: Path, state_dir: Path | None, *, as_json: bool) -> None:
-    from syncd.cli import first_config, init_answers
+def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, as_json: bool) -> None:
+    from syncd.cli.setup import first_config, init_answers
+    from syncd.config import files
 
+    top = files.find(config, os.environ)
     answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
@@ -196,6 +182,7 @@ def show_check(
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check, result
+    from syncd.cli.setup.checks import show_checks
     from syncd.job import refused
     from syncd.job.installation import Installation
 
@@ -228,21 +215,26 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    from syncd.aws.policies import documents
+    from syncd.aws.policies import documents, pruning
     from syncd.aws.policies import files as policy_files
-    from syncd.cli import granting
+    from syncd.cli.setup import granting
     from syncd.job import refused
 
     (chosen,) = refused.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
+    if prune and style is not Format.JSON:
+        raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
+    needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who, has_tags=has_tags)
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
@@ -259,40 +251,3 @@ def _say(sentence: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()
-
-
-def show_checks(found: "Sequence[JobChecks]") -> None:
-    """Print one line per step, and below it the remedy. Lines are not folded, so that they can be copied."""
-    from rich.text import Text
-
-    from syncd.cli.screen import plain_console
-
-    console = plain_console()
-    for job in found:
-        console.print(Text(job.job, style="bold"))
-        for check in job.checks:
-            console.print(_line(check), soft_wrap=True)
-            if check.remedy:
-                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
-        console.print(_verdict(job), soft_wrap=True)
-
-
-def _line(check: "Check") -> "Text":
-    from rich.text import Text
-
-    mark, style = _MARKS[check.status]
-    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
-
-
-def _verdict(job: "JobChecks") -> "Text":
-    from rich.text import Text
-
-    from syncd.check.result import Status
-
-    failed = [check.name for check in job.checks if check.status is Status.FAILED]
-    if failed:
-        return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")
-    warned = [check.name for check in job.checks if check.status is Status.WARNING]
-    if warned:
-        return Text(f"  ready; worth a look: {', '.join(warned)}", style="yellow")
-    return Text("  ready", style="green")
