@@ -15,7 +15,7 @@ from syncd.aws.policies import documents
 from syncd.aws.policies import files as policy_files
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
-from syncd.cli import first_config, granting, init_answers
+from syncd.cli.first_steps import first_config, granting, init_answers
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
 from syncd.cli.screen import plain_console
 from syncd.config import files

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.config.job import RefusedJob
-from syncd.daemon.pauses import Pauses
-from syncd.daemon.running import STALLED_SECONDS, RunningTicks
 from syncd.daemon.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
+from syncd.daemon.ticks.pauses import Pauses
+from syncd.daemon.ticks.running import STALLED_SECONDS, RunningTicks
 from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
 from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport

@@ -6,9 +6,9 @@ from typing import Any
 
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
-from syncd.daemon.pauses import Pauses, is_role_refusal
 from syncd.daemon.repeats import RepeatedProblems
-from syncd.daemon.running import RunningTick, RunningTicks
+from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
+from syncd.daemon.ticks.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.job.health.health import JobHealth, promise_of, read_health

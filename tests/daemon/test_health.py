@@ -11,7 +11,7 @@ import pytest
 from job_health import NOW, REFUSED, SHARD, board, health, held, late, report
 from jobs import configuration, job
 
-from syncd.daemon.pauses import Pauses
+from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.metrics import Metrics

@@ -27,7 +27,8 @@ from stage import Stage
 from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
-from syncd.cli import granting, screen, setup
+from syncd.cli import screen, setup
+from syncd.cli.first_steps import granting
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncd.daemon.board import JobBoard
-from syncd.daemon.pauses import Pauses
+from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.daemon.web.server import WebServer

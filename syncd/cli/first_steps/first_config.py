@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from syncd.cli.init_answers import Answers
+from syncd.cli.first_steps.init_answers import Answers
 from syncd.config.files import DEFAULT_PATH, find, load
 from syncd.config.job import JOB, completed
 from syncd.config.problems import examine
