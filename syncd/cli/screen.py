@@ -135,7 +135,7 @@ def _remarks(report: TickReport) -> list[Line]:
     elif report.conflicts:
         key, detail = report.conflicts[0]
         said = f"conflict: {safe_key(key)}: {safe_line(detail)}"
-        remedy = remedy_of(Reason.CONFLICT, key=key)
+        remedy = remedy_of(Reason.CONFLICT, job=report.job, key=key)
     else:
         return []
     return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]
@@ -213,11 +213,13 @@ def rebuild_table(document: dict[str, Any]) -> RenderableType:
 def held_lines(job: str, item: dict[str, Any]) -> Sequence[str]:
     """Return the lines about a quarantined object: its key, the attempts, and the answer."""
     times = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
-    again = f", again from {item['next_at']}" if item["next_at"] else ""
+    again = f"again from {item['next_at']}" if item["next_at"] else "not tried again by itself"
+    remedy = remedy_of(item["reason"], job=job, key=item["key"], detail=item["detail"])
     return (
         f"{job}: {safe_key(item['key'])}",
-        f"  {item['reason']}, tried {times} since {item['first_at']}{again}",
+        f"  {item['reason']}, tried {times} since {item['first_at']}, {again}",
         f"  {safe_line(item['detail'])}",
+        f"  → {safe_line(remedy)}",
     )
 
 

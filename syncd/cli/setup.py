@@ -216,6 +216,10 @@ def show_policies(
         Path | None,
         typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace files of --output that were edited or are of another configuration."),
+    ] = False,
     account: Annotated[
         str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
     ] = None,
@@ -235,13 +239,15 @@ def show_policies(
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
     needed = documents.documents(chosen, who, has_tags=has_tags)
+    if account is not None and (unknown := granting.account_problem(needed, account)) is not None:
+        raise typer.BadParameter(unknown, param_hint="--account")
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
         sys.stdout.write(json.dumps(document) + "\n")
     made = policy_files.files(chosen, found, who, style)
     if output is not None:
-        granting.write(made, output, _say)
+        granting.write(made, output, _say, replaces=replace)
     elif not as_json:
         granting.show(made, _say, sys.stdout.write)
 

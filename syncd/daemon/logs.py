@@ -42,6 +42,7 @@ _SEVERITY = {
     events.TICK_FAILED: "error",
     events.OBJECT_FAILED: "warning",
     events.OBJECT_CONFLICTED: "error",
+    events.OBJECT_ARCHIVED: "warning",
     events.OBJECT_LATE: "warning",
     events.HORIZON_HELD: "warning",
     events.LEDGER_MOVED_ASIDE: "error",

@@ -77,6 +77,8 @@ def plan_job(
             copies = PlannedCopies(way.mode.value, lambda transfer: requests_of(transfer, way.mode, bounds))
             copies.audit_lists_a_day = audit_lists_a_day(pace_of(job), view.remembered_counts(), len(view.shards()))
             report = run.tick(PlanLedger(view), lambda *_: copies)
+            if report.outcome == "failed":
+                return report, copies
             copies.estimate = estimate(
                 way,
                 looking=report.requests,

@@ -73,6 +73,7 @@ class Recorder:
         self.retries_failed = 0
         self.conflicts: list[tuple[str, str]] = []
         self.failed: list[FailedObject] = []
+        self.archived: list[FailedObject] = []
         self.worst_lag_seconds = 0.0
         self.worst_lateness_seconds = 0.0
 
@@ -98,13 +99,17 @@ class Recorder:
             self.skip(skipped, objects)
         self.known_listed += plan.known_listed
         self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
-        # Quarantined, which holds the horizon, but not counted as failures of this tick.
-        self._outcomes += [
-            Failed(transfer, Reason.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
-            for transfer in plan.archived
-        ]
-        self.held += len(plan.archived)
+        self._take_archived(plan.archived)
         self._require_few_held()
+
+    def _take_archived(self, archived: Sequence[Transfer]) -> None:
+        """Note objects to quarantine. They hold the horizon, but are no failures of this tick."""
+        for transfer in archived:
+            detail = f"its storage class is {transfer.object.storage_class}"
+            self._outcomes.append(Failed(transfer, Reason.ARCHIVED, detail))
+            if len(self.archived) < LISTED_IN_REPORT:
+                self.archived.append(FailedObject(key=transfer.object.key, reason=Reason.ARCHIVED, detail=detail))
+        self.held += len(archived)
 
     def adopt(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
         """Note an object that the destination already has, with the ETag of its replica."""

@@ -67,6 +67,20 @@ def test_an_accepted_conflict_keeps_the_replica_and_lets_the_horizon_go_on(stage
     assert stage.server.get(stage.watched().name, key).body == b"other content"
 
 
+def test_what_was_accepted_stays_accepted_when_the_state_is_rebuilt_or_lost(stage: Stage, now: datetime) -> None:
+    key = in_conflict(stage, now)
+    stage.syncd("ledger", "quarantine", "accept", key)
+
+    stage.syncd("ledger", "rebuild")
+    rebuilt = stage.syncd("tick", "--json")
+    for file in stage.state.glob("ledger.sqlite3*"):
+        file.unlink()
+    lost = stage.syncd("tick", "--json")
+
+    assert (rebuilt.code, rebuilt.job["skipped"]["accepted"], rebuilt.job["conflicts"]) == (0, 1, [])
+    assert (lost.code, lost.job["skipped"]["accepted"], lost.job["conflicts"]) == (0, 1, [])
+
+
 def test_a_conflict_that_is_retried_is_found_again(stage: Stage, now: datetime) -> None:
     key = in_conflict(stage, now)
 

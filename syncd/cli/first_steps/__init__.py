@@ -1,1 +1,1 @@
-"""What a first configuration needs: questions, answers, files, and the documents that grant access."""
+"""The files of a first configuration: questions, answers, and the documents that grant access."""

@@ -1,1 +1,1 @@
-"""What people see on a terminal: help, progress bars, and the table of `status`."""
+"""Output on a terminal: help, progress bars, and the table of `status`."""

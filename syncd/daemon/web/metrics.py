@@ -30,11 +30,25 @@ from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+_OF_THE_WIRE = (
+    Reason.ACCESS_DENIED,
+    Reason.CONNECTION,
+    Reason.CREDENTIALS,
+    Reason.KMS_DENIED,
+    Reason.SERVER_ERROR,
+    Reason.SLOW_DOWN,
+    Reason.TIMEOUT,
+)
 _FORESEEN = {
-    "outcome": ("ok", "partial", "failed", "interrupted", "already-running"),
-    "operation": ("AssumeRole", "ListObjectsV2", "GetObject", "PutObject"),
+    "syncd_ticks": ("ok", "partial", "failed", "interrupted", "already-running"),
+    "syncd_requests": ("AssumeRole", "ListObjectsV2", "GetObject", "PutObject"),
+    "syncd_objects_failed": _OF_THE_WIRE,
+    "syncd_tick_errors": _OF_THE_WIRE,
 }
-"""Words of labels that each job comes to use."""
+"""Words of a metric's label that have a zero before they come: an increase from nothing to one is not seen.
+
+All reasons would be a hundred series of each job. Of those left out none is sudden, and the gauges show them.
+"""
 DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -195,7 +209,7 @@ def _families(series_of: Callable[[str], _Series]) -> Iterator[Metric]:
     yield _labelled(
         series_of, "syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", attrgetter("errors")
     )
-    yield _in_flight(series_of("syncd_objects_in_flight"))
+    yield _handed_over(series_of("syncd_objects_handed_over"))
     yield _lag(series_of("syncd_lag_seconds"))
 
 
@@ -220,8 +234,8 @@ def _labelled(
     label: str,
     counts: Callable[[_JobTotals], Mapping[str, int]],
 ) -> Metric:
-    """Return a counter with one more label. Words that are sure to come have a zero before they do."""
-    series, zeros = series_of(metric), dict.fromkeys(_FORESEEN.get(label, ()), 0)
+    """Return a counter with one more label. Words that are foreseen have a zero before they do."""
+    series, zeros = series_of(metric), dict.fromkeys(_FORESEEN.get(metric, ()), 0)
     family = CounterMetricFamily(metric, help_text, labels=[*series.labels, label])
     for words, totals in series.totals.items():
         for word, count in {**zeros, **counts(totals)}.items():
@@ -229,9 +243,11 @@ def _labelled(
     return family
 
 
-def _in_flight(series: _Series) -> Metric:
+def _handed_over(series: _Series) -> Metric:
     family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=series.labels
+        "syncd_objects_handed_over",
+        "Objects with the copy workers: being copied, or waiting there for one of the syncd_limit_objects_in_flight.",
+        labels=series.labels,
     )
     for words, totals in series.totals.items():
         family.add_metric(words, sum(recorder.in_flight for recorder in totals.running))

@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from syncd import __version__
-from syncd.job.health.freshness import span
+from syncd.job.health.freshness import bound, span
 from syncd.job.report import utc
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line, visible
@@ -46,6 +46,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "ago": ago,
+        "bound": bound,
         "minute": minute,
         "remedy": reasons.remedy_of,
         "safe_key": safe_key,
