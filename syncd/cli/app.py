@@ -6,27 +6,27 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, screen, setup, streams
+from syncd.cli import ledger, setup, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
-from syncd.config import names as aws_names
-from syncd.config.job import Configuration
 from syncd.daemon import logs
-from syncd.job import exit_codes, refused, verbs
+from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
-from syncd.job.health import status
-from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
 from syncd.model.shortage import resource_limit, shortage
+
+if TYPE_CHECKING:
+    from syncd.config.job import Configuration
+    from syncd.job.wiring import RunRequest
 
 app = typer.Typer(
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
@@ -128,8 +128,10 @@ def tick(
     as_json: JsonOption = False,
 ) -> None:
     """Run one tick of each job now."""
+    from syncd.job.wiring import RunRequest
+
     configuration = load(config, strict=strict)
-    _do(configuration, jobs, RunRequest(kind=TICK), as_json=as_json)
+    _do(configuration, jobs, RunRequest(), as_json=as_json)
 
 
 @app.command("catch-up")
@@ -145,6 +147,10 @@ def catch_up(
     as_json: JsonOption = False,
 ) -> None:
     """Copy everything missing from a date range. Safe to interrupt and rerun."""
+    from syncd.config import names as aws_names
+    from syncd.job import refused, verbs
+    from syncd.job.wiring import CATCH_UP, RunRequest
+
     configuration = load(config, strict=strict)
     request = RunRequest(
         kind=CATCH_UP,
@@ -152,7 +158,7 @@ def catch_up(
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
-    problem = verbs.narrowing_problem(verbs.chosen(configuration, jobs), request)
+    problem = verbs.narrowing_problem(refused.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
     _do(configuration, jobs, request, as_json=as_json)
@@ -169,14 +175,18 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
+    from syncd.cli import screen
+    from syncd.job import planning, refused, verbs
+    from syncd.job.wiring import CATCH_UP, RunRequest
+
     if last and not first:
         raise typer.BadParameter("needs --from", param_hint="--to")
     configuration = load(config, strict=strict)
-    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest(kind=TICK)
+    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest()
     plans = verbs.plan(
-        configuration, verbs.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+        configuration, refused.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
     )
-    plans += refused.refused_plans(verbs.refused(configuration, jobs))
+    plans += planning.refused_plans(refused.refused(configuration, jobs))
     print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
@@ -190,9 +200,13 @@ def show_status(
     as_json: JsonOption = False,
 ) -> None:
     """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
+    from syncd.cli import screen
+    from syncd.job import refused
+    from syncd.job.health import status
+
     configuration = load(config, strict=strict)
-    document = status.status_document(configuration, verbs.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, verbs.refused(configuration, jobs))
+    document = status.status_document(configuration, refused.chosen(configuration, jobs), now=time.time())
+    document["jobs"] += map(refused.refused_status, refused.refused(configuration, jobs))
     print_document(document, screen.status_table(document), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
@@ -215,8 +229,12 @@ def show_demo(
     sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
-def _do(configuration: Configuration, jobs: list[str] | None, request: RunRequest, *, as_json: bool) -> NoReturn:
-    chosen = verbs.chosen(configuration, jobs)
+def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
+    from syncd.cli import screen
+    from syncd.job import refused, verbs
+    from syncd.job.wiring import CATCH_UP
+
+    chosen = refused.chosen(configuration, jobs)
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
         done = verbs.run(
             configuration,
@@ -225,7 +243,7 @@ def _do(configuration: Configuration, jobs: list[str] | None, request: RunReques
             now=time.time,
             tell=logs.event_logger(),
             on_progress=bars.show,
-            besides=refused.refused_reports(verbs.refused(configuration, jobs)),
+            besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
     print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)
@@ -239,8 +257,10 @@ def _names(given: list[str] | None, check: Callable[[str], str], option: str) ->
 
 
 def _window(first: str | None, last: str | None) -> Window:
+    from syncd.job.verbs import is_day
+
     for name, day in (("--from", first), ("--to", last)):
-        if day is not None and not verbs.is_day(day):
+        if day is not None and not is_day(day):
             raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     if first and first > today:

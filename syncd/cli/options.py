@@ -4,18 +4,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli import screen
 from syncd.cli.privileges import drop_to_owner
-from syncd.config import files
-from syncd.config.job import Configuration, Log
 from syncd.daemon import logs
-from syncd.job.refused import refusal_facts
 from syncd.model import events
 from syncd.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from syncd.config.job import Configuration
 
 ConfigOption = Annotated[
     Path | None,
@@ -30,6 +29,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 def job_names(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a job's name for the shell. Returns nothing if the configuration is invalid."""
+    from syncd.config import files
+
     try:
         configuration = files.load(files.find(context.params.get("config"), os.environ))
     except ConfigError:
@@ -43,7 +44,9 @@ JobsArgument = Annotated[
 ]
 
 
-def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True) -> Configuration:
+def load(
+    option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True
+) -> "Configuration":
     """Load the configuration and set up the log. Drops root's privileges over another user's state.
 
     Job files that are invalid are logged, unless the caller reports them itself.
@@ -52,6 +55,10 @@ def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touch
         ConfigError: with every problem of every file.
         LedgerExposed: the state belongs to a user that this process cannot become.
     """
+    from syncd.config import files
+    from syncd.config.job import Log
+    from syncd.job.refused import refusal_facts
+
     logs.configure(Log())
     configuration = files.load(files.find(option, os.environ), strict=strict)
     logs.configure(configuration.settings.log)
@@ -68,4 +75,6 @@ def print_document(document: dict[str, Any], for_people: Any, *, as_json: bool) 
     if as_json:
         sys.stdout.write(json.dumps(document) + "\n")
     else:
+        from syncd.cli import screen
+
         screen.show(for_people)

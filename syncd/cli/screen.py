@@ -2,31 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from syncd.copy.cost import PRICED_ON
 from syncd.job.health.freshness import span
-from syncd.job.planning import PlannedCopies
 from syncd.job.report import utc
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.reasons import Reason, remedy_of
 from syncd.model.reports import TickReport
-from syncd.tick.recorder import Recorder
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
+
+    from syncd.job.planning import PlannedCopies
+    from syncd.tick.recorder import Recorder
 
 _UNBOUNDED = 10_000
 _INDENT = 4
@@ -141,8 +133,10 @@ def _remarks(report: TickReport) -> list[Line]:
     return [Line(f"{report.job}: {said}"), Line(f"→ {safe_line(remedy)}")]
 
 
-def plans_table(plans: Sequence[tuple[TickReport, PlannedCopies]]) -> RenderableType:
+def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> RenderableType:
     """Return a table of planned ticks, one row per job, followed by problems and remedies."""
+    from syncd.copy.cost import PRICED_ON
+
     table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Requests", "Cost", "Time"))
     remarks: list[RenderableType] = []
     for report, copies in plans:
@@ -223,21 +217,14 @@ def held_lines(job: str, item: dict[str, Any]) -> Sequence[str]:
     )
 
 
-class _Rate(ProgressColumn):
-    """A column with the objects copied per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.0f}/s")
-
-
 class Bars:
     """One progress bar per job. Totals grow as the listing goes on."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: "Progress | None") -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def show(self, job: str, recorder: Recorder) -> None:
+    def show(self, job: str, recorder: "Recorder") -> None:
         """Update a job's bar."""
         if self._progress is None:
             return
@@ -256,14 +243,22 @@ def progress(*, is_shown: bool) -> Iterator[Bars]:
     if not is_shown:
         yield Bars(None)
         return
+    from rich import progress as bars
+
+    class Rate(bars.ProgressColumn):
+        """A column with the objects copied per second."""
+
+        def render(self, task: "Task") -> Text:
+            return Text(f"{task.speed or 0:.0f}/s")
+
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[bytes]}", markup=False),
-        _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[bytes]}", markup=False),
+        Rate(),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=plain_console(stderr=True), transient=True) as shown:
+    with bars.Progress(*columns, console=plain_console(stderr=True), transient=True) as shown:
         yield Bars(shown)

@@ -6,24 +6,22 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from syncd.aws.policies import documents
-from syncd.aws.policies import files as policy_files
-from syncd.check import result
-from syncd.check.result import Check, JobChecks, Status
-from syncd.cli.first_steps import first_config, granting, init_answers
+from syncd.aws.policies.formats import Format
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
-from syncd.cli.screen import plain_console
-from syncd.config import files
 from syncd.daemon import logs
-from syncd.job import exit_codes, verbs
+from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
-from syncd.job.installation import Installation
 from syncd.model.escaping import safe_indented, safe_line
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from syncd.check.result import Check, JobChecks
+    from syncd.cli.first_steps.init_answers import Answers
 
 app = typer.Typer()
 
@@ -105,10 +103,10 @@ AllowHttpOption = Annotated[
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
 
 _MARKS = {
-    Status.OK: ("✓", "green"),
-    Status.FAILED: ("✗", "red"),
-    Status.WARNING: ("!", "yellow"),
-    Status.INFORMATION: ("·", "dim"),
+    "ok": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "warning": ("!", "yellow"),
+    "information": ("·", "dim"),
 }
 _WIDTH = 20
 # A remedy may quote a whole statement, with a prefix for each account.
@@ -141,9 +139,12 @@ def show_init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
+    from syncd.cli.first_steps.init_answers import Answers
+    from syncd.config import files
+
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
-    answers = init_answers.Answers(
+    answers = Answers(
         name=name,
         profile=profile,
         consumer_account=consumer_account,
@@ -166,7 +167,9 @@ def show_init(
     _begin(answers, top, state_dir, as_json=as_json)
 
 
-def _begin(answers: init_answers.Answers, top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+def _begin(answers: "Answers", top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+    from syncd.cli.first_steps import first_config, init_answers
+
     answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
@@ -192,12 +195,14 @@ def show_check(
     as_json: JsonOption = False,
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
-    from syncd.check import check
+    from syncd.check import check, result
+    from syncd.job import refused
+    from syncd.job.installation import Installation
 
     configuration = load(config, strict=strict)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
-    found = check.check_jobs(configuration, verbs.chosen(configuration, jobs), installation)
-    found += result.refused_checks(verbs.refused(configuration, jobs))
+    found = check.check_jobs(configuration, refused.chosen(configuration, jobs), installation)
+    found += result.refused_checks(refused.refused(configuration, jobs))
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
@@ -209,9 +214,7 @@ def show_check(
 def show_policies(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
     *,
-    style: Annotated[
-        policy_files.Format, typer.Option("--format", help="The format of the documents.")
-    ] = policy_files.Format.JSON,
+    style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
@@ -234,7 +237,12 @@ def show_policies(
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    (chosen,) = verbs.chosen(load(config, strict=strict, touches_state=False), [job])
+    from syncd.aws.policies import documents
+    from syncd.aws.policies import files as policy_files
+    from syncd.cli.first_steps import granting
+    from syncd.job import refused
+
+    (chosen,) = refused.chosen(load(config, strict=strict, touches_state=False), [job])
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
@@ -259,8 +267,12 @@ def _say(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def show_checks(found: Sequence[JobChecks]) -> None:
+def show_checks(found: "Sequence[JobChecks]") -> None:
     """Print one line per step, and below it the remedy. Lines are not folded, so that they can be copied."""
+    from rich.text import Text
+
+    from syncd.cli.screen import plain_console
+
     console = plain_console()
     for job in found:
         console.print(Text(job.job, style="bold"))
@@ -271,12 +283,18 @@ def show_checks(found: Sequence[JobChecks]) -> None:
         console.print(_verdict(job), soft_wrap=True)
 
 
-def _line(check: Check) -> Text:
+def _line(check: "Check") -> "Text":
+    from rich.text import Text
+
     mark, style = _MARKS[check.status]
     return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
 
 
-def _verdict(job: JobChecks) -> Text:
+def _verdict(job: "JobChecks") -> "Text":
+    from rich.text import Text
+
+    from syncd.check.result import Status
+
     failed = [check.name for check in job.checks if check.status is Status.FAILED]
     if failed:
         return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")

@@ -1,16 +1,45 @@
-"""Jobs whose files cannot be used, in the reports and documents of those that run. Pure."""
+"""The jobs that a verb is for, and those whose files cannot be used, in the reports and documents of the others. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from syncd.config.job import RefusedJob
+from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.job.health.freshness import Promise
 from syncd.job.health.health import JobHealth, objective_document
-from syncd.job.planning import PlannedCopies
+from syncd.model.errors import ConfigError, Problem
 from syncd.model.reports import JobError, TickReport
 
 PROBLEMS_TOLD = 20
 _NO_PROMISE = Promise(objective=0.0, lateness=0.0, period=0.0, idle_every=0.0, discovery_every=0.0)
+
+
+def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
+    """Return the jobs with these names, or all that can be used.
+
+    Raises:
+        ConfigError: no job has such a name, or its file cannot be used.
+    """
+    by_name = {job.name: job for job in configuration.jobs}
+    refused = {job.label: job for job in configuration.refused}
+    problems: list[Problem] = []
+    for name in dict.fromkeys(names or ()):
+        if name in by_name:
+            continue
+        if name in refused:
+            problems += refused[name].problems
+        else:
+            known = ", ".join(sorted(by_name)) or "none"
+            unread = "".join(f"; {job.file} cannot be used" for job in configuration.refused if job.name is None)
+            message = f"no job is named {name}: the jobs are {known}{unread}"
+            problems.append(Problem(str(configuration.files[0]), "", message))
+    if problems:
+        raise ConfigError(problems)
+    return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
+
+
+def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
+    """Return the refused jobs that a verb reports: none if jobs were named."""
+    return () if names else configuration.refused
 
 
 def refusal_facts(job: RefusedJob) -> dict[str, Any]:
@@ -33,11 +62,6 @@ def error_document(error: JobError) -> dict[str, str]:
 def refused_reports(refused: Sequence[RefusedJob]) -> list[TickReport]:
     """Return the entries for `tick` and `catch-up`."""
     return [TickReport(job=job.label, outcome="failed", error=job.error) for job in refused]
-
-
-def refused_plans(refused: Sequence[RefusedJob]) -> list[tuple[TickReport, PlannedCopies]]:
-    """Return the entries for `plan`."""
-    return [(report, PlannedCopies()) for report in refused_reports(refused)]
 
 
 def refused_rebuilds(refused: Sequence[RefusedJob]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from threading import Event, Lock
 from typing import Any
 
 from syncd.config import partitions
-from syncd.config.job import Configuration, Job, RefusedJob
+from syncd.config.job import Configuration, Job
 from syncd.config.words import shown
 from syncd.job import exit_codes
 from syncd.job.installation import Installation
@@ -18,7 +18,7 @@ from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
 from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import RunRequest
-from syncd.model.errors import ConfigError, LedgerError, Problem
+from syncd.model.errors import LedgerError
 from syncd.model.keys.trail import EVERY
 from syncd.model.reports import TickReport
 from syncd.tick.recorder import Recorder
@@ -36,35 +36,6 @@ class Done:
 
     reports: Sequence[TickReport]
     exit_code: int
-
-
-def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
-    """Return the jobs with these names, or all that can be used.
-
-    Raises:
-        ConfigError: no job has such a name, or its file cannot be used.
-    """
-    by_name = {job.name: job for job in configuration.jobs}
-    refused = {job.label: job for job in configuration.refused}
-    problems: list[Problem] = []
-    for name in dict.fromkeys(names or ()):
-        if name in by_name:
-            continue
-        if name in refused:
-            problems += refused[name].problems
-        else:
-            known = ", ".join(sorted(by_name)) or "none"
-            unread = "".join(f"; {job.file} cannot be used" for job in configuration.refused if job.name is None)
-            message = f"no job is named {name}: the jobs are {known}{unread}"
-            problems.append(Problem(str(configuration.files[0]), "", message))
-    if problems:
-        raise ConfigError(problems)
-    return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
-
-
-def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
-    """Return the refused jobs that a verb reports: none if jobs were named."""
-    return () if names else configuration.refused
 
 
 def narrowing_problem(jobs: Sequence[Job], request: RunRequest) -> tuple[str, str] | None:

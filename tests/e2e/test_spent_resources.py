@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
+from pairs import in_turn
 from program import LONGEST_SECONDS, PROGRAM, Ran
 from stage import Stage
 
@@ -81,8 +82,7 @@ def assert_refused(ran: Ran, reason: str) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", WRITES_STATE)
-@pytest.mark.parametrize("fault", NO_LOCKS)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(NO_LOCKS, WRITES_STATE))
 def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
     ran = failing(stage, library, NO_LOCKS[fault], verb)
 
@@ -91,8 +91,7 @@ def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fau
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", WRITES_STATE)
-@pytest.mark.parametrize("fault", UNWRITABLE)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(UNWRITABLE, WRITES_STATE))
 def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
     ran = failing(stage, library, UNWRITABLE[fault], verb)
 
@@ -101,8 +100,7 @@ def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault:
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", ["plan", "status", "export", "list"])
-@pytest.mark.parametrize("fault", [*NO_LOCKS, *UNWRITABLE])
+@pytest.mark.parametrize(("fault", "verb"), in_turn([*NO_LOCKS, *UNWRITABLE], ["plan", "status", "export", "list"]))
 def test_what_only_reads_the_state_does_without_locks(stage: Stage, library: Path, fault: str, verb: str) -> None:
     ran = failing(stage, library, (NO_LOCKS | UNWRITABLE)[fault], verb)
 
@@ -111,8 +109,7 @@ def test_what_only_reads_the_state_does_without_locks(stage: Stage, library: Pat
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", ["tick", "catch-up"])
-@pytest.mark.parametrize("fault", SPENT)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(SPENT, ["tick", "catch-up"]))
 def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fault: str, verb: str) -> None:
     ran = failing(stage, library, SPENT[fault], verb)
 
@@ -123,8 +120,7 @@ def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fa
 
 
 @needs_compiler
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("fault", SPENT)
+@pytest.mark.parametrize(("fault", "verb"), in_turn(SPENT, VERBS))
 def test_no_verb_ends_without_its_document(stage: Stage, library: Path, fault: str, verb: str) -> None:
     ran = failing(stage, library, SPENT[fault], verb)
 
@@ -134,9 +130,10 @@ def test_no_verb_ends_without_its_document(stage: Stage, library: Path, fault: s
     assert "crashed" not in ran.stdout
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("most", [6, 8, 10, 12, 16, 20, 24, 28, 32])
-def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, most: int, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("most", "verb"), in_turn(["6", "8", "10", "12", "16", "20", "24", "28", "32"], VERBS, rounds=2)
+)
+def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, most: str, verb: str) -> None:
     command = ["bash", "-c", f'ulimit -n {most}; exec "$@"', "bash", PROGRAM, *VERBS[verb], "--json"]
     folder, variables = stage.folder / "home", stage.environment()
     ended = subprocess.run(
