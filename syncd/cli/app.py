@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -18,6 +18,7 @@ from syncd.cli.privileges import raise_descriptor_limit
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
+from syncd.model import events
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
@@ -195,19 +196,34 @@ def plan(
 def show_status(
     jobs: JobsArgument = None,
     *,
+    unhealthy: Annotated[bool, typer.Option("--unhealthy", help="Only jobs that need attention.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
-    from syncd.cli import screen
+    """Show each job's health, the worst first, and what to do. Exits with 4 if one needs attention."""
+    from syncd.cli.terminal.status import status_table
+    from syncd.cli.terminal.status import watch as shown_until_interrupted
     from syncd.job import refused
     from syncd.job.health import status
 
+    if watch and (as_json or not sys.stdout.isatty()):
+        raise typer.BadParameter("needs a terminal, and no --json", param_hint="--watch")
     configuration = load(config, strict=strict)
-    document = status.status_document(configuration, refused.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, refused.refused(configuration, jobs))
-    print_document(document, screen.status_table(document), as_json=as_json)
+    chosen, left_out = refused.chosen(configuration, jobs), refused.refused(configuration, jobs)
+
+    def read() -> dict[str, Any]:
+        document = status.status_document(configuration, chosen, now=time.time())
+        document["jobs"] += map(refused.refused_status, left_out)
+        if unhealthy:
+            document["jobs"] = [job for job in document["jobs"] if not job["healthy"]]
+        return document
+
+    if watch:
+        shown_until_interrupted(lambda: status_table(read(), shows_all=bool(jobs)))
+    document = read()
+    print_document(document, status_table(document, shows_all=bool(jobs)), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
@@ -231,22 +247,46 @@ def show_demo(
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
     from syncd.cli import screen
+    from syncd.cli.terminal.bars import bars
     from syncd.job import refused, verbs
-    from syncd.job.wiring import CATCH_UP
 
     chosen = refused.chosen(configuration, jobs)
-    with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
+    with bars(is_shown=sys.stderr.isatty()) as show:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=logs.event_logger(),
-            on_progress=bars.show,
+            tell=_besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
+            show=show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
     print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)
+
+
+def _besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
+    """Return the log of a verb that ends with a table. On a terminal it leaves out what the table shows."""
+    if not (sys.stderr.isatty() and logs.is_for_people()):
+        return tell
+
+    def told(event: str, **facts: Any) -> None:
+        if event not in _IN_THE_TABLE:
+            tell(event, **facts)
+
+    return told
+
+
+_IN_THE_TABLE = frozenset(
+    {
+        events.TICK_FINISHED,
+        events.CATCH_UP_FINISHED,
+        events.TICK_FAILED,
+        events.OBJECT_FAILED,
+        events.OBJECT_CONFLICTED,
+        events.OBJECT_ARCHIVED,
+    }
+)
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

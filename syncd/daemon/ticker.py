@@ -44,11 +44,11 @@ class DaemonState:
         gauges: Callable[[], Gauges],
     ) -> "DaemonState":
         """Return the state at the start. `gauges` returns the gauges of the moment."""
-        pauses = Pauses(monotonic=monotonic)
+        pauses, running = Pauses(monotonic=monotonic), RunningTicks(monotonic=monotonic)
         return cls(
-            running=RunningTicks(monotonic=monotonic),
+            running=running,
             pauses=pauses,
-            board=JobBoard(now=now, pauses=pauses),
+            board=JobBoard(now=now, pauses=pauses, running=running),
             metrics=Metrics(gauges),
             problems=RepeatedProblems(tell, now=now, monotonic=monotonic),
         )
@@ -152,7 +152,7 @@ class Ticker:
     def _run(self, job: Job, tick: RunningTick) -> TickReport:
         state = self._state
         progress = state.running.progress(tick, lambda recorder: state.metrics.take_progress(job.name, recorder))
-        return run_job(job, _TICK, self.installation, stop=tick.stop, on_progress=progress)
+        return run_job(job, _TICK, self.installation, stop=tick.stop, on_progress=progress, show=tick.show)
 
     def _judge(self, job: Job, report: TickReport) -> None:
         error = report.error

@@ -2,6 +2,7 @@
 
 TICK_FINISHED = "tick.finished"
 TICK_FAILED = "tick.failed"
+TICK_PROGRESS = "tick.progress"
 TICK_SKIPPED = "tick.skipped"
 TICK_CRASHED = "tick.crashed"
 CATCH_UP_FINISHED = "catch_up.finished"

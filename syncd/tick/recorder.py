@@ -10,6 +10,7 @@ from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObjec
 from syncd.model.reasons import Reason
 from syncd.model.reports import Counts, FailedObject, lag_bucket
 from syncd.tick.listing.plan import Plan
+from syncd.tick.listing.reach import Reach
 from syncd.tick.ports import Objects
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
@@ -67,6 +68,9 @@ class Recorder:
         """Keys that are being copied, are not yet recorded, or failed in this tick."""
         self.counts = Counts()
         self.known_listed = 0
+        self.reach = Reach()
+        self.wanted = 0
+        """Objects to copy that were found, handed over or not."""
         self.planned = 0
         self.ended = 0
         self.retries_ended = 0
@@ -98,6 +102,7 @@ class Recorder:
         for skipped, objects in plan.skipped.items():
             self.skip(skipped, objects)
         self.known_listed += plan.known_listed
+        self.wanted += len(plan.transfers)
         self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
         self._take_archived(plan.archived)
         self._require_few_held()
