@@ -10,6 +10,7 @@ from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.ticks.running import RunningTicks
 from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.word import WORST_FIRST, headline, health_word
 from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport
 
@@ -150,15 +151,13 @@ def stuck_reason(running: RunningTicks, *, silent_seconds: float, slow: Collecti
     return None
 
 
-def sentence(board: JobBoard, *, running: int) -> str:
+def sentence(board: JobBoard, *, running: int, now: float) -> str:
     """Return the state of the daemon in a sentence, for `systemctl status`."""
-    count = len(board.healths())
-    late = board.late()
-    jobs = "1 job" if count == 1 else f"{count} jobs"
-    if not late:
-        state = f"{jobs}, none late" if count else "no jobs"
-    else:
-        named = ", ".join(item.job for item in late[:3]) + (" and others" if len(late) > 3 else "")
-        state = f"{len(late)} of {jobs} late: {named}"
+    words = {health.job: health_word(health, now) for health in board.healths()}
+    state = headline(words.values())
+    troubled = sorted((WORST_FIRST[word], job) for job, word in words.items() if not word.is_well)
+    if troubled:
+        named = ", ".join(job for _, job in troubled[:3])
+        state += f" ({named}{' and others' if len(troubled) > 3 else ''})"
     ticks = "a tick is" if running == 1 else f"{running} ticks are"
     return f"{state}; {ticks} running" if running else state

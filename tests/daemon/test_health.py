@@ -53,7 +53,7 @@ def test_a_job_that_never_ticked_has_nothing_to_show(ledger_file: LedgerFile) ->
     found = read(ledger_file)
 
     assert (found.last, found.shards, found.complete_until) == (None, 0, 0.0)
-    assert late_reasons(found, NOW) == ["it has never ticked"]
+    assert late_reasons(found, NOW)[0] == "it has never ticked"
 
 
 def test_a_job_is_read_from_its_shards_its_ticks_and_its_quarantine(

@@ -22,10 +22,7 @@ _ESSENTIAL = frozenset(
         "syncd_newest_object_timestamp_seconds",
         "syncd_oldest_listing_timestamp_seconds",
         "syncd_quarantined_objects",
-        "syncd_job_health",
         "syncd_job_refused",
-        "syncd_running_objects_done",
-        "syncd_running_objects_known",
         "syncd_tick_crashes",
     }
 )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from syncd.daemon.board import JobBoard
 from syncd.daemon.web.render import render
-from syncd.job.health.health import JobHealth, Pulse, answer_words, failure_words, missing_words
+from syncd.job.health.health import JobHealth, Pulse, answer_words, failure_words, is_starting, missing_words
 from syncd.job.health.word import WORST_FIRST, Health, headline, health_word
 from syncd.model import reasons
 from syncd.model.escaping import safe_key
@@ -99,7 +99,8 @@ def state_of(health: JobHealth, now: float) -> State:
 
 def problems_of(board: JobBoard, health: JobHealth, now: float) -> list[Problem]:
     """List everything that is wrong with a job."""
-    found = _with_remedies(board.why_late(health, now, with_failure=False))
+    is_late = not is_starting(health, now)
+    found = _with_remedies(board.why_late(health, now, with_failure=False)) if is_late else []
     error, oldest = health.error, health.oldest_held
     refusal = board.refused().get(health.job)
     if refusal is not None and refusal.is_kept:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
-from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.progress import STALLED_SECONDS, Progress, progress_words
 from syncd.job.health.state import JobState, read_state
 from syncd.job.report import utc
 from syncd.ledger.ledger import Reader, RecordedTick
@@ -152,10 +152,8 @@ def is_starting(health: JobHealth, now: float) -> bool:
 
 
 def is_fresh(health: JobHealth, now: float) -> bool:
-    """Return True if the job ticked recently and its horizon is not late, or if its first tick is due or under way."""
-    return is_starting(health, now) or (
-        _has_ticked(health, now) and bool(health.complete_until) and now <= health.deadline.at
-    )
+    """Return True if the job ticked recently and its horizon is not late."""
+    return _has_ticked(health, now) and bool(health.complete_until) and now <= health.deadline.at
 
 
 def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) -> list[str]:
@@ -165,7 +163,8 @@ def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) ->
     """
     promise, last = health.promise, health.last
     if is_starting(health, now):
-        return []
+        words = "due soon" if health.running is None else f"under way: {progress_words(health.running)}"
+        return [f"its first tick is {words}"]
     if last is None:
         return [
             "it has never ticked",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.config.job import Configuration, Job
-from syncd.job.health.health import JobHealth, health_of, late_reasons, objective_document, trouble
+from syncd.job.health.health import JobHealth, health_of, is_starting, late_reasons, objective_document, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
 from syncd.job.health.state import JobState, read_state
 from syncd.job.health.word import Health, health_word
@@ -145,7 +145,8 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
 
 def _complaints(health: JobHealth, now: float) -> list[str]:
     """Return sentences that explain why a job is unhealthy. Empty if it is healthy."""
-    return [*late_reasons(health, now, with_failure=False), *trouble(health)]
+    late = [] if is_starting(health, now) else late_reasons(health, now, with_failure=False)
+    return [*late, *trouble(health)]
 
 
 def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:
