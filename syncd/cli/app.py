@@ -1,10 +1,12 @@
 """The command line: it parses arguments, calls the other rooms and prints."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -15,6 +17,7 @@ from syncd.cli import config as config_verbs
 from syncd.cli import ledger, setup, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.terminal.help import Verbs
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
@@ -30,9 +33,10 @@ if TYPE_CHECKING:
     from syncd.job.wiring import RunRequest
 
 app = typer.Typer(
+    cls=Verbs,
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,6 +44,19 @@ app = typer.Typer(
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+
+
+_COMPLETING = "_SYNCD_COMPLETE"
+"""The variable in which a shell asks for completions."""
+
+
+class Shell(StrEnum):
+    """The shells that `completion` knows."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -56,6 +73,10 @@ def main() -> None:
     streams.secure()
     logs.write_safely()
     raise_descriptor_limit()
+    if _COMPLETING in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     code = _exit_code()
     if (lost := streams.lost_output()) and code == DONE:
         code = FAILED
@@ -100,7 +121,11 @@ def _version(
     context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="PATH", help="The configuration file, as after the verb.")
+    ] = None,
 ) -> None:
+    del config  # the verbs look it up
     if version:
         typer.echo(f"syncd {__version__}")
         raise typer.Exit
@@ -225,6 +250,21 @@ def show_status(
     document = read()
     print_document(document, status_table(document, shows_all=bool(jobs)), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
+
+
+@app.command("completion")
+def show_completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")],
+    *,
+    _config: Annotated[
+        Path | None, typer.Option("--config", metavar="PATH", help="Accepted as for every verb, but not read.")
+    ] = None,
+    _as_json: Annotated[bool, typer.Option("--json", help="Accepted as for every verb: it prints the script.")] = False,
+) -> None:
+    """Print the script that completes verbs, options and jobs in a shell."""
+    from typer._completion_shared import get_completion_script
+
+    sys.stdout.write(get_completion_script(prog_name="syncd", complete_var=_COMPLETING, shell=shell) + "\n")
 
 
 @app.command("demo")

@@ -12,6 +12,7 @@ import typer
 
 from syncd.cli import streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.terminal.help import Verbs
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
     from syncd.job.ledger_verbs import Chosen
     from syncd.ledger.ledger import LedgerFile
 
-app = typer.Typer(no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
+app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
 quarantine_app = typer.Typer(
-    no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
+    cls=Verbs, no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
 )
 app.add_typer(quarantine_app, name="quarantine")
 JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
 KeyArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[KEY]",
+        metavar="KEY",
         help="The object's key in the source as it is shown, or a pattern with *, ? and [...], in quotes: an escape such as"
         " \\u202e stands for an invisible character, and two backslashes for one.",
     ),

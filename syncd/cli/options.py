@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.privileges import drop_to_owner
+from syncd.cli.terminal.help import earlier_config
 from syncd.daemon import logs
 from syncd.model import events
 from syncd.model.errors import ConfigError
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml."),
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml.",
+        callback=earlier_config,
+    ),
 ]
 StrictOption = Annotated[
     bool,
@@ -32,7 +38,7 @@ def job_names(context: typer.Context, incomplete: str) -> list[str]:
     from syncd.config import files
 
     try:
-        configuration = files.load(files.find(context.params.get("config"), os.environ))
+        configuration = files.load(files.find(earlier_config(context, context.params.get("config")), os.environ))
     except ConfigError:
         return []
     return [job.name for job in configuration.jobs if job.name.startswith(incomplete)]

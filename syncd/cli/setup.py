@@ -12,6 +12,7 @@ import typer
 
 from syncd.aws.policies.formats import Format
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
+from syncd.cli.terminal.help import earlier_config
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
@@ -29,6 +30,8 @@ ConfigToWriteOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
+        metavar="PATH",
+        callback=earlier_config,
         help="The configuration file to write, or to add a job to (in jobs.d beside it). The default is $SYNCD_CONFIG,"
         " then /etc/syncd/syncd.toml.",
     ),
