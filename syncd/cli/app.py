@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -17,7 +16,9 @@ from syncd.cli import config as config_verbs
 from syncd.cli import ledger, setup, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
+from syncd.cli.terminal.verbs import COMPLETING
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
@@ -41,21 +42,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(terminal_verbs.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
-
-
-_COMPLETING = "_SYNCD_COMPLETE"
-"""The variable in which a shell asks for completions."""
-
-
-class Shell(StrEnum):
-    """The shells that `completion` knows."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
 
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
@@ -73,7 +63,7 @@ def main() -> None:
     streams.secure()
     logs.write_safely()
     raise_descriptor_limit()
-    if _COMPLETING in os.environ:
+    if COMPLETING in os.environ:
         from typer._completion_classes import completion_init
 
         completion_init()
@@ -215,56 +205,6 @@ def plan(
     plans += planning.refused_plans(refused.refused(configuration, jobs))
     print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
-
-
-@app.command("status")
-def show_status(
-    jobs: JobsArgument = None,
-    *,
-    unhealthy: Annotated[bool, typer.Option("--unhealthy", help="Only jobs that need attention.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show each job's health, the worst first, and what to do. Exits with 4 if one needs attention."""
-    from syncd.cli.terminal.status import status_table
-    from syncd.cli.terminal.status import watch as shown_until_interrupted
-    from syncd.job import refused
-    from syncd.job.health import status
-
-    if watch and (as_json or not sys.stdout.isatty()):
-        raise typer.BadParameter("needs a terminal, and no --json", param_hint="--watch")
-    configuration = load(config, strict=strict)
-    chosen, left_out = refused.chosen(configuration, jobs), refused.refused(configuration, jobs)
-
-    def read() -> dict[str, Any]:
-        document = status.status_document(configuration, chosen, now=time.time())
-        document["jobs"] += map(refused.refused_status, left_out)
-        if unhealthy:
-            document["jobs"] = [job for job in document["jobs"] if not job["healthy"]]
-        return document
-
-    if watch:
-        shown_until_interrupted(lambda: status_table(read(), shows_all=bool(jobs)))
-    document = read()
-    print_document(document, status_table(document, shows_all=bool(jobs)), as_json=as_json)
-    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
-
-
-@app.command("completion")
-def show_completion(
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")],
-    *,
-    _config: Annotated[
-        Path | None, typer.Option("--config", metavar="PATH", help="Accepted as for every verb, but not read.")
-    ] = None,
-    _as_json: Annotated[bool, typer.Option("--json", help="Accepted as for every verb: it prints the script.")] = False,
-) -> None:
-    """Print the script that completes verbs, options and jobs in a shell."""
-    from typer._completion_shared import get_completion_script
-
-    sys.stdout.write(get_completion_script(prog_name="syncd", complete_var=_COMPLETING, shell=shell) + "\n")
 
 
 @app.command("demo")

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.privileges import drop_to_owner
-from syncd.cli.terminal.help import earlier_config
 from syncd.daemon import logs
 from syncd.model import events
 from syncd.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
+
+
+def earlier_config(context: typer.Context, value: Any) -> Any:
+    """Return `--config` as it stands after the verb, else before it."""
+    return value if value is not None else context.find_root().params.get("config")
+
 
 ConfigOption = Annotated[
     Path | None,

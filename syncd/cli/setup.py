@@ -4,24 +4,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from syncd.aws.policies.formats import Format
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
-from syncd.cli.terminal.help import earlier_config
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, earlier_config, job_names, load
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
-from syncd.model.escaping import safe_indented, safe_line
+from syncd.model.escaping import safe_indented
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from syncd.check.result import Check, JobChecks
     from syncd.cli.first_steps.init_answers import Answers
 
 app = typer.Typer()
@@ -103,17 +98,14 @@ EndpointOption = Annotated[
 AllowHttpOption = Annotated[
     bool, typer.Option("--allow-http", help="Allow --endpoint to be http:// beyond this machine.")
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace files of --output that were edited or are of another configuration.")
+]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
-
-_MARKS = {
-    "ok": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "warning": ("!", "yellow"),
-    "information": ("·", "dim"),
-}
-_WIDTH = 20
-# A remedy may quote a whole statement, with a prefix for each account.
-LONGEST_REMEDY = 20_000
 
 
 @app.command("init")
@@ -209,6 +201,8 @@ def show_check(
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
+        from syncd.cli.terminal.checks import show_checks
+
         show_checks(found)
     sys.exit(exit_codes.of_health(job.ok for job in found))
 
@@ -218,14 +212,8 @@ def show_policies(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
     *,
     style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
-    ] = None,
-    replace: Annotated[
-        bool,
-        typer.Option("--replace", help="Replace files of --output that were edited or are of another configuration."),
-    ] = False,
+    output: OutputOption = None,
+    replace: ReplaceOption = False,
     account: Annotated[
         str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
     ] = None,
@@ -245,7 +233,9 @@ def show_policies(
     from syncd.cli.first_steps import granting
     from syncd.job import refused
 
-    (chosen,) = refused.chosen(load(config, strict=strict, touches_state=False), [job])
+    chosen, *others = refused.chosen(load(config, strict=strict, touches_state=False), [job])
+    if others:
+        raise typer.BadParameter(f"{len(others) + 1} jobs match it; name one", param_hint="JOB")
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
@@ -268,40 +258,3 @@ def _say(sentence: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(safe_indented(sentence) + "\n")
     sys.stderr.flush()
-
-
-def show_checks(found: "Sequence[JobChecks]") -> None:
-    """Print one line per step, and below it the remedy. Lines are not folded, so that they can be copied."""
-    from rich.text import Text
-
-    from syncd.cli.screen import plain_console
-
-    console = plain_console()
-    for job in found:
-        console.print(Text(job.job, style="bold"))
-        for check in job.checks:
-            console.print(_line(check), soft_wrap=True)
-            if check.remedy:
-                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
-        console.print(_verdict(job), soft_wrap=True)
-
-
-def _line(check: "Check") -> "Text":
-    from rich.text import Text
-
-    mark, style = _MARKS[check.status]
-    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
-
-
-def _verdict(job: "JobChecks") -> "Text":
-    from rich.text import Text
-
-    from syncd.check.result import Status
-
-    failed = [check.name for check in job.checks if check.status is Status.FAILED]
-    if failed:
-        return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")
-    warned = [check.name for check in job.checks if check.status is Status.WARNING]
-    if warned:
-        return Text(f"  ready; worth a look: {', '.join(warned)}", style="yellow")
-    return Text("  ready", style="green")

@@ -27,8 +27,9 @@ from stage import Stage
 from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
-from syncd.cli import screen, setup
+from syncd.cli import screen
 from syncd.cli.first_steps import granting
+from syncd.cli.terminal import checks
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges
@@ -185,7 +186,7 @@ def test_brackets_are_no_markup() -> None:
 def test_a_check_shows_it_as_such(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = [JobChecks("account-b", [Check("source-list", CheckStatus.FAILED, text, f"add {text}")])]
 
-    setup.show_checks(found)
+    checks.show_checks(found)
 
     assert_shown_as_such(capsys.readouterr().out)
 

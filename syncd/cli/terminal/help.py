@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import typer
 from typer.core import TyperGroup
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
@@ -54,11 +53,6 @@ class Verbs(TyperGroup):
     def get_params(self, ctx: Any) -> Any:
         """Return the group's own options."""
         return _without_values(super().get_params(ctx))
-
-
-def earlier_config(context: typer.Context, value: Any) -> Any:
-    """Return `--config` as it stands after the verb, else before it."""
-    return value if value is not None else context.find_root().params.get("config")
 
 
 def _complete(command: Any, ctx: Any) -> None:

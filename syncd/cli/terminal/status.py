@@ -1,7 +1,7 @@
 """The table of `syncd status`: 80 columns wide, the worst job first."""
 
-import time
 from collections.abc import Callable, Sequence
+from threading import Event
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -52,9 +52,10 @@ def watch(read: Callable[[], RenderableType]) -> None:
     """Show what `read` returns until Ctrl-C, again every two seconds."""
     from rich.live import Live  # for terminals alone
 
+    pause = Event()
     with Live(read(), console=plain_console(), screen=True, auto_refresh=False) as live:
         while True:
-            time.sleep(WATCH_SECONDS)
+            pause.wait(WATCH_SECONDS)
             live.update(read(), refresh=True)
 
 

@@ -28,10 +28,10 @@ class RunningTick:
     """The job's definition has changed since the tick began."""
     counted_at: float = 0.0
     progress: Progress | None = None
-    """How far it is; None before the first second."""
+    """Its progress, or None before it holds its lock."""
 
     def show(self, progress: Progress) -> None:
-        """Take in how far it is."""
+        """Take in its progress."""
         self.progress = progress
 
     def seconds(self, now: float) -> float:
@@ -85,7 +85,7 @@ class RunningTicks:
             return list(self._ticks)
 
     def progress_of(self) -> dict[str, Progress]:
-        """Return how far each job's tick is, of those that run for a second or more."""
+        """Return the progress of each job's tick, of those that hold their locks."""
         with self._changed:
             return {job: tick.progress for job, tick in self._ticks.items() if tick.progress is not None}
 
