@@ -135,7 +135,6 @@ def show_init(
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
     from syncd.cli.first_steps.init_answers import Answers
-    from syncd.config import files
 
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
@@ -158,8 +157,13 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    top = files.find(config, os.environ) if directory is None else directory / "syncd.toml"
-    _begin(answers, top, state_dir, as_json=as_json)
+    _begin(answers, _top(config, directory), state_dir, as_json=as_json)
+
+
+def _top(config: Path | None, directory: Path | None) -> Path:
+    from syncd.config import files
+
+    return files.find(config, os.environ) if directory is None else directory / "syncd.toml"
 
 
 def _begin(answers: "Answers", top: Path, state_dir: Path | None, *, as_json: bool) -> None:
