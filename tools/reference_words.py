@@ -139,6 +139,53 @@ POLICIES: Mapping[str, str] = {
     "files": "The same as files: `account_id`, `name`, `command` that installs it, and `text`.",
 }
 
+PRUNE: Mapping[str, str] = {
+    "job": "The job's name.",
+    "deletes": "True with `--delete`; false for a dry run.",
+    "older_than_days": "What `--older-than` gave.",
+    "until": "The end of the last day that is old enough and within the horizon; null if there is none.",
+    "objects": "Objects that may go.",
+    "bytes": "Their size in bytes.",
+    "deleted": "Objects that were deleted.",
+    "days": "The days that may go: `prefix`, `day`, `objects` and `deleted`.",
+    "digests_waiting": "Digests that stay, because logs that they name do.",
+    "kept_days": "How many days stay although they are old enough.",
+    "kept": "The first thousand of them: `prefix`, `day`, `reason`, `detail` and `key`.",
+    "failed_count": "Objects that could not be deleted.",
+    "failed": "The first thousand of them: `key`, `reason` and `detail`.",
+    "conditional": "True if the server minds If-Match on DeleteObject; null if it was not asked.",
+    "requests": "Requests made, by name of the operation.",
+    "duration_seconds": "How long it took.",
+    "error": _ERROR,
+}
+
+COMPARED_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "verdict": "`proved`, `unproved`, or `some` if parts of it are proved.",
+    "against": "`source`.",
+    "covers": "What the verdict covers.",
+    "from": "The beginning of the span; null for the beginning of the source.",
+    "to": "The end of the span.",
+    "proved_until": "Up to when everything is proved without a break; null if nothing is.",
+    "complete_from": "Where the ledger's claim begins ...",
+    "complete_until": "... and where it ends.",
+    "read_data": "True if both sides of each object were read.",
+    "objects": "Objects of the source that were compared.",
+    "bytes": "Their size in bytes.",
+    "evidence": "What proves them, and how many: `etag`, `ledger`, `sealed_day`, `checksum`, `content`.",
+    "problems": "How many objects are not proved, by reason.",
+    "spans": "The days: `from`, `to`, `verdict`, `objects`, `bytes`, `evidence`, `problems` and `problem_count`.",
+    "extra_count": "Objects that only the replica has, and that the ledger does not know.",
+    "extra": "The first thousand of them.",
+    "gone_at_source": "Replicas of objects that the source has let go of, as the ledger knows.",
+    "left_out": "Objects that the job leaves out: older than its start, or accepted by an operator.",
+    "not_copied_yet": "Objects beyond the horizon that a tick has yet to copy.",
+    "uncovered": "Folders of the source that the job neither covers nor ignores.",
+    "requests": "Requests made, by name of the operation.",
+    "duration_seconds": "How long it took.",
+    "error": _ERROR,
+}
+
 REBUILD_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "shards": "Accounts, kinds and regions that were listed.",
@@ -181,6 +228,8 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
     "policies": ("One object:", POLICIES),
+    "verify": ('With `--against source`, `{"jobs": [...]}`, one entry per job:', COMPARED_JOB),
+    "prune-source": ("One object:", PRUNE),
     "ledger rebuild": ('`{"jobs": [...]}`, one entry per job:', REBUILD_JOB),
     "ledger export": (
         "One object:",

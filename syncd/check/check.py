@@ -18,14 +18,16 @@ from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
 from syncd.config.partitions import is_aws
 from syncd.job.installation import Installation, end_of
-from syncd.model.errors import JobFailed
+from syncd.ledger.probe import require_usable
+from syncd.model.errors import JobFailed, LedgerError
 from syncd.model.reasons import filled_in
 
-CONFIGURATION = "configuration"
+CONFIGURATION, STATE = "configuration", "state"
 JOBS_AT_A_TIME = 8
 
 STEPS = (
     CONFIGURATION,
+    STATE,
     check_identity.CLOCK,
     check_identity.IDENTITY,
     check_identity.ASSUME_ROLE,
@@ -55,13 +57,24 @@ def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: 
     files = dict(zip((job.name for job in configuration.jobs), configuration.files[1:], strict=True))
     if not jobs:
         return []
+    state = state_check(configuration.settings.state_dir)
     with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="check") as pool:
-        return list(pool.map(lambda job: check_job(job, files[job.name], installation), jobs))
+        return list(pool.map(lambda job: check_job(job, files[job.name], installation, state), jobs))
 
 
-def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
+def state_check(state_dir: Path) -> Check:
+    """Check that the state can be written and locked."""
+    try:
+        require_usable(state_dir)
+    except LedgerError as error:
+        return Check(STATE, Status.FAILED, str(error), error.remedy)
+    can = "files in it can be written and locked" if state_dir.is_dir() else "it does not exist, and can be created"
+    return Check(STATE, Status.OK, f"{state_dir}: {can}")
+
+
+def check_job(job: Job, file: Path, installation: Installation, state: Check) -> JobChecks:
     """Check one job. A step that an earlier failure makes pointless is reported as not tried."""
-    checks = [Check(CONFIGURATION, Status.OK, f"{file} is valid")]
+    checks = [Check(CONFIGURATION, Status.OK, f"{file} is valid"), state]
     clock = check_identity.clock_check(job, installation)
     checks.append(clock)
     if clock.status is Status.FAILED:

@@ -13,9 +13,11 @@ import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, setup, streams
+from syncd.cli import ledger, streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
+from syncd.cli.proof import prune, verify
+from syncd.cli.setup import verbs as setup
 from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
 from syncd.cli.terminal.verbs import COMPLETING
@@ -46,6 +48,8 @@ app.add_typer(terminal_verbs.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+app.command()(verify.verify)
+app.command("prune-source")(prune.prune_source)
 
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
@@ -191,7 +195,6 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
-    from syncd.cli import screen
     from syncd.job import planning, refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
@@ -203,7 +206,7 @@ def plan(
         configuration, refused.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
     )
     plans += planning.refused_plans(refused.refused(configuration, jobs))
-    print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
+    print_document(verbs.plans_document(plans), lambda screen: screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
@@ -226,7 +229,6 @@ def show_demo(
 
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
-    from syncd.cli import screen
     from syncd.cli.terminal.bars import bars
     from syncd.job import refused, verbs
 
@@ -241,7 +243,9 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
             show=show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
-    print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
+    print_document(
+        verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
+    )
     sys.exit(done.exit_code)
 
 

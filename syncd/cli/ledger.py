@@ -53,7 +53,6 @@ def ledger_rebuild(
     as_json: JsonOption = False,
 ) -> None:
     """Discard the state and rebuild it from the destination's listing."""
-    from syncd.cli import screen
     from syncd.job import ledger_verbs, refused
     from syncd.job.installation import Installation
 
@@ -61,7 +60,7 @@ def ledger_rebuild(
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     document = ledger_verbs.rebuild(refused.chosen(configuration, jobs), installation)
     document["jobs"] += refused.refused_rebuilds(refused.refused(configuration, jobs))
-    print_document(document, screen.rebuild_table(document), as_json=as_json)
+    print_document(document, lambda screen: screen.rebuild_table(document), as_json=as_json)
     sys.exit(exit_codes.of_rebuild(document))
 
 
@@ -220,5 +219,5 @@ def _deal_with(
     words = error["detail"] if error else f"{what}: {done} {', '.join(document['jobs'])}"
     left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
-    print_document(document, words, as_json=as_json)
+    print_document(document, lambda _: words, as_json=as_json)
     sys.exit(FAILED if error else exit_codes.with_refused(DONE, left_out))

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,11 +82,11 @@ def load(
     return configuration
 
 
-def print_document(document: dict[str, Any], for_people: Any, *, as_json: bool) -> None:
-    """Print the JSON, or a table for people."""
+def print_document(document: dict[str, Any], draw: Callable[[Any], Any], *, as_json: bool) -> None:
+    """Print the JSON, or for people what `draw` returns. It is passed `cli.screen`, which JSON needs not."""
     if as_json:
         sys.stdout.write(json.dumps(document) + "\n")
     else:
         from syncd.cli import screen
 
-        screen.show(for_people)
+        screen.show(draw(screen))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.aws.identity.refusals import REJECTED
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
 from syncd.daemon.repeats import RepeatedProblems
@@ -75,12 +76,18 @@ class Ticker:
         *,
         find_job: Callable[[str], Job | None],
         on_unwritable: Callable[[], None],
+        on_rejected: Callable[[str], None],
     ) -> None:
-        """Look jobs up with `find_job`, and call `on_unwritable` if the state file cannot be written."""
+        """Look jobs up with `find_job`.
+
+        Calls `on_unwritable` if the state file cannot be written, and `on_rejected` with a job whose credentials were
+        rejected.
+        """
         self.installation = installation
         self._state = state
         self._find_job = find_job
         self._on_unwritable = on_unwritable
+        self._on_rejected = on_rejected
 
     def tick(self, name: str) -> None:
         """Tick a job, and again at once if its definition changed during the tick."""
@@ -162,6 +169,8 @@ class Ticker:
         if error is not None and error.reason == Reason.LEDGER_UNWRITABLE:
             self._log(events.LEDGER_UNWRITABLE, job, detail=error.detail, remedy=error.remedy)
             self._on_unwritable()
+        if error is not None and error.reason in REJECTED:
+            self._on_rejected(job.name)
         if error is not None and is_role_refusal(error):
             self._pause(job, report)
         elif report.outcome != "interrupted":

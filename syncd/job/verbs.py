@@ -113,7 +113,7 @@ def run(
         finally:
             progressed(None)
 
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
         try:
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
@@ -133,7 +133,7 @@ def plan(
 ) -> list[tuple[TickReport, PlannedCopies]]:
     """Plan a tick or catch-up of each job."""
     installation = Installation.of(configuration, now=now, tell=tell)
-    with _interruptible() as interruption:
+    with interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
             return plan_job(job, request, installation, stop=interruption.stop)
@@ -179,7 +179,7 @@ class _Interruption:
 
 
 @contextmanager
-def _interruptible() -> Iterator[_Interruption]:
+def interruptible() -> Iterator[_Interruption]:
     """Handle signals: the first stops new copies, the second cancels those in flight."""
     interruption = _Interruption(Event())
 

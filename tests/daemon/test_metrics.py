@@ -189,11 +189,11 @@ def test_how_things_stand_is_told_for_each_job(metrics: Metrics) -> None:
 
 
 def test_a_job_that_is_gone_takes_its_series_along(metrics: Metrics) -> None:
-    metrics.take_report(report("gone", copied=3))
+    metrics.take_report(report("left-us", copied=3))
 
-    metrics.forget("gone")
+    metrics.forget("left-us")
 
-    assert b"gone" not in metrics.exposition()
+    assert b"left-us" not in metrics.exposition()
 
 
 def test_two_daemons_in_one_process_share_no_registry() -> None:

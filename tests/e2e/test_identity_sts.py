@@ -103,6 +103,7 @@ ACTIONS = {
     "AssumeRole": ("sts:TagSession", "sts:SetSourceIdentity", "sts:Other"),
     "PutObject": ("s3:PutObjectTagging", "s3:PutObjectAcl", "s3:PutObjectRetention"),
     "GetObject": ("s3:GetObjectVersion",),
+    "ListObjectsV2": ("s3:ListBucketVersions",),
 }
 
 
@@ -120,7 +121,9 @@ def test_the_action_that_was_denied_is_named_by_tick_check_and_status(ready: Sta
     assert action in said["detail"]
     assert f"allow {action}" in (ran.job["error"]["remedy"] if ran.job["error"] else people.stdout)
     failed = [check for check in checked.job["checks"] if check["status"] == "failed"]
-    assert [check for check in failed if action in check["detail"] and f"allow {action}" in check["remedy"]]
+    assert all(action in check["detail"] and f"allow {action}" in check["remedy"] for check in failed)
+    # It is in the statement that is to be added too.
+    assert [check for check in failed if f'"{action}"' in check["remedy"]]
     assert action in " ".join(ready.syncd("status", "--json").job["why"])
 
 

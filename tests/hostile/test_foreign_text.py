@@ -28,8 +28,7 @@ from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
 from syncd.cli import screen
-from syncd.cli.first_steps import granting
-from syncd.cli.terminal import checks
+from syncd.cli.setup import checks, granting
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges

@@ -23,6 +23,7 @@ COMPARE_REPLICAS = "CompareReplicas"
 LIST_REPLICAS = "ListReplicas"
 ENCRYPT_REPLICAS = "EncryptReplicas"
 TRUST = "TrustConsumer"
+PRUNE_LOGS = "PruneLogs"
 
 _DESTINATION_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 # "Policy variables" of the IAM user guide: the escapes of these characters in a document of version 2012-10-17.
@@ -146,6 +147,11 @@ def reading(job: Job) -> list[Statement]:
 def read_actions(job: Job) -> list[str]:
     """Return the actions of reading objects. Tags are among them only if replicas carry them."""
     return ["s3:GetObject", *(["s3:GetObjectTagging"] if job.destination.copy_tags else [])]
+
+
+def pruning(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
+    """Return what deleting objects of the source takes."""
+    return allow(PRUNE_LOGS, "s3:DeleteObject", objects(bucket, prefixes))
 
 
 def writing(job: Job) -> list[Statement]:

@@ -27,13 +27,15 @@ def worst_first(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(jobs, key=lambda job: (WORST_FIRST[Health(job["health"])], job["job"]))
 
 
-def status_table(document: dict[str, Any], *, shows_all: bool = True) -> RenderableType:
+def status_table(document: dict[str, Any], *, shows_all: bool = True, shows_healthy: bool = True) -> RenderableType:
     """Return a headline, a table of jobs, what runs now, and what is wrong with the worst.
 
     Unless `shows_all`, many jobs that are well become one line.
     """
     jobs = worst_first(document["jobs"])
     shown = jobs if shows_all or len(jobs) <= _SCREEN_JOBS else _without_most_healthy(jobs)
+    if not shows_healthy:
+        jobs = shown = [job for job in jobs if not job["healthy"]]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("Job", overflow="fold", max_width=_LONGEST_NAME)
     for title in ("Health", "Complete until"):
@@ -42,7 +44,8 @@ def status_table(document: dict[str, Any], *, shows_all: bool = True) -> Rendera
         table.add_column(title, justify="right", no_wrap=True)
     for job in shown:
         table.add_row(*_row(job))
-    lines: list[RenderableType] = [Text(headline(Health(job["health"]) for job in jobs) + ".", style="bold"), table]
+    words = [Health(job["health"]) for job in document["jobs"]]
+    lines: list[RenderableType] = [Text(f"{headline(words)}.", style="bold"), *([table] if shown else [])]
     if left_out := len(jobs) - len(shown):
         lines.append(Line(f"{left_out:,} more jobs are healthy: `syncd status '*'` shows them."))
     return Group(*lines, *_running(shown), *_troubles(shown))

@@ -35,8 +35,6 @@ def show_status(
     as_json: JsonOption = False,
 ) -> None:
     """Show each job's health, the worst first, and what to do. Exits with 4 if one needs attention."""
-    from syncd.cli.terminal.status import status_table
-    from syncd.cli.terminal.status import watch as shown_until_interrupted
     from syncd.job import refused
     from syncd.job.health import status
 
@@ -48,14 +46,20 @@ def show_status(
     def read() -> dict[str, Any]:
         document = status.status_document(configuration, chosen, now=time.time())
         document["jobs"] += map(refused.refused_status, left_out)
-        if unhealthy:
-            document["jobs"] = [job for job in document["jobs"] if not job["healthy"]]
         return document
 
+    def draw(document: dict[str, Any]) -> Any:
+        from syncd.cli.terminal.status import status_table
+
+        return status_table(document, shows_all=bool(jobs), shows_healthy=not unhealthy)
+
     if watch:
-        shown_until_interrupted(lambda: status_table(read(), shows_all=bool(jobs)))
+        from syncd.cli.terminal.status import watch as show_until_interrupted
+
+        show_until_interrupted(lambda: draw(read()))
     document = read()
-    print_document(document, status_table(document, shows_all=bool(jobs)), as_json=as_json)
+    in_json = {"jobs": [job for job in document["jobs"] if not (unhealthy and job["healthy"])]}
+    print_document(in_json, lambda _: draw(document), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 

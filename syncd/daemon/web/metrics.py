@@ -25,30 +25,19 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from syncd import __version__
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import JOB, Gauges
+from syncd.model.objects import SkipReason
 from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-_OF_THE_WIRE = (
-    Reason.ACCESS_DENIED,
-    Reason.CONNECTION,
-    Reason.CREDENTIALS,
-    Reason.KMS_DENIED,
-    Reason.SERVER_ERROR,
-    Reason.SLOW_DOWN,
-    Reason.TIMEOUT,
-)
 _FORESEEN = {
-    "syncd_ticks": ("ok", "partial", "failed", "interrupted", "already-running"),
-    "syncd_requests": ("AssumeRole", "ListObjectsV2", "GetObject", "PutObject"),
-    "syncd_objects_failed": _OF_THE_WIRE,
-    "syncd_tick_errors": _OF_THE_WIRE,
+    "outcome": ("ok", "partial", "failed", "interrupted", "already-running"),
+    "operation": ("AssumeRole", "ListObjectsV2", "GetObject", "PutObject"),
 }
-"""Words of a metric's label that have a zero before they come: an increase from nothing to one is not seen.
-
-All reasons would be a hundred series of each job. Of those left out none is sudden, and the gauges show them.
-"""
+"""Words of labels that each job comes to use."""
+_MOST_FORESEEN = 100
+"""Up to so many jobs each has a zero for every reason: for a thousand jobs these would be ten megabytes."""
 DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -234,13 +223,22 @@ def _labelled(
     label: str,
     counts: Callable[[_JobTotals], Mapping[str, int]],
 ) -> Metric:
-    """Return a counter with one more label. Words that are foreseen have a zero before they do."""
-    series, zeros = series_of(metric), dict.fromkeys(_FORESEEN.get(metric, ()), 0)
+    """Return a counter with one more label. Words that are sure to come have a zero before they do."""
+    series = series_of(metric)
+    zeros = dict.fromkeys(_foreseen(metric, label, len(series.totals)), 0)
     family = CounterMetricFamily(metric, help_text, labels=[*series.labels, label])
     for words, totals in series.totals.items():
         for word, count in {**zeros, **counts(totals)}.items():
             family.add_metric([*words, word], count)
     return family
+
+
+def _foreseen(metric: str, label: str, count: int) -> Sequence[str]:
+    if label != "reason":
+        return _FORESEEN.get(label, ())
+    if metric == "syncd_objects_skipped":
+        return tuple(SkipReason)
+    return tuple(Reason) if count <= _MOST_FORESEEN else ()
 
 
 def _handed_over(series: _Series) -> Metric:

@@ -17,7 +17,7 @@ from syncd.job.exit_codes import FAILED, USAGE
 from syncd.model.escaping import safe_indented
 
 if TYPE_CHECKING:
-    from syncd.cli.first_steps.init_answers import Answers
+    from syncd.cli.setup.init_answers import Answers
 
 app = typer.Typer()
 
@@ -134,7 +134,7 @@ def show_init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
-    from syncd.cli.first_steps.init_answers import Answers
+    from syncd.cli.setup.init_answers import Answers
 
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
@@ -157,18 +157,14 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    _begin(answers, _top(config, directory), state_dir, as_json=as_json)
+    _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
 
 
-def _top(config: Path | None, directory: Path | None) -> Path:
+def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, as_json: bool) -> None:
+    from syncd.cli.setup import first_config, init_answers
     from syncd.config import files
 
-    return files.find(config, os.environ) if directory is None else directory / "syncd.toml"
-
-
-def _begin(answers: "Answers", top: Path, state_dir: Path | None, *, as_json: bool) -> None:
-    from syncd.cli.first_steps import first_config, init_answers
-
+    top = files.find(config, os.environ)
     answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
@@ -195,6 +191,7 @@ def show_check(
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check, result
+    from syncd.cli.setup.checks import show_checks
     from syncd.job import refused
     from syncd.job.installation import Installation
 
@@ -205,8 +202,6 @@ def show_check(
     if as_json:
         sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
     else:
-        from syncd.cli.terminal.checks import show_checks
-
         show_checks(found)
     sys.exit(exit_codes.of_health(job.ok for job in found))
 
@@ -227,14 +222,17 @@ def show_policies(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    from syncd.aws.policies import documents
+    from syncd.aws.policies import documents, pruning
     from syncd.aws.policies import files as policy_files
-    from syncd.cli.first_steps import granting
+    from syncd.cli.setup import granting
     from syncd.job import refused
 
     chosen, *others = refused.chosen(load(config, strict=strict, touches_state=False), [job])
@@ -243,7 +241,9 @@ def show_policies(
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = documents.documents(chosen, who, has_tags=has_tags)
+    if prune and style is not Format.JSON:
+        raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
+    needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who, has_tags=has_tags)
     if account is not None and (unknown := granting.account_problem(needed, account)) is not None:
         raise typer.BadParameter(unknown, param_hint="--account")
     found = [item for item in needed if account in (None, item.account_id)]

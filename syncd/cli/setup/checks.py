@@ -1,4 +1,4 @@
-"""The steps of `syncd check` with their remedies."""
+"""The findings of `syncd check`, as a person sees them."""
 
 from collections.abc import Sequence
 
