@@ -186,7 +186,7 @@ class Prover:
 
     def _client(self, region: str, principal: Principal) -> Any:
         credentials = principal.current()
-        return self._installation.identities.session_of(self._job).client(
+        return self._installation.identities.session_of(self._job).create_client(
             "cloudtrail",
             region_name=region,
             endpoint_url=self._job.endpoints.cloudtrail,
