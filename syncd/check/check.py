@@ -18,7 +18,7 @@ from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
 from syncd.config.partitions import is_aws
 from syncd.job.installation import Installation, end_of
-from syncd.ledger.probe import require_usable
+from syncd.ledger.locks import require_usable
 from syncd.model.errors import JobFailed, LedgerError
 from syncd.model.reasons import filled_in
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from syncd.ledger.locks import NO_ROOM, refusal_of
-from syncd.ledger.probe import is_lockable
+from syncd.ledger.locks import NO_ROOM, is_lockable, refusal_of
 from syncd.model.errors import (
     LedgerCorrupt,
     LedgerError,
