@@ -10,9 +10,7 @@ import grp
 import os
 import pwd
 import stat
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from syncd.model.errors import (
@@ -29,7 +27,6 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The kernel's errors for a file that cannot grow: the disk, quota or process limit is used up."""
 
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_WRITTEN_BYTES = 64 * 1024
 _ROOT = 0
 _UNMAPPED = 65534
 """The owner that the kernel shows for users outside this user namespace."""
@@ -144,44 +141,6 @@ def lock_now(descriptor: int, *, exclusive: bool) -> bool:
 def lock_patiently(descriptor: int, *, exclusive: bool) -> None:
     """Lock an open file, waiting as long as needed."""
     fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-
-
-def require_usable(state_dir: Path) -> None:
-    """Create, write and lock a file in the state folder, and remove it. A missing folder must be possible to create.
-
-    Raises:
-        LedgerError: something of that fails, or others can replace the folder's files.
-    """
-    folder = state_dir.absolute()
-    try:
-        require_private(folder)
-        if folder.is_dir():
-            _try_folder(folder)
-            return
-    except OSError as error:
-        raise refusal_of(error)(f"{state_dir}: no file in it can be written and locked: {error.strerror}") from error
-    nearest = next(each for each in folder.parents if each.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise LedgerUnwritable(f"{state_dir}: it does not exist, and cannot be created in {nearest}")
-
-
-def is_lockable(folder: Path) -> bool:
-    """Return False if the file system of the folder grants no locks on ranges of bytes, as SQLite takes them."""
-    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
-
-
-def _try_folder(folder: Path) -> None:
-    with tempfile.TemporaryFile(dir=folder, prefix=".syncd-check-", buffering=0) as file:
-        file.write(bytes(_WRITTEN_BYTES))
-        os.fsync(file)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fcntl.flock(file, fcntl.LOCK_UN)
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _make_directory(path: Path) -> None:
