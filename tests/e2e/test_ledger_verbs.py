@@ -11,7 +11,7 @@ from builders import ACCOUNTS, REGIONS, Trail
 from faulty import Status, on
 from stage import Stage
 
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 
 
 def delivered(stage: Stage, now: datetime) -> list[str]:

@@ -13,7 +13,7 @@ from syncd.aws.identity.tags import carries_tags
 from syncd.aws.policies.documents import PolicyDocument
 from syncd.aws.policies.files import PolicyFile
 from syncd.config.job import Job
-from syncd.ledger.locks import exposure
+from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import JobFailed, SyncdError
 
 # Names and paths have these characters ("IAM identifiers"). The ARN comes from STS, which may be anybody's server.

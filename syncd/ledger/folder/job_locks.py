@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from syncd.ledger.locks import create_private_directory, lock_now, open_private, refusal_of
+from syncd.ledger.folder.locks import create_private_directory, lock_now, open_private, refusal_of
 from syncd.model.errors import AlreadyRunning, LedgerError
 
 _LONGEST_HOLDER_BYTES = 4096
