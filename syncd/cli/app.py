@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -33,6 +34,7 @@ from syncd.model.shortage import resource_limit, shortage
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
+    from syncd.job.health.progress import Progress
     from syncd.job.wiring import RunRequest
 
 app = typer.Typer(
@@ -229,11 +231,10 @@ def show_demo(
 
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
-    from syncd.cli.terminal.bars import bars
     from syncd.job import refused, verbs
 
     chosen = refused.chosen(configuration, jobs)
-    with bars(is_shown=sys.stderr.isatty()) as show:
+    with _bars() as show:
         done = verbs.run(
             configuration,
             chosen,
@@ -247,6 +248,14 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
         verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
     )
     sys.exit(done.exit_code)
+
+
+def _bars() -> "AbstractContextManager[Callable[[str, Progress | None], None]]":
+    if not sys.stderr.isatty():
+        return nullcontext(lambda *_: None)
+    from syncd.cli.terminal.bars import bars
+
+    return bars()
 
 
 def _besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
