@@ -84,7 +84,7 @@ class Remedy(Line):
         lines = self._folded(console, max(options.max_width, _LEAST_WIDTH))
         yield from lines
         if self._command and not any(self._command in line.plain for line in lines):
-            yield Text(f"  $ {self._command}", no_wrap=True, overflow="ignore")
+            yield Text(" " * _INDENT + f"$ {self._command}", no_wrap=True, overflow="ignore")
 
 
 def reports_table(reports: Sequence[TickReport]) -> RenderableType:
