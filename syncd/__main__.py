@@ -18,6 +18,8 @@ _ALLOCATIONS_TO_A_LOOK = 20_000
 def main() -> None:
     """Run the command line. An interruption during startup ends it silently."""
     _use_utf8()
+    # No other package that is installed has a say in the configuration, and none is looked for.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_ALLOCATIONS_TO_A_LOOK)
     try:
         from syncd.cli.app import main as run  # noqa: PLC0415  # after the collector has been told

@@ -8,20 +8,22 @@ that only the deadline ends a request. A silent server is therefore asked for it
 import os
 import ssl
 from http.client import HTTPException, HTTPSConnection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from awscrt import io
-from botocore.session import Session
 
 from syncd.aws.s3 import Address
 from syncd.model.reasons import Reason
 
+if TYPE_CHECKING:
+    from botocore.session import Session
+
 _HANDSHAKE_SECONDS = 5.0
 
 
-def authorities_of(session: Session) -> str:
+def authorities_of(session: "Session") -> str:
     """Return the file of authorities that a session trusts, or empty for the default.
 
     That is AWS_CA_BUNDLE or the profile's `ca_bundle`, then what botocore and OpenSSL fall back on.

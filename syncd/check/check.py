@@ -13,12 +13,13 @@ from syncd.check import identity as check_identity
 from syncd.check import reach
 from syncd.check import source as check_source
 from syncd.check.identity import Actors
+from syncd.check.public_keys import PUBLIC_KEYS, public_keys_check
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
 from syncd.config.partitions import is_aws
 from syncd.job.installation import Installation, end_of
-from syncd.ledger.probe import require_usable
+from syncd.ledger.folder.probe import require_usable
 from syncd.model.errors import JobFailed, LedgerError
 from syncd.model.reasons import filled_in
 
@@ -38,6 +39,7 @@ STEPS = (
     check_source.FOLDERS,
     check_source.READ,
     check_source.KMS,
+    PUBLIC_KEYS,
     check_destination.BUCKET,
     check_destination.REGION,
     check_destination.LIST,
@@ -108,7 +110,8 @@ def _bucket_checks(
     own, keeps_nothing = check_destination.destination_checks(job, destination, remedies)
     newest = at_source.newest.key if at_source.newest is not None and at_source.is_readable else None
     modes = reach.copy_modes_check(job, actors, source, destination, newest, remedies)
-    checks = [*at_source.checks, *own, modes]
+    keys = public_keys_check(job, actors.reader, installation, remedies)
+    checks = [*at_source.checks, keys, *own, modes]
     if actors.wide is None or at_source.checks[0].status is Status.FAILED:
         return [*checks, not_tried(reach.BUCKETS, "see above"), not_tried(reach.SURPLUS, "see above")]
     wide = replace(source, principal=actors.wide)
@@ -122,6 +125,7 @@ _OF_THE_ROLE = (
     check_source.FOLDERS,
     check_source.READ,
     check_source.KMS,
+    PUBLIC_KEYS,
     reach.COPY_MODES,
     reach.SURPLUS,
 )

@@ -96,6 +96,11 @@ class Remedies:
             return self._decrypting(message)
         return self._source("GetObject", message, statements.READ_LOGS)
 
+    def proving(self) -> str:
+        """Return the remedy for a denied ListPublicKeys."""
+        document = policies.ROLE_ACCESS if self._job.source.role is not None else policies.CONSUMER_READ
+        return self.add(document, statements.LIST_PUBLIC_KEYS)
+
     def writing(self, message: str) -> str:
         """Return the remedy for a denied PutObject at the destination."""
         if "kms:" in message.lower():

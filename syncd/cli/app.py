@@ -1,13 +1,13 @@
 """The command line: it parses arguments, calls the other rooms and prints."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -18,9 +18,13 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.proof import prune, verify
 from syncd.cli.setup import verbs as setup
+from syncd.cli.terminal import verbs as terminal_verbs
+from syncd.cli.terminal.help import Verbs
+from syncd.cli.terminal.verbs import COMPLETING
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
+from syncd.model import events
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
@@ -30,21 +34,23 @@ from syncd.model.shortage import resource_limit, shortage
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
     from syncd.job.wiring import RunRequest
-    from syncd.tick.recorder import Recorder
 
 app = typer.Typer(
+    cls=Verbs,
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(terminal_verbs.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 app.command()(verify.verify)
 app.command("prune-source")(prune.prune_source)
+
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -61,6 +67,10 @@ def main() -> None:
     streams.secure()
     logs.write_safely()
     raise_descriptor_limit()
+    if COMPLETING in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     code = _exit_code()
     if (lost := streams.lost_output()) and code == DONE:
         code = FAILED
@@ -105,7 +115,11 @@ def _version(
     context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="PATH", help="The configuration file, as after the verb.")
+    ] = None,
 ) -> None:
+    del config  # the verbs look it up
     if version:
         typer.echo(f"syncd {__version__}")
         raise typer.Exit
@@ -196,25 +210,6 @@ def plan(
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
-@app.command("status")
-def show_status(
-    jobs: JobsArgument = None,
-    *,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
-    from syncd.job import refused
-    from syncd.job.health import status
-
-    configuration = load(config, strict=strict)
-    document = status.status_document(configuration, refused.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, refused.refused(configuration, jobs))
-    print_document(document, lambda screen: screen.status_table(document), as_json=as_json)
-    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
-
-
 @app.command("demo")
 def show_demo(
     *,
@@ -234,18 +229,18 @@ def show_demo(
 
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
+    from syncd.cli.terminal.bars import bars
     from syncd.job import refused, verbs
-    from syncd.job.wiring import CATCH_UP
 
     chosen = refused.chosen(configuration, jobs)
-    with _progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as show:
+    with bars(is_shown=sys.stderr.isatty()) as show:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=logs.event_logger(),
-            on_progress=show,
+            tell=_besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
+            show=show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
     print_document(
@@ -254,12 +249,28 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
     sys.exit(done.exit_code)
 
 
-def _progress(*, is_shown: bool) -> "AbstractContextManager[Callable[[str, Recorder], None]]":
-    if not is_shown:
-        return nullcontext(lambda _job, _recorder: None)
-    from syncd.cli import screen
+def _besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
+    """Return the log of a verb that ends with a table. On a terminal it leaves out what the table shows."""
+    if not (sys.stderr.isatty() and logs.is_for_people()):
+        return tell
 
-    return screen.progress()
+    def told(event: str, **facts: Any) -> None:
+        if event not in _IN_THE_TABLE:
+            tell(event, **facts)
+
+    return told
+
+
+_IN_THE_TABLE = frozenset(
+    {
+        events.TICK_FINISHED,
+        events.CATCH_UP_FINISHED,
+        events.TICK_FAILED,
+        events.OBJECT_FAILED,
+        events.OBJECT_CONFLICTED,
+        events.OBJECT_ARCHIVED,
+    }
+)
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

@@ -17,9 +17,20 @@ from syncd.model.errors import ConfigError
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
 
+
+def earlier_config(context: typer.Context, value: Any) -> Any:
+    """Return `--config` as it stands after the verb, else before it."""
+    return value if value is not None else context.find_root().params.get("config")
+
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml."),
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml.",
+        callback=earlier_config,
+    ),
 ]
 StrictOption = Annotated[
     bool,
@@ -33,7 +44,7 @@ def job_names(context: typer.Context, incomplete: str) -> list[str]:
     from syncd.config import files
 
     try:
-        configuration = files.load(files.find(context.params.get("config"), os.environ))
+        configuration = files.load(files.find(earlier_config(context, context.params.get("config")), os.environ))
     except ConfigError:
         return []
     return [job.name for job in configuration.jobs if job.name.startswith(incomplete)]

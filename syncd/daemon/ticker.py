@@ -7,9 +7,9 @@ from typing import Any
 from syncd.aws.identity.refusals import REJECTED
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
-from syncd.daemon.pauses import Pauses, is_role_refusal
 from syncd.daemon.repeats import RepeatedProblems
-from syncd.daemon.running import RunningTick, RunningTicks
+from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
+from syncd.daemon.ticks.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.job.health.health import JobHealth, promise_of, read_health
@@ -45,11 +45,11 @@ class DaemonState:
         gauges: Callable[[], Gauges],
     ) -> "DaemonState":
         """Return the state at the start. `gauges` returns the gauges of the moment."""
-        pauses = Pauses(monotonic=monotonic)
+        pauses, running = Pauses(monotonic=monotonic), RunningTicks(monotonic=monotonic)
         return cls(
-            running=RunningTicks(monotonic=monotonic),
+            running=running,
             pauses=pauses,
-            board=JobBoard(now=now, pauses=pauses),
+            board=JobBoard(now=now, pauses=pauses, running=running),
             metrics=Metrics(gauges),
             problems=RepeatedProblems(tell, now=now, monotonic=monotonic),
         )
@@ -159,7 +159,7 @@ class Ticker:
     def _run(self, job: Job, tick: RunningTick) -> TickReport:
         state = self._state
         progress = state.running.progress(tick, lambda recorder: state.metrics.take_progress(job.name, recorder))
-        return run_job(job, _TICK, self.installation, stop=tick.stop, on_progress=progress)
+        return run_job(job, _TICK, self.installation, stop=tick.stop, on_progress=progress, show=tick.show)
 
     def _judge(self, job: Job, report: TickReport) -> None:
         error = report.error

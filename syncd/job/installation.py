@@ -15,7 +15,7 @@ from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings
 from syncd.copy.workers.pool import WorkerPool
 from syncd.job.copies import payer_headers
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from syncd.ledger.locks import NO_ROOM, refusal_of
-from syncd.ledger.probe import is_lockable
+from syncd.ledger.folder.locks import NO_ROOM, refusal_of
+from syncd.ledger.folder.probe import is_lockable
 from syncd.model.errors import (
     LedgerCorrupt,
     LedgerError,

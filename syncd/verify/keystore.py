@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from syncd.ledger.locks import create_private, create_private_directory
+from syncd.ledger.folder.locks import create_private, create_private_directory
 from syncd.model.errors import ConfigError, Problem
 from syncd.verify.rules.keys import Keys, PublicKey
 

@@ -1,9 +1,9 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,6 +34,7 @@ from syncd.verify.rules.verdict import Flaw, Span
 
 DIGESTS = "CloudTrail-Digest"
 _CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
+_NOT_ASKED = "the source is another server than AWS's: set endpoints.cloudtrail, or give the keys with --keys"
 
 
 class Prover:
@@ -154,13 +155,16 @@ class Prover:
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
         """Ask for the keys of a region, by the role if it may, else by the consumer: each account sees the same."""
+        if not asks_aws(self._job):
+            self._proof.keys_error = _NOT_ASKED
+            return []
         failures = []
         for principal in [*self._role(), *self._principals]:
             try:
                 self._count("ListPublicKeys")
-                client = self._client(region, principal)
                 first = self._asked.first - DAY_SECONDS if self._asked.first else 1.0
-                return listed_keys(client, region, first, self._asked.last + DAY_SECONDS)
+                span = first, self._asked.last + DAY_SECONDS
+                return keys_of_region(self._job, self._installation, principal, region, span)
             except (BotoCoreError, ClientError) as error:
                 failures.append(f"ListPublicKeys in {region} by {principal.name}: {error}")
         self._proof.keys_error = "; ".join(failures)
@@ -184,21 +188,36 @@ class Prover:
         except JobFailed as error:
             self._proof.keys_error = error.detail
 
-    def _client(self, region: str, principal: Principal) -> Any:
-        credentials = principal.current()
-        return self._installation.identities.session_of(self._job).client(
-            "cloudtrail",
-            region_name=region,
-            endpoint_url=self._job.endpoints.cloudtrail,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token,
-            config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_CALL_SECONDS,
-                retries={"mode": "standard", "max_attempts": 3},
-            ),
-        )
+
+def keys_of_region(
+    job: Job, installation: Installation, principal: Principal, region: str, span: tuple[float, float]
+) -> list[PublicKey]:
+    """Ask CloudTrail, as this principal, for the public keys of a region that were valid within the span.
+
+    Raises:
+        BotoCoreError, ClientError: it does not answer, or refuses.
+    """
+    credentials = principal.current()
+    client = installation.identities.session_of(job).create_client(
+        "cloudtrail",
+        region_name=region,
+        endpoint_url=job.endpoints.cloudtrail,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_CALL_SECONDS,
+            retries={"mode": "standard", "max_attempts": 3},
+        ),
+    )
+    return listed_keys(client, region, *span)
+
+
+def asks_aws(job: Job) -> bool:
+    """Return whether CloudTrail may be asked for public keys. Credentials of another server are not sent to AWS."""
+    is_elsewhere = bool(os.environ.get("AWS_ENDPOINT_URL_CLOUDTRAIL") or os.environ.get("AWS_ENDPOINT_URL"))
+    return job.endpoints.s3 is None or job.endpoints.cloudtrail is not None or is_elsewhere
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

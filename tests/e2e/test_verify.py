@@ -96,6 +96,21 @@ def test_the_keys_are_asked_for_then_kept_and_exported(replicated: Replicated, t
     assert json.loads(exported.read_text())["PublicKeyList"][0]["Region"] == REGION
 
 
+def test_check_looks_up_the_keys_and_says_what_is_missing(replicated: Replicated) -> None:
+    found = {}
+    for status in (200, 403, 500):
+        with lists_keys(known_keys(replicated.spec), status=status) as url:
+            replicated.stage.job(changes={"endpoints.cloudtrail": url})
+            ran = replicated.stage.syncd("check", "--json")
+        (found[status],) = (check for check in ran.job["checks"] if check["check"] == "public-keys")
+        assert ran.code == 0
+
+    assert [check["status"] for check in found.values()] == ["ok", "warning", "information"]
+    assert '"Action":"cloudtrail:ListPublicKeys"' in found[403]["remedy"]
+    assert "to the access policy of role" in found[403]["remedy"]
+    assert "--keys" in found[500]["detail"]
+
+
 def altered(body: bytes) -> bytes:
     return gzip.compress(gzip.decompress(body) + b" ")
 

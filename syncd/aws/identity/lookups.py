@@ -253,9 +253,10 @@ def _failed(error: BaseException, lookup: _Lookup) -> LookupFailed:
         return LookupFailed(error.detail, error.remedy)
     if helper and not isinstance(error, exceptions.ClientError | exceptions.HTTPClientError):
         return LookupFailed(f"{helper}: {what.strip().rstrip(':')}{lookup.helper_ending}", _HELPER_REMEDY)
-    if isinstance(error, exceptions.ParamValidationError) and "WebIdentityToken" in what:
+    empty = _empty_token_file()
+    if is_botocores and (empty or "WebIdentityToken" in what):
         return LookupFailed(
-            f"{_token_file(None) or 'the token file of the profile'}: there is no token in it", _FILE_REMEDY
+            f"{empty or 'the token file of the profile'}: there is no token in it: {what}", _FILE_REMEDY
         )
     if isinstance(error, _SSO_ERRORS):
         return LookupFailed(what, _SSO_REMEDY)
@@ -272,6 +273,16 @@ def _token_file(error: BaseException | None) -> str:
     named = getattr(error, "filename", None)
     path = str(named) if named else next((os.environ[name] for name in _TOKEN_FILES if os.environ.get(name)), "")
     return f"token file {as_written(Path(path))}" if path else ""
+
+
+def _empty_token_file() -> str:
+    """Return the token file of the environment that is empty, or an empty text."""
+    for name in _TOKEN_FILES:
+        path = Path(os.environ.get(name) or os.devnull)
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_size == 0:
+                return f"token file {as_written(path)}"
+    return ""
 
 
 def _is_readable_to_its_end(mode: int) -> bool:

@@ -17,7 +17,7 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
 
-_IN_A_HEADER = re.compile(r"[!-~]+")
+_IN_A_HEADER = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class ConsumerPrincipal:
@@ -136,7 +136,7 @@ def _checked(frozen: Any) -> Credentials:
         if what == "session token" and text is None:
             continue
         if not isinstance(text, str) or not _IN_A_HEADER.fullmatch(text):
-            raise ValueError(f"the {what} is no text of visible ASCII characters")
+            raise ValueError(f"the {what} is no text that a header can carry")
     if not isinstance(secret, str) or not secret:
         raise ValueError("the secret access key is no text, or empty")
     return Credentials(access_key_id, secret, token, None)

@@ -43,7 +43,7 @@ class Identities:
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
         self._lookups = Lookups()
-        self._narrowing = scoped.Narrowing()
+        self._narrowing = scoped.Narrowing(now=now)
         self._too_large: set[tuple[str, str]] = set()
         self._sessions: dict[tuple[object, ...], Kept] = {}
         self._renewed_at: dict[tuple[object, ...], float] = {}
@@ -70,6 +70,7 @@ class Identities:
         if monotonic() - self._renewed_at.get(key, -_RENEWED_SECONDS) >= _RENEWED_SECONDS:
             self._renewed_at[key] = monotonic()
             self._sessions.pop(key, None)
+            self._narrowing.forget()
 
     def looked_up(self, job: Job) -> ConsumerPrincipal:
         """Return the consumer of a job, whoever it is.

@@ -13,7 +13,7 @@ from syncd.cli.setup.init_answers import Answers
 from syncd.config.files import DEFAULT_PATH, find, load
 from syncd.config.job import JOB, completed
 from syncd.config.problems import examine
-from syncd.ledger.locks import exposure
+from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import ConfigError
 from syncd.model.escaping import visible
 

@@ -198,7 +198,7 @@ def _families(series_of: Callable[[str], _Series]) -> Iterator[Metric]:
     yield _labelled(
         series_of, "syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", attrgetter("errors")
     )
-    yield _in_flight(series_of("syncd_objects_in_flight"))
+    yield _handed_over(series_of("syncd_objects_handed_over"))
     yield _lag(series_of("syncd_lag_seconds"))
 
 
@@ -241,9 +241,11 @@ def _foreseen(metric: str, label: str, count: int) -> Sequence[str]:
     return tuple(Reason) if count <= _MOST_FORESEEN else ()
 
 
-def _in_flight(series: _Series) -> Metric:
+def _handed_over(series: _Series) -> Metric:
     family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=series.labels
+        "syncd_objects_handed_over",
+        "Objects with the copy workers: being copied, or waiting there for one of the syncd_limit_objects_in_flight.",
+        labels=series.labels,
     )
     for words, totals in series.totals.items():
         family.add_metric(words, sum(recorder.in_flight for recorder in totals.running))

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from syncd.ledger.locks import refusal_of, require_private
+from syncd.ledger.folder.locks import refusal_of, require_private
 from syncd.model.errors import LedgerUnwritable
 
 _WRITTEN_BYTES = 64 * 1024
