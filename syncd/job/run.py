@@ -13,7 +13,7 @@ from syncd.job.installation import Installation
 from syncd.job.planning import PlanLedger, PlannedCopies, planned_way
 from syncd.job.report import log_report
 from syncd.job.wiring import CATCH_UP, TICK, Run, RunRequest
-from syncd.ledger.job_locks import note_progress
+from syncd.ledger.folder.job_locks import note_progress
 from syncd.ledger.ledger import Reader
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, LedgerError

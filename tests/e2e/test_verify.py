@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import json
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from builders import Delivery
 from chains import known_keys
+from console import follow
 from key_server import lists_keys
 from stage import Stage
 
@@ -206,3 +209,34 @@ def test_a_bundle_repeats_the_verdict_without_the_replica(replicated: Replicated
     assert {key: again[key] for key in again.keys() - of_the_run} == {
         key: entry[key] for key in entry.keys() - of_the_run
     }
+
+
+AUDIT = Path(__file__).parents[2] / "docs" / "tutorials" / "audit.md"
+
+
+def test_an_auditor_repeats_the_proof_without_us(replicated: Replicated, tmp_path: Path) -> None:
+    stage, work = replicated.stage, tmp_path / "work"
+    (work / "evidence").mkdir(parents=True)
+    (script,) = re.findall(r"```python\n(.*?)```", AUDIT.read_text(), re.DOTALL)
+    (work / "repeat.py").write_text(script)
+    bundle = str(work / "evidence" / "bundle.tar.gz")
+    assert replicated.verify("--report", str(work / "evidence"), "--bundle", bundle, "account-z")[0] == 0
+    consumer = stage.world.consumer("account-z")
+    environment = stage.environment(
+        REPLICA=consumer.bucket,
+        AWS_SHARED_CREDENTIALS_FILE=str(stage.credentials),
+        AWS_PROFILE=consumer.name,
+        AWS_REGION=REGION,
+        AWS_ENDPOINT_URL_S3=stage.server.url,
+    )
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+
+    results = follow(AUDIT, folder=work, environment=environment)
+
+    assert [result.complaint for result in results if result.complaint] == []
+    altered_log = work / "replica" / replicated.logs()[3]
+    altered_log.write_bytes(altered(altered_log.read_bytes()))
+    again = subprocess.run(
+        [sys.executable, "repeat.py", "bundle", "replica"], cwd=work, capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, f"altered: {replicated.logs()[3]}" in again.stdout) == (1, True)

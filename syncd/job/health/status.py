@@ -13,7 +13,7 @@ from syncd.job.health.progress import STALLED_SECONDS, Progress
 from syncd.job.health.state import JobState, read_state
 from syncd.job.health.word import Health, health_word
 from syncd.job.report import LISTED, held_document, utc
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
