@@ -17,8 +17,8 @@ from syncd.config.job import Configuration
 from syncd.daemon import logs, notify
 from syncd.daemon.board import stuck_reason
 from syncd.daemon.reload import ConfigWatch, CurrentJobs, RefusedJobs, job_changes, reread
-from syncd.daemon.schedule import Schedule
 from syncd.daemon.ticker import DaemonState, Ticker
+from syncd.daemon.ticks.schedule import Schedule
 from syncd.daemon.watch import Watch
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.port import StatusPort

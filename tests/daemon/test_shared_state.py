@@ -11,9 +11,9 @@ from jobs import job
 
 from syncd.daemon.reload import CurrentJobs, JobChanges
 from syncd.daemon.repeats import RepeatedProblems
-from syncd.daemon.schedule import Schedule
 from syncd.daemon.ticker import DaemonState
 from syncd.daemon.ticks.pauses import Pauses
+from syncd.daemon.ticks.schedule import Schedule
 from syncd.daemon.web.gauges import Gauges
 from syncd.model import events
 
