@@ -49,6 +49,10 @@ ReportOption = Annotated[
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", metavar="FILE", help="Pack digests, keys and hashes, for --offline.")
 ]
+TimestampOption = Annotated[
+    str | None,
+    typer.Option("--timestamp", metavar="URL", help="Have the report stamped by this RFC 3161 authority."),
+]
 OfflineOption = Annotated[
     Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
 ]
@@ -72,6 +76,7 @@ def verify(
     keys: KeysOption = None,
     export_keys: ExportKeysOption = None,
     report: ReportOption = None,
+    timestamp: TimestampOption = None,
     bundle: BundleOption = None,
     offline: OfflineOption = None,
     heal: HealOption = True,
@@ -86,7 +91,9 @@ def verify(
     from syncd.job import refused
     from syncd.verify.session import Files
 
-    files = Files(keys=keys, export_keys=export_keys, report=report, bundle=bundle)
+    files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
+    if timestamp is not None:
+        _require_stamped_report(timestamp, report)
     if against is None and read_data:
         raise typer.BadParameter("goes with --against source", param_hint="--read-data")
     if offline is not None:
@@ -123,6 +130,14 @@ def _verify(
     _end(done, as_json=as_json)
 
 
+def _require_stamped_report(url: str, report: Path | None) -> None:
+    from syncd.verify.evidence.timestamp import require_url
+
+    if report is None:
+        raise typer.BadParameter("it stamps a report: give --report", param_hint="--timestamp")
+    require_url(url)
+
+
 def _verify_offline(
     files: Any, bundle: Path, jobs: list[str] | None, against: Against | None, *, as_json: bool
 ) -> NoReturn:
@@ -140,6 +155,7 @@ def _require_no_digest_options(files: Any, account: list[str] | None, region: li
         "--keys": files.keys,
         "--export-keys": files.export_keys,
         "--bundle": files.bundle,
+        "--timestamp": files.timestamp,
     }
     for option, value in given.items():
         if value:
