@@ -167,10 +167,16 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "tick": ('`{"jobs": [...]}`, one entry per job:', TICK_JOB),
     "catch-up": ("As `tick`.", {}),
     "plan": ('`{"jobs": [...]}`, one entry per job:', PLAN_JOB),
-    "status": ('`{"jobs": [...]}`, one entry per job:', STATUS_JOB),
+    "status": (
+        (
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[fleet]`, the jobs are those of the slot that this state'
+            " directory has, and `fleet` has `slot`, `members`, `is_held`, `generation`, `owner` and `at`:"
+        ),
+        STATUS_JOB,
+    ),
     "check": (
         (
-            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]`, `shared` has the steps of what all jobs share,'
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]` or `[fleet]`, `shared` has the steps of what all jobs share,'
             " as in `checks`:"
         ),
         CHECK_JOB,
@@ -219,6 +225,7 @@ ENVIRONMENT: Mapping[str, str] = {
         "The consumer's default chain of credentials, if the job names no profile and no file."
     ),
     "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, if the job has no `[endpoints]`.",
+    "AWS_REGION": "The region of the leases' bucket, and of queues whose URL names none.",
     "AWS_ENDPOINT_URL_SQS": "The endpoint of queues, if it is not the one in their URLs.",
     "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "As in every AWS tool, for the copies too; of either case.",

@@ -191,7 +191,12 @@ def show_status(
 ) -> None:
     """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
     configuration = load(config, strict=strict)
-    document = status.status_document(configuration, verbs.chosen(configuration, jobs), now=time.time())
+    chosen = verbs.chosen(configuration, jobs)
+    # The jobs of other slots have their state elsewhere.
+    shown = chosen if jobs else status.of_this_daemon(configuration, chosen)
+    document = status.status_document(configuration, shown, now=time.time())
+    if (fleet := status.fleet_document(configuration)) is not None:
+        document["fleet"] = fleet
     document["jobs"] += map(refused.refused_status, verbs.refused(configuration, jobs))
     print_document(document, screen.status_table(document), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))

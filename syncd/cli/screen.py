@@ -173,6 +173,9 @@ def status_table(document: dict[str, Any]) -> RenderableType:
         "Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Copied in time", "Quarantine")
     )
     remarks = []
+    if (fleet := document.get("fleet")) is not None:
+        slot = f"slot {fleet['slot']} of {fleet['members']}, {fleet['owner']}"
+        remarks.append(Line(slot if fleet["is_held"] else "no slot: this daemon stands by, or does not run"))
     for job in document["jobs"]:
         last = job["last_tick"]
         until = job["complete_until"]

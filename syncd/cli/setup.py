@@ -13,7 +13,7 @@ from rich.text import Text
 
 from syncd.aws.policies import documents
 from syncd.aws.policies import files as policy_files
-from syncd.aws.policies.hints import hint_documents
+from syncd.aws.policies.daemon import fleet_documents, hint_documents
 from syncd.check import result
 from syncd.check.result import Check, JobChecks, Status
 from syncd.cli import first_config, granting, init_answers
@@ -231,19 +231,24 @@ def show_policies(
     hints: Annotated[
         bool, typer.Option("--hints", help="The documents of the queues in [hints] instead of the job's own.")
     ] = False,
+    fleet: Annotated[
+        bool, typer.Option("--fleet", help="The document of the leases in [fleet] instead of the job's own.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
     configuration = load(config, strict=strict, touches_state=False)
-    (chosen,), queues = verbs.chosen(configuration, [job]), configuration.settings.hints.queues
-    if hints and not queues:
-        raise typer.BadParameter("name the queues in syncd.toml first: [hints] queues", param_hint="--hints")
+    (chosen,), settings = verbs.chosen(configuration, [job]), configuration.settings
+    if (hints and not settings.hints.queues) or (fleet and settings.fleet is None):
+        raise typer.BadParameter("configure it in syncd.toml first", param_hint="--hints" if hints else "--fleet")
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    needed = hint_documents(chosen, queues, who) if hints else documents.documents(chosen, who, has_tags=has_tags)
+    needed = documents.documents(chosen, who, has_tags=has_tags) if not (hints or fleet) else ()
+    needed += hint_documents(chosen, settings.hints.queues, who) if hints else ()
+    needed += fleet_documents(chosen, settings.fleet.lease, who) if fleet and settings.fleet else ()
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)

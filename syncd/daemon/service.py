@@ -99,17 +99,19 @@ class Daemon:
         self._watch = Watch(
             self._state, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
-        site = Site(
+        self._port = StatusPort(self._site().answer, self._state.problems, reserved=RESERVED)
+
+    def _site(self) -> Site:
+        return Site(
             self._state.board,
             self._state.metrics,
             self._ticker.installation.ledger_file,
             find_job=self._jobs.find,
             stuck_reason=self._stuck_reason,
             unready_reason=lambda: self._unready or self._share.lapsed_reason() or self._stuck_reason(),
-            now=now,
+            now=self._now,
             notes=lambda: [*self._share.notes(), *self._hints.notes()],
         )
-        self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
 
     @property
     def address(self) -> str | None:

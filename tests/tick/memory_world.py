@@ -97,6 +97,7 @@ class World:
         most: int | None = None,
         stop_after: int | None = None,
         hinted: Collection[str] = (),
+        recalls: bool = False,
     ) -> TickReport | None:
         stop = Event()
         self.copier = MemoryCopier(
@@ -131,6 +132,7 @@ class World:
                 was_here=ledger.ran_here(),
                 max_objects=most,
                 hinted=hinted,
+                recalls=recalls,
             )
 
             def on_progress(recorder: object) -> None:

@@ -73,9 +73,7 @@ class Gauges:
         yield from self._limits()
         for name, help_text, value in _OF_DAEMON:
             yield GaugeMetricFamily(name, help_text, value=value(self))
-        if self.has_lease is not None:
-            help_text = "1 if this daemon has a slot, and renewed its lease in time: otherwise it begins no tick."
-            yield GaugeMetricFamily("syncd_lease_held", help_text, value=self.has_lease)
+        yield self._lease()
         left_out = _ZERO_LEFT_OUT if self.shown == "essential" else ()
         for name, help_text, of_job in _OF_JOB:
             if self.shows(name):
@@ -85,6 +83,16 @@ class Gauges:
                         family.add_metric([health.job], number)
                 yield family
         yield from (family for family in (self._refusals(), self._kinds(), self._held()) if self.shows(family.name))
+
+    def _lease(self) -> Metric:
+        family = GaugeMetricFamily(
+            "syncd_lease_held",
+            "1 if this daemon has a slot and renewed its lease in time, else 0: it then begins no tick.",
+            labels=[],
+        )
+        if self.has_lease is not None:
+            family.add_metric([], self.has_lease)
+        return family
 
     def _limits(self) -> Iterator[Metric]:
         """Return the limits that are set."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from syncd.config.job import Configuration, Job
 from syncd.job.health.health import JobHealth, health_of, late_reasons, objective_document, trouble
+from syncd.job.health.slot import of_slot, read_slot
 from syncd.job.health.state import JobState, read_state
 from syncd.job.report import LISTED, held_document, utc
 from syncd.ledger.ledger import LedgerFile, Reader
@@ -43,6 +44,31 @@ def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: f
         unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
     why = _error_words("its state cannot be read", unread)
     return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
+
+
+def fleet_document(configuration: Configuration) -> dict[str, Any] | None:
+    """Return the slot that this state directory has or last had, or None without `[fleet]`."""
+    settings = configuration.settings
+    if settings.fleet is None:
+        return None
+    slot = read_slot(settings.state_dir)
+    return {
+        "members": settings.fleet.members,
+        "slot": None if slot is None else slot.slot,
+        "is_held": slot is not None and slot.is_held,
+        "generation": None if slot is None else slot.generation,
+        "owner": None if slot is None else slot.owner,
+        "at": None if slot is None else utc(slot.at),
+    }
+
+
+def of_this_daemon(configuration: Configuration, jobs: Sequence[Job]) -> Sequence[Job]:
+    """Return the jobs of the slot that this state directory has. All of them without `[fleet]`."""
+    settings = configuration.settings
+    if settings.fleet is None:
+        return jobs
+    slot = read_slot(settings.state_dir)
+    return of_slot(tuple(jobs), settings.fleet, slot.slot if slot is not None and slot.is_held else None)
 
 
 def _full_disk(state_dir: Path) -> dict[str, Any] | None:

@@ -1,15 +1,16 @@
-"""Policy documents of queues of hints: who may send to them, and that the daemon may receive. Pure."""
+"""Policy documents of the daemon itself: who may send hints, and that it may receive them and keep its lease. Pure."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from syncd.aws.policies.documents import Kind, PolicyDocument, consumer_document
-from syncd.aws.policies.statements import Statement, allow
+from syncd.aws.policies.statements import Statement, allow, literal
 from syncd.config.addresses import region_of_queue
 from syncd.config.job import Job
 
 QUEUE = "hints-queue-policy"
 CONSUMER_HINTS = "consumer-hints-policy"
+CONSUMER_FLEET = "consumer-fleet-policy"
 
 
 def hint_documents(job: Job, queues: Sequence[str], principal: str | None = None) -> tuple[PolicyDocument, ...]:
@@ -22,6 +23,17 @@ def hint_documents(job: Job, queues: Sequence[str], principal: str | None = None
         *(_queue_document(job, queue) for queue in queues),
         consumer_document(job, principal, CONSUMER_HINTS, why, [receiving]),
     )
+
+
+def fleet_documents(job: Job, lease: str, principal: str | None = None) -> tuple[PolicyDocument, ...]:
+    """Return the document that lets the daemon read and write leases. It deletes none."""
+    bucket, _, prefix = lease.removeprefix("s3://").partition("/")
+    arn = f"arn:{job.partition}:s3:::{bucket}"
+    keeping = allow("KeepLeases", ("s3:GetObject", "s3:PutObject"), f"{arn}/{literal(prefix)}*")
+    # Without it S3 denies to read a lease that is not there yet.
+    listing = allow("FindLeases", "s3:ListBucket", arn)
+    why = f"Lets syncd keep the leases of its slots in {lease}."
+    return (consumer_document(job, principal, CONSUMER_FLEET, why, [keeping, listing]),)
 
 
 def queue_arn(queue: str, job: Job) -> str:
