@@ -32,6 +32,7 @@ from syncd.model.errors import ConfigError
 
 LOOK_SECONDS = 1.0
 STOP_MARGIN_SECONDS = 10.0
+REJECTED_AGAIN_SECONDS = 20.0
 NAMES_LOGGED = 20
 
 
@@ -89,6 +90,7 @@ class Daemon:
             self._state,
             find_job=self._jobs.find,
             on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
+            on_rejected=lambda name: self._schedule.hasten(name, seconds_from_now=REJECTED_AGAIN_SECONDS),
             gate=self._gate,
         )
         self._hints = Hints(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from syncd.aws.leases import Lease, LeaseStore
 from syncd.config.job import Fleet
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.job.health.slot import Slot, read_slot, write_slot
 from syncd.model import events
 from syncd.model.errors import JobFailed
