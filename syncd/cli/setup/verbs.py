@@ -209,6 +209,9 @@ def show_check(
     sys.exit(exit_codes.of_health(job.ok for job in (*found, shared)))
 
 
+OnlyAccountOption = Annotated[
+    str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
+]
 HintsOption = Annotated[
     bool, typer.Option("--hints", help="The documents of the queues in [hints] instead of the job's own.")
 ]
@@ -224,9 +227,7 @@ def show_policies(
     style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
     output: OutputOption = None,
     replace: ReplaceOption = False,
-    account: Annotated[
-        str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
-    ] = None,
+    account: OnlyAccountOption = None,
     principal: Annotated[
         str | None,
         typer.Option(
