@@ -21,7 +21,7 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from syncd.daemon.log_json import as_json
+from syncd.daemon.log.json_lines import as_json
 from syncd.model import events
 from syncd.model.escaping import safe_indented, safe_line
 
@@ -210,7 +210,7 @@ def configure(log: "Log") -> None:
 
 
 def _for_people() -> _Renderer:
-    from syncd.daemon.log_lines import renderer  # noqa: PLC0415  # for terminals alone
+    from syncd.daemon.log.lines import renderer  # noqa: PLC0415  # for terminals alone
 
     return renderer(colors=sys.stderr.isatty())
 
