@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.objects import Copied, LogObject, Outcome, Replica, Shard, Transfer
 
 DEFAULT_ROWS = (1_000_000, 10_000_000)
@@ -106,7 +106,7 @@ def measures(directory: Path, rows: int) -> Iterator[Measure]:
         yield Measure("sealed a second", sealed / (perf_counter() - before), "")
 
 
-def fill(ledger: Ledger, rows: int) -> tuple[float, float]:
+def fill(ledger: ReplicaLedger, rows: int) -> tuple[float, float]:
     """Seconds spent in the ledger, and MiB of memory after the first objects."""
     outcomes = (outcome for tick in range(rows) for shard in SHARDS for outcome in arrivals(shard, tick))
     seconds, resident_early = 0.0, 0.0
@@ -134,7 +134,7 @@ def log_object(shard: Shard, tick: int, number: int) -> LogObject:
     return LogObject(key, digest[:32], 300 + int(digest[48:52], 16), at.timestamp() + TICK_SECONDS)
 
 
-def lookups(ledger: Ledger, rows: int) -> Iterator[float]:
+def lookups(ledger: ReplicaLedger, rows: int) -> Iterator[float]:
     """Milliseconds for one page after the other, each of which has to be known whole."""
     chance = random.Random(0)
     ticks = rows // (len(SHARDS) * OBJECTS_A_TICK)

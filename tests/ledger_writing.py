@@ -14,7 +14,7 @@ from pathlib import Path
 from builders_ledger import NOW, copied, key, replica
 
 from syncd.ledger.decisions import Decisions
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.ledger.replica.access import replica_key
 from syncd.model.errors import LedgerFull
 
@@ -25,17 +25,17 @@ def batch(writer: str, number: int) -> list[str]:
     return [key("2026-11-24", f"{writer}-{number:06}-{index:02}") for index in range(BATCH)]
 
 
-def write(ledger: Ledger, writer: str, number: int) -> None:
+def write(ledger: ReplicaLedger, writer: str, number: int) -> None:
     ledger.record([copied(name) for name in batch(writer, number)], [], now=NOW, lateness={300: 1})
     print(number, flush=True)
 
 
-def write_some(ledger: Ledger, writer: str, how_many: int) -> None:
+def write_some(ledger: ReplicaLedger, writer: str, how_many: int) -> None:
     for number in range(how_many):
         write(ledger, writer, number)
 
 
-def write_until_full(ledger: Ledger, writer: str) -> int:
+def write_until_full(ledger: ReplicaLedger, writer: str) -> int:
     for number in count():
         try:
             write(ledger, writer, number)

@@ -12,7 +12,7 @@ EXIT_CODES: Mapping[int | str, str] = {
         "`--strict` any job's file; or all jobs' files are invalid."
     ),
     3: "Some jobs or some objects failed, a conflict was found, or some jobs' files are invalid.",
-    4: "`status`: a job is unhealthy. `check`: a permission is missing, or a job's file is invalid.",
+    4: "`status`: a job needs attention. `check`: a permission is missing, or a job's file is invalid.",
     5: "`run`: the state cannot be written.",
     11: "Every named job is already running elsewhere.",
     "130, 143": "`tick`, `catch-up` or `demo` was interrupted by SIGINT or SIGTERM.",
@@ -72,7 +72,12 @@ PLAN_JOB: Mapping[str, str] = {
 
 STATUS_JOB: Mapping[str, str] = {
     "job": "The job's name.",
-    "healthy": "True if nothing is wrong with it.",
+    "health": (
+        "Its health in a word, worst first: `refused` (invalid file), `unknown` (unreadable state), `late` (misses its "
+        "objective), `failing`, `incomplete` (objects or folders are missing), `starting` (its first tick is under way), "
+        "`healthy`."
+    ),
+    "healthy": "True if it is `healthy` or `starting`.",
     "why": "What is wrong, in sentences.",
     "mode": "How objects were copied in the last tick.",
     "mode_why": 'The verdict of `copy = "auto"`, and why; null if there is none yet.',
@@ -112,6 +117,11 @@ STATUS_JOB: Mapping[str, str] = {
     ),
     "shards": "The progress of each account, kind and region; the first hundred.",
     "shard_count": "The number of shards.",
+    "running": (
+        "The ticks and catch-ups under way, in any process: `kind`, `began_at` and `at` (seconds since the epoch), objects "
+        "`listed`, `copied` and `done`, those `known` to be copied, which are all if `is_total`, `copied_bytes`, `per_second`, "
+        "`seconds_left` (an estimate; null if there is none) and `listed_until`, the day that the listing has come to."
+    ),
 }
 
 CHECK_JOB: Mapping[str, str] = {
@@ -136,6 +146,53 @@ POLICIES: Mapping[str, str] = {
     "files": "The same as files: `account_id`, `name`, `command` that installs it, and `text`.",
 }
 
+PRUNE: Mapping[str, str] = {
+    "job": "The job's name.",
+    "deletes": "True with `--delete`; false for a dry run.",
+    "older_than_days": "What `--older-than` gave.",
+    "until": "The end of the last day that is old enough and within the horizon; null if there is none.",
+    "objects": "Objects that may go.",
+    "bytes": "Their size in bytes.",
+    "deleted": "Objects that were deleted.",
+    "days": "The days that may go: `prefix`, `day`, `objects` and `deleted`.",
+    "digests_waiting": "Digests that stay, because logs that they name do.",
+    "kept_days": "How many days stay although they are old enough.",
+    "kept": "The first thousand of them: `prefix`, `day`, `reason`, `detail` and `key`.",
+    "failed_count": "Objects that could not be deleted.",
+    "failed": "The first thousand of them: `key`, `reason` and `detail`.",
+    "conditional": "True if the server minds If-Match on DeleteObject; null if it was not asked.",
+    "requests": "Requests made, by name of the operation.",
+    "duration_seconds": "How long it took.",
+    "error": _ERROR,
+}
+
+COMPARED_JOB: Mapping[str, str] = {
+    "job": "The job's name.",
+    "verdict": "`proved`, `unproved`, or `some` if parts of it are proved.",
+    "against": "`source`.",
+    "covers": "What the verdict covers.",
+    "from": "The beginning of the span; null for the beginning of the source.",
+    "to": "The end of the span.",
+    "proved_until": "Up to when everything is proved without a break; null if nothing is.",
+    "complete_from": "Where the ledger's claim begins ...",
+    "complete_until": "... and where it ends.",
+    "read_data": "True if both sides of each object were read.",
+    "objects": "Objects of the source that were compared.",
+    "bytes": "Their size in bytes.",
+    "evidence": "What proves them, and how many: `etag`, `ledger`, `sealed_day`, `checksum`, `content`.",
+    "problems": "How many objects are not proved, by reason.",
+    "spans": "The days: `from`, `to`, `verdict`, `objects`, `bytes`, `evidence`, `problems` and `problem_count`.",
+    "extra_count": "Objects that only the replica has, and that the ledger does not know.",
+    "extra": "The first thousand of them.",
+    "gone_at_source": "Replicas of objects that the source has let go of, as the ledger knows.",
+    "left_out": "Objects that the job leaves out: older than its start, or accepted by an operator.",
+    "not_copied_yet": "Objects beyond the horizon that a tick has yet to copy.",
+    "uncovered": "Folders of the source that the job neither covers nor ignores.",
+    "requests": "Requests made, by name of the operation.",
+    "duration_seconds": "How long it took.",
+    "error": _ERROR,
+}
+
 REBUILD_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "shards": "Accounts, kinds and regions that were listed.",
@@ -149,8 +206,9 @@ QUARANTINE_JOB: Mapping[str, str] = {
 }
 
 QUARANTINE_DONE: Mapping[str, str] = {
-    "key": "The object's key.",
-    "jobs": "The jobs that had it in quarantine.",
+    "key": "The object's key or the pattern, as given; null for all.",
+    "jobs": "The jobs that had such objects in quarantine.",
+    "objects": "How many objects there were.",
     "error": (
         "Why nothing was done: the state could not be used, or the key is in no job's quarantine (`not_in_quarantine`). Has "
         "`reason`, `detail` and `remedy`; null if it was done."
@@ -165,6 +223,7 @@ DEMO: Mapping[str, str] = {
     "ticks": "The ticks: `what`, `holds`, and `jobs` as in `tick`.",
     "compared": "The comparisons: `job`, `source`, `destination`, `objects`, `bytes`, `differences` and `holds`.",
     "refused": "The attempts that must be refused: `what`, `at` which operation, `holds`, and `job` as in `tick`.",
+    "proved": "The proofs, the second after one replica was tampered with: `what`, `holds`, and `jobs` as in `verify`.",
     "kept": "With --keep: `url` of the embedded AWS and `config`, the configuration file; else null.",
 }
 
@@ -172,10 +231,16 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "tick": ('`{"jobs": [...]}`, one entry per job:', TICK_JOB),
     "catch-up": ("As `tick`.", {}),
     "plan": ('`{"jobs": [...]}`, one entry per job:', PLAN_JOB),
-    "status": ('`{"jobs": [...]}`, one entry per job:', STATUS_JOB),
+    "status": (
+        (
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[fleet]`, the jobs are those of the slot that this state'
+            " directory has, and `fleet` has `slot`, `members`, `is_held`, `generation`, `owner` and `at`:"
+        ),
+        STATUS_JOB,
+    ),
     "check": (
         (
-            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]`, `shared` has the steps of what all jobs share,'
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]` or `[fleet]`, `shared` has the steps of what all jobs share,'
             " as in `checks`:"
         ),
         CHECK_JOB,
@@ -191,6 +256,8 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
     "policies": ("One object:", POLICIES),
+    "verify": ('With `--against source`, `{"jobs": [...]}`, one entry per job:', COMPARED_JOB),
+    "prune-source": ("One object:", PRUNE),
     "ledger rebuild": ('`{"jobs": [...]}`, one entry per job:', REBUILD_JOB),
     "ledger export": (
         "One object:",
@@ -207,9 +274,10 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         ),
         QUARANTINE_JOB,
     ),
-    "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
+    "ledger quarantine retry": ("One object, or many:", QUARANTINE_DONE),
     "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
     "demo": ("One object:", DEMO),
+    "completion": ("The script.", {}),
     "config schema": ("The schema.", {}),
     "config validate": (
         "One object:",
@@ -232,6 +300,7 @@ ENVIRONMENT: Mapping[str, str] = {
         "The consumer's default chain of credentials, if the job names no profile and no file."
     ),
     "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, if the job has no `[endpoints]`.",
+    "AWS_REGION": "The region of the leases' bucket, and of queues whose URL names none.",
     "AWS_ENDPOINT_URL_SQS": "The endpoint of queues, if it is not the one in their URLs.",
     "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "As in every AWS tool, for the copies too; of either case.",

@@ -122,7 +122,8 @@ class LeaseStore:
             retries={"total_max_attempts": 1},
             s3={"addressing_style": "auto", "us_east_1_regional_endpoint": "regional"},
         )
-        return session.client("s3", region_name=session.region_name or "us-east-1", config=config)
+        region = session.get_config_variable("region") or "us-east-1"
+        return session.create_client("s3", region_name=region, config=config)
 
 
 def _parsed(body: bytes, etag: str) -> Lease:

@@ -221,9 +221,9 @@ class Queues:
             if found is None:
                 raise LookupFailed("no credentials were found by the default chain")
             found.get_frozen_credentials()
-            return session.client(
+            return session.create_client(
                 "sqs",
-                region_name=region or session.region_name or "us-east-1",
+                region_name=region or session.get_config_variable("region") or "us-east-1",
                 endpoint_url=endpoint,
                 config=Config(
                     connect_timeout=_CONNECT_SECONDS,

@@ -12,6 +12,7 @@ from syncd.aws import answers
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, Side, copy_source
 from syncd.aws.transport import Credentials
+from syncd.copy.deletion import delete_object
 from syncd.copy.write import copy_object, put_object
 from syncd.model import reasons
 from syncd.model.reasons import Reason
@@ -108,10 +109,9 @@ def copy_probe(source: Endpoint, source_key: str, key: str) -> Request:
     return copy_object(Side.DESTINATION, key, headers)
 
 
-def delete_request(side: Side, key: str, *, if_match: str | None = None) -> Request:
-    """Return a DeleteObject. With `if_match` it deletes only an object of this ETag."""
-    condition = (("if-match", if_match),) if if_match else ()
-    return Request("DeleteObject", side, "DELETE", key, "", condition)
+def delete_probe(key: str) -> Request:
+    """Return a DeleteObject with an impossible ETag, which deletes nothing."""
+    return delete_object(Side.SOURCE, key, if_match=PROBE)
 
 
 def is_allowed_write(answer: Answer) -> bool:
@@ -121,7 +121,7 @@ def is_allowed_write(answer: Answer) -> bool:
 
 def cleared(end: Endpoint, side: Side, key: str) -> str:
     """Delete a probe that the server stored despite its digest. Returns a sentence about it."""
-    answer = ask(end, delete_request(side, key))
+    answer = ask(end, delete_object(side, key))
     where = f"s3://{end.bucket}/{key}"
     if answer.is_ok:
         return f"the server accepts a body that does not match its digest: {where} was written, then deleted"

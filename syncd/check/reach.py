@@ -14,7 +14,7 @@ from syncd.check.probe import (
     bucket_request,
     cleared,
     copy_probe,
-    delete_request,
+    delete_probe,
     is_allowed_write,
     is_denied,
     probe_key,
@@ -123,6 +123,5 @@ def _may_delete(source: Endpoint, key: str) -> bool:
     is_unversioned = answer.is_ok and b"<Status>" not in answer.body
     if not is_unversioned and not is_aws(source.address.host):
         return False
-    request = delete_request(Side.SOURCE, key, if_match='"syncd-check"')
-    answer = ask(source, request)
+    answer = ask(source, delete_probe(key))
     return not is_denied(answer) and answer.status in (204, 404, 412)

@@ -1,49 +1,60 @@
 """The command line: it parses arguments, calls the other rooms and prints."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import granting, ledger, screen, setup, streams, work
+from syncd.cli import ledger, streams, work
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
-from syncd.cli.work import SpreadOption, require_queues
-from syncd.config import names as aws_names
-from syncd.config.job import Configuration
+from syncd.cli.proof import prune, verify
+from syncd.cli.setup import verbs as setup
+from syncd.cli.terminal import verbs as terminal_verbs
+from syncd.cli.terminal.help import Verbs
+from syncd.cli.terminal.log import besides_the_table
+from syncd.cli.terminal.verbs import COMPLETING
+from syncd.cli.work import SpreadOption, one_plan, one_run, require_queues
 from syncd.daemon import logs
-from syncd.job import exit_codes, refused, verbs
+from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
-from syncd.job.health import status
-from syncd.job.run import plan_job, run_job
-from syncd.job.wiring import CATCH_UP, TICK, RunRequest
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
 from syncd.model.shortage import resource_limit, shortage
 
+if TYPE_CHECKING:
+    from syncd.cli.terminal.bars import Bars
+    from syncd.config.job import Configuration
+    from syncd.job.wiring import RunRequest
+
 app = typer.Typer(
+    cls=Verbs,
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(terminal_verbs.app)
 app.add_typer(setup.app)
-app.add_typer(granting.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(work.app)
+app.command()(verify.verify)
+app.command("prune-source")(prune.prune_source)
+
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -60,6 +71,10 @@ def main() -> None:
     streams.secure()
     logs.write_safely()
     raise_descriptor_limit()
+    if COMPLETING in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     code = _exit_code()
     if (lost := streams.lost_output()) and code == DONE:
         code = FAILED
@@ -104,7 +119,11 @@ def _version(
     context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="PATH", help="The configuration file, as after the verb.")
+    ] = None,
 ) -> None:
+    del config  # the verbs look it up
     if version:
         typer.echo(f"syncd {__version__}")
         raise typer.Exit
@@ -133,8 +152,10 @@ def tick(
     as_json: JsonOption = False,
 ) -> None:
     """Run one tick of each job now."""
+    from syncd.job.wiring import RunRequest
+
     configuration = load(config, strict=strict)
-    _do(configuration, jobs, RunRequest(kind=TICK), as_json=as_json)
+    _do(configuration, jobs, RunRequest(), as_json=as_json)
 
 
 @app.command("catch-up")
@@ -151,6 +172,10 @@ def catch_up(
     as_json: JsonOption = False,
 ) -> None:
     """Copy everything missing from a date range. Safe to interrupt and rerun."""
+    from syncd.config import names as aws_names
+    from syncd.job import refused, verbs
+    from syncd.job.wiring import CATCH_UP, RunRequest
+
     configuration = load(config, strict=strict)
     request = RunRequest(
         kind=CATCH_UP,
@@ -158,7 +183,7 @@ def catch_up(
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
-    problem = verbs.narrowing_problem(verbs.chosen(configuration, jobs), request)
+    problem = verbs.narrowing_problem(refused.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
     if spread:
@@ -178,43 +203,25 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
+    from syncd.job import planning, refused, verbs
+    from syncd.job.wiring import CATCH_UP, RunRequest
+
     for option in ("--to",) if last else ("--spread",) if spread else ():
         if not first:
             raise typer.BadParameter("needs --from", param_hint=option)
     configuration = load(config, strict=strict)
-    one_plan: verbs.OnePlan = plan_job
-    if spread:
-        from syncd.spread.plan import plan_spread
-
-        one_plan = plan_spread
-    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest(kind=TICK)
+    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest()
     plans = verbs.plan(
         configuration,
-        verbs.chosen(configuration, jobs),
+        refused.chosen(configuration, jobs),
         request,
         now=time.time,
         tell=logs.event_logger(),
-        one_plan=one_plan,
+        one_plan=one_plan(is_spread=spread),
     )
-    plans += refused.refused_plans(verbs.refused(configuration, jobs))
-    print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
+    plans += planning.refused_plans(refused.refused(configuration, jobs))
+    print_document(verbs.plans_document(plans), lambda screen: screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
-
-
-@app.command("status")
-def show_status(
-    jobs: JobsArgument = None,
-    *,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
-    configuration = load(config, strict=strict)
-    document = status.status_document(configuration, verbs.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, verbs.refused(configuration, jobs))
-    print_document(document, screen.status_table(document), as_json=as_json)
-    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
 @app.command("demo")
@@ -236,33 +243,39 @@ def show_demo(
 
 
 def _do(
-    configuration: Configuration,
+    configuration: "Configuration",
     jobs: list[str] | None,
-    request: RunRequest,
+    request: "RunRequest",
     *,
     as_json: bool,
     is_spread: bool = False,
 ) -> NoReturn:
-    chosen = verbs.chosen(configuration, jobs)
-    with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
-        one_run: verbs.OneRun = run_job
-        if is_spread:
-            from syncd.spread.owner import spread_job
+    from syncd.job import refused, verbs
 
-            everyone = {job.name: job for job in configuration.jobs}
-            one_run = partial(spread_job, jobs=everyone, show_tasks=bars.show_tasks)
+    chosen = refused.chosen(configuration, jobs)
+    with _bars() as bars:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=logs.event_logger(),
-            on_progress=bars.show,
-            besides=refused.refused_reports(verbs.refused(configuration, jobs)),
-            one_run=one_run,
+            tell=besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
+            show=(lambda *_: None) if bars is None else bars.show,
+            besides=refused.refused_reports(refused.refused(configuration, jobs)),
+            one_run=one_run(configuration, bars, is_spread=is_spread),
         )
-    print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
+    print_document(
+        verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
+    )
     sys.exit(done.exit_code)
+
+
+def _bars() -> "AbstractContextManager[Bars | None]":
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from syncd.cli.terminal.bars import bars
+
+    return bars()
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:
@@ -273,8 +286,10 @@ def _names(given: list[str] | None, check: Callable[[str], str], option: str) ->
 
 
 def _window(first: str | None, last: str | None) -> Window:
+    from syncd.job.verbs import is_day
+
     for name, day in (("--from", first), ("--to", last)):
-        if day is not None and not verbs.is_day(day):
+        if day is not None and not is_day(day):
             raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     if first and first > today:

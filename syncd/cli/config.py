@@ -9,14 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.options import ConfigOption, JsonOption, StrictOption
-from syncd.config import files
-from syncd.config.job import json_schema
+from syncd.cli.terminal.help import Verbs
 from syncd.job.exit_codes import DONE, USAGE
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.escaping import safe_line
 
 app = typer.Typer(
-    no_args_is_help=True, help="The configuration itself: its schema for editors, and whether it is right."
+    cls=Verbs, no_args_is_help=True, help="The configuration itself: its schema for editors, and whether it is right."
 )
 
 
@@ -32,12 +31,16 @@ def show_schema(
     _as_json: Annotated[bool, typer.Option("--json", help="The schema is JSON without this too.")] = False,
 ) -> None:
     """Print the JSON Schema (2020-12) of syncd.toml, or of a job file, for editors."""
+    from syncd.config.job import json_schema
+
     sys.stdout.write(json.dumps(json_schema(is_job=job), indent=2) + "\n")
 
 
 @app.command("validate")
 def validate(*, config: ConfigOption = None, strict: StrictOption = False, as_json: JsonOption = False) -> None:
     """Check syncd.toml and every job file, offline. Names every problem, and ends with 2 if there is one."""
+    from syncd.config import files
+
     path = files.find(config, os.environ)
     jobs: list[str] = []
     try:

@@ -3,23 +3,34 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli import screen
 from syncd.cli.privileges import drop_to_owner
-from syncd.config import files
-from syncd.config.job import Configuration, Log
 from syncd.daemon import logs
-from syncd.job.refused import refusal_facts
 from syncd.model import events
 from syncd.model.errors import ConfigError
 
+if TYPE_CHECKING:
+    from syncd.config.job import Configuration
+
+
+def earlier_config(context: typer.Context, value: Any) -> Any:
+    """Return `--config` as it stands after the verb, else before it."""
+    return value if value is not None else context.find_root().params.get("config")
+
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml."),
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml.",
+        callback=earlier_config,
+    ),
 ]
 StrictOption = Annotated[
     bool,
@@ -30,8 +41,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 def job_names(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a job's name for the shell. Returns nothing if the configuration is invalid."""
+    from syncd.config import files
+
     try:
-        configuration = files.load(files.find(context.params.get("config"), os.environ))
+        configuration = files.load(files.find(earlier_config(context, context.params.get("config")), os.environ))
     except ConfigError:
         return []
     return [job.name for job in configuration.jobs if job.name.startswith(incomplete)]
@@ -43,7 +56,9 @@ JobsArgument = Annotated[
 ]
 
 
-def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True) -> Configuration:
+def load(
+    option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True
+) -> "Configuration":
     """Load the configuration and set up the log. Drops root's privileges over another user's state.
 
     Job files that are invalid are logged, unless the caller reports them itself.
@@ -52,6 +67,10 @@ def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touch
         ConfigError: with every problem of every file.
         LedgerExposed: the state belongs to a user that this process cannot become.
     """
+    from syncd.config import files
+    from syncd.config.job import Log
+    from syncd.job.refused import refusal_facts
+
     logs.configure(Log())
     configuration = files.load(files.find(option, os.environ), strict=strict)
     logs.configure(configuration.settings.log)
@@ -63,9 +82,11 @@ def load(option: Path | None, *, strict: bool, tells_refused: bool = True, touch
     return configuration
 
 
-def print_document(document: dict[str, Any], for_people: Any, *, as_json: bool) -> None:
-    """Print the JSON, or a table for people."""
+def print_document(document: dict[str, Any], draw: Callable[[Any], Any], *, as_json: bool) -> None:
+    """Print the JSON, or for people what `draw` returns. It is passed `cli.screen`, which JSON needs not."""
     if as_json:
         sys.stdout.write(json.dumps(document) + "\n")
     else:
-        screen.show(for_people)
+        from syncd.cli import screen
+
+        screen.show(draw(screen))

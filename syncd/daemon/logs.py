@@ -1,4 +1,4 @@
-"""Logging: structlog to stderr, JSON in ASCII for machines, console for people.
+"""Logging to stderr by structlog: JSON in ASCII for machines, lines for people.
 
 Facts contain text from outside. JSON escapes it by itself. For a console it is escaped and quoted here, so that it can
 neither begin a line nor pass for another fact.
@@ -7,41 +7,41 @@ Nothing waits for stderr: what is written to it is queued, and a thread of its o
 """
 
 import errno
+import functools
 import io
-import logging
 import os
 import select
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
-
-from syncd.config.job import Log
+from syncd.daemon.log.json_lines import as_json
 from syncd.model import events
-from syncd.model.escaping import cut, safe_indented, safe_key, safe_line
+from syncd.model.escaping import safe_indented, safe_line
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+if TYPE_CHECKING:
+    from syncd.config.job import Log
 
-_LONGEST_FACT = 4_000
-_LONGEST_TRACEBACK = 20_000
+_LEVELS = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+
 _MOST_QUEUED_BYTES = 4 * 1024**2
 _BATCH_BYTES = 64 * 1024
 _STUCK_SECONDS = 1.0
 _LONGEST_DRAIN_SECONDS = 10.0
 _TRIES_AGAIN = frozenset({errno.EAGAIN, errno.EINTR})
-_TRACEBACK = "exception"
-_KEY = "key"
+_Renderer = Callable[[Mapping[str, Any]], str]
 
 _SEVERITY = {
     events.TICK_FAILED: "error",
     events.OBJECT_FAILED: "warning",
     events.OBJECT_CONFLICTED: "error",
+    events.OBJECT_ARCHIVED: "warning",
     events.OBJECT_LATE: "warning",
     events.HORIZON_HELD: "warning",
     events.LEDGER_MOVED_ASIDE: "error",
@@ -183,34 +183,84 @@ def _lines(data: bytes) -> int:
     return max(1, data.count(b"\n"))
 
 
-def configure(log: Log) -> None:
+class _Written:
+    """The way events are written. The lock is reentrant, since a signal handler may log."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.render: _Renderer = as_json
+        self.least_level = _LEVELS["info"]
+        self.stream: TextIO | io.TextIOBase = sys.stderr
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        with self.lock:
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
+    debug = info = warning = error = write
+
+
+def configure(log: "Log") -> None:
     """Write events to stderr as `[log]` configures. `auto` means console on a terminal and JSON elsewhere."""
     is_console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
-    # A traceback with the values of variables would show credentials.
-    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    renderers: list[Any] = [_for_people, plain] if is_console else [_bounded, structlog.processors.JSONRenderer()]
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            *renderers,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    _written.render = _for_people() if is_console else as_json
+    _written.least_level = _LEVELS[log.level]
+    _written.stream = sys.stderr
+
+
+def _for_people() -> _Renderer:
+    from syncd.daemon.log.lines import renderer  # noqa: PLC0415  # for terminals alone
+
+    return renderer(colors=sys.stderr.isatty())
+
+
+def is_for_people() -> bool:
+    """Return True if events are written as lines for people."""
+    return _written.render is not as_json
 
 
 def event_logger() -> Callable[..., None]:
     """Return a function that logs an event by name, with facts by keyword."""
-    logger = structlog.get_logger()
 
     def log(event: str, **facts: Any) -> None:
-        getattr(logger, _SEVERITY.get(event, "info"))(event, **facts)
+        level = _SEVERITY.get(event, "info")
+        if _LEVELS[level] >= _written.least_level:
+            getattr(_logger(), level)(event, **facts)
 
     return log
+
+
+@functools.cache
+def _logger() -> Any:
+    """Return structlog's logger. It is loaded with the first event, so that verbs without one start faster."""
+    import structlog  # noqa: PLC0415
+
+    # The default formatter shows no values of variables, which may be credentials.
+    return structlog.wrap_logger(
+        _written,
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _rendered,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+
+
+def _rendered(_logger: Any, _method: str, facts: Mapping[str, Any]) -> str:
+    return _written.render(facts)
+
+
+@contextmanager
+def written_to(stream: TextIO | io.TextIOBase) -> Iterator[None]:
+    """Write events to another stream than stderr during the block."""
+    before, _written.stream = _written.stream, stream
+    try:
+        yield
+    finally:
+        _written.stream = before
 
 
 def write_safely() -> None:
@@ -234,51 +284,4 @@ def _print_defect(kind: type[BaseException], error: BaseException | None, trace:
         sys.stderr.write("\n".join(traceback_lines(error)) + "\n")
 
 
-def _bounded(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Cut each fact to its longest size."""
-    return {
-        name: _cut(value, _LONGEST_TRACEBACK if name == _TRACEBACK else _LONGEST_FACT) for name, value in facts.items()
-    }
-
-
-def _cut(value: Any, most: int) -> Any:
-    match value:
-        case str():
-            return cut(value, most)
-        case Mapping():
-            return {cut(str(key), most): _cut(item, most) for key, item in value.items()}
-        case list() | tuple():
-            return [_cut(item, most) for item in value]
-        case _:
-            return value
-
-
-def _for_people(_logger: Any, _method: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Write each fact as one word, or in quotes."""
-    shown = {name: _word(name, value) if name not in _OWN else value for name, value in facts.items()}
-    if _TRACEBACK in facts:
-        lines = cut(str(facts[_TRACEBACK]), _LONGEST_TRACEBACK).splitlines()
-        shown[_TRACEBACK] = "\n".join(f"    {safe_indented(line)}" for line in lines)
-    return shown
-
-
-_OWN = ("event", "level", "timestamp", _TRACEBACK)
-
-
-class _Word:
-    """A fact written as it is. The renderer would quote a string once more."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _word(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if name == _KEY:
-        return _Word(safe_key(str(value)))
-    text = safe_line(str(value), _LONGEST_FACT)
-    return _Word(text if text and not set(text) & set(' "=') else '"' + text.replace('"', "\\x22") + '"')
+_written = _Written()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from syncd.config import files
 from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.config.rules import destination_place
-from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
+from syncd.daemon.log.repeats import AGAIN_AFTER_SECONDS
 from syncd.daemon.ticker import DaemonState
 from syncd.daemon.ticks.schedule import Schedule, spread_seconds
 from syncd.job.refused import refusal_facts

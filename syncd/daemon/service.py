@@ -32,6 +32,7 @@ from syncd.model.errors import ConfigError
 
 LOOK_SECONDS = 1.0
 STOP_MARGIN_SECONDS = 10.0
+REJECTED_AGAIN_SECONDS = 20.0
 NAMES_LOGGED = 20
 
 
@@ -89,6 +90,7 @@ class Daemon:
             self._state,
             find_job=self._jobs.find,
             on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
+            on_rejected=lambda name: self._schedule.hasten(name, seconds_from_now=REJECTED_AGAIN_SECONDS),
             gate=self._gate,
         )
         self._hints = Hints(
@@ -99,17 +101,19 @@ class Daemon:
         self._watch = Watch(
             self._state, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
-        site = Site(
+        self._port = StatusPort(self._site().answer, self._state.problems, reserved=RESERVED)
+
+    def _site(self) -> Site:
+        return Site(
             self._state.board,
             self._state.metrics,
             self._ticker.installation.ledger_file,
             find_job=self._jobs.find,
             stuck_reason=self._stuck_reason,
             unready_reason=lambda: self._unready or self._share.lapsed_reason() or self._stuck_reason(),
-            now=now,
+            now=self._now,
             notes=lambda: [*self._share.notes(), *self._hints.notes()],
         )
-        self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
 
     @property
     def address(self) -> str | None:

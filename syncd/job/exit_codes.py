@@ -1,10 +1,11 @@
 """Exit codes of every verb. The daemon logs its own, so this module lies below it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncd.config.job import RefusedJob
-from syncd.model.reports import TickReport
+if TYPE_CHECKING:
+    from syncd.config.job import RefusedJob
+    from syncd.model.reports import TickReport
 
 DONE = 0
 FAILED = 1
@@ -21,7 +22,7 @@ def of_signal(number: int) -> int:
     return _SIGNALLED + number
 
 
-def of_reports(reports: Iterable[TickReport]) -> int:
+def of_reports(reports: "Iterable[TickReport]") -> int:
     """Return the exit code of `tick`, `catch-up` and `plan`, unless a signal interrupted them."""
     outcomes = {report.outcome for report in reports}
     if outcomes == {"already-running"}:
@@ -51,6 +52,6 @@ def of_demo(*, holds: bool) -> int:
     return DONE if holds else FAILED
 
 
-def with_refused(code: int, refused: Sequence[RefusedJob]) -> int:
+def with_refused(code: int, refused: "Sequence[RefusedJob]") -> int:
     """Return PARTIAL instead of DONE if files of other jobs are refused."""
     return PARTIAL if code == DONE and refused else code

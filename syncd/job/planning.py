@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
+from syncd.config.job import RefusedJob
 from syncd.copy.cost import Estimate
 from syncd.copy.modes import Way
+from syncd.job.refused import refused_reports
 from syncd.ledger.replica.view import LedgerView
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Folder, LogObject, Outcome, Page, Range, Shard, ShardState, Transfer
 from syncd.model.reasons import Reason
+from syncd.model.reports import TickReport
 from syncd.tick.ports import Lister
 
 _Found = TypeVar("_Found")
@@ -45,6 +48,11 @@ class PlannedCopies:
                 self.size_bytes += transfer.object.size_bytes
                 self.requests.update(self.sends(transfer))
         return iter(())
+
+
+def refused_plans(refused: Sequence[RefusedJob]) -> list[tuple[TickReport, PlannedCopies]]:
+    """Return the entries for `plan` of jobs whose files cannot be used."""
+    return [(report, PlannedCopies()) for report in refused_reports(refused)]
 
 
 def planned_way(ways: Sequence[Way], verdict: tuple[str, str] | None) -> Way:

@@ -10,18 +10,18 @@ from threading import Event, Lock
 from typing import Any, Protocol
 
 from syncd.config import partitions
-from syncd.config.job import Configuration, Job, RefusedJob
+from syncd.config.job import Configuration, Job
 from syncd.config.words import shown
 from syncd.job import exit_codes
+from syncd.job.health.progress import Progress
 from syncd.job.installation import Installation
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
 from syncd.job.run import plan_job, run_job
 from syncd.job.wiring import RunRequest
-from syncd.model.errors import ConfigError, LedgerError, Problem
+from syncd.model.errors import LedgerError
 from syncd.model.keys.trail import EVERY
 from syncd.model.reports import TickReport
-from syncd.tick.recorder import Recorder
 
 JOBS_AT_A_TIME = 40
 """A job mostly waits for servers. With this many, those of a customer's that never end leave threads for the others."""
@@ -40,7 +40,7 @@ class OneRun(Protocol):
         installation: Installation,
         *,
         stop: Event,
-        on_progress: Callable[[Recorder], None],
+        show: Callable[[Progress], None],
     ) -> TickReport:
         """Run it until its end, or until `stop` is set."""
         ...
@@ -62,35 +62,6 @@ class Done:
 
     reports: Sequence[TickReport]
     exit_code: int
-
-
-def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
-    """Return the jobs with these names, or all that can be used.
-
-    Raises:
-        ConfigError: no job has such a name, or its file cannot be used.
-    """
-    by_name = {job.name: job for job in configuration.jobs}
-    refused = {job.label: job for job in configuration.refused}
-    problems: list[Problem] = []
-    for name in dict.fromkeys(names or ()):
-        if name in by_name:
-            continue
-        if name in refused:
-            problems += refused[name].problems
-        else:
-            known = ", ".join(sorted(by_name)) or "none"
-            unread = "".join(f"; {job.file} cannot be used" for job in configuration.refused if job.name is None)
-            message = f"no job is named {name}: the jobs are {known}{unread}"
-            problems.append(Problem(str(configuration.files[0]), "", message))
-    if problems:
-        raise ConfigError(problems)
-    return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
-
-
-def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
-    """Return the refused jobs that a verb reports: none if jobs were named."""
-    return () if names else configuration.refused
 
 
 def narrowing_problem(jobs: Sequence[Job], request: RunRequest) -> tuple[str, str] | None:
@@ -148,23 +119,27 @@ def run(
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
-    on_progress: Callable[[str, Recorder], None],
+    show: Callable[[str, Progress | None], None] = lambda *_: None,
     besides: Sequence[TickReport] = (),
     one_run: OneRun = run_job,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `besides` are reports of jobs that cannot be run, which count like any other. `one_run` does one job.
+    `show` gets each job's progress once a second, and None at its end. `besides` are reports of jobs that cannot be run,
+    which count like any other. `one_run` runs one job.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
 
     def one(job: Job) -> TickReport:
-        def progress(recorder: Recorder) -> None:
+        def progressed(progress: Progress | None) -> None:
             with guard:
-                on_progress(job.name, recorder)
+                show(job.name, progress)
 
-        return one_run(job, request, installation, stop=interruption.stop, on_progress=progress)
+        try:
+            return one_run(job, request, installation, stop=interruption.stop, show=progressed)
+        finally:
+            progressed(None)
 
     with interruptible() as interruption:
         try:
@@ -185,7 +160,7 @@ def plan(
     tell: Callable[..., None],
     one_plan: OnePlan = plan_job,
 ) -> list[tuple[TickReport, PlannedCopies]]:
-    """Plan a tick or catch-up of each job. `one_plan` does one job."""
+    """Plan a tick or catch-up of each job. `one_plan` plans one job."""
     installation = Installation.of(configuration, now=now, tell=tell)
     with interruptible() as interruption:
 

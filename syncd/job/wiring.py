@@ -17,7 +17,7 @@ from syncd.copy.modes import ModalCopier
 from syncd.job.copies import Copies, ways_of
 from syncd.job.installation import Installation, end_of
 from syncd.job.planning import ForgivingLister, PlannedCopies
-from syncd.ledger.ledger import Ledger
+from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused, SyncdError
 from syncd.model.keys.trail import EVERY
@@ -26,8 +26,7 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
 from syncd.model.shortage import resource_limit, shortage
 from syncd.tick.closing import horizon
-from syncd.tick.ports import Copier, Ports
-from syncd.tick.ports import Ledger as LedgerPort
+from syncd.tick.ports import Copier, Ledger, Ports
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
 from syncd.tick.task import Spread, Task
@@ -77,16 +76,13 @@ class Run:
         self._was_here = False
         self._had_lock = installation.locks.has_been(job.name)
         self._requests: Counter[str] = Counter()
-        self._locks: tuple[int, ...] = ()
+        self.locks: tuple[int, ...] = ()
+        """The descriptors of the locks that it runs under, which the workers inherit."""
         self._tick: Tick | None = None
         self._rebuilt: dict[str, Any] | None = None
 
-    def with_ledger(self, lock: int) -> TickReport:
-        """Run against the state file. A corrupt file is moved aside and rebuilt, once.
-
-        `lock` is the file descriptor of the job's lock, which the workers inherit.
-        """
-        self._locks = (lock,)
+    def with_ledger(self) -> TickReport:
+        """Run against the state file. A corrupt file is moved aside and rebuilt, once."""
         try:
             return self._against_state_file()
         except LedgerCorrupt as error:
@@ -119,7 +115,7 @@ class Run:
             self._log_rebuilt()
             return report
 
-    def tick(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
+    def tick(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
         """Assume the role and run the tick. Whatever ends it is in the report."""
         try:
             report = self._ticked(ledger, copier)
@@ -140,7 +136,7 @@ class Run:
         complete = horizon(self.task(), ledger, now=self._installation.now())
         return self._distrusted(replace(report, complete_from=complete[0], complete_until=complete[1]))
 
-    def _ticked(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
+    def _ticked(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
         ports = self.ports(ledger, copier)
         self._tick = Tick(self.task(), ports, stop=self._stop, on_progress=self._on_progress)
         return self._as_a_whole(self._tick.run())
@@ -151,7 +147,7 @@ class Run:
             self._installation.identities.renew(self._job)
         return report
 
-    def ports(self, ledger: LedgerPort, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
+    def ports(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
         """Return the ports of the tick. Raises JobFailed if the role cannot be assumed."""
         job, installation = self._job, self._installation
         source, destination = self._ends()
@@ -204,14 +200,14 @@ class Run:
         source = end_of(job, Side.SOURCE, reader, installation, self._requests)
         return source, end_of(job, Side.DESTINATION, consumer, installation, self._requests)
 
-    def _copier(self, source: Endpoint, destination: Endpoint, ledger: Ledger) -> Copier:
+    def _copier(self, source: Endpoint, destination: Endpoint, ledger: ReplicaLedger) -> Copier:
         copies = Copies(
             job=self._job,
             limits=self._installation.settings.engine,
             pool=self._installation.pool,
             source=source,
             destination=destination,
-            locks=self._locks,
+            locks=self.locks,
             requests=self._requests,
             role_writer=self._role_writer,
         )
@@ -274,12 +270,12 @@ class Run:
         else:
             self._installation.tell(event, job=self._job.name, **facts)
 
-    def _log_moved(self, ledger: Ledger) -> None:
+    def _log_moved(self, ledger: ReplicaLedger) -> None:
         if (before := ledger.move()) is not None:
             after = str(replica_of(self._job))
             self._log(events.JOB_MOVED, before=str(before), after=after, remedy="if it was not meant, change it back")
 
-    def _log_damaged(self, ledger: Ledger) -> None:
+    def _log_damaged(self, ledger: ReplicaLedger) -> None:
         if ledger.damaged_rows or ledger.damaged_shards:
             shards = ledger.damaged_shards
             prefix = next(iter(shards), None)

@@ -259,6 +259,7 @@ def report_from_json(text: str) -> TickReport:
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
     known["uncovered"] = tuple(known.get("uncovered", ()))
     known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
+    known["archived"] = tuple(FailedObject(**archived) for archived in known.get("archived", ()))
     known["error"] = JobError(**known["error"]) if known["error"] else None
     return TickReport(**known)
 

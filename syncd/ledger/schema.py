@@ -121,8 +121,12 @@ def _migrate_1(connection: sqlite3.Connection) -> None:
             insert(connection, "days", with_checksum(*row[:-1], 0, 0))
 
 
-def _migrate_2(connection: sqlite3.Connection) -> None:
-    """Migrate schema 2 to schema 3, which has tasks."""
+def _migrate_2(_connection: sqlite3.Connection) -> None:
+    """Migrate schema 2 to schema 3, which has the same tables."""
+
+
+def _migrate_3(connection: sqlite3.Connection) -> None:
+    """Migrate schema 3 to schema 4, which has tasks."""
     connection.execute(f"CREATE TABLE IF NOT EXISTS tasks ({TABLES['tasks']}) STRICT, WITHOUT ROWID")
 
 
@@ -138,7 +142,9 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID")
 
 
-SCHEMA = Schema(version=3, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1, 2: _migrate_2})
+SCHEMA = Schema(
+    version=4, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1, 2: _migrate_2, 3: _migrate_3}
+)
 
 
 def connect_to_nothing(schema: Schema) -> sqlite3.Connection:

@@ -149,6 +149,8 @@ class TickReport(Counts):
     mode: str | None = None
     conflicts: Sequence[tuple[str, str]] = ()
     failed: Sequence[FailedObject] = ()
+    archived: Sequence[FailedObject] = ()
+    """The first objects that this tick found archived, which are in quarantine now."""
     shards: int = 0
     """The number of the job's shards."""
     uncovered: Sequence[str] = ()
@@ -206,7 +208,7 @@ class SpreadTask(NamedTuple):
     """The estimate."""
     state: TaskState = TaskState.WAITING
     counts: Counts = Counts()
-    """The counts of whoever did it."""
+    """The counts of the worker or owner that did it."""
 
     @property
     def name(self) -> str:
@@ -236,7 +238,7 @@ class TaskResult(NamedTuple):
     """The objects that were not copied. A conflict is one of them."""
 
 
-class Progress(NamedTuple):
+class SpreadProgress(NamedTuple):
     """The tasks and objects of a spread catch-up."""
 
     tasks: int = 0

@@ -9,11 +9,11 @@ from time import monotonic
 from syncd.aws.queues import MESSAGES_A_CALL, Message
 from syncd.config.job import Job
 from syncd.job.installation import Installation
-from syncd.ledger.ledger import Ledger
+from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import OF_THE_STORE
-from syncd.model.reports import Counts, Progress, TaskState
+from syncd.model.reports import Counts, SpreadProgress, TaskState
 from syncd.spread.mail import Mail, Told
 from syncd.tick.scope import replica_of
 
@@ -32,11 +32,11 @@ class Collector:
         self,
         job: Job,
         jobs: Mapping[str, Job],
-        ledger: Ledger,
+        ledger: ReplicaLedger,
         mail: Mail,
         installation: Installation,
         *,
-        on_tasks: Callable[[Progress], None],
+        on_tasks: Callable[[SpreadProgress], None],
     ) -> None:
         self._job = job
         self._jobs = {**jobs, job.name: job}
@@ -60,7 +60,7 @@ class Collector:
             self._show(self._ledger.progress())
         return self._ledger.has_sent_tasks()
 
-    def _show(self, progress: Progress) -> None:
+    def _show(self, progress: SpreadProgress) -> None:
         self._on_tasks(progress)
         if monotonic() - self._told_at >= PROGRESS_SECONDS:
             self._told_at = monotonic()
@@ -106,7 +106,7 @@ class Collector:
         self._mail.delete_results()
 
     @contextmanager
-    def _ledger_of(self, job: Job) -> Iterator[Ledger]:
+    def _ledger_of(self, job: Job) -> Iterator[ReplicaLedger]:
         if job.name == self._job.name:
             yield self._ledger
             return

@@ -13,20 +13,22 @@ from threading import Event
 
 from syncd.aws.queues import Queues
 from syncd.config.job import Job
+from syncd.job.health.progress import Progress
 from syncd.job.installation import Installation
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import log_report
+from syncd.job.run import tracked
 from syncd.job.wiring import CATCH_UP, Run, RunRequest
-from syncd.ledger.ledger import Ledger
+from syncd.ledger.folder.job_locks import note_progress
+from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, Interrupted, JobFailed, LedgerError
 from syncd.model.objects import Window
-from syncd.model.reports import Counts, JobError, Progress, SpreadTask, TaskState, TickReport, job_error
+from syncd.model.reports import Counts, JobError, SpreadProgress, SpreadTask, TaskState, TickReport, job_error
 from syncd.spread.collecting import Collector
 from syncd.spread.cut import cut
 from syncd.spread.mail import Mail
 from syncd.spread.parts import parts_of
-from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, replica_of
 
 SENT_AT_ONCE = 100
@@ -39,14 +41,15 @@ def spread_job(
     *,
     jobs: Mapping[str, Job],
     stop: Event,
-    on_progress: Callable[[Recorder], None],
-    show_tasks: Callable[[str, Progress], None] = lambda *_: None,
+    show: Callable[[Progress], None],
+    show_tasks: Callable[[str, SpreadProgress], None],
 ) -> TickReport:
     """Catch up a job with the help of workers. Errors of the job or its state are in the report.
 
-    `jobs` are all jobs whose results may come along.
+    `jobs` are all jobs whose results may come along. `show` gets the progress of the owner's own part, `show_tasks` that
+    of the tasks.
     """
-    run = Run(job, request, installation, stop, on_progress)
+    run = Run(job, request, installation, stop, lambda _: None)
     try:
         with installation.locks.catch_up(job.name) as lock:
             owner = Owner(
@@ -55,7 +58,7 @@ def spread_job(
                 installation,
                 lock,
                 stop=stop,
-                on_progress=on_progress,
+                show=show,
                 on_tasks=partial(show_tasks, job.name),
             )
             report = owner.run(jobs)
@@ -68,6 +71,8 @@ def spread_job(
         report = run.ended("failed", job_error(error, job.name))
     except LedgerError as error:
         report = run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy))
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        return run.crashed(error)
     log_report(report, events.CATCH_UP_FINISHED, installation.tell)
     return report
 
@@ -83,15 +88,15 @@ class Owner:
         lock: int,
         *,
         stop: Event,
-        on_progress: Callable[[Recorder], None],
-        on_tasks: Callable[[Progress], None],
+        show: Callable[[Progress], None],
+        on_tasks: Callable[[SpreadProgress], None],
     ) -> None:
         self._job = job
         self._request = request
         self._installation = installation
         self._lock = lock
         self._stop = stop
-        self._on_progress = on_progress
+        self._show = show
         self._on_tasks = on_tasks
         self._tell = installation.tell
         self._mail = Mail(Queues(), installation.settings.work)
@@ -99,10 +104,11 @@ class Owner:
 
     def run(self, jobs: Mapping[str, Job]) -> TickReport:
         """Run all of it, and return one report."""
+        self._note(SpreadProgress())
         self._begin()
         self._send()
         with self._ledger() as ledger:
-            collector = Collector(self._job, jobs, ledger, self._mail, self._installation, on_tasks=self._on_tasks)
+            collector = Collector(self._job, jobs, ledger, self._mail, self._installation, on_tasks=self._note)
             while collector.waits():
                 self._go_on()
                 collector.collect(self._stop)
@@ -121,7 +127,7 @@ class Owner:
                 collector.drain(self._stop)
         return report
 
-    def _ledger(self) -> Ledger:
+    def _ledger(self) -> ReplicaLedger:
         return self._installation.ledger_file.open(replica_of(self._job), self._job.name)
 
     def _go_on(self) -> None:
@@ -130,8 +136,21 @@ class Owner:
 
     def _run(self, request: RunRequest) -> TickReport:
         """Run an ordinary catch-up under the lock of the whole."""
-        run = Run(self._job, request, self._installation, self._stop, self._on_progress)
-        return run.with_ledger(self._lock)
+        run, _ = tracked(self._job, request, self._installation, stop=self._stop, show=self._show)
+        run.locks = (self._lock,)
+        return run.with_ledger()
+
+    def _note(self, tasks: SpreadProgress) -> None:
+        """Show the tasks, and note them in the lock's file for `status`."""
+        self._on_tasks(tasks)
+        progress = Progress(
+            kind=CATCH_UP,
+            began_at=self._began_at,
+            at=self._installation.now(),
+            done=tasks.objects_done,
+            known=max(tasks.objects, tasks.objects_done),
+        )
+        note_progress(self._lock, progress.document())
 
     def _begin(self) -> None:
         """Go on with the tasks of the same catch-up that was killed or left some open, or cut anew."""
@@ -154,12 +173,12 @@ class Owner:
         narrowed = f"{','.join(request.accounts)} {','.join(request.regions)}"
         return f"{window.first}..{window.last or ''} {narrowed} {settings.task_objects}"
 
-    def _cut(self, ledger: Ledger, words: str) -> list[SpreadTask]:
-        run = Run(self._job, self._request, self._installation, self._stop, self._on_progress)
+    def _cut(self, ledger: ReplicaLedger, words: str) -> list[SpreadTask]:
+        run = Run(self._job, self._request, self._installation, self._stop, lambda _: None)
         ports = run.ports(ledger, lambda *_: PlannedCopies())
         return cut(run.task(), ports, request=words, task_objects=self._installation.settings.work.task_objects)
 
-    def _claim_held(self, ledger: Ledger, tasks: Sequence[SpreadTask]) -> list[SpreadTask]:
+    def _claim_held(self, ledger: ReplicaLedger, tasks: Sequence[SpreadTask]) -> list[SpreadTask]:
         """Keep tasks with objects in quarantine to ourselves, since only their copy may release them."""
         layout = layout_of(self._job)
         held: dict[str, set[str]] = {}
@@ -237,6 +256,7 @@ class Owner:
             mode=last.mode,
             conflicts=tuple(item for part in parts for item in part.conflicts),
             failed=tuple(item for part in parts for item in part.failed),
+            archived=tuple(item for part in parts for item in part.archived),
             shards=last.shards,
             uncovered=last.uncovered,
             complete_from=last.complete_from,

@@ -39,6 +39,8 @@ def plan_spread(
         return run.ended("failed", job_error(error, job.name)), copies
     except LedgerError as error:
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        return run.crashed(error), copies
     settings = installation.settings
     tasks = tasks_of(densities, request="", task_objects=settings.work.task_objects)
     objects, size_bytes = _sums(densities)

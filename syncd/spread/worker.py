@@ -11,8 +11,8 @@ from syncd.config.job import Job
 from syncd.job.installation import Installation
 from syncd.job.run import run_job
 from syncd.job.wiring import CATCH_UP, RunRequest
-from syncd.ledger.job_locks import Locks
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.folder.job_locks import Locks
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.keys.trail import in_scope
 from syncd.model.objects import Failed, Shard, Transfer, Window
 from syncd.model.reports import TaskState, TickReport
@@ -39,12 +39,12 @@ class Verdicts:
     def __init__(self) -> None:
         self._of: dict[str, tuple[str, str]] = {}
 
-    def give(self, job: Job, ledger: Ledger) -> None:
+    def give(self, job: Job, ledger: ReplicaLedger) -> None:
         """Tell a new ledger."""
         if job.name in self._of:
             ledger.set_mode_verdict(*self._of[job.name])
 
-    def keep(self, job: Job, ledger: Ledger) -> None:
+    def keep(self, job: Job, ledger: ReplicaLedger) -> None:
         """Remember what a ledger was told."""
         if (verdict := ledger.mode_verdict()) is not None:
             self._of[job.name] = verdict
@@ -96,7 +96,7 @@ def do(
             return Done(report, _told(task, job, report, ledger))
 
 
-def _told(task: TaskMessage, job: Job, report: TickReport, ledger: Ledger) -> str:
+def _told(task: TaskMessage, job: Job, report: TickReport, ledger: ReplicaLedger) -> str:
     days, held = _found(task.place, job, ledger)
     if days is None:
         return result_text(task, TaskState.OWN, report, {}, [])
@@ -104,7 +104,7 @@ def _told(task: TaskMessage, job: Job, report: TickReport, ledger: Ledger) -> st
     return result_text(task, outcome, report, days, held)
 
 
-def _found(shard: Shard, job: Job, ledger: Ledger) -> tuple[dict[str, SealedDay] | None, Sequence[Failed]]:
+def _found(shard: Shard, job: Job, ledger: ReplicaLedger) -> tuple[dict[str, SealedDay] | None, Sequence[Failed]]:
     """Return the days and the objects that were not copied. There are no days if they do not hold all of the others."""
     ledger.seal(shard, _AFTER_ALL_DAYS, limit=_ALL_ROWS)
     held = [

@@ -11,7 +11,7 @@ import pytest
 from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, shard
 from ledger_writing import no_room
 
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.errors import LedgerCorrupt, LedgerFull
 from syncd.model.objects import Known, ShardState
 from syncd.model.reports import TickReport
@@ -64,7 +64,7 @@ def write(file: LedgerFile) -> None:
         ledger.record_tick(TickReport(job="b", outcome="ok"), kind="tick")
 
 
-def read(ledger: Ledger) -> Remembered:
+def read(ledger: ReplicaLedger) -> Remembered:
     known: dict[str, Known] = {}
     days: dict[tuple[str, str], object] = {}
     for of in SHARDS:

@@ -9,7 +9,7 @@ from fakes_ledger import MemoryLedger, MemoryLedgerFile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.objects import Known
 
 STEM = "111111111111_CloudTrail_us-east-1_"
@@ -41,7 +41,7 @@ keys = relative.map(SHARD.prefix.__add__)
 positions = st.one_of(keys, relative, st.just(""), st.just(SHARD.prefix), st.sampled_from(["A", "Z"]))
 
 
-Fresh = Callable[[], Ledger | MemoryLedger]
+Fresh = Callable[[], ReplicaLedger | MemoryLedger]
 
 
 @pytest.fixture(scope="module", params=["disk", "memory"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from builders_ledger import NOW, SHARD, copied, failed, key, log_object, replica, transfer
 
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.ledger.sqlite import _LONGEST_VALUE_BYTES
 from syncd.model.errors import LedgerCorrupt, LedgerRefused
 from syncd.model.objects import Conflict, Copied, Failed, LogObject, Outcome, ShardState
@@ -39,7 +39,7 @@ def below(name: str) -> str:
     return SHARD.prefix + name
 
 
-def recorded(outcome: Outcome) -> Callable[[Ledger], object]:
+def recorded(outcome: Outcome) -> Callable[[ReplicaLedger], object]:
     return lambda ledger: ledger.record([copied(B), outcome], [], now=NOW)
 
 
@@ -96,7 +96,7 @@ def honest_rows(file: LedgerFile) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("act", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_remembered_is_refused_and_condemns_nothing(
-    file: LedgerFile, act: Callable[[Ledger], object]
+    file: LedgerFile, act: Callable[[ReplicaLedger], object]
 ) -> None:
     before = honest_rows(file)
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_remembered_is_refused_and_condemns_nothing(
 
 @pytest.mark.parametrize("act", TAKEN.values(), ids=TAKEN)
 def test_what_can_be_cut_is_remembered_as_far_as_it_is_of_use(
-    file: LedgerFile, act: Callable[[Ledger], object]
+    file: LedgerFile, act: Callable[[ReplicaLedger], object]
 ) -> None:
     before, size = honest_rows(file), file.path.stat().st_size
 

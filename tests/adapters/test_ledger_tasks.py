@@ -8,7 +8,7 @@ from builders_ledger import MD5, NOW, SHARD, copied, key, log_object, replica, s
 
 from syncd.ledger.ledger import Ledger, LedgerFile
 from syncd.model.objects import Failed
-from syncd.model.reports import Counts, Progress, SpreadTask, TaskResult, TaskState
+from syncd.model.reports import Counts, SpreadProgress, SpreadTask, TaskResult, TaskState
 from syncd.model.sealed import SealedDay
 
 DAY, NEXT = "2024-03-01", "2024-03-02"
@@ -41,7 +41,7 @@ def test_a_result_ends_its_task_and_its_days_are_sealed(ledger: Ledger) -> None:
     assert len(ended) == 1
     assert ledger.sealed(SHARD, DAY, DAY) == {DAY: sealed(*NAMES)}
     assert ledger.tasks() == [TASK._replace(state=TaskState.OK, counts=COUNTS)]
-    assert ledger.progress() == Progress(tasks=1, ended=1, dead=0, objects=2000, objects_done=4)
+    assert ledger.progress() == SpreadProgress(tasks=1, ended=1, dead=0, objects=2000, objects_done=4)
     assert not ledger.has_sent_tasks()
 
 

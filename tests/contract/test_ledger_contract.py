@@ -24,7 +24,7 @@ from builders_ledger import (
 )
 from fakes_ledger import MemoryLedger, MemoryLedgerFile
 
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.errors import LedgerRefused
 from syncd.model.objects import (
     AlreadyThere,
@@ -49,7 +49,7 @@ FLAT = Shard("logs/")
 class Files(NamedTuple):
     """One of the two kinds of ledger."""
 
-    open: Callable[[Replica, str], Ledger | MemoryLedger]
+    open: Callable[[Replica, str], ReplicaLedger | MemoryLedger]
     lose: Callable[[], None]
     """Lose all but the decisions."""
 
@@ -64,11 +64,11 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
 
 
 @pytest.fixture
-def reopened(files: Files) -> Callable[[], Ledger | MemoryLedger]:
+def reopened(files: Files) -> Callable[[], ReplicaLedger | MemoryLedger]:
     return lambda: files.open(REPLICA, "b")
 
 
-Reopened = Callable[[], Ledger | MemoryLedger]
+Reopened = Callable[[], ReplicaLedger | MemoryLedger]
 
 
 A, B, C, D = key("2026-11-24", "A"), key("2026-11-24", "B"), key("2026-11-25", "C"), key("2026-11-25", "D")
@@ -430,7 +430,7 @@ def test_adopted_objects_are_known_with_both_etags(reopened: Reopened) -> None:
         assert ledger.known(OTHER_SHARD, [elsewhere]) == {elsewhere: Known(MD5, 100, MD5)}
 
 
-def all_remembered(ledger: Ledger | MemoryLedger, of: Shard, limit: int) -> list[list[tuple[str, Known]]]:
+def all_remembered(ledger: ReplicaLedger | MemoryLedger, of: Shard, limit: int) -> list[list[tuple[str, Known]]]:
     """Every row of a shard, by call, until a call gives fewer rows than it was asked for."""
     calls = [ledger.remembered(of, "", limit=limit)]
     while len(calls[-1]) >= limit:
@@ -619,7 +619,7 @@ def test_an_acceptance_is_of_the_object_that_was_accepted_last(reopened: Reopene
         assert ledger.accepted() == {A: ("other", "STANDARD")}
 
 
-def held_by_shard(ledger: Ledger | MemoryLedger) -> str:
+def held_by_shard(ledger: ReplicaLedger | MemoryLedger) -> str:
     """Holds three objects of one shard and one of another; the key of that one."""
     elsewhere = log_object(key("2026-11-24", "A", OTHER_SHARD), size=7)
     ledger.record([failed(B), failed(A)], [], now=NOW)

@@ -46,7 +46,7 @@ def test_a_copy_probe_has_a_condition_that_no_object_meets() -> None:
 
 
 def test_a_delete_probe_has_a_condition_that_no_object_meets() -> None:
-    request = probe.delete_request(Side.SOURCE, "k", if_match='"syncd-check"')
+    request = probe.delete_probe("k")
 
     assert header(request, "if-match") == '"syncd-check"'
 

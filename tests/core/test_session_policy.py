@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.aws.policies import documents
-from syncd.aws.policies.session import copy_policy, session_policy
+from syncd.aws.policies.session import copy_policy, prune_policy, session_policy
 from syncd.config.job import Job
 
 ARN = "arn:aws:s3:::example-trail"
@@ -417,3 +417,16 @@ def test_a_destination_prefix_that_sts_has_no_room_for_is_left_out() -> None:
 
     assert len(policy) <= 2048
     assert can_write(policy, f"{'*' * 512}AWSLogs/{B}/log")
+
+
+@pytest.mark.parametrize("prefix", ["AWSLogs/222222222222/", "AWSLogs/333333333333/", "other/"])
+def test_only_the_session_that_prunes_may_delete_and_only_what_the_job_reads(prefix: str) -> None:
+    job, key = role_job(source__accounts=["222222222222"]), f"{ARN}/{prefix}x"
+
+    assert not allows(session_policy(job), "s3:DeleteObject", key)
+    assert allows(prune_policy(job), "s3:DeleteObject", key) == ("222222222222" in prefix)
+    assert allows(prune_policy(job), "s3:GetObject", key) == ("222222222222" in prefix)
+
+
+def test_a_session_that_prunes_many_accounts_stays_within_what_sts_takes() -> None:
+    assert len(prune_policy(role_job(source__accounts=accounts(100)))) <= 2048

@@ -14,7 +14,8 @@ from servers import MakeClient, S3Server
 
 from syncd.aws.policies.documents import documents
 from syncd.aws.policies.files import Format, files
-from syncd.aws.policies.session import session_policy
+from syncd.aws.policies.pruning import prune_documents
+from syncd.aws.policies.session import prune_policy, session_policy
 from syncd.check.result import Status
 from syncd.cli.demo.embedded import ROOT_SECRET, embedded_aws
 from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, REGION, TRAIL_BUCKET
@@ -245,3 +246,16 @@ def test_stacks_of_the_templates_put_everything_in_place(stacked: Accounts, make
     assert {check.status for check in found.checks} == {Status.OK, Status.INFORMATION}, found
     assert reader.writing(TRAIL_BUCKET, f"{OWN}x") == DENIED
     assert user(stacked, make_client, name="another").assuming(ExternalId=EXTERNAL_ID) == DENIED
+
+
+def test_a_prune_may_delete_its_own_logs_once_the_owner_allows_it(accounts: Accounts, make_client: MakeClient) -> None:
+    accounts.apply()
+    consumer = user(accounts, make_client)
+    own, other = a_key(accounts, OWN), a_key(accounts, OTHER)
+
+    before = consumer.assume(Policy=prune_policy(accounts.job)).deleting(TRAIL_BUCKET, own)
+    accounts.apply(prune_documents(accounts.job, USER_ARN))
+    tick, prune = (consumer.assume(Policy=make(accounts.job)) for make in (session_policy, prune_policy))
+
+    assert (before, tick.deleting(TRAIL_BUCKET, own)) == (DENIED, DENIED)
+    assert (prune.deleting(TRAIL_BUCKET, other), prune.deleting(TRAIL_BUCKET, own)) == (DENIED, None)

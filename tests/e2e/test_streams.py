@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
+from pairs import in_turn
 from program import LONGEST_SECONDS, PROGRAM
 from stage import Stage
 
@@ -77,8 +78,7 @@ def assert_no_defect_is_shown(ended: "subprocess.CompletedProcess[bytes]") -> No
     assert b"Exception ignored" not in ended.stderr, ended.stderr
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize(("streams", "verb"), in_turn(STREAMS, VERBS, rounds=2))
 def test_a_stream_that_cannot_be_used_changes_nothing(stage: Stage, streams: str, verb: str) -> None:
     ended = ran(stage, *VERBS[verb], "--json", shell=STREAMS[streams])
 
@@ -88,10 +88,9 @@ def test_a_stream_that_cannot_be_used_changes_nothing(stage: Stage, streams: str
         assert isinstance(json.loads(ended.stdout), dict)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["for people", "JSON"])
-def test_output_that_is_lost_is_a_failure_that_is_told(stage: Stage, options: tuple[str, ...], verb: str) -> None:
-    ended = ran(stage, *VERBS[verb], *options, shell='exec "$@" >/dev/full')
+@pytest.mark.parametrize(("option", "verb"), in_turn(["", "--json"], VERBS))
+def test_output_that_is_lost_is_a_failure_that_is_told(stage: Stage, option: str, verb: str) -> None:
+    ended = ran(stage, *VERBS[verb], *option.split(), shell='exec "$@" >/dev/full')
 
     assert ended.returncode == 1
     assert_no_defect_is_shown(ended)
@@ -118,8 +117,7 @@ def test_a_long_output_ends_when_its_reader_has_gone(stage: Stage, now: datetime
     assert ended.stderr == b""
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(("locale", "verb"), in_turn(LOCALES, VERBS))
 def test_every_verb_speaks_in_any_locale(stage: Stage, locale: str, verb: str) -> None:
     as_json = ran(stage, *VERBS[verb], "--json", **LOCALES[locale])
     (stage.config.parent / "jobs.d" / "new.toml").unlink(missing_ok=True)

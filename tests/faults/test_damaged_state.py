@@ -19,7 +19,7 @@ from syncd.config import files
 from syncd.job.installation import Installation
 from syncd.job.run import run_job
 from syncd.job.wiring import RunRequest
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model import events
 from syncd.model.objects import Failed, LogObject, Shard, Transfer
 from syncd.model.reports import TickReport
@@ -57,7 +57,7 @@ class Site:
         self.now += 3700
         return run_job(self._jobs[job], RunRequest(), self._installation, stop=Event())
 
-    def ledger(self, job: str = JOB) -> Ledger:
+    def ledger(self, job: str = JOB) -> ReplicaLedger:
         """Opens the state of a job beside the installation."""
         return LedgerFile(self.state.parent, now=lambda: self.now).open(replica_of(self._jobs[job]), job)
 

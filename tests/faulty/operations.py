@@ -160,7 +160,9 @@ def _copy_object(storage: Storage, bucket: Bucket, request: Request, principal: 
     return s3_document("CopyObjectResult", content)
 
 
-def _delete_object(_storage: Storage, bucket: Bucket, request: Request, _principal: Principal) -> Answer:
+def _delete_object(storage: Storage, bucket: Bucket, request: Request, _principal: Principal) -> Answer:
+    if storage.minds_delete_conditions:
+        hold_write_conditions(bucket, request)
     bucket.delete(request.key)
     return Answer(204)
 

@@ -35,6 +35,8 @@ class Storage:
         self.lock = threading.RLock()
         self.min_part_bytes = 5 * 1024 * 1024
         """S3's own bound for all parts but the last."""
+        self.minds_delete_conditions = True
+        """S3 holds If-Match of DeleteObject; other servers delete whatever is there."""
 
     def now(self) -> datetime:
         """To the second, as S3 keeps it."""

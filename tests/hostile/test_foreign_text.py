@@ -27,7 +27,8 @@ from stage import Stage
 from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
-from syncd.cli import granting, screen, setup
+from syncd.cli import screen
+from syncd.cli.setup import checks, granting
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges
@@ -184,7 +185,7 @@ def test_brackets_are_no_markup() -> None:
 def test_a_check_shows_it_as_such(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = [JobChecks("account-b", [Check("source-list", CheckStatus.FAILED, text, f"add {text}")])]
 
-    setup.show_checks(found)
+    checks.show_checks(found)
 
     assert_shown_as_such(capsys.readouterr().out)
 
@@ -265,7 +266,7 @@ def test_logs_show_it_as_such(text: str, style: Any, capsys: pytest.CaptureFixtu
 
 def test_a_fact_cannot_pass_for_another_one(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format="console"))
-    logs.event_logger()("tick.failed", detail='x" job=other', reason="timeout")
+    logs.event_logger()("tick.skipped", detail='x" job=other', reason="timeout")
 
     assert 'detail="x\\x22 job=other"' in capsys.readouterr().err
 

@@ -107,7 +107,7 @@ def size(png: bytes) -> tuple[int, int]:
 def test_a_browser_shows_the_page_without_complaint(server: WebServer, tool: Path, tmp_path: Path) -> None:
     run = browse(tool, tmp_path, "--dump-dom", f"http://{server.address}/")
 
-    assert "1 of 2 jobs is not on time" in run.stdout
+    assert "needs attention: 1 late" in run.stdout
     assert run.stdout.index("third-party-z") < run.stdout.index("account-b")
     assert "AssumeRole by x: AccessDenied &lt;no&gt;" in run.stdout
     assert run.stdout.count("<svg") == 2

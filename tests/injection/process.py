@@ -13,11 +13,11 @@ from faulty import Status
 from waiting import wait_until
 
 from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
-from injection.preload import preloaded
 from injection.program_run import Run
-from injection.scene import Scene
+from injection.scene import Scene, preloaded
 
 _DAY = 86400
+_BEGUN_SECONDS = 180.0
 _COPIES = ("GetObject", "CopyObject")
 
 
@@ -30,7 +30,11 @@ def signalled(number: int) -> Inject:
         moment = random.Random(number).randint(2, 20)
 
         def send(started: Run) -> None:
-            wait_until(lambda: scene.stage.requests(*_COPIES) >= moment or not started.is_alive, what="copies")
+            wait_until(
+                lambda: scene.stage.requests(*_COPIES) >= moment or not started.is_alive,
+                seconds=_BEGUN_SECONDS,
+                what="copies",
+            )
             if started.is_alive:
                 started.signal(number)
                 sent.append(number)
@@ -48,7 +52,9 @@ def _worker_killed(scene: Scene) -> Iterator[Met]:
     killed: list[int] = []
 
     def kill(started: Run) -> None:
-        wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
+        wait_until(
+            lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, seconds=_BEGUN_SECONDS, what="copies"
+        )
         for pid in started.workers():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -63,7 +69,9 @@ def _suspended(scene: Scene) -> Iterator[Met]:
     stopped: list[int] = []
 
     def suspend(started: Run) -> None:
-        wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
+        wait_until(
+            lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, seconds=_BEGUN_SECONDS, what="copies"
+        )
         for pid in (started.pid, *started.workers()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -152,12 +160,16 @@ def jumping(seconds: int, *, at_once: bool) -> Inject:
     @contextlib.contextmanager
     def inject(scene: Scene) -> Iterator[Met]:
         _skewed(scene)
-        with preloaded(scene, clock_seconds=seconds if at_once else 0) as page:
+        with preloaded(scene, ahead_seconds=seconds if at_once else 0) as preload:
             jumped = [seconds] if at_once else []
 
             def jump(started: Run) -> None:
-                wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
-                page.set(clock_seconds=seconds)
+                wait_until(
+                    lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive,
+                    seconds=_BEGUN_SECONDS,
+                    what="copies",
+                )
+                preload.set(ahead_seconds=seconds)
                 jumped.append(seconds)
                 with contextlib.suppress(TimeoutExpired):
                     started.code(seconds=1)
@@ -165,7 +177,7 @@ def jumping(seconds: int, *, at_once: bool) -> Inject:
             if not at_once:
                 scene.during.append(jump)
             yield lambda: jumped
-            page.set()
+            preload.set()
 
     return inject
 
@@ -203,6 +215,8 @@ PROCESS = (
         "the program starts in 1970 and is then told the time",
         jumping(-int(time.time()) + 3600, at_once=True),
         _SKEWED,
+        # A catch-up is refused: its first day would be in the future.
+        ("tick", "run"),
         is_for_all=True,
     ),
 )

@@ -8,7 +8,7 @@ from threading import Event
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
 
 from syncd.job.planning import ForgivingLister
-from syncd.ledger.ledger import Ledger, LedgerFile
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.errors import JobFailed
 from syncd.model.keys.layout import CloudTrailLayout, Layout
 from syncd.model.keys.trail import EVERY, Scope
@@ -86,7 +86,7 @@ class World:
     def is_there(self, key: str) -> bool:
         return PREFIX + key in self.destination.objects
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ReplicaLedger:
         return LedgerFile(self.folder, now=self.clock).open(REPLICA, "job")
 
     def tick(
@@ -97,6 +97,7 @@ class World:
         most: int | None = None,
         stop_after: int | None = None,
         hinted: Collection[str] = (),
+        recalls: bool = False,
     ) -> TickReport | None:
         stop = Event()
         self.copier = MemoryCopier(
@@ -131,6 +132,7 @@ class World:
                 was_here=ledger.ran_here(),
                 max_objects=most,
                 hinted=hinted,
+                recalls=recalls,
             )
 
             def on_progress(recorder: object) -> None:

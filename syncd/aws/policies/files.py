@@ -5,25 +5,17 @@ Documents that others have statements in too are JSON in every format, since the
 
 import json
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 from syncd.aws.policies import cloudformation, terraform
 from syncd.aws.policies.documents import Kind, PolicyDocument
+from syncd.aws.policies.formats import Format
 from syncd.config.job import Job
 
 # The longest documents: characters without white space for roles and users, bytes for policies of buckets and keys ("IAM
 # and AWS STS quotas", "Bucket policies", "Key policies").
 _LONGEST = {Kind.TRUST: 2_048, Kind.BUCKET: 20_480, Kind.KEY: 32_768, Kind.QUEUE: 8_192}
 _LONGEST_OF_USER, _LONGEST_OF_ROLE = 2_048, 10_240
-
-
-class Format(StrEnum):
-    """The formats of documents."""
-
-    JSON = "json"
-    CLOUDFORMATION = "cloudformation"
-    TERRAFORM = "terraform"
 
 
 class PolicyFile(NamedTuple):

@@ -19,12 +19,21 @@ LONGEST_POLICY = 2048
 
 def session_policy(job: Job) -> str:
     """Return the policy of the session that lists and reads the source. Compact JSON of at most 2,048 characters."""
+    return _narrowest(job)
+
+
+def prune_policy(job: Job) -> str:
+    """Return the policy of the session that prunes: it may also delete objects of the source. No tick has it."""
+    return _narrowest(job, deletes=True)
+
+
+def _narrowest(job: Job, *, deletes: bool = False) -> str:
     prefixes = source_prefixes(job)
     for narrowed in (prefixes, [_common_prefix(prefixes)]):
-        text = _rendered(job, narrowed)
+        text = _rendered(job, narrowed, deletes=deletes)
         if len(text) <= LONGEST_POLICY:
             return text
-    return _rendered(job, [""])
+    return _rendered(job, [""], deletes=deletes)
 
 
 def copy_policy(job: Job) -> str:
@@ -48,6 +57,12 @@ def copy_policy(job: Job) -> str:
 def session_policies(job: Job) -> list[str]:
     """Return the policies of the session that lists and reads, from the exact one to the shortest."""
     return _ladder(job, [session_policy(job), _rendered(job, [""]), _shortest(_source_actions(job))])
+
+
+def prune_policies(job: Job) -> list[str]:
+    """Return the policies of the session that prunes, from the exact one to the shortest."""
+    actions = [*_source_actions(job), "s3:DeleteObject"]
+    return _ladder(job, [prune_policy(job), _rendered(job, [""], deletes=True), _shortest(actions)])
 
 
 def copy_policies(job: Job) -> list[str]:
@@ -140,7 +155,7 @@ def _common_prefix(prefixes: list[str]) -> str:
     return first[: first.rfind("/", 0, same) + 1]
 
 
-def _rendered(job: Job, prefixes: Sequence[str]) -> str:
+def _rendered(job: Job, prefixes: Sequence[str], *, deletes: bool = False) -> str:
     bucket = statements.bucket_arn(job, job.source.bucket)
     narrowed = [
         listing("", bucket, prefixes),
@@ -149,6 +164,8 @@ def _rendered(job: Job, prefixes: Sequence[str]) -> str:
         allow("", "kms:Decrypt", statements.source_keys(job)),
         allow("", "cloudtrail:ListPublicKeys", "*"),
     ]
+    if deletes:
+        narrowed.append(statements.pruning(bucket, prefixes))
     return _compact(narrowed)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from syncd.aws.policies.files import Format, PolicyFile, pretty
+from syncd.aws.policies.files import PolicyFile, pretty
+from syncd.aws.policies.formats import Format
 from syncd.aws.policies.terraform import Expression, block, encoded
 from syncd.config.partitions import partition_of
 from syncd.config.tables.scale import Work

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from syncd.config.job import Configuration
 from syncd.daemon.fleet.slots import Slots
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.job.health.slot import of_slot
 
 
@@ -53,9 +53,9 @@ class Share:
         return self.slots is None or self.slots.may_tick()
 
     @property
-    def has_lease(self) -> bool | None:
-        """True if a slot's lease is renewed in time, None without slots."""
-        return None if self.slots is None else self.slots.may_tick()
+    def has_lease(self) -> bool:
+        """True if there are slots, and the lease of one is renewed in time."""
+        return self.slots is not None and self.slots.may_tick()
 
     @property
     def is_standing_by(self) -> bool:

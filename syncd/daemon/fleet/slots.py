@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from syncd.aws.leases import Lease, LeaseStore
 from syncd.config.job import Fleet
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.job.health.slot import Slot, read_slot, write_slot
 from syncd.model import events
 from syncd.model.errors import JobFailed
@@ -24,6 +24,7 @@ POLL_SECONDS = 1.0
 SAFE_SHARE = 2 / 3
 """Part of the time to live after which a holder that could not renew begins no more ticks."""
 _READS_A_SECOND = 10
+_LONGEST_CALL_SECONDS = 5.0
 
 
 class Held(NamedTuple):
@@ -67,7 +68,7 @@ class Slots:
         self._on_change = on_change
         self._clock = clock
         self._ttl = fleet.ttl.total_seconds()
-        self._store = LeaseStore(fleet.lease, seconds=max(1.0, self._ttl / 4))
+        self._store = LeaseStore(fleet.lease, seconds=min(max(1.0, self._ttl / 4), _LONGEST_CALL_SECONDS))
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._held: Held | None = None
         self._seen: dict[int, tuple[Lease, float]] = {}
@@ -103,7 +104,7 @@ class Slots:
         """Give the slot back. To be called when no tick is running."""
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join(self._ttl / 3)
+            self._thread.join(_LONGEST_CALL_SECONDS)
         held, self._held = self._held, None
         if held is None or self._thread.is_alive():
             return

@@ -9,7 +9,7 @@ from syncd.aws.queues import Message, Queues
 from syncd.config.job import Configuration
 from syncd.daemon.hints.routes import Routes
 from syncd.daemon.hints.shapes import Word, read
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.daemon.ticks.hinted import HintedTicks
 from syncd.model import events
 from syncd.model.errors import JobFailed

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
+from syncd.job.health.progress import STALLED_SECONDS, Progress, progress_words
 from syncd.job.health.state import JobState, read_state
 from syncd.job.report import utc
 from syncd.ledger.ledger import Reader, RecordedTick
@@ -70,6 +71,10 @@ class JobHealth:
     """Objects that are known and not at the destination."""
     held_reasons: Mapping[str, int] = field(default_factory=dict)
     oldest_held: Quarantined | None = None
+    due_by: float = 0.0
+    """When a daemon begins the job's first tick at the latest; 0.0 if no daemon is asked."""
+    running: Progress | None = None
+    """The progress of its tick under way."""
 
     @property
     def finished_at(self) -> float:
@@ -140,6 +145,12 @@ def health_of(job: Job, state: JobState, *, now: float) -> JobHealth:
     )
 
 
+def is_starting(health: JobHealth, now: float) -> bool:
+    """Return True if the job's first tick is due soon, or under way, which may take hours, with signs of life."""
+    is_alive = health.running is not None and now - health.running.at <= STALLED_SECONDS
+    return health.last is None and (is_alive or now <= health.due_by)
+
+
 def is_fresh(health: JobHealth, now: float) -> bool:
     """Return True if the job ticked recently and its horizon is not late."""
     return _has_ticked(health, now) and bool(health.complete_until) and now <= health.deadline.at
@@ -151,8 +162,14 @@ def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) ->
     `with_failure` adds why its last tick failed, and what to do about it.
     """
     promise, last = health.promise, health.last
+    if is_starting(health, now):
+        words = "due soon" if health.running is None else f"under way: {progress_words(health.running)}"
+        return [f"its first tick is {words}"]
     if last is None:
-        return ["it has never ticked"]
+        return [
+            "it has never ticked",
+            f"what to do: `syncd run` ticks every job, `syncd tick {health.job}` this one now",
+        ]
     why = []
     if not _has_ticked(health, now):
         why.append(
@@ -199,7 +216,12 @@ def missing_words(health: JobHealth) -> str:
     """Begin a sentence about missing objects, to be followed by the first key."""
     if health.held == 1:
         return "1 object is known and not at the destination: "
-    return f"{health.held:,} objects are known and not at the destination, the first of them "
+    reasons_told = ""
+    if len(health.held_reasons) > 1:
+        # A conflict may be tampering.
+        ordered = sorted(health.held_reasons.items(), key=lambda item: (item[0] != Reason.CONFLICT, -item[1]))
+        reasons_told = " (" + ", ".join(f"{count:,} {reason}" for reason, count in ordered) + ")"
+    return f"{health.held:,} objects are known and not at the destination{reasons_told}, the first of them "
 
 
 def answer_words(held: Quarantined) -> str:

@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.config.job import Configuration, Job
-from syncd.job.health.health import JobHealth, health_of, late_reasons, objective_document, trouble
+from syncd.job.health.health import JobHealth, health_of, is_starting, late_reasons, objective_document, trouble
+from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.slot import of_slot, read_slot
 from syncd.job.health.state import JobState, read_state
+from syncd.job.health.word import Health, health_word
 from syncd.job.report import LISTED, held_document, utc
+from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
-from syncd.model.reports import Progress, TickReport
+from syncd.model.reports import SpreadProgress, TickReport
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.scope import pace_of, replica_of
 
@@ -29,22 +35,53 @@ class _Remembered(NamedTuple):
     lateness: Mapping[int, int] = {}
     counts: tuple[int, int] = (0, 0)
     """Objects that are remembered key by key, and in sealed days."""
-    spread: Progress = Progress()
+    spread: SpreadProgress = SpreadProgress()
     """The last spread catch-up."""
+    running: Sequence[Progress] = ()
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
     """Return the JSON of `status`. If the state cannot be read, each job gets the reason."""
     state_dir = configuration.settings.state_dir
     full = _full_disk(state_dir)
+    locks = Locks(state_dir)
     try:
         with LedgerFile(state_dir, now=lambda: now).open_readonly() as reader:
-            return {"jobs": [_job_status(job, _remembered(job, reader), full, now=now) for job in jobs]}
+            return {"jobs": [_job_status(job, _remembered(job, reader, locks, now), full, now=now) for job in jobs]}
     except LedgerError as error:
         # SQLite writes an index of its log even to read, so a full disk makes the state unreadable.
         unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
     why = _error_words("its state cannot be read", unread)
-    return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
+    return {
+        "jobs": [
+            _job_status(job, _Remembered(), unread, now=now) | {"health": Health.UNKNOWN, "why": why} for job in jobs
+        ]
+    }
+
+
+def fleet_document(configuration: Configuration) -> dict[str, Any] | None:
+    """Return the slot that this state directory has or last had, or None without `[fleet]`."""
+    settings = configuration.settings
+    if settings.fleet is None:
+        return None
+    slot = read_slot(settings.state_dir)
+    return {
+        "members": settings.fleet.members,
+        "slot": None if slot is None else slot.slot,
+        "is_held": slot is not None and slot.is_held,
+        "generation": None if slot is None else slot.generation,
+        "owner": None if slot is None else slot.owner,
+        "at": None if slot is None else utc(slot.at),
+    }
+
+
+def of_this_daemon(configuration: Configuration, jobs: Sequence[Job]) -> Sequence[Job]:
+    """Return the jobs of the slot that this state directory has. All of them without `[fleet]`."""
+    settings = configuration.settings
+    if settings.fleet is None:
+        return jobs
+    slot = read_slot(settings.state_dir)
+    return of_slot(tuple(jobs), settings.fleet, slot.slot if slot is not None and slot.is_held else None)
 
 
 def _full_disk(state_dir: Path) -> dict[str, Any] | None:
@@ -68,7 +105,7 @@ def _state_error(kind: LedgerError | type[LedgerError], detail: str) -> dict[str
     return {"reason": kind.reason, "detail": detail, "remedy": kind.remedy}
 
 
-def _remembered(job: Job, reader: Reader) -> _Remembered:
+def _remembered(job: Job, reader: Reader, locks: Locks, now: float) -> _Remembered:
     view = reader.view(replica_of(job))
     verdict = view.mode_verdict()
     return _Remembered(
@@ -77,19 +114,34 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
         lateness=view.lateness(),
         counts=view.remembered_counts(),
         spread=view.progress(),
+        running=_running(job, locks, now),
     )
+
+
+def _running(job: Job, locks: Locks, now: float) -> list[Progress]:
+    """Return the runs under way, in this process or another, that showed signs of life lately."""
+    found: list[Progress] = []
+    for document in locks.progress(job.name):
+        with suppress(TypeError):  # of another version
+            found.append(Progress.of(document))
+    return [progress for progress in found if now - progress.at <= STALLED_SECONDS]
 
 
 def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
     shards, held = remembered.state.shards, remembered.state.quarantine
-    health, ticks = health_of(job, remembered.state, now=now), remembered.state.ticks
+    tick = next((progress for progress in remembered.running if progress.kind == "tick"), None)
+    health = replace(health_of(job, remembered.state, now=now), running=tick)
+    word = health_word(health, now)
+    ticks = remembered.state.ticks
     why = _complaints(health, now)
     if state_error is not None:
         why += _error_words("its ticks cannot be recorded", state_error)
+        word = Health.FAILING if word.is_well else word
     complete_until = health.complete_until
     return {
         "job": job.name,
-        "healthy": not why,
+        "health": word,
+        "healthy": word.is_well,
         "why": why,
         "mode": health.last.mode if health.last else None,
         "mode_why": remembered.mode_why,
@@ -119,12 +171,14 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "spread": remembered.spread._asdict() if remembered.spread.tasks else None,
         "shards": [_shard(state) for state in shards[:LISTED]],
         "shard_count": len(shards),
+        "running": [progress.document() for progress in remembered.running],
     }
 
 
 def _complaints(health: JobHealth, now: float) -> list[str]:
     """Return sentences that explain why a job is unhealthy. Empty if it is healthy."""
-    return [*late_reasons(health, now, with_failure=False), *trouble(health)]
+    late = [] if is_starting(health, now) else late_reasons(health, now, with_failure=False)
+    return [*late, *trouble(health)]
 
 
 def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:

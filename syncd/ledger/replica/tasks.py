@@ -7,7 +7,7 @@ from typing import Any
 from syncd.ledger.replica.access import ReplicaRows
 from syncd.ledger.rows import is_whole
 from syncd.model.objects import Shard
-from syncd.model.reports import SHOWN, Counts, Progress, SpreadTask, TaskState
+from syncd.model.reports import SHOWN, Counts, SpreadProgress, SpreadTask, TaskState
 
 
 class TaskView:
@@ -33,7 +33,7 @@ class TaskView:
             query = "SELECT 1 FROM tasks WHERE replica = ? AND state = 'sent'"
             return self._rows.one(query, self._rows.id()) is not None
 
-    def progress(self) -> Progress:
+    def progress(self) -> SpreadProgress:
         """Return how far the last spread catch-up is, without reading its tasks one by one."""
         query = (
             "SELECT state, count(*), sum(objects), sum(coalesce(json_extract(counts, '$.listed'), 0)) FROM tasks"
@@ -42,7 +42,7 @@ class TaskView:
         with self._rows.guarded():
             rows = self._rows.db.execute(query, (self._rows.id(),)).fetchall()
         ended = [row for row in rows if row[0] in ("ok", "partial", "failed")]
-        return Progress(
+        return SpreadProgress(
             tasks=sum(row[1] for row in rows),
             ended=sum(row[1] for row in ended),
             dead=sum(row[1] for row in rows if row[0] == "dead"),

@@ -1,0 +1,289 @@
+"""`syncd verify`: CloudTrail's digest chain, checked on the replica."""
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
+from syncd.daemon import logs
+from syncd.model.escaping import safe_key, safe_line
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.trail import EVERY
+from syncd.model.objects import Window
+
+if TYPE_CHECKING:
+    from syncd.config.job import Configuration, Job
+
+_SHOWN = 20
+_SPANS_SHOWN = 12
+
+
+class Against(StrEnum):
+    """The side that a replica may be compared with."""
+
+    SOURCE = "source"
+
+
+FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive.")]
+AccountOption = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")]
+KeysOption = Annotated[
+    Path | None, typer.Option("--keys", metavar="FILE", help="Use these public keys, and ask AWS for none.")
+]
+ExportKeysOption = Annotated[
+    Path | None, typer.Option("--export-keys", metavar="FILE", help="Write the public keys that are known.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write JSON, HTML and SHA256SUMS for an auditor.")
+]
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", metavar="FILE", help="Pack digests, keys and hashes, for --offline.")
+]
+TimestampOption = Annotated[
+    str | None,
+    typer.Option("--timestamp", metavar="URL", help="Have the report stamped by this RFC 3161 authority."),
+]
+OfflineOption = Annotated[
+    Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
+]
+HealOption = Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")]
+AgainstOption = Annotated[
+    Against | None,
+    typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
+]
+ReadDataOption = Annotated[
+    bool, typer.Option("--read-data", help="With --against: read both sides of each object and compare SHA-256.")
+]
+
+
+def verify(
+    jobs: JobsArgument = None,
+    *,
+    first: FromOption = None,
+    last: ToOption = None,
+    account: AccountOption = None,
+    region: RegionOption = None,
+    keys: KeysOption = None,
+    export_keys: ExportKeysOption = None,
+    report: ReportOption = None,
+    timestamp: TimestampOption = None,
+    bundle: BundleOption = None,
+    offline: OfflineOption = None,
+    heal: HealOption = True,
+    against: AgainstOption = None,
+    read_data: ReadDataOption = False,
+    config: ConfigOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
+    from syncd.cli.proof.source import verify_against_source
+    from syncd.job import refused
+    from syncd.verify.session import Files
+
+    files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
+    if timestamp is not None:
+        _require_stamped_report(timestamp, report)
+    if against is None and read_data:
+        raise typer.BadParameter("goes with --against source", param_hint="--read-data")
+    if offline is not None:
+        _verify_offline(files, offline, jobs, against, as_json=as_json)
+    asked = _asked(first, last, account, region, heals=heal)
+    configuration = load(config, strict=strict)
+    chosen = refused.chosen(configuration, jobs)
+    shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
+    if against is not None:
+        _require_no_digest_options(files, account, region)
+        code = verify_against_source(
+            configuration,
+            chosen,
+            window=Window(first, last),
+            read_data=read_data,
+            report=report,
+            as_json=as_json,
+            on_progress=shown.add,
+        )
+        shown.end()
+        sys.exit(code)
+    _verify(configuration, chosen, asked, files, shown, as_json=as_json)
+
+
+def _verify(
+    configuration: "Configuration", jobs: "list[Job]", asked: Any, files: Any, shown: "_Progress", *, as_json: bool
+) -> NoReturn:
+    from syncd.verify.session import prove
+
+    if files.bundle is not None and len(jobs) != 1:
+        raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
+    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add)
+    shown.end()
+    _end(done, as_json=as_json)
+
+
+def _require_stamped_report(url: str, report: Path | None) -> None:
+    from syncd.verify.evidence.timestamp import require_url
+
+    if report is None:
+        raise typer.BadParameter("it stamps a report: give --report", param_hint="--timestamp")
+    require_url(url)
+
+
+def _verify_offline(
+    files: Any, bundle: Path, jobs: list[str] | None, against: Against | None, *, as_json: bool
+) -> NoReturn:
+    from syncd.verify.session import prove_offline
+
+    if jobs or files.bundle is not None or against is not None:
+        raise typer.BadParameter("it reads a bundle, and no job", param_hint="--offline")
+    _end(prove_offline(files, bundle), as_json=as_json)
+
+
+def _require_no_digest_options(files: Any, account: list[str] | None, region: list[str] | None) -> None:
+    given = {
+        "--account": account,
+        "--region": region,
+        "--keys": files.keys,
+        "--export-keys": files.export_keys,
+        "--bundle": files.bundle,
+        "--timestamp": files.timestamp,
+    }
+    for option, value in given.items():
+        if value:
+            raise typer.BadParameter("is of digests, and does not go with --against", param_hint=option)
+
+
+def _end(done: Any, *, as_json: bool) -> NoReturn:
+    from syncd.verify.evidence.document import proof_document
+    from syncd.verify.session import proofs_exit_code
+
+    documents = [proof_document(proof) for proof in done.proofs]
+    if as_json:
+        sys.stdout.write(json.dumps({"jobs": documents}) + "\n")
+    else:
+        for document in documents:
+            show_proof(document)
+    sys.exit(done.signal_code or proofs_exit_code(done.proofs))
+
+
+def _asked(
+    first: str | None, last: str | None, account: list[str] | None, region: list[str] | None, *, heals: bool
+) -> Any:
+    from syncd.config import names as aws_names
+    from syncd.verify.proof import Asked
+
+    now = time.time()
+    asked = Asked(
+        first=_day_start(first, "--from") if first else 0.0,
+        last=min(_day_start(last, "--to") + DAY_SECONDS, now) if last else now,
+        accounts=_checked(account, aws_names.check_account_id, "--account"),
+        regions=_checked(region, aws_names.check_region, "--region"),
+        heals=heals,
+    )
+    if asked.last <= asked.first:
+        raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
+    return asked
+
+
+def show_proof(document: dict[str, Any]) -> None:
+    """Print what a person sees of a proof."""
+    from rich.text import Text
+
+    from syncd.cli.screen import plain_console
+
+    console = plain_console()
+    console.print(Text(f"{document['job']}: {document['verdict']}", style="bold"))
+    if (error := document["error"]) is not None:
+        console.print(Text(f"  {error['reason']}: {safe_line(error['detail'])}"))
+        console.print(Text(f"  what to do: {safe_line(error['remedy'])}"))
+        return
+    console.print(
+        Text(
+            f"  {document['digests']:,} digests and {document['logs']:,} logs compared in"
+            f" {document['duration_seconds']:.1f} s; proved until {document['proved_until'] or 'never'}"
+        )
+    )
+    console.print(Text(f"  covers {document['covers']}"))
+    for chain in document["chains"]:
+        _show_chain(console, chain)
+    for place in document["places"]:
+        after = place["after_newest_digest"]
+        if after is not None:
+            words = after["problems"][0]["detail"]
+            console.print(Text(f"  {place['account']} {place['region']}: after {after['from']}: {safe_line(words)}"))
+        for kind, count in place["uncovered_kinds"].items():
+            words = f"no digest names any of its {count:,} objects of kind {safe_line(kind)}"
+            console.print(Text(f"  {place['account']} {place['region']}: {words}"))
+    for title, field in (("in the replica, named by no digest", "extra"), ("healed from the source", "healed")):
+        if document[f"{field}_count"]:
+            console.print(Text(f"  {document[f'{field}_count']:,} {title}:"))
+            for key in document[field][:_SHOWN]:
+                console.print(Text(f"    {safe_key(key)}"))
+    if document["keys_error"]:
+        console.print(Text(f"  public keys: {safe_line(document['keys_error'])}"))
+
+
+def _show_chain(console: Any, chain: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    kind = " (backfill)" if chain["is_backfill"] else ""
+    console.print(Text(f"  {chain['account']} {chain['region']} trail {safe_line(chain['trail'])}{kind}"))
+    for span in chain["spans"][:_SPANS_SHOWN]:
+        words = f"{span['digests']:,} digests, {span['logs']:,} logs"
+        mark = "" if span["verdict"] in ("proved", "backfill") else "  <--"
+        console.print(Text(f"    {span['from']} .. {span['to']}  {span['verdict']}: {words}{mark}"))
+        for problem in span["problems"][:_SHOWN]:
+            key = f" {safe_key(problem['key'])}:" if problem["key"] else ""
+            console.print(Text(f"      {problem['reason']}:{key} {safe_line(problem['detail'])}"))
+    if len(chain["spans"]) > _SPANS_SHOWN:
+        console.print(Text(f"    and {len(chain['spans']) - _SPANS_SHOWN} spans more; --json has all"))
+
+
+class _Progress:
+    """A line on the terminal: how many logs were compared, at which rate."""
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self._is_shown = is_shown
+        self._guard = Lock()
+        self._began_at = self._shown_at = time.monotonic()
+        self._logs = self._bytes = 0
+
+    def add(self, logs: int, size_bytes: int) -> None:
+        with self._guard:
+            self._logs, self._bytes = self._logs + logs, self._bytes + size_bytes
+            now = time.monotonic()
+            if self._is_shown and now - self._shown_at >= 1:
+                self._shown_at = now
+                rate = self._logs / (now - self._began_at)
+                sys.stderr.write(f"\r{self._logs:,} logs compared, {rate:,.0f}/s, {self._bytes / 1e6:,.0f} MB ")
+                sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._is_shown and self._logs:
+            sys.stderr.write("\n")
+
+
+def _day_start(text: str, option: str) -> float:
+    from syncd.job import verbs
+
+    if not verbs.is_day(text):
+        raise typer.BadParameter(f"{text!r} is not a day such as 2026-11-24", param_hint=option)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def _checked(names: list[str] | None, check: Any, option: str) -> tuple[str, ...]:
+    for name in names or ():
+        try:
+            check(name)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint=option) from None
+    return tuple(names or (EVERY,))

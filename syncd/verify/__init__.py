@@ -1,0 +1,1 @@
+"""The proof: CloudTrail's digest chain, checked on the replica, and the evidence of it."""

@@ -1,0 +1,281 @@
+"""The audit of one account and region: its digest chains, and each log that they name, against the replica.
+
+What is read comes through a `ReplicaReader`; nothing here does any I/O.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import NamedTuple, Protocol, TypeAlias
+
+from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.verify.rules.chain import Chain, Found, Step, steps
+from syncd.verify.rules.digest import ChainName, Named, name_of
+from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
+
+ANCHOR_SECONDS = 2 * DAY_SECONDS
+"""Digests are read from so long before the audit's beginning, so that its first one finds its predecessor."""
+NAMED_WITHIN_SECONDS = 1800.0
+"""A log is delivered so long after its stamp at most, as a rule, and the next digest names it."""
+
+
+_OVERLAPPING = 16
+"""Trails of one account and region whose spans are looked at."""
+
+
+class Place(NamedTuple):
+    """One account and region of the replica, by prefixes of source keys."""
+
+    account: str
+    region: str
+    digests: str
+    """The prefix of its digests, up to the dates."""
+    kinds: Mapping[str, str]
+    """The prefixes of its other kinds, such as CloudTrail and CloudTrail-Insight."""
+
+
+class Stored(NamedTuple):
+    """An object of the replica, by the source's key."""
+
+    key: str
+    size_bytes: int
+
+
+class ReplicaReader(Protocol):
+    """The replica, read."""
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        """List the objects below a prefix whose days lie between two instants, both included, in key order."""
+        ...
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        """Read digests, in the order asked for. One that has vanished is left out."""
+        ...
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        """Yield the SHA-256 of the uncompressed content of logs, in any order, or a finding if there is none."""
+        ...
+
+
+Recorder: TypeAlias = Callable[[Stored | Found | tuple[str, str | Finding]], None]
+
+
+class Recording:
+    """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
+
+    def __init__(
+        self, replica: ReplicaReader, record: Callable[[Stored | Found | tuple[str, str | Finding]], None]
+    ) -> None:
+        self._replica, self._record = replica, record
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        """See `ReplicaReader`."""
+        for item in self._replica.keys(prefix, first, last):
+            self._record(item)
+            yield item
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        """See `ReplicaReader`."""
+        for found in self._replica.digests(items):
+            self._record(found)
+            yield found
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        """See `ReplicaReader`."""
+        for item, found in self._replica.hashes(items):
+            self._record((item.key, found))
+            yield item, found
+
+
+@dataclass(slots=True)
+class Checked:
+    """One step of a chain, and what became of the logs that it names."""
+
+    chain: ChainName
+    span: Span
+    waiting: int = 0
+    problems: list[Finding] = field(default_factory=list)
+
+    def result(self) -> Span:
+        """Return the span with the verdict that its logs leave it."""
+        if not self.problems:
+            return self.span
+        return self.span._replace(verdict=Verdict.UNPROVED, problems=(*self.span.problems, *self.problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceResult:
+    """The findings of the audit of one account and region."""
+
+    place: Place
+    chains: Mapping[ChainName, Sequence[Span]]
+    extra: Sequence[str]
+    """Logs that no digest names, although their time is proved."""
+    uncovered: Mapping[str, int]
+    """Kinds that no digest names anything of, and how many objects there are."""
+    logs: int
+    """Logs that were compared."""
+    log_bytes: int
+    newest_end: float
+    """The end of the newest digest; 0.0 if there is none."""
+    unnamed_after: Sequence[str]
+    """Logs that are newer than the newest digest accounts for."""
+    tail: Span | None = None
+    """The span after the newest digest."""
+
+    @property
+    def is_cut(self) -> bool:
+        """The newest digests are missing, and not only late."""
+        return self.tail is not None and self.tail.problems[0].flaw == Flaw.DIGEST_MISSING
+
+
+class Audit:
+    """Goes through one place, day by day."""
+
+    def __init__(
+        self,
+        replica: ReplicaReader,
+        place: Place,
+        *,
+        buckets: Iterable[str],
+        keys: Keys,
+        first: float,
+        last: float,
+        known: Callable[[str], str | None] = lambda _: None,
+        on_progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> None:
+        """`known` gives the hash of a log that was computed while it was copied, or None to read it."""
+        self._replica = replica
+        self._place = place
+        self._buckets = frozenset(buckets)
+        self._keys = keys
+        self._first, self._last = first, last
+        self._known = known
+        self._on_progress = on_progress
+        self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
+        self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
+        self._unclaimed: dict[str, int] = {}
+        self._named_kinds: set[str] = set()
+        self._logs = self._log_bytes = 0
+
+    def run(self) -> PlaceResult:
+        """Check every digest and every log of it."""
+        self._list_logs()
+        for item, found in self._replica.hashes(self._wanted()):
+            for checked, named in self._waiting.pop(item.key, ()):
+                self._compare(checked, named, found)
+            self._logs += 1
+            self._log_bytes += item.size_bytes
+            self._on_progress(1, item.size_bytes)
+        return self._result()
+
+    def _list_logs(self) -> None:
+        for prefix in self._place.kinds.values():
+            for item in self._replica.keys(prefix, self._first - DAY_SECONDS, self._last + DAY_SECONDS):
+                self._unclaimed[item.key] = item.size_bytes
+
+    def _wanted(self) -> Iterator[Stored]:
+        """Yield the logs to read, while going through the digests."""
+        by_chain: dict[ChainName, list[Stored]] = defaultdict(list)
+        for item in self._replica.keys(self._place.digests, self._first - ANCHOR_SECONDS, self._last + DAY_SECONDS):
+            named = name_of(item.key)
+            if named is not None:
+                by_chain[named[0]].append(item)
+        for name, items in sorted(by_chain.items()):
+            items.sort(key=lambda item: (name_of(item.key) or (name, 0.0))[1])
+            for step in self._steps(name, items):
+                yield from self._logs_of(name, step)
+
+    def _steps(self, name: ChainName, items: Sequence[Stored]) -> Iterator[Step]:
+        return steps(Chain(name, self._buckets, self._keys), self._replica.digests(items))
+
+    def _logs_of(self, name: ChainName, step: Step) -> Iterator[Stored]:
+        """Yield the logs of one digest that have to be read. What lies before the audit's beginning anchors it only."""
+        is_within = step.span.end > self._first and step.span.start < self._last
+        if is_within:
+            self._chains[name] += [Checked(name, span) for span in step.before]
+        if step.digest is None:
+            if is_within:
+                self._chains[name].append(Checked(name, step.span))
+            return
+        checked = Checked(name, step.span)
+        if is_within:
+            self._chains[name].append(checked)
+        for log in step.digest.logs:
+            yield from self._claimed(checked, log, is_within=is_within)
+
+    def _claimed(self, checked: Checked, log: Named, *, is_within: bool) -> Iterator[Stored]:
+        kind = next((kind for kind, prefix in self._place.kinds.items() if log.key.startswith(prefix)), "")
+        self._named_kinds.add(kind)
+        size_bytes = self._unclaimed.pop(log.key, None)
+        if not is_within:
+            return
+        if log.bucket not in self._buckets:
+            checked.problems.append(Finding(Flaw.LOG_MISSING, f"it is in another bucket, s3://{log.bucket}", log.key))
+            return
+        if size_bytes is None and log.key not in self._waiting and self._is_listed(log.key):
+            checked.problems.append(Finding(Flaw.LOG_MISSING, "the replica has no such object", log.key))
+            return
+        known = self._known(log.key)
+        if known is not None:
+            self._logs += 1
+            self._log_bytes += size_bytes or 0
+            self._on_progress(1, size_bytes or 0)
+            self._compare(checked, log, known)
+            return
+        is_asked = log.key in self._waiting
+        self._waiting.setdefault(log.key, []).append((checked, log))
+        if not is_asked:
+            yield Stored(log.key, size_bytes or 0)
+
+    def _is_listed(self, key: str) -> bool:
+        """Return True if a log of this key was sure to be among those listed."""
+        stamp = stamp_of(key)
+        is_of_kind = any(key.startswith(prefix) for prefix in self._place.kinds.values())
+        return is_of_kind and stamp is not None and self._first <= stamp <= self._last
+
+    @staticmethod
+    def _compare(checked: Checked, log: Named, found: str | Finding) -> None:
+        if isinstance(found, Finding):
+            checked.problems.append(found._replace(key=log.key))
+        elif found != log.sha256:
+            detail = f"its content has SHA-256 {found}, and its digest names {log.sha256}"
+            checked.problems.append(Finding(Flaw.LOG_ALTERED, detail, log.key))
+
+    def _result(self) -> PlaceResult:
+        chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
+        spans = [span for name, found in chains.items() if not name.is_backfill for span in found]
+        newest_end = max((span.end for span in spans if span.digest_key), default=0.0)
+        good = sorted((span.start, span.end) for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED))
+        extra, after = [], []
+        uncovered: dict[str, int] = {}
+        for key in self._unclaimed:
+            kind = next(kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix))
+            stamp = stamp_of(key)
+            if stamp is None or not self._first <= stamp < self._last:
+                continue
+            if kind not in self._named_kinds and kind != "CloudTrail":
+                uncovered[kind] = uncovered.get(kind, 0) + 1
+            elif stamp > newest_end:
+                after.append(key)
+            elif stamp <= newest_end - NAMED_WITHIN_SECONDS and _is_within(stamp, good):
+                extra.append(key)
+        return PlaceResult(
+            place=self._place,
+            chains=chains,
+            extra=sorted(extra),
+            uncovered=uncovered,
+            logs=self._logs,
+            log_bytes=self._log_bytes,
+            newest_end=newest_end,
+            unnamed_after=sorted(after),
+        )
+
+
+def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
+    """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
+    before = bisect_right(spans, (stamp, inf))
+    return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])

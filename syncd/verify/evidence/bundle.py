@@ -1,0 +1,157 @@
+"""A bundle: all that an audit read, in one file, so that anybody can repeat the verdict without the replica.
+
+It is a tar of gzip: `asked.json` (what was asked), `keys.json` (public keys), `objects.jsonl` (every object that was
+listed, and the hash of each log that was read), and `digests/N.json.gz` with `digests/N.json` (the digest as it lies in the
+replica, and its metadata). The logs are not in it: what their hashes are worth rests on whoever made the bundle.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from syncd.model.errors import ConfigError, Problem
+from syncd.verify.audit import Place, Stored
+from syncd.verify.keystore import keys_of, keys_text
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.verdict import Finding, Flaw
+
+VERSION = 1
+LARGEST_MEMBER_BYTES = 1024**3
+
+
+class Bundled(NamedTuple):
+    """A bundle, read."""
+
+    asked: Mapping[str, Any]
+    keys: Keys
+    places: Sequence[Place]
+    replica: "BundledReplica"
+
+
+class BundleWriter:
+    """Writes down what an audit reads. Not finished until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tar = tarfile.open(path, "w:gz")  # noqa: SIM115  # closed by `close`
+        self._objects: dict[str, dict[str, Any]] = {}
+        self._digests = 0
+
+    def record(self, what: Stored | Found | tuple[str, str | Finding]) -> None:
+        """Write down one answer of the replica."""
+        if isinstance(what, Found):
+            self._digests += 1
+            about = {
+                "key": what.key,
+                "signature": what.signature,
+                "algorithm": what.algorithm,
+                "generated_at": what.generated_at,
+            }
+            self._add(f"digests/{self._digests:08}.json", json.dumps(about, sort_keys=True).encode())
+            self._add(f"digests/{self._digests:08}.json.gz", what.body)
+        elif isinstance(what, Stored):
+            self._objects.setdefault(what.key, {"size": what.size_bytes})
+        else:
+            key, found = what
+            entry = self._objects.setdefault(key, {"size": 0, "unlisted": True})
+            if isinstance(found, Finding):
+                entry["finding"] = [found.flaw.value, found.detail]
+            else:
+                entry["sha256"] = found
+
+    def close(self, asked: Mapping[str, Any], places: Iterable[Place], keys: Keys) -> None:
+        """Write the rest, and close the file."""
+        lines = (json.dumps({"key": key, **entry}, sort_keys=True) for key, entry in sorted(self._objects.items()))
+        self._add("objects.jsonl", "".join(f"{line}\n" for line in lines).encode())
+        self._add("keys.json", keys_text(keys).encode())
+        named = [place._asdict() | {"kinds": dict(place.kinds)} for place in places]
+        self._add(
+            "asked.json", json.dumps({"version": VERSION, **asked, "places": named}, sort_keys=True, indent=1).encode()
+        )
+        self._tar.close()
+
+    def _add(self, name: str, data: bytes) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        self._tar.addfile(member, io.BytesIO(data))
+
+
+class BundledReplica:
+    """The part of a replica that a bundle holds, read like the replica."""
+
+    def __init__(self, objects: Mapping[str, Mapping[str, Any]], digests: Mapping[str, Found]) -> None:
+        self._objects, self._digests = objects, digests
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        """List what the audit listed: its span is the bundle's own."""
+        del first, last
+        for key, entry in self._objects.items():
+            if key.startswith(prefix) and not entry.get("unlisted"):
+                yield Stored(key, entry["size"])
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        """Give the digests, in the order asked for."""
+        for item in items:
+            if item.key in self._digests:
+                yield self._digests[item.key]
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        """Give the hashes that were computed when the bundle was made."""
+        for item in items:
+            entry = self._objects.get(item.key, {})
+            if "sha256" in entry:
+                yield item, entry["sha256"]
+            elif "finding" in entry:
+                yield item, Finding(Flaw(entry["finding"][0]), entry["finding"][1])
+            else:
+                yield item, Finding(Flaw.LOG_MISSING, "the bundle has no hash of it")
+
+
+def read_bundle(path: Path) -> Bundled:
+    """Read a bundle.
+
+    Raises:
+        ConfigError: it is none, or cannot be read.
+    """
+    try:
+        with tarfile.open(path, "r:gz") as tar:
+            members = {member.name: _content(tar, member) for member in tar}
+        asked = json.loads(members["asked.json"])
+        if asked["version"] != VERSION:
+            raise ValueError(f"it is of version {asked['version']}, and this syncd reads version {VERSION}")  # noqa: TRY301
+        objects = {}
+        for line in members["objects.jsonl"].splitlines():
+            entry = json.loads(line)
+            objects[entry.pop("key")] = entry
+        keys = Keys(keys_of(json.loads(members["keys.json"])))
+        places = [Place(**place) for place in asked["places"]]
+        digests = {found.key: found for found in _digests(members)}
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from None
+    except (tarfile.TarError, EOFError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _unusable(path, f"it has no {error}" if isinstance(error, KeyError) else str(error)) from None
+    return Bundled(asked, keys, places, BundledReplica(objects, digests))
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member) if member.isfile() else None
+    if file is None or member.size > LARGEST_MEMBER_BYTES:
+        raise ValueError(f"{member.name} is no file, or too large")
+    return file.read()
+
+
+def _digests(members: Mapping[str, bytes]) -> Iterator[Found]:
+    for name, raw in members.items():
+        if name.startswith("digests/") and name.endswith(".json"):
+            about = json.loads(raw)
+            yield Found(
+                about["key"], members[f"{name}.gz"], about["signature"], about["algorithm"], about["generated_at"]
+            )
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError([Problem(str(path), "", f"it is no bundle of `syncd verify --bundle`: {why}")])

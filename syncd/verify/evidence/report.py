@@ -1,0 +1,90 @@
+"""Evidence: a proof as files for an auditor. The same replica gives the same files, to the byte.
+
+`SHA256SUMS` is what `sha256sum --check` reads. Each report has the hash of the one before, so that none can be taken away
+unseen.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from syncd import __version__
+from syncd.verify.evidence.document import proof_document
+from syncd.verify.proof import Proof
+
+SUMS = "SHA256SUMS"
+# These differ from run to run, whatever the replica is.
+_OF_THE_RUN = ("requests", "duration_seconds", "healed", "healed_count")
+
+
+def write_report(folder: Path, proof: Proof) -> list[Path]:
+    """Write the report of a proof, and the sums of all reports in the folder. Returns what was written.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    return write_files(folder, "verify", report(proof), page)
+
+
+def write_files(
+    folder: Path, kind: str, document: dict[str, Any], render: Callable[[dict[str, Any]], str]
+) -> list[Path]:
+    """Write a report of a kind as JSON and HTML, and the sums of all reports in the folder. Returns what was written.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    span = f"{(document['from'] or 'beginning')[:10]}_{document['to'].replace(':', '').replace('-', '')}"
+    stem = f"syncd-{kind}-{document['job']}"
+    name = f"{stem}-{span}"
+    before = [path for path in sorted(folder.glob(f"{stem}-*.json")) if path.stem != name]
+    document["previous_report"] = {"file": before[-1].name, "sha256": _sha256(before[-1])} if before else None
+    written = [folder / f"{name}.json", folder / f"{name}.html"]
+    written[0].write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    written[1].write_text(render(document), encoding="utf-8")
+    reports = sorted(path for path in folder.glob("syncd-*") if path.suffix in (".json", ".html"))
+    sums = folder / SUMS
+    sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in reports), encoding="utf-8")
+    return [*written, sums]
+
+
+def report(proof: Proof) -> dict[str, Any]:
+    """Return the report of a proof as JSON has it."""
+    document = {field: value for field, value in proof_document(proof).items() if field not in _OF_THE_RUN}
+    digests = [
+        {"key": span.digest_key, "sha256": span.sha256 or None, "verdict": span.verdict.value}
+        for span in proof.spans()
+        if span.digest_key
+    ]
+    return {"syncd": __version__, **document, "digest_files": sorted(digests, key=lambda entry: entry["key"] or "")}
+
+
+def page(document: dict[str, Any]) -> str:
+    """Return the report as HTML for people."""
+    return rendered("syncd.verify.evidence", "report.html", proof=document, exceptions=exceptions(document))
+
+
+def rendered(package: str, name: str, **values: Any) -> str:
+    """Return a template of a package, filled in."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files(package).joinpath(name).read_text(encoding="utf-8")).render(**values)
+
+
+def exceptions(document: dict[str, Any]) -> Sequence[tuple[str, dict[str, Any]]]:
+    """Return the spans that are not proved, each with its chain's name."""
+    return [
+        (f"{chain['account']} {chain['region']} {chain['trail']}", span)
+        for chain in document["chains"]
+        for span in chain["spans"]
+        if span["verdict"] not in ("proved", "backfill")
+    ]
+
+
+def _sha256(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,142 @@
+"""The public keys on disk: kept in the state directory for good, since AWS lists a key for a time and replicas live on.
+
+The file has the fields of ListPublicKeys, and the region of each key, so that what the AWS CLI prints can be added.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from syncd.ledger.folder.locks import create_private, create_private_directory
+from syncd.model.errors import ConfigError, Problem
+from syncd.verify.rules.keys import Keys, PublicKey
+
+FILE = "cloudtrail-public-keys.json"
+LARGEST_FILE_BYTES = 16 * 1024 * 1024
+
+
+def kept_keys(state_dir: Path) -> Keys:
+    """Return the keys that were kept in the state directory. Returns none if there is no file yet.
+
+    Raises:
+        ConfigError: the file cannot be read as keys.
+    """
+    path = state_dir / FILE
+    return Keys(read_keys(path)) if path.exists() else Keys()
+
+
+def keep_keys(state_dir: Path, keys: Keys) -> None:
+    """Write the keys into the state directory, at once or not at all. Raises OSError."""
+    create_private_directory(state_dir)
+    part = state_dir / f".{FILE}.{os.getpid()}"
+    part.unlink(missing_ok=True)
+    with os.fdopen(create_private(part), "wb") as file:
+        file.write(keys_text(keys).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(state_dir / FILE)
+
+
+def keys_text(keys: Keys) -> str:
+    """Return keys as they are written to a file."""
+    entries = [
+        {
+            "Region": key.region,
+            "Fingerprint": key.fingerprint,
+            "Value": b64encode(key.der).decode(),
+            "ValidityStartTime": _text(key.starts),
+            "ValidityEndTime": _text(key.ends),
+        }
+        for key in keys.all()
+    ]
+    return json.dumps({"PublicKeyList": entries}, indent=1) + "\n"
+
+
+def read_keys(path: Path) -> Iterable[PublicKey]:
+    """Read a file of keys, as `--export-keys` wrote it.
+
+    Raises:
+        ConfigError: it is missing, or no such file; the entry and the field are named.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE_BYTES + 1)
+        if len(raw) > LARGEST_FILE_BYTES:
+            raise ValueError(f"it has more than {LARGEST_FILE_BYTES:,} bytes")  # noqa: TRY301
+        return keys_of(json.loads(raw))
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise _unusable(path, why) from None
+
+
+def keys_of(document: Any) -> list[PublicKey]:
+    """Return the keys of a document. Raises ValueError, TypeError or KeyError if it is none."""
+    return [_key(number, entry) for number, entry in enumerate(document["PublicKeyList"], 1)]
+
+
+def public_key(region: str, entry: dict[str, Any]) -> PublicKey:
+    """Return one key as boto3 gives it in the answer to ListPublicKeys."""
+    starts, ends = entry["ValidityStartTime"], entry["ValidityEndTime"]
+    return PublicKey(region, entry["Fingerprint"], entry["Value"], starts.timestamp(), ends.timestamp())
+
+
+def listed_keys(client: Any, region: str, first: float, last: float) -> list[PublicKey]:
+    """Ask a CloudTrail client for the keys that were valid within a span. Raises what boto3 raises."""
+    start, end = datetime.fromtimestamp(max(first, 0.0), UTC), datetime.fromtimestamp(last, UTC)
+    pages = client.get_paginator("list_public_keys").paginate(StartTime=start, EndTime=end)
+    return [public_key(region, entry) for page in pages for entry in page["PublicKeyList"]]
+
+
+class AskedKeys(Keys):
+    """Keys that are asked for when one is missing, once for each region."""
+
+    def __init__(self, keys: Iterable[PublicKey], ask: Callable[[str], Iterable[PublicKey]]) -> None:
+        super().__init__(keys)
+        self._ask = ask
+        self._asked: set[str] = set()
+        self.has_new = False
+
+    def find(self, region: str, fingerprint: str) -> PublicKey | None:
+        """Return a key, asking for those of its region if it is not known. Returns None if it stays unknown."""
+        found = super().find(region, fingerprint)
+        if found is None and region not in self._asked:
+            self._asked.add(region)
+            for key in self._ask(region):
+                self.add(key)
+                self.has_new = True
+            found = super().find(region, fingerprint)
+        return found
+
+
+def _key(number: int, entry: dict[str, Any]) -> PublicKey:
+    for field in ("Region", "Fingerprint", "Value", "ValidityStartTime", "ValidityEndTime"):
+        if not isinstance(entry.get(field), str):
+            raise TypeError(f"entry {number} has no {field}, or it is not a text")
+    try:
+        der = b64decode(entry["Value"], validate=True)
+    except NotBase64:
+        raise ValueError(f"the Value of entry {number} is not base64") from None
+    starts, ends = _instant(entry["ValidityStartTime"]), _instant(entry["ValidityEndTime"])
+    key = PublicKey(entry["Region"], entry["Fingerprint"], der, starts, ends)
+    Keys([key])
+    return key
+
+
+def _instant(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _text(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).isoformat()
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    remedy = "give a file that `syncd verify --export-keys` wrote"
+    return ConfigError([Problem(str(path), "", f"it cannot be used as public keys: {why}; {remedy}")])

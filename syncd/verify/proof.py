@@ -1,0 +1,89 @@
+"""The question and the answer of a proof: what is asked of one job, and what its audits come to. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from syncd.model.keys.stamps import stamp_of
+from syncd.model.keys.trail import EVERY
+from syncd.model.reports import JobError
+from syncd.verify.audit import PlaceResult
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
+
+OVERDUE_SECONDS = 3 * 3600.0
+"""CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The question: a span of time, accounts and regions. Times are seconds since the epoch."""
+
+    first: float = 0.0
+    """0.0 for the beginning of the replica."""
+    last: float
+    accounts: Sequence[str] = (EVERY,)
+    regions: Sequence[str] = (EVERY,)
+    heals: bool = True
+    """Fetch from the source what a digest names and the replica lacks."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Proof:
+    """The answer for one job: proved spans and the others."""
+
+    job: str
+    asked: Asked
+    places: list[PlaceResult] = field(default_factory=list)
+    healed: list[str] = field(default_factory=list)
+    """Objects that the horizon claimed, that a digest names, and that neither side has."""
+    keys_error: str = ""
+    requests: Counter[str] = field(default_factory=Counter)
+    started_at: float = 0.0
+    duration_seconds: float = 0.0
+    error: JobError | None = None
+
+    def spans(self) -> Iterator[Span]:
+        """Yield the spans of all chains."""
+        for place in self.places:
+            for spans in place.chains.values():
+                yield from spans
+
+    @property
+    def verdict(self) -> str:
+        """`proved`, `unproved`, or `some` if parts of it are proved."""
+        spans = [span for span in self.spans() if span.end > span.start]
+        good = [span for span in spans if span.verdict in (Verdict.PROVED, Verdict.BACKFILL)]
+        if self.error is not None or not any(span.verdict == Verdict.PROVED for span in spans):
+            return "unproved"
+        is_all = len(good) == len(spans) and not any(place.extra or place.is_cut for place in self.places)
+        return "proved" if is_all else "some"
+
+    @property
+    def proved_until(self) -> float:
+        """The end of the span that is proved without a break in all accounts and regions. 0.0 if none is."""
+        return min((_proved_until(place) for place in self.places), default=0.0) if self.error is None else 0.0
+
+
+def _proved_until(place: PlaceResult) -> float:
+    spans = [span for name, found in place.chains.items() if not name.is_backfill for span in found]
+    bad = [span.start for span in spans if span.verdict == Verdict.UNPROVED]
+    good = [span.end for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED)]
+    first_bad = min(bad, default=place.newest_end)
+    return max((end for end in good if end <= first_bad), default=0.0)
+
+
+def with_tail(result: PlaceResult, end: float) -> PlaceResult:
+    """Add the span after the newest digest."""
+    if not result.newest_end or end <= result.newest_end:
+        return result
+    age = end - result.newest_end
+    late = [key for key in result.unnamed_after if (stamp_of(key) or end) < end - OVERDUE_SECONDS]
+    if late:
+        detail = f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
+        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
+    elif age > OVERDUE_SECONDS:
+        detail = f"no digest for {age / 3600:.0f} hours: CloudTrail delivers one an hour, unless it was stopped"
+        finding = Finding(Flaw.NO_DIGEST_YET, detail)
+    else:
+        finding = Finding(Flaw.NO_DIGEST_YET, "a digest comes about half an hour after its hour has ended")
+    return replace(result, tail=Span(result.newest_end, end, Verdict.UNPROVED, "", (finding,)))

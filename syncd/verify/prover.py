@@ -1,0 +1,246 @@
+"""The proof of one job: who reads, which accounts and regions there are, and their audits."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from threading import Event
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from syncd.aws.endpoint import Principal
+from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.listing import BucketLister
+from syncd.aws.policies.session import session_policies
+from syncd.aws.s3 import Side
+from syncd.config.job import Job
+from syncd.job.installation import Installation, end_of
+from syncd.job.run import run_job
+from syncd.job.wiring import CATCH_UP, RunRequest
+from syncd.model import events
+from syncd.model.errors import JobFailed
+from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.model.keys.trail import EVERY, Scope, children, roots
+from syncd.model.objects import Window
+from syncd.model.reasons import Reason
+from syncd.model.reports import JobError
+from syncd.tick.scope import scope_of
+from syncd.verify.audit import Audit, Place, PlaceResult, Recorder, Recording, ReplicaReader
+from syncd.verify.keystore import AskedKeys, listed_keys
+from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.replica import BucketReplica
+from syncd.verify.rules.keys import PublicKey
+from syncd.verify.rules.verdict import Flaw, Span
+
+DIGESTS = "CloudTrail-Digest"
+_CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
+_NOT_ASKED = "the source is another server than AWS's: set endpoints.cloudtrail, or give the keys with --keys"
+
+
+class Prover:
+    """Proves one job."""
+
+    def __init__(
+        self,
+        job: Job,
+        asked: Asked,
+        installation: Installation,
+        known_keys: Iterable[PublicKey],
+        *,
+        asks: bool = True,
+        record: Recorder | None = None,
+        stop: Event,
+        on_progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> None:
+        """`asks` is False if AWS is asked for no keys. `record` writes down what is read, for a bundle."""
+        self._record = record
+        self._job, self._asked, self._installation = job, asked, installation
+        self._stop = stop
+        self._on_progress = on_progress
+        self._proof = Proof(job=job.name, asked=asked)
+        self._principals: list[Principal] = []
+        self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
+
+    def run(self) -> Proof:
+        """Prove the job. What is wrong with it is in the proof, unless the run is interrupted.
+
+        Raises:
+            Interrupted: it was told to stop.
+        """
+        proof = self._proof
+        proof.started_at = self._installation.now()
+        try:
+            self._prove()
+        except JobFailed as error:
+            proof.error = JobError(reason=error.reason, detail=error.detail, remedy=error.remedy)
+        proof.duration_seconds = self._installation.now() - proof.started_at
+        return proof
+
+    def _prove(self) -> None:
+        job, proof = self._job, self._proof
+        scope = scope_of(job)
+        if scope is None:
+            raise JobFailed(
+                Reason.UNSUPPORTED,
+                "only CloudTrail's own layout has digests",
+                f"`syncd verify {job.name} --against source` compares source, ledger and replica",
+            )
+        consumer = self._installation.identities.consumer(job, count=self._count)
+        self._principals = [consumer]
+        end = end_of(job, Side.DESTINATION, consumer, self._installation, proof.requests)
+        lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop)
+        replica = BucketReplica(end, lister, prefix=job.destination.prefix, stop=self._stop)
+        places = list(self._places(scope, replica))
+        if not places:
+            raise JobFailed(
+                Reason.SOURCE_EMPTY,
+                f"the replica has no digests under s3://{job.destination.bucket}/{job.destination.prefix}",
+                f"give {job.name} the kind {DIGESTS} in source.kinds, and turn on log file validation for the trail",
+            )
+        for place in places:
+            result = self._audit(place, replica)
+            if self._asked.heals and (lost := _lost(result)):
+                result = self._heal(place, lost, replica)
+            self.add(result)
+
+    def add(self, result: PlaceResult) -> None:
+        """Take the audit of one account and region into the proof."""
+        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
+
+    def _audit(self, place: Place, replica: ReplicaReader) -> PlaceResult:
+        audit = Audit(
+            replica if self._record is None else Recording(replica, self._record),
+            place,
+            buckets=[self._job.source.bucket],
+            keys=self.keys,
+            first=self._asked.first,
+            last=self._asked.last,
+            on_progress=self._on_progress,
+        )
+        return audit.run()
+
+    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[Place]:
+        """Yield the accounts and regions that have digests in the replica."""
+        wide = scope._replace(kinds=(EVERY,))
+        nodes, shards = roots(wide)
+        while nodes:
+            node = nodes.pop()
+            below = children(node, replica.folders(node.prefix), wide)
+            nodes += below.nodes
+            shards += below.shards
+        found: dict[tuple[str, str, str], dict[str, str]] = {}
+        for shard in shards:
+            if shard.account and shard.region and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/"):
+                found.setdefault((shard.organization, shard.account, shard.region), {})[shard.kind] = shard.prefix
+        for (_, account, region), kinds in sorted(found.items()):
+            digests = kinds.pop(DIGESTS, None)
+            is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
+            if digests is not None and is_asked:
+                yield Place(account, region, digests, kinds)
+
+    def _heal(self, place: Place, lost: Mapping[str, str], replica: BucketReplica) -> PlaceResult:
+        """Fetch from the source what is lost, and look again. What the source lacks too is told, and stays unproved."""
+        for day in sorted(set(lost.values())):
+            request = RunRequest(
+                kind=CATCH_UP, window=Window(day, day), accounts=(place.account,), regions=(place.region,)
+            )
+            run_job(self._job, request, self._installation, stop=self._stop)
+        again = self._audit(place, replica)
+        still = _lost(again)
+        healed = sorted(set(lost) - set(still))
+        self._proof.healed += healed
+        for key in healed:
+            self._installation.tell(events.REPLICA_HEALED, job=self._job.name, key=key)
+        return again
+
+    def _ask_keys(self, region: str) -> Sequence[PublicKey]:
+        """Ask for the keys of a region, by the role if it may, else by the consumer: each account sees the same."""
+        if not asks_aws(self._job):
+            self._proof.keys_error = _NOT_ASKED
+            return []
+        failures = []
+        for principal in [*self._role(), *self._principals]:
+            try:
+                self._count("ListPublicKeys")
+                first = self._asked.first - DAY_SECONDS if self._asked.first else 1.0
+                span = first, self._asked.last + DAY_SECONDS
+                return keys_of_region(self._job, self._installation, principal, region, span)
+            except (BotoCoreError, ClientError) as error:
+                failures.append(f"ListPublicKeys in {region} by {principal.name}: {error}")
+        self._proof.keys_error = "; ".join(failures)
+        return []
+
+    def _count(self, operation: str) -> None:
+        self._proof.requests[operation] += 1
+
+    def _role(self) -> Iterator[Principal]:
+        role, (consumer,) = self._job.source.role, self._principals
+        if role is None or not isinstance(consumer, ConsumerPrincipal):
+            return
+        try:
+            yield self._installation.identities.role(
+                self._job,
+                role,
+                consumer,
+                policies=session_policies(self._job),
+                count=self._count,
+            )
+        except JobFailed as error:
+            self._proof.keys_error = error.detail
+
+
+def keys_of_region(
+    job: Job, installation: Installation, principal: Principal, region: str, span: tuple[float, float]
+) -> list[PublicKey]:
+    """Ask CloudTrail, as this principal, for the public keys of a region that were valid within the span.
+
+    Raises:
+        BotoCoreError, ClientError: it does not answer, or refuses.
+    """
+    credentials = principal.current()
+    client = installation.identities.session_of(job).create_client(
+        "cloudtrail",
+        region_name=region,
+        endpoint_url=job.endpoints.cloudtrail,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_CALL_SECONDS,
+            retries={"mode": "standard", "max_attempts": 3},
+        ),
+    )
+    return listed_keys(client, region, *span)
+
+
+def asks_aws(job: Job) -> bool:
+    """Return whether CloudTrail may be asked for public keys. Credentials of another server are not sent to AWS."""
+    is_elsewhere = bool(os.environ.get("AWS_ENDPOINT_URL_CLOUDTRAIL") or os.environ.get("AWS_ENDPOINT_URL"))
+    return job.endpoints.s3 is None or job.endpoints.cloudtrail is not None or is_elsewhere
+
+
+def _is_asked(name: str, asked: Sequence[str]) -> bool:
+    return EVERY in asked or name in asked
+
+
+def _lost(result: PlaceResult) -> dict[str, str]:
+    """Return the keys that digests name and the replica lacks, and the days they belong to."""
+    lost: dict[str, str] = {}
+    for spans in result.chains.values():
+        for span in spans:
+            for finding in span.problems:
+                if finding.flaw in (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING) and finding.key:
+                    lost[finding.key] = _day_of(finding.key, span)
+    return lost
+
+
+def _day_of(key: str, span: Span) -> str:
+    parts = key.split("/")[-4:-1]
+    stamp = stamp_of(key)
+    instant = span.start if stamp is None else stamp
+    return "-".join(parts) if len(parts) == len("ymd") and all(map(str.isdecimal, parts)) else _day(instant)
+
+
+def _day(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).date().isoformat()

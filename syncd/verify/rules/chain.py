@@ -1,0 +1,191 @@
+"""The rules of the digest chain: what each digest proves, given the one before. Pure: bytes go in, spans come out.
+
+A digest is trusted for four things together: it lies where it says it was delivered, the region's key signed it, its
+predecessor is the one that it names by key, content and signature, and no time lies between the two.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from syncd.verify.rules.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
+from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
+
+_HOUR = 3600.0
+
+
+class Found(NamedTuple):
+    """A digest as the replica has it."""
+
+    key: str
+    """The source's key from which the replica was made."""
+    body: bytes
+    signature: str = ""
+    """Of the object's metadata, hexadecimal."""
+    algorithm: str = ALGORITHM
+    """Of the object's metadata."""
+    generated_at: float | None = None
+    """Of a backfill's metadata."""
+
+
+class Step(NamedTuple):
+    """The result of one digest: its span, uncovered spans before it, and the digest if it is trusted."""
+
+    span: Span
+    before: tuple[Span, ...] = ()
+    digest: Digest | None = None
+
+
+class _Seen(NamedTuple):
+    key: str
+    end: float
+    sha256: str
+    signature: str
+    is_good: bool
+
+
+class Chain:
+    """One chain, which takes its digests in the order of their ends."""
+
+    def __init__(self, name: ChainName, buckets: Iterable[str], keys: Keys) -> None:
+        """`buckets` are those that the trail delivered to: the source's, and former ones."""
+        self._name = name
+        self._buckets = frozenset(buckets)
+        self._keys = keys
+        self._last: _Seen | None = None
+
+    def accept(self, found: Found, following: Digest | None = None) -> Step:
+        """Take the next digest and return what it shows.
+
+        Args:
+            found: the digest.
+            following: the digest after it, if there is one: its record of the signature serves if the metadata has none.
+        """
+        named = name_of(found.key)
+        if named is None or named[0] != self._name:
+            raise ValueError(f"{found.key} is not a digest of {self._name}")
+        end = named[1]
+        last = self._last
+        try:
+            digest = parse(found.body)
+        except Refused as refused:
+            self._last = _Seen(found.key, end, "", "", is_good=False)
+            start = last.end if last is not None else end - _HOUR
+            return Step(_span(start, end, found.key, [refused.finding]))
+        signature = _signature_of(found, digest, following)
+        problems = [*self._place_problems(found, digest, end), *self._signature_problems(found, digest, signature)]
+        before, link_problems, is_anchored = self._link(digest, last)
+        problems += link_problems
+        self._last = _Seen(
+            found.key, max(end, last.end if last else 0.0), digest.sha256, signature, is_good=not problems
+        )
+        if problems:
+            span = _span(digest.start, digest.end, found.key, problems)
+            return Step(span._replace(sha256=digest.sha256, fingerprint=digest.fingerprint), before)
+        verdict = Verdict.BACKFILL if self._name.is_backfill else Verdict.PROVED if is_anchored else Verdict.UNANCHORED
+        span = Span(
+            digest.start, digest.end, verdict, found.key, (), len(digest.logs), digest.sha256, digest.fingerprint
+        )
+        return Step(span, before, digest)
+
+    def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Finding]:
+        if digest.key != found.key or digest.bucket not in self._buckets:
+            place = f"s3://{digest.bucket}/{digest.key}"
+            yield Finding(Flaw.MOVED, f"it was delivered as {place} and not here", found.key)
+        elif digest.end != end or digest.account != self._name.account:
+            yield Finding(Flaw.MALFORMED, "its name tells another account or end than its content", found.key)
+
+    def _signature_problems(self, found: Found, digest: Digest, signature: str) -> Iterator[Finding]:
+        if found.algorithm != ALGORITHM:
+            detail = f"its metadata tells the signature algorithm {found.algorithm!r}, not {ALGORITHM}"
+            yield Finding(Flaw.SIGNATURE_WRONG, detail, found.key)
+            return
+        if not signature:
+            yield Finding(Flaw.NO_SIGNATURE, "its replica has no signature in its metadata", found.key)
+            return
+        signed_at = digest.end if found.generated_at is None else found.generated_at
+        problem = self._keys.problem_of(digest, self._name.region, signature, signed_at)
+        if problem is not None:
+            yield problem._replace(key=found.key)
+
+    def _link(self, digest: Digest, last: _Seen | None) -> tuple[tuple[Span, ...], list[Finding], bool]:
+        """Return spans without a digest before this one, what is wrong with the link, and True if it is anchored."""
+        previous = digest.previous
+        if last is None:
+            return (), [], previous is None
+        if previous is None:
+            until = max(last.end, digest.start)
+            problem = Finding(Flaw.RESTARTED, "the chain ends here, and another one begins", digest.key)
+            return (Span(last.end, until, Verdict.GAP, "", (problem,)),), [], True
+        stranger = _stranger(digest, previous, self._buckets, self._name)
+        if stranger is not None:
+            return (), [stranger], False
+        if previous.key != last.key:
+            return self._not_the_last(digest, previous.key, last)
+        is_same = (previous.sha256, previous.signature) == (last.sha256, last.signature)
+        if not is_same and not last.is_good:
+            # The one before is named already. This one is signed, and what it was made after is not here.
+            return _between(last.end, digest.start), [], False
+        problems = []
+        if not is_same:
+            what = "contents" if previous.sha256 != last.sha256 else "signatures"
+            detail = f"it was made after another {previous.key} than the one here: their {what} differ"
+            problems.append(Finding(Flaw.CHAIN_BROKEN, detail, digest.key))
+        if digest.start < last.end:
+            problems.append(Finding(Flaw.CHAIN_BROKEN, "it begins before the digest that it follows ends", digest.key))
+        return _between(last.end, digest.start), problems, True
+
+    def _not_the_last(
+        self, digest: Digest, previous_key: str, last: _Seen
+    ) -> tuple[tuple[Span, ...], list[Finding], bool]:
+        named = name_of(previous_key)
+        if named is None or named[1] <= last.end:
+            detail = f"it follows {previous_key}, but {last.key} lies between them"
+            return (), [Finding(Flaw.CHAIN_BROKEN, detail, digest.key)], False
+        hours = max(1, round((digest.start - last.end) / _HOUR))
+        many = f"it and {hours - 1} before it are missing" if hours > 1 else "it is missing"
+        problem = Finding(Flaw.DIGEST_MISSING, many, previous_key)
+        return (_span(last.end, digest.start, "", [problem]),), [], False
+
+
+def steps(chain: Chain, found: Iterable[Found]) -> Iterator[Step]:
+    """Take the digests of one chain, the oldest first, and yield what each shows."""
+    waiting: Found | None = None
+    for item in found:
+        if waiting is not None:
+            yield chain.accept(waiting, _parsed(item) if not waiting.signature else None)
+        waiting = item
+    if waiting is not None:
+        yield chain.accept(waiting)
+
+
+def _parsed(found: Found) -> Digest | None:
+    try:
+        return parse(found.body)
+    except Refused:
+        return None
+
+
+def _signature_of(found: Found, digest: Digest, following: Digest | None) -> str:
+    if found.signature or following is None or following.previous is None:
+        return found.signature
+    previous = following.previous
+    return previous.signature if (previous.key, previous.sha256) == (found.key, digest.sha256) else ""
+
+
+def _stranger(digest: Digest, previous: Previous, buckets: frozenset[str], name: ChainName) -> Finding | None:
+    if previous.bucket not in buckets:
+        place = f"s3://{previous.bucket}/{previous.key}"
+        return Finding(Flaw.CHAIN_BROKEN, f"it follows a digest in another bucket, {place}", digest.key)
+    named = name_of(previous.key)
+    if named is None or named[0] != name:
+        return Finding(Flaw.CHAIN_BROKEN, f"it follows {previous.key}, which is of another chain", digest.key)
+    return None
+
+
+def _between(start: float, end: float) -> tuple[Span, ...]:
+    return (Span(start, end, Verdict.GAP),) if end > start else ()
+
+
+def _span(start: float, end: float, key: str, problems: list[Finding]) -> Span:
+    return Span(start, end, Verdict.UNPROVED, key, tuple(problems))
