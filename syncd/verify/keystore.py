@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from syncd.ledger.locks import create_private, create_private_directory
+from syncd.ledger.locks import create_private, create_private_directory, lock_patiently, open_private
 from syncd.model.errors import ConfigError, Problem
 from syncd.verify.rules.keys import Keys, PublicKey
 
@@ -31,15 +31,33 @@ def kept_keys(state_dir: Path) -> Keys:
 
 
 def keep_keys(state_dir: Path, keys: Keys) -> None:
-    """Write the keys into the state directory, at once or not at all. Raises OSError."""
+    """Add the keys to those in the state directory, at once or not at all. Other processes may add theirs meanwhile.
+
+    Raises:
+        ConfigError: the file cannot be read as keys.
+        OSError: it cannot be written.
+    """
     create_private_directory(state_dir)
-    part = state_dir / f".{FILE}.{os.getpid()}"
+    lock = open_private(state_dir / f"{FILE}.lock")
+    try:
+        lock_patiently(lock, exclusive=True)
+        kept = kept_keys(state_dir)
+        before = kept.all()
+        kept.add_all(keys.all())
+        if kept.all() != before:
+            _write(state_dir / FILE, keys_text(kept).encode())
+    finally:
+        os.close(lock)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(create_private(part), "wb") as file:
-        file.write(keys_text(keys).encode())
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(state_dir / FILE)
+    part.replace(path)
 
 
 def keys_text(keys: Keys) -> str:
@@ -101,7 +119,8 @@ class AskedKeys(Keys):
         super().__init__(keys)
         self._ask = ask
         self._asked: set[str] = set()
-        self.has_new = False
+        self.refused: list[str] = []
+        """Sentences about keys of an answer that cannot be used."""
 
     def find(self, region: str, fingerprint: str) -> PublicKey | None:
         """Return a key, asking for those of its region if it is not known. Returns None if it stays unknown."""
@@ -109,8 +128,10 @@ class AskedKeys(Keys):
         if found is None and region not in self._asked:
             self._asked.add(region)
             for key in self._ask(region):
-                self.add(key)
-                self.has_new = True
+                try:
+                    self.add(key)
+                except ValueError as error:
+                    self.refused.append(str(error))
             found = super().find(region, fingerprint)
         return found
 

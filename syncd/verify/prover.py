@@ -72,6 +72,7 @@ class Prover:
             self._prove()
         except JobFailed as error:
             proof.error = JobError(reason=error.reason, detail=error.detail, remedy=error.remedy)
+        proof.keys_error = "; ".join(filter(None, (proof.keys_error, *self.keys.refused)))
         proof.duration_seconds = self._installation.now() - proof.started_at
         return proof
 
@@ -163,6 +164,8 @@ class Prover:
                 return listed_keys(client, region, first, self._asked.last + DAY_SECONDS)
             except (BotoCoreError, ClientError) as error:
                 failures.append(f"ListPublicKeys in {region} by {principal.name}: {error}")
+            except (KeyError, TypeError, AttributeError) as error:
+                failures.append(f"ListPublicKeys in {region} by {principal.name}: it is no list of keys: {error!r}")
         self._proof.keys_error = "; ".join(failures)
         return []
 
