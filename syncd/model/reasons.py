@@ -28,6 +28,7 @@ class Reason(StrEnum):
     OBJECT_CHANGED = "object_changed"
     ARCHIVED = "archived"
     REPLICA_LOST = "replica_lost"
+    MISSING_AT_SOURCE = "missing_at_source"
     SLOW_DOWN = "slow_down"
     SERVER_ERROR = "server_error"
     CONNECTION = "connection_failed"
@@ -100,6 +101,7 @@ SETTLED = frozenset(
         Reason.OBJECT_GONE,
         Reason.TOO_LARGE,
         Reason.REPLICA_LOST,
+        Reason.MISSING_AT_SOURCE,
     }
 )
 """Reasons of an object that no retry cures: it waits for another listing, or for a person."""
@@ -152,6 +154,10 @@ REMEDIES: dict[str, str] = {
     Reason.REPLICA_LOST: (
         "find who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
         " neither side has these objects any more; `syncd ledger quarantine accept KEY` gives them up for good"
+    ),
+    Reason.MISSING_AT_SOURCE: (
+        "ask the owner of the source who deleted it: a signed digest names it, and neither side has it; restore it from a"
+        " version or a backup if there is one; `syncd ledger quarantine accept KEY` gives it up for good"
     ),
     Reason.OBJECT_GONE: (
         "ask the owner of the source who deleted it, or if logs expire; `syncd ledger quarantine accept KEY` gives up an"

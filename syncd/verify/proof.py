@@ -35,7 +35,11 @@ class Proof:
     asked: Asked
     places: list[PlaceResult] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
-    """Objects that the horizon claimed, that a digest names, and that neither side has."""
+    """Objects that a digest names and the replica lacked, fetched from the source."""
+    missing_at_source: list[str] = field(default_factory=list)
+    """Objects that a digest names, and that neither side has."""
+    contradicted: list[str] = field(default_factory=list)
+    """Objects that the horizon claimed and the replica lacked."""
     keys_error: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     started_at: float = 0.0

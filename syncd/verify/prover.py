@@ -1,7 +1,7 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -15,24 +15,21 @@ from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
-from syncd.job.run import run_job
-from syncd.job.wiring import CATCH_UP, RunRequest
-from syncd.model import events
 from syncd.model.errors import JobFailed
-from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY, Scope, children, roots
-from syncd.model.objects import Window
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import scope_of
-from syncd.verify.audit import Audit, Place, PlaceResult, Recorder, Recording, ReplicaReader
+from syncd.tick.task import DIGESTS
+from syncd.verify.audit import Audit, Place, PlaceResult, ReplicaReader
+from syncd.verify.evidence.bundle import Recorder, Recording
+from syncd.verify.healing.healer import Healer
 from syncd.verify.keystore import AskedKeys, listed_keys
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
-from syncd.verify.rules.verdict import Flaw, Span
 
-DIGESTS = "CloudTrail-Digest"
 _CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
 
 
@@ -97,11 +94,10 @@ class Prover:
                 f"the replica has no digests under s3://{job.destination.bucket}/{job.destination.prefix}",
                 f"give {job.name} the kind {DIGESTS} in source.kinds, and turn on log file validation for the trail",
             )
+        healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         for place in places:
             result = self._audit(place, replica)
-            if self._asked.heals and (lost := _lost(result)):
-                result = self._heal(place, lost, replica)
-            self.add(result)
+            self.add(healer.heal(place, result, partial(self._audit, place, replica)))
 
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
@@ -132,26 +128,11 @@ class Prover:
         for shard in shards:
             if shard.account and shard.region and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/"):
                 found.setdefault((shard.organization, shard.account, shard.region), {})[shard.kind] = shard.prefix
-        for (_, account, region), kinds in sorted(found.items()):
+        for (organization, account, region), kinds in sorted(found.items()):
             digests = kinds.pop(DIGESTS, None)
             is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
             if digests is not None and is_asked:
-                yield Place(account, region, digests, kinds)
-
-    def _heal(self, place: Place, lost: Mapping[str, str], replica: BucketReplica) -> PlaceResult:
-        """Fetch from the source what is lost, and look again. What the source lacks too is told, and stays unproved."""
-        for day in sorted(set(lost.values())):
-            request = RunRequest(
-                kind=CATCH_UP, window=Window(day, day), accounts=(place.account,), regions=(place.region,)
-            )
-            run_job(self._job, request, self._installation, stop=self._stop)
-        again = self._audit(place, replica)
-        still = _lost(again)
-        healed = sorted(set(lost) - set(still))
-        self._proof.healed += healed
-        for key in healed:
-            self._installation.tell(events.REPLICA_HEALED, job=self._job.name, key=key)
-        return again
+                yield Place(account, region, digests, kinds, organization)
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
         """Ask for the keys of a region, by the role if it may, else by the consumer: each account sees the same."""
@@ -206,25 +187,3 @@ class Prover:
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:
     return EVERY in asked or name in asked
-
-
-def _lost(result: PlaceResult) -> dict[str, str]:
-    """Return the keys that digests name and the replica lacks, and the days they belong to."""
-    lost: dict[str, str] = {}
-    for spans in result.chains.values():
-        for span in spans:
-            for finding in span.problems:
-                if finding.flaw in (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING) and finding.key:
-                    lost[finding.key] = _day_of(finding.key, span)
-    return lost
-
-
-def _day_of(key: str, span: Span) -> str:
-    parts = key.split("/")[-4:-1]
-    stamp = stamp_of(key)
-    instant = span.start if stamp is None else stamp
-    return "-".join(parts) if len(parts) == len("ymd") and all(map(str.isdecimal, parts)) else _day(instant)
-
-
-def _day(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).date().isoformat()

@@ -44,8 +44,12 @@ class _Answered(NamedTuple):
 class BucketReplica:
     """A replica below a prefix of a bucket. Raises JobFailed if it may not be listed or read, Interrupted once stopped."""
 
-    def __init__(self, end: Endpoint, lister: BucketLister, *, prefix: str, stop: Event) -> None:
+    def __init__(
+        self, end: Endpoint, lister: BucketLister, *, prefix: str, stop: Event, side: Side = Side.DESTINATION
+    ) -> None:
+        """`side` is the source to read what a replica was made from."""
         self._end = end
+        self._side = side
         self._lister = lister
         self._prefix = prefix
         self._stop = stop
@@ -58,7 +62,7 @@ class BucketReplica:
         for page in self._lister.pages([wanted]):
             for item in page.objects if page is not None else ():
                 if not item.key.endswith("/"):
-                    yield Stored(item.key[len(self._prefix) :], item.size_bytes)
+                    yield Stored(item.key[len(self._prefix) :], item.size_bytes, item.etag)
 
     def folders(self, prefix: str) -> list[str]:
         """List what is directly below a prefix, by the source's prefixes."""
@@ -137,7 +141,7 @@ class BucketReplica:
 
     def _request(self, item: Stored) -> Request:
         key = self._prefix + item.key
-        return Request("GetObject", Side.DESTINATION, "GET", key, "", (), expected_bytes=item.size_bytes)
+        return Request("GetObject", self._side, "GET", key, "", (), expected_bytes=item.size_bytes)
 
     def _send(self, item: Stored, put: Callable[[_Answered], None]) -> None:
         self._end.send(self._request(item), lambda answer, credentials: put(_Answered(item, answer, credentials)))

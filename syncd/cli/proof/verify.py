@@ -25,6 +25,14 @@ _SHOWN = 20
 _SPANS_SHOWN = 12
 
 
+_LISTS = (
+    ("in the replica, named by no digest", "extra"),
+    ("healed from the source", "healed"),
+    ("named by a digest, and on neither side", "missing_at_source"),
+    ("claimed by the horizon, and missing in the replica", "horizon_contradicted"),
+)
+
+
 class Against(StrEnum):
     """The side that a replica may be compared with."""
 
@@ -207,7 +215,7 @@ def show_proof(document: dict[str, Any]) -> None:
         for kind, count in place["uncovered_kinds"].items():
             words = f"no digest names any of its {count:,} objects of kind {safe_line(kind)}"
             console.print(Text(f"  {place['account']} {place['region']}: {words}"))
-    for title, field in (("in the replica, named by no digest", "extra"), ("healed from the source", "healed")):
+    for title, field in _LISTS:
         if document[f"{field}_count"]:
             console.print(Text(f"  {document[f'{field}_count']:,} {title}:"))
             for key in document[field][:_SHOWN]:

@@ -1,0 +1,1 @@
+"""What is done about a replica that digests contradict: it is healed, held, told and, if asked for, repaired."""
