@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -239,6 +239,11 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
     from syncd.job.wiring import CATCH_UP
 
     chosen = refused.chosen(configuration, jobs)
+    besides: dict[str, Any] = {}
+    if any(job.verify != "off" for job in chosen):
+        from syncd.verify.continuous.run import verified
+
+        besides["after"] = verified
     with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
         done = verbs.run(
             configuration,
@@ -248,6 +253,7 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
             tell=logs.event_logger(),
             on_progress=bars.show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
+            **besides,
         )
     print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
     sys.exit(done.exit_code)

@@ -163,9 +163,10 @@ def status_table(document: dict[str, Any]) -> RenderableType:
 
     The objective met now, and the share of recent objects copied within it, are two different facts.
     """
-    table = _table(
-        "Job", "Health", "Objective", "Last tick", "Complete until", numbers=("Lag", "Copied in time", "Quarantine")
-    )
+    is_verified = any(job.get("verify", "off") != "off" for job in document["jobs"])
+    proved = ("Proved until",) if is_verified else ()
+    titles = ("Job", "Health", "Objective", "Last tick", "Complete until", *proved)
+    table = _table(*titles, numbers=("Lag", "Copied in time", "Quarantine"))
     remarks = []
     for job in document["jobs"]:
         last = job["last_tick"]
@@ -176,7 +177,8 @@ def status_table(document: dict[str, Any]) -> RenderableType:
             Text("healthy", style=_GOOD) if job["healthy"] else Text("unhealthy", style=_BAD),
             job["freshness"]["objective"],
             f"{last['outcome']}, {span(last['age_seconds'])} ago" if last else never,
-            until[:16].replace("T", " ") if until else "-",
+            _to_the_minute(until),
+            *((_to_the_minute(job.get("proved_until")),) if is_verified else ()),
             "-" if job["lag_seconds"] is None else span(job["lag_seconds"]),
             _copied_in_time(job["freshness"]),
             str(job["quarantine"]["count"]),
@@ -184,6 +186,10 @@ def status_table(document: dict[str, Any]) -> RenderableType:
         # Keys and servers' words inside these sentences are escaped already.
         remarks += [Line(f"{job['job']}: {sentence}") for sentence in job["why"]]
     return Group(table, *remarks)
+
+
+def _to_the_minute(instant: str | None) -> str:
+    return instant[:16].replace("T", " ") if instant else "-"
 
 
 def _copied_in_time(freshness: dict[str, Any]) -> str:

@@ -95,10 +95,12 @@ def run(
     tell: Callable[..., None],
     on_progress: Callable[[str, Recorder], None],
     besides: Sequence[TickReport] = (),
+    after: Callable[..., TickReport] = lambda _, report, __, **___: report,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `besides` are reports of jobs that cannot be run, which count like any other.
+    `besides` are reports of jobs that cannot be run, which count like any other. `after` is called with a job, its report,
+    the installation and the event to stop by, and returns the report with what it adds.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
@@ -108,7 +110,8 @@ def run(
             with guard:
                 on_progress(job.name, recorder)
 
-        return run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        report = run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
+        return after(job, report, installation, stop=interruption.stop)
 
     with interruptible() as interruption:
         try:

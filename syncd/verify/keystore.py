@@ -7,16 +7,25 @@ import json
 import os
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from syncd.aws.endpoint import Principal
+from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.policies.session import session_policies
+from syncd.config.job import Job
+from syncd.job.installation import Installation
 from syncd.ledger.locks import create_private, create_private_directory, lock_patiently, open_private
-from syncd.model.errors import ConfigError, Problem
+from syncd.model.errors import ConfigError, JobFailed, Problem
 from syncd.verify.rules.keys import Keys, PublicKey
 
 FILE = "cloudtrail-public-keys.json"
+_CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
 LARGEST_FILE_BYTES = 16 * 1024 * 1024
 
 
@@ -134,6 +143,60 @@ class AskedKeys(Keys):
                     self.refused.append(str(error))
             found = super().find(region, fingerprint)
         return found
+
+
+class KeyService:
+    """Asks CloudTrail for its public keys, by the role if it may, else by the consumer: each account sees the same."""
+
+    def __init__(
+        self, job: Job, installation: Installation, consumer: ConsumerPrincipal, *, count: Callable[[str], None]
+    ) -> None:
+        self._job, self._installation = job, installation
+        self._consumer = consumer
+        self._count = count
+        self.error = ""
+        """Why there was no answer."""
+
+    def ask(self, region: str, first: float, last: float) -> Sequence[PublicKey]:
+        """Return the keys of a region that were valid within a span. Returns none if nobody may ask."""
+        failures = []
+        for principal in (*self._role(), self._consumer):
+            asked = f"ListPublicKeys in {region} by {principal.name}"
+            try:
+                self._count("ListPublicKeys")
+                return listed_keys(self._client(region, principal), region, max(first, 1.0), last)
+            except (BotoCoreError, ClientError) as error:
+                failures.append(f"{asked}: {error}")
+            except (KeyError, TypeError, AttributeError) as error:
+                failures.append(f"{asked}: it is no list of keys: {error!r}")
+        self.error = "; ".join(failures)
+        return []
+
+    def _role(self) -> Iterator[Principal]:
+        job, role = self._job, self._job.source.role
+        if role is None:
+            return
+        identities, policies = self._installation.identities, session_policies(job)
+        try:
+            yield identities.role(job, role, self._consumer, policies=policies, count=self._count)
+        except JobFailed as error:
+            self.error = error.detail
+
+    def _client(self, region: str, principal: Principal) -> Any:
+        credentials = principal.current()
+        return self._installation.identities.session_of(self._job).client(
+            "cloudtrail",
+            region_name=region,
+            endpoint_url=self._job.endpoints.cloudtrail,
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
+            aws_session_token=credentials.session_token,
+            config=Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_CALL_SECONDS,
+                retries={"mode": "standard", "max_attempts": 3},
+            ),
+        )
 
 
 def _key(number: int, entry: dict[str, Any]) -> PublicKey:

@@ -3,15 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from threading import Event
-from typing import Any
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from syncd.aws.endpoint import Principal
 from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
-from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
@@ -25,12 +19,10 @@ from syncd.tick.task import DIGESTS
 from syncd.verify.audit import Audit, Place, PlaceResult, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
 from syncd.verify.healing.healer import Healer
-from syncd.verify.keystore import AskedKeys, listed_keys
+from syncd.verify.keystore import AskedKeys, KeyService
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
-
-_CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
 
 
 class Prover:
@@ -54,7 +46,7 @@ class Prover:
         self._stop = stop
         self._on_progress = on_progress
         self._proof = Proof(job=job.name, asked=asked)
-        self._principals: list[Principal] = []
+        self._principals: list[ConsumerPrincipal] = []
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
 
     def run(self) -> Proof:
@@ -135,54 +127,15 @@ class Prover:
                 yield Place(account, region, digests, kinds, organization)
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
-        """Ask for the keys of a region, by the role if it may, else by the consumer: each account sees the same."""
-        failures = []
-        for principal in [*self._role(), *self._principals]:
-            try:
-                self._count("ListPublicKeys")
-                client = self._client(region, principal)
-                first = self._asked.first - DAY_SECONDS if self._asked.first else 1.0
-                return listed_keys(client, region, first, self._asked.last + DAY_SECONDS)
-            except (BotoCoreError, ClientError) as error:
-                failures.append(f"ListPublicKeys in {region} by {principal.name}: {error}")
-            except (KeyError, TypeError, AttributeError) as error:
-                failures.append(f"ListPublicKeys in {region} by {principal.name}: it is no list of keys: {error!r}")
-        self._proof.keys_error = "; ".join(failures)
-        return []
+        (consumer,) = self._principals
+        service = KeyService(self._job, self._installation, consumer, count=self._count)
+        first = self._asked.first - DAY_SECONDS if self._asked.first else 1.0
+        found = service.ask(region, first, self._asked.last + DAY_SECONDS)
+        self._proof.keys_error = service.error
+        return found
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
-
-    def _role(self) -> Iterator[Principal]:
-        role, (consumer,) = self._job.source.role, self._principals
-        if role is None or not isinstance(consumer, ConsumerPrincipal):
-            return
-        try:
-            yield self._installation.identities.role(
-                self._job,
-                role,
-                consumer,
-                policies=session_policies(self._job),
-                count=self._count,
-            )
-        except JobFailed as error:
-            self._proof.keys_error = error.detail
-
-    def _client(self, region: str, principal: Principal) -> Any:
-        credentials = principal.current()
-        return self._installation.identities.session_of(self._job).client(
-            "cloudtrail",
-            region_name=region,
-            endpoint_url=self._job.endpoints.cloudtrail,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token,
-            config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_CALL_SECONDS,
-                retries={"mode": "standard", "max_attempts": 3},
-            ),
-        )
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

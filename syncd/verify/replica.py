@@ -58,7 +58,13 @@ class BucketReplica:
         """List the objects below a prefix whose days lie between two instants, both included, in key order."""
         under = self._prefix + prefix
         after = f"{under}{_day(first)}/" if first > 0 else ""
-        wanted = Range(Shard(under), after, f"{under}{_day(last)}/{_LAST_CHARACTER}")
+        return self._listed(Range(Shard(under), after, f"{under}{_day(last)}/{_LAST_CHARACTER}"))
+
+    def between(self, prefix: str, first: str, last: str) -> Iterator[Stored]:
+        """List the objects below a prefix from one key to another, both included."""
+        return self._listed(Range(Shard(self._prefix + prefix), self._prefix + first[:-1], self._prefix + last))
+
+    def _listed(self, wanted: Range) -> Iterator[Stored]:
         for page in self._lister.pages([wanted]):
             for item in page.objects if page is not None else ():
                 if not item.key.endswith("/"):

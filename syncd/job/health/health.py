@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
+from syncd.job.health.proofs import JobProof
 from syncd.job.health.state import JobState, read_state
 from syncd.job.report import utc
 from syncd.ledger.ledger import Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
+from syncd.model.keys.stamps import utc_day
 from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
@@ -70,6 +72,9 @@ class JobHealth:
     """Objects that are known and not at the destination."""
     held_reasons: Mapping[str, int] = field(default_factory=dict)
     oldest_held: Quarantined | None = None
+    is_verified: bool = False
+    """Its digests are checked as they arrive."""
+    proof: JobProof = field(default_factory=JobProof)
 
     @property
     def finished_at(self) -> float:
@@ -137,6 +142,8 @@ def health_of(job: Job, state: JobState, *, now: float) -> JobHealth:
         held=held.counts.objects,
         held_reasons=held.counts.by_reason,
         oldest_held=held.longest[0] if held.longest else None,
+        is_verified=job.verify != "off",
+        proof=state.proof,
     )
 
 
@@ -185,6 +192,7 @@ def trouble(health: JobHealth) -> list[str]:
         named = ", ".join(health.uncovered[:_PREFIXES_TOLD])
         why.append(f"{len(health.uncovered)} folders of the source are uncovered: {named}")
         why.append("what to do: copy them with a job of their own, or leave them out with source.ignore")
+    why += _unproved(health)
     if (error := health.error) is not None:
         why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := health.oldest_held) is not None:
@@ -193,6 +201,21 @@ def trouble(health: JobHealth) -> list[str]:
         if error is None or error.remedy != remedy:
             why.append(f"what to do: {remedy}")
     return why
+
+
+def _unproved(health: JobHealth) -> list[str]:
+    doubts = health.proof.doubts
+    if not doubts:
+        return []
+    first, count = doubts[0], len(doubts)
+    problem = first.problems[0]
+    spans = "1 span is not proved" if count == 1 else f"{count} spans are not proved, the first of them"
+    told = f"{problem.reason}: {safe_key(problem.key or first.digest)}: {safe_line(problem.detail)}"
+    remedy = (
+        f"what to do: `syncd verify {health.job} --from {utc_day(first.start)}` shows all of it; find out who changed the"
+        " replica, and restore it; `syncd ledger quarantine accept KEY` takes it as it is"
+    )
+    return [f"{spans} from {utc(first.start)} to {utc(first.end)}: {told}", remedy]
 
 
 def missing_words(health: JobHealth) -> str:
