@@ -229,7 +229,9 @@ class Watch:
         return key in self._accepted
 
     def _is_claimed(self, key: str) -> bool:
-        """Return True if the horizon says that an object is at the destination."""
+        """Return True if the horizon says that a log is at the destination. A digest may come later than it."""
+        if name_of(key) is not None:
+            return False
         state = self._shards.get(f"{key.rsplit('/', 4)[0]}/") if key.count("/") > 4 else None
         stamp = stamp_of(key)
         return state is not None and stamp is not None and state.complete_from <= stamp <= state.complete_until

@@ -10,10 +10,10 @@ from syncd.job.run import run_job
 from syncd.job.wiring import CATCH_UP, RunRequest
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
-from syncd.model.errors import JobFailed, LedgerError
+from syncd.model.errors import Interrupted, JobFailed, LedgerError
 from syncd.model.objects import Failed, LogObject, Transfer, Window
 from syncd.model.reasons import Reason
-from syncd.tick.scope import replica_of, scope_of
+from syncd.tick.scope import pace_of, replica_of, scope_of
 from syncd.verify.audit import Place, PlaceResult
 from syncd.verify.healing.lost import Lost, lost_keys, lost_of, reworded
 from syncd.verify.healing.source import SourceReader
@@ -53,12 +53,24 @@ class Healer:
         self._proof.healed += healed
         for key in healed[:KEYS_LOGGED]:
             self._tell(events.REPLICA_HEALED, key=key, healed=len(healed))
-        if self._heals and still:
-            result, gone = self._given_up(result, still, why)
+        is_open = self._heals or any(item.is_claimed and not item.is_known for item in lost.values())
+        at_source, why_not = self._at_source(lost.values()) if is_open else ({}, "")
+        gone: set[str] = set()
+        if self._heals and at_source is not None:
+            gone = {item.key for item in still if item.key not in at_source and not item.may_come}
+            self._hold([item for item in still if item.key in gone and item.is_due])
             self._proof.missing_at_source += sorted(gone)
-        else:
-            gone = set()
-        self._contradict([item for item in lost.values() if item.is_claimed], healed, gone)
+            kept = {item.key: self._why_kept(item.key, why) for item in still if item.key in at_source}
+            result = reworded(result, _words(kept, gone))
+        elif self._heals:
+            result = reworded(result, _words({item.key: why_not for item in still}, ()))
+        pace = pace_of(self._job)
+        wrong = [
+            item
+            for item in lost.values()
+            if item.is_contradiction((at_source or {}).get(item.key), pace.lateness_of(item.shard.kind))
+        ]
+        self._contradict(wrong, healed, gone)
         return result
 
     def _lost(self, result: PlaceResult) -> dict[str, Lost]:
@@ -66,7 +78,8 @@ class Healer:
         assert scope is not None
         with _state(), self._installation.ledger_file.open_readonly() as reader:
             view = reader.view(replica_of(self._job))
-            return lost_of(result, scope, view.shards(), view.accepted())
+            lost = lost_of(result, scope, view.shards(), view.accepted(), now=self._installation.now())
+            return {key: item._replace(is_known=key in view.known(item.shard, [key])) for key, item in lost.items()}
 
     def _catch_up(self, place: Place, days: Collection[str]) -> str:
         """Catch up these days. Returns why it failed, or an empty text."""
@@ -79,18 +92,15 @@ class Healer:
                 why = f"{report.error.reason}: {report.error.detail}"
         return why
 
-    def _given_up(self, result: PlaceResult, still: Sequence[Lost], why: str) -> tuple[PlaceResult, set[str]]:
-        """Return the result in the words that fit, and the keys that the source lacks too, which are held."""
+    def _at_source(self, items: Collection[Lost]) -> tuple[Mapping[str, LogObject] | None, str]:
+        """Return which of the objects the source has, or None and why it cannot be asked."""
         try:
             source = SourceReader(self._job, self._installation, self._proof.requests, stop=self._stop)
-            listed = source.listed([(item.key, item.shard) for item in still])
+            return source.listed([(item.key, item.shard) for item in items]), ""
+        except Interrupted:
+            raise
         except JobFailed as error:
-            told = f"the source cannot be asked for it: {error.reason}: {error.detail}"
-            return reworded(result, _words({item.key: told for item in still}, ())), set()
-        gone = {item.key for item in still if item.key not in listed}
-        self._hold([item for item in still if item.key in gone and item.is_due])
-        kept = {key: f"the source has it, and it was not copied: {why or self._held_why(key)}" for key in listed}
-        return reworded(result, _words(kept, gone)), gone
+            return None, f"the source cannot be asked for it: {error.reason}: {error.detail}"
 
     def _hold(self, items: Sequence[Lost]) -> None:
         """Hold the horizon back until somebody decides, or the source has the objects after all."""
@@ -107,10 +117,11 @@ class Healer:
             with self._ledger() as ledger:
                 ledger.record(outcomes, [], now=self._installation.now())
 
-    def _held_why(self, key: str) -> str:
+    def _why_kept(self, key: str, why: str) -> str:
         with _state(), self._installation.ledger_file.open_readonly() as reader:
             held = reader.view(replica_of(self._job)).held(key)
-        return f"{held.reason}: {held.detail}" if held is not None else "the next catch-up tries again"
+        held_why = f"{held.reason}: {held.detail}" if held is not None else "the next catch-up tries again"
+        return f"the source has it, and it was not copied: {why or held_why}"
 
     def _contradict(self, claimed: Sequence[Lost], healed: Collection[str], gone: Collection[str]) -> None:
         self._proof.contradicted += sorted(item.key for item in claimed)

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import Scope, in_scope, is_ignored
-from syncd.model.objects import Shard, ShardState
+from syncd.model.objects import LogObject, Shard, ShardState
 from syncd.verify.audit import Place, PlaceResult
+from syncd.verify.proof import OVERDUE_SECONDS
+from syncd.verify.rules.digest import name_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span
 
 _LOST = (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING)
@@ -25,6 +27,19 @@ class Lost(NamedTuple):
     """The horizon says that it is at the destination."""
     is_due: bool
     """The horizon would pass it, or has."""
+    is_known: bool = False
+    """The ledger says that it was copied."""
+    may_come: bool = False
+    """It is a digest that CloudTrail may yet deliver."""
+
+    def is_contradiction(self, source: LogObject | None, lateness: float) -> bool:
+        """Return True if the horizon should have waited for it, given what the source has.
+
+        What arrived later than the horizon waits for is no contradiction.
+        """
+        if not self.is_claimed or self.is_known or source is None:
+            return self.is_claimed and not self.may_come
+        return source.last_modified <= self.stamp + lateness
 
 
 def lost_keys(result: PlaceResult) -> dict[str, str]:
@@ -33,7 +48,7 @@ def lost_keys(result: PlaceResult) -> dict[str, str]:
 
 
 def lost_of(
-    result: PlaceResult, scope: Scope, shards: Mapping[str, ShardState], given_up: Collection[str]
+    result: PlaceResult, scope: Scope, shards: Mapping[str, ShardState], given_up: Collection[str], *, now: float
 ) -> dict[str, Lost]:
     """Return what the replica lacks and the job should have, by key.
 
@@ -42,6 +57,7 @@ def lost_of(
         scope: the job's.
         shards: the shards that the ledger knows, by prefix.
         given_up: keys that an operator has accepted as not copied.
+        now: the present time, in epoch seconds.
     """
     found = {}
     for key, day in lost_keys(result).items():
@@ -50,7 +66,9 @@ def lost_of(
             continue
         stamp, state = stamp_of(key) or 0.0, shards.get(shard.prefix)
         is_claimed = state is not None and state.complete_from <= stamp <= state.complete_until
-        found[key] = Lost(key, day, shard, stamp, is_claimed, state is None or stamp >= state.complete_from)
+        is_due = state is None or stamp >= state.complete_from
+        may_come = name_of(key) is not None and now < stamp + 2 * OVERDUE_SECONDS
+        found[key] = Lost(key, day, shard, stamp, is_claimed, is_due, may_come=may_come)
     return found
 
 
