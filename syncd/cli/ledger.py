@@ -188,6 +188,7 @@ def _deal_with(
         document = do(chosen, _ledger_file(configuration), key)
     jobs = ", ".join(document["jobs"])
     words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
+    words += "".join(f"\n{job}: {safe_line(detail)}" for job, detail in document.get("details", {}).items() if detail)
     left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
     print_document(document, words, as_json=as_json)

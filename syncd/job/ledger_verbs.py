@@ -60,13 +60,16 @@ def retry(jobs: Sequence[Job], ledger_file: LedgerFile, key: str) -> dict[str, A
 
 def _for_each(jobs: Sequence[Job], ledger_file: LedgerFile, key: str, do: Callable[[Any], bool]) -> dict[str, Any]:
     done: list[str] = []
+    details: dict[str, str] = {}
     # A lone surrogate cannot be in the ledger, which stores UTF-8.
     for job in jobs if _is_unicode(key) else ():
         with ledger_file.open(replica_of(job), job.name) as ledger:
             if ledger.moved_aside is not None:
                 raise LedgerCorrupt(f"{ledger_file.path} was damaged, and is now {ledger.moved_aside}")
+            held = ledger.held(key)
             done += [job.name] if do(ledger) else []
-    return {"key": key, "jobs": done, "error": None if done else _not_held(key)}
+            details |= {job.name: held.detail} if held is not None else {}
+    return {"key": key, "jobs": done, "details": details, "error": None if done else _not_held(key)}
 
 
 def _is_unicode(key: str) -> bool:

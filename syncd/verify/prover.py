@@ -19,6 +19,7 @@ from syncd.tick.task import DIGESTS
 from syncd.verify.audit import Audit, Place, PlaceResult, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
 from syncd.verify.healing.healer import Healer
+from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
@@ -87,15 +88,18 @@ class Prover:
                 f"give {job.name} the kind {DIGESTS} in source.kinds, and turn on log file validation for the trail",
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
+        voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
         for place in places:
-            result = self._audit(place, replica)
-            self.add(healer.heal(place, result, partial(self._audit, place, replica)))
+            audit = partial(self._audit, place, replica, voucher.conflicts(place))
+            result = healer.heal(place, audit(), audit)
+            voucher.vouch(place, result)
+            self.add(result)
 
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
         self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
 
-    def _audit(self, place: Place, replica: ReplicaReader) -> PlaceResult:
+    def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         audit = Audit(
             replica if self._record is None else Recording(replica, self._record),
             place,
@@ -103,6 +107,7 @@ class Prover:
             keys=self.keys,
             first=self._asked.first,
             last=self._asked.last,
+            watched=frozenset(watched),
             on_progress=self._on_progress,
         )
         return audit.run()

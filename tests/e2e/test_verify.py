@@ -188,7 +188,7 @@ def test_a_bundle_repeats_the_verdict_without_the_replica(replicated: Replicated
     ran = replicated.stage.syncd("verify", "--offline", str(bundle), "--json", with_config=False)
 
     (again,) = json.loads(ran.stdout)["jobs"]
-    of_the_run = {"requests", "duration_seconds", "horizon_contradicted", "horizon_contradicted_count"}
+    of_the_run = {"requests", "duration_seconds", "conflicts", "horizon_contradicted", "horizon_contradicted_count"}
     assert ran.code == code
     assert {key: again[key] for key in again.keys() - of_the_run} == {
         key: entry[key] for key in entry.keys() - of_the_run
@@ -228,3 +228,19 @@ def test_a_log_that_neither_side_has_contradicts_the_horizon_until_somebody_deci
     (accepted,) = json.loads(stage.syncd("status", "--json").stdout)["jobs"]
     assert (again.code, entry["problems"], entry["horizon_contradicted"]) == (3, {"log_missing": 1}, [])
     assert accepted["complete_until"] > after["complete_until"]
+
+
+def test_of_an_altered_replica_both_hashes_are_shown_and_which_the_digest_vouches_for(replicated: Replicated) -> None:
+    stage, key = replicated.stage, replicated.logs()[3]
+    right = hashlib.sha256(gzip.decompress(stage.server.objects(replicated.bucket)[key].body)).hexdigest()
+    replicated.change(key, altered)
+
+    ran = stage.syncd("verify", "--json", "--keys", str(replicated.keys))
+    accepted = stage.syncd("ledger", "quarantine", "accept", key)
+
+    (entry,) = json.loads(ran.stdout)["jobs"]
+    (conflict,) = entry["conflicts"]
+    assert (conflict["key"], conflict["vouched"]) == (key, "source")
+    assert (conflict["digest_sha256"], conflict["source_sha256"]) == (right, right)
+    assert conflict["replica_sha256"] != right
+    assert "the digest vouches for the source's" in accepted.stdout

@@ -84,7 +84,7 @@ def test_a_digest_is_checked_as_it_arrives_and_no_log_is_read_again(watched: Wat
     assert sorted(reads) == sorted([item.key for item in (*watched.early, *watched.late)] + digests)
 
 
-def test_an_altered_replica_is_an_alarm_with_its_digest_until_it_is_put_right(watched: Watched) -> None:
+def test_an_altered_replica_is_an_alarm_with_its_digest_until_somebody_decides(watched: Watched) -> None:
     """It is altered after it was copied and before its digest comes; its size and its place stay the same."""
     watched.deliver(watched.early)
     watched.tick()
@@ -104,3 +104,10 @@ def test_an_altered_replica_is_an_alarm_with_its_digest_until_it_is_put_right(wa
     assert entry["proved_until"] < json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]
     assert [(held["key"], held["reason"]) for held in status["quarantine"]["objects"]] == [(key, "conflict")]
     assert any(key in sentence and "log_altered" in sentence for sentence in status["why"])
+
+    # Somebody takes the replica as it is, and the proof goes on.
+    assert watched.stage.syncd("ledger", "quarantine", "accept", key).code == 0
+    code, entry, _ = watched.tick()
+    status_code, status = watched.status()
+    assert (code, status_code, status["unproved_count"], status["quarantine"]["count"]) == (0, 0, 0, 0)
+    assert entry["proved_until"] == json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]

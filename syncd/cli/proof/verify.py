@@ -220,8 +220,18 @@ def show_proof(document: dict[str, Any]) -> None:
             console.print(Text(f"  {document[f'{field}_count']:,} {title}:"))
             for key in document[field][:_SHOWN]:
                 console.print(Text(f"    {safe_key(key)}"))
+    _show_conflicts(console, document)
     if document["keys_error"]:
         console.print(Text(f"  public keys: {safe_line(document['keys_error'])}"))
+
+
+def _show_conflicts(console: Any, document: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    for item in document["conflicts"][:_SHOWN]:
+        console.print(Text(f"  {safe_key(item['key'])}: the digest vouches for {item['vouched']}"))
+        for side in ("digest", "replica", "source"):
+            console.print(Text(f"    {side}: SHA-256 {item[f'{side}_sha256'] or 'none'}"))
 
 
 def _show_chain(console: Any, chain: dict[str, Any]) -> None:

@@ -157,7 +157,7 @@ class Watch:
     def _settled(self, place: Place, doubts: Sequence[Doubt]) -> list[Doubt]:
         """Look again at the doubts that are due, heal what can be, and tell what is an alarm."""
         now, left = self._now(), []
-        for doubt in doubts:
+        for doubt in filter(None, (without(doubt, self._is_given_up) for doubt in doubts)):
             again: Doubt | None = doubt
             if is_due(doubt, now=now) and self._doubts_left > 0:
                 self._doubts_left -= 1

@@ -24,6 +24,7 @@ _OF_THE_RUN = (
     "duration_seconds",
     "healed",
     "healed_count",
+    "conflicts",
     "horizon_contradicted",
     "horizon_contradicted_count",
 )

@@ -76,7 +76,7 @@ class Healer:
     def _lost(self, result: PlaceResult) -> dict[str, Lost]:
         scope = scope_of(self._job)
         assert scope is not None
-        with _state(), self._installation.ledger_file.open_readonly() as reader:
+        with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
             view = reader.view(replica_of(self._job))
             lost = lost_of(result, scope, view.shards(), view.accepted(), now=self._installation.now())
             return {key: item._replace(is_known=key in view.known(item.shard, [key])) for key, item in lost.items()}
@@ -118,7 +118,7 @@ class Healer:
                 ledger.record(outcomes, [], now=self._installation.now())
 
     def _why_kept(self, key: str, why: str) -> str:
-        with _state(), self._installation.ledger_file.open_readonly() as reader:
+        with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
             held = reader.view(replica_of(self._job)).held(key)
         held_why = f"{held.reason}: {held.detail}" if held is not None else "the next catch-up tries again"
         return f"the source has it, and it was not copied: {why or held_why}"
@@ -134,7 +134,7 @@ class Healer:
 
     @contextmanager
     def _ledger(self) -> Iterator[ReplicaLedger]:
-        with _state(), self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+        with as_job_failure(), self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             yield ledger
 
 
@@ -151,7 +151,8 @@ def _words(kept: Mapping[str, str], gone: Collection[str]) -> Callable[[Finding]
 
 
 @contextmanager
-def _state() -> Iterator[None]:
+def as_job_failure() -> Iterator[None]:
+    """Raise a LedgerError of the block as JobFailed."""
     try:
         yield
     except LedgerError as error:
