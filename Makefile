@@ -11,7 +11,7 @@ PYTHON := python3.11 python3 python3.12 python3.13 python3.14
 ARGS :=
 
 help:  ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1  \t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.demo  ## the whole of syncd against an embedded AWS, in half a minute
 	@$(BIN)/syncd demo
@@ -28,6 +28,10 @@ check: $(VENV)/.test  ## style, types, architecture, and whether the generated r
 
 docs: $(VENV)/.test  ## writes docs/reference.md from the code
 	$(BIN)/python tools/reference.py
+
+docs-site: $(VENV)/.docs  ## builds the documentation site, build/site, and checks its links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "To read it: $(BIN)/python -m http.server --directory build/site"
 
 format: $(VENV)/.test  ## lets ruff mend what it can
 	$(BIN)/ruff format
@@ -76,13 +80,14 @@ lock:  ## resolves the lock files anew; needs uv
 	$(LOCK) --constraint requirements/bench.txt --extra demo pyproject.toml --output-file requirements/demo.txt
 	$(LOCK) --constraint requirements/bench.txt pyproject.toml --output-file requirements/runtime.txt
 	$(LOCK) --constraint requirements/bench.txt --group build --output-file requirements/build.txt
+	$(LOCK) --constraint requirements/bench.txt --group docs --output-file requirements/docs.txt
 
 # No index addresses: where packages come from is the business of the machine that installs them.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
 # What is installed for one target serves the targets that need less.
-$(VENV)/.demo $(VENV)/.test $(VENV)/.bench: $(VENV)/.%: requirements/%.txt requirements/build.txt pyproject.toml | $(BIN)/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.bench $(VENV)/.docs: $(VENV)/.%: requirements/%.txt requirements/build.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what is in $< into $(VENV): about a minute the first time ..."
 	@$(PIP_INSTALL) $(LOCKED) $< $(LOCKED) requirements/build.txt
 	@$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable .
@@ -97,4 +102,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs format bench memory vendor simulate mutants hostile faults scale ceph lock sbom hashes
+.PHONY: help demo test check docs docs-site format bench memory vendor simulate mutants hostile faults scale ceph lock sbom hashes

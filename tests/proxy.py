@@ -9,7 +9,9 @@ from typing import Self
 class ConnectProxy:
     """Listens from `__enter__` to `__exit__`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, refusal: str = "") -> None:
+        """`refusal` is the status line's end with which it answers every CONNECT, such as `403 Forbidden`."""
+        self._refusal = refusal
         self.targets: list[str] = []
         """HOST:PORT of every CONNECT."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -50,8 +52,10 @@ class ConnectProxy:
             head += piece
         method, target, _ = head.split(b"\r\n")[0].decode().split()
         self.targets.append(f"{method} {target}")
-        if method != "CONNECT":
-            client.sendall(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n")
+        refusal = self._refusal or ("405 Method Not Allowed" if method != "CONNECT" else "")
+        if refusal:
+            client.sendall(f"HTTP/1.1 {refusal}\r\ncontent-length: 0\r\n\r\n".encode())
+            client.close()
             return
         host, _, port = target.rpartition(":")
         server = socket.create_connection((host, int(port)))

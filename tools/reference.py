@@ -61,8 +61,8 @@ def _head() -> Iterator[str]:
         "<!-- Written from the code by `make docs`. -->",
         "# Reference",
         "",
-        "What operators touch: it changes only with a line in the [changelog](../CHANGELOG.md). What the words mean is in",
-        "[design.md](design.md); how to run it is in [deploy](../deploy/README.md).",
+        "The interface for operators. It changes only with a line in the [changelog](../CHANGELOG.md). [design.md](design.md)",
+        "defines the words, and [deploy](../deploy/README.md) shows how to run it.",
     )
 
 
@@ -74,12 +74,12 @@ def _commands() -> Iterator[str]:
         "Every document of `--json` is the only thing on stdout; logs and progress go to stderr.",
     )
     for name, command in verbs().items():
-        yield from ("", f"### syncd {name}", "", f"`{_usage(name, command)}`", "", " ".join(command.help.split()))
+        yield from ("", f"### syncd {name}", "", f"`{usage(name, command)}`", "", " ".join(command.help.split()))
         options = [item for item in command.params if item.param_type_name == "option"]
         if options:
             yield ""
             yield from _table(
-                ("flag", "meaning"), ((f"`{_spelled(item)}`", item.help or "") for item in options if not item.hidden)
+                ("flag", "meaning"), ((f"`{spelled(item)}`", item.help or "") for item in options if not item.hidden)
             )
         if name in DOCUMENTS:
             shape, fields = DOCUMENTS[name]
@@ -89,19 +89,21 @@ def _commands() -> Iterator[str]:
                 yield from _table(("field", "meaning"), ((f"`{field}`", words) for field, words in fields.items()))
 
 
-def _usage(name: str, command: Any) -> str:
+def usage(name: str, command: Any) -> str:
+    """Return the synopsis of a command."""
     parts = ["syncd", name]
     for item in command.params:
         if item.param_type_name == "argument":
             word = (item.metavar or item.name.upper()).removesuffix("...").strip("[]")
             word = f"{word}..." if item.nargs == -1 else word
         else:
-            word = _spelled(item) + ("..." if getattr(item, "multiple", False) else "")
+            word = spelled(item) + ("..." if getattr(item, "multiple", False) else "")
         parts.append(word if item.required else f"[{word}]")
     return " ".join(parts)
 
 
-def _spelled(option: Any) -> str:
+def spelled(option: Any) -> str:
+    """Return an option with its placeholder."""
     name = "|".join((*option.opts, *option.secondary_opts))
     return name if option.is_flag else f"{name} {option.metavar or _placeholder(option)}"
 

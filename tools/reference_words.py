@@ -12,7 +12,7 @@ EXIT_CODES: Mapping[int | str, str] = {
         "`--strict` any job's file; or all jobs' files are invalid."
     ),
     3: "Some jobs or some objects failed, a conflict was found, or some jobs' files are invalid.",
-    4: "`status`: a job is unhealthy. `check`: a permission is missing, or a job's file is invalid.",
+    4: "`status`: a job needs attention. `check`: a permission is missing, or a job's file is invalid.",
     5: "`run`: the state cannot be written.",
     11: "Every named job is already running elsewhere.",
     "130, 143": "`tick`, `catch-up` or `demo` was interrupted by SIGINT or SIGTERM.",
@@ -72,7 +72,13 @@ PLAN_JOB: Mapping[str, str] = {
 
 STATUS_JOB: Mapping[str, str] = {
     "job": "The job's name.",
-    "healthy": "True if nothing is wrong with it.",
+    "health": (
+        "Its health in a word, worst first: `refused` (invalid file), `unknown` (unreadable state), `unproved` (altered or "
+        "missing by CloudTrail's digests), `late` (misses its "
+        "objective), `failing`, `incomplete` (objects or folders are missing), `starting` (its first tick is under way), "
+        "`healthy`."
+    ),
+    "healthy": "True if it is `healthy` or `starting`.",
     "why": "What is wrong, in sentences.",
     "mode": "How objects were copied in the last tick.",
     "mode_why": 'The verdict of `copy = "auto"`, and why; null if there is none yet.',
@@ -112,6 +118,11 @@ STATUS_JOB: Mapping[str, str] = {
     "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
     "shards": "The progress of each account, kind and region; the first hundred.",
     "shard_count": "The number of shards.",
+    "running": (
+        "The ticks and catch-ups under way, in any process: `kind`, `began_at` and `at` (seconds since the epoch), objects "
+        "`listed`, `copied` and `done`, those `known` to be copied, which are all if `is_total`, `copied_bytes`, `per_second`, "
+        "`seconds_left` (an estimate; null if there is none) and `listed_until`, the day that the listing has come to."
+    ),
 }
 
 CHECK_JOB: Mapping[str, str] = {
@@ -196,8 +207,9 @@ QUARANTINE_JOB: Mapping[str, str] = {
 }
 
 QUARANTINE_DONE: Mapping[str, str] = {
-    "key": "The object's key.",
-    "jobs": "The jobs that had it in quarantine.",
+    "key": "The object's key or the pattern, as given; null for all.",
+    "jobs": "The jobs that had such objects in quarantine.",
+    "objects": "How many objects there were.",
     "error": (
         "Why nothing was done: the state could not be used, or the key is in no job's quarantine (`not_in_quarantine`). Has "
         "`reason`, `detail` and `remedy`; null if it was done."
@@ -242,9 +254,10 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         ),
         QUARANTINE_JOB,
     ),
-    "ledger quarantine retry": ("One object:", QUARANTINE_DONE),
+    "ledger quarantine retry": ("One object, or many:", QUARANTINE_DONE),
     "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
     "demo": ("One object:", DEMO),
+    "completion": ("The script.", {}),
     "config schema": ("The schema.", {}),
     "config validate": (
         "One object:",

@@ -8,27 +8,27 @@ that only the deadline ends a request. A silent server is therefore asked for it
 import os
 import ssl
 from http.client import HTTPException, HTTPSConnection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import boto3
-import botocore.session
 from awscrt import io
 
 from syncd.aws.s3 import Address
 from syncd.model.reasons import Reason
 
+if TYPE_CHECKING:
+    from botocore.session import Session
+
 _HANDSHAKE_SECONDS = 5.0
 
 
-def authorities_of(session: boto3.Session | botocore.session.Session) -> str:
+def authorities_of(session: "Session") -> str:
     """Return the file of authorities that a session trusts, or empty for the default.
 
     That is AWS_CA_BUNDLE or the profile's `ca_bundle`, then what botocore and OpenSSL fall back on.
     """
-    core: Any = getattr(session, "_session", session)  # boto3 has no name for it
-    configured = core.get_config_variable("ca_bundle")
+    configured = session.get_config_variable("ca_bundle")
     return str(configured or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "")
 
 

@@ -122,10 +122,14 @@ class Transport:
         more_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Send one request. Calls `on_answer` exactly once, on another thread, or on this one if nothing can be sent."""
+        server = address._replace(base_path="", signs_payload=False)
         try:
-            client = self._client(address)
+            client = self._client(server)
         except JobFailed as lacking:
             on_answer(Answer(0, {}, b"", lacking.reason, lacking.detail))
+            return
+        except (OSError, RuntimeError) as error:
+            on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
             return
         headers = [("Host", address.host), *request.headers, *more_headers]
         body = None
@@ -142,14 +146,8 @@ class Transport:
         is_part = request.expected_bytes >= _PART_BYTES and any(name == "range" for name, _ in request.headers)
         if credentials.session_token:
             on_answer = without_token(on_answer, credentials.session_token)
-        server = address._replace(base_path="", signs_payload=False)
         traffic = self._traffic.get(server) or self._traffic_of(server)
         exchange = Exchange(self._under_way, request, traffic, on_answer, allowed_seconds)
-        try:
-            client = self._client(server)
-        except (OSError, RuntimeError) as error:
-            on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
-            return
         exchange.begin(
             client.make_request(
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,

@@ -13,19 +13,22 @@ from syncd.check import identity as check_identity
 from syncd.check import reach
 from syncd.check import source as check_source
 from syncd.check.identity import Actors
+from syncd.check.public_keys import PUBLIC_KEYS, public_keys_check
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, JobChecks, Status, not_tried
 from syncd.config.job import Configuration, Job
 from syncd.config.partitions import is_aws
 from syncd.job.installation import Installation, end_of
-from syncd.model.errors import JobFailed
+from syncd.ledger.folder.probe import require_usable
+from syncd.model.errors import JobFailed, LedgerError
 from syncd.model.reasons import filled_in
 
-CONFIGURATION = "configuration"
+CONFIGURATION, STATE = "configuration", "state"
 JOBS_AT_A_TIME = 8
 
 STEPS = (
     CONFIGURATION,
+    STATE,
     check_identity.CLOCK,
     check_identity.IDENTITY,
     check_identity.ASSUME_ROLE,
@@ -36,6 +39,7 @@ STEPS = (
     check_source.FOLDERS,
     check_source.READ,
     check_source.KMS,
+    PUBLIC_KEYS,
     check_destination.BUCKET,
     check_destination.REGION,
     check_destination.LIST,
@@ -55,13 +59,24 @@ def check_jobs(configuration: Configuration, jobs: Sequence[Job], installation: 
     files = dict(zip((job.name for job in configuration.jobs), configuration.files[1:], strict=True))
     if not jobs:
         return []
+    state = state_check(configuration.settings.state_dir)
     with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="check") as pool:
-        return list(pool.map(lambda job: check_job(job, files[job.name], installation), jobs))
+        return list(pool.map(lambda job: check_job(job, files[job.name], installation, state), jobs))
 
 
-def check_job(job: Job, file: Path, installation: Installation) -> JobChecks:
+def state_check(state_dir: Path) -> Check:
+    """Check that the state can be written and locked."""
+    try:
+        require_usable(state_dir)
+    except LedgerError as error:
+        return Check(STATE, Status.FAILED, str(error), error.remedy)
+    can = "files in it can be written and locked" if state_dir.is_dir() else "it does not exist, and can be created"
+    return Check(STATE, Status.OK, f"{state_dir}: {can}")
+
+
+def check_job(job: Job, file: Path, installation: Installation, state: Check) -> JobChecks:
     """Check one job. A step that an earlier failure makes pointless is reported as not tried."""
-    checks = [Check(CONFIGURATION, Status.OK, f"{file} is valid")]
+    checks = [Check(CONFIGURATION, Status.OK, f"{file} is valid"), state]
     clock = check_identity.clock_check(job, installation)
     checks.append(clock)
     if clock.status is Status.FAILED:
@@ -95,7 +110,8 @@ def _bucket_checks(
     own, keeps_nothing = check_destination.destination_checks(job, destination, remedies)
     newest = at_source.newest.key if at_source.newest is not None and at_source.is_readable else None
     modes = reach.copy_modes_check(job, actors, source, destination, newest, remedies)
-    checks = [*at_source.checks, *own, modes]
+    keys = public_keys_check(job, actors.reader, installation, remedies)
+    checks = [*at_source.checks, keys, *own, modes]
     if actors.wide is None or at_source.checks[0].status is Status.FAILED:
         return [*checks, not_tried(reach.BUCKETS, "see above"), not_tried(reach.SURPLUS, "see above")]
     wide = replace(source, principal=actors.wide)
@@ -109,6 +125,7 @@ _OF_THE_ROLE = (
     check_source.FOLDERS,
     check_source.READ,
     check_source.KMS,
+    PUBLIC_KEYS,
     reach.COPY_MODES,
     reach.SURPLUS,
 )

@@ -9,10 +9,9 @@ from syncd.aws import answers
 from syncd.aws.endpoint import Principal
 from syncd.aws.identity import refusals
 from syncd.aws.identity.principals import ConsumerPrincipal
-from syncd.aws.identity.role import assume_parameters
+from syncd.aws.identity.role import assume_parameters, credentials_in
 from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials
 from syncd.check.probe import FixedPrincipal, ask, bucket_request
 from syncd.check.remedies import Remedies
 from syncd.check.result import Check, Status, not_tried
@@ -151,20 +150,14 @@ def _assumed(
     sts = installation.identities.sts(job, consumer.current())
     try:
         with refusals.as_job_failure(f"AssumeRole by {consumer.name} of {role.arn}", denied="", hidden=hidden):
-            answer = sts.assume_role(
-                **assume_parameters(role, with_external_id=with_external_id), DurationSeconds=_PROBE_SESSION_SECONDS
-            )["Credentials"]
+            session = credentials_in(
+                sts.assume_role(
+                    **assume_parameters(role, with_external_id=with_external_id), DurationSeconds=_PROBE_SESSION_SECONDS
+                )["Credentials"]
+            )
     except JobFailed as error:
         return error
-    return FixedPrincipal(
-        f"{role.arn} (without session policy)",
-        Credentials(
-            answer["AccessKeyId"],
-            answer["SecretAccessKey"],
-            answer["SessionToken"],
-            answer["Expiration"].timestamp(),
-        ),
-    )
+    return FixedPrincipal(f"{role.arn} (without session policy)", session)
 
 
 def _assume_remedy(error: JobFailed, remedies: Remedies, role: Role) -> str:

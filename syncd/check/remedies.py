@@ -4,6 +4,7 @@ The message of a denial may end with the kind of policy that decided ("Troublesh
 user guide). Across accounts it usually does not.
 """
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -42,6 +43,7 @@ _MEET = (
     "find the Deny that matches this call and meet its condition, such as MFA, a source identity or an address: its owner"
     " knows what it is for"
 )
+_COMMAND = re.compile("[:;] `syncd ")
 # syncd itself sets the session policy of the role (`session_policy`).
 _OWN_SESSION = (
     "check source.prefix, source.accounts and source.kinds in the job: syncd derives the session policy from them; if they"
@@ -86,27 +88,32 @@ class Remedies:
 
     def listing(self, message: str) -> str:
         """Return the remedy for a denied ListObjectsV2 at the source."""
-        return self._source(message, statements.LIST_LOGS)
+        return self._source("ListObjectsV2", message, statements.LIST_LOGS)
 
     def reading(self, message: str) -> str:
         """Return the remedy for a denied GetObject at the source."""
         if "kms:" in message.lower():
             return self._decrypting(message)
-        return _beside("GetObject", message) + self._source(message, statements.READ_LOGS)
+        return self._source("GetObject", message, statements.READ_LOGS)
+
+    def proving(self) -> str:
+        """Return the remedy for a denied ListPublicKeys."""
+        document = policies.ROLE_ACCESS if self._job.source.role is not None else policies.CONSUMER_READ
+        return self.add(document, statements.LIST_PUBLIC_KEYS)
 
     def writing(self, message: str) -> str:
         """Return the remedy for a denied PutObject at the destination."""
         if "kms:" in message.lower():
             return self._encrypting()
-        return _beside("PutObject", message) + self._destination(message, statements.WRITE_REPLICAS)
+        return self._destination("PutObject", message, statements.WRITE_REPLICAS)
 
     def comparing(self, message: str) -> str:
         """Return the remedy for a denied GetObject at the destination."""
-        return self._destination(message, statements.COMPARE_REPLICAS)
+        return self._destination("GetObject", message, statements.COMPARE_REPLICAS)
 
     def listing_replicas(self, message: str) -> str:
         """Return the remedy for a denied ListObjectsV2 at the destination."""
-        return self._destination(message, statements.LIST_REPLICAS)
+        return self._destination("ListObjectsV2", message, statements.LIST_REPLICAS)
 
     def assuming(self, message: str) -> str:
         """Return the remedy for a denied AssumeRole."""
@@ -114,7 +121,7 @@ class Remedies:
         consumer = self._with_action(policies.CONSUMER_ASSUME, statements.ASSUME_ROLE, beside)
         trust = self._with_action(policies.ROLE_TRUST, statements.TRUST, beside)
         if beside:
-            return f"{remedy_of_action(beside)}: {trust}; and {consumer}"
+            return f"{_about(beside)}{trust}; and {consumer}"
         role = self._job.source.role
         assert role is not None
         match denier_of(message):
@@ -158,32 +165,33 @@ class Remedies:
         document, statement = statement_of(self._documents, policies.ROLE_TRUST, statements.TRUST)
         return f"{_where(document)}, replace the statement with: {compact(statement)}"
 
-    def _source(self, message: str, sid: str) -> str:
+    def _source(self, call: str, message: str, sid: str) -> str:
         if self._is_own_session(message):
             return _OWN_SESSION
-        if self._job.source.role is not None:
-            return self._decided(message, [(policies.ROLE_ACCESS, sid)], self._job.source.bucket)
-        sides = self._needed([(policies.CONSUMER_READ, sid), (policies.SOURCE_BUCKET, sid)])
-        return self._decided(message, sides, self._job.source.bucket)
+        places = [(policies.ROLE_ACCESS, sid)]
+        if self._job.source.role is None:
+            places = self._needed([(policies.CONSUMER_READ, sid), (policies.SOURCE_BUCKET, sid)])
+        return self._decided(call, message, places, self._job.source.bucket)
 
     def _is_own_session(self, message: str) -> bool:
         return self._job.source.role is not None and denier_of(message) is Denier.SESSION
 
-    def _destination(self, message: str, sid: str) -> str:
-        return self._decided(message, [(policies.CONSUMER_WRITE, sid)], self._job.destination.bucket)
+    def _destination(self, call: str, message: str, sid: str) -> str:
+        return self._decided(call, message, [(policies.CONSUMER_WRITE, sid)], self._job.destination.bucket)
 
-    def _decided(self, message: str, places: Sequence[tuple[str, str]], bucket: str) -> str:
-        denier = denier_of(message)
+    def _decided(self, call: str, message: str, places: Sequence[tuple[str, str]], bucket: str) -> str:
+        denier, beside = denier_of(message), answers.denied_action(call, message)
+        about = _about(beside)
         if denier in _ELSEWHERE:
-            return _ELSEWHERE[denier]
+            return about + _ELSEWHERE[denier]
         if is_explicit(message):
             where = f"the bucket policy of {bucket}" if denier is Denier.RESOURCE else _where(self._at(places[0]))
             is_owners = self._at(places[0]).account_id == self._job.source.account_id != self._job.consumer.account_id
-            return f"in {where.removeprefix('in ')}, {_MEET if is_owners else _NARROW}"
+            return f"{about}in {where.removeprefix('in ')}, {_MEET if is_owners else _NARROW}"
         chosen = places
         if len(places) > 1 and denier is not None:
             chosen = [places[1] if denier is Denier.RESOURCE else places[0]]
-        return "; and ".join(self.add(*place) for place in chosen)
+        return about + "; and ".join(self._with_action(*place, beside) for place in chosen)
 
     def _needed(self, places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the places whose document the job needs."""
@@ -217,10 +225,10 @@ def _where(document: PolicyDocument) -> str:
     return f"in account {document.account_id}, to the {document.kind.value} of {document.target}"
 
 
-def _beside(call: str, message: str) -> str:
-    """Return the beginning of a remedy for a denial of an action that is not the call's own."""
-    remedy = remedy_of_action(answers.denied_action(call, message))
-    return f"{remedy}: " if remedy else ""
+def _about(action: str) -> str:
+    """Return the beginning of a remedy for a denial of an action that is not the call's own. Empty for no action."""
+    # A remedy of a tick ends with the command that tells what follows here.
+    return f"{_COMMAND.split(remedy_of_action(action))[0]}: " if action else ""
 
 
 def _drop_deny(added: str) -> str:

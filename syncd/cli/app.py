@@ -1,6 +1,7 @@
 """The command line: it parses arguments, calls the other rooms and prints."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,9 +18,13 @@ from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOpti
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.proof import prune, verify
 from syncd.cli.setup import verbs as setup
+from syncd.cli.terminal import verbs as terminal_verbs
+from syncd.cli.terminal.help import Verbs
+from syncd.cli.terminal.verbs import COMPLETING
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
+from syncd.model import events
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
@@ -31,18 +36,21 @@ if TYPE_CHECKING:
     from syncd.job.wiring import RunRequest
 
 app = typer.Typer(
+    cls=Verbs,
     help="Copy CloudTrail logs from another account's bucket into yours, and show that none is missing.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(terminal_verbs.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 app.command()(verify.verify)
 app.command("prune-source")(prune.prune_source)
+
 
 FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
 ToOption = Annotated[
@@ -59,6 +67,10 @@ def main() -> None:
     streams.secure()
     logs.write_safely()
     raise_descriptor_limit()
+    if COMPLETING in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     code = _exit_code()
     if (lost := streams.lost_output()) and code == DONE:
         code = FAILED
@@ -103,7 +115,11 @@ def _version(
     context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="PATH", help="The configuration file, as after the verb.")
+    ] = None,
 ) -> None:
+    del config  # the verbs look it up
     if version:
         typer.echo(f"syncd {__version__}")
         raise typer.Exit
@@ -179,7 +195,6 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
-    from syncd.cli import screen
     from syncd.job import planning, refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
@@ -191,28 +206,8 @@ def plan(
         configuration, refused.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
     )
     plans += planning.refused_plans(refused.refused(configuration, jobs))
-    print_document(verbs.plans_document(plans), screen.plans_table(plans), as_json=as_json)
+    print_document(verbs.plans_document(plans), lambda screen: screen.plans_table(plans), as_json=as_json)
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
-
-
-@app.command("status")
-def show_status(
-    jobs: JobsArgument = None,
-    *,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show each job's last tick, lag, horizon and quarantine. Exits with 4 if one is unhealthy."""
-    from syncd.cli import screen
-    from syncd.job import refused
-    from syncd.job.health import status
-
-    configuration = load(config, strict=strict)
-    document = status.status_document(configuration, refused.chosen(configuration, jobs), now=time.time())
-    document["jobs"] += map(refused.refused_status, refused.refused(configuration, jobs))
-    print_document(document, screen.status_table(document), as_json=as_json)
-    sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
 @app.command("demo")
@@ -234,9 +229,8 @@ def show_demo(
 
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
-    from syncd.cli import screen
+    from syncd.cli.terminal.bars import bars
     from syncd.job import refused, verbs
-    from syncd.job.wiring import CATCH_UP
 
     chosen = refused.chosen(configuration, jobs)
     besides: dict[str, Any] = {}
@@ -244,19 +238,45 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
         from syncd.verify.continuous.run import verified
 
         besides["after"] = verified
-    with screen.progress(is_shown=sys.stderr.isatty() and request.kind == CATCH_UP) as bars:
+    with bars(is_shown=sys.stderr.isatty()) as show:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=logs.event_logger(),
-            on_progress=bars.show,
+            tell=_besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
+            show=show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
             **besides,
         )
-    print_document(verbs.reports_document(done.reports), screen.reports_table(done.reports), as_json=as_json)
+    print_document(
+        verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
+    )
     sys.exit(done.exit_code)
+
+
+def _besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
+    """Return the log of a verb that ends with a table. On a terminal it leaves out what the table shows."""
+    if not (sys.stderr.isatty() and logs.is_for_people()):
+        return tell
+
+    def told(event: str, **facts: Any) -> None:
+        if event not in _IN_THE_TABLE:
+            tell(event, **facts)
+
+    return told
+
+
+_IN_THE_TABLE = frozenset(
+    {
+        events.TICK_FINISHED,
+        events.CATCH_UP_FINISHED,
+        events.TICK_FAILED,
+        events.OBJECT_FAILED,
+        events.OBJECT_CONFLICTED,
+        events.OBJECT_ARCHIVED,
+    }
+)
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.options import ConfigOption, JsonOption, StrictOption
+from syncd.cli.terminal.help import Verbs
 from syncd.job.exit_codes import DONE, USAGE
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.escaping import safe_line
 
 app = typer.Typer(
-    no_args_is_help=True, help="The configuration itself: its schema for editors, and whether it is right."
+    cls=Verbs, no_args_is_help=True, help="The configuration itself: its schema for editors, and whether it is right."
 )
 
 

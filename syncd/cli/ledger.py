@@ -12,6 +12,7 @@ import typer
 
 from syncd.cli import streams
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.terminal.help import Verbs
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED
@@ -20,22 +21,27 @@ from syncd.model.escaping import key_of, safe_key, safe_line
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration, Job
+    from syncd.job.ledger_verbs import Chosen
     from syncd.ledger.ledger import LedgerFile
 
-app = typer.Typer(no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
+app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
 quarantine_app = typer.Typer(
-    no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
+    cls=Verbs, no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
 )
 app.add_typer(quarantine_app, name="quarantine")
 JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
 KeyArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="KEY",
-        help="The object's key in the source, as it is shown: an escape such as \\u202e stands for an invisible"
-        " character, and two backslashes for one.",
+        help="The object's key in the source as it is shown, or a pattern with *, ? and [...], in quotes: an escape such as"
+        " \\u202e stands for an invisible character, and two backslashes for one.",
     ),
 ]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", metavar="REASON", help="Only objects with this reason, such as archived.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every object in quarantine.")]
 
 
 @app.command("rebuild")
@@ -47,7 +53,6 @@ def ledger_rebuild(
     as_json: JsonOption = False,
 ) -> None:
     """Discard the state and rebuild it from the destination's listing."""
-    from syncd.cli import screen
     from syncd.job import ledger_verbs, refused
     from syncd.job.installation import Installation
 
@@ -55,7 +60,7 @@ def ledger_rebuild(
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     document = ledger_verbs.rebuild(refused.chosen(configuration, jobs), installation)
     document["jobs"] += refused.refused_rebuilds(refused.refused(configuration, jobs))
-    print_document(document, screen.rebuild_table(document), as_json=as_json)
+    print_document(document, lambda screen: screen.rebuild_table(document), as_json=as_json)
     sys.exit(exit_codes.of_rebuild(document))
 
 
@@ -117,34 +122,61 @@ def quarantine_list(
 
 @quarantine_app.command("retry")
 def quarantine_retry(
-    key: KeyArgument,
+    key: KeyArgument = None,
     *,
+    reason: ReasonOption = None,
+    everything: AllOption = False,
     job: JobOption = None,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the next tick try this object again."""
+    """Let the next tick try objects again."""
     from syncd.job import ledger_verbs
 
+    chosen = _chosen(key, reason, everything=everything)
     configuration = load(config, strict=strict)
-    _deal_with(key, ledger_verbs.retry, configuration, job, "will be tried again by the next tick of", as_json=as_json)
+    done = "will be tried again by the next tick of"
+    _deal_with(chosen, ledger_verbs.retry, configuration, job, done, as_json=as_json)
 
 
 @quarantine_app.command("accept")
 def quarantine_accept(
-    key: KeyArgument,
+    key: KeyArgument = None,
     *,
+    reason: ReasonOption = None,
+    everything: AllOption = False,
     job: JobOption = None,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept a conflicting replica as it is, or an object that the source has deleted."""
+    """Accept conflicting replicas as they are, or objects that the source has deleted."""
     from syncd.job import ledger_verbs
 
+    chosen = _chosen(key, reason, everything=everything)
     configuration = load(config, strict=strict)
-    _deal_with(key, ledger_verbs.accept, configuration, job, "is accepted for", as_json=as_json)
+    _deal_with(chosen, ledger_verbs.accept, configuration, job, "accepted for", as_json=as_json)
+
+
+def _chosen(word: str | None, reason: str | None, *, everything: bool) -> "Chosen":
+    """Return the objects that the arguments name. Nothing named is a mistake, not everything."""
+    from syncd.job.ledger_verbs import Chosen
+    from syncd.model.reasons import Reason
+
+    if word is None and reason is None and not everything:
+        raise typer.BadParameter("name a key or a pattern, or give --reason or --all", param_hint="KEY")
+    if everything and (word is not None or reason is not None):
+        raise typer.BadParameter("goes with neither a key nor --reason", param_hint="--all")
+    # AWS's own codes are reasons too, and look another way.
+    if reason is not None and reason.islower() and reason not in set(Reason):
+        raise typer.BadParameter(
+            f"{safe_line(reason)} is no reason; `quarantine list` shows them", param_hint="--reason"
+        )
+    try:
+        return Chosen(None if word is None else key_of(word), reason)
+    except ValueError as error:
+        raise typer.BadParameter(f"{safe_line(word or '')}: {error}", param_hint="KEY") from None
 
 
 def _ledger_file(configuration: "Configuration") -> "LedgerFile":
@@ -169,8 +201,8 @@ def _state_used(before: str, *, as_json: bool) -> Iterator[None]:
 
 
 def _deal_with(
-    word: str,
-    do: "Callable[[Sequence[Job], LedgerFile, str], dict[str, Any]]",
+    chosen: "Chosen",
+    do: "Callable[[Sequence[Job], LedgerFile, Chosen], dict[str, Any]]",
     configuration: "Configuration",
     names: list[str] | None,
     done: str,
@@ -179,17 +211,14 @@ def _deal_with(
 ) -> NoReturn:
     from syncd.job import refused
 
-    try:
-        key = key_of(word)
-    except ValueError as error:
-        raise typer.BadParameter(f"{safe_line(word)}: {error}", param_hint="KEY") from None
-    chosen = refused.chosen(configuration, names)
-    with _state_used(f'{{"key": {json.dumps(key)}, "jobs": [], ', as_json=as_json):
-        document = do(chosen, _ledger_file(configuration), key)
-    jobs = ", ".join(document["jobs"])
-    words = f"{safe_key(document['key'])} {done} {jobs}" if jobs else document["error"]["detail"]
-    words += "".join(f"\n{job}: {safe_line(detail)}" for job, detail in document.get("details", {}).items() if detail)
+    jobs = refused.chosen(configuration, names)
+    with _state_used(f'{{"key": {json.dumps(chosen.key)}, "jobs": [], "objects": 0, ', as_json=as_json):
+        document = do(jobs, _ledger_file(configuration), chosen)
+    error, count = document["error"], document["objects"]
+    what = safe_key(chosen.key) if count == 1 and chosen.key is not None else f"{count:,} objects"
+    words = error["detail"] if error else f"{what}: {done} {', '.join(document['jobs'])}"
+    words += "".join(f"\n{job}: {safe_line(detail)}" for job, detail in document["details"].items())
     left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
-    print_document(document, words, as_json=as_json)
-    sys.exit(exit_codes.with_refused(DONE, left_out) if jobs else FAILED)
+    print_document(document, lambda _: words, as_json=as_json)
+    sys.exit(FAILED if error else exit_codes.with_refused(DONE, left_out))

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,20 @@ from syncd.model.errors import ConfigError
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
 
+
+def earlier_config(context: typer.Context, value: Any) -> Any:
+    """Return `--config` as it stands after the verb, else before it."""
+    return value if value is not None else context.find_root().params.get("config")
+
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml."),
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml.",
+        callback=earlier_config,
+    ),
 ]
 StrictOption = Annotated[
     bool,
@@ -32,7 +44,7 @@ def job_names(context: typer.Context, incomplete: str) -> list[str]:
     from syncd.config import files
 
     try:
-        configuration = files.load(files.find(context.params.get("config"), os.environ))
+        configuration = files.load(files.find(earlier_config(context, context.params.get("config")), os.environ))
     except ConfigError:
         return []
     return [job.name for job in configuration.jobs if job.name.startswith(incomplete)]
@@ -70,11 +82,11 @@ def load(
     return configuration
 
 
-def print_document(document: dict[str, Any], for_people: Any, *, as_json: bool) -> None:
-    """Print the JSON, or a table for people."""
+def print_document(document: dict[str, Any], draw: Callable[[Any], Any], *, as_json: bool) -> None:
+    """Print the JSON, or for people what `draw` returns. It is passed `cli.screen`, which JSON needs not."""
     if as_json:
         sys.stdout.write(json.dumps(document) + "\n")
     else:
         from syncd.cli import screen
 
-        screen.show(for_people)
+        screen.show(draw(screen))

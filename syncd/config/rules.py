@@ -96,6 +96,17 @@ def source_is_in_one_partition(job: JobTable) -> Iterator[Finding]:
             )
 
 
+def sts_is_of_its_region(job: JobTable) -> Iterator[Finding]:
+    """Keep an endpoint of AWS's STS and the region that its requests are signed for together."""
+    sts_region = job.source.role.sts_region if job.source.role is not None else None
+    served = partitions.region_of_host(job.endpoints.sts or "")
+    if sts_region is not None and served is not None and sts_region != served:
+        yield Finding(
+            "source.role.sts_region",
+            f"endpoints.sts is of {served}, which takes no signature for {sts_region}; leave one of the two out",
+        )
+
+
 def destination_is_in_the_same_partition(job: JobTable) -> Iterator[Finding]:
     """Keep both ends in one partition, as no credentials are valid in two."""
     if job.endpoints.destination is not None:
@@ -262,6 +273,7 @@ JOB_RULES = (
     third_party_has_external_id,
     role_is_in_source_account,
     source_is_in_one_partition,
+    sts_is_of_its_region,
     destination_is_in_the_same_partition,
     prefix_fits_layout,
     filters_fit_layout,

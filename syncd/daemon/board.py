@@ -5,10 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.config.job import RefusedJob
-from syncd.daemon.pauses import Pauses
-from syncd.daemon.running import STALLED_SECONDS, RunningTicks
 from syncd.daemon.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
+from syncd.daemon.ticks.pauses import Pauses
+from syncd.daemon.ticks.running import RunningTicks
 from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
+from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.word import WORST_FIRST, headline, health_word
 from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport
 
@@ -31,9 +33,11 @@ class JobBoard:
     into it are joined in one step.
     """
 
-    def __init__(self, *, now: Callable[[], float], pauses: Pauses) -> None:
+    def __init__(self, *, now: Callable[[], float], pauses: Pauses, running: RunningTicks | None = None) -> None:
+        """Show the ticks of `running` as under way."""
         self._now = now
         self._pauses = pauses
+        self._running = running
         self._lock = threading.Lock()
         self._health: dict[str, JobHealth] = {}
         self._reports: dict[str, TickReport] = {}
@@ -41,8 +45,11 @@ class JobBoard:
 
     def put(self, health: JobHealth) -> None:
         """Take in a job's health as it was read from the state."""
+        now = self._now()
         with self._lock:
-            self._health[health.job] = self._with_report(health)
+            before = self._health.get(health.job)
+            due_by = before.due_by if before else now + health.promise.period + PULSE_SECONDS
+            self._health[health.job] = self._with_report(replace(health, due_by=due_by))
 
     def take_report(self, report: TickReport) -> None:
         """Take in a tick's report, in case the state has no record of it (disk full)."""
@@ -55,7 +62,8 @@ class JobBoard:
     def with_report(self, health: JobHealth) -> JobHealth:
         """Return a health with the last tick in it, even if that was not recorded."""
         with self._lock:
-            return self._with_report(health)
+            reported = self._with_report(health)
+        return self._with_progress(reported, self._progress())
 
     def drop(self, job: str) -> None:
         """Forget a job that was removed."""
@@ -85,12 +93,15 @@ class JobBoard:
     def of(self, job: str) -> JobHealth | None:
         """Return one job's health, or None if it is not known."""
         with self._lock:
-            return self._health.get(job)
+            health = self._health.get(job)
+        return None if health is None else self._with_progress(health, self._progress())
 
     def healths(self) -> list[JobHealth]:
         """List all healths, by name."""
         with self._lock:
-            return [health for _, health in sorted(self._health.items())]
+            found = [health for _, health in sorted(self._health.items())]
+        progress = self._progress()
+        return [self._with_progress(health, progress) for health in found]
 
     def late(self) -> list[LateJob]:
         """List the jobs that miss their objective."""
@@ -109,6 +120,12 @@ class JobBoard:
             times = "once" if pause.attempts == 1 else f"{pause.attempts} times"
             why.append(f"it is paused, since its role was refused {times}; it tries again in {minutes} min")
         return why
+
+    def _progress(self) -> Mapping[str, Progress]:
+        return self._running.progress_of() if self._running is not None else {}
+
+    def _with_progress(self, health: JobHealth, progress: Mapping[str, Progress]) -> JobHealth:
+        return replace(health, running=progress[health.job]) if health.job in progress else health
 
     def _with_report(self, health: JobHealth) -> JobHealth:
         report = self._reports.get(health.job)
@@ -134,15 +151,13 @@ def stuck_reason(running: RunningTicks, *, silent_seconds: float, slow: Collecti
     return None
 
 
-def sentence(board: JobBoard, *, running: int) -> str:
+def sentence(board: JobBoard, *, running: int, now: float) -> str:
     """Return the state of the daemon in a sentence, for `systemctl status`."""
-    count = len(board.healths())
-    late = board.late()
-    jobs = "1 job" if count == 1 else f"{count} jobs"
-    if not late:
-        state = f"{jobs} on time" if count else "no jobs"
-    else:
-        named = ", ".join(item.job for item in late[:3]) + (" and others" if len(late) > 3 else "")
-        state = f"{len(late)} of {jobs} not on time: {named}"
+    words = {health.job: health_word(health, now) for health in board.healths()}
+    state = headline(words.values())
+    troubled = sorted((WORST_FIRST[word], job) for job, word in words.items() if not word.is_well)
+    if troubled:
+        named = ", ".join(job for _, job in troubled[:3])
+        state += f" ({named}{' and others' if len(troubled) > 3 else ''})"
     ticks = "a tick is" if running == 1 else f"{running} ticks are"
     return f"{state}; {ticks} running" if running else state

@@ -15,14 +15,15 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from syncd.model import events
-from syncd.model.escaping import cut, safe_indented, safe_key, safe_line
+from syncd.model.escaping import cut, safe_indented, safe_line
 
 if TYPE_CHECKING:
     from syncd.config.job import Log
@@ -38,12 +39,12 @@ _LONGEST_DRAIN_SECONDS = 10.0
 _TRIES_AGAIN = frozenset({errno.EAGAIN, errno.EINTR})
 _TRACEBACK = "exception"
 _Renderer = Callable[[Mapping[str, Any]], str]
-_KEY = "key"
 
 _SEVERITY = {
     events.TICK_FAILED: "error",
     events.OBJECT_FAILED: "warning",
     events.OBJECT_CONFLICTED: "error",
+    events.OBJECT_ARCHIVED: "warning",
     events.OBJECT_LATE: "warning",
     events.HORIZON_HELD: "warning",
     events.LEDGER_MOVED_ASIDE: "error",
@@ -192,15 +193,26 @@ class _Written:
         self.lock = threading.RLock()
         self.render: _Renderer = _as_json
         self.least_level = _LEVELS["info"]
-        self.stream: TextIO = sys.stderr
+        self.stream: TextIO | io.TextIOBase = sys.stderr
 
 
 def configure(log: "Log") -> None:
     """Write events to stderr as `[log]` configures. `auto` means console on a terminal and JSON elsewhere."""
     is_console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
-    _written.render = _for_people(colors=sys.stderr.isatty()) if is_console else _as_json
+    _written.render = _for_people() if is_console else _as_json
     _written.least_level = _LEVELS[log.level]
     _written.stream = sys.stderr
+
+
+def _for_people() -> _Renderer:
+    from syncd.daemon.log_lines import renderer  # noqa: PLC0415  # for terminals alone
+
+    return renderer(colors=sys.stderr.isatty())
+
+
+def is_for_people() -> bool:
+    """Return True if events are written as lines for people."""
+    return _written.render is not _as_json
 
 
 def event_logger() -> Callable[..., None]:
@@ -221,6 +233,16 @@ def event_logger() -> Callable[..., None]:
             _written.stream.flush()
 
     return log
+
+
+@contextmanager
+def written_to(stream: TextIO | io.TextIOBase) -> Iterator[None]:
+    """Write events to another stream than stderr during the block."""
+    before, _written.stream = _written.stream, stream
+    try:
+        yield
+    finally:
+        _written.stream = before
 
 
 def write_safely() -> None:
@@ -261,44 +283,6 @@ def _cut(value: Any, most: int) -> Any:
             return [_cut(item, most) for item in value]
         case _:
             return value
-
-
-def _for_people(*, colors: bool) -> _Renderer:
-    """Return a renderer that writes each fact as one word, or in quotes."""
-    from structlog.dev import ConsoleRenderer  # noqa: PLC0415  # a fifth of a start, for terminals alone
-
-    renderer = ConsoleRenderer(colors=colors)
-
-    def render(facts: Mapping[str, Any]) -> str:
-        shown = {name: value if name in _OWN else _word(name, value) for name, value in facts.items()}
-        if _TRACEBACK in facts:
-            lines = cut(str(facts[_TRACEBACK]), _LONGEST_TRACEBACK).splitlines()
-            shown[_TRACEBACK] = "\n".join(f"    {safe_indented(line)}" for line in lines)
-        return str(renderer(None, "", shown))
-
-    return render
-
-
-_OWN = ("event", "level", "timestamp", _TRACEBACK)
-
-
-class _Word:
-    """A fact written as it is. The renderer would quote a string once more."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _word(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if name == _KEY:
-        return _Word(safe_key(str(value)))
-    text = safe_line(str(value), _LONGEST_FACT)
-    return _Word(text if text and not set(text) & set(' "=') else '"' + text.replace('"', "\\x22") + '"')
 
 
 _written = _Written()

@@ -128,12 +128,12 @@ class Schedule:
             return
         self._slow.discard(name)
 
-    def hasten(self, name: str) -> None:
-        """Tick a job now. Its later ticks keep their times."""
-        try:
-            self._scheduler.modify_job(name, next_run_time=self._instant(0))
-        except JobLookupError:
-            return
+    def hasten(self, name: str, *, seconds_from_now: float = 0.0) -> None:
+        """Tick a job then, if it is not due before. Its later ticks keep their times."""
+        scheduled, instant = self._scheduler.get_job(name), self._instant(seconds_from_now)
+        if scheduled is not None and scheduled.next_run_time > instant:
+            with suppress(JobLookupError):
+                self._scheduler.modify_job(name, next_run_time=instant)
 
     def follow_clock(self, jump: float) -> None:
         """Adjust to a clock that was stepped by `jump` seconds.

@@ -35,6 +35,7 @@ RECORDING_SECONDS = 1.0
 RECORDING_PATIENCE_SECONDS = 5.0
 """The longest that recording may take after a second signal, on a busy disk and within the drain limit."""
 STOP_MARGIN_SECONDS = 10.0
+REJECTED_AGAIN_SECONDS = 20.0
 NAMES_LOGGED = 20
 
 
@@ -112,6 +113,7 @@ class Daemon:
             self._state,
             find_job=self._jobs.find,
             on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
+            on_rejected=lambda name: self._schedule.hasten(name, seconds_from_now=REJECTED_AGAIN_SECONDS),
         )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
         self._heartbeat = notify.Heartbeat(self._well, self._state.problems)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.aws.identity.refusals import REJECTED
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
-from syncd.daemon.pauses import Pauses, is_role_refusal
 from syncd.daemon.repeats import RepeatedProblems
-from syncd.daemon.running import RunningTick, RunningTicks
+from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
+from syncd.daemon.ticks.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.job.health.health import JobHealth, promise_of, read_health
@@ -45,11 +46,11 @@ class DaemonState:
         gauges: Callable[[], Gauges],
     ) -> "DaemonState":
         """Return the state at the start. `gauges` returns the gauges of the moment."""
-        pauses = Pauses(monotonic=monotonic)
+        pauses, running = Pauses(monotonic=monotonic), RunningTicks(monotonic=monotonic)
         return cls(
-            running=RunningTicks(monotonic=monotonic),
+            running=running,
             pauses=pauses,
-            board=JobBoard(now=now, pauses=pauses),
+            board=JobBoard(now=now, pauses=pauses, running=running),
             metrics=Metrics(gauges),
             problems=RepeatedProblems(tell, now=now, monotonic=monotonic),
         )
@@ -76,12 +77,18 @@ class Ticker:
         *,
         find_job: Callable[[str], Job | None],
         on_unwritable: Callable[[], None],
+        on_rejected: Callable[[str], None],
     ) -> None:
-        """Look jobs up with `find_job`, and call `on_unwritable` if the state file cannot be written."""
+        """Look jobs up with `find_job`.
+
+        Calls `on_unwritable` if the state file cannot be written, and `on_rejected` with a job whose credentials were
+        rejected.
+        """
         self.installation = installation
         self._state = state
         self._find_job = find_job
         self._on_unwritable = on_unwritable
+        self._on_rejected = on_rejected
 
     def tick(self, name: str) -> None:
         """Tick a job, and again at once if its definition changed during the tick."""
@@ -154,7 +161,7 @@ class Ticker:
         state = self._state
         progress = state.running.progress(tick, lambda recorder: state.metrics.take_progress(job.name, recorder))
         installation = self.installation
-        report = run_job(job, _TICK, installation, stop=tick.stop, on_progress=progress)
+        report = run_job(job, _TICK, installation, stop=tick.stop, on_progress=progress, show=tick.show)
         return verified(job, report, installation, stop=tick.stop)
 
     def _judge(self, job: Job, report: TickReport) -> None:
@@ -165,6 +172,8 @@ class Ticker:
         if error is not None and error.reason == Reason.LEDGER_UNWRITABLE:
             self._log(events.LEDGER_UNWRITABLE, job, detail=error.detail, remedy=error.remedy)
             self._on_unwritable()
+        if error is not None and error.reason in REJECTED:
+            self._on_rejected(job.name)
         if error is not None and is_role_refusal(error):
             self._pause(job, report)
         elif report.outcome != "interrupted":

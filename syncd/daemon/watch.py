@@ -31,6 +31,7 @@ class Watch:
         """Ask `is_stuck` why the daemon is stuck. It returns None if the daemon is alive."""
         self._state = state
         self._schedule = schedule
+        self._now = now
         self._monotonic = monotonic
         self._is_stuck = is_stuck
         self._clock = ClockWatch(now=now, monotonic=monotonic)
@@ -50,7 +51,7 @@ class Watch:
         if not self._systemd.is_heard:
             return
         running = len(self._state.running.jobs())
-        status = notify.status(sentence(self._state.board, running=running))
+        status = notify.status(sentence(self._state.board, running=running, now=self._now()))
         if assignments or status != self._sent:
             self._sent = status
             self._systemd.send(*assignments, status)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-import boto3
+from botocore.session import Session
 
 from syncd.aws.addresses import bucket_address
 from syncd.aws.endpoint import Endpoint, Principal
@@ -15,7 +15,7 @@ from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings
 from syncd.copy.workers.pool import WorkerPool
 from syncd.job.copies import payer_headers
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile
 
 
@@ -31,7 +31,7 @@ class Installation:
     ledger_file: LedgerFile
     locks: Locks
     pool: WorkerPool
-    addresses: "WeakKeyDictionary[boto3.Session, dict[tuple[object, ...], Address]]" = field(
+    addresses: "WeakKeyDictionary[Session, dict[tuple[object, ...], Address]]" = field(
         default_factory=WeakKeyDictionary
     )
     """The buckets' addresses, as the settings of a session have them."""

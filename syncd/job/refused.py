@@ -1,20 +1,24 @@
 """The jobs that a verb is for, and those whose files cannot be used, in the reports and documents of the others. Pure."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any
 
 from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.job.health.freshness import Promise
 from syncd.job.health.health import JobHealth, objective_document
+from syncd.job.health.word import Health
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.reports import JobError, TickReport
 
 PROBLEMS_TOLD = 20
+_NAMES_TOLD = 10
 _NO_PROMISE = Promise(objective=0.0, lateness=0.0, period=0.0, idle_every=0.0, discovery_every=0.0)
 
 
 def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Job]:
-    """Return the jobs with these names, or all that can be used.
+    """Return the jobs with these names or patterns such as `customer-0*`, or all that can be used.
 
     Raises:
         ConfigError: no job has such a name, or its file cannot be used.
@@ -22,24 +26,35 @@ def chosen(configuration: Configuration, names: Sequence[str] | None) -> list[Jo
     by_name = {job.name: job for job in configuration.jobs}
     refused = {job.label: job for job in configuration.refused}
     problems: list[Problem] = []
+    found: dict[str, Job] = {}
     for name in dict.fromkeys(names or ()):
-        if name in by_name:
-            continue
+        matching = [job for job in by_name if job == name or fnmatchcase(job, name)]
+        found |= {job: by_name[job] for job in matching}
         if name in refused:
             problems += refused[name].problems
-        else:
-            known = ", ".join(sorted(by_name)) or "none"
+        elif not matching and not any(fnmatchcase(label, name) for label in refused):
             unread = "".join(f"; {job.file} cannot be used" for job in configuration.refused if job.name is None)
-            message = f"no job is named {name}: the jobs are {known}{unread}"
+            message = f"no job is named {name}: {_known(by_name, name)}{unread}"
             problems.append(Problem(str(configuration.files[0]), "", message))
     if problems:
         raise ConfigError(problems)
-    return [by_name[name] for name in dict.fromkeys(names)] if names else list(configuration.jobs)
+    return list(found.values()) if names else list(configuration.jobs)
+
+
+def _known(names: Iterable[str], asked: str) -> str:
+    """Return the names that are most like the one asked for, of many."""
+    known = sorted(names)
+    if len(known) <= _NAMES_TOLD:
+        return f"the jobs are {', '.join(known) or 'none'}"
+    near = get_close_matches(asked, known, _NAMES_TOLD, 0.6) or known[:_NAMES_TOLD]
+    return f"of {len(known):,} jobs, similar are {', '.join(near)}"
 
 
 def refused(configuration: Configuration, names: Sequence[str] | None) -> Sequence[RefusedJob]:
-    """Return the refused jobs that a verb reports: none if jobs were named."""
-    return () if names else configuration.refused
+    """Return the refused jobs that a verb reports: all, or those that match a pattern."""
+    if not names:
+        return configuration.refused
+    return [job for job in configuration.refused if any(fnmatchcase(job.label, name) for name in names)]
 
 
 def refusal_facts(job: RefusedJob) -> dict[str, Any]:
@@ -86,6 +101,7 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
     error = job.error
     return {
         "job": job.label,
+        "health": Health.REFUSED,
         "healthy": False,
         "why": [f"its file is invalid: {error.detail}", f"what to do: {error.remedy}"],
         "mode": None,
@@ -103,4 +119,5 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
         "quarantine": {"count": 0, "conflicts": 0, "objects": []},
         "shards": [],
         "shard_count": 0,
+        "running": [],
     }

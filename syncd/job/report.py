@@ -59,14 +59,14 @@ def _by_word(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def held_document(item: Quarantined) -> dict[str, Any]:
-    """Return the document of one quarantined object."""
+    """Return the document of one quarantined object. `next_at` is null if no tick tries it again by itself."""
     return {
         "key": item.object.key,
         "reason": item.reason,
         "detail": item.detail,
         "attempts": item.attempts,
         "first_at": utc(item.first_at),
-        "next_at": utc(item.next_at),
+        "next_at": None if item.is_settled else utc(item.next_at),
     }
 
 
@@ -78,6 +78,9 @@ def log_report(report: TickReport, finished: str, tell: Callable[..., None]) -> 
     for item in report.failed[:FAILURES_LOGGED]:
         remedy = reasons.remedy_of(item.reason, job=report.job, key=item.key, detail=item.detail)
         tell(events.OBJECT_FAILED, job=report.job, key=item.key, reason=item.reason, detail=item.detail, remedy=remedy)
+    for item in report.archived[:FAILURES_LOGGED]:
+        remedy = reasons.remedy_of(item.reason, job=report.job, key=item.key)
+        tell(events.OBJECT_ARCHIVED, job=report.job, key=item.key, detail=item.detail, remedy=remedy)
     for key, detail in report.conflicts[:FAILURES_LOGGED]:
         remedy = reasons.remedy_of(Reason.CONFLICT, job=report.job, key=key)
         tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)

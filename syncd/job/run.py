@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from threading import Event
+from typing import Any
 
 from syncd.config.job import Job
 from syncd.copy.cost import estimate, requests_of
 from syncd.copy.terms import Bounds
 from syncd.job.copies import ways_of
+from syncd.job.health.progress import Progress, Tracker
 from syncd.job.installation import Installation
 from syncd.job.planning import PlanLedger, PlannedCopies, planned_way
 from syncd.job.report import log_report
 from syncd.job.wiring import CATCH_UP, TICK, Run, RunRequest
+from syncd.ledger.folder.job_locks import note_progress
 from syncd.ledger.ledger import Reader
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, LedgerError
@@ -30,14 +33,31 @@ def run_job(
     *,
     stop: Event,
     on_progress: Callable[[Recorder], None] = lambda _: None,
+    show: Callable[[Progress], None] = lambda _: None,
 ) -> TickReport:
     """Run, record and log one tick or catch-up of one job, under its lock.
 
-    Errors of the job or its state are not raised: they are in the report.
+    `on_progress` is called with each page and object, `show` once a second. Errors of the job or its state are not
+    raised: they are in the report.
     """
-    run = Run(job, request, installation, stop, on_progress)
+
+    def shown(progress: Progress) -> None:
+        show(progress)
+        for lock in run.locks:
+            note_progress(lock, progress.document())
+
+    def tell(event: str, **facts: Any) -> None:
+        installation.tell(event, job=job.name, **facts)
+
+    tracker = Tracker(request.kind, now=installation.now, tell=tell, show=shown)
+
+    def progressed(recorder: Recorder) -> None:
+        on_progress(recorder)
+        tracker.take(recorder)
+
+    run = Run(job, request, installation, stop, progressed)
     try:
-        report = _run(run, job, request, installation)
+        report = _run(run, job, request, installation, tracker.begin)
         is_crash = report.error is not None and report.error.reason == Reason.CRASHED
         # A crash has its own line, with the traceback.
         if report.outcome != "already-running" and not is_crash:
@@ -48,11 +68,13 @@ def run_job(
     return report
 
 
-def _run(run: Run, job: Job, request: RunRequest, installation: Installation) -> TickReport:
+def _run(run: Run, job: Job, request: RunRequest, installation: Installation, begin: Callable[[], None]) -> TickReport:
     locks = installation.locks
     try:
         with locks.catch_up(job.name) if request.kind == CATCH_UP else locks.tick(job.name) as lock:
-            return run.with_ledger(lock)
+            run.locks = (lock,)
+            begin()
+            return run.with_ledger()
     except AlreadyRunning as error:
         why = JobError(reason="already_running", detail=error.holder, remedy="wait for it to end")
         return run.ended("already-running", why)
@@ -77,6 +99,8 @@ def plan_job(
             copies = PlannedCopies(way.mode.value, lambda transfer: requests_of(transfer, way.mode, bounds))
             copies.audit_lists_a_day = audit_lists_a_day(pace_of(job), view.remembered_counts(), len(view.shards()))
             report = run.tick(PlanLedger(view), lambda *_: copies)
+            if report.outcome == "failed":
+                return report, copies
             copies.estimate = estimate(
                 way,
                 looking=report.requests,

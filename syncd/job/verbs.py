@@ -13,6 +13,7 @@ from syncd.config import partitions
 from syncd.config.job import Configuration, Job
 from syncd.config.words import shown
 from syncd.job import exit_codes
+from syncd.job.health.progress import Progress
 from syncd.job.installation import Installation
 from syncd.job.planning import PlannedCopies
 from syncd.job.report import report_document
@@ -21,7 +22,6 @@ from syncd.job.wiring import RunRequest
 from syncd.model.errors import LedgerError
 from syncd.model.keys.trail import EVERY
 from syncd.model.reports import TickReport
-from syncd.tick.recorder import Recorder
 
 JOBS_AT_A_TIME = 40
 """A job mostly waits for servers. With this many, those of a customer's that never end leave threads for the others."""
@@ -93,25 +93,29 @@ def run(
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
-    on_progress: Callable[[str, Recorder], None],
+    show: Callable[[str, Progress | None], None] = lambda *_: None,
     besides: Sequence[TickReport] = (),
     after: Callable[..., TickReport] = lambda _, report, __, **___: report,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `besides` are reports of jobs that cannot be run, which count like any other. `after` is called with a job, its report,
-    the installation and the event to stop by, and returns the report with what it adds.
+    `show` gets each job's progress once a second, and None at its end. `besides` are reports of jobs that cannot be run,
+    which count like any other. `after` is called with a job, its report, the installation and the event to stop by, and
+    returns the report with what it adds.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
 
     def one(job: Job) -> TickReport:
-        def progress(recorder: Recorder) -> None:
+        def progressed(progress: Progress | None) -> None:
             with guard:
-                on_progress(job.name, recorder)
+                show(job.name, progress)
 
-        report = run_job(job, request, installation, stop=interruption.stop, on_progress=progress)
-        return after(job, report, installation, stop=interruption.stop)
+        try:
+            report = run_job(job, request, installation, stop=interruption.stop, show=progressed)
+            return after(job, report, installation, stop=interruption.stop)
+        finally:
+            progressed(None)
 
     with interruptible() as interruption:
         try:

@@ -69,16 +69,13 @@ class Run:
         self._was_here = False
         self._had_lock = installation.locks.has_been(job.name)
         self._requests: Counter[str] = Counter()
-        self._locks: tuple[int, ...] = ()
+        self.locks: tuple[int, ...] = ()
+        """The descriptors of the locks that it runs under, which the workers inherit."""
         self._tick: Tick | None = None
         self._rebuilt: dict[str, Any] | None = None
 
-    def with_ledger(self, lock: int) -> TickReport:
-        """Run against the state file. A corrupt file is moved aside and rebuilt, once.
-
-        `lock` is the file descriptor of the job's lock, which the workers inherit.
-        """
-        self._locks = (lock,)
+    def with_ledger(self) -> TickReport:
+        """Run against the state file. A corrupt file is moved aside and rebuilt, once."""
         try:
             return self._against_state_file()
         except LedgerCorrupt as error:
@@ -200,7 +197,7 @@ class Run:
             pool=self._installation.pool,
             source=source,
             destination=destination,
-            locks=self._locks,
+            locks=self.locks,
             requests=self._requests,
             role_writer=self._role_writer,
         )

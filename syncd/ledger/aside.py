@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syncd.ledger.locks import create_private
+from syncd.ledger.folder.locks import create_private
 from syncd.ledger.repair import Entries, salvageable, take_over
 from syncd.ledger.schema import Schema, make_ready
 from syncd.ledger.sqlite import ENDINGS, connect, connect_readonly, translated

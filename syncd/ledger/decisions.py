@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from syncd.ledger.locks import create_private_directory, open_private
+from syncd.ledger.folder.locks import create_private_directory, open_private
 from syncd.ledger.sqlite import translated
 
 NAME = "decisions.jsonl"

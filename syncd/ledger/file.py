@@ -16,7 +16,7 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from syncd.ledger.aside import fresh_of, rename, replace_damaged, sibling
-from syncd.ledger.locks import (
+from syncd.ledger.folder.locks import (
     create_private,
     create_private_directory,
     lock_now,

@@ -1,5 +1,6 @@
 """The ledger: objects copied and not copied, and each shard's cursor. An index, never the truth."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from syncd.ledger.replica.quarantine import HeldOverview
 from syncd.ledger.replica.replica import TICKS_KEPT, ReplicaLedger
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.schema import SCHEMA, Schema
+from syncd.model.errors import LedgerUnreadable, LedgerUnwritable
 from syncd.model.objects import Replica
 
 __all__ = [
@@ -86,8 +88,22 @@ class LedgerFile:
         Raises:
             LedgerError: the file cannot be read, is damaged, or was written by an older or a newer syncd.
         """
-        state = self._file.open_readonly()
+        try:
+            state = self._file.open_readonly()
+        except LedgerUnwritable as error:
+            if _may_read(self.path):
+                raise
+            raise LedgerUnreadable(str(error)) from error
         try:
             yield Reader(state.connection, self.path, on_corrupt=lambda: self._file.condemn(state.identity))
         finally:
             state.close()
+
+
+def _may_read(path: Path) -> bool:
+    """Return True if this user may enter the folder and read the file, or if it is missing."""
+    try:
+        path.stat()
+    except OSError as error:
+        return not isinstance(error, PermissionError)
+    return os.access(path, os.R_OK, effective_ids=True)

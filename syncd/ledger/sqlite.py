@@ -7,8 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from syncd.ledger.locks import NO_ROOM, refusal_of
-from syncd.model.errors import LedgerCorrupt, LedgerError, LedgerFull, LedgerRefused, LedgerStarved, LedgerUnwritable
+from syncd.ledger.folder.locks import NO_ROOM, refusal_of
+from syncd.ledger.folder.probe import is_lockable
+from syncd.model.errors import (
+    LedgerCorrupt,
+    LedgerError,
+    LedgerFull,
+    LedgerRefused,
+    LedgerStarved,
+    LedgerUnlockable,
+    LedgerUnwritable,
+)
 from syncd.model.shortage import SPENT
 
 BUSY_SECONDS = 30.0
@@ -106,7 +115,9 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise  # a bug in this program, which a rebuild would only hide
     except sqlite3.Error as error:
-        raise _meaning(error, path)(f"{path}: {error}") from error
+        meaning = _meaning(error, path)
+        told = f"the file system grants no locks ({error})" if meaning is LedgerUnlockable else f"{error}"
+        raise meaning(f"{path}: {told}") from error
     except UnicodeEncodeError as error:
         # The query's own text is not valid, so the file cannot hold it.
         raise LedgerRefused(f"{path}: {error}") from error
@@ -145,6 +156,9 @@ def _meaning(error: sqlite3.Error, path: Path) -> type[LedgerError]:
             return LedgerStarved
         if _has_no_room(path):
             return LedgerFull
+    # SQLite takes a lock that the system does not grant for one that another process holds.
+    if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR} and not is_lockable(path.parent):
+        return LedgerUnlockable
     # A flipped bit in the header's write version makes SQLite report a writable file as read-only.
     if extended == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return LedgerCorrupt

@@ -10,6 +10,7 @@ SyncdError
 │   ├── LedgerRefused          a value of this job that the state cannot hold, which is no damage
 │   └── LedgerUnwritable       the state cannot be written for another reason: exit 5 in `run`
 │       ├── LedgerExposed      others can replace its files: refused, nothing touched
+│       ├── LedgerUnreadable   this user may not read it
 │       └── LedgerUnlockable   its file system has no locks: refused
 ├── AlreadyRunning(holder)     the job          exit 11: another process has its lock
 └── JobFailed(reason, …)       the job          this job's tick ends, and the next one tries again
@@ -97,6 +98,15 @@ class LedgerExposed(LedgerUnwritable):
     remedy = (
         "make state_dir and the folders above it belong to the user that runs syncd, or to root, and let nobody else write to"
         " them (`chmod go-w`); replace links in state_dir by regular files; run syncd as that user: `runuser -u syncd -- syncd ...`"
+    )
+
+
+class LedgerUnreadable(LedgerUnwritable):
+    """A state that this user may not read."""
+
+    remedy = (
+        "run it as root, or as the user that runs syncd, to whom state_dir belongs: `sudo -u syncd syncd ...`; if that user is"
+        " refused too, give it the directory and its files (`chown -R`)"
     )
 
 

@@ -143,7 +143,7 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.KMS_GONE: (
         "ask the owner of the bucket which key this is: it was deleted, or its ID, account or region is wrong; what a deleted key"
-        " encrypted is lost, and `syncd ledger quarantine accept KEY` gives up such an object; at the destination, correct"
+        " encrypted is lost, and `syncd ledger quarantine accept KEY --job JOB` gives up such an object; at the destination, correct"
         " destination.kms_key_id or the bucket's default encryption"
     ),
     Reason.KMS_UNUSABLE: (
@@ -153,20 +153,19 @@ REMEDIES: dict[str, str] = {
     Reason.CRASHED: "report this with the traceback in the log; the other jobs went on, and the next tick tries again",
     Reason.REPLICA_LOST: (
         "find who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
-        " neither side has these objects any more; `syncd ledger quarantine accept KEY` gives them up for good"
+        " neither side has these objects any more; `syncd ledger quarantine accept KEY --job JOB` gives them up for good"
     ),
     Reason.MISSING_AT_SOURCE: (
-        "ask the owner of the source who deleted it: a signed digest names it, and neither side has it; restore it from a"
-        " version or a backup if there is one; `syncd ledger quarantine accept KEY` gives it up for good"
+        "ask the owner of the source who deleted it, and restore it from a version; `syncd ledger quarantine accept KEY` gives it up"
     ),
     Reason.OBJECT_GONE: (
-        "ask the owner of the source who deleted it, or if logs expire; `syncd ledger quarantine accept KEY` gives up an"
+        "ask the owner of the source who deleted it, or if logs expire; `syncd ledger quarantine accept KEY --job JOB` gives up an"
         " object that will not come back and holds back the horizon until then"
     ),
     Reason.OBJECT_CHANGED: "nothing to do: the next tick lists the object again",
     # "The object's storage class remains the same" when a copy is restored (S3 User Guide, "Restoring an archived object").
     Reason.ARCHIVED: (
-        "ask the owner of the source to restore the object, then `syncd ledger quarantine retry KEY`: S3 keeps listing it"
+        "ask the owner of the source to restore the object, then `syncd ledger quarantine retry KEY --job JOB`: S3 keeps listing it"
         " as archived"
     ),
     Reason.SLOW_DOWN: "nothing to do if it passes; otherwise lower engine.in_flight or set engine.requests_per_second",
@@ -210,16 +209,16 @@ REMEDIES: dict[str, str] = {
     ),
     Reason.KEY_TOO_LONG: (
         "give the job a shorter destination.prefix: with it this key is longer than the destination allows (S3: 1,024 bytes);"
-        " `syncd ledger quarantine accept KEY` gives up the object for good"
+        " `syncd ledger quarantine accept KEY --job JOB` gives up the object for good"
     ),
-    Reason.CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY` keeps the replica and ends the conflict",
+    Reason.CONFLICT: "compare the two objects; `syncd ledger quarantine accept KEY --job JOB` keeps the replica and ends the conflict",
     Reason.KEY_NOT_UTF8: (
         "ask the owner of the source to copy the object to a key that is UTF-8: bytes that are not are shown as %XX here;"
-        " `syncd ledger quarantine accept KEY` leaves it out for good"
+        " `syncd ledger quarantine accept KEY --job JOB` leaves it out for good"
     ),
     Reason.TOO_LARGE: (
         "raise what the detail names (source.max_object, or engine.memory, which must hold three parts), if the object is worth"
-        " its cost; `syncd ledger quarantine accept KEY` leaves it out for good"
+        " its cost; `syncd ledger quarantine accept KEY --job JOB` leaves it out for good"
     ),
     Reason.RETRY_REQUESTED: "nothing to do: the next tick tries the object again, as requested",
     Reason.NOT_HELD: "copy the key from `syncd ledger quarantine list`; a key that is not listed needs no action",
@@ -256,7 +255,7 @@ REMEDIES: dict[str, str] = {
         " its owner, or the server's operator, why listings take so long"
     ),
     Reason.TOO_MANY_HELD: (
-        "`syncd ledger quarantine list` shows the objects and their reasons: grant the permission that most of them lack, have"
+        "`syncd ledger quarantine list JOB` shows the objects and their reasons: grant the permission that most of them lack, have"
         " them restored, or exclude their folder with source.ignore, so that they no longer count; the next tick goes on"
     ),
     Reason.SOURCE_EMPTY: "ask the owner of the source if logs were deleted or the trail moved; check bucket and prefix in the job",
@@ -298,4 +297,4 @@ def filled_in(remedy: str, *, job: str = "", key: str = "") -> str:
 # A detail keeps the words of a denial only if the action is not the call's own (`aws.answers.said`).
 _BESIDE = re.compile(r"not authorized to perform: (\S+)")
 
-_PLACEHOLDER = re.compile(r"(?<= )(?:JOB|KEY)(?=`)")
+_PLACEHOLDER = re.compile(r"(?<= )(?:JOB|KEY)(?=[ `])")

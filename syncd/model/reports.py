@@ -143,6 +143,8 @@ class TickReport(Counts):
     mode: str | None = None
     conflicts: Sequence[tuple[str, str]] = ()
     failed: Sequence[FailedObject] = ()
+    archived: Sequence[FailedObject] = ()
+    """The first objects that this tick found archived, which are in quarantine now."""
     shards: int = 0
     """The number of the job's shards."""
     uncovered: Sequence[str] = ()

@@ -61,3 +61,12 @@ def format_size(size_bytes: int) -> str:
     fits = [unit for unit, unit_bytes in _BYTES.items() if size_bytes and size_bytes % unit_bytes == 0]
     unit = max(fits, key=_BYTES.__getitem__, default="B")
     return f"{size_bytes // _BYTES[unit]}{unit}"
+
+
+def rounded_size(count: float) -> str:
+    """Format a number of bytes for people, such as `12.3 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -40,6 +40,7 @@ class Handover:
             elif not self._quota.take():
                 # The horizon waits for it.
                 self._recorder.skip(SkipReason.OVER_QUOTA)
+                self._recorder.wanted -= 1
                 self._leave(visit)
             else:
                 yield self.hand_over(transfer)

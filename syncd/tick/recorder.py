@@ -10,6 +10,7 @@ from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObjec
 from syncd.model.reasons import Reason
 from syncd.model.reports import Counts, FailedObject, lag_bucket
 from syncd.tick.listing.plan import Plan
+from syncd.tick.listing.reach import Reach
 from syncd.tick.ports import Objects
 
 # At most 256 objects are in flight and unrecorded together, whatever the engine holds (192 at most).
@@ -67,12 +68,16 @@ class Recorder:
         """Keys that are being copied, are not yet recorded, or failed in this tick."""
         self.counts = Counts()
         self.known_listed = 0
+        self.reach = Reach()
+        self.wanted = 0
+        """Objects to copy that were found, handed over or not."""
         self.planned = 0
         self.ended = 0
         self.retries_ended = 0
         self.retries_failed = 0
         self.conflicts: list[tuple[str, str]] = []
         self.failed: list[FailedObject] = []
+        self.archived: list[FailedObject] = []
         self.worst_lag_seconds = 0.0
         self.worst_lateness_seconds = 0.0
 
@@ -97,14 +102,19 @@ class Recorder:
         for skipped, objects in plan.skipped.items():
             self.skip(skipped, objects)
         self.known_listed += plan.known_listed
+        self.wanted += len(plan.transfers)
         self._adopted += [(shard, item, replica_etag) for item, replica_etag in plan.adopted]
-        # Quarantined, which holds the horizon, but not counted as failures of this tick.
-        self._outcomes += [
-            Failed(transfer, Reason.ARCHIVED, f"its storage class is {transfer.object.storage_class}")
-            for transfer in plan.archived
-        ]
-        self.held += len(plan.archived)
+        self._take_archived(plan.archived)
         self._require_few_held()
+
+    def _take_archived(self, archived: Sequence[Transfer]) -> None:
+        """Note objects to quarantine. They hold the horizon, but are no failures of this tick."""
+        for transfer in archived:
+            detail = f"its storage class is {transfer.object.storage_class}"
+            self._outcomes.append(Failed(transfer, Reason.ARCHIVED, detail))
+            if len(self.archived) < LISTED_IN_REPORT:
+                self.archived.append(FailedObject(key=transfer.object.key, reason=Reason.ARCHIVED, detail=detail))
+        self.held += len(archived)
 
     def adopt(self, shard: Shard, item: LogObject, replica_etag: str) -> None:
         """Note an object that the destination already has, with the ETag of its replica."""

@@ -18,6 +18,7 @@ from syncd.tick.handover import Handover
 from syncd.tick.listing import tiers
 from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.plan import Plan, Rules, make_plan
+from syncd.tick.listing.reach import Reach
 from syncd.tick.listing.sealing import (
     SEALED_AT_ONCE,
     DaySplitter,
@@ -109,6 +110,7 @@ class Search:
         """Yield the transfers found in the slices of all shards."""
         slices = {item.range: item for visit in self._survey.visits.values() for item in visit.slices}
         readings: dict[Range, SliceReading] = {}
+        reach = self._recorder.reach = Reach(len(slices))
         for page in self._ports.source.pages(slices):
             self._recorder.record_if_due()
             self._on_progress(self._recorder)
@@ -118,7 +120,14 @@ class Search:
             reading = readings.get(page.range)
             if reading is None:
                 reading = readings[page.range] = self._reading(slices[page.range])
+            self._note_reach(page)
             yield from self._read(page, reading)
+        reach.end()
+
+    def _note_reach(self, page: Page) -> None:
+        shard, keys = page.range.shard, [item.key for item in (*page.objects[:1], *page.objects[-1:])]
+        first, last = [self._task.layout.day(shard, key) for key in keys] or ("", "")
+        self._recorder.reach.take(page.range, first, last, is_last=page.is_last)
 
     def _reading(self, listed: Slice) -> SliceReading:
         task, wanted = self._task, listed.range

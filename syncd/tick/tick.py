@@ -171,6 +171,7 @@ class Tick:
             **counts.counted(),
             conflicts=tuple(recorder.conflicts),
             failed=tuple(recorder.failed),
+            archived=tuple(recorder.archived),
             shards=len(self._survey.visits),
             uncovered=tuple(self._survey.uncovered[:LISTED_IN_REPORT]),
             worst_lateness_seconds=recorder.worst_lateness_seconds,

@@ -20,11 +20,12 @@ from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.policies.session import session_policies
 from syncd.config.job import Job
 from syncd.job.installation import Installation
-from syncd.ledger.locks import create_private, create_private_directory, lock_patiently, open_private
+from syncd.ledger.folder.locks import create_private, create_private_directory, lock_patiently, open_private
 from syncd.model.errors import ConfigError, JobFailed, Problem
 from syncd.verify.rules.keys import Keys, PublicKey
 
 FILE = "cloudtrail-public-keys.json"
+_NOT_ASKED = "the source is another server than AWS's: set endpoints.cloudtrail, or give the keys with --keys"
 _CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
 LARGEST_FILE_BYTES = 16 * 1024 * 1024
 
@@ -159,12 +160,16 @@ class KeyService:
 
     def ask(self, region: str, first: float, last: float) -> Sequence[PublicKey]:
         """Return the keys of a region that were valid within a span. Returns none if nobody may ask."""
+        if not asks_aws(self._job):
+            self.error = _NOT_ASKED
+            return []
         failures = []
         for principal in (*self._role(), self._consumer):
             asked = f"ListPublicKeys in {region} by {principal.name}"
             try:
                 self._count("ListPublicKeys")
-                return listed_keys(self._client(region, principal), region, max(first, 1.0), last)
+                span = max(first, 1.0), last
+                return keys_of_region(self._job, self._installation, principal, region, span)
             except (BotoCoreError, ClientError) as error:
                 failures.append(f"{asked}: {error}")
             except (KeyError, TypeError, AttributeError) as error:
@@ -182,21 +187,37 @@ class KeyService:
         except JobFailed as error:
             self.error = error.detail
 
-    def _client(self, region: str, principal: Principal) -> Any:
-        credentials = principal.current()
-        return self._installation.identities.session_of(self._job).client(
-            "cloudtrail",
-            region_name=region,
-            endpoint_url=self._job.endpoints.cloudtrail,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token,
-            config=Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_CALL_SECONDS,
-                retries={"mode": "standard", "max_attempts": 3},
-            ),
-        )
+
+def keys_of_region(
+    job: Job, installation: Installation, principal: Principal, region: str, span: tuple[float, float]
+) -> list[PublicKey]:
+    """Ask CloudTrail, as this principal, for the public keys of a region that were valid within the span.
+
+    Raises:
+        BotoCoreError, ClientError: it does not answer, or refuses.
+        KeyError, TypeError, AttributeError: its answer is no list of keys.
+    """
+    credentials = principal.current()
+    client = installation.identities.session_of(job).create_client(
+        "cloudtrail",
+        region_name=region,
+        endpoint_url=job.endpoints.cloudtrail,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_CALL_SECONDS,
+            retries={"mode": "standard", "max_attempts": 3},
+        ),
+    )
+    return listed_keys(client, region, *span)
+
+
+def asks_aws(job: Job) -> bool:
+    """Return whether CloudTrail may be asked for public keys. Credentials of another server are not sent to AWS."""
+    is_elsewhere = bool(os.environ.get("AWS_ENDPOINT_URL_CLOUDTRAIL") or os.environ.get("AWS_ENDPOINT_URL"))
+    return job.endpoints.s3 is None or job.endpoints.cloudtrail is not None or is_elsewhere
 
 
 def _key(number: int, entry: dict[str, Any]) -> PublicKey:

@@ -13,6 +13,7 @@ from syncd.job.installation import Installation
 from syncd.job.verbs import interruptible
 from syncd.model.errors import Interrupted
 from syncd.verify.audit import Audit
+from syncd.verify.evidence import timestamp
 from syncd.verify.evidence.bundle import BundleWriter, read_bundle
 from syncd.verify.evidence.report import write_report
 from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
@@ -28,6 +29,8 @@ class Files:
     keys: Path | None = None
     export_keys: Path | None = None
     report: Path | None = None
+    timestamp: str | None = None
+    """URL of the authority that stamps the report."""
     bundle: Path | None = None
     """Of one job only."""
 
@@ -53,7 +56,7 @@ def prove(
     """Prove each job, and write the files.
 
     Raises:
-        ConfigError: the keys cannot be read.
+        ConfigError: the keys cannot be read, or the report cannot be stamped.
         OSError: a file cannot be written.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
@@ -132,7 +135,9 @@ def _write(files: Files, keys: Keys, proofs: Sequence[Proof]) -> None:
         files.export_keys.write_text(keys_text(keys), encoding="utf-8")
     for proof in proofs if files.report is not None else ():
         assert files.report is not None
-        write_report(files.report, proof)
+        written = write_report(files.report, proof)
+        if files.timestamp is not None:
+            timestamp.stamp(written[0], files.timestamp)
 
 
 def proofs_exit_code(proofs: Sequence[Proof]) -> int:

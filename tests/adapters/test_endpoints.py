@@ -1,12 +1,14 @@
 """Where a bucket is reached: AWS's own addresses, the environment's, and those of other servers."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
-import boto3
 import botocore.session
 import pytest
 
+from syncd.aws import addresses
 from syncd.aws.addresses import bucket_address
+from syncd.aws.s3 import Address
 
 BUCKET = "example-trail"
 
@@ -15,9 +17,13 @@ def address(
     bucket: str = BUCKET, region: str = "us-east-1", *, endpoint: str | None = None, path_style: bool = False
 ) -> str:
     """The whole of it as a URL."""
-    session = boto3.Session(botocore_session=botocore.session.Session())
+    session = botocore.session.Session()
     found = bucket_address(bucket, region, endpoint=endpoint, path_style=path_style, session=session)
     assert found.region == region
+    return url_of(found)
+
+
+def url_of(found: Address) -> str:
     return f"{found.scheme}://{found.host}{found.base_path}"
 
 
@@ -94,3 +100,33 @@ def test_a_named_server_may_have_its_buckets_in_the_path() -> None:
 
 def test_a_bucket_with_dots_is_in_the_path_of_a_named_server_too() -> None:
     assert address("a.b", endpoint="https://s3.example.com") == "https://s3.example.com/a.b"
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-5", "cn-northwest-1", "us-iso-east-1", "eusc-de-east-1"])
+def test_the_plain_address_is_the_one_that_botocore_chooses(region: str) -> None:
+    session = botocore.session.Session()
+
+    assert addresses._plain_suffix(BUCKET, region, session) is not None
+    assert address(region=region) == url_of(addresses._as_botocore_has_it(BUCKET, region, session))
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "settings"),
+    [
+        ("logs.example.com", "eu-west-1", ""),
+        ("finance-alias-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias", "eu-west-1", ""),
+        ("example--use1-az4--x-s3", "us-east-1", ""),
+        (BUCKET, "xx-nowhere-1", ""),
+        (BUCKET, "eu-west-1", "s3 =\n  addressing_style = path\n"),
+        (BUCKET, "eu-west-1", "use_fips_endpoint = true\n"),
+        (BUCKET, "eu-west-1", "endpoint_url = http://127.0.0.1:1\n"),
+        (BUCKET, "eu-west-1", "services = mine\n"),
+    ],
+)
+def test_any_other_address_is_left_to_botocore(
+    bucket: str, region: str, settings: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\n{settings}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+    assert addresses._plain_suffix(bucket, region, botocore.session.Session()) is None

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from syncd.ledger.file import StateFile
-from syncd.ledger.job_locks import Locks
-from syncd.ledger.locks import create_private_directory, exposure, open_private, require_plain
+from syncd.ledger.folder.job_locks import Locks
+from syncd.ledger.folder.locks import create_private_directory, exposure, open_private, require_plain
 from syncd.ledger.schema import SCHEMA
 from syncd.model.errors import LedgerExposed, LedgerUnwritable
 
@@ -134,7 +134,7 @@ def test_a_folder_of_a_group_is_refused_if_others_are_in_it_and_taken_if_it_is_t
 OF_A_GROUP = """
 import os, sys
 from pathlib import Path
-from syncd.ledger.locks import exposure
+from syncd.ledger.folder.locks import exposure
 folder, number = Path(sys.argv[1]), int(sys.argv[2])
 os.setgroups([number])
 os.setresgid(number, number, number)

@@ -133,9 +133,9 @@ def test_a_file_that_is_just_being_written_leaves_the_credentials_that_were_read
 
 def test_temporary_credentials_keep_their_token(stage: Stage) -> None:
     session = stage.role().current()
-    stage.write("default", stage.server.add_user(ACCOUNT_B), token="a token")
+    stage.write("default", stage.server.add_user(ACCOUNT_B), token="a-token")
 
-    assert stage.consumer(stage.job(endpoints__sts=None, source__role=None)).current().session_token == "a token"
+    assert stage.consumer(stage.job(endpoints__sts=None, source__role=None)).current().session_token == "a-token"
     assert session.session_token
 
 

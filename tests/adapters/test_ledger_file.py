@@ -12,8 +12,8 @@ import pytest
 from builders_ledger import NOW, SHARD, copied, key, log_object, replica, transfer
 from waiting import wait_until
 
+from syncd.ledger.folder.locks import lock_now, open_private
 from syncd.ledger.ledger import SCHEMA, LedgerFile, Schema
-from syncd.ledger.locks import lock_now, open_private
 from syncd.model.errors import LedgerCorrupt, LedgerError, LedgerNewer, LedgerRefused, LedgerUnwritable
 from syncd.model.objects import Copied, Failed, LogObject
 from syncd.model.reports import TickReport

@@ -10,7 +10,7 @@ import pytest
 from builders_ledger import MD5, NOW, SHARD, conflict, copied, failed, key, replica, sealed
 
 from syncd.ledger.ledger import TICKS_KEPT, LedgerCounts, LedgerFile, RecordedTick
-from syncd.model.errors import LedgerCorrupt, LedgerExposed, LedgerNewer
+from syncd.model.errors import LedgerCorrupt, LedgerError, LedgerExposed, LedgerNewer
 from syncd.model.objects import Known, ShardState
 from syncd.model.reports import TickReport
 
@@ -258,3 +258,35 @@ def test_the_state_of_another_user_is_not_touched(file: LedgerFile) -> None:
             tick(file, "b", 1)
 
         assert list(file.path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("closed", ["folder", "file"])
+def test_who_may_not_read_the_state_is_told_to_be_another_user(file: LedgerFile, closed: str) -> None:
+    tick(file, "b", 1)
+    if closed == "file":
+        file.path.parent.chmod(0o755)
+    file.path.chmod(0o000 if closed == "file" else 0o600)
+
+    said = _as_nobody(file)
+
+    assert said.startswith("LedgerUnreadable: run it as root, or as the user that runs syncd")
+
+
+def _as_nobody(file: LedgerFile) -> str:
+    """What reading the state comes to in a process of a user without rights."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresuid(12345, 12345, 12345)
+            with file.open_readonly():
+                os.write(writing, b"read")
+        except LedgerError as error:
+            os.write(writing, f"{type(error).__name__}: {error.remedy}".encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    return os.read(reading, 4096).decode()

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from syncd.ledger.job_locks import Locks, hold
+from syncd.ledger.folder.job_locks import Locks, hold
 from syncd.model.errors import AlreadyRunning, LedgerUnwritable
 
 HOLDER = """
 import sys
 from pathlib import Path
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 
 with Locks(Path(sys.argv[1])).tick("b"):
     print("held", flush=True)
@@ -167,7 +167,7 @@ def test_a_lock_on_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 import resource
 from pathlib import Path
 from syncd.model.errors import LedgerFull
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 try:

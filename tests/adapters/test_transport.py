@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -214,6 +215,20 @@ def test_requests_are_signed_for_the_region_of_the_bucket(wire: Wire) -> None:
 
     assert wire.server.requests[-1].signing_region == "eu-west-1"
     assert wire.server.keys("far") == ["new"]
+
+
+def test_more_buckets_of_one_server_take_no_more_of_the_process(wire: Wire) -> None:
+    def used() -> int:
+        return len(list(Path("/proc/self/fd").iterdir())) + threading.active_count()
+
+    wire.ask(put())
+    before = used()
+    for number in range(12):
+        wire.server.create_bucket(f"b{number}", account_id=A)
+        address = address_of(wire.server.url, f"b{number}")._replace(signs_payload=number % 2 == 0)
+        assert wire._replace(address=address).ask(put()).is_ok
+
+    assert used() - before < 6
 
 
 def test_two_endpoints_on_one_host_are_told_apart(faulty: FaultyS3) -> None:

@@ -89,9 +89,9 @@ def test_a_remedy_names_the_job_and_the_key_in_its_commands() -> None:
     gone = reasons.remedy_of(Reason.OBJECT_GONE, job="account-b", key="it's; rm\x1b -r")
 
     assert "`syncd check account-b` names" in denied
-    assert r"`syncd ledger quarantine accept 'it\x27s;\x20rm\x1b\x20-r'` gives up" in gone
+    assert r"`syncd ledger quarantine accept 'it\x27s;\x20rm\x1b\x20-r' --job account-b` gives up" in gone
 
 
 def test_a_remedy_keeps_its_placeholders_for_what_is_not_known() -> None:
     assert "`syncd check JOB`" in reasons.remedy_of(Reason.ACCESS_DENIED)
-    assert "quarantine accept KEY`" in reasons.remedy_of(Reason.CONFLICT, job="account-b")
+    assert "quarantine accept KEY --job account-b`" in reasons.remedy_of(Reason.CONFLICT, job="account-b")

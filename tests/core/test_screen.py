@@ -6,10 +6,13 @@ import pytest
 from rich.console import Console, RenderableType
 
 from syncd.cli import screen
+from syncd.cli.terminal.status import MOST_HEALTHY, status_table
 
 JOB = {
     "job": "account-b",
+    "health": "healthy",
     "healthy": True,
+    "running": [],
     "why": [],
     "state_error": None,
     "last_tick": {"outcome": "ok", "age_seconds": 63.4},
@@ -32,27 +35,80 @@ def held(attempts: int, next_at: str | None) -> dict[str, Any]:
 
 
 def test_that_the_objective_is_met_and_what_was_copied_in_time_are_told_apart() -> None:
-    heading, row = read(screen.status_table({"jobs": [JOB]})).splitlines()
+    headline, heading, row = read(status_table({"jobs": [JOB]})).splitlines()
 
-    assert "Copied in time" in heading
-    assert "met, " not in row
-    assert "2.6 % of 38" in row
+    assert headline.strip() == "The job is healthy."
+    assert "In time" in heading
+    assert "healthy" in row
+    assert "2.6 %" in row
 
 
 def test_spans_are_written_as_the_page_writes_them() -> None:
-    shown = read(screen.status_table({"jobs": [JOB]}))
+    shown = read(status_table({"jobs": [JOB]}))
 
-    assert "ok, 1m3s ago" in shown
+    assert "1m ago" in shown
     assert " 30m6s " in shown
 
 
 @pytest.mark.parametrize(
     ("attempts", "next_at", "expected"),
-    [(1, "N", "timeout, tried once since F, again from N"), (3, None, "timeout, tried 3 times since F")],
+    [
+        (1, "N", "timeout, tried once since F, again from N"),
+        (3, None, "timeout, tried 3 times since F, not tried again by itself"),
+    ],
 )
 def test_the_quarantine_says_how_often_an_object_was_tried_and_when_it_is_again(
     attempts: int, next_at: str | None, expected: str
 ) -> None:
     shown = list(screen.held_lines("account-b", held(attempts, next_at)))
 
-    assert shown == ["account-b: k", f"  {expected}", "  d"]
+    assert shown[:3] == ["account-b: k", f"  {expected}", "  d"]
+    assert shown[3].startswith("  → ")
+
+
+def jobs_of(**healths: int) -> dict[str, Any]:
+    """So many jobs of each health, with names of the usual length."""
+    names = (f"account-{number:012d}" for number in range(10**6))
+    return {
+        "jobs": [
+            JOB
+            | {"job": next(names), "health": word, "healthy": word in ("healthy", "starting"), "why": WHY.get(word, [])}
+            for word, count in healths.items()
+            for _ in range(count)
+        ]
+    }
+
+
+WHY = {"late": ["it is late", "what to do: look"], "failing": ["its last tick failed"]}
+
+
+def read_at_80(table: RenderableType) -> list[str]:
+    console = Console(width=80, no_color=True, force_terminal=False)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get().splitlines()
+
+
+def test_80_columns_hold_whole_names_and_the_worst_job_is_first() -> None:
+    found = read_at_80(status_table(jobs_of(healthy=2, failing=1, late=2)))
+
+    assert found[0].strip() == "3 of 5 jobs need attention: 2 late, 1 failing."
+    assert [line.split()[1] for line in found[2:7]] == ["late", "late", "failing", "healthy", "healthy"]
+    assert [line.split()[0] for line in found[2:5]] == [f"account-{number:012d}" for number in (3, 4, 2)]
+    assert max(map(len, found)) <= 80
+    assert not [line for line in found if "…" in line]
+
+
+def test_of_a_thousand_jobs_the_troubled_are_seen_and_the_rest_is_a_line() -> None:
+    found = read_at_80(status_table(jobs_of(healthy=990, late=10), shows_all=False))
+
+    assert len(found) < 70
+    assert sum("healthy" in line and line.startswith("account-") for line in found) == MOST_HEALTHY
+    assert any(line.startswith("970 more jobs are healthy") for line in found)
+    assert sum(line.endswith("it is late") for line in found) == 10
+
+
+def test_all_of_them_are_shown_when_they_are_asked_for() -> None:
+    found = read_at_80(status_table(jobs_of(healthy=300)))
+
+    assert sum(line.startswith("account-") for line in found) == 300

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any
 
 from syncd.daemon.board import JobBoard
-from syncd.daemon.pauses import Pauses
+from syncd.daemon.ticks.pauses import Pauses
 from syncd.job.health.freshness import Deadline, Look, Promise
 from syncd.job.health.health import JobHealth, Pulse
 from syncd.model.objects import LogObject, Quarantined, Shard

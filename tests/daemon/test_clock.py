@@ -1,17 +1,16 @@
 """A clock that is set by years while the daemon runs: it ticks within seconds, grows by nothing, and ends when told to."""
 
-import struct
-import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Delivery, Trail
+from preload import Preload
 from service import Running, Service
 from waiting import wait_until
 
-SOURCE = Path(__file__).with_name("clock.c")
+pytestmark = pytest.mark.needs_tool("cc")
 YEAR = 365 * 86_400
 SECONDS = 20.0
 GROWTH_BYTES = 40 * 1024**2
@@ -19,23 +18,14 @@ GROWTH_BYTES = 40 * 1024**2
 Clock = Callable[[float], dict[str, str]]
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that sets a process's clock."""
-    path = tmp_path_factory.mktemp("clock") / "clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, SOURCE], check=True)
-    return path
-
-
 @pytest.fixture
-def set_ahead(library: Path, tmp_path: Path) -> Clock:
+def set_ahead(tmp_path: Path) -> Clock:
     """Sets the clock so many seconds ahead of the kernel's, and returns the environment that makes it hold."""
-    path = tmp_path / "clock"
+    preload = Preload(tmp_path / "page")
 
     def set_ahead(seconds: float) -> dict[str, str]:
-        with path.open("r+b" if path.exists() else "w+b") as file:
-            file.write(struct.pack("q", int(seconds)))
-        return {"LD_PRELOAD": str(library), "CLOCK_FILE": str(path)}
+        preload.set(ahead_seconds=int(seconds))
+        return preload.environment
 
     return set_ahead
 

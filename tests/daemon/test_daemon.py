@@ -110,6 +110,22 @@ def test_a_clock_that_jumps_stops_no_job_and_loses_nothing(
     assert daemon.stop() == 0
 
 
+def test_new_keys_are_found_within_half_a_minute_however_seldom_the_job_ticks(
+    service: Service, within: Any, clock: Clock, now: datetime
+) -> None:
+    right = service.credentials.read_text()
+    service.credentials.write_text(right.replace("AKIA", "AKIB"))
+    service.job("account-b", {"every": "6h"})
+    keys = service.deliver(Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=5)))
+    daemon = within()
+
+    assert daemon.wait_for("tick.failed")["error"]["reason"] == "invalid_credentials"
+    service.credentials.write_text(right)
+    clock.ahead = 30
+
+    wait_until(lambda: service.replica("account-b") == keys, what="the copy")
+
+
 def test_a_tick_that_crashes_is_told_and_the_next_one_goes_on(service: Service, within: Any) -> None:
     service.job("account-b")
     crashes: list[BaseException] = [ZeroDivisionError("a defect"), SystemExit(3)]
@@ -247,7 +263,13 @@ def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_noth
     )
     installation = Installation.of(given, now=time.time, tell=state.problems.log)
     found = iter([job, job])
-    ticker = Ticker(installation, state, find_job=lambda _: next(found, None), on_unwritable=lambda: None)
+    ticker = Ticker(
+        installation,
+        state,
+        find_job=lambda _: next(found, None),
+        on_unwritable=lambda: None,
+        on_rejected=lambda _: None,
+    )
 
     ticker.tick(job.name)
     installation.close()
@@ -255,7 +277,7 @@ def test_a_job_that_is_removed_while_the_end_of_its_tick_is_taken_in_leaves_noth
     labels = [sample.labels for family in state.metrics.collect() for sample in family.samples]
     assert service.ticks("account-b") == 1
     assert state.board.healths() == []
-    assert [label for label in labels if label.get("job") == job.name] == []
+    assert [label for label in labels if label.get("syncd_job") == job.name] == []
 
 
 def test_settings_that_change_are_followed(service: Service, within: Any, manager: ServiceManager) -> None:

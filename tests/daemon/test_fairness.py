@@ -60,7 +60,7 @@ def test_a_job_is_copied_whole_while_all_that_another_has_in_flight_stands_still
         wait_until(lambda: still.hits >= IN_FLIGHT, what="the backlog in flight")
         delivered_meanwhile(service, now, 300)
         begun_of_backlog, copied_of_backlog = still.hits, len(written(service, BIG))
-        in_flight = daemon.metric('syncd_objects_in_flight{syncd_job="account-z"}')
+        in_flight = daemon.metric('syncd_objects_handed_over{syncd_job="account-z"}')
         limit = daemon.metric("syncd_limit_objects_in_flight")
         go_on.set()
         code = daemon.stopped()

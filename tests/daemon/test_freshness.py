@@ -1,5 +1,6 @@
 """Whether a job keeps its objective: what is missing, what was not listed, and what only is quiet."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from syncd.job.health.freshness import (
     Deadline,
     Lags,
     Promise,
+    bound,
     deadline,
     fresh_until,
     lags_of,
@@ -142,3 +144,13 @@ def test_bounds_hold_the_objectives_that_jobs_usually_have() -> None:
 )
 def test_a_span_is_said_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.82, 59.01, 61.0, 3599.5, 3661, 86399, 90061, 200_000])
+def test_a_bound_is_never_less_than_what_it_bounds(seconds: float) -> None:
+    units = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+    said = sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)([dhms])", bound(seconds)))
+
+    assert said >= seconds
+    assert said - seconds <= 1 + (seconds > 60) * 60 + (seconds > 3600) * 60 + (seconds > 86400) * 3600

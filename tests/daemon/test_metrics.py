@@ -102,11 +102,11 @@ def test_what_is_in_flight_is_told_while_a_tick_runs_as_it_is_at_that_moment(met
     under_way = progress(in_flight=3)
     metrics.take_progress("account-b", under_way)
     under_way.in_flight = 100
-    during = value(metrics, "syncd_objects_in_flight", syncd_job="account-b")
+    during = value(metrics, "syncd_objects_handed_over", syncd_job="account-b")
     metrics.take_report(report(copied=100))
 
     assert during == 100
-    assert value(metrics, "syncd_objects_in_flight", syncd_job="account-b") == 0
+    assert value(metrics, "syncd_objects_handed_over", syncd_job="account-b") == 0
 
 
 LIMITS: dict[str, Any] = {"in_flight": 64, "memory": "5MiB", "requests_per_second": 500, "bytes_per_second": "1MiB"}
@@ -189,11 +189,11 @@ def test_how_things_stand_is_told_for_each_job(metrics: Metrics) -> None:
 
 
 def test_a_job_that_is_gone_takes_its_series_along(metrics: Metrics) -> None:
-    metrics.take_report(report("gone", copied=3))
+    metrics.take_report(report("left-us", copied=3))
 
-    metrics.forget("gone")
+    metrics.forget("left-us")
 
-    assert b"gone" not in metrics.exposition()
+    assert b"left-us" not in metrics.exposition()
 
 
 def test_two_daemons_in_one_process_share_no_registry() -> None:
@@ -260,10 +260,17 @@ def test_without_metrics_of_jobs_no_job_is_named() -> None:
 def test_a_tick_under_way_or_crashed_counts_in_what_all_jobs_did() -> None:
     metrics = many(2, "none")
     metrics.take_progress("a", progress(in_flight=7, copied=40))
-    under_way = value(metrics, "syncd_objects_copied_total"), value(metrics, "syncd_objects_in_flight")
+    under_way = value(metrics, "syncd_objects_copied_total"), value(metrics, "syncd_objects_handed_over")
     metrics.take_crash("a")
 
     assert under_way == (44, 7)
     assert value(metrics, "syncd_objects_copied_total") == 44
     assert value(metrics, "syncd_tick_crashes_total") == 1
-    assert value(metrics, "syncd_objects_in_flight") == 0
+    assert value(metrics, "syncd_objects_handed_over") == 0
+
+
+def test_every_count_of_a_common_failure_is_there_before_the_first_comes(metrics: Metrics) -> None:
+    for reason in ("access_denied", "connection_failed", "kms_access_denied", "slow_down", "timeout"):
+        assert value(metrics, "syncd_objects_failed_total", syncd_job="account-b", reason=reason) == 0
+        assert value(metrics, "syncd_tick_errors_total", syncd_job="account-b", reason=reason) == 0
+    assert value(metrics, "syncd_objects_skipped_total", syncd_job="account-b", reason="timeout") is None

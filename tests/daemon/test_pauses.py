@@ -3,7 +3,7 @@
 import pytest
 from clocks import HandClock
 
-from syncd.daemon.pauses import LONGEST_SECONDS, Pauses, is_role_refusal
+from syncd.daemon.ticks.pauses import LONGEST_SECONDS, Pauses, is_role_refusal
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 

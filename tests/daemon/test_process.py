@@ -28,7 +28,7 @@ def test_it_says_that_it_is_ready_and_how_its_jobs_are(
     with service.running(manager.environment) as daemon:
         ready = manager.wait_for("READY=1")
         daemon.wait_for("tick.finished", job="account-c")
-        manager.wait_for("STATUS=2 jobs on time")
+        manager.wait_for("STATUS=All 2 jobs are healthy")
         code = daemon.stopped()
 
     assert ready[0] == "READY=1"

@@ -28,7 +28,8 @@ def test_a_job_that_is_denied_or_takes_long_makes_no_daemon_unready(
     held = service.server.faults.add(service.assumes("account-c"), fault)
 
     with service.running() as daemon:
-        wait_until(lambda: held.hits > 0 and service.replica("account-b"), what="one job's work, the other's fault")
+        daemon.wait_for("tick.finished", job="account-b")
+        wait_until(lambda: held.hits > 0, what="the other's fault")
         ready, alive, fresh = (daemon.get(path) for path in ("/readyz", "/healthz", "/freshz"))
         go_on.set()
         assert daemon.stopped() == 0

@@ -134,4 +134,4 @@ def test_a_page_shows_what_is_wrong_with_the_file_once() -> None:
     page = overview(board, now=1.0)
 
     assert page.count("every: is wrong") == 1
-    assert "1 of 1 job is not on time" in page
+    assert "1 of 1 job needs attention: 1 refused" in page

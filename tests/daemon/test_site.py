@@ -22,6 +22,7 @@ from syncd.daemon.web.page import chart_words
 from syncd.daemon.web.server import WebServer
 from syncd.daemon.web.site import Site
 from syncd.job.health.health import JobHealth, Pulse
+from syncd.job.health.progress import Progress
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerCorrupt
 from syncd.model.objects import Failed, LogObject, ShardState, Transfer
@@ -29,6 +30,7 @@ from syncd.tick.scope import replica_of
 
 JOB = job("account-b", source__accounts=["222222222222"])
 INCOMPLETE = health("incomplete", held=1, oldest_held=held(), held_reasons={"kms_access_denied": 1})
+STARTING = health("new", last=None, complete_until=0.0, running=Progress(kind="tick", began_at=NOW - 9, at=NOW - 1))
 FAILED_TICK = report(outcome="failed", started_at=NOW - 10, error=REFUSED)
 
 
@@ -181,10 +183,10 @@ def test_the_overview_has_the_troubled_jobs_first_with_what_to_do(ledger_file: L
 
     found = page(site(jobs, ledger_file).answer("/", {}))
 
-    assert "1 of 3 jobs is not on time" in found.text
+    assert "2 of 3 jobs need attention: 1 late, 1 incomplete" in found.text
     assert [link["href"] for link in found.all("a") if "/jobs/" in str(link["href"])] == [
-        "/jobs/incomplete",
         "/jobs/stale",
+        "/jobs/incomplete",
         "/jobs/fine",
     ]
     assert "What to do:  mend <the> policy" in found.text
@@ -196,16 +198,15 @@ def test_the_overview_has_the_troubled_jobs_first_with_what_to_do(ledger_file: L
 @pytest.mark.parametrize(
     ("healths", "expected"),
     [
-        ([INCOMPLETE], "The job is on time, but incomplete"),
-        ([INCOMPLETE, health("a")], "All 2 jobs are on time; 1 is incomplete"),
-        ([INCOMPLETE, health("a", last=FAILED_TICK)], "All 2 jobs are on time; 1 is failing; 1 is incomplete"),
-        ([INCOMPLETE, late("z")], "1 of 2 jobs is not on time; 1 is incomplete"),
-        ([health("a"), health("b")], "All 2 jobs are on time"),
+        ([INCOMPLETE], "1 of 1 job needs attention: 1 incomplete"),
+        ([INCOMPLETE, health("a")], "1 of 2 jobs needs attention: 1 incomplete"),
+        ([INCOMPLETE, health("a", last=FAILED_TICK)], "2 of 2 jobs need attention: 1 failing, 1 incomplete"),
+        ([INCOMPLETE, late("z")], "2 of 2 jobs need attention: 1 late, 1 incomplete"),
+        ([STARTING, health("a")], "Nothing is wrong with 2 jobs: 1 starting, 1 healthy"),
+        ([health("a"), health("b")], "All 2 jobs are healthy"),
     ],
 )
-def test_the_headline_counts_the_jobs_that_are_on_time_and_not_well(
-    healths: list[JobHealth], expected: str, ledger_file: LedgerFile
-) -> None:
+def test_the_headline_has_the_trouble_first(healths: list[JobHealth], expected: str, ledger_file: LedgerFile) -> None:
     found = page(site(board(*healths), ledger_file).answer("/", {}))
 
     assert expected in found.words

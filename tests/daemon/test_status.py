@@ -147,7 +147,7 @@ def test_a_state_that_cannot_be_read_makes_every_job_one_that_never_ticked(
 
     nothing = configuration(tmp_path / "nothing", JOB, OTHER)
     never = status.status_document(nothing, nothing.jobs, now=NOW)
-    told = {"why", "state_error"}
+    told = {"health", "why", "state_error"}
     assert exit_codes.of_health(job["healthy"] for job in found["jobs"]) == UNHEALTHY
     assert [entry["state_error"]["reason"] for entry in found["jobs"]] == [reason, reason]
     assert [{name: entry[name] for name in entry if name not in told} for entry in found["jobs"]] == [

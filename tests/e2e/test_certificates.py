@@ -137,6 +137,16 @@ def test_hosts_in_no_proxy_are_asked_directly(private: Stage, authority: Authori
     assert proxy.targets == []
 
 
+def test_what_a_proxy_answers_is_told_and_its_password_is_not(private: Stage, authority: Authority) -> None:
+    with ConnectProxy(refusal="407 Proxy Authentication Required") as proxy:
+        url = proxy.url.replace("//", "//me:a-secret-word@")
+        ran = private.syncd("tick", "--json", HTTPS_PROXY=url, AWS_CA_BUNDLE=str(authority.path))
+
+    assert (ran.code, ran.job["error"]["reason"]) == (1, "connection_failed")
+    assert "407 Proxy Authentication Required" in ran.job["error"]["detail"]
+    assert "a-secret-word" not in ran.stdout + ran.stderr
+
+
 def test_an_untrusted_server_behind_a_proxy_is_reported_as_that(
     stage: Stage, authority: Authority, tmp_path: Path, now: datetime
 ) -> None:

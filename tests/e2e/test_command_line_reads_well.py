@@ -30,7 +30,7 @@ def completed(stage: Stage, line: str) -> list[str]:
 
 
 def test_verbs_are_completed(stage: Stage) -> None:
-    assert completed(stage, "syncd c") == ["catch-up", "check", "config"]
+    assert completed(stage, "syncd c") == ["catch-up", "completion", "check", "config"]
 
 
 @pytest.mark.parametrize("verb", ["check", "tick", "policies"])
@@ -51,19 +51,15 @@ def test_options_are_completed(stage: Stage) -> None:
     assert completed(stage, "syncd policies --pri") == ["--principal"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_can_be_installed(stage: Stage, shell: str) -> None:
-    shown = subprocess.run(
-        [PROGRAM, "--show-completion", shell],
-        env=stage.environment(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("shell", "own"), [("bash", "complete -o"), ("zsh", "#compdef"), ("fish", "complete --command")]
+)
+def test_completion_is_printed_for_the_shell_that_is_named(stage: Stage, shell: str, own: str) -> None:
+    ran = stage.syncd("completion", shell, with_config=False, SHELL="/bin/dash")
 
-    assert shown.returncode == 0, shown
-    assert "_SYNCD_COMPLETE" in shown.stdout
+    assert (ran.code, ran.stderr) == (0, "")
+    assert own in ran.stdout
+    assert f"complete_{shell}" in ran.stdout
 
 
 def test_help_lists_every_verb(stage: Stage) -> None:
@@ -71,6 +67,24 @@ def test_help_lists_every_verb(stage: Stage) -> None:
 
     assert ran.code == 0
     assert [verb for verb in VERBS if verb.split()[0] not in ran.stdout] == []
+
+
+def test_the_configuration_may_be_named_before_the_verb(stage: Stage) -> None:
+    stage.job()
+    before = stage.syncd("--config", str(stage.config), "status", "--json", with_config=False)
+    both = stage.syncd("--config", "/nowhere/syncd.toml", "status", "--json")
+
+    assert [job["job"] for job in before.document["jobs"]] == ["account-z"]
+    assert both.document == before.document
+
+
+@pytest.mark.parametrize("words", [("status",), ("ledger", "quarantine", "retry")], ids=" ".join)
+def test_help_has_examples_and_shows_flags_as_such(stage: Stage, words: tuple[str, ...]) -> None:
+    text = stage.syncd(*words, "--help", with_config=False).stdout
+
+    assert f"$ syncd {' '.join(words)}" in text
+    assert "<bool>" not in text
+    assert "--json" in text
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -45,6 +45,14 @@ def without_etags(body: bytes) -> bytes:
     return re.sub(rb"<ETag>[^<]*</ETag>", b"", body)
 
 
+def with_numeric_quotes(body: bytes) -> bytes:
+    return body.replace(b"&quot;", b"&#34;")
+
+
+def with_namespaces_in_rows(body: bytes) -> bytes:
+    return body.replace(b"<Contents>", b'<Contents xmlns="http://example.com/of-rows">')
+
+
 REFUSED_CONDITIONS = (
     lambda request: request.operation in READS and "if-match" in request.headers,
     Status(412, "PreconditionFailed"),
@@ -59,6 +67,8 @@ DIALECTS = {
         in_headers(lambda etag: f"W/{etag}"),
     ],
     "ETags in upper case in listings, which no condition matches": [REFUSED_CONDITIONS, in_listings(upper_listing)],
+    "numeric references for quotes": [in_listings(with_numeric_quotes)],
+    "rows in a namespace of their own": [in_listings(with_namespaces_in_rows)],
     "ETags without quotes in headers": [in_headers(lambda etag: etag.strip('"'))],
     "no ETags in listings": [in_listings(without_etags)],
     "no ETags in headers": [in_headers(lambda _: "")],

@@ -176,7 +176,20 @@ def test_the_version_is_printed(stage: Stage) -> None:
     assert ran.stdout.split()[1][0].isdigit()
 
 
-VERBS = {"run", "tick", "catch-up", "plan", "check", "status", "policies", "ledger", "init", "demo", "config"}
+VERBS = {
+    "run",
+    "completion",
+    "tick",
+    "catch-up",
+    "plan",
+    "check",
+    "status",
+    "policies",
+    "ledger",
+    "init",
+    "demo",
+    "config",
+}
 
 
 def test_the_help_names_every_verb_of_the_contract(stage: Stage) -> None:

@@ -239,9 +239,18 @@ def test_archived_objects_are_counted_and_never_asked_for(stage: Stage, now: dat
     stage.job()
 
     ran = stage.syncd("tick", "--json")
+    again = stage.syncd("tick", "--json")
+    (listed,) = stage.syncd("ledger", "quarantine", "list", "--json").job["objects"]
+    in_words = stage.syncd("ledger", "quarantine", "list").stdout
 
     assert ran.job["skipped"]["archived"] == 1
     assert ran.job["copied"] == len(keys) - 1
+    (event,) = [line for line in ran.logged if line["event"] == "object.archived"]
+    assert (event["key"], event["level"]) == (keys[0], "warning")
+    assert f"`syncd ledger quarantine retry {keys[0]} --job account-z`" in event["remedy"]
+    assert "object.archived" not in {line["event"] for line in again.logged}
+    assert (listed["reason"], listed["next_at"]) == ("archived", None)
+    assert "not tried again by itself" in in_words
     assert not [each for each in stage.server.requests if each.operation == "GetObject" and each.key == keys[0]]
 
 

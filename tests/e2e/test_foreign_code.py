@@ -25,6 +25,10 @@ HELPERS = {
     "date": """echo '{"Version": 1, "AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": "s", "Expiration": "soon"}'""",
     "past": """echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "Expiration": "2020-01-01T00:00:00Z"}'""",
     "number": """echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "Expiration": 7}'""",
+    "half of it": """printf '{"Version": 1, "AccessKeyId": "AKIA'""",
+    "no texts": """echo '{"Version": 1, "AccessKeyId": 7, "SecretAccessKey": ["s"]}'""",
+    "empty texts": """echo '{"Version": 1, "AccessKeyId": "", "SecretAccessKey": ""}'""",
+    "two lines": r"""printf '{"Version": 1, "AccessKeyId": "A\\nB: c", "SecretAccessKey": "s"}'""",
     "asks": "read answer && echo $answer",
 }
 
@@ -132,6 +136,13 @@ def test_a_helper_that_cannot_be_started_is_named_without_its_arguments(foreign:
     assert "s3cr3t" not in ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize(("script", "ending"), [("exit 7", "exit status 7"), ("kill -9 $$", "signal 9")])
+def test_how_a_helper_ended_is_told(foreign: Foreign, script: str, ending: str) -> None:
+    foreign.helper(script)
+
+    require_only_that_job_fails(foreign.run("tick", "--json"), PROFILE, ending)
+
+
 def test_a_helper_of_the_profile_behind_a_role_is_named(foreign: Foreign) -> None:
     foreign.profile(
         "role_arn = arn:aws:iam::333333333333:role/x",
@@ -170,6 +181,29 @@ def test_a_profile_that_wants_an_mfa_code_is_told_and_nobody_is_asked(foreign: F
     assert "MFA" in ran.document["jobs"][1]["error"]["remedy"]
 
 
+def test_a_login_that_a_person_has_to_renew_is_told_as_that(foreign: Foreign) -> None:
+    foreign.profile(
+        "sso_session = corp",
+        "sso_account_id = 333333333333",
+        "sso_role_name = reader",
+        "[sso-session corp]",
+        "sso_region = us-east-1",
+        "sso_start_url = https://corp.example.com/start",
+    )
+
+    ran = foreign.run("tick", "--json")
+
+    require_only_that_job_fails(ran, PROFILE, "corp")
+    assert "aws sso login" in ran.document["jobs"][1]["error"]["remedy"]
+
+
+@pytest.mark.parametrize("line", ["aws_access_key_id =", "aws_access_key_id = schlüssel"])
+def test_keys_that_no_request_can_carry_are_told_as_that(foreign: Foreign, line: str) -> None:
+    foreign.profile(line, "aws_secret_access_key = s")
+
+    require_only_that_job_fails(foreign.run("tick", "--json"), PROFILE, "access key ID")
+
+
 def directory(path: Path) -> None:
     path.mkdir()
 
@@ -178,12 +212,18 @@ def no_text(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
 
 
+def empty(path: Path) -> None:
+    path.touch()
+
+
 def device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
 @pytest.mark.parametrize(
-    "make", [lambda _: None, directory, no_text, device], ids=["missing", "folder", "bytes", "device"]
+    "make",
+    [lambda _: None, directory, no_text, empty, device],
+    ids=["missing", "folder", "bytes", "empty", "device"],
 )
 @pytest.mark.parametrize("variable", ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
 def test_a_token_file_that_cannot_be_read_is_named(foreign: Foreign, variable: str, make: Any) -> None:

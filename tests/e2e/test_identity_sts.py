@@ -1,15 +1,18 @@
 """STS: where it is asked, what it denies, and how far its sessions are narrowed."""
 
 import json
+import re
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
-from faulty import Status
+from faulty import Answer, Rewritten, Status
 from stage import Stage
+from waiting import wait_until
 
 PROFILE = "b"
 
@@ -60,6 +63,16 @@ def test_a_region_of_another_partition_is_refused(ready: Stage) -> None:
     assert "source.role.sts_region" in ran.stderr
 
 
+def test_an_endpoint_of_another_region_than_the_signatures_is_refused(ready: Stage) -> None:
+    endpoint = "https://vpce-0a1b2c.sts.eu-west-1.vpce.amazonaws.com"
+    ready.job("account-b", {"source.role.sts_region": "eu-south-2", "endpoints": None, "endpoints.sts": endpoint})
+
+    ran = ready.syncd("config", "validate")
+
+    assert ran.code == 2
+    assert "endpoints.sts is of eu-west-1" in " ".join((ran.stdout + ran.stderr).split())
+
+
 def test_the_profiles_own_calls_get_the_jobs_region_and_endpoint(ready: Stage, tmp_path: Path) -> None:
     consumer = ready.world.consumer("account-b")
     arn = f"arn:aws:iam::{consumer.account_id}:role/between"
@@ -103,6 +116,7 @@ ACTIONS = {
     "AssumeRole": ("sts:TagSession", "sts:SetSourceIdentity", "sts:Other"),
     "PutObject": ("s3:PutObjectTagging", "s3:PutObjectAcl", "s3:PutObjectRetention"),
     "GetObject": ("s3:GetObjectVersion",),
+    "ListObjectsV2": ("s3:ListBucketVersions",),
 }
 
 
@@ -120,7 +134,9 @@ def test_the_action_that_was_denied_is_named_by_tick_check_and_status(ready: Sta
     assert action in said["detail"]
     assert f"allow {action}" in (ran.job["error"]["remedy"] if ran.job["error"] else people.stdout)
     failed = [check for check in checked.job["checks"] if check["status"] == "failed"]
-    assert [check for check in failed if action in check["detail"] and f"allow {action}" in check["remedy"]]
+    assert all(action in check["detail"] and f"allow {action}" in check["remedy"] for check in failed)
+    # It is in the statement that is to be added too.
+    assert [check for check in failed if f'"{action}"' in check["remedy"]]
     assert action in " ".join(ready.syncd("status", "--json").job["why"])
 
 
@@ -206,6 +222,42 @@ def test_temporary_credentials_are_narrowed_where_sts_knows_how(ready: Stage) ->
     assert {request.access_key_id for request in asked(ready, "PutObject")}.isdisjoint({asked_for.access_key_id})
     assert "s3:DeleteObject" not in json.dumps(policy)
     assert [line["event"] for line in ran.logged if line["event"].startswith("consumer.")] == ["consumer.narrowed"]
+
+
+def test_narrowed_credentials_that_end_are_asked_for_anew(ready: Stage, now: datetime) -> None:
+    session_in_the_file(ready)
+    ready.server.identities.scopes = True
+    ready.job("account-b", {"consumer.narrow": True, "every": "1s"})
+
+    with ready.start("run"):
+        wait_until(lambda: len(ready.replica("account-b")) == 1)
+        ready.server.identities.revoke({request.access_key_id for request in asked(ready, "PutObject")})
+        ready.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(minutes=9))])
+        wait_until(lambda: len(ready.replica("account-b")) == 2)
+
+
+@pytest.mark.parametrize("tag", ["Expiration", "SessionToken"])
+@pytest.mark.parametrize("call", ["GetScopedCredentials", "AssumeRole"])
+def test_a_session_that_cannot_be_read_is_no_crash(ready: Stage, call: str, tag: str) -> None:
+    session_in_the_file(ready)
+    ready.server.identities.scopes = True
+    ready.job("account-b", {"consumer.narrow": True})
+
+    def spoiled(answer: Answer) -> Answer:
+        bad = b"soon" if tag == "Expiration" else b""
+        return replace(answer, body=re.sub(rb"(<%s>)[^<]*" % tag.encode(), rb"\g<1>" + bad, answer.body))
+
+    ready.server.faults.add(call, Rewritten(spoiled))
+    ran = ready.syncd("tick", "--json")
+
+    assert "Traceback" not in ran.stderr
+    if call == "AssumeRole":
+        assert (ran.code, ran.job["error"]["reason"]) == (1, "unexpected_answer")
+    else:
+        assert (ran.code, ran.job["copied"]) == (0, 1)
+        assert [line["reason"] for line in ran.logged if line["event"] == "consumer.not_narrowed"] == [
+            "unexpected_answer"
+        ]
 
 
 @pytest.mark.parametrize("answer", [None, Status(403, "AccessDenied", "no"), Status(404, "NotFound", "no")])

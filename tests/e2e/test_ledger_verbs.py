@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from builders import ACCOUNTS, REGIONS, Trail
 from faulty import Status, on
 from stage import Stage
 
-from syncd.ledger.job_locks import Locks
+from syncd.ledger.folder.job_locks import Locks
 
 
 def delivered(stage: Stage, now: datetime) -> list[str]:
@@ -67,6 +68,20 @@ def test_an_accepted_conflict_keeps_the_replica_and_lets_the_horizon_go_on(stage
     assert stage.server.get(stage.watched().name, key).body == b"other content"
 
 
+def test_what_was_accepted_stays_accepted_when_the_state_is_rebuilt_or_lost(stage: Stage, now: datetime) -> None:
+    key = in_conflict(stage, now)
+    stage.syncd("ledger", "quarantine", "accept", key)
+
+    stage.syncd("ledger", "rebuild")
+    rebuilt = stage.syncd("tick", "--json")
+    for file in stage.state.glob("ledger.sqlite3*"):
+        file.unlink()
+    lost = stage.syncd("tick", "--json")
+
+    assert (rebuilt.code, rebuilt.job["skipped"]["accepted"], rebuilt.job["conflicts"]) == (0, 1, [])
+    assert (lost.code, lost.job["skipped"]["accepted"], lost.job["conflicts"]) == (0, 1, [])
+
+
 def test_a_conflict_that_is_retried_is_found_again(stage: Stage, now: datetime) -> None:
     key = in_conflict(stage, now)
 
@@ -97,7 +112,7 @@ def test_a_key_that_is_not_in_the_quarantine_is_an_error_in_the_document(stage: 
 
     document = ran.document
     error = document.pop("error")
-    assert (ran.code, document) == (1, {"key": "no/such/key", "jobs": []})
+    assert (ran.code, document) == (1, {"key": "no/such/key", "jobs": [], "objects": 0})
     assert (error["reason"], error["detail"]) == ("not_in_quarantine", "no/such/key is in no job's quarantine")
     assert "syncd ledger quarantine list" in error["remedy"]
 
@@ -211,3 +226,63 @@ def test_a_job_that_runs_is_not_rebuilt_and_told_as_a_tick_tells_it(
     assert ran.code == code
     assert {name for name, reason in errors.items() if reason == "already_running"} == set(running)
     assert set(errors.values()) <= {None, "already_running"}
+
+
+def archived(stage: Stage, now: datetime, reasons: int = 4) -> list[str]:
+    """Six logs, of which the first are archived and one is denied; the keys of all."""
+    keys = delivered(stage, now)
+    bucket = stage.world.bucket
+    for key in keys[:reasons]:
+        item = stage.server.get(bucket, key)
+        stage.server.put(bucket, key, item.body, storage_class="GLACIER", last_modified=item.last_modified)
+    stage.server.faults.add(on("GetObject", key=keys[5]), Status(403, "AccessDenied"))
+    stage.job()
+    stage.syncd("tick")
+    return keys
+
+
+def test_objects_are_chosen_by_pattern_by_reason_or_all_at_once(stage: Stage, now: datetime) -> None:
+    keys = archived(stage, now)
+    tail = keys[0].rpartition("_")[2]
+
+    one = stage.syncd("ledger", "quarantine", "accept", f"*{tail}", "--json").document
+    others = stage.syncd("ledger", "quarantine", "retry", "--reason", "archived")
+    both = stage.syncd("ledger", "quarantine", "accept", "AWSLogs/*", "--reason", "access_denied", "--json").document
+    left = {item["key"]: item["reason"] for item in held(stage)}
+    rest = stage.syncd("ledger", "quarantine", "accept", "--all")
+
+    assert (one["objects"], one["jobs"], one["error"]) == (1, ["account-z"], None)
+    assert others.stdout == "3 objects: will be tried again by the next tick of account-z\n"
+    assert both["objects"] == 1
+    assert left == dict.fromkeys(keys[1:4], "retry_requested")
+    assert (rest.code, held(stage)) == (0, [])
+
+
+def test_a_key_that_is_held_is_no_pattern(stage: Stage, now: datetime) -> None:
+    begin = now.replace(second=0) - timedelta(minutes=55)
+    log = Trail().log(ACCOUNTS[0], REGIONS[0], begin)
+    folder = log.key.rpartition("/")[0]
+    names = [f"{folder}/[ab]*.gz", f"{folder}/ax.gz", f"{folder}/bx.gz"]
+    stage.deliver(replace(log, key=name) for name in names)
+    stage.server.faults.add("GetObject", Status(404, "NoSuchKey"))
+    stage.job()
+    stage.syncd("tick")
+
+    itself = stage.syncd("ledger", "quarantine", "accept", names[0], "--json").document
+    pattern = stage.syncd("ledger", "quarantine", "accept", names[0], "--json").document
+
+    assert (itself["objects"], pattern["objects"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [((), "--all"), (("k", "--all"), "--all"), (("--reason", "archivd"), "archivd")],
+    ids=["nothing", "too much", "no reason"],
+)
+def test_a_choice_that_means_nothing_changes_nothing(stage: Stage, words: tuple[str, ...], named: str) -> None:
+    stage.job()
+
+    ran = stage.syncd("ledger", "quarantine", "accept", *words)
+
+    assert ran.code == 2
+    assert named in ran.stderr

@@ -51,3 +51,12 @@ def test_a_plan_of_objects_to_compare_says_the_requests_of_the_tick(stage: Stage
 
     assert (plan.job["objects"], ticked.job["already_there"]) == (2, 2)
     assert plan.job["requests"] == ticked.job["requests"]
+
+
+def test_a_plan_that_could_not_be_made_has_no_cost(stage: Stage) -> None:
+    stage.job(changes={"source.role.external_id": "another-id"})
+
+    planned = stage.syncd("plan", "--json").job
+
+    assert planned["outcome"] == "failed"
+    assert (planned["cost_usd"], planned["seconds"], planned["objects_per_second"]) == (None, None, None)

@@ -36,7 +36,7 @@ def test_an_object_that_was_restored_from_the_archive_is_copied_when_it_is_asked
     asked = stage.syncd("ledger", "quarantine", "retry", key)
     ran = stage.syncd("tick", "--json")
 
-    assert f"`syncd ledger quarantine retry {key}`" in told(archived, "object.failed")
+    assert f"`syncd ledger quarantine retry {key} --job account-z`" in told(archived, "object.failed")
     assert (without.job["copied"], asked.code, ran.code, ran.job["copied"]) == (0, 0, 0, 1)
 
 
@@ -53,7 +53,7 @@ def test_an_object_that_is_gone_holds_the_horizon_until_it_is_let_go_of(stage: S
     accepted = stage.syncd("ledger", "quarantine", "accept", gone)
     ran = stage.syncd("tick", "--json")
 
-    assert f"`syncd ledger quarantine accept {gone}`" in told(missed, "object.failed")
+    assert f"`syncd ledger quarantine accept {gone} --job account-z`" in told(missed, "object.failed")
     assert held.job["complete_until"] < f"{stamp:%Y-%m-%dT%H:%M:%SZ}"
     assert accepted.code == 0
     assert ran.job["complete_until"] > f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"

@@ -3,16 +3,15 @@
 import errno
 import subprocess
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import ACCOUNTS, REGIONS, Trail
 from pairs import in_turn
+from preload import Preload
 from program import LONGEST_SECONDS, PROGRAM, Ran
 from stage import Stage
 
-SOURCE = Path(__file__).with_name("preload.c")
 VERBS: dict[str, tuple[str, ...]] = {
     "tick": ("tick",),
     "catch-up": ("catch-up", "--from", "2026-11-01"),
@@ -42,14 +41,6 @@ needs_compiler = pytest.mark.needs_tool("cc")
 WRITES_STATE = ("tick", "catch-up", "rebuild", "retry")
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that makes system calls fail."""
-    path = tmp_path_factory.mktemp("preload") / "preload.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, SOURCE, "-ldl"], check=True)
-    return path
-
-
 @pytest.fixture
 def stage(stage: Stage, now: datetime) -> Stage:
     """With a job that has ticked, and one more log to copy."""
@@ -60,8 +51,9 @@ def stage(stage: Stage, now: datetime) -> Stage:
     return stage
 
 
-def failing(stage: Stage, library: Path, rules: str, verb: str) -> Ran:
-    return stage.syncd(*VERBS[verb], "--json", LD_PRELOAD=str(library), FAULTS=rules)
+def failing(stage: Stage, rules: str, verb: str) -> Ran:
+    preload = Preload(stage.folder / "page", rules=rules)
+    return stage.syncd(*VERBS[verb], "--json", **preload.environment)
 
 
 def error_in(document: Any) -> Any:
@@ -83,8 +75,8 @@ def assert_refused(ran: Ran, reason: str) -> None:
 
 @needs_compiler
 @pytest.mark.parametrize(("fault", "verb"), in_turn(NO_LOCKS, WRITES_STATE))
-def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
-    ran = failing(stage, library, NO_LOCKS[fault], verb)
+def test_a_file_system_without_locks_is_refused(stage: Stage, fault: str, verb: str) -> None:
+    ran = failing(stage, NO_LOCKS[fault], verb)
 
     assert_refused(ran, "ledger_unwritable")
     assert "file system with locks" in error_in(ran.document)["remedy"]
@@ -92,8 +84,8 @@ def test_a_file_system_without_locks_is_refused(stage: Stage, library: Path, fau
 
 @needs_compiler
 @pytest.mark.parametrize(("fault", "verb"), in_turn(UNWRITABLE, WRITES_STATE))
-def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault: str, verb: str) -> None:
-    ran = failing(stage, library, UNWRITABLE[fault], verb)
+def test_a_read_only_state_folder_is_refused(stage: Stage, fault: str, verb: str) -> None:
+    ran = failing(stage, UNWRITABLE[fault], verb)
 
     assert_refused(ran, "ledger_unwritable")
     assert "not read-only" in error_in(ran.document)["remedy"]
@@ -101,17 +93,39 @@ def test_a_read_only_state_folder_is_refused(stage: Stage, library: Path, fault:
 
 @needs_compiler
 @pytest.mark.parametrize(("fault", "verb"), in_turn([*NO_LOCKS, *UNWRITABLE], ["plan", "status", "export", "list"]))
-def test_what_only_reads_the_state_does_without_locks(stage: Stage, library: Path, fault: str, verb: str) -> None:
-    ran = failing(stage, library, (NO_LOCKS | UNWRITABLE)[fault], verb)
+def test_what_only_reads_the_state_does_without_locks(stage: Stage, fault: str, verb: str) -> None:
+    ran = failing(stage, (NO_LOCKS | UNWRITABLE)[fault], verb)
 
     assert (ran.code, error_in(ran.document)) == (0, None)
     assert "Traceback" not in ran.stderr
 
 
 @needs_compiler
+def test_a_file_system_without_locks_on_ranges_is_refused(stage: Stage) -> None:
+    rules = f"lock {errno.EOPNOTSUPP} /state/"
+
+    for verb in WRITES_STATE:
+        ran = failing(stage, rules, verb)
+        assert_refused(ran, "ledger_unwritable")
+        assert "file system with locks" in error_in(ran.document)["remedy"]
+
+
+@needs_compiler
+def test_check_says_what_is_wrong_with_the_state_folder(stage: Stage) -> None:
+    states = NO_LOCKS | UNWRITABLE | {"no locks on ranges": f"lock {errno.ENOLCK} /state/"}
+
+    for fault, rules in states.items():
+        ran = failing(stage, rules, "check")
+        failed = {check["check"]: check for check in ran.job["checks"] if check["status"] == "failed"}
+        assert (ran.code, list(failed)) == (4, ["state"]), fault
+        assert ("read-only" if fault == "read-only" else "file system with locks") in failed["state"]["remedy"]
+    assert not list(stage.state.glob(".syncd-check-*"))
+
+
+@needs_compiler
 @pytest.mark.parametrize(("fault", "verb"), in_turn(SPENT, ["tick", "catch-up"]))
-def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fault: str, verb: str) -> None:
-    ran = failing(stage, library, SPENT[fault], verb)
+def test_what_the_system_has_run_out_of_is_named(stage: Stage, fault: str, verb: str) -> None:
+    ran = failing(stage, SPENT[fault], verb)
 
     assert_refused(ran, "resource_limit")
     assert "ulimit" in error_in(ran.document)["remedy"]
@@ -121,8 +135,8 @@ def test_what_the_system_has_run_out_of_is_named(stage: Stage, library: Path, fa
 
 @needs_compiler
 @pytest.mark.parametrize(("fault", "verb"), in_turn(SPENT, VERBS))
-def test_no_verb_ends_without_its_document(stage: Stage, library: Path, fault: str, verb: str) -> None:
-    ran = failing(stage, library, SPENT[fault], verb)
+def test_no_verb_ends_without_its_document(stage: Stage, fault: str, verb: str) -> None:
+    ran = failing(stage, SPENT[fault], verb)
 
     assert isinstance(ran.document, dict)
     assert ran.code in (0, 1, 4), ran
@@ -134,6 +148,16 @@ def test_no_verb_ends_without_its_document(stage: Stage, library: Path, fault: s
     ("most", "verb"), in_turn(["6", "8", "10", "12", "16", "20", "24", "28", "32"], VERBS, rounds=2)
 )
 def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, most: str, verb: str) -> None:
+    ran = limited(stage, most, verb)
+
+    assert ran.code in (0, 1, 4), ran
+    assert "Traceback" not in ran.stderr, ran.stderr
+    assert isinstance(ran.document, dict)
+    if verb == "tick" and ran.code != 0:
+        assert error_in(ran.document)["reason"] == "resource_limit"
+
+
+def limited(stage: Stage, most: str, verb: str) -> Ran:
     command = ["bash", "-c", f'ulimit -n {most}; exec "$@"', "bash", PROGRAM, *VERBS[verb], "--json"]
     folder, variables = stage.folder / "home", stage.environment()
     ended = subprocess.run(
@@ -145,10 +169,4 @@ def test_few_descriptors_are_a_refusal_or_enough(stage: Stage, most: str, verb: 
         timeout=LONGEST_SECONDS,
         check=False,
     )
-
-    ran = Ran(ended.returncode, ended.stdout, ended.stderr)
-    assert ran.code in (0, 1, 4), ran
-    assert "Traceback" not in ran.stderr, ran.stderr
-    assert isinstance(ran.document, dict)
-    if verb == "tick" and ran.code != 0:
-        assert error_in(ran.document)["reason"] == "resource_limit"
+    return Ran(ended.returncode, ended.stdout, ended.stderr)

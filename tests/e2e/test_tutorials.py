@@ -112,10 +112,11 @@ def test_the_tutorial_of_s3_compatible_servers_can_be_followed(seaweed: S3Server
 def test_every_tutorial_is_followed() -> None:
     followed = {"own-accounts", "third-party", "bucket-owner-enforced", "server-side", "organization-trail"}
 
-    assert {page.stem for page in TUTORIALS.glob("*.md")} == followed | {"s3-compatible"}
+    # test_verify.py follows that of the audit.
+    assert {page.stem for page in TUTORIALS.glob("*.md")} == followed | {"s3-compatible", "audit"}
 
 
-@pytest.mark.parametrize("page", sorted(TUTORIALS.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted(TUTORIALS.glob("[!a]*.md")), ids=lambda page: page.stem)
 def test_a_tutorial_checks_and_copies(page: Path) -> None:
     commands = [step.command for step in steps(page)]
 

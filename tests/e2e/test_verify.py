@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import json
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from builders import Delivery
 from chains import known_keys
+from console import follow
 from key_server import lists_keys
 from stage import Stage
 
@@ -96,6 +99,21 @@ def test_the_keys_are_asked_for_then_kept_and_exported(replicated: Replicated, t
     assert (again.code, entry_again["verdict"]) == (0, "proved")
     assert "ListPublicKeys" not in entry_again["requests"]
     assert json.loads(exported.read_text())["PublicKeyList"][0]["Region"] == REGION
+
+
+def test_check_looks_up_the_keys_and_says_what_is_missing(replicated: Replicated) -> None:
+    found = {}
+    for status in (200, 403, 500):
+        with lists_keys(known_keys(replicated.spec), status=status) as url:
+            replicated.stage.job(changes={"endpoints.cloudtrail": url})
+            ran = replicated.stage.syncd("check", "--json")
+        (found[status],) = (check for check in ran.job["checks"] if check["check"] == "public-keys")
+        assert ran.code == 0
+
+    assert [check["status"] for check in found.values()] == ["ok", "warning", "information"]
+    assert '"Action":"cloudtrail:ListPublicKeys"' in found[403]["remedy"]
+    assert "to the access policy of role" in found[403]["remedy"]
+    assert "--keys" in found[500]["detail"]
 
 
 def altered(body: bytes) -> bytes:
@@ -244,3 +262,34 @@ def test_of_an_altered_replica_both_hashes_are_shown_and_which_the_digest_vouche
     assert (conflict["digest_sha256"], conflict["source_sha256"]) == (right, right)
     assert conflict["replica_sha256"] != right
     assert "the digest vouches for the source's" in accepted.stdout
+
+
+AUDIT = Path(__file__).parents[2] / "docs" / "tutorials" / "audit.md"
+
+
+def test_an_auditor_repeats_the_proof_without_us(replicated: Replicated, tmp_path: Path) -> None:
+    stage, work = replicated.stage, tmp_path / "work"
+    (work / "evidence").mkdir(parents=True)
+    (script,) = re.findall(r"```python\n(.*?)```", AUDIT.read_text(), re.DOTALL)
+    (work / "repeat.py").write_text(script)
+    bundle = str(work / "evidence" / "bundle.tar.gz")
+    assert replicated.verify("--report", str(work / "evidence"), "--bundle", bundle, "account-z")[0] == 0
+    consumer = stage.world.consumer("account-z")
+    environment = stage.environment(
+        REPLICA=consumer.bucket,
+        AWS_SHARED_CREDENTIALS_FILE=str(stage.credentials),
+        AWS_PROFILE=consumer.name,
+        AWS_REGION=REGION,
+        AWS_ENDPOINT_URL_S3=stage.server.url,
+    )
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+
+    results = follow(AUDIT, folder=work, environment=environment)
+
+    assert [result.complaint for result in results if result.complaint] == []
+    altered_log = work / "replica" / replicated.logs()[3]
+    altered_log.write_bytes(altered(altered_log.read_bytes()))
+    again = subprocess.run(
+        [sys.executable, "repeat.py", "bundle", "replica"], cwd=work, capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, f"altered: {replicated.logs()[3]}" in again.stdout) == (1, True)

@@ -1,7 +1,7 @@
 """Principals and sessions: who signs a request, and what AssumeRole and GetCallerIdentity answer."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -78,6 +78,11 @@ class Identities:
         for key, principal in list(self._principals.items()):
             if principal.session_token is not None:
                 self._principals[key] = replace(principal, expires=self._clock() - timedelta(seconds=1))
+
+    def revoke(self, access_key_ids: Collection[str]) -> None:
+        """These sessions are over."""
+        for key in access_key_ids:
+            self._principals[key] = replace(self._principals[key], expires=self._clock() - timedelta(seconds=1))
 
     def of_s3(self, request: Request) -> Principal:
         """Who sent a request to S3; raises S3Error."""

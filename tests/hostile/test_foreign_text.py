@@ -266,7 +266,7 @@ def test_logs_show_it_as_such(text: str, style: Any, capsys: pytest.CaptureFixtu
 
 def test_a_fact_cannot_pass_for_another_one(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format="console"))
-    logs.event_logger()("tick.failed", detail='x" job=other', reason="timeout")
+    logs.event_logger()("tick.skipped", detail='x" job=other', reason="timeout")
 
     assert 'detail="x\\x22 job=other"' in capsys.readouterr().err
 

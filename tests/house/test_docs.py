@@ -201,7 +201,7 @@ def test_a_decision_says_why_and_what_was_rejected(adr: Path) -> None:
 def test_the_lock_files_name_no_index_and_pin_every_package_by_hash() -> None:
     locks = {path.name: path.read_text() for path in (PROJECT / "requirements").glob("*.txt")}
 
-    assert {"runtime.txt", "demo.txt", "test.txt", "bench.txt", "build.txt"} <= set(locks)
+    assert {"runtime.txt", "demo.txt", "test.txt", "bench.txt", "build.txt", "docs.txt"} <= set(locks)
     for text in locks.values():
         assert not re.search(r"^\s*-|://|@ ?file", text.replace("    --hash=sha256:", ""), re.MULTILINE)
         assert all(line.endswith(" \\") for line in text.splitlines() if "==" in line)

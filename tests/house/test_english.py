@@ -52,3 +52,18 @@ def test_where_is_a_place() -> None:
     words = [word.lower() for path in MODULES for item in docstrings(path) for word in re.findall(r"\w+", item.text)]
 
     assert 1000 * words.count("where") / len(words) <= MOST_WHERE_PER_1000_WORDS
+
+
+PAGES = sorted(
+    [
+        *(PROJECT / "docs").rglob("*.md"),
+        *PROJECT.glob("*.md"),
+        *(PROJECT / "deploy").rglob("*.md"),
+        *(PROJECT / "config").rglob("*.toml"),
+    ]
+)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_page_names_who_it_means(path: Path) -> None:
+    assert re.findall(r"(?i)\bwhoever\b|\bwhosoever\b", path.read_text()) == []

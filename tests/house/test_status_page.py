@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncd.daemon.board import JobBoard
-from syncd.daemon.pauses import Pauses
+from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.daemon.web.server import WebServer
@@ -107,7 +107,7 @@ def size(png: bytes) -> tuple[int, int]:
 def test_a_browser_shows_the_page_without_complaint(server: WebServer, tool: Path, tmp_path: Path) -> None:
     run = browse(tool, tmp_path, "--dump-dom", f"http://{server.address}/")
 
-    assert "1 of 2 jobs is not on time" in run.stdout
+    assert "needs attention: 1 late" in run.stdout
     assert run.stdout.index("third-party-z") < run.stdout.index("account-b")
     assert "AssumeRole by x: AccessDenied &lt;no&gt;" in run.stdout
     assert run.stdout.count("<svg") == 2

@@ -42,6 +42,21 @@ def answered(action: Action, *operations: str, times: int | None = None) -> Inje
     return inject
 
 
+def wanting(is_right: Callable[[Request], bool], refusal: Status) -> Inject:
+    """Writes are refused unless they are as the server wants them."""
+
+    @contextlib.contextmanager
+    def inject(scene: Scene) -> Iterator[Met]:
+        def is_meant(request: Request) -> bool:
+            return request.operation in ("PutObject", "CreateMultipartUpload") and not is_right(request)
+
+        fault = scene.server.faults.add(is_meant, refusal)
+        yield lambda: fault.hits
+        scene.server.faults.remove(fault)
+
+    return inject
+
+
 def listing(action: Action, *, after: int) -> Inject:
     """The source's listings are answered so, from the one of this number on."""
 
@@ -235,7 +250,10 @@ ANSWERS = (
     Fault("a part fails, a completion is not answered", _in_parts, _told("server_error"), modes=STREAM),
     Fault(
         "payloads must be signed",
-        answered(Status(400, "InvalidDigest", "x-amz-content-sha256 must be signed"), "PutObject", times=9),
+        wanting(
+            lambda request: request.headers.get("x-amz-content-sha256") != "UNSIGNED-PAYLOAD",
+            Status(400, "InvalidDigest", "x-amz-content-sha256 must be signed"),
+        ),
         _told("checksum_mismatch", "unsupported", "payload_not_signed"),
         (*WRITING, "check"),
         STREAM,
@@ -244,11 +262,9 @@ ANSWERS = (
     ),
     Fault(
         "the bucket demands an encryption header",
-        answered(
+        wanting(
+            lambda request: request.headers.get("x-amz-server-side-encryption") == "AES256",
             Status(403, "AccessDenied", "Access Denied with an explicit deny in a resource-based policy"),
-            "PutObject",
-            "CreateMultipartUpload",
-            times=9,
         ),
         _told("access_denied"),
         ("tick", "check"),

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
-from injection.preload import preloaded
-from injection.scene import Scene
+from injection.scene import Scene, preloaded
 
 _EVERY = WRITING + LOOKING
 _CODES = frozenset({0, 1, 3, 4, 5})
 """A daemon ends with 5 if it cannot write its state."""
-_REFUSALS = frozenset({"ledger_unwritable", "disk_full", "already_running", "locks_unavailable", "worker_died"})
+_REFUSALS = frozenset({"ledger_unwritable", "disk_full", "already_running", "resource_limit", "worker_died"})
 
 
-def failing(**fields: int) -> Inject:
-    """System calls on the state fail."""
+def failing(call: str, error: int) -> Inject:
+    """System calls fail: those on the state, or all if the call is of no file."""
 
     @contextlib.contextmanager
     def inject(scene: Scene) -> Iterator[Met]:
-        with preloaded(scene, **fields) as page:
-            yield lambda: page.hits
+        where = "-" if call == "fork" else f"{scene.stage.state}"
+        with preloaded(scene, rules=f"{call} {error} {where}") as preload:
+            yield lambda: preload.hits
 
     return inject
 
@@ -56,19 +56,17 @@ def _scribbled(path: Path) -> None:
 DISK = (
     Fault(
         "flock answers ENOLCK",
-        failing(flock_errno=errno.ENOLCK),
+        failing("flock", errno.ENOLCK),
         _REFUSALS,
-        _EVERY,
+        (*WRITING, "check"),
         modes=STREAM,
         is_for_all=True,
         codes=_CODES,
     ),
-    Fault(
-        "the disk is full", failing(write_errno=errno.ENOSPC), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES
-    ),
+    Fault("the disk is full", failing("write", errno.ENOSPC), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES),
     Fault(
         "the disk answers EIO",
-        failing(write_errno=errno.EIO),
+        failing("write", errno.EIO),
         _REFUSALS | {"ledger_corrupt"},
         modes=STREAM,
         is_for_all=True,
@@ -76,7 +74,7 @@ DISK = (
     ),
     Fault(
         "the file system is read-only",
-        failing(open_errno=errno.EROFS),
+        failing("write-open", errno.EROFS),
         _REFUSALS,
         _EVERY,
         modes=STREAM,
@@ -85,16 +83,14 @@ DISK = (
     ),
     Fault(
         "no file descriptor is left",
-        failing(open_errno=errno.EMFILE),
+        failing("open", errno.EMFILE),
         _REFUSALS,
         _EVERY,
         modes=STREAM,
         is_for_all=True,
         codes=_CODES,
     ),
-    Fault(
-        "fork answers EAGAIN", failing(fork_errno=errno.EAGAIN), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES
-    ),
+    Fault("fork answers EAGAIN", failing("fork", errno.EAGAIN), _REFUSALS, modes=STREAM, is_for_all=True, codes=_CODES),
     Fault("the state is missing", damaged(Path.unlink)),
     Fault("the state is empty", damaged(lambda path: path.write_bytes(b""))),
     Fault("the state is cut in half", damaged(_cut), frozenset({"ledger_corrupt"})),

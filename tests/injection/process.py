@@ -13,9 +13,8 @@ from faulty import Status
 from waiting import wait_until
 
 from injection.fault import LOOKING, STREAM, WRITING, Fault, Inject, Met
-from injection.preload import preloaded
 from injection.program_run import Run
-from injection.scene import Scene
+from injection.scene import Scene, preloaded
 
 _DAY = 86400
 _COPIES = ("GetObject", "CopyObject")
@@ -152,12 +151,12 @@ def jumping(seconds: int, *, at_once: bool) -> Inject:
     @contextlib.contextmanager
     def inject(scene: Scene) -> Iterator[Met]:
         _skewed(scene)
-        with preloaded(scene, clock_seconds=seconds if at_once else 0) as page:
+        with preloaded(scene, ahead_seconds=seconds if at_once else 0) as preload:
             jumped = [seconds] if at_once else []
 
             def jump(started: Run) -> None:
                 wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
-                page.set(clock_seconds=seconds)
+                preload.set(ahead_seconds=seconds)
                 jumped.append(seconds)
                 with contextlib.suppress(TimeoutExpired):
                     started.code(seconds=1)
@@ -165,7 +164,7 @@ def jumping(seconds: int, *, at_once: bool) -> Inject:
             if not at_once:
                 scene.during.append(jump)
             yield lambda: jumped
-            page.set()
+            preload.set()
 
     return inject
 
@@ -203,6 +202,8 @@ PROCESS = (
         "the program starts in 1970 and is then told the time",
         jumping(-int(time.time()) + 3600, at_once=True),
         _SKEWED,
+        # A catch-up is refused: its first day would be in the future.
+        ("tick", "run"),
         is_for_all=True,
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from builders import ACCOUNTS, REGIONS, Trail, changed, days_before, deliver, job_table, profiles, toml
 from faulty import FaultyS3
+from preload import Preload
 from stage import Stage
 
 from injection.program_run import Run, run
@@ -116,6 +117,18 @@ class Scene:
         table = job_table(self._other_world, self._other_world.consumer(NEIGHBOUR), credentials, other.url)
         text = toml(changed(table, {"every": "1s"}))
         (self.folder / "etc" / "jobs.d" / f"{NEIGHBOUR}.toml").write_text(text)
+
+
+@contextlib.contextmanager
+def preloaded(scene: Scene, *, rules: str = "", ahead_seconds: int = 0) -> Iterator[Preload]:
+    """Everything that is started within has the library."""
+    preload = Preload(scene.folder / "page", rules=rules, ahead_seconds=ahead_seconds)
+    scene.environment |= preload.environment
+    try:
+        yield preload
+    finally:
+        preload.set()
+        scene.environment.clear()
 
 
 @contextlib.contextmanager

@@ -12,10 +12,13 @@ from syncd.verify.rules.keys import Keys
 
 
 @contextmanager
-def lists_keys(keys: Keys) -> Iterator[str]:
-    """Yields the address of a server that lists these keys, whatever region is asked."""
+def lists_keys(keys: Keys, *, status: int = 200) -> Iterator[str]:
+    """Yields the address of a server that lists these keys, whatever region is asked. Another status refuses."""
+    refusal = {"__type": "AccessDeniedException", "Message": "not authorized to perform: cloudtrail:ListPublicKeys"}
     body = json.dumps(
-        {
+        refusal
+        if status != 200
+        else {
             "PublicKeyList": [
                 {
                     "Value": b64encode(key.der).decode(),
@@ -31,7 +34,7 @@ def lists_keys(keys: Keys) -> Iterator[str]:
     class CloudTrail(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-type", "application/x-amz-json-1.1")
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -158,3 +158,13 @@ def test_we_find_what_the_aws_cli_finds_and_what_it_misses(
 
     assert code == theirs, said
     assert (ours in flaws(audited(delivered))) if ours else flaws(audited(delivered)) == set()
+
+
+def test_the_manual_has_a_row_of_each_case() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text()
+    told = {"newest_missing": "`digest_missing`", "": "proved"}
+
+    for case, (_, ours, theirs) in CASES.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| {case} |"))
+        assert row.endswith(f"| {told.get(ours, f'`{ours}`')} |")
+        assert ("**valid**" in row or "| valid |" in row) == (theirs == 0)

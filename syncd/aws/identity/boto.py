@@ -1,12 +1,11 @@
-"""boto3 sessions of a consumer: which files they read, and which STS they ask."""
+"""botocore sessions of a consumer: which files they read, and which STS they ask."""
 
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import boto3
-import botocore.session
 from botocore.config import Config
+from botocore.session import Session
 
 from syncd.aws import certificates
 from syncd.aws.identity import sts as sts_wire
@@ -26,7 +25,7 @@ class Place(NamedTuple):
 class Kept(NamedTuple):
     """A session, and its files as they were."""
 
-    session: boto3.Session
+    session: Session
     files: tuple[object, ...]
 
 
@@ -59,7 +58,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
-class _Session(botocore.session.Session):
+class _Session(Session):
     """A session whose STS clients, those of its own providers included, are the job's and within bounds."""
 
     def __init__(self, profile: str | None, place: Place) -> None:
@@ -83,7 +82,7 @@ class _Session(botocore.session.Session):
         return client
 
 
-def authorities_of(core: botocore.session.Session) -> str:
+def authorities_of(core: Session) -> str:
     """Return the file of authorities that a session trusts, or empty for the default.
 
     Raises:
@@ -97,12 +96,25 @@ def authorities_of(core: botocore.session.Session) -> str:
     return authorities
 
 
-def session_of(consumer: Consumer, place: Place) -> boto3.Session:
+class _Every:
+    """A list of services that contains all names."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _look_for_no_services(core: Session) -> None:
+    """Have the session load a service's model by its name. It would list the folders of all services first."""
+    core.get_component("data_loader").list_available_services = lambda *_, **__: _Every()
+
+
+def session_of(consumer: Consumer, place: Place) -> Session:
     """Return a new session. It may raise whatever its files give rise to."""
     path = consumer.credentials_file
-    core = _Session("default" if consumer.profile is None and path else consumer.profile, place)
+    core: Session = _Session("default" if consumer.profile is None and path else consumer.profile, place)
     if path is not None:
         core.set_config_variable("credentials_file", str(path))
     core.set_config_variable("sts_regional_endpoints", "regional")
     tame(core)
-    return boto3.Session(botocore_session=core)
+    _look_for_no_services(core)
+    return core

@@ -45,6 +45,11 @@ _FILE_REMEDY = (
     "let the user that runs syncd read this token file, or correct what names it: on EKS the service account's annotation or"
     " its Pod Identity association, and the projected volume of the pod"
 )
+_SSO_ERRORS = (exceptions.SSOError, exceptions.TokenRetrievalError)
+_SSO_REMEDY = (
+    "have somebody log in as the user that runs syncd (`aws sso login --profile NAME`), which lasts for hours only: a daemon needs"
+    " credentials that nobody has to renew, such as the role of its machine or container, or a credential_process"
+)
 _MFA_REMEDY = (
     "point the job at credentials that need no MFA code, since syncd has nobody to ask: a role or key of its own, or a"
     " session that somebody gets by `aws sts get-session-token` and writes where the job looks"
@@ -69,6 +74,7 @@ class _Lookup:
 
     def __init__(self) -> None:
         self.helper = ""
+        self.helper_ending = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._is_late = False
         self._lock = Lock()
@@ -128,7 +134,7 @@ class Lookups:
             waiting = lookup.helper or _token_file(None)
             remedy = _HELPER_REMEDY if lookup.helper else ""
             raise LookupFailed(f"{f'{waiting}: ' if waiting else ''}not ended after {self._seconds:.0f} s", remedy)
-        raise _failed(raised[0], lookup.helper) from raised[0]
+        raise _failed(raised[0], lookup) from raised[0]
 
 
 def require_files(*, with_tokens: bool) -> None:
@@ -199,9 +205,16 @@ class _Helper(subprocess.Popen[bytes]):
             # Until it is reaped, its number is nobody else's and the deadline may kill it.
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
             self._lookup.waits_for(None)
-            self.wait()
+            self._lookup.helper_ending = _ending(self.wait())
             self.stdout.close()
             self.stderr.close()
+
+
+def _ending(code: int) -> str:
+    """Return how a program ended, if that was not well."""
+    if code < 0:
+        return f" (it was ended by signal {-code})"
+    return f" (it ended with exit status {code})" if code else ""
 
 
 def _printed(*descriptors: int) -> tuple[bytes, bytes]:
@@ -230,7 +243,8 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _failed(error: BaseException, helper: str) -> LookupFailed:
+def _failed(error: BaseException, lookup: _Lookup) -> LookupFailed:
+    helper = lookup.helper
     is_botocores = isinstance(error, exceptions.BotoCoreError | exceptions.ClientError)
     what = str(error) if is_botocores else f"{type(error).__name__}: {error}"
     if isinstance(error, _CodeAskedError):
@@ -238,7 +252,14 @@ def _failed(error: BaseException, helper: str) -> LookupFailed:
     if isinstance(error, LookupFailed):
         return LookupFailed(error.detail, error.remedy)
     if helper and not isinstance(error, exceptions.ClientError | exceptions.HTTPClientError):
-        return LookupFailed(f"{helper}: {what}", _HELPER_REMEDY)
+        return LookupFailed(f"{helper}: {what.strip().rstrip(':')}{lookup.helper_ending}", _HELPER_REMEDY)
+    empty = _empty_token_file()
+    if is_botocores and (empty or "WebIdentityToken" in what):
+        return LookupFailed(
+            f"{empty or 'the token file of the profile'}: there is no token in it: {what}", _FILE_REMEDY
+        )
+    if isinstance(error, _SSO_ERRORS):
+        return LookupFailed(what, _SSO_REMEDY)
     token_file = _token_file(error)
     if token_file:
         return LookupFailed(f"{token_file}: {what}", _FILE_REMEDY)
@@ -252,6 +273,16 @@ def _token_file(error: BaseException | None) -> str:
     named = getattr(error, "filename", None)
     path = str(named) if named else next((os.environ[name] for name in _TOKEN_FILES if os.environ.get(name)), "")
     return f"token file {as_written(Path(path))}" if path else ""
+
+
+def _empty_token_file() -> str:
+    """Return the token file of the environment that is empty, or an empty text."""
+    for name in _TOKEN_FILES:
+        path = Path(os.environ.get(name) or os.devnull)
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_size == 0:
+                return f"token file {as_written(path)}"
+    return ""
 
 
 def _is_readable_to_its_end(mode: int) -> bool:

@@ -1,11 +1,12 @@
 """The consumer of a job: its own credentials, wherever they come from."""
 
+import re
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
+from botocore.session import Session
 
 from syncd.aws.identity import refusals
 from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
@@ -16,6 +17,8 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
 
+_IN_A_HEADER = re.compile(r"[!-~]([ -~]*[!-~])?")
+
 
 class ConsumerPrincipal:
     """The consumer's own credentials: a profile, a credentials file, or the default chain."""
@@ -24,7 +27,7 @@ class ConsumerPrincipal:
         self,
         consumer: Consumer,
         *,
-        session: Callable[[], boto3.Session],
+        session: Callable[[], Session],
         identify: Callable[[Credentials], str | None] = lambda _: None,
         renew: Callable[[], object] = lambda: None,
         narrow: Callable[[Credentials], Credentials] = lambda credentials: credentials,
@@ -100,9 +103,9 @@ class ConsumerPrincipal:
     def _frozen(self) -> Credentials:
         consumer = self._consumer
         try:
-            frozen = self._lookups.run(
+            return self._lookups.run(
                 (consumer.profile, str(consumer.credentials_file)),
-                lambda: self._provided().get_frozen_credentials(),
+                lambda: _checked(self._provided().get_frozen_credentials()),
             )
         except LookupFailed as failed:
             cause = failed.__cause__
@@ -114,7 +117,6 @@ class ConsumerPrincipal:
             raise _no_credentials(consumer, failed) from failed
         except RuntimeError as error:
             raise resource_limit(f"looking for the credentials of {described(consumer)}", error) from error
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
 
     def _provided(self) -> Any:
         path = self._consumer.credentials_file
@@ -125,6 +127,19 @@ class ConsumerPrincipal:
         if found is None:
             raise LookupFailed("no credentials were found, or whoever runs syncd may not read them")
         return found
+
+
+def _checked(frozen: Any) -> Credentials:
+    """Return what a provider gave. Raises ValueError if no signed request can carry it."""
+    access_key_id, secret, token = frozen.access_key, frozen.secret_key, frozen.token or None
+    for what, text in (("access key ID", access_key_id), ("session token", token)):
+        if what == "session token" and text is None:
+            continue
+        if not isinstance(text, str) or not _IN_A_HEADER.fullmatch(text):
+            raise ValueError(f"the {what} is no text that a header can carry")
+    if not isinstance(secret, str) or not secret:
+        raise ValueError("the secret access key is no text, or empty")
+    return Credentials(access_key_id, secret, token, None)
 
 
 def described(consumer: Consumer) -> str:

@@ -23,6 +23,8 @@ from syncd.model.units import format_duration
 # not yet current: … is still later than … (… + 15 min.)": when it was signed, the bound, and STS's own time.
 _STAMPS = re.compile(r": (?P<signed>\d{8}T\d{6}Z) is .*\((?P<theirs>\d{8}T\d{6}Z) ")
 
+_TUNNEL = re.compile(r"Tunnel connection failed: \d{3} [ -&(-~]*")
+
 _NOT_STS = "check endpoints.sts, and that no proxy answers for it"
 _CHAINED = 'set source.role.duration = "1h": a role that another role assumes lasts no longer'
 _REMEDIES: Mapping[Reason, str] = {
@@ -72,9 +74,12 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
             raise
         # For parameters botocore writes a line each.
         what = "; ".join(str(error).replace("failed:\n", "failed: ").splitlines())
+        # Of a proxy it names the URL, and not what the proxy answered.
+        refusal = _TUNNEL.search(str(error.kwargs.get("error", "")))
+        what += f" ({refusal[0]})" if refusal else ""
         reason, remedy = _not_sent(error)
         raise JobFailed(reason, f"{call}: {without(what, hidden)}", remedy) from error
-    except (ResponseParserError, KeyError):
+    except (ResponseParserError, KeyError, ValueError):
         # botocore quotes the answer in what it raises, and the answer may hold credentials: drop all of it.
         raise JobFailed(Reason.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
 

@@ -120,14 +120,17 @@ class RolePrincipal:
         call = f"AssumeRole by {self._consumer.name} of {role.arn}"
         hidden = (role.external_id, consumer.session_token)
         with refusals.as_job_failure(call, denied=_assume_remedy(role), hidden=hidden):
-            answer = self._sts(consumer).assume_role(**parameters)["Credentials"]
+            session = credentials_in(self._sts(consumer).assume_role(**parameters)["Credentials"])
         self._assumed_at = self._now()
-        return Credentials(
-            answer["AccessKeyId"],
-            answer["SecretAccessKey"],
-            answer["SessionToken"],
-            answer["Expiration"].timestamp(),
-        )
+        return session
+
+
+def credentials_in(fields: Any) -> Credentials:
+    """Return the session of an answer of STS. Raises KeyError if it is not all there."""
+    access_key_id, secret, token = (fields[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+    if not (access_key_id and secret and token):
+        raise KeyError("empty")
+    return Credentials(access_key_id, secret, token, fields["Expiration"].timestamp())
 
 
 def _assume_remedy(role: Role) -> str:

@@ -15,6 +15,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from syncd.aws.identity import refusals
+from syncd.aws.identity.role import credentials_in
 from syncd.aws.transport import Credentials
 from syncd.model import events
 from syncd.model.errors import JobFailed
@@ -23,6 +24,8 @@ from syncd.model.reasons import Reason
 CALL = "GetScopedCredentials"
 _VERSION = "2011-06-15"
 _KEPT = 256
+_EARLY_SECONDS = 60.0
+"""Credentials that end so soon are not used for another tick."""
 # What a server answers that does not know the call, beside Reason.UNSUPPORTED.
 _NOT_KNOWN = frozenset({404, 405, 501})
 
@@ -44,14 +47,8 @@ def scoped(
         found = _document(answer.content).find(".//{*}Credentials")
         if answer.status_code != 200 or found is None:
             raise _refusal(answer)
-        fields = {item.tag.rpartition("}")[2]: item.text or "" for item in found}
-        expires = fields.get("Expiration")
-        return Credentials(
-            fields["AccessKeyId"],
-            fields["SecretAccessKey"],
-            fields["SessionToken"],
-            datetime.fromisoformat(expires).timestamp() if expires else None,
-        )
+        fields: dict[str, Any] = {item.tag.rpartition("}")[2]: item.text or "" for item in found}
+        return credentials_in({**fields, "Expiration": datetime.fromisoformat(fields["Expiration"])})
 
 
 def _is_not_known(error: JobFailed) -> bool:
@@ -65,7 +62,8 @@ def _is_not_known(error: JobFailed) -> bool:
 class Narrowing:
     """The consumers' narrowed credentials, so that each is asked for once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: Callable[[], float]) -> None:
+        self._now = now
         self._kept: dict[tuple[Credentials, str], Credentials] = {}
 
     def of(
@@ -77,11 +75,16 @@ class Narrowing:
     ) -> Credentials:
         """Return the credentials narrowed by `narrow`. Where that is impossible, say so and return them as they are."""
         key = (credentials, policy)
-        if key not in self._kept:
+        kept = self._kept.get(key)
+        if kept is None or (kept.expires_at is not None and kept.expires_at - _EARLY_SECONDS < self._now()):
             if len(self._kept) > _KEPT:
                 self._kept.clear()
-            self._kept[key] = self._narrowed(credentials, policy, narrow, tell)
-        return self._kept[key]
+            kept = self._kept[key] = self._narrowed(credentials, policy, narrow, tell)
+        return kept
+
+    def forget(self) -> None:
+        """Ask anew for all of them, since some were rejected."""
+        self._kept.clear()
 
     def _narrowed(
         self,

@@ -1,11 +1,11 @@
-"""boto3 sessions and STS clients of a process, and the principals made of them."""
+"""botocore sessions and STS clients of a process, and the principals made of them."""
 
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
-import boto3
 from botocore.exceptions import ClientError
+from botocore.session import Session
 
 from syncd.aws.identity import refusals, scoped
 from syncd.aws.identity import sts as sts_wire
@@ -43,22 +43,22 @@ class Identities:
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
         self._lookups = Lookups()
-        self._narrowing = scoped.Narrowing()
+        self._narrowing = scoped.Narrowing(now=now)
         self._too_large: set[tuple[str, str]] = set()
         self._sessions: dict[tuple[object, ...], Kept] = {}
         self._renewed_at: dict[tuple[object, ...], float] = {}
         self._clients: dict[tuple[Place, Credentials], Any] = {}
         self._callers: dict[Credentials, Caller | None] = {}
 
-    def session(self, consumer: Consumer, place: Place = Place(None, None)) -> boto3.Session:  # noqa: B008  # a tuple
-        """Return the boto3 session of this consumer, a new one if its files have changed. It may raise anything."""
+    def session(self, consumer: Consumer, place: Place = Place(None, None)) -> Session:  # noqa: B008  # a tuple
+        """Return the session of this consumer, a new one if its files have changed. It may raise anything."""
         key, files = key_of(consumer, place), files_of(consumer)
         kept = self._sessions.get(key)
         if kept is None or kept.files != files:
             kept = self._sessions[key] = Kept(session_of(consumer, place), files)
         return kept.session
 
-    def session_of(self, job: Job) -> boto3.Session:
+    def session_of(self, job: Job) -> Session:
         """Return the session that the job's credentials were last looked up with."""
         kept = self._sessions.get(key_of(job.consumer, place_of(job)))
         return kept.session if kept is not None else self.session(job.consumer, place_of(job))
@@ -70,6 +70,7 @@ class Identities:
         if monotonic() - self._renewed_at.get(key, -_RENEWED_SECONDS) >= _RENEWED_SECONDS:
             self._renewed_at[key] = monotonic()
             self._sessions.pop(key, None)
+            self._narrowing.forget()
 
     def looked_up(self, job: Job) -> ConsumerPrincipal:
         """Return the consumer of a job, whoever it is.
@@ -109,7 +110,7 @@ class Identities:
     def _scoped(self, job: Job, credentials: Credentials, policy: str, count: Callable[[str], None]) -> Credentials:
         count(scoped.CALL)
         meta = self.sts(job, credentials).meta
-        authorities = authorities_of(self.session_of(job)._session)  # noqa: SLF001  # boto3 has no name for it
+        authorities = authorities_of(self.session_of(job))
         return scoped.scoped(
             credentials,
             policy,
@@ -174,7 +175,7 @@ class Identities:
         if client is None:
             if len(self._clients) > _CLIENTS_KEPT:
                 self._clients.clear()
-            client = self._clients[place, credentials] = self.session_of(job).client(
+            client = self._clients[place, credentials] = self.session_of(job).create_client(
                 "sts",
                 aws_access_key_id=credentials.access_key_id,
                 aws_secret_access_key=credentials.secret_access_key,

@@ -5,28 +5,26 @@ import os
 from base64 import urlsafe_b64decode
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import boto3
+from botocore.session import Session
 
 # "Pass session tags in AWS STS", IAM user guide: the claim of an OIDC token.
 _CLAIM = "https://aws.amazon.com/tags"
 _TOKEN_BYTES = 64 * 1024
 
 
-def carries_tags(session: boto3.Session) -> bool:
+def carries_tags(session: Session) -> bool:
     """Return whether the session's credentials, which were looked up, carry tags that are passed on.
 
     EKS Pod Identity puts six on them, all transitive ("Pod Identity: session tags", EKS user guide). A web identity has
     those that its token claims as transitive.
     """
-    core: Any = session._session  # noqa: SLF001  # boto3 has no name for it
     method = getattr(session.get_credentials(), "method", "")
     if method == "assume-role-with-web-identity":
-        profile = core.get_scoped_config()
+        profile = session.get_scoped_config()
         return _claims_tags(os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") or profile.get("web_identity_token_file", ""))
     is_of_the_container = method == "container-role" or (
-        method == "assume-role" and core.get_scoped_config().get("credential_source") == "EcsContainer"
+        method == "assume-role" and session.get_scoped_config().get("credential_source") == "EcsContainer"
     )
     return is_of_the_container and "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" in os.environ
 

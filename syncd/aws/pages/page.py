@@ -59,31 +59,29 @@ def parse_listing(body: bytes, *, plus: str = "") -> ListingPage:
     has_odd_rows = any("<Contents" in piece or ":Contents" in piece for piece in rest)
     # Each row that was taken out leaves an element, so that the odd ones keep their places.
     root = document_of(_markup((_TAKEN if has_odd_rows else "").join(rest)), "ListBucketResult")
-    space = root.tag[: -len("ListBucketResult")]
-    is_encoded = root.findtext(f"{space}EncodingType") == "url"
+    is_encoded = root.findtext("{*}EncodingType") == "url"
     if is_encoded and not plus and b"+" in body:
-        plus = _meaning_of_plus(pieces[1 :: _ROW.groups + 1], root, space)
+        plus = _meaning_of_plus(pieces[1 :: _ROW.groups + 1], root)
     decode = partial(_decode, plus=plus) if is_encoded else _itself
     objects = [
         _row_object(*pieces[index : index + _ROW.groups], decode=decode)
         for index in range(1, len(pieces), _ROW.groups + 1)
     ]
     if has_odd_rows:
-        objects = _in_their_places(root, space, objects, decode)
+        objects = _in_their_places(root, objects, decode)
     prefixes = [
-        decode((item.findtext(f"{space}Prefix") or "").translate(_SHOWN))
-        for item in root.iter(f"{space}CommonPrefixes")
+        decode((item.findtext("{*}Prefix") or "").translate(_SHOWN)) for item in root.iterfind(".//{*}CommonPrefixes")
     ]
     token = ""
-    if root.findtext(f"{space}IsTruncated") == "true":
-        token = root.findtext(f"{space}NextContinuationToken") or ""
+    if root.findtext("{*}IsTruncated") == "true":
+        token = root.findtext("{*}NextContinuationToken") or ""
         if not token:
             raise MalformedAnswer("the listing is truncated but names no continuation token")
     return ListingPage(objects, prefixes, token, is_unsure=plus == _UNSURE)
 
 
-def _meaning_of_plus(keys: Sequence[str], root: Element, space: str) -> str:
-    names = [element.text or "" for element in root.iter() if element.tag in (f"{space}Key", f"{space}Prefix")]
+def _meaning_of_plus(keys: Sequence[str], root: Element) -> str:
+    names = [element.text or "" for element in root.iter() if _name_of(element) in ("Key", "Prefix")]
     everything = "\n".join((*keys, *names)).lower()
     if "+" not in everything or "%2b" in everything:
         return " "
@@ -103,15 +101,15 @@ def _markup(text: str) -> bytes:
     return text.encode()
 
 
-def _in_their_places(root: Element, space: str, taken: Sequence[LogObject], decode: _Decode) -> list[LogObject]:
+def _in_their_places(root: Element, taken: Sequence[LogObject], decode: _Decode) -> list[LogObject]:
     """Put the rows that were taken out back between the odd ones."""
     rows = iter(taken)
     objects = []
     for item in root.iter():
-        if item.tag == f"{space}{_TAKEN_TAG}":
+        if _name_of(item) == _TAKEN_TAG:
             objects.append(next(rows))
-        elif item.tag == f"{space}Contents":
-            objects.append(_log_object(item, space, decode))
+        elif _name_of(item) == "Contents":
+            objects.append(_log_object(item, decode))
     return objects
 
 
@@ -120,11 +118,16 @@ def _row_object(
 ) -> LogObject:
     return LogObject(
         decode(unescape(key) if "&" in key else key),
-        etag_in(etag.replace("&quot;", "")),
+        _etag(etag),
         _size(size),
         _moment(last_modified),
         storage_class or "STANDARD",
     )
+
+
+def _etag(text: str) -> str:
+    plain = text.replace("&quot;", "")
+    return etag_in(unescape(plain) if "&" in plain else plain)
 
 
 def _size(text: str) -> int:
@@ -152,16 +155,21 @@ def _decode(text: str, *, plus: str) -> str:
     return unquote(text, errors="surrogateescape") if "%" in text else text
 
 
-def _log_object(item: Element, space: str, decode: _Decode) -> LogObject:
-    fields = {child.tag: child.text or "" for child in item}
+def _name_of(element: Element) -> str:
+    """Return the element's name without its namespace, which servers may declare anywhere."""
+    return element.tag.rpartition("}")[2]
+
+
+def _log_object(item: Element, decode: _Decode) -> LogObject:
+    fields = {_name_of(child): child.text or "" for child in item}
     try:
-        key, size, modified = (fields[f"{space}{name}"] for name in ("Key", "Size", "LastModified"))
+        key, size, modified = (fields[name] for name in ("Key", "Size", "LastModified"))
     except KeyError as error:
-        raise MalformedAnswer(f"a listed object without {error.args[0].removeprefix(space)}") from error
+        raise MalformedAnswer(f"a listed object without {error.args[0]}") from error
     return LogObject(
         decode(key.translate(_SHOWN)),
-        etag_in(fields.get(f"{space}ETag", "")),
+        etag_in(fields.get("ETag", "")),
         _size(size),
         _moment(modified),
-        fields.get(f"{space}StorageClass", "STANDARD"),
+        fields.get("StorageClass", "STANDARD"),
     )

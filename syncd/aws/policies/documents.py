@@ -105,9 +105,8 @@ def role_path(arn: str) -> str:
 
 def copies_by_role(job: Job) -> bool:
     """Return whether the role signs server-side copies, and so writes at the destination."""
-    return (
-        job.destination.copy_mode == "server-side" and job.destination.signer == "role" and job.source.role is not None
-    )
+    to = job.destination
+    return to.copy_mode == "server-side" and to.signer == "role" and job.source.role is not None
 
 
 def copies_by_consumer(job: Job) -> bool:
@@ -142,7 +141,7 @@ def _role_documents(job: Job, consumer: Statement, who: str, *, has_tags: bool) 
             kind=Kind.ACCESS,
             target=f"role {name}",
             why=f"The role lists and reads {_what(job)}, and nothing else{writing}.",
-            statements=[*statements.reading(job), *(statements.writing(job) if copies_by_role(job) else [])],
+            statements=statements.reading_and_proving(job) + (statements.writing(job) if copies_by_role(job) else []),
             command=f"aws iam put-role-policy --role-name {name} --policy-name syncd-{job.name} --policy-document file://{{file}}",
         ),
     ]
@@ -209,7 +208,7 @@ def _consumer_documents(job: Job, principal: str | None, who: str, *, has_tags: 
             )
         )
     if job.source.role is None or copies_by_consumer(job):
-        itself = statements.reading(job) if job.source.role is None else statements.reading(job)[1:]
+        itself = statements.reading_and_proving(job) if job.source.role is None else statements.reading(job)[1:]
         reading = [*itself, statements.decrypting(job, statements.source_keys(job))]
         both = "" if job.source.account_id == job.consumer.account_id else "; across accounts both sides must allow it"
         why = f"Lets {who} read the source{both}."

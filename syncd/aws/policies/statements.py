@@ -24,6 +24,7 @@ LIST_REPLICAS = "ListReplicas"
 ENCRYPT_REPLICAS = "EncryptReplicas"
 TRUST = "TrustConsumer"
 PRUNE_LOGS = "PruneLogs"
+LIST_PUBLIC_KEYS = "ListPublicKeys"
 
 _DESTINATION_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 # "Policy variables" of the IAM user guide: the escapes of these characters in a document of version 2012-10-17.
@@ -147,6 +148,20 @@ def reading(job: Job) -> list[Statement]:
 def read_actions(job: Job) -> list[str]:
     """Return the actions of reading objects. Tags are among them only if replicas carry them."""
     return ["s3:GetObject", *(["s3:GetObjectTagging"] if job.destination.copy_tags else [])]
+
+
+def proving(job: Job) -> list[Statement]:
+    """Allow the look-up of the public keys that digests are checked with. None if the job copies no digests.
+
+    The action has no resources ("Actions, resources, and condition keys for AWS CloudTrail").
+    """
+    has_digests = job.source.is_cloudtrail and (job.source.kinds == "*" or "CloudTrail-Digest" in job.source.kinds)
+    return [allow(LIST_PUBLIC_KEYS, "cloudtrail:ListPublicKeys", "*")] if has_digests else []
+
+
+def reading_and_proving(job: Job) -> list[Statement]:
+    """Return what the reader needs of its own: the source, and the keys of its digests."""
+    return [*reading(job), *proving(job)]
 
 
 def pruning(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ document in which others have statements too, CloudTrail's delivery among them.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from syncd.aws.policies.documents import (
@@ -103,9 +104,18 @@ def _resource(document: PolicyDocument, kind: str, label: str, **arguments: Any)
 
 
 def _block(head: str, arguments: Mapping[str, Any]) -> str:
-    width = max(len(name) for name in arguments)
-    rows = [f"  {name:<{width}} = {_hcl(value, 1)}" for name, value in arguments.items()]
-    return "\n".join([f"{head} {{", *rows, "}", ""])
+    return "\n".join([f"{head} {{", *_assignments(arguments, 1), "}", ""])
+
+
+def _assignments(arguments: Mapping[str, Any], depth: int) -> list[str]:
+    """Return a line for each, the signs of neighbours aligned as `terraform fmt` does: not beside several lines."""
+    written = [(_key(name), _hcl(value, depth)) for name, value in arguments.items()]
+    rows: list[str] = []
+    for is_long, neighbours in groupby(written, key=lambda item: "\n" in item[1]):
+        found = list(neighbours)
+        width = 0 if is_long else max(len(name) for name, _ in found)
+        rows += [f"{'  ' * depth}{name:<{width}} = {text}" for name, text in found]
+    return rows
 
 
 def _encoded(document: Mapping[str, Any]) -> Expression:
@@ -118,8 +128,7 @@ def _hcl(value: Any, depth: int) -> str:
         case Expression(text):
             return text
         case Mapping():
-            rows = [f"{indent}{_key(key)} = {_hcl(item, depth + 1)}" for key, item in value.items()]
-            return "\n".join(["{", *rows, close + "}"])
+            return "\n".join(["{", *_assignments(value, depth + 1), close + "}"])
         case list():
             rows = [f"{indent}{_hcl(item, depth + 1)}," for item in value]
             return "\n".join(["[", *rows, close + "]"])

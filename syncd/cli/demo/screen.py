@@ -12,8 +12,9 @@ from rich.text import Text
 from syncd.cli.demo.embedded import ROOT_SECRET
 from syncd.cli.demo.story import Built, Compared, Delivered, Step, Ticked, Tried
 from syncd.cli.demo.world import World
-from syncd.cli.screen import reports_table, size
+from syncd.cli.screen import reports_table
 from syncd.model.escaping import safe_line
+from syncd.model.units import rounded_size
 
 _WIDTH = 100
 _YES, _NO = "[green]✓[/]", "[bold red]✗[/]"
@@ -125,7 +126,7 @@ class DemoScreen:
         verdict = "identical to the trail's" if step.holds else f"{len(step.differences)} differences"
         self._console.print(
             f"{_mark(step)} {step.job}  {_plain(step.destination)}: "
-            f"{_objects(step.objects)}, {size(step.size_bytes)}, {verdict}"
+            f"{_objects(step.objects)}, {rounded_size(step.size_bytes)}, {verdict}"
         )
         for difference in step.differences[:5]:
             self._console.print(f"    {_plain(difference)}")

@@ -228,7 +228,6 @@ def _run(config: Path, *, tell: Callable[..., None], ago: timedelta = timedelta(
         RunRequest(),
         now=lambda: time.time() - ago.total_seconds(),
         tell=tell,
-        on_progress=lambda *_: None,
     )
     if any(report.outcome == "interrupted" for report in done.reports):
         raise Interrupted(done.exit_code)

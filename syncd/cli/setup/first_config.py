@@ -13,7 +13,7 @@ from syncd.cli.setup.init_answers import Answers
 from syncd.config.files import DEFAULT_PATH, find, load
 from syncd.config.job import JOB, completed
 from syncd.config.problems import examine
-from syncd.ledger.locks import exposure
+from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import ConfigError
 from syncd.model.escaping import visible
 
@@ -75,7 +75,7 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
     there = next(folder for folder in job.absolute().parents if folder.exists())
     if (why := exposure(there)) is not None:
         raise Refused(
-            [f"{why}; whoever can write a job file decides what syncd does: name a folder that only you can write"]
+            [f"{why}; anybody who can write a job file decides what syncd does: name a folder that only you can write"]
         )
     wrote: list[Path] = []
     before = _refused_files(top)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.identity.tags import carries_tags
+from syncd.aws.policies.documents import PolicyDocument
 from syncd.aws.policies.files import PolicyFile
 from syncd.config.job import Job
-from syncd.ledger.locks import exposure
+from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import JobFailed, SyncdError
 
 # Names and paths have these characters ("IAM identifiers"). The ARN comes from STS, which may be anybody's server.
@@ -40,6 +41,12 @@ def principal_problem(job: Job, arn: str) -> str | None:
     return None
 
 
+def account_problem(needed: Sequence[PolicyDocument], account: str) -> str | None:
+    """Return the problem with an account to print documents for, or None if it needs some."""
+    accounts = sorted({document.account_id for document in needed})
+    return None if account in accounts else f"{account} needs no documents: the accounts are {', '.join(accounts)}"
+
+
 def who_runs(job: Job, say: Callable[[str], None]) -> tuple[str | None, bool]:
     """Return the ARN behind the job's credentials, and whether these carry tags. Says so if the ARN is unknown."""
     identities = Identities(now=time.time)
@@ -55,14 +62,20 @@ def who_runs(job: Job, say: Callable[[str], None]) -> tuple[str | None, bool]:
     return (arn if principal_problem(job, arn) is None else None), has_tags
 
 
-def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None]) -> None:
+def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None], *, replaces: bool = False) -> None:
     """Write one folder per account, and explain each file and where it goes.
 
-    An existing file is replaced. A symbolic link is replaced too, not followed.
+    A file with other content is replaced only if `replaces`. A symbolic link is replaced, not followed.
 
     Raises:
-        SyncdError: a file cannot be written, or other users could replace it before it is used.
+        SyncdError: a file cannot be written, has other content, or other users could replace it before it is used.
     """
+    edited = [path for file in files if _is_another(path := directory / file.account_id / file.name, file.text)]
+    if edited and not replaces:
+        raise SyncdError(
+            f"{', '.join(map(str, edited))}: not what would be written: edited by hand, or of another configuration;"
+            " move it away, or add --replace to lose it; nothing was written"
+        )
     for file in files:
         path = directory / file.account_id / file.name
         try:
@@ -74,6 +87,14 @@ def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], Non
             say(f"  {sentence}")
         if file.command is not None:
             say(f"  {file.command.format(file=path)}")
+
+
+def _is_another(path: Path, text: str) -> bool:
+    """Return True for a regular file with other content."""
+    try:
+        return path.is_file() and not path.is_symlink() and path.read_bytes() != text.encode()
+    except OSError as error:
+        raise SyncdError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from syncd.aws.identity.lookups import LookupFailed, Lookups
 from syncd.aws.identity.sessions import Identities
@@ -126,16 +126,16 @@ def _found_out(answers: Answers) -> Answers:
     if answers.consumer_account is None:
         answers = answers.filled(consumer_account=_account(session, answers.endpoint))
     region = answers.bucket and _region(session, answers.bucket, answers.endpoint)
-    answers = answers.filled(region=region or (None if answers.region else session.region_name))
+    answers = answers.filled(region=region or (None if answers.region else session.get_config_variable("region")))
     if answers.destination is not None and answers.destination_region is None:
         answers = answers.filled(destination_region=_region(session, answers.destination, answers.endpoint))
     return derived(answers)
 
 
-def _account(session: boto3.Session, endpoint: str | None) -> str | None:
-    region = session.region_name or "us-east-1"
+def _account(session: Session, endpoint: str | None) -> str | None:
+    region = session.get_config_variable("region") or "us-east-1"
     try:
-        client = session.client("sts", region_name=region, endpoint_url=endpoint)
+        client: Any = session.create_client("sts", region_name=region, endpoint_url=endpoint)
         try:
             return str(client.get_caller_identity()["Account"])
         finally:
@@ -144,10 +144,12 @@ def _account(session: boto3.Session, endpoint: str | None) -> str | None:
         return None
 
 
-def _region(session: boto3.Session, bucket: str, endpoint: str | None) -> str | None:
+def _region(session: Session, bucket: str, endpoint: str | None) -> str | None:
     """Return the bucket's region, which S3 sends even with a refusal."""
     try:
-        client = session.client("s3", region_name=session.region_name or "us-east-1", endpoint_url=endpoint)
+        client: Any = session.create_client(
+            "s3", region_name=session.get_config_variable("region") or "us-east-1", endpoint_url=endpoint
+        )
         try:
             headers = client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
         except ClientError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.aws.policies.formats import Format
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, earlier_config, job_names, load
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
@@ -25,6 +25,8 @@ ConfigToWriteOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
+        metavar="PATH",
+        callback=earlier_config,
         help="The configuration file to write, or to add a job to (in jobs.d beside it). The default is $SYNCD_CONFIG,"
         " then /etc/syncd/syncd.toml.",
     ),
@@ -96,6 +98,13 @@ EndpointOption = Annotated[
 AllowHttpOption = Annotated[
     bool, typer.Option("--allow-http", help="Allow --endpoint to be http:// beyond this machine.")
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace files of --output that were edited or are of another configuration.")
+]
 StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
 
 
@@ -126,7 +135,6 @@ def show_init(
 ) -> None:
     """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
     from syncd.cli.setup.init_answers import Answers
-    from syncd.config import files
 
     if config is not None and directory is not None:
         raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
@@ -149,13 +157,14 @@ def show_init(
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
         accounts=tuple(account or ()),
     )
-    top = files.find(config, os.environ) if directory is None else directory / "syncd.toml"
-    _begin(answers, top, state_dir, as_json=as_json)
+    _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
 
 
-def _begin(answers: "Answers", top: Path, state_dir: Path | None, *, as_json: bool) -> None:
+def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, as_json: bool) -> None:
     from syncd.cli.setup import first_config, init_answers
+    from syncd.config import files
 
+    top = files.find(config, os.environ)
     answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
     try:
         written = first_config.write(answers, top, state_dir=state_dir)
@@ -202,10 +211,8 @@ def show_policies(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
     *,
     style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
-    ] = None,
+    output: OutputOption = None,
+    replace: ReplaceOption = False,
     account: Annotated[
         str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
     ] = None,
@@ -228,20 +235,24 @@ def show_policies(
     from syncd.cli.setup import granting
     from syncd.job import refused
 
-    (chosen,) = refused.chosen(load(config, strict=strict, touches_state=False), [job])
+    chosen, *others = refused.chosen(load(config, strict=strict, touches_state=False), [job])
+    if others:
+        raise typer.BadParameter(f"{len(others) + 1} jobs match it; name one", param_hint="JOB")
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
     if prune and style is not Format.JSON:
         raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
     needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who, has_tags=has_tags)
+    if account is not None and (unknown := granting.account_problem(needed, account)) is not None:
+        raise typer.BadParameter(unknown, param_hint="--account")
     found = [item for item in needed if account in (None, item.account_id)]
     if as_json:
         document = policy_files.policies_document(chosen, found, who, style)
         sys.stdout.write(json.dumps(document) + "\n")
     made = policy_files.files(chosen, found, who, style)
     if output is not None:
-        granting.write(made, output, _say)
+        granting.write(made, output, _say, replaces=replace)
     elif not as_json:
         granting.show(made, _say, sys.stdout.write)
 

@@ -54,14 +54,14 @@ class Role(Table):
     )
     session_policy: Literal["on", "off"] = Field(
         "on",
-        description="syncd narrows each session to what the job needs; off lets it leave that out where STS takes no policy"
-        " that is short enough",
+        description="syncd narrows each session to what the job needs; off lets it omit that if STS accepts no"
+        " policy, however short",
     )
     duration: fields.SessionDuration = Field(
         timedelta(hours=1), description="how long a session lasts; up to the role's own maximum"
     )
     third_party: fields.Flag = Field(
-        default=False, description="true where the source belongs to another party: external_id is then required"
+        default=False, description="true if the source belongs to another party: external_id is then required"
     )
 
     @property
@@ -92,7 +92,7 @@ class Source(Table):
     kinds: fields.Kinds = Field(("CloudTrail", "CloudTrail-Digest"), description='of which kinds; "*" is every kind')
     organization_id: fields.OrganizationIds = Field(
         (),
-        description="the organization whose folder the logs stand in, or several;"
+        description="the organization whose folder contains the logs, or several;"
         ' "" in a list is AWSLogs/ itself, as for AWS Config under Control Tower: ["o-exampleorgid", ""]',
     )
     ignore: fields.Ignored = Field(
@@ -155,7 +155,7 @@ class Destination(Table):
     tags: fields.Tags = Field(default_factory=dict, description="tags of the replicas, 10 at most")
     copy_tags: fields.Flag = Field(
         default=False,
-        description="put the source's tags on the replicas, as far as that is permitted; whoever tags the source then tags them",
+        description="put the source's tags on the replicas, if permitted: the source's account then decides their tags",
     )
     acl: Literal["bucket-owner-full-control"] | None = Field(None, description="canned ACL of the replicas; else none")
     multipart_above: fields.PartSize = Field(16 * MIB, description="larger objects are written in parts")
@@ -167,10 +167,13 @@ class Endpoints(Table):
 
     s3: fields.EndpointUrl | None = Field(None, description="S3 endpoint of the source, and of the destination too")
     sts: fields.EndpointUrl | None = Field(None, description="STS endpoint")
-    destination_s3: fields.EndpointUrl | None = Field(None, description="S3 endpoint of the destination, where another")
+    destination_s3: fields.EndpointUrl | None = Field(
+        None, description="S3 endpoint of the destination, if it differs from the source's"
+    )
     cloudtrail: fields.EndpointUrl | None = Field(None, description="CloudTrail endpoint")
     allow_http: fields.Flag = Field(
-        default=False, description="must be true for http:// beyond this machine, where anybody on the way reads along"
+        default=False,
+        description="must be true for http:// beyond this machine: anybody on the network path can read and change it",
     )
     bucket_owner: fields.BucketOwner = Field(
         "check",

@@ -1,5 +1,6 @@
 """The gauges for Prometheus: the state at one moment, read from the job board."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from syncd.config.job import Engine, JobEngine, RefusedJob
 from syncd.job.health.health import JobHealth, is_fresh
+from syncd.job.health.progress import Progress
+from syncd.job.health.word import Health, health_word
 from syncd.model.escaping import safe_line
 
 MOST_JOBS_IN_FULL = 1000
@@ -67,6 +70,9 @@ class Gauges:
     def collect(self) -> Iterator[Metric]:
         """Return every gauge that is shown."""
         yield from self._limits()
+        yield self._by_health()
+        if self.shows("syncd_running_objects_known"):
+            yield from self._running()
         for name, help_text, value in _OF_DAEMON:
             yield GaugeMetricFamily(name, help_text, value=value(self))
         left_out = _ZERO_LEFT_OUT if self.shown == "essential" else ()
@@ -77,7 +83,11 @@ class Gauges:
                     if (number := of_job(health, self)) or name not in left_out:
                         family.add_metric([health.job], number)
                 yield family
-        yield from (family for family in (self._refusals(), self._kinds(), self._held()) if self.shows(family.name))
+        yield from (
+            family
+            for family in (self._refusals(), self._health(), self._kinds(), self._held())
+            if self.shows(family.name)
+        )
 
     def _limits(self) -> Iterator[Metric]:
         """Return the limits that are set."""
@@ -114,6 +124,33 @@ class Gauges:
                 family.add_metric([health.job, safe_line(kind, _LONGEST_KIND)], instant)
         return family
 
+    def _by_health(self) -> Metric:
+        """Return the number of jobs of each health, of all jobs at once whatever is shown of each."""
+        family = GaugeMetricFamily(
+            "syncd_jobs_by_health", "Jobs by their health, as `status` says it.", labels=["health"]
+        )
+        counts = Counter(health_word(health, self.now) for health in self.healths)
+        for word in Health:
+            family.add_metric([word], counts[word])
+        return family
+
+    def _health(self) -> Metric:
+        family = GaugeMetricFamily(
+            "syncd_job_health", "1 for the health of the job, as `status` says it.", labels=[JOB, "health"]
+        )
+        for health in self.healths:
+            family.add_metric([health.job, health_word(health, self.now)], 1.0)
+        return family
+
+    def _running(self) -> Iterator[Metric]:
+        """Return the progress of the ticks under way. Other jobs have no series."""
+        for name, help_text, of_progress in _OF_RUNNING:
+            family = GaugeMetricFamily(name, help_text, labels=[JOB])
+            for health in self.healths:
+                if health.running is not None and (value := of_progress(health.running)) is not None:
+                    family.add_metric([health.job], value)
+            yield family
+
     def _held(self) -> Metric:
         family = GaugeMetricFamily(
             "syncd_quarantined_objects",
@@ -133,6 +170,22 @@ _LIMITS = (
     ("memory", "memory_bytes", "bytes of memory for the bodies of objects in flight"),
     ("requests_per_second", "requests_per_second", "requests to S3 a second"),
     ("bytes_per_second", "bytes_per_second", "bytes copied a second"),
+)
+
+_OF_RUNNING: Sequence[tuple[str, str, Callable[[Progress], float | None]]] = (
+    ("syncd_running_objects_known", "Objects to copy that the tick under way has found so far.", lambda it: it.known),
+    ("syncd_running_objects_done", "Objects that the tick under way has copied or given up.", lambda it: it.done),
+    (
+        "syncd_running_listing_ended",
+        "1 if the tick under way has listed everything, so that all objects to copy are known.",
+        lambda it: it.is_total,
+    ),
+    (
+        "syncd_running_seconds_left",
+        "What is left of the tick under way, by its rate so far.",
+        lambda it: it.seconds_left,
+    ),
+    ("syncd_running_since_timestamp_seconds", "When the tick under way began.", lambda it: it.began_at),
 )
 
 _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (

@@ -8,7 +8,7 @@ from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
 from syncd.daemon.web.page import State, chart_of, problems_of, state_of
 from syncd.daemon.web.render import render
-from syncd.job.health.freshness import Promise, fresh_until, is_quiet, span, within_words
+from syncd.job.health.freshness import Promise, bound, fresh_until, is_quiet, within_words
 from syncd.job.health.health import JobHealth, health_of, is_fresh
 from syncd.job.health.state import read_state
 from syncd.ledger.ledger import Reader
@@ -67,7 +67,7 @@ def _news(health: JobHealth, now: float) -> str:
     look = health.look
     if not look.listed_at:
         return "not every shard was listed to its end yet"
-    looked = f"every shard was looked at within {span(now - look.listed_at)}"
+    looked = f"every shard was looked at within {bound(now - look.listed_at)}"
     return f"{looked}; {look.quiet_shards} of {health.shards} are quiet" if look.quiet_shards else looked
 
 

@@ -25,6 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from syncd import __version__
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import JOB, Gauges
+from syncd.model.objects import SkipReason
 from syncd.model.reasons import Reason
 from syncd.model.reports import BEYOND, LAG_BOUNDS, SHOWN, Counts, TickReport
 from syncd.tick.recorder import Recorder
@@ -35,6 +36,8 @@ _FORESEEN = {
     "operation": ("AssumeRole", "ListObjectsV2", "GetObject", "PutObject"),
 }
 """Words of labels that each job comes to use."""
+_MOST_FORESEEN = 100
+"""Up to so many jobs each has a zero for every reason: for a thousand jobs these would be ten megabytes."""
 DURATION_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
 
@@ -195,7 +198,7 @@ def _families(series_of: Callable[[str], _Series]) -> Iterator[Metric]:
     yield _labelled(
         series_of, "syncd_tick_errors", "Ticks that could not go on, by reason.", "reason", attrgetter("errors")
     )
-    yield _in_flight(series_of("syncd_objects_in_flight"))
+    yield _handed_over(series_of("syncd_objects_handed_over"))
     yield _lag(series_of("syncd_lag_seconds"))
 
 
@@ -221,7 +224,8 @@ def _labelled(
     counts: Callable[[_JobTotals], Mapping[str, int]],
 ) -> Metric:
     """Return a counter with one more label. Words that are sure to come have a zero before they do."""
-    series, zeros = series_of(metric), dict.fromkeys(_FORESEEN.get(label, ()), 0)
+    series = series_of(metric)
+    zeros = dict.fromkeys(_foreseen(metric, label, len(series.totals)), 0)
     family = CounterMetricFamily(metric, help_text, labels=[*series.labels, label])
     for words, totals in series.totals.items():
         for word, count in {**zeros, **counts(totals)}.items():
@@ -229,9 +233,19 @@ def _labelled(
     return family
 
 
-def _in_flight(series: _Series) -> Metric:
+def _foreseen(metric: str, label: str, count: int) -> Sequence[str]:
+    if label != "reason":
+        return _FORESEEN.get(label, ())
+    if metric == "syncd_objects_skipped":
+        return tuple(SkipReason)
+    return tuple(Reason) if count <= _MOST_FORESEEN else ()
+
+
+def _handed_over(series: _Series) -> Metric:
     family = GaugeMetricFamily(
-        "syncd_objects_in_flight", "Objects handed to the copy workers and not yet at their end.", labels=series.labels
+        "syncd_objects_handed_over",
+        "Objects with the copy workers: being copied, or waiting there for one of the syncd_limit_objects_in_flight.",
+        labels=series.labels,
     )
     for words, totals in series.totals.items():
         family.add_metric(words, sum(recorder.in_flight for recorder in totals.running))

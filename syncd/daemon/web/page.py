@@ -1,19 +1,18 @@
 """The overview page: each job, troubled jobs first, with problems and remedies."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from syncd.daemon.board import JobBoard
 from syncd.daemon.web.render import render
-from syncd.job.health.health import JobHealth, Pulse, answer_words, failure_words, is_fresh, missing_words
+from syncd.job.health.health import JobHealth, Pulse, answer_words, failure_words, is_starting, missing_words
+from syncd.job.health.word import WORST_FIRST, Health, headline, health_word
 from syncd.model import reasons
 from syncd.model.escaping import safe_key
-from syncd.model.reasons import Reason
 
 JOBS_A_PAGE = 100
 _SEARCH_FROM_JOBS = 11
-_FAILING, _INCOMPLETE = "failing", "incomplete"
+_KINDS = {Health.HEALTHY: "good", Health.STARTING: "none", Health.FAILING: "warn", Health.INCOMPLETE: "warn"}
 
 _BARS = 40
 _BAR, _GAP, _HEIGHT = 3, 1, 24
@@ -70,7 +69,7 @@ def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, ref
     """Return the page of all jobs whose names contain `words`, a hundred to a page."""
     everything = board.healths()
     found = [health for health in everything if words.lower() in health.job.lower()]
-    found.sort(key=lambda health: (state_of(health, now).kind == "good", health.job))
+    found.sort(key=lambda health: (WORST_FIRST[health_word(health, now)], health.job))
     last_page = max(1, -(-len(found) // JOBS_A_PAGE))
     page = min(max(1, page), last_page)
     shown = found[(page - 1) * JOBS_A_PAGE : page * JOBS_A_PAGE]
@@ -81,7 +80,7 @@ def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, ref
         path="/",
         refresh=refresh,
         now=now,
-        headline=_headline(everything, now),
+        headline=headline(health_word(health, now) for health in everything),
         summary=_summary(everything),
         has_search=len(everything) >= _SEARCH_FROM_JOBS,
         words=words,
@@ -93,23 +92,15 @@ def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, ref
 
 
 def state_of(health: JobHealth, now: float) -> State:
-    """Return a job's state."""
-    if health.last is None:
-        return State("no tick yet", "none")
-    if health.error is not None and health.error.reason == Reason.CONFIGURATION:
-        return State("refused", "bad")
-    if not is_fresh(health, now):
-        return State("not on time", "bad")
-    if health.error is not None:
-        return State(_FAILING, "warn")
-    if health.held:
-        return State(_INCOMPLETE, "warn")
-    return State("on time", "good")
+    """Return a job's health and its colour."""
+    word = health_word(health, now)
+    return State(word, _KINDS.get(word, "bad"))
 
 
 def problems_of(board: JobBoard, health: JobHealth, now: float) -> list[Problem]:
     """List everything that is wrong with a job."""
-    found = [Problem(_sentence(why)) for why in board.why_late(health, now, with_failure=False)]
+    is_late = not is_starting(health, now)
+    found = _with_remedies(board.why_late(health, now, with_failure=False)) if is_late else []
     error, oldest = health.error, health.oldest_held
     refusal = board.refused().get(health.job)
     if refusal is not None and refusal.is_kept:
@@ -163,24 +154,20 @@ def _row(board: JobBoard, health: JobHealth, now: float) -> _Row:
     )
 
 
+def _with_remedies(sentences: Sequence[str]) -> list[Problem]:
+    """Return problems, each with the remedy that follows it."""
+    found: list[Problem] = []
+    for sentence in sentences:
+        remedy = sentence.removeprefix("what to do: ")
+        if found and remedy != sentence:
+            found[-1] = found[-1]._replace(remedy=remedy)
+        else:
+            found.append(Problem(_sentence(sentence)))
+    return found
+
+
 def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def _headline(healths: Sequence[JobHealth], now: float) -> str:
-    """Return how many jobs are late, and how many have some other problem."""
-    count, late = len(healths), sum(not is_fresh(health, now) for health in healths)
-    states: Mapping[str, int] = Counter(state_of(health, now).word for health in healths)
-    if not count:
-        return "There are no jobs"
-    jobs = "The job is" if count == 1 else f"All {count} jobs are"
-    found = f"{jobs} on time"
-    if late:
-        found = f"{late} of {count} {'job' if count == 1 else 'jobs'} {'is' if late == 1 else 'are'} not on time"
-    troubled = [(states[word], word) for word in (_FAILING, _INCOMPLETE) if states.get(word)]
-    if count == 1:
-        return found + "".join(f", but {word}" for _, word in troubled)
-    return "; ".join([found, *(f"{number} {'is' if number == 1 else 'are'} {word}" for number, word in troubled)])
 
 
 def _summary(healths: Sequence[JobHealth]) -> str:

@@ -6,7 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from syncd import __version__
-from syncd.job.health.freshness import span
+from syncd.job.health.freshness import bound, span
+from syncd.job.health.progress import progress_words
 from syncd.job.report import utc
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line, visible
@@ -34,6 +35,17 @@ def _shown(value: object) -> Markup | str:
     return value if isinstance(value, Markup) else visible(str(value))
 
 
+def _commands(text: str) -> Markup:
+    """Return a sentence with its commands, which stand in backticks, as code."""
+    parts = [visible(part) for part in text.split("`")]
+    if len(parts) % 2 == 0:
+        return Markup.escape(visible(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else Markup.escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("syncd.daemon.web"),
@@ -46,7 +58,10 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "ago": ago,
+        "bound": bound,
         "minute": minute,
+        "commands": _commands,
+        "progress": progress_words,
         "remedy": reasons.remedy_of,
         "safe_key": safe_key,
         "safe_line": safe_line,

@@ -1,7 +1,8 @@
 """The paths of the status port: /metrics, /healthz, /readyz, /freshz, and the pages for people."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,8 @@ from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.messages import Reply
 from syncd.daemon.web.metrics import CONTENT_TYPE, Metrics
 from syncd.daemon.web.page import overview
-from syncd.job.health.health import objective_document
+from syncd.job.health.health import JobHealth, objective_document
+from syncd.job.health.word import WORST_FIRST, health_word
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.errors import LedgerError
 from syncd.model.escaping import safe_line
@@ -93,21 +95,25 @@ class Site:
         return _json({"ready": why is None, "why": why}, is_well=why is None)
 
     def _freshness(self) -> Reply:
-        """Report if every job meets its objective. Jobs that do not come first."""
+        """Report if every job meets its objective. The worst jobs come first."""
         now = self._now()
         why = {item.job: list(item.why) for item in self._board.late()}
-        healths = sorted(self._board.healths(), key=lambda health: health.job not in why)
+        healths = sorted(self._board.healths(), key=lambda health: WORST_FIRST[health_word(health, now)])
         document: dict[str, Any] = {
             "fresh": not why,
             "late": list(why)[:_JOBS_SHOWN],
             "late_count": len(why),
+            "health": Counter(health_word(item, now) for item in healths),
             "job_count": len(healths),
-            "jobs": [
-                {"job": item.job, **objective_document(item, now), "why": why.get(item.job, [])}
-                for item in healths[:_JOBS_SHOWN]
-            ],
+            "jobs": [_fresh_job(item, why.get(item.job, []), now) for item in healths[:_JOBS_SHOWN]],
         }
         return _json(document, is_well=not why)
+
+
+def _fresh_job(health: JobHealth, why: Sequence[str], now: float) -> dict[str, Any]:
+    progress = None if health.running is None else health.running.document()
+    document = objective_document(health, now)
+    return {"job": health.job, "health": health_word(health, now), **document, "running": progress, "why": why}
 
 
 def _html(page: str) -> Reply:

@@ -6,6 +6,7 @@ Times are seconds since the epoch, spans seconds.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 from syncd.model.objects import FoundBy, Shard, ShardState
@@ -172,6 +173,14 @@ def within_words(lags: Lags) -> str:
     # Rounded down, so that 100 % means all of them.
     percent = int(share * 1000) / 10
     return f"{percent:g} % of {lags.objects:,} new objects were copied within it"
+
+
+def bound(seconds: float) -> str:
+    """Format an upper bound, rounded up: `within 2s` holds for 1.8 seconds, `within 1s` does not."""
+    whole = ceil(seconds)
+    # The third unit is not shown, so it is rounded up too.
+    unit = next((below for unit, below in ((86400, 3600), (3600, 60)) if whole >= unit), 1)
+    return span(-(-whole // unit) * unit)
 
 
 def span(seconds: float) -> str:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
-from syncd.job.health.proofs import JobProof
+from syncd.job.health.progress import STALLED_SECONDS, Progress, progress_words
+from syncd.job.health.proofs import JobProof, doubt_words
 from syncd.job.health.state import JobState, read_state
 from syncd.job.report import utc
 from syncd.ledger.ledger import Reader, RecordedTick
 from syncd.model import reasons
 from syncd.model.escaping import safe_key, safe_line
-from syncd.model.keys.stamps import utc_day
 from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
@@ -75,6 +75,10 @@ class JobHealth:
     is_verified: bool = False
     """Its digests are checked as they arrive."""
     proof: JobProof = field(default_factory=JobProof)
+    due_by: float = 0.0
+    """When a daemon begins the job's first tick at the latest; 0.0 if no daemon is asked."""
+    running: Progress | None = None
+    """The progress of its tick under way."""
 
     @property
     def finished_at(self) -> float:
@@ -147,6 +151,12 @@ def health_of(job: Job, state: JobState, *, now: float) -> JobHealth:
     )
 
 
+def is_starting(health: JobHealth, now: float) -> bool:
+    """Return True if the job's first tick is due soon, or under way, which may take hours, with signs of life."""
+    is_alive = health.running is not None and now - health.running.at <= STALLED_SECONDS
+    return health.last is None and (is_alive or now <= health.due_by)
+
+
 def is_fresh(health: JobHealth, now: float) -> bool:
     """Return True if the job ticked recently and its horizon is not late."""
     return _has_ticked(health, now) and bool(health.complete_until) and now <= health.deadline.at
@@ -158,8 +168,14 @@ def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) ->
     `with_failure` adds why its last tick failed, and what to do about it.
     """
     promise, last = health.promise, health.last
+    if is_starting(health, now):
+        words = "due soon" if health.running is None else f"under way: {progress_words(health.running)}"
+        return [f"its first tick is {words}"]
     if last is None:
-        return ["it has never ticked"]
+        return [
+            "it has never ticked",
+            f"what to do: `syncd run` ticks every job, `syncd tick {health.job}` this one now",
+        ]
     why = []
     if not _has_ticked(health, now):
         why.append(
@@ -192,7 +208,7 @@ def trouble(health: JobHealth) -> list[str]:
         named = ", ".join(health.uncovered[:_PREFIXES_TOLD])
         why.append(f"{len(health.uncovered)} folders of the source are uncovered: {named}")
         why.append("what to do: copy them with a job of their own, or leave them out with source.ignore")
-    why += _unproved(health)
+    why += doubt_words(health.job, health.proof.doubts)
     if (error := health.error) is not None:
         why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := health.oldest_held) is not None:
@@ -203,26 +219,16 @@ def trouble(health: JobHealth) -> list[str]:
     return why
 
 
-def _unproved(health: JobHealth) -> list[str]:
-    doubts = health.proof.doubts
-    if not doubts:
-        return []
-    first, count = doubts[0], len(doubts)
-    problem = first.problems[0]
-    spans = "1 span is not proved" if count == 1 else f"{count} spans are not proved, the first of them"
-    told = f"{problem.reason}: {safe_key(problem.key or first.digest)}: {safe_line(problem.detail)}"
-    remedy = (
-        f"what to do: `syncd verify {health.job} --from {utc_day(first.start)}` shows all of it; find out who changed the"
-        " replica, and restore it; `syncd ledger quarantine accept KEY` takes it as it is"
-    )
-    return [f"{spans} from {utc(first.start)} to {utc(first.end)}: {told}", remedy]
-
-
 def missing_words(health: JobHealth) -> str:
     """Begin a sentence about missing objects, to be followed by the first key."""
     if health.held == 1:
         return "1 object is known and not at the destination: "
-    return f"{health.held:,} objects are known and not at the destination, the first of them "
+    reasons_told = ""
+    if len(health.held_reasons) > 1:
+        # A conflict may be tampering.
+        ordered = sorted(health.held_reasons.items(), key=lambda item: (item[0] != Reason.CONFLICT, -item[1]))
+        reasons_told = " (" + ", ".join(f"{count:,} {reason}" for reason, count in ordered) + ")"
+    return f"{health.held:,} objects are known and not at the destination{reasons_told}, the first of them "
 
 
 def answer_words(held: Quarantined) -> str:

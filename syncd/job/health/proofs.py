@@ -6,6 +6,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+from syncd.job.report import utc
+from syncd.model.escaping import safe_key, safe_line
+from syncd.model.keys.stamps import utc_day
 from syncd.model.objects import Shard, ShardState
 
 MOST_DOUBTS = 200
@@ -115,6 +118,21 @@ def proof_in(view: ProofView, is_wanted: Callable[[Shard], bool]) -> JobProof:
     wanted = {prefix for prefix, state in view.shards().items() if is_wanted(state.shard)}
     texts = view.proofs()
     return job_proof(text for name, text in texts.items() if name in wanted or _logs_beside(name) in wanted)
+
+
+def doubt_words(job: str, doubts: Sequence[Doubt]) -> list[str]:
+    """Return sentences about alarms: the first of them, and what to do."""
+    if not doubts:
+        return []
+    first, count = doubts[0], len(doubts)
+    problem = first.problems[0]
+    spans = "1 span is not proved" if count == 1 else f"{count} spans are not proved, the first of them"
+    told = f"{problem.reason}: {safe_key(problem.key or first.digest)}: {safe_line(problem.detail)}"
+    remedy = (
+        f"what to do: `syncd verify {job} --from {utc_day(first.start)}` shows all of it; find out who changed the"
+        " replica, and restore it; `syncd ledger quarantine accept KEY` takes it as it is"
+    )
+    return [f"{spans} from {utc(first.start)} to {utc(first.end)}: {told}", remedy]
 
 
 def _logs_beside(digests: str) -> str:

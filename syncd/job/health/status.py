@@ -2,14 +2,19 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from syncd.config.job import Configuration, Job
-from syncd.job.health.health import JobHealth, health_of, late_reasons, objective_document, trouble
+from syncd.job.health.health import JobHealth, health_of, is_starting, late_reasons, objective_document, trouble
+from syncd.job.health.progress import STALLED_SECONDS, Progress
 from syncd.job.health.proofs import Doubt
 from syncd.job.health.state import JobState, read_state
+from syncd.job.health.word import Health, health_word
 from syncd.job.report import LISTED, held_document, utc
+from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
@@ -30,20 +35,26 @@ class _Remembered(NamedTuple):
     lateness: Mapping[int, int] = {}
     counts: tuple[int, int] = (0, 0)
     """Objects that are remembered key by key, and in sealed days."""
+    running: Sequence[Progress] = ()
 
 
 def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: float) -> dict[str, Any]:
     """Return the JSON of `status`. If the state cannot be read, each job gets the reason."""
     state_dir = configuration.settings.state_dir
     full = _full_disk(state_dir)
+    locks = Locks(state_dir)
     try:
         with LedgerFile(state_dir, now=lambda: now).open_readonly() as reader:
-            return {"jobs": [_job_status(job, _remembered(job, reader), full, now=now) for job in jobs]}
+            return {"jobs": [_job_status(job, _remembered(job, reader, locks, now), full, now=now) for job in jobs]}
     except LedgerError as error:
         # SQLite writes an index of its log even to read, so a full disk makes the state unreadable.
         unread = full if full and isinstance(error, LedgerFull) else _state_error(error, str(error))
     why = _error_words("its state cannot be read", unread)
-    return {"jobs": [_job_status(job, _Remembered(), unread, now=now) | {"why": why} for job in jobs]}
+    return {
+        "jobs": [
+            _job_status(job, _Remembered(), unread, now=now) | {"health": Health.UNKNOWN, "why": why} for job in jobs
+        ]
+    }
 
 
 def _full_disk(state_dir: Path) -> dict[str, Any] | None:
@@ -67,7 +78,7 @@ def _state_error(kind: LedgerError | type[LedgerError], detail: str) -> dict[str
     return {"reason": kind.reason, "detail": detail, "remedy": kind.remedy}
 
 
-def _remembered(job: Job, reader: Reader) -> _Remembered:
+def _remembered(job: Job, reader: Reader, locks: Locks, now: float) -> _Remembered:
     view = reader.view(replica_of(job))
     verdict = view.mode_verdict()
     return _Remembered(
@@ -75,19 +86,33 @@ def _remembered(job: Job, reader: Reader) -> _Remembered:
         mode_why=verdict[1] if verdict else None,
         lateness=view.lateness(),
         counts=view.remembered_counts(),
+        running=_running(job, locks, now),
     )
+
+
+def _running(job: Job, locks: Locks, now: float) -> list[Progress]:
+    """Return the runs under way, in this process or another, that showed signs of life lately."""
+    found: list[Progress] = []
+    for document in locks.progress(job.name):
+        with suppress(TypeError):  # of another version
+            found.append(Progress.of(document))
+    return [progress for progress in found if now - progress.at <= STALLED_SECONDS]
 
 
 def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
     shards, held = remembered.state.shards, remembered.state.quarantine
-    health = health_of(job, remembered.state, now=now)
+    tick = next((progress for progress in remembered.running if progress.kind == "tick"), None)
+    health = replace(health_of(job, remembered.state, now=now), running=tick)
+    word = health_word(health, now)
     why = _complaints(health, now)
     if state_error is not None:
         why += _error_words("its ticks cannot be recorded", state_error)
+        word = Health.FAILING if word.is_well else word
     complete_until = health.complete_until
     return {
         "job": job.name,
-        "healthy": not why,
+        "health": word,
+        "healthy": word.is_well,
         "why": why,
         "mode": health.last.mode if health.last else None,
         "mode_why": remembered.mode_why,
@@ -120,12 +145,14 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         },
         "shards": [_shard(state) for state in shards[:LISTED]],
         "shard_count": len(shards),
+        "running": [progress.document() for progress in remembered.running],
     }
 
 
 def _complaints(health: JobHealth, now: float) -> list[str]:
     """Return sentences that explain why a job is unhealthy. Empty if it is healthy."""
-    return [*late_reasons(health, now, with_failure=False), *trouble(health)]
+    late = [] if is_starting(health, now) else late_reasons(health, now, with_failure=False)
+    return [*late, *trouble(health)]
 
 
 def _error_words(consequence: str, error: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from syncd.ledger.replica.values import cursor_values, fitting
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import is_whole, report_to_json, shortened
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
-from syncd.model.objects import LogObject, Outcome, Replica, Shard, ShardState
+from syncd.model.objects import LogObject, Outcome, Quarantined, Replica, Shard, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
@@ -203,34 +203,33 @@ class ReplicaLedger(LedgerView):
             for prefix in wanted:
                 commit.put("uncovered", replica_id, fitting(prefix), before.get(prefix, float(now)))
 
-    def accept(self, key: str) -> bool:
-        """Release an object from quarantine until its ETag or storage class changes. Returns True if it was held.
+    def accept(self, *keys: str) -> int:
+        """Release objects from quarantine until their ETag or storage class changes. Returns how many were held.
 
         The replica of a conflict is kept for good, under the source's ETag.
         """
-        found = self.held(key)
-        if found is None:
-            return False
-        item, now = found.object, float(self._now())
+        found, now = self._held_of(keys), float(self._now())
         with self._committing() as commit:
-            replica_id = commit.replica_id()
-            self._decisions.keep_accepted(
-                self._key, self._job, key, etag=item.etag, storage_class=item.storage_class, at=now
-            )
-            if found.is_conflict:
-                commit.put_objects(replica_id, [(found.shard, item, "")])
-            commit.put("accepted", replica_id, key, item.etag, item.storage_class, now)
-            commit.release(replica_id, [key])
-        return True
+            for entry in found:
+                item, replica_id = entry.object, commit.replica_id()
+                facts = {"etag": item.etag, "storage_class": item.storage_class}
+                self._decisions.keep_accepted(self._key, self._job, item.key, **facts, at=now)
+                if entry.is_conflict:
+                    commit.put_objects(replica_id, [(entry.shard, item, "")])
+                commit.put("accepted", replica_id, item.key, *facts.values(), now)
+                commit.release(replica_id, [item.key])
+        return len(found)
 
-    def retry(self, key: str) -> bool:
-        """Have the next tick retry an object, for whatever reason it is held. Returns True if it was held."""
-        found = self.held(key)
-        if found is None:
-            return False
+    def retry(self, *keys: str) -> int:
+        """Have the next tick retry objects, for whatever reason they are held. Returns how many were held."""
+        found = self._held_of(keys)
         with self._committing() as commit:
-            commit.quarantine(commit.replica_id(), found._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
-        return True
+            for entry in found:
+                commit.quarantine(commit.replica_id(), entry._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
+        return len(found)
+
+    def _held_of(self, keys: Sequence[str]) -> list[Quarantined]:
+        return [entry for entry in map(self.held, keys) if entry is not None]
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
         """Fold the days before `before_day` (YYYY-MM-DD) into one row each, oldest first, up to `limit` objects.

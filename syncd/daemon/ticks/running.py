@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 
+from syncd.job.health.progress import STALLED_SECONDS, Progress
 from syncd.tick.recorder import Recorder
 
-STALLED_SECONDS = 600.0
-"""Longer than any timeout inside a tick: AssumeRole has a minute and a half, S3 one minute, the state file less."""
 _COUNT_EVERY_SECONDS = 1.0
 
 
@@ -17,7 +16,7 @@ _COUNT_EVERY_SECONDS = 1.0
 class RunningTick:
     """One tick. Times are on the monotonic clock.
 
-    Shared: the thread of the tick writes `progressed_at` and `counted_at`, the main thread writes `is_replaced`, and any
+    Shared: the thread of the tick writes `progressed_at`, `counted_at` and `progress`, the main thread writes `is_replaced`, and any
     thread reads. Each is one attribute, which the GIL writes whole.
     """
 
@@ -28,6 +27,12 @@ class RunningTick:
     is_replaced: bool = False
     """The job's definition has changed since the tick began."""
     counted_at: float = 0.0
+    progress: Progress | None = None
+    """Its progress, or None before it holds its lock."""
+
+    def show(self, progress: Progress) -> None:
+        """Take in its progress."""
+        self.progress = progress
 
     def seconds(self, now: float) -> float:
         """Return how long it has been running."""
@@ -78,6 +83,11 @@ class RunningTicks:
         """List the jobs whose ticks are running."""
         with self._changed:
             return list(self._ticks)
+
+    def progress_of(self) -> dict[str, Progress]:
+        """Return the progress of each job's tick, of those that hold their locks."""
+        with self._changed:
+            return {job: tick.progress for job, tick in self._ticks.items() if tick.progress is not None}
 
     def stop(self, job: str, *, is_replaced: bool) -> bool:
         """End a job's tick after the objects in flight. Returns false if none is running."""

@@ -1,0 +1,1 @@
+"""Output on a terminal: help, progress bars, and the table of `status`."""

@@ -1,0 +1,1 @@
+"""The ticks that are running, and the jobs that are paused."""

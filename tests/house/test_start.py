@@ -1,0 +1,62 @@
+"""What a start loads: each verb, and each copy worker, pays only for what it uses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_DAEMON = frozenset({"apscheduler", "jinja2", "prometheus_client", "structlog"})
+_WIRE = frozenset({"awscrt", "botocore", "urllib3"})
+_NEVER = frozenset({"boto3", "s3transfer"})
+_PRINT_MODULES = "print('loaded:', *sys.modules, file=sys.__stderr__)"
+
+
+def loaded(code: str) -> frozenset[str]:
+    """The top-level packages that are loaded when a Python process that runs this code ends."""
+    program = f"import atexit, sys; atexit.register(lambda: {_PRINT_MODULES}); {code}"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=_ROOT)
+    (line,) = (line for line in ran.stderr.splitlines() if line.startswith("loaded: "))
+    return frozenset(name.partition(".")[0] for name in line.split()[1:])
+
+
+def verb(*arguments: str) -> str:
+    """The code of a run of the program."""
+    return f"sys.argv = {['syncd', *arguments]}; from syncd.__main__ import main; main()"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    job = (_ROOT / "config" / "jobs.d" / "account-b.toml").read_text()
+    (tmp_path / "job.toml").write_text(job)
+    (tmp_path / "syncd.toml").write_text(f'state_dir = "{tmp_path}/state"\njobs = ["job.toml"]\n')
+    return str(tmp_path / "syncd.toml")
+
+
+def test_a_version_loads_no_configuration_no_state_and_no_wire() -> None:
+    assert not loaded(verb("--version")) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
+
+
+def test_validate_loads_no_state_and_no_wire(config: str) -> None:
+    assert not loaded(verb("config", "validate", "--config", config)) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
+
+
+def test_status_loads_no_wire_and_draws_nothing_as_json(config: str) -> None:
+    loads = loaded(f"sys.exit = lambda code: None; {verb('status', '--json', '--config', config)}")
+
+    assert "sqlite3" in loads
+    assert not loads & (_NEVER | _DAEMON | _WIRE | {"rich"})
+
+
+def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
+    needed = "import syncd.cli.app, syncd.config.files, syncd.job.refused, syncd.job.verbs"
+
+    assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
+
+
+def test_a_copy_worker_loads_the_runtime_alone() -> None:
+    modules = loaded("import syncd.copy.workers.worker")
+
+    assert "awscrt" in modules
+    assert not modules & (_NEVER | _DAEMON | {"botocore", "pydantic", "rich", "sqlite3", "typer", "urllib3"})
