@@ -156,7 +156,7 @@ class KeyService:
         self._consumer = consumer
         self._count = count
         self.error = ""
-        """Why there was no answer."""
+        """The reason that there was no answer."""
 
     def ask(self, region: str, first: float, last: float) -> Sequence[PublicKey]:
         """Return the keys of a region that were valid within a span. Returns none if nobody may ask."""

@@ -38,7 +38,7 @@ class Disagreement(NamedTuple):
 
     @property
     def vouched(self) -> str:
-        """What the digest vouches for: `replica`, `source`, `both` or `neither`."""
+        """The content that the digest vouches for: `replica`, `source`, `both` or `neither`."""
         is_replica, is_source = self.replica == self.digest, self.source == self.digest
         if is_replica and is_source:
             return "both"

@@ -1,4 +1,4 @@
-"""What continuous verification knows of a job: up to when each account and region is proved, and what is in doubt."""
+"""The knowledge of continuous verification: up to when accounts and regions are proved, and the doubts about them."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence

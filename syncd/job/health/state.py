@@ -24,7 +24,7 @@ class JobState(NamedTuple):
     ticks: Sequence[RecordedTick] = ()
     """The last ticks and catch-ups, newest first."""
     proof: JobProof = JobProof()
-    """What continuous verification has proved."""
+    """The proof of continuous verification."""
     discovered_at: float = 0.0
     uncovered: Collection[str] = ()
 

@@ -1,4 +1,4 @@
-"""The ports of continuous verification: the replica, the ledger, and what is done about doubts."""
+"""The ports of continuous verification: the replica, the ledger, and the response to doubts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ class LiveReplica(ReplicaReader, Protocol):
 
 
 class Ledger(Protocol):
-    """What the ledger knows. Methods raise LedgerError."""
+    """The ledger. Methods raise LedgerError."""
 
     def shards(self) -> Mapping[str, ShardState]:
         """Return each shard's state by its prefix."""
@@ -44,8 +44,8 @@ class Ledger(Protocol):
         ...
 
 
-class Helper(Protocol):
-    """What is done about doubts."""
+class Responder(Protocol):
+    """The response to doubts."""
 
     def heal(self, place: Place, doubts: Sequence[Doubt], again: Callable[[Doubt], Doubt | None]) -> list[Doubt]:
         """Fetch what is missing, and return the doubts that stay. `again` looks at one anew."""

@@ -18,7 +18,7 @@ from syncd.model.errors import ConfigError, Interrupted, JobFailed, LedgerError
 from syncd.model.keys.trail import Scope, wanted_by
 from syncd.model.reports import FailedObject, TickReport
 from syncd.tick.scope import replica_of, scope_of
-from syncd.verify.continuous.helper import JobHelper
+from syncd.verify.continuous.responder import JobResponder
 from syncd.verify.continuous.watch import Watch
 from syncd.verify.keystore import AskedKeys, KeyService, keep_keys, kept_keys
 from syncd.verify.replica import BucketReplica
@@ -78,7 +78,7 @@ def _watch(
         keys,
         BucketReplica(end, lister, prefix=job.destination.prefix, stop=stop),
         ledger,
-        JobHelper(job, installation, ledger, stop=stop),
+        JobResponder(job, installation, ledger, stop=stop),
         reads=max(_LEAST_READS, int(job.verify_rate * job.period.total_seconds())),
         now=now,
         tell=partial(installation.tell, job=job.name),

@@ -24,7 +24,7 @@ from syncd.verify.continuous.doubts import (
     without,
 )
 from syncd.verify.continuous.logs import LogCheck
-from syncd.verify.continuous.ports import Helper, Ledger, LiveReplica
+from syncd.verify.continuous.ports import Ledger, LiveReplica, Responder
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.rules.chain import Chain
 from syncd.verify.rules.digest import ChainName, name_of
@@ -54,7 +54,7 @@ class Watch:
         keys: Keys,
         replica: LiveReplica,
         ledger: Ledger,
-        helper: Helper,
+        responder: Responder,
         *,
         reads: int,
         now: Callable[[], float],
@@ -62,7 +62,7 @@ class Watch:
     ) -> None:
         """`reads` is how many logs may be read back."""
         self._scope, self._buckets, self._keys = scope, frozenset(buckets), keys
-        self._replica, self._ledger, self._helper = replica, ledger, helper
+        self._replica, self._ledger, self._responder = replica, ledger, responder
         self._logs = LogCheck(
             replica, ledger, buckets=self._buckets, ignore=scope.ignore, reads=min(reads, LOGS_AT_ONCE)
         )
@@ -168,7 +168,7 @@ class Watch:
                 self._mended(doubt)
         alarms = [doubt for doubt in left if is_alarm(doubt, self._is_claimed, now=now)]
         looked_at = [doubt for doubt in alarms if doubt.checked_at == now or not doubt.is_told]
-        kept = self._helper.heal(place, looked_at, lambda doubt: self._again(place, doubt)) if looked_at else []
+        kept = self._responder.heal(place, looked_at, lambda doubt: self._again(place, doubt)) if looked_at else []
         digests = {doubt.digest for doubt in kept}
         for doubt in looked_at:
             if doubt.digest not in digests and doubt.is_told:
@@ -218,12 +218,12 @@ class Watch:
                 digest=doubt.digest,
                 problems=len(doubt.problems),
             )
-        self._helper.hold(place, doubt)
+        self._responder.hold(place, doubt)
         return replace(doubt, is_told=True)
 
     def _mended(self, doubt: Doubt) -> None:
         self._tell(events.PROOF_MENDED, key=doubt.problems[0].key or doubt.digest, digest=doubt.digest)
-        self._helper.release(doubt)
+        self._responder.release(doubt)
 
     def _is_given_up(self, key: str) -> bool:
         return key in self._accepted

@@ -1,1 +1,1 @@
-"""What is done about a replica that digests contradict: it is healed, held, told and, if asked for, repaired."""
+"""The response to a replica that digests contradict: it is healed, and the horizon is held to what is found."""

@@ -1,4 +1,4 @@
-"""What is done about doubts of one job: what is missing is fetched, and what is altered holds the horizon back."""
+"""The response to doubts of one job: missing objects are fetched, and altered ones hold the horizon back."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ _OF_CONTENT = frozenset(
 _MISSING = (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING)
 
 
-class JobHelper:
+class JobResponder:
     """Heals one job, and holds what cannot be healed."""
 
     def __init__(self, job: Job, installation: Installation, ledger: ReplicaLedger, *, stop: Event) -> None:
