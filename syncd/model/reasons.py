@@ -1,7 +1,6 @@
 """Reasons: one word for each cause of an object or a job that was not copied, with its remedy.
 
-The words are part of the contract: they appear in `failed[].reason` and `error.reason` of the JSON documents, in the log
-and in the labels of metrics.
+The words are part of the contract: they appear in JSON documents, in the log and in the labels of metrics.
 """
 
 import re
@@ -51,7 +50,6 @@ class Reason(StrEnum):
     RETRY_REQUESTED = "retry_requested"
     CRASHED = "crashed"
 
-    # Of `ledger quarantine`.
     NOT_HELD = "not_in_quarantine"
 
     # Jobs only.
@@ -75,6 +73,9 @@ class Reason(StrEnum):
     LEDGER_CORRUPT = "ledger_corrupt"
     LEDGER_UNWRITABLE = "ledger_unwritable"
     ALREADY_RUNNING = "already_running"
+
+    # Of queues.
+    NO_QUEUE = "no_such_queue"
 
     def __repr__(self) -> str:
         """Return the plain word's representation: checksums of the ledger's rows depend on it."""
@@ -155,15 +156,13 @@ REMEDIES: dict[str, str] = {
         "find who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
         " neither side has these objects any more; `syncd ledger quarantine accept KEY --job JOB` gives them up for good"
     ),
-    Reason.MISSING_AT_SOURCE: (
-        "ask the owner of the source who deleted it, and restore it from a version; `syncd ledger quarantine accept KEY` gives it up"
-    ),
+    Reason.MISSING_AT_SOURCE: "restore it at the source; `syncd ledger quarantine accept KEY` gives it up for good",
     Reason.OBJECT_GONE: (
         "ask the owner of the source who deleted it, or if logs expire; `syncd ledger quarantine accept KEY --job JOB` gives up an"
         " object that will not come back and holds back the horizon until then"
     ),
     Reason.OBJECT_CHANGED: "nothing to do: the next tick lists the object again",
-    # "The object's storage class remains the same" when a copy is restored (S3 User Guide, "Restoring an archived object").
+    # A restored copy keeps its storage class (S3 User Guide, "Restoring an archived object").
     Reason.ARCHIVED: (
         "ask the owner of the source to restore the object, then `syncd ledger quarantine retry KEY --job JOB`: S3 keeps listing it"
         " as archived"
@@ -275,6 +274,7 @@ REMEDIES: dict[str, str] = {
         " (`ulimit -u`, TasksMax=, a container's pids limit), or memory; or give the daemon fewer jobs; the next tick tries again"
     ),
     Reason.ALREADY_RUNNING: "wait for the other process, which is named, to end",
+    Reason.NO_QUEUE: "correct the queue's URL in syncd.toml, its region included, or create the queue",
 }
 
 
