@@ -48,6 +48,8 @@ TICK_JOB: Mapping[str, str] = {
     "requests": "Requests made, by name of the operation.",
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "proved_until": 'Up to when digests prove the replica, with `verify = "continuous"`; null for nothing.',
+    "unproved": "What the verification after this tick found altered or missing: `key`, `reason` and `detail`.",
     "duration_seconds": "The duration of the tick.",
     "error": _ERROR,
 }
@@ -73,7 +75,8 @@ PLAN_JOB: Mapping[str, str] = {
 STATUS_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "health": (
-        "Its health in a word, worst first: `refused` (invalid file), `unknown` (unreadable state), `late` (misses its "
+        "Its health in a word, worst first: `refused` (invalid file), `unknown` (unreadable state), `unproved` (altered or "
+        "missing by CloudTrail's digests), `late` (misses its "
         "objective), `failing`, `incomplete` (objects or folders are missing), `starting` (its first tick is under way), "
         "`healthy`."
     ),
@@ -103,6 +106,11 @@ STATUS_JOB: Mapping[str, str] = {
     ),
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "verify": "The job's `verify`.",
+    "proved_from": 'With `verify = "continuous"`: where the proof begins ...',
+    "proved_until": "... and up to when it has no break. It trails `complete_until` by an hour or more. null: nothing is proved.",
+    "unproved_count": "Spans that are not proved, since an object is altered or missing, or a digest is.",
+    "unproved": "The first hundred: `from`, `to`, `digest`, `problems` (`reason`, `detail`, `key`) and `found_at`.",
     "found": "False while nothing was found under the job's prefixes: a wrong prefix looks like a quiet source.",
     "uncovered": "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
     "audit": (

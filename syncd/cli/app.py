@@ -5,10 +5,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -21,7 +20,7 @@ from syncd.cli.proof import prune, verify
 from syncd.cli.setup import verbs as setup
 from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
-from syncd.cli.terminal.log import besides_the_table
+from syncd.cli.terminal.log import bars_on_a_terminal, besides_the_table
 from syncd.cli.terminal.verbs import COMPLETING
 from syncd.cli.work import SpreadOption, one_plan, one_run, require_queues
 from syncd.daemon import logs
@@ -34,7 +33,6 @@ from syncd.model.objects import Window
 from syncd.model.shortage import resource_limit, shortage
 
 if TYPE_CHECKING:
-    from syncd.cli.terminal.bars import Bars
     from syncd.config.job import Configuration
     from syncd.job.wiring import RunRequest
 
@@ -253,7 +251,12 @@ def _do(
     from syncd.job import refused, verbs
 
     chosen = refused.chosen(configuration, jobs)
-    with _bars() as bars:
+    besides: dict[str, Any] = {}
+    if any(job.verify != "off" for job in chosen):
+        from syncd.verify.continuous.run import verified
+
+        besides["after"] = verified
+    with bars_on_a_terminal() as bars:
         done = verbs.run(
             configuration,
             chosen,
@@ -263,19 +266,12 @@ def _do(
             show=(lambda *_: None) if bars is None else bars.show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
             one_run=one_run(configuration, bars, is_spread=is_spread),
+            **besides,
         )
     print_document(
         verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
     )
     sys.exit(done.exit_code)
-
-
-def _bars() -> "AbstractContextManager[Bars | None]":
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from syncd.cli.terminal.bars import bars
-
-    return bars()
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

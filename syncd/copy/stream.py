@@ -13,6 +13,7 @@ from base64 import b64encode
 from syncd.aws.s3 import Answer, Side
 from syncd.copy.checksums import Checksum
 from syncd.copy.compare import compare_existing, compare_known
+from syncd.copy.content import ContentHash, content_hash
 from syncd.copy.read import Content, check_whole, described, etag_of, read, source_checksum, tags
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.copy.write import Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
@@ -38,6 +39,7 @@ def stream(copy: Copy) -> Steps:
 def _stream_whole(copy: Copy) -> Steps:
     source = yield from read(copy)
     digest = hashlib.sha256(source.body).digest()
+    content = content_hash(source.body) if copy.terms.hashes_content else ""
     source_tags = yield from tags(copy, source.headers)
     request = put_replica(copy, source, digest, source_tags)
     answer = yield from write(request)
@@ -45,10 +47,10 @@ def _stream_whole(copy: Copy) -> Steps:
         request = put_replica(copy, source, digest, [])
         answer = yield from write(request)
     if answer.is_ok:
-        return copy.done(etag_of(answer))
+        return copy.done(etag_of(answer), content)
     if answer.status == 412:
-        content = Content(digest, len(source.body), [], source.headers)
-        return (yield from compare_existing(copy, content))
+        known = Content(digest, len(source.body), [], source.headers)
+        return (yield from compare_existing(copy, known))
     raise copy.failure(answer, request)
 
 
@@ -73,9 +75,12 @@ def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> St
     size, part_size = copy.object.size_bytes, copy.part_size
     done: list[tuple[str, str]] = []
     digests: list[bytes] = []
+    content = ContentHash() if copy.terms.hashes_content else None
     start = 0
     while True:
         checksum.take(part.body)
+        if content is not None:
+            content.take(part.body)
         digests.append(hashlib.sha256(part.body).digest())
         done.append((yield from upload.write_part(len(done) + 1, part.body, b64encode(digests[-1]).decode())))
         start += len(part.body)
@@ -85,4 +90,5 @@ def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> St
             break
         part = yield from read(copy, (start, min(part_size, size - start)))
     check_whole(copy, checksum)
-    return (yield from upload.complete(done, Content(None, size, digests)))
+    known = Content(None, size, digests)
+    return (yield from upload.complete(done, known, content.sha256 if content is not None else ""))

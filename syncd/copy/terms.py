@@ -62,6 +62,8 @@ class Terms:
     """... of so many bytes, or more if there would be too many parts."""
     max_object: int | None = None
     """Objects of more bytes than this are not copied."""
+    hashes_content: bool = False
+    """The hash of the uncompressed content is computed while it is streamed, for `verify = "continuous"`."""
     memory_bytes: int | None = None
     """Memory for bodies in flight. None if a part of any size will do."""
 
@@ -154,9 +156,9 @@ class Copy(NamedTuple):
         """Return the failure of an answer that is not the document of the API."""
         return CopyFailed(Reason.UNEXPECTED, f"{self.named(request)}: {error}")
 
-    def done(self, replica_etag: str) -> Copied:
-        """Return the outcome of a copy that was made."""
-        return Copied(self.transfer, replica_etag)
+    def done(self, replica_etag: str, content: str = "") -> Copied:
+        """Return the outcome of a copy that was made. `content` is the hash of its uncompressed content, if known."""
+        return Copied(self.transfer, replica_etag, content)
 
     def failed(self, failed: CopyFailed) -> Failed:
         """Return the outcome of a copy that failed so."""

@@ -155,14 +155,17 @@ class Upload:
         request = self._request("UploadPartCopy", "PUT", [("partNumber", str(number))], headers)
         return request._replace(expected_bytes=_waited_for(end - start))
 
-    def complete(self, parts: Sequence[tuple[str, str]], content: Content) -> Steps:
-        """Make one object of the (ETag, SHA-256) of its parts. If the key has one, compare it with `content`."""
+    def complete(self, parts: Sequence[tuple[str, str]], content: Content, unpacked: str = "") -> Steps:
+        """Make one object of the (ETag, SHA-256) of its parts. If the key has one, compare it with `content`.
+
+        `unpacked` is the hash of the uncompressed content, if known.
+        """
         headers = (("content-type", "application/xml"), _IF_NEW)
         request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
         answer = yield from write(request)
         if answer.is_ok:
             etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)
-            return self.copy.done(etag)
+            return self.copy.done(etag, unpacked)
         if answer.status == 412:
             yield self.abort()
             return (yield from compare_existing(self.copy, content))

@@ -117,6 +117,7 @@ class Copies:
             part_size=destination.part_size,
             copies_tags=destination.copy_tags,
             landing=landing_headers(destination),
+            hashes_content=self.job.verify == "continuous",
             max_object=self.job.source.max_object,
             memory_bytes=None if signer else min(self.job.engine.memory or self.limits.memory, self.limits.memory),
         )

@@ -122,11 +122,13 @@ def run(
     show: Callable[[str, Progress | None], None] = lambda *_: None,
     besides: Sequence[TickReport] = (),
     one_run: OneRun = run_job,
+    after: Callable[..., TickReport] = lambda _, report, __, **___: report,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
     `show` gets each job's progress once a second, and None at its end. `besides` are reports of jobs that cannot be run,
-    which count like any other. `one_run` runs one job.
+    which count like any other. `one_run` runs one job. `after` is called with the job, its report, the installation and the
+    event to stop by, and returns the report with what it adds.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
@@ -137,7 +139,8 @@ def run(
                 show(job.name, progress)
 
         try:
-            return one_run(job, request, installation, stop=interruption.stop, show=progressed)
+            report = one_run(job, request, installation, stop=interruption.stop, show=progressed)
+            return after(job, report, installation, stop=interruption.stop)
         finally:
             progressed(None)
 

@@ -15,12 +15,13 @@ from syncd.aws.s3 import Side
 from syncd.config.job import Job, Role
 from syncd.copy.modes import ModalCopier
 from syncd.job.copies import Copies, ways_of
+from syncd.job.health.proofs import proof_in
 from syncd.job.installation import Installation, end_of
 from syncd.job.planning import ForgivingLister, PlannedCopies
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused, SyncdError
-from syncd.model.keys.trail import EVERY
+from syncd.model.keys.trail import EVERY, wanted_by
 from syncd.model.objects import Shard, Window
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
@@ -102,6 +103,9 @@ class Run:
             self._log_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             self._log_damaged(ledger)
+            if self._job.verify != "off":
+                proof = proof_in(ledger, wanted_by(scope_of(self._job)))
+                report = replace(report, proved_until=proof.proved_until)
             ledger.record_tick(report, kind=self._request.kind)
             self._log_rebuilt()
             return report

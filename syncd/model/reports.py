@@ -159,6 +159,10 @@ class TickReport(Counts):
     worst_lag_seconds: float = 0.0
     complete_from: float = 0.0
     complete_until: float = 0.0
+    proved_until: float = 0.0
+    """Up to when digests prove the replica, if they are verified continuously."""
+    unproved: Sequence[FailedObject] = ()
+    """Objects of which the verification after the tick found that they are altered or missing."""
     started_at: float = 0.0
     duration_seconds: float = 0.0
     error: JobError | None = None

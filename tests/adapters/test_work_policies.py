@@ -7,7 +7,7 @@ import pytest
 from servers import MakeClient, S3Server
 
 from syncd.aws.policies import work
-from syncd.aws.policies.files import Format
+from syncd.aws.policies.formats import Format
 from syncd.aws.queues import Queues
 from syncd.config.tables.scale import Work
 from syncd.model.errors import JobFailed

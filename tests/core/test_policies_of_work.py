@@ -8,7 +8,7 @@ import pytest
 from cfnlint.api import lint_all
 
 from syncd.aws.policies import work
-from syncd.aws.policies.files import Format
+from syncd.aws.policies.formats import Format
 from syncd.config.tables.scale import Work
 
 QUEUES = Work(

@@ -231,9 +231,8 @@ FleetOption = Annotated[
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
 ]
-WorkOption = [
-    bool,
-    typer.Option("--work", help="The queues and roles of spread catch-ups, instead of a job's policies."),
+WorkOption = Annotated[
+    bool, typer.Option("--work", help="The queues and roles of spread catch-ups, instead of a job's policies.")
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from syncd.config.job import Configuration, Job
 from syncd.job.health.health import JobHealth, health_of, is_starting, late_reasons, objective_document, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.proofs import Doubt
 from syncd.job.health.slot import of_slot, read_slot
 from syncd.job.health.state import JobState, read_state
 from syncd.job.health.word import Health, health_word
@@ -156,6 +157,11 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "freshness": objective_document(health, now),
         "complete_from": utc(health.complete_from),
         "complete_until": utc(complete_until),
+        "verify": job.verify,
+        "proved_from": utc(health.proof.proved_from),
+        "proved_until": utc(health.proof.proved_until),
+        "unproved_count": len(health.proof.doubts),
+        "unproved": [_doubt(doubt) for doubt in health.proof.doubts[:LISTED]],
         "found": health.has_found,
         "uncovered": list(health.uncovered[:LISTED]),
         "audit": {
@@ -203,6 +209,16 @@ def _last_tick(report: TickReport, now: float) -> dict[str, Any]:
         "error": None
         if report.error is None
         else {"reason": report.error.reason, "detail": report.error.detail, "remedy": report.error.remedy},
+    }
+
+
+def _doubt(doubt: Doubt) -> dict[str, Any]:
+    return {
+        "from": utc(doubt.start),
+        "to": utc(doubt.end),
+        "digest": doubt.digest,
+        "problems": [problem._asdict() for problem in doubt.problems],
+        "found_at": utc(doubt.found_at),
     }
 
 

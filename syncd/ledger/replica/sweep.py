@@ -7,7 +7,7 @@ from syncd.model.errors import LedgerCorrupt
 
 _ROWS_AT_ONCE = 20_000
 _HIGHEST = 2**48
-_OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncovered", "tasks")
+_OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncovered", "proofs", "tasks")
 
 
 def next_replica_id(connection: sqlite3.Connection) -> int:

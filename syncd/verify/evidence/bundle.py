@@ -8,12 +8,12 @@ replica, and its metadata). The logs are not in it: what their hashes are worth 
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from syncd.model.errors import ConfigError, Problem
-from syncd.verify.audit import Place, Stored
+from syncd.verify.audit import Place, ReplicaReader, Stored
 from syncd.verify.keystore import keys_of, keys_text
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys
@@ -30,6 +30,34 @@ class Bundled(NamedTuple):
     keys: Keys
     places: Sequence[Place]
     replica: "BundledReplica"
+
+
+Recorder: TypeAlias = Callable[[Stored | Found | tuple[str, str | Finding]], None]
+
+
+class Recording:
+    """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
+
+    def __init__(self, replica: ReplicaReader, record: Recorder) -> None:
+        self._replica, self._record = replica, record
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        """See `ReplicaReader`."""
+        for item in self._replica.keys(prefix, first, last):
+            self._record(item)
+            yield item
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        """See `ReplicaReader`."""
+        for found in self._replica.digests(items):
+            self._record(found)
+            yield found
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        """See `ReplicaReader`."""
+        for item, found in self._replica.hashes(items):
+            self._record((item.key, found))
+            yield item, found
 
 
 class BundleWriter:
