@@ -18,6 +18,7 @@ JOB: dict[str, Any] = {
     "destination.bucket": '"example-b-logs"',
     "destination.region": '"us-east-1"',
 }
+QUEUE = "https://sqs.us-east-1.amazonaws.com/222222222222/syncd-tasks"
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 
@@ -236,6 +237,9 @@ def test_an_unknown_key_is_told_the_right_one(tmp_path: Path, key: str, remedy: 
         ('http.listen = "::1:9464"', "http.listen", '"HOST:PORT"'),
         ("engine.workers = 0", "engine.workers", "from 1 to 64"),
         ('engine.memory = "1MiB"', "engine.memory", "from 5MiB to 64GiB"),
+        (f'work.tasks = "{QUEUE}"', "work.results", "is missing"),
+        (f'work.dead = "{QUEUE}"', "work.tasks", "is missing"),
+        ("work.task_objects = 1999", "work.task_objects", "from 2000"),
         ('heartbeat_url = "beat"', "heartbeat_url", "http:// or https://"),
         ("drain = 15", "drain", 'write "15s"'),
         ('every = "5m"', "every", "a job file, or in [defaults]"),

@@ -157,11 +157,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "freshness": objective_document(health, now),
         "complete_from": utc(health.complete_from),
         "complete_until": utc(complete_until),
-        "verify": job.verify,
-        "proved_from": utc(health.proof.proved_from),
-        "proved_until": utc(health.proof.proved_until),
-        "unproved_count": len(health.proof.doubts),
-        "unproved": [_doubt(doubt) for doubt in health.proof.doubts[:LISTED]],
+        **_proof(job, health),
         "found": health.has_found,
         "uncovered": list(health.uncovered[:LISTED]),
         "audit": {
@@ -178,6 +174,17 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "shards": [_shard(state) for state in shards[:LISTED]],
         "shard_count": len(shards),
         "running": [progress.document() for progress in remembered.running],
+    }
+
+
+def _proof(job: Job, health: JobHealth) -> dict[str, Any]:
+    proof = health.proof
+    return {
+        "verify": job.verify,
+        "proved_from": utc(proof.proved_from),
+        "proved_until": utc(proof.proved_until),
+        "unproved_count": len(proof.doubts),
+        "unproved": [_doubt(doubt) for doubt in proof.doubts[:LISTED]],
     }
 
 
