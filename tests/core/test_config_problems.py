@@ -403,6 +403,14 @@ def test_a_heartbeat_url_is_not_repeated(tmp_path: Path) -> None:
     assert "geheim" not in str(only(problems_of(tmp_path, files)))
 
 
+def test_a_heartbeat_url_has_no_other_placeholder_than_the_job(tmp_path: Path) -> None:
+    wrong = job_text(heartbeat_url='"https://hc.example.com/{name}"')
+    right = job_text(heartbeat_url='"https://hc.example.com/{job}"')
+
+    assert "{job}" in only(problems_of(tmp_path, {"syncd.toml": "", "jobs.d/a.toml": wrong})).message
+    assert not problems_of(tmp_path, {"syncd.toml": "", "jobs.d/a.toml": right})
+
+
 def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     files = {
         "syncd.toml": '[log]\nlevel = "loud"\n[defaults]\njitter = 5\n',
