@@ -74,7 +74,7 @@ def deliver(
 def assert_followed(name: str, folder: Path, environment: Mapping[str, str]) -> None:
     results = follow(TUTORIALS / f"{name}.md", folder=folder / "work", environment=environment)
 
-    assert [result.complaint for result in results if result.complaint] == []
+    assert "\n".join(result.complaint for result in results if result.complaint) == ""
 
 
 @pytest.mark.parametrize("name", ["own-accounts", "third-party", "bucket-owner-enforced"])
