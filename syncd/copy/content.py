@@ -12,7 +12,7 @@ _GZIP = 31
 
 
 def _fastest() -> ModuleType:
-    """Return zlib-ng if it is installed, which unpacks twice as fast, else zlib."""
+    """Return zlib-ng if it is installed, else zlib."""
     try:
         return import_module("zlib_ng.zlib_ng")
     except ImportError:
