@@ -7,6 +7,7 @@ replica, and its metadata). The logs are not in it: what their hashes are worth 
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,9 @@ from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.verdict import Finding, Flaw
 
 VERSION = 1
-LARGEST_MEMBER_BYTES = 1024**3
+LARGEST_BYTES = 1024**3
+"""Of all members together, uncompressed: they are held in memory."""
+_MEMBERS = re.compile(r"asked\.json|keys\.json|objects\.jsonl|digests/[0-9]{8,}\.json(\.gz)?")
 
 
 class Bundled(NamedTuple):
@@ -147,7 +150,7 @@ def read_bundle(path: Path) -> Bundled:
     """
     try:
         with tarfile.open(path, "r:gz") as tar:
-            members = {member.name: _content(tar, member) for member in tar}
+            members = dict(_contents(tar))
         asked = json.loads(members["asked.json"])
         if asked["version"] != VERSION:
             raise ValueError(f"it is of version {asked['version']}, and this syncd reads version {VERSION}")  # noqa: TRY301
@@ -165,11 +168,18 @@ def read_bundle(path: Path) -> Bundled:
     return Bundled(asked, keys, places, BundledReplica(objects, digests))
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member) if member.isfile() else None
-    if file is None or member.size > LARGEST_MEMBER_BYTES:
-        raise ValueError(f"{member.name} is no file, or too large")
-    return file.read()
+def _contents(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    left = LARGEST_BYTES
+    for member in tar:
+        left -= member.size
+        file = tar.extractfile(member) if member.isfile() and _MEMBERS.fullmatch(member.name) else None
+        if file is None:
+            raise ValueError(f"{member.name} is no part of a bundle")
+        if left < 0:
+            raise ValueError(
+                f"it unpacks to more than {LARGEST_BYTES} bytes: make bundles of shorter spans (--from, --to)"
+            )
+        yield member.name, file.read()
 
 
 def _digests(members: Mapping[str, bytes]) -> Iterator[Found]:
