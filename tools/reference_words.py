@@ -144,6 +144,14 @@ INIT: Mapping[str, str] = {
     "next": "The commands to run next, in order.",
 }
 
+ONBOARD: Mapping[str, str] = {
+    **INIT,
+    "template": "The CloudFormation file.",
+    "role": "The ARN of the role that the stack makes.",
+    "external_id": "Its external ID.",
+    "letter": "The text to send with the file.",
+}
+
 POLICIES: Mapping[str, str] = {
     "job": "The job's name.",
     "principal": "The principal that the documents allow: the consumer's user or role; null if it is unknown.",
@@ -263,6 +271,7 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
+    "onboard": ("One object:", ONBOARD),
     "policies": ("One object:", POLICIES),
     "verify": ('With `--against source`, `{"jobs": [...]}`, one entry per job:', COMPARED_JOB),
     "prune-source": ("One object:", PRUNE),

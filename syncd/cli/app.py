@@ -17,7 +17,7 @@ from syncd.cli import ledger, streams, work
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.proof import prune, verify
-from syncd.cli.setup import starting
+from syncd.cli.setup import starting, vendor
 from syncd.cli.setup import verbs as setup
 from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
@@ -48,6 +48,7 @@ app = typer.Typer(
 
 app.add_typer(terminal_verbs.app)
 app.add_typer(starting.app)
+app.add_typer(vendor.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")

@@ -161,20 +161,20 @@ def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, a
     top = files.find(config, os.environ)
     if not _is_asked(answers):
         answers = init_answers.found_out(answers)
-        written = _or_exit(lambda: first_config.write(answers, top, state_dir=state_dir))
+        written = or_exit(lambda: first_config.write(answers, top, state_dir=state_dir))
         _show(written, as_json=as_json)
         return
     from syncd.cli.setup.wizard import INIT, Wizard
 
-    _require_writable(top)
-    written = _or_exit(
-        lambda: Wizard(answers, INIT, _talk).run(lambda whole: first_config.write(whole, top, state_dir=state_dir))
+    require_writable(top)
+    written = or_exit(
+        lambda: Wizard(answers, INIT, talk).run(lambda whole: first_config.write(whole, top, state_dir=state_dir))
     )
     if as_json:
         _show(written, as_json=True)
         return
-    _talk(first_config.files_text(written))
-    next_steps.offer(_in_files(written.next, top), _talk)
+    talk(first_config.files_text(written))
+    next_steps.offer(_in_files(written.next, top), talk)
 
 
 def _is_asked(answers: "Answers") -> bool:
@@ -193,15 +193,15 @@ def _in_files(steps: Sequence["Step"], top: Path) -> list["Step"]:
     return [policies, *others]
 
 
-def _require_writable(top: Path) -> None:
+def require_writable(top: Path) -> None:
     """Say before the first question that the answers could not be written."""
     there = next(folder for folder in top.absolute().parents if folder.exists())
     if not os.access(there, os.W_OK):
-        _say(f"{there} cannot be written by this user: run it as root, or name a folder with --directory")
+        say(f"{there} cannot be written by this user: run it as root, or name a folder with --directory")
         sys.exit(FAILED)
 
 
-def _or_exit(write: Callable[[], T]) -> T:
+def or_exit(write: Callable[[], T]) -> T:
     """Return what it returns, or print why nothing was written, and end."""
     from syncd.cli.setup.first_config import Refused
 
@@ -209,10 +209,10 @@ def _or_exit(write: Callable[[], T]) -> T:
         return write()
     except Refused as refusal:
         for problem in refusal.problems:
-            _say(problem)
+            say(problem)
         sys.exit(USAGE)
     except OSError as error:
-        _say(f"{error.filename}: {error.strerror}")
+        say(f"{error.filename}: {error.strerror}")
         sys.exit(FAILED)
 
 
@@ -225,13 +225,13 @@ def _show(written: "Written", *, as_json: bool) -> None:
         sys.stdout.write(first_config.written_text(written))
 
 
-def _talk(text: str) -> None:
+def talk(text: str) -> None:
     """Write our own lines to stderr."""
     sys.stdout.flush()
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
     """Write a line to stderr, in order with the document on stdout."""
-    _talk(safe_indented(sentence))
+    talk(safe_indented(sentence))

@@ -64,6 +64,21 @@ INIT = (
 )
 
 
+_BY_NAME = {question.answer: question for question in INIT}
+# The customer's role is not there yet, so nothing of the customer's can be read.
+ONBOARD = (
+    _BY_NAME["profile"],
+    _BY_NAME["consumer_account"],
+    Question("source_account", "Account ID of the customer"),
+    Question("bucket", "Bucket that the customer's CloudTrail delivers to"),
+    _BY_NAME["region"],
+    _BY_NAME["prefix"]._replace(is_tried=False),
+    _BY_NAME["organization_id"]._replace(is_tried=False),
+    _BY_NAME["destination"],
+    _BY_NAME["destination_region"],
+)
+
+
 class _Asked(NamedTuple):
     """A question that was answered, and the answers before it."""
 
@@ -74,7 +89,15 @@ class _Asked(NamedTuple):
 class Wizard:
     """The conversation. It fills what is neither given nor found out."""
 
-    def __init__(self, given: Answers, questions: Sequence[Question], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        given: Answers,
+        questions: Sequence[Question],
+        say: Callable[[str], None],
+        complete: Callable[[Answers], Answers] = derived,
+    ) -> None:
+        """`complete` returns the answers with what follows from all of them."""
+        self._complete = complete
         self._questions = questions
         self._say = say
         self._given = given
@@ -95,7 +118,7 @@ class Wizard:
         number = 0
         while True:
             number = self._ask_from(number)
-            answers = derived(self._answers)
+            answers = self._complete(self._answers)
             self._say(summary(answers))
             if not self._is_confirmed():
                 number = self._back(number)

@@ -19,6 +19,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "syncd init",
         "syncd init --config ./syncd.toml --profile b --bucket example-trail --destination example-b-logs",
     ),
+    "onboard": (
+        "syncd onboard acme",
+        "syncd onboard acme --account 111111111111 --bucket acme-trail --region eu-west-1 --destination example-z-logs",
+    ),
     "check": ("syncd check", "syncd check account-b"),
     "policies": ("syncd policies account-b", "syncd policies account-b --format terraform --output ./iam"),
     "completion": ("source <(syncd completion bash)", "syncd completion fish > ~/.config/fish/completions/syncd.fish"),
