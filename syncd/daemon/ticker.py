@@ -9,6 +9,7 @@ from syncd.aws.identity.refusals import REJECTED
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
 from syncd.daemon.log.repeats import RepeatedProblems
+from syncd.daemon.notify.webhooks import Webhooks
 from syncd.daemon.ticks.gate import Gate
 from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
 from syncd.daemon.ticks.running import RunningTick, RunningTicks
@@ -93,6 +94,7 @@ class Ticker:
         self._find_job = find_job
         self._on_unwritable = on_unwritable
         self._gate = gate or Gate()
+        self._webhooks = Webhooks(state.problems, now=installation.now)
         self._turns: dict[str, Lock] = {}
         self._on_rejected = on_rejected
 
@@ -114,6 +116,11 @@ class Ticker:
         finally:
             turn.release()
         return True
+
+    def close(self) -> None:
+        """Send the last webhooks, and end what ticks share."""
+        self._webhooks.close()
+        self.installation.close()
 
     def _turn(self, name: str) -> Lock:
         return self._turns.setdefault(name, Lock())
@@ -171,6 +178,7 @@ class Ticker:
         with self._state.running.tick(name) as tick:
             if tick is None:
                 return False
+            self._webhooks.started(job)
             report = self._run(job, request, tick)
             present = self._find_job(name)
             if present is not None:
@@ -182,10 +190,12 @@ class Ticker:
                 self.read_health([present])
             if present is job:
                 self._judge(job, report)
+                self._webhooks.ended(job, report, self._state.board.of(name))
             if report.outcome in ("ok", "partial") and request.recalls:
                 self._gate.recalled(name)
             if self._find_job(name) is None:
                 self._state.forget(name)
+                self._webhooks.forget(name)
             return tick.is_replaced
 
     def _run(self, job: Job, request: RunRequest, tick: RunningTick) -> TickReport:
