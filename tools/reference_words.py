@@ -68,6 +68,7 @@ PLAN_JOB: Mapping[str, str] = {
     "seconds": "The time to copy at `objects_per_second` and at most 125 MB/s; null if there is no plan.",
     "objects_per_second": "The rate of small objects that `seconds` assumes; a large one counts by its requests.",
     "audit_lists_a_day": "Listings of 1,000 keys each that the audit of the destination takes per day; see `[listing] audit`.",
+    "month": "With `--month`, thirty days at the rate of the last full days: `objects`, `bytes`, `ticks`, `requests` by operation, `cost_usd`, and in `s3_sync` the `requests` and `cost_usd` of `aws s3 sync` run as often as the job ticks; null without it, or if nothing is known of the job yet.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }

@@ -12,7 +12,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "syncd catch-up account-b --from 2026-01-01",
         "syncd catch-up account-b --from 2026-03-01 --to 2026-03-31 --region eu-west-1",
     ),
-    "plan": ("syncd plan", "syncd plan account-b --from 2026-01-01"),
+    "plan": ("syncd plan", "syncd plan --month", "syncd plan account-b --from 2026-01-01"),
     "status": ("syncd status", "syncd status --unhealthy --watch", "syncd status 'customer-0*' --json"),
     "demo": ("syncd demo", "syncd demo --keep"),
     "init": (
