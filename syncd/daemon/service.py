@@ -16,7 +16,7 @@ from syncd.daemon.board import stuck_reason
 from syncd.daemon.fleet.fleet import Share
 from syncd.daemon.hints.listening import Hints
 from syncd.daemon.notify import heartbeat, systemd
-from syncd.daemon.reload import ConfigWatch, CurrentJobs, JobChanges, RefusedJobs, job_changes, reread
+from syncd.daemon.reload import ConfigWatch, CurrentJobs, JobChanges, RefusedJobs, job_changes, reload_facts, reread
 from syncd.daemon.ticker import DaemonState, Ticker
 from syncd.daemon.ticks.commands import Command, signals
 from syncd.daemon.ticks.draining import drain
@@ -204,6 +204,8 @@ class Daemon:
             refused=self._state.board.refused(),
             queues=self._hints.queues(),
             has_lease=self._share.has_lease,
+            known=dict(self._ticker.known),
+            prices=configuration.settings.prices,
             engine=configuration.settings.engine,
             job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},
@@ -225,7 +227,8 @@ class Daemon:
             self._is_stale = bool(self._whole.refused)
             self._state.metrics.take_reload("done")
             changes = self._apply(before, self._share.of(self._whole))
-            self._log_reloaded(changes)
+            facts = reload_facts(changes, self._configuration, most=NAMES_LOGGED)
+            self._log(events.CONFIGURATION_RELOADED, **facts)
         self._config_watch.note(self._whole)
         self._watch.notify_state(systemd.READY)
 
@@ -249,17 +252,6 @@ class Daemon:
         self._ticker.read_health([*changes.added, *changes.changed])
         self._hints.follow(after)
         return changes
-
-    def _log_reloaded(self, changes: JobChanges) -> None:
-        after = self._configuration
-        self._log(
-            events.CONFIGURATION_RELOADED,
-            added=[job.name for job in changes.added[:NAMES_LOGGED]],
-            changed=[job.name for job in changes.changed[:NAMES_LOGGED]],
-            removed=list(changes.removed[:NAMES_LOGGED]),
-            jobs=len(after.jobs),
-            refused=[job.label for job in after.refused[:NAMES_LOGGED]],
-        )
 
     def _try_again(self) -> None:
         """End all pauses after SIGHUP, and log problems that persist again."""

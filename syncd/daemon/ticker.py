@@ -1,6 +1,7 @@
 """One tick of one job in the daemon, and what follows from its report."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -24,6 +25,7 @@ from syncd.model import events
 from syncd.model.errors import LedgerError
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
+from syncd.tick.scope import replica_of
 from syncd.verify.continuous.run import verified
 
 _TICK = RunRequest(kind=TICK, is_patient=True)
@@ -94,6 +96,8 @@ class Ticker:
         self._find_job = find_job
         self._on_unwritable = on_unwritable
         self._gate = gate or Gate()
+        self.known: dict[str, int] = {}
+        """By job, about how many objects are at the destination: counted once, then added up."""
         self._webhooks = Webhooks(state.problems, now=installation.now)
         self._turns: dict[str, Lock] = {}
         self._on_rejected = on_rejected
@@ -187,6 +191,7 @@ class Ticker:
                     self._state.metrics.take_crash(name)
                 if report.outcome != "already-running":
                     self._state.board.take_report(report)
+                    self._take_known(present, report)
                 self.read_health([present])
             if present is job:
                 self._judge(job, report)
@@ -196,7 +201,15 @@ class Ticker:
             if self._find_job(name) is None:
                 self._state.forget(name)
                 self._webhooks.forget(name)
+                self.known.pop(name, None)
             return tick.is_replaced
+
+    def _take_known(self, job: Job, report: TickReport) -> None:
+        if job.name in self.known:
+            self.known[job.name] += report.copied + report.already_there
+            return
+        with suppress(LedgerError), self.installation.ledger_file.open_readonly() as reader:
+            self.known[job.name] = sum(reader.view(replica_of(job)).remembered_counts())
 
     def _run(self, job: Job, request: RunRequest, tick: RunningTick) -> TickReport:
         state = self._state
