@@ -152,14 +152,21 @@ def test_a_log_that_is_lost_is_fetched_again(replicated: Replicated) -> None:
     assert lost in replicated.stage.replica()
 
 
-def test_a_log_that_no_digest_names_is_reported(replicated: Replicated) -> None:
+def test_a_log_that_no_digest_names_is_reported_unless_the_next_one_may_name_it(replicated: Replicated) -> None:
+    """CloudTrail names a late log in the digest of the hour in which it was delivered, whatever its stamp is."""
     first = replicated.logs()[0]
-    planted = first[:-12] + "planted" + first[-8:]
-    replicated.stage.server.put(replicated.bucket, planted, gzip.compress(b'{"Records":[]}'))
+    planted, late = (first[:-12] + name + first[-8:] for name in ("planted", "late"))
+    server, body = replicated.stage.server, gzip.compress(b'{"Records":[]}')
+    server.put(replicated.bucket, late, body)
 
     code, entry = replicated.verify()
 
-    assert (code, entry["verdict"], entry["extra"]) == (3, "some", [planted])
+    assert (code, entry["verdict"], entry["extra"], entry["in_flight"]) == (0, "proved", [], [late])
+
+    server.put(replicated.bucket, planted, body, last_modified=replicated.spec.begins + timedelta(hours=2))
+    code, entry = replicated.verify()
+
+    assert (code, entry["verdict"], entry["extra"], entry["in_flight"]) == (3, "some", [planted], [late])
 
 
 def test_without_a_key_nothing_is_proved_and_the_reason_is_told(replicated: Replicated) -> None:

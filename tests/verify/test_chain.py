@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from syncd.cli.demo.samples import public_keys
 from syncd.verify.rules import digest as digest_file
-from syncd.verify.rules.chain import Chain, Found, Step, steps
+from syncd.verify.rules.chain import Chain, Found, Step, parsed
 from syncd.verify.rules.digest import ChainName, Refused, content_sha256, name_of, parse
 from syncd.verify.rules.keys import Keys, PublicKey
 from syncd.verify.rules.verdict import Flaw, Verdict
@@ -23,7 +23,8 @@ CHAIN = digests(objects())
 
 
 def shown(items: Sequence[Found], keys: Keys | None = None, name: ChainName = NAME) -> list[Step]:
-    return list(steps(Chain(name, [BUCKET], keys or known_keys()), items))
+    chain = Chain(name, [BUCKET], keys or known_keys())
+    return [chain.accept(item, parsed(after) if after else None) for item, after in pairwise([*items, None])]
 
 
 def verdicts(found: Sequence[Step]) -> list[str]:

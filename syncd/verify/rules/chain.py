@@ -149,18 +149,8 @@ class Chain:
         return (_span(last.end, digest.start, "", [problem]),), [], False
 
 
-def steps(chain: Chain, found: Iterable[Found]) -> Iterator[Step]:
-    """Take the digests of one chain, the oldest first, and yield what each shows."""
-    waiting: Found | None = None
-    for item in found:
-        if waiting is not None:
-            yield chain.accept(waiting, _parsed(item) if not waiting.signature else None)
-        waiting = item
-    if waiting is not None:
-        yield chain.accept(waiting)
-
-
-def _parsed(found: Found) -> Digest | None:
+def parsed(found: Found) -> Digest | None:
+    """Return what a digest says, or None if it cannot be used."""
     try:
         return parse(found.body)
     except Refused:
