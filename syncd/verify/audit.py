@@ -54,6 +54,12 @@ def nothing_kept(_: Sequence[Stored]) -> Mapping[str, str]:
     return {}
 
 
+def elsewhere(log: Named) -> Finding:
+    """Return what is said of a log that was delivered to another bucket."""
+    detail = f"it is in s3://{log.bucket}; if the trail delivered there, name the bucket in source.trail_buckets"
+    return Finding(Flaw.OTHER_BUCKET, detail, log.key)
+
+
 @dataclass(slots=True)
 class Checked:
     """One step of a chain, and what became of the logs that it names."""
@@ -201,8 +207,7 @@ class Audit:
         kept = self._kept([item for log, item in logs if item is not None and log.key not in self._watched])
         for log, item in logs:
             if log.bucket not in self._buckets:
-                detail = f"it is in another bucket, s3://{log.bucket}"
-                checked.problems.append(Finding(Flaw.LOG_MISSING, detail, log.key))
+                checked.problems.append(elsewhere(log))
             elif item is not None and log.key not in self._watched and kept.get(log.key) == log.sha256:
                 self._not_read += 1
                 self._done(item)

@@ -112,7 +112,7 @@ class Prover:
             audit = Audit(
                 recording or replica,
                 place,
-                buckets=[self._job.source.bucket],
+                buckets=self._job.source.digest_buckets,
                 keys=self.keys,
                 first=self._asked.first,
                 last=self._asked.last,

@@ -109,7 +109,13 @@ class _Session:
         finally:
             self.keys.add_all(prover.keys.all())
         if writer is not None:
-            about = {"job": job.name, "bucket": job.source.bucket, "first": self.asked.first, "last": self.asked.last}
+            about = {
+                "job": job.name,
+                "bucket": job.source.bucket,
+                "trail_buckets": job.source.trail_buckets,
+                "first": self.asked.first,
+                "last": self.asked.last,
+            }
             writer.close(about, [result.place for result in proof.places], prover.keys)
         return proof
 
@@ -130,7 +136,7 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
         audit = Audit(
             bundled.replica,
             place,
-            buckets=[about["bucket"]],
+            buckets=[about["bucket"], *about.get("trail_buckets", ())],
             keys=keys,
             first=asked.first,
             last=asked.last,

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from builders import Delivery
-from chains import known_keys
+from chains import found, known_keys, moved
 from console import follow
 from key_server import lists_keys
 from stage import Stage
 
-from syncd.cli.demo.samples import TrailSpec, trail
+from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
 from syncd.job.report import utc
 from syncd.model.keys.stamps import stamp_of
 from syncd.verify.keystore import keys_text
@@ -201,6 +201,29 @@ def test_a_second_report_names_the_first(replicated: Replicated, tmp_path: Path)
 
     (second,) = (path for path in tmp_path.glob("syncd-verify-*.json") if path != first)
     assert json.loads(second.read_text())["previous_report"]["sha256"] == before
+
+
+def test_a_trail_that_was_moved_is_followed_over_its_former_bucket(replicated: Replicated) -> None:
+    """The replica holds what was delivered to both. Nothing vouches for the former one until the job names it."""
+    server = replicated.stage.server
+    stored = [(key, server.objects(replicated.bucket)[key]) for key in replicated.digests()]
+    before = [found(SampleObject(key, item.body, metadata=item.metadata)) for key, item in stored]
+    for item in moved(before, "former-trail", 3):
+        metadata = {"signature": item.signature, "signature-algorithm": item.algorithm}
+        server.put(replicated.bucket, item.key, item.body, metadata=metadata)
+
+    code, entry = replicated.verify()
+
+    spans = entry["chains"][0]["spans"]
+    assert (code, entry["verdict"], entry["problems"]) == (3, "some", {"in_another_bucket": 4})
+    assert [span["verdict"] for span in spans] == ["unproved"] * 3 + ["unanchored", "proved"]
+    assert "source.trail_buckets" in spans[3]["problems"][0]["detail"]
+
+    replicated.stage.job(changes={"source.trail_buckets": ["former-trail"]})
+    code, entry = replicated.verify()
+
+    assert (code, entry["verdict"], entry["problems"]) == (0, "proved", {})
+    assert [span["verdict"] for span in entry["chains"][0]["spans"]] == ["proved"]
 
 
 @pytest.mark.parametrize("case", ["nothing", *TAMPERED])

@@ -70,7 +70,7 @@ def chained(items: Sequence[Found]) -> list[Found]:
 
         def link(document: dict[str, Any], before: Found | None = before) -> None:
             raw = gzip.decompress(before.body) if before else b""
-            document["previousDigestS3Bucket"] = BUCKET if before else None
+            document["previousDigestS3Bucket"] = content(before)["digestS3Bucket"] if before else None
             document["previousDigestS3Object"] = before.key if before else None
             document["previousDigestHashValue"] = sha256(raw).hexdigest() if before else None
             document["previousDigestHashAlgorithm"] = "SHA-256" if before else None
@@ -78,6 +78,17 @@ def chained(items: Sequence[Found]) -> list[Found]:
 
         linked.append(forged(item, link))
     return linked
+
+
+def moved(items: Sequence[Found], former: str, count: int) -> list[Found]:
+    """The same chain, whose first digests and their logs were delivered to a former bucket of the trail."""
+
+    def deliver(document: dict[str, Any]) -> None:
+        document["digestS3Bucket"] = former
+        for log in document["logFiles"]:
+            log["s3Bucket"] = former
+
+    return chained([forged(item, deliver) if number < count else item for number, item in enumerate(items)])
 
 
 def another_key() -> SigningKey:

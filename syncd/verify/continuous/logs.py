@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from syncd.model.keys.trail import is_ignored
 from syncd.model.objects import Shard
+from syncd.verify.audit import elsewhere
 from syncd.verify.continuous.ports import Ledger, LiveReplica
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.rules.digest import Digest, Named
@@ -33,7 +34,7 @@ class LogCheck:
             if not prefix or is_ignored(log.key, self._ignore):
                 continue
             if log.bucket not in self._buckets:
-                problems.append(Finding(Flaw.LOG_MISSING, f"it is in another bucket, s3://{log.bucket}", log.key))
+                problems.append(elsewhere(log))
                 continue
             folders[prefix, log.key.rpartition("/")[0]][log.key] = log
         unknown: dict[str, tuple[Stored, Named]] = {}
