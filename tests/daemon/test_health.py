@@ -15,6 +15,7 @@ from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.metrics import Metrics
+from syncd.job.health.days import VolumeCache
 from syncd.job.health.freshness import Deadline, Lags
 from syncd.job.health.health import JobHealth, is_fresh, late_reasons, objective_document, read_health
 from syncd.job.health.status import status_document
@@ -106,7 +107,7 @@ def test_every_view_of_a_job_leaves_out_what_its_narrowed_scope_excludes(
     written: list[str] = []
     write_held([JOB], ledger_file, written.append, {})
     with ledger_file.open_readonly() as reader:
-        page = job_page(board(health), JOB, reader, now=NOW)
+        page = job_page(board(health), JOB, reader, now=NOW, volumes=VolumeCache())
     metrics = Metrics(lambda: Gauges(now=NOW, healths=[health])).exposition().decode()
 
     key = f"{SHARD.prefix}2026/11/24/x.json.gz"

@@ -1,6 +1,8 @@
-"""The page of one job: objective, problems, missing objects, shards, and last ticks."""
+"""The page of one job: objective, problems, its days, missing objects, shards, and last ticks."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -8,15 +10,19 @@ from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
 from syncd.daemon.web.page import State, chart_of, problems_of, state_of
 from syncd.daemon.web.render import render
+from syncd.job.health.days import Day, DayState, VolumeCache, days_of
 from syncd.job.health.freshness import Promise, bound, fresh_until, is_quiet, within_words
 from syncd.job.health.health import JobHealth, health_of, is_fresh
 from syncd.job.health.state import read_state
 from syncd.ledger.ledger import Reader
 from syncd.model.objects import ShardState
+from syncd.model.units import rounded_size
 
 SHARDS_SHOWN = 500
 HELD_SHOWN = 100
 TICKS_SHOWN = 20
+_GAPS_TOLD = 10
+_LEVELS = 4
 
 
 class _ShardRow(NamedTuple):
@@ -24,7 +30,32 @@ class _ShardRow(NamedTuple):
     state: State
 
 
-def job_page(board: JobBoard, job: Job, reader: Reader, *, now: float, refresh: bool = False) -> str:
+class _Cell(NamedTuple):
+    state: DayState
+    level: int
+    """How much of the cell is filled, from 0 to `_LEVELS`, by the number of objects."""
+    words: str
+
+
+class _Month(NamedTuple):
+    name: str
+    blanks: int
+    """The days of the first week, Monday first, that are not shown."""
+    cells: Sequence[_Cell]
+
+
+class _Calendar(NamedTuple):
+    """A cell for each day, by month, the newest month first."""
+
+    months: Sequence[_Month]
+    counts: Mapping[DayState, int]
+    gaps: Sequence[str]
+    """The newest days with gaps, in words."""
+
+
+def job_page(
+    board: JobBoard, job: Job, reader: Reader, *, now: float, volumes: VolumeCache, refresh: bool = False
+) -> str:
     """Return the page of a job, read from the state.
 
     Raises:
@@ -48,6 +79,7 @@ def job_page(board: JobBoard, job: Job, reader: Reader, *, now: float, refresh: 
         is_fresh=is_fresh(health, now),
         within=within_words(health.lags),
         news=_news(health, now),
+        calendar=_calendar(days_of(job, state, volumes.of(job, reader, now=now), now=now)),
         held=held.longest,
         held_caption=_held_caption(held.counts.objects, len(held.longest)),
         shards=_shard_rows(state.shards, health.promise, now),
@@ -69,6 +101,32 @@ def _news(health: JobHealth, now: float) -> str:
         return "not every shard was listed to its end yet"
     looked = f"every shard was looked at within {bound(now - look.listed_at)}"
     return f"{looked}; {look.quiet_shards} of {health.shards} are quiet" if look.quiet_shards else looked
+
+
+def _calendar(days: Sequence[Day]) -> _Calendar:
+    most = max((day.objects for day in days), default=0)
+    counts = Counter(day.state for day in days)
+    months = []
+    for _, group in groupby(days, key=lambda day: (day.day.year, day.day.month)):
+        month = list(group)
+        first = month[0].day
+        months.append(_Month(f"{first:%B %Y}", first.weekday(), [_cell(day, most) for day in month]))
+    gaps = [_day_words(day) for day in reversed(days) if day.state is DayState.GAP]
+    return _Calendar(months[::-1], {state: counts[state] for state in DayState if counts[state]}, gaps[:_GAPS_TOLD])
+
+
+def _cell(day: Day, most: int) -> _Cell:
+    return _Cell(day.state, -(-_LEVELS * day.objects // most) if most else 0, _day_words(day))
+
+
+def _day_words(day: Day) -> str:
+    objects = "1 object" if day.objects == 1 else f"{day.objects:,} objects" if day.objects else "no objects"
+    parts = [objects, *([rounded_size(day.size_bytes)] if day.objects else [])]
+    if day.missing:
+        parts.append(f"{day.missing:,} missing")
+    if day.doubts:
+        parts.append("1 span is not proved" if day.doubts == 1 else f"{day.doubts:,} spans are not proved")
+    return f"{day.day.isoformat()}, {day.state}: {', '.join(parts)}"
 
 
 def _held_caption(objects: int, shown: int) -> str:

@@ -12,6 +12,7 @@ from syncd.daemon.web.jobpage import job_page
 from syncd.daemon.web.messages import Reply
 from syncd.daemon.web.metrics import CONTENT_TYPE, Metrics
 from syncd.daemon.web.page import overview
+from syncd.job.health.days import VolumeCache
 from syncd.job.health.health import JobHealth, objective_document
 from syncd.job.health.word import WORST_FIRST, health_word
 from syncd.ledger.ledger import LedgerFile
@@ -25,7 +26,7 @@ _JOB = "/jobs/"
 
 
 class Site:
-    """The replies by path. Any thread may call it: it keeps no state of its own."""
+    """The replies by path. Any thread may call it."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Site:
         self._unready_reason = unready_reason
         self._now = now
         self._notes = notes
+        self._volumes = VolumeCache()
 
     def answer(self, path: str, query: Mapping[str, str]) -> Reply | None:
         """Return the reply for a path, or None if there is no such path."""
@@ -84,7 +86,10 @@ class Site:
             return Reply(text.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
         try:
             with self._ledger_file.open_readonly() as reader:
-                return _html(job_page(self._board, job, reader, now=self._now(), refresh="refresh" in query))
+                page = job_page(
+                    self._board, job, reader, now=self._now(), volumes=self._volumes, refresh="refresh" in query
+                )
+                return _html(page)
         except LedgerError as error:
             text = f"The state cannot be read now: {safe_line(str(error))}\n{error.remedy}\n"
             return Reply(text.encode(), "text/plain; charset=utf-8", HTTPStatus.SERVICE_UNAVAILABLE)
