@@ -152,7 +152,7 @@ def test_the_page_says_in_words_what_a_cell_shows(ledger_file: LedgerFile) -> No
     for words in (gap, day):
         assert f'title="{words}"><span>{words}</span>' in page
     # October begins on a Thursday, and the first day shown is the 5th, a Monday.
-    assert page.index("November 2026") < page.index("October 2026")
+    assert page.index("Nov 2026") < page.index("Oct 2026")
     assert 'class="day complete level0 from0" title="2026-10-05' in page
     assert date(2026, 11, 1).weekday() == 6
     assert 'class="day complete level0 from6" title="2026-11-01' in page

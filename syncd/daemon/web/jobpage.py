@@ -110,7 +110,7 @@ def _calendar(days: Sequence[Day]) -> _Calendar:
     for _, group in groupby(days, key=lambda day: (day.day.year, day.day.month)):
         month = list(group)
         first = month[0].day
-        months.append(_Month(f"{first:%B %Y}", first.weekday(), [_cell(day, most) for day in month]))
+        months.append(_Month(f"{first:%b %Y}", first.weekday(), [_cell(day, most) for day in month]))
     gaps = [_day_words(day) for day in reversed(days) if day.state is DayState.GAP]
     return _Calendar(months[::-1], {state: counts[state] for state in DayState if counts[state]}, gaps[:_GAPS_TOLD])
 
