@@ -73,7 +73,9 @@ def test_sealed_and_open_days_are_counted_alike(ledger_file: LedgerFile) -> None
 
 def test_each_day_is_a_gap_or_complete_or_not_yet_and_says_which(ledger_file: LedgerFile) -> None:
     with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
-        remember(ledger, copied(key("2026-10-01")), copied(key("2026-10-06")), failed(key("2026-11-10")))
+        held_back = replace(LISTED, complete_until=day_start("2026-11-10"))
+        copies = [copied(key(day)) for day in ("2026-10-01", "2026-10-06")]
+        remember(ledger, *copies, failed(key("2026-11-10")), listed=held_back)
         proof = PlaceProof(proved_from=FROM, proved_until=day_start("2026-11-18"), positions={}, doubts=[DOUBT])
         ledger.save_proof(PLACE, proof.to_json())
 

@@ -114,8 +114,11 @@ class _Whole(NamedTuple):
 
     @classmethod
     def of(cls, job: Job, state: JobState, now: float) -> "_Whole":
-        # Objects that are missing hold the job's horizon back. Here they are gaps of their own days.
-        complete = horizon.horizon(state.shards, discovered_at=state.discovered_at, pace=pace_of(job), now=now)
+        pace, shards = pace_of(job), state.shards
+        if state.quarantine.stamps:
+            # What is missing holds the horizon back. Here it is a gap of its own day, and later days may be complete.
+            shards = [horizon.claimed(shard, pace=pace, missing=()) for shard in shards]
+        complete = horizon.horizon(shards, discovered_at=state.discovered_at, pace=pace, now=now)
         return cls(*complete, state.proof.proved_from, state.proof.proved_until)
 
 
