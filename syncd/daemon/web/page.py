@@ -127,10 +127,10 @@ def problems_of(board: JobBoard, health: JobHealth, now: float) -> list[Problem]
 
 
 def chart_of(pulses: Sequence[Pulse]) -> Chart:
-    """Draw a bar for each of the last ticks, the newest at the right."""
+    """Draw a bar for each of the last ticks, from the left, the newest last."""
     shown = pulses[-_BARS:]
     most = max((pulse.copied for pulse in shown), default=0)
-    bars = [bar for number, pulse in enumerate(shown, _BARS - len(shown)) for bar in _bars(number, pulse, most)]
+    bars = [bar for number, pulse in enumerate(shown) for bar in _bars(number, pulse, most)]
     return Chart(chart_words(shown), bars)
 
 
