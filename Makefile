@@ -29,6 +29,10 @@ check: $(VENV)/.test  ## style, types, architecture, and whether the generated r
 docs: $(VENV)/.test  ## writes docs/reference.md from the code
 	$(BIN)/python tools/reference.py
 
+pictures: $(VENV)/.test  ## the pictures of README and docs, from real runs and `make simulate`; needs chromium: five minutes
+	@$(BIN)/python tools/pictures/record.py
+	@$(BIN)/python tools/pictures/draw.py
+
 docs-site: $(VENV)/.docs  ## builds the documentation site, build/site, and checks its links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "To read it: $(BIN)/python -m http.server --directory build/site"
@@ -112,4 +116,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs docs-site format bench memory vendor spread simulate mutants hostile faults scale ceph lock sbom deb packages hashes
+.PHONY: help demo test check docs pictures docs-site format bench memory vendor spread simulate mutants hostile faults scale ceph lock sbom deb packages hashes
