@@ -33,7 +33,7 @@ class _ShardRow(NamedTuple):
 class _Cell(NamedTuple):
     state: DayState
     level: int
-    """How much of the cell is filled, from 0 to `_LEVELS`, by the number of objects."""
+    """The part of the cell that is filled, from 0 to `_LEVELS`, by the number of objects."""
     words: str
 
 

@@ -1,4 +1,4 @@
-"""The days of a job: what the ledger has of each, if it is complete, and if it is proved."""
+"""The days of a job: their objects in the ledger, and whether they are complete and proved."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ _KEPT_TIMES = 50
 
 
 class DayState(StrEnum):
-    """What is known of a day. The worst comes first."""
+    """The state of a day. The worst comes first."""
 
     GAP = "gap"
     """An object is known and not at the destination, or a span is not proved."""
