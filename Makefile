@@ -70,6 +70,12 @@ ceph: $(VENV)/.test  ## server-side copies between two owners, on Ceph's gateway
 sbom: | $(BIN)/python  ## the bill of materials of what runs, dist/syncd.cdx.json (CycloneDX), from the lock file
 	@$(BIN)/python supply/sbom.py --output dist/syncd.cdx.json
 
+deb: $(VENV)/.demo  ## the Debian package, dist/syncd_VERSION_ARCHITECTURE.deb, for the Python of this system
+	@$(BIN)/python supply/deb.py
+
+packages: $(VENV)/.test  ## builds that package, and installs, runs, upgrades and purges it on a copy of this machine
+	$(BIN)/pytest tests/packages $(ARGS)
+
 hashes: | $(BIN)/python  ## whether the hashes of the lock files are those of the package index at this moment
 	@$(BIN)/python supply/check_locks.py $(ARGS)
 
@@ -102,4 +108,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs docs-site format bench memory vendor simulate mutants hostile faults scale ceph lock sbom hashes
+.PHONY: help demo test check docs docs-site format bench memory vendor simulate mutants hostile faults scale ceph lock sbom deb packages hashes

@@ -216,6 +216,7 @@ DEMO: Mapping[str, str] = {
     "ticks": "The ticks: `what`, `holds`, and `jobs` as in `tick`.",
     "compared": "The comparisons: `job`, `source`, `destination`, `objects`, `bytes`, `differences` and `holds`.",
     "refused": "The attempts that must be refused: `what`, `at` which operation, `holds`, and `job` as in `tick`.",
+    "proved": "The proofs, the second after one replica was tampered with: `what`, `holds`, and `jobs` as in `verify`.",
     "kept": "With --keep: `url` of the embedded AWS and `config`, the configuration file; else null.",
 }
 

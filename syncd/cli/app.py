@@ -5,9 +5,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -20,11 +21,11 @@ from syncd.cli.proof import prune, verify
 from syncd.cli.setup import verbs as setup
 from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
+from syncd.cli.terminal.log import besides_the_table
 from syncd.cli.terminal.verbs import COMPLETING
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
-from syncd.model import events
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
@@ -33,6 +34,7 @@ from syncd.model.shortage import resource_limit, shortage
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
+    from syncd.job.health.progress import Progress
     from syncd.job.wiring import RunRequest
 
 app = typer.Typer(
@@ -229,17 +231,16 @@ def show_demo(
 
 
 def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
-    from syncd.cli.terminal.bars import bars
     from syncd.job import refused, verbs
 
     chosen = refused.chosen(configuration, jobs)
-    with bars(is_shown=sys.stderr.isatty()) as show:
+    with _bars() as show:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
-            tell=_besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
+            tell=besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
             show=show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
         )
@@ -249,28 +250,12 @@ def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunReq
     sys.exit(done.exit_code)
 
 
-def _besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
-    """Return the log of a verb that ends with a table. On a terminal it leaves out what the table shows."""
-    if not (sys.stderr.isatty() and logs.is_for_people()):
-        return tell
+def _bars() -> "AbstractContextManager[Callable[[str, Progress | None], None]]":
+    if not sys.stderr.isatty():
+        return nullcontext(lambda *_: None)
+    from syncd.cli.terminal.bars import bars
 
-    def told(event: str, **facts: Any) -> None:
-        if event not in _IN_THE_TABLE:
-            tell(event, **facts)
-
-    return told
-
-
-_IN_THE_TABLE = frozenset(
-    {
-        events.TICK_FINISHED,
-        events.CATCH_UP_FINISHED,
-        events.TICK_FAILED,
-        events.OBJECT_FAILED,
-        events.OBJECT_CONFLICTED,
-        events.OBJECT_ARCHIVED,
-    }
-)
+    return bars()
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

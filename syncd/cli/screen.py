@@ -1,5 +1,6 @@
 """Tables for people."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ _INDENT = 4
 _LEAST_WIDTH = 20
 _GOOD, _BAD = "green", "red"
 _OBJECTS_TOLD = 5
+_COMMAND = re.compile(r"`(syncd (?:check|policies|tick|ledger quarantine (?:accept|retry|list)) [^`]+)`")
 
 
 def show(table: RenderableType) -> None:
@@ -57,13 +59,32 @@ class Line:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Fold to the width of the console."""
-        first = max(options.max_width, _LEAST_WIDTH)
+        yield from self._folded(console, max(options.max_width, _LEAST_WIDTH))
+
+    def _folded(self, console: Console, first: int) -> list[Text]:
         if self._text.cell_len <= first:
-            yield self._text
-            return
-        for number, line in enumerate(self._text.wrap(console, first - _INDENT)):
+            return [self._text]
+        lines = list(self._text.wrap(console, first - _INDENT))
+        for line in lines:
             line.rstrip()
-            yield Text.assemble(" " * _INDENT, line) if number else line
+        return [lines[0], *(Text.assemble(" " * _INDENT, line) for line in lines[1:])]
+
+
+class Remedy(Line):
+    """A remedy. A command that folding breaks is repeated whole, so that it can be copied."""
+
+    def __init__(self, remedy: str) -> None:
+        super().__init__(f"→ {remedy}")
+        # With a backtick in a key there are more than two.
+        found = _COMMAND.search(remedy) if remedy.count("`") == 2 else None
+        self._command = found[1] if found else ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fold to the width of the console, the command excepted."""
+        lines = self._folded(console, max(options.max_width, _LEAST_WIDTH))
+        yield from lines
+        if self._command and not any(self._command in line.plain for line in lines):
+            yield Text(" " * _INDENT + f"$ {self._command}", no_wrap=True, overflow="ignore")
 
 
 def reports_table(reports: Sequence[TickReport]) -> RenderableType:
@@ -108,7 +129,7 @@ def _remarks(report: TickReport) -> list[Line]:
     """Return what went wrong and what to do about it: the failure, and the first objects."""
     if (error := report.error) is not None:
         words = f"{report.job}: {error.reason}: {safe_line(error.detail)}"
-        return [Line(words), *remedy_lines(safe_line(error.remedy))]
+        return [Line(words), Remedy(safe_line(error.remedy))]
     found = [(Reason.CONFLICT.value, key, detail) for key, detail in report.conflicts]
     found += [(item.reason, item.key, item.detail) for item in (*report.failed, *report.archived)]
     lines: list[Line] = []
@@ -117,17 +138,12 @@ def _remarks(report: TickReport) -> list[Line]:
         lines.append(Line(f"{report.job}: {reason}: {safe_key(key)}: {safe_line(detail)}"))
         remedy = remedy_of(reason, job=report.job, key=key, detail=detail)
         # The same advice once, for all objects in a row that it holds for.
-        lines += remedy_lines(safe_line(remedy)) if remedy != told else []
+        lines += [Remedy(safe_line(remedy))] if remedy != told else []
         told = remedy
     count = report.failed_count + report.conflict_count + len(report.archived)
     if count > _OBJECTS_TOLD:
         lines.append(Line(f"{report.job}: {count - _OBJECTS_TOLD:,} more: `syncd ledger quarantine list {report.job}`"))
     return lines
-
-
-def remedy_lines(remedy: str) -> list[Line]:
-    """Return the lines of a remedy, which come below the problem."""
-    return [Line(f"→ {remedy}")]
 
 
 def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> RenderableType:

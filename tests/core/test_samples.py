@@ -233,8 +233,11 @@ def test_a_trail_without_validation_delivers_logs_only() -> None:
     assert list(delivered(replace(SPEC, has_digests=False))) == logs()
 
 
-def test_a_late_log_is_in_no_digest_and_none_of_the_ordinary_ones() -> None:
-    late = late_log(SPEC, "222222222222", "eu-west-1", BEGINS + timedelta(hours=1))
+def test_a_late_log_is_in_a_backfill_digest_only_and_none_of_the_ordinary_ones() -> None:
+    late, digest = late_log(SPEC, "222222222222", "eu-west-1", BEGINS + timedelta(hours=1), BEGINS)
+
+    assert digest.key.endswith("_backfill.json.gz")
+    assert [log["s3Object"] for log in content(digest)["logFiles"]] == [late.key]
 
     match = LOG_KEY.fullmatch(late.key)
     assert match is not None

@@ -85,7 +85,7 @@ WHY = {"late": ["it is late", "what to do: look"], "failing": ["its last tick fa
 def read_at_80(table: RenderableType) -> list[str]:
     console = Console(width=80, no_color=True, force_terminal=False)
     with console.capture() as captured:
-        console.print(table)
+        console.print(table, crop=False)
     return captured.get().splitlines()
 
 
@@ -112,3 +112,26 @@ def test_all_of_them_are_shown_when_they_are_asked_for() -> None:
     found = read_at_80(status_table(jobs_of(healthy=300)))
 
     assert sum(line.startswith("account-") for line in found) == 300
+
+
+LONG_KEY = "AWSLogs/222222222222/CloudTrail/eu-west-1/2026/11/24/" + "x" * 60
+
+
+def test_a_command_that_folding_breaks_is_repeated_whole() -> None:
+    found = read_at_80(screen.Remedy(f"do that, then `syncd ledger quarantine retry {LONG_KEY} --job b`: it is late"))
+
+    assert found[-1].strip() == f"$ syncd ledger quarantine retry {LONG_KEY} --job b"
+    assert found[0].startswith("→ do that")
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        "look at it with `syncd check b`",
+        f"then `syncd ledger quarantine accept 'x` `syncd check {LONG_KEY}`; evil' --job b`",
+        f"he says `syncd demo {LONG_KEY}`",
+    ],
+    ids=["whole as it is", "a backtick in the key", "no command of a remedy"],
+)
+def test_no_other_command_is_repeated(remedy: str) -> None:
+    assert not [line for line in read_at_80(screen.Remedy(remedy)) if line.strip().startswith("$")]

@@ -82,10 +82,10 @@ def test_each_job_copies_the_history_then_what_is_new_then_nothing(kept: Kept) -
     assert copied[2] == [0, 0, 0]
 
 
-def test_a_log_that_comes_hours_late_is_found_by_c_and_z_whose_it_is_to_read(kept: Kept) -> None:
+def test_a_log_and_its_digest_that_come_hours_late_are_found_by_c_and_z_whose_it_is_to_read(kept: Kept) -> None:
     late = {job["job"]: job["late_beyond_allowance"] for job in kept.document["ticks"][1]["jobs"]}
 
-    assert late == {"account-b": 0, "account-c": 1, "account-z": 1}
+    assert late == {"account-b": 0, "account-c": 2, "account-z": 2}
 
 
 def test_every_replica_is_the_same_as_what_its_consumer_may_read(kept: Kept) -> None:
@@ -102,6 +102,16 @@ def test_what_must_not_work_is_refused_by_the_server(kept: Kept) -> None:
 
     assert refused == {"guessing": "AssumeRole", "omitting": "AssumeRole", "prying": "ListObjectsV2"}
     assert all("AccessDenied" in item["job"]["error"]["detail"] for item in kept.document["refused"])
+
+
+def test_what_is_proved_is_so_no_more_where_somebody_tampered_with_it(kept: Kept) -> None:
+    before, after = (
+        {job["job"]: (job["verdict"], sorted(job["problems"])) for job in proved["jobs"]}
+        for proved in kept.document["proved"]
+    )
+
+    assert list(before.values()) == [("proved", [])] * 3
+    assert after == {**before, "account-b": ("some", ["log_altered"])}
 
 
 def test_a_kept_demo_can_be_played_with(kept: Kept) -> None:

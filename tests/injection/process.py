@@ -17,6 +17,7 @@ from injection.program_run import Run
 from injection.scene import Scene, preloaded
 
 _DAY = 86400
+_BEGUN_SECONDS = 180.0
 _COPIES = ("GetObject", "CopyObject")
 
 
@@ -29,7 +30,11 @@ def signalled(number: int) -> Inject:
         moment = random.Random(number).randint(2, 20)
 
         def send(started: Run) -> None:
-            wait_until(lambda: scene.stage.requests(*_COPIES) >= moment or not started.is_alive, what="copies")
+            wait_until(
+                lambda: scene.stage.requests(*_COPIES) >= moment or not started.is_alive,
+                seconds=_BEGUN_SECONDS,
+                what="copies",
+            )
             if started.is_alive:
                 started.signal(number)
                 sent.append(number)
@@ -47,7 +52,9 @@ def _worker_killed(scene: Scene) -> Iterator[Met]:
     killed: list[int] = []
 
     def kill(started: Run) -> None:
-        wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
+        wait_until(
+            lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, seconds=_BEGUN_SECONDS, what="copies"
+        )
         for pid in started.workers():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -62,7 +69,9 @@ def _suspended(scene: Scene) -> Iterator[Met]:
     stopped: list[int] = []
 
     def suspend(started: Run) -> None:
-        wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
+        wait_until(
+            lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, seconds=_BEGUN_SECONDS, what="copies"
+        )
         for pid in (started.pid, *started.workers()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -155,7 +164,11 @@ def jumping(seconds: int, *, at_once: bool) -> Inject:
             jumped = [seconds] if at_once else []
 
             def jump(started: Run) -> None:
-                wait_until(lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive, what="copies")
+                wait_until(
+                    lambda: scene.stage.requests(*_COPIES) >= 3 or not started.is_alive,
+                    seconds=_BEGUN_SECONDS,
+                    what="copies",
+                )
                 preload.set(ahead_seconds=seconds)
                 jumped.append(seconds)
                 with contextlib.suppress(TimeoutExpired):

@@ -13,6 +13,7 @@ from threading import Event, Lock
 from typing import Any
 
 from syncd.cli.demo.embedded import embedded_aws
+from syncd.cli.demo.proof import Proved
 from syncd.cli.demo.screen import DemoScreen, console
 from syncd.cli.demo.story import Built, Compared, Delivered, Interrupted, Step, Ticked, Tried, play
 from syncd.job import exit_codes
@@ -84,6 +85,11 @@ def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
             {"what": step.what, "at": step.operation, "holds": step.holds, "job": report_document(step.report)}
             for step in steps
             if isinstance(step, Tried)
+        ],
+        "proved": [
+            {"what": step.title, "holds": step.holds, "jobs": list(step.documents)}
+            for step in steps
+            if isinstance(step, Proved)
         ],
     }
 

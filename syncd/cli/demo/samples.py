@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from syncd.cli.demo.events import record
@@ -96,10 +96,15 @@ def trail(spec: TrailSpec, until: datetime, *, since: datetime | None = None) ->
                     yield sample
 
 
-def late_log(spec: TrailSpec, account_id: str, region: str, stamp: datetime) -> SampleObject:
-    """Return a log with that stamp that `trail` never yields and no digest names."""
+def late_log(
+    spec: TrailSpec, account_id: str, region: str, stamp: datetime, delivered: datetime
+) -> tuple[SampleObject, SampleObject]:
+    """Return a log with that stamp that `trail` never yields, and the backfill digest that names it."""
     place = _Place(spec, account_id, region)
-    return _log(place, place.source("late", stamp), stamp).sample
+    log = _log(place, place.source("late", stamp), stamp)
+    end = stamp.replace(minute=0, second=0, microsecond=0) + _HOUR
+    digest, _ = _digest(place, end - _HOUR, end, [log], dict.fromkeys(_PREVIOUS), suffix="_backfill")
+    return log.sample, replace(digest, metadata={**digest.metadata, "backfill-generation-timestamp": _iso(delivered)})
 
 
 def public_keys(spec: TrailSpec) -> Mapping[str, SigningKey]:
@@ -162,12 +167,18 @@ _PREVIOUS = (
 
 
 def _digest(
-    place: _Place, begin: datetime, end: datetime, logs: Sequence[_Log], previous: Mapping[str, str | None]
+    place: _Place,
+    begin: datetime,
+    end: datetime,
+    logs: Sequence[_Log],
+    previous: Mapping[str, str | None],
+    *,
+    suffix: str = "",
 ) -> tuple[SampleObject, Mapping[str, str | None]]:
     """Return the digest of `logs`, and the next digest's fields about it."""
     spec = place.spec
     file = f"{place.account_id}_CloudTrail-Digest_{place.region}_{spec.name}_{spec.home_region}_{end:%Y%m%dT%H%M%SZ}"
-    key = place.key("CloudTrail-Digest", end, file)
+    key = place.key("CloudTrail-Digest", end, file + suffix)
     signer = _region_key(spec, place.region)
     digest: dict[str, object] = {
         "awsAccountId": place.account_id,

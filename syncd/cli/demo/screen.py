@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.proof import Proved, problems, told
 from syncd.cli.demo.story import Built, Compared, Delivered, Step, Ticked, Tried
 from syncd.cli.demo.world import World
 from syncd.cli.screen import reports_table
@@ -55,7 +56,7 @@ class DemoScreen:
 
     def show(self, step: Step) -> None:
         """Print a step and its result."""
-        if type(step) is not self._last or isinstance(step, Ticked):
+        if type(step) is not self._last or isinstance(step, Ticked | Proved):
             self._console.print(_HEADINGS.get(type(step), ""))
         self._last = type(step)
         match step:
@@ -69,6 +70,8 @@ class DemoScreen:
                 self._compared(step)
             case Tried():
                 self._tried(step)
+            case Proved():
+                self._proved(step)
 
     def ended(self, *, holds: bool, seconds: float, is_kept: bool) -> None:
         """Print the verdict."""
@@ -91,6 +94,7 @@ class DemoScreen:
             f"  export SYNCD_CONFIG={config}",
             f"  {program} status",
             f"  {program} tick",
+            f"  {program} verify --no-heal --keys {config.parent / 'cloudtrail-public-keys.json'}",
             f"  {program} plan --from 2026-01-01 --json",
             "With the AWS command line, as Account B and as the root user of Account A:",
             f"  {credentials} {aws} s3 ls --recursive s3://{consumer.bucket}",
@@ -138,6 +142,18 @@ class DemoScreen:
         if error is not None:
             said = Text(f"{error.reason}: {safe_line(error.detail)}\n→ {safe_line(error.remedy)}", style="dim")
             self._console.print(Padding(said, (0, 0, 0, 4)))
+
+    def _proved(self, step: Proved) -> None:
+        self._console.print(f"[bold]{step.title}[/]\n[dim]{step.remark}[/]")
+        for document in step.documents:
+            is_tampered = document["job"] == step.tampered
+            is_right = set(step.named) <= told(document) if is_tampered else document["verdict"] == "proved"
+            counts = f"{document['digests']:,} digests and {document['logs']:,} logs, until {document['proved_until']}"
+            verdict = "not all is proved:" if is_tampered else f"proved by {counts}"
+            self._console.print(f"{_YES if is_right else _NO} {document['job']}  {verdict}")
+            for problem in problems(document):
+                words = safe_line(f"{problem['reason']}: {problem['detail']}\n{problem['key'] or ''}")
+                self._console.print(Padding(Text(words, style="dim"), (0, 0, 0, 4)))
 
 
 def _plain(text: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from syncd.cli.demo.compare import differences, stored
+from syncd.cli.demo.proof import Proved, proofs
 from syncd.cli.demo.samples import SampleObject, TrailSpec, late_log, trail
 from syncd.cli.demo.world import (
     ACCOUNT_A,
@@ -132,7 +133,7 @@ class Tried:
         )
 
 
-Step: TypeAlias = Built | Delivered | Ticked | Compared | Tried
+Step: TypeAlias = Built | Delivered | Ticked | Compared | Tried | Proved
 
 
 def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[Step]:
@@ -167,8 +168,8 @@ def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[St
     )
     fresh = list(trail(spec, now, since=past))
     yield _delivered(world, "the logs of the hour since", fresh)
-    late = late_log(spec, ACCOUNT_C, "eu-west-1", _on_the_mark(now - timedelta(hours=LATE_HOURS)))
-    yield _delivered(world, f"a log file that is {LATE_HOURS} hours late", [late])
+    late = late_log(spec, ACCOUNT_C, "eu-west-1", _on_the_mark(now - timedelta(hours=LATE_HOURS)), now)
+    yield _delivered(world, f"a log file that is {LATE_HOURS} hours late, with a digest of its own", late)
     elsewhere = list(trail(replace(spec, accounts=(ACCOUNT_B,), regions=(NEW_REGION,), begins=past), now))
     yield _delivered(world, f"B's first logs in {NEW_REGION}", elsewhere)
     yield _ticked(
@@ -176,7 +177,7 @@ def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[St
         config,
         "The next tick, an hour later",
         "New objects are copied, including the late log and the new region, and nothing else.",
-        [*fresh, late, *elsewhere],
+        [*fresh, *late, *elsewhere],
         tell=tell,
     )
     yield _ticked(
@@ -184,6 +185,7 @@ def play(url: str, directory: Path, *, tell: Callable[..., None]) -> Iterator[St
     )
     yield from _compared(world)
     yield from _tried(world, directory / "refused", tell=tell)
+    yield from proofs(world, config, replace(spec, regions=(*REGIONS, NEW_REGION)), tell=tell)
 
 
 def may_read(consumer: Consumer, key: str) -> bool:

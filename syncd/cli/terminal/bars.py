@@ -3,8 +3,10 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from rich import progress as rich_progress
+from rich.console import Console
 from rich.text import Text
 
 from syncd.cli.screen import plain_console
@@ -13,25 +15,16 @@ from syncd.job.health.freshness import span
 from syncd.job.health.progress import Progress, rate
 from syncd.model.units import rounded_size
 
-if TYPE_CHECKING:
-    from rich import progress as rich_progress
-    from rich.console import Console
-
 Show: TypeAlias = Callable[[str, Progress | None], None]
 _BAR_WIDTH = 16
 
 
 @contextmanager
-def bars(*, is_shown: bool) -> Iterator[Show]:
-    """Show bars, if `is_shown`. Yields a function that takes a job's progress, or None at its end.
+def bars() -> Iterator[Show]:
+    """Show bars. Yields a function that takes a job's progress, or None at its end.
 
     Until the listing has ended, nobody knows the total, and the bar only moves.
     """
-    if not is_shown:
-        yield lambda *_: None
-        return
-    from rich import progress as rich_progress  # for terminals alone
-
     columns = (
         rich_progress.TextColumn("{task.description}", markup=False),
         rich_progress.BarColumn(_BAR_WIDTH),

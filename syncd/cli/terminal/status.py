@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.screen import Line, plain_console
+from syncd.cli.screen import Line, Remedy, plain_console
 from syncd.job.health.freshness import span
 from syncd.job.health.progress import Progress, progress_words
 from syncd.job.health.word import WORST_FIRST, Health, headline
@@ -110,7 +110,7 @@ def _troubles(jobs: Sequence[dict[str, Any]]) -> list[Line]:
         # Keys and servers' words inside these sentences are escaped already.
         for sentence in job["why"]:
             remedy = sentence.removeprefix("what to do: ")
-            lines.append(Line(f"{job['job']}: {sentence}" if remedy == sentence else f"→ {remedy}"))
+            lines.append(Line(f"{job['job']}: {sentence}") if remedy == sentence else Remedy(remedy))
     if (more := len(troubled) - _MOST_EXPLAINED) > 0:
         lines.append(Line(f"{more:,} more jobs need attention: `syncd status JOB` explains one."))
     return lines

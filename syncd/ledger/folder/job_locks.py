@@ -64,8 +64,10 @@ def hold(path: Path, *, what: str) -> Iterator[int]:
         if not _is_locked(descriptor, path, what):
             raise AlreadyRunning(_holder(descriptor))
         _sign(descriptor, path, what)
-        yield descriptor
-        _put(descriptor, {"progress": None})
+        try:
+            yield descriptor
+        finally:
+            _put(descriptor, {"progress": None})
     finally:
         os.close(descriptor)
 
