@@ -113,12 +113,9 @@ def _environment(home: Path) -> None:
     shutil.rmtree(target / "bin", ignore_errors=True)
     with tempfile.TemporaryDirectory() as wheels:
         _run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", wheels, cwd=PROJECT)
-        (wheel,) = Path(wheels).glob("*.whl")
-        _run(*pip, "--no-deps", "--no-index", wheel)
+        # By its name rather than its path, which pip would record.
+        _run(*pip, "--no-deps", "--no-index", "--find-links", wheels, f"syncd=={_version()}")
     shutil.rmtree(target / "bin", ignore_errors=True)
-    # A record of the folder in which the wheel was built.
-    for path in target.rglob("direct_url.json"):
-        path.unlink()
     _run(
         PYTHON,
         "-m",

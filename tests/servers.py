@@ -1,8 +1,9 @@
-"""Real S3 servers on loopback: MiniStack, SeaweedFS and moto, each on free ports, in a directory of its own.
+"""Real S3 and SQS servers on loopback, each on free ports, in a directory of its own.
 
-    MiniStack   S3, STS and IAM with trust policies, external IDs and policies enforced
+    MiniStack   S3, STS, IAM and SQS with trust policies, external IDs and policies enforced
     SeaweedFS   a real store, written in Go
     moto        S3 and STS; it allows a wrong external ID and roles that do not exist
+    fauxqs      SQS, as AWS documents it for receipts that are stale; no policies
 
 They end with this process, also when it is killed (`syncd.cli.demo.guard`).
 """
@@ -59,10 +60,18 @@ class MakeClient(Protocol):
     ) -> Any: ...
 
 
+_SERVICES = "s3,sts,iam,kms,sqs,sns,events"
+# Its own program listens on all addresses.
+_FAUXQS = """
+const { buildApp } = await import(process.argv[2]);
+await buildApp({ logger: false }).listen({ port: Number(process.argv[3]), host: "127.0.0.1" });
+"""
+
+
 @contextlib.contextmanager
 def ministack_server() -> Iterator[S3Server]:
     """MiniStack with IAM enforced; the root user of any account has its ID as key and `ROOT_SECRET` as secret."""
-    with embedded_aws() as embedded:
+    with embedded_aws(services=_SERVICES) as embedded:
         yield S3Server("ministack", embedded.url, "111111111111", ROOT_SECRET)
 
 
@@ -76,6 +85,20 @@ def moto_server() -> Iterator[S3Server]:
 
     with _on_free_ports(free_port, start) as port:
         yield S3Server("moto", f"http://{HOST}:{port}", "testing", "testing")
+
+
+@contextlib.contextmanager
+def fauxqs_server(program: Path) -> Iterator[S3Server]:
+    """Fauxqs, which `program` starts, with an empty memory."""
+
+    def start(port: int) -> AbstractContextManager[None]:
+        directory = Path(tempfile.mkdtemp(prefix="syncd-fauxqs-"))
+        (directory / "start.mjs").write_text(_FAUXQS, encoding="utf-8")
+        application = (program.resolve().parent / "app.js").as_uri()
+        return _running(["node", "start.mjs", application, str(port)], port, "/health", directory=directory)
+
+    with _on_free_ports(free_port, start) as port:
+        yield S3Server("fauxqs", f"http://{HOST}:{port}", "testing", "testing")
 
 
 @contextlib.contextmanager

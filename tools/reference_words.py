@@ -30,6 +30,7 @@ TICK_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "outcome": "`ok`, `partial` (some objects failed, or a conflict), `failed`, `interrupted` or `already-running`.",
     "mode": "How objects are copied: `stream` or `server-side`; null if nothing was copied.",
+    "hinted": "Objects that hints named; the tick then listed these and no others, unless one was in a new shard.",
     "listed": "Objects that the source listed; an object in two listings of a tick counts twice.",
     "copied": "Objects written to the destination.",
     "copied_bytes": "Their size in bytes.",
@@ -90,6 +91,7 @@ STATUS_JOB: Mapping[str, str] = {
         "that of a job that never ticked."
     ),
     "last_tick": "The last tick that was recorded: outcome, end, counts, and its `error`; null if there was none.",
+    "hinted_at": "When the last of the recent ticks began that hints have hastened; null if none was.",
     "lag_seconds": "The age of `complete_until`, at least 0; null if it is unknown.",
     "objective_seconds": "The age allowed, beyond `lateness`.",
     "lateness_seconds": "The job's `lateness`.",
@@ -224,8 +226,20 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "tick": ('`{"jobs": [...]}`, one entry per job:', TICK_JOB),
     "catch-up": ("As `tick`.", {}),
     "plan": ('`{"jobs": [...]}`, one entry per job:', PLAN_JOB),
-    "status": ('`{"jobs": [...]}`, one entry per job:', STATUS_JOB),
-    "check": ('`{"jobs": [...]}`, one entry per job:', CHECK_JOB),
+    "status": (
+        (
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[fleet]`, the jobs are those of the slot that this state'
+            " directory has, and `fleet` has `slot`, `members`, `is_held`, `generation`, `owner` and `at`:"
+        ),
+        STATUS_JOB,
+    ),
+    "check": (
+        (
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]` or `[fleet]`, `shared` has the steps of what all jobs share,'
+            " as in `checks`:"
+        ),
+        CHECK_JOB,
+    ),
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
     "policies": ("One object:", POLICIES),
@@ -273,6 +287,8 @@ ENVIRONMENT: Mapping[str, str] = {
         "The consumer's default chain of credentials, if the job names no profile and no file."
     ),
     "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS": "Endpoints, if the job has no `[endpoints]`.",
+    "AWS_REGION": "The region of the leases' bucket, and of queues whose URL names none.",
+    "AWS_ENDPOINT_URL_SQS": "The endpoint of queues, if it is not the one in their URLs.",
     "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "As in every AWS tool, for the copies too; of either case.",
     "AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, SSL_CERT_FILE": (

@@ -13,8 +13,8 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.session import Session
 
-from syncd.aws.certificates import authorities_of
 from syncd.aws.s3 import Address
+from syncd.aws.wire.certificates import authorities_of
 from syncd.config.names import access_point
 from syncd.config.partitions import partitions
 

@@ -22,10 +22,10 @@ from urllib.parse import urlsplit
 
 from awscrt import auth, http, io, s3
 
-from syncd.aws import certificates
-from syncd.aws.exchange import Exchange, HostTraffic, without_token
-from syncd.aws.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.aws.s3 import Address, Answer, Request, quote_key
+from syncd.aws.wire import certificates
+from syncd.aws.wire.exchange import Exchange, HostTraffic, without_token
+from syncd.aws.wire.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage

@@ -47,26 +47,17 @@ def not_tried(name: str, why: str) -> Check:
     return Check(name, Status.INFORMATION, f"not tried: {why}")
 
 
-def checks_document(found: Sequence[JobChecks]) -> dict[str, Any]:
-    """Return the JSON of `check`."""
-    return {
-        "jobs": [
-            {
-                "job": job.job,
-                "ok": job.ok,
-                "checks": [
-                    {
-                        "check": check.name,
-                        "status": check.status.value,
-                        "detail": check.detail,
-                        "remedy": check.remedy or None,
-                    }
-                    for check in job.checks
-                ],
-            }
-            for job in found
-        ]
-    }
+def checks_document(found: Sequence[JobChecks], shared: Sequence[Check] = ()) -> dict[str, Any]:
+    """Return the JSON of `check`. `shared` are the steps of what all jobs share."""
+    jobs = [{"job": job.job, "ok": job.ok, "checks": _steps(job.checks)} for job in found]
+    return {"jobs": jobs, "shared": _steps(shared)} if shared else {"jobs": jobs}
+
+
+def _steps(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    return [
+        {"check": check.name, "status": check.status.value, "detail": check.detail, "remedy": check.remedy or None}
+        for check in checks
+    ]
 
 
 def refused_checks(refused: Sequence[RefusedJob]) -> list[JobChecks]:

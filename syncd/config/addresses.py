@@ -4,9 +4,11 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from syncd.config.names import check_bucket, check_prefix
 from syncd.config.words import shown
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_QUEUE_REGION = re.compile(r"(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}-[a-z0-9-]+)\.")
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
 
 
@@ -30,6 +32,36 @@ def check_endpoint(value: str) -> str:
     if urlsplit(address).query or urlsplit(address).fragment:
         raise ValueError("an endpoint is a URL without ? and #")
     return address.rstrip("/")
+
+
+def check_queue(value: str) -> str:
+    """Return the URL of a standard SQS queue, to which nobody on the way can listen."""
+    address = check_endpoint(value)
+    parts = urlsplit(address)
+    if not re.fullmatch(r"/(?:[^/]+/)+[A-Za-z0-9_-]{1,80}(\.fifo)?", parts.path):
+        shape = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+        raise ValueError(f"{shown(address)} is no URL of a queue: {shape}, as `aws sqs get-queue-url` prints it")
+    if parts.path.endswith(".fifo"):
+        raise ValueError(f"{shown(address)} is a FIFO queue, which S3 does not notify; create a standard queue")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(f"{shown(address)}: http:// beyond this machine is not private; use https://")
+    return address
+
+
+def check_lease(value: str) -> str:
+    """Return the URL of a folder in a bucket."""
+    bucket, slash, prefix = value.removeprefix("s3://").partition("/")
+    if not value.startswith("s3://") or not slash or (prefix and not prefix.endswith("/")):
+        raise ValueError(f"{shown(value)} is no folder in a bucket: s3://BUCKET/PREFIX/, with a slash at its end")
+    check_bucket(bucket)
+    check_prefix(prefix)
+    return value
+
+
+def region_of_queue(queue: str) -> str | None:
+    """Return the region that a queue's URL names, or None."""
+    found = _QUEUE_REGION.search(urlsplit(queue).hostname or "")
+    return found[1] if found else None
 
 
 def check_host(value: str) -> str:

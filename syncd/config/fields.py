@@ -91,7 +91,8 @@ def _span(value: object) -> object:
     raise ValueError(f'{shown(value)} is no duration; write it in quotes, such as "5m"')
 
 
-def _duration(least: str, most: str = "", *, words: str) -> tuple[Any, ...]:
+def duration(least: str, most: str = "", *, words: str) -> tuple[Any, ...]:
+    """Return the parts of a type of durations within bounds."""
     bounds = Field(ge=units.parse_duration(least), le=units.parse_duration(most) if most else None)
     return BeforeValidator(_span), bounds, Words(words, show=_quoted_span, schema=_shape(_DURATION))
 
@@ -270,9 +271,9 @@ Start = Annotated[
         schema=_shape(f"now|beginning|{_DURATION}|{_DAY}"),
     ),
 ]
-Duration = Annotated[timedelta, *_duration("1s", words="duration of at least 1s")]
-DurationOrZero = Annotated[timedelta, *_duration("0s", words="duration")]
-SessionDuration = Annotated[timedelta, *_duration("15m", "12h", words="duration from 15m to 12h")]
+Duration = Annotated[timedelta, *duration("1s", words="duration of at least 1s")]
+DurationOrZero = Annotated[timedelta, *duration("0s", words="duration")]
+SessionDuration = Annotated[timedelta, *duration("15m", "12h", words="duration from 15m to 12h")]
 InFlight = Annotated[int, *_between(1, 192)]
 Workers = Annotated[int, *_between(1, 64)]
 Days = Annotated[int, *_between(1, 366)]

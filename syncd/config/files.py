@@ -232,6 +232,7 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Itera
         if first is not file:
             message = f"the job in {first.path} writes to this bucket and prefix too; give each job its own prefix"
             findings.append(Finding("destination.prefix", message))
+        findings += _beside_the_lease(job, _known(settings, attrgetter("fleet.lease")))
         url = _known(job, attrgetter("heartbeat_url"))
         first = heartbeats.setdefault(url.replace(JOB_IN_URL, name or ""), file) if url is not None else file
         if first is not file:
@@ -247,6 +248,16 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Itera
         findings += _shared_external_id(file, job, customers)
         for problem in _placed(findings, file, top):
             yield file, problem
+
+
+def _beside_the_lease(job: Table, lease: str | None) -> Iterator[Finding]:
+    """Find a job that reads or writes the bucket of the leases: nothing but replicas is written there."""
+    bucket = (lease or "").removeprefix("s3://").partition("/")[0]
+    for key in ("source.bucket", "destination.bucket"):
+        if bucket and _known(job, attrgetter(key)) == bucket:
+            yield Finding(
+                key, f"{shown(bucket)} is the bucket of fleet.lease in syncd.toml; give the leases one of their own"
+            )
 
 
 def _shared_external_id(file: _File, job: Table, customers: dict[str, tuple[_File, str, bool]]) -> Iterator[Finding]:

@@ -15,8 +15,9 @@ from syncd.config.partitions import partition_of, region_of_host
 from syncd.config.rules import JOB_RULES, SETTINGS_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
 from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
+from syncd.config.tables.scale import Fleet, Hints
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
-from syncd.config.tables.table import Row, Table, rows_of
+from syncd.config.tables.table import Row, Table, partial, rows_of
 from syncd.config.words import Finding
 from syncd.model import reasons
 from syncd.model.errors import Problem
@@ -29,6 +30,8 @@ __all__ = [
     "Destination",
     "Endpoints",
     "Engine",
+    "Fleet",
+    "Hints",
     "Http",
     "Job",
     "JobEngine",
@@ -142,7 +145,7 @@ class Document(NamedTuple):
 
 
 JOB = Document(Job, JobDefaults, JOB_RULES)
-SETTINGS = Document(Settings, SettingsTable, SETTINGS_RULES)
+SETTINGS = Document(Settings, partial(SettingsTable), SETTINGS_RULES)
 
 
 def schema_rows() -> list[Row]:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.config.job import RefusedJob
-from syncd.daemon.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
 from syncd.daemon.ticks.pauses import Pauses
 from syncd.daemon.ticks.running import RunningTicks
+from syncd.daemon.ticks.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
 from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
 from syncd.job.health.word import WORST_FIRST, headline, health_word

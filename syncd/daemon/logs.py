@@ -1,4 +1,4 @@
-"""Logging to stderr: JSON in ASCII for machines, console for people.
+"""Logging to stderr by structlog: JSON in ASCII for machines, lines for people.
 
 Facts contain text from outside. JSON escapes it by itself. For a console it is escaped and quoted here, so that it can
 neither begin a line nor pass for another fact.
@@ -7,8 +7,8 @@ Nothing waits for stderr: what is written to it is queued, and a thread of its o
 """
 
 import errno
+import functools
 import io
-import json
 import os
 import select
 import sys
@@ -17,27 +17,24 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from syncd.daemon.log.json_lines import as_json
 from syncd.model import events
-from syncd.model.escaping import cut, safe_indented, safe_line
+from syncd.model.escaping import safe_indented, safe_line
 
 if TYPE_CHECKING:
     from syncd.config.job import Log
 
 _LEVELS = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 
-_LONGEST_FACT = 4_000
-_LONGEST_TRACEBACK = 20_000
 _MOST_QUEUED_BYTES = 4 * 1024**2
 _BATCH_BYTES = 64 * 1024
 _STUCK_SECONDS = 1.0
 _LONGEST_DRAIN_SECONDS = 10.0
 _TRIES_AGAIN = frozenset({errno.EAGAIN, errno.EINTR})
-_TRACEBACK = "exception"
 _Renderer = Callable[[Mapping[str, Any]], str]
 
 _SEVERITY = {
@@ -191,28 +188,36 @@ class _Written:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.render: _Renderer = _as_json
+        self.render: _Renderer = as_json
         self.least_level = _LEVELS["info"]
         self.stream: TextIO | io.TextIOBase = sys.stderr
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        with self.lock:
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
+    debug = info = warning = error = write
 
 
 def configure(log: "Log") -> None:
     """Write events to stderr as `[log]` configures. `auto` means console on a terminal and JSON elsewhere."""
     is_console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
-    _written.render = _for_people() if is_console else _as_json
+    _written.render = _for_people() if is_console else as_json
     _written.least_level = _LEVELS[log.level]
     _written.stream = sys.stderr
 
 
 def _for_people() -> _Renderer:
-    from syncd.daemon.log_lines import renderer  # noqa: PLC0415  # for terminals alone
+    from syncd.daemon.log.lines import renderer  # noqa: PLC0415  # for terminals alone
 
     return renderer(colors=sys.stderr.isatty())
 
 
 def is_for_people() -> bool:
     """Return True if events are written as lines for people."""
-    return _written.render is not _as_json
+    return _written.render is not as_json
 
 
 def event_logger() -> Callable[..., None]:
@@ -220,19 +225,32 @@ def event_logger() -> Callable[..., None]:
 
     def log(event: str, **facts: Any) -> None:
         level = _SEVERITY.get(event, "info")
-        if _LEVELS[level] < _written.least_level:
-            return
-        error = facts.pop("exc_info", None)
-        facts |= {"event": event, "level": level, "timestamp": f"{datetime.now(UTC):%FT%T.%fZ}"}
-        if error is not None:
-            # A traceback with the values of variables would show credentials.
-            facts[_TRACEBACK] = "".join(traceback.format_exception(error)).removesuffix("\n")
-        line = _written.render(facts)
-        with _written.lock:
-            _written.stream.write(line + "\n")
-            _written.stream.flush()
+        if _LEVELS[level] >= _written.least_level:
+            getattr(_logger(), level)(event, **facts)
 
     return log
+
+
+@functools.cache
+def _logger() -> Any:
+    """Return structlog's logger. It is loaded with the first event, so that verbs without one start faster."""
+    import structlog  # noqa: PLC0415
+
+    # The default formatter shows no values of variables, which may be credentials.
+    return structlog.wrap_logger(
+        _written,
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _rendered,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+
+
+def _rendered(_logger: Any, _method: str, facts: Mapping[str, Any]) -> str:
+    return _written.render(facts)
 
 
 @contextmanager
@@ -264,25 +282,6 @@ def _print_defect(kind: type[BaseException], error: BaseException | None, trace:
         sys.__excepthook__(kind, error, trace)
     else:
         sys.stderr.write("\n".join(traceback_lines(error)) + "\n")
-
-
-def _as_json(facts: Mapping[str, Any]) -> str:
-    """Render one line, with each fact cut to its longest size."""
-    longest = {_TRACEBACK: _LONGEST_TRACEBACK}
-    bounded = {name: _cut(value, longest.get(name, _LONGEST_FACT)) for name, value in facts.items()}
-    return json.dumps(bounded, default=repr)
-
-
-def _cut(value: Any, most: int) -> Any:
-    match value:
-        case str():
-            return cut(value, most)
-        case Mapping():
-            return {cut(str(key), most): _cut(item, most) for key, item in value.items()}
-        case list() | tuple():
-            return [_cut(item, most) for item in value]
-        case _:
-            return value
 
 
 _written = _Written()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from syncd import __version__
 from syncd.config.job import Configuration
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.model import events
 
 READY = "READY=1"

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from syncd.config import files
 from syncd.config.job import Configuration, Job, RefusedJob
 from syncd.config.rules import destination_place
-from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
-from syncd.daemon.schedule import Schedule, spread_seconds
+from syncd.daemon.log.repeats import AGAIN_AFTER_SECONDS
 from syncd.daemon.ticker import DaemonState
+from syncd.daemon.ticks.schedule import Schedule, spread_seconds
 from syncd.job.refused import refusal_facts
 from syncd.model import events
 from syncd.model.errors import ConfigError, Problem
@@ -28,6 +28,7 @@ _RESTART = "cannot be changed while the daemon runs: restart it, or put back wha
 _FIXED: Sequence[tuple[str, Callable[[Configuration], object]]] = (
     ("state_dir", lambda it: it.settings.state_dir),
     ("engine", lambda it: it.settings.engine),
+    ("fleet", lambda it: it.settings.fleet),
 )
 """Settings that the running state and copy workers rest on."""
 

@@ -4,21 +4,23 @@ One tick of a job runs at a time. The main thread waits for one command at a tim
 """
 
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import Enum
 from queue import Empty, SimpleQueue
 
 from syncd.config.job import Configuration
 from syncd.daemon import logs, notify
 from syncd.daemon.board import stuck_reason
-from syncd.daemon.reload import ConfigWatch, CurrentJobs, RefusedJobs, job_changes, reread
-from syncd.daemon.schedule import Schedule
+from syncd.daemon.fleet.fleet import Share
+from syncd.daemon.hints.listening import Hints
+from syncd.daemon.reload import ConfigWatch, CurrentJobs, JobChanges, RefusedJobs, job_changes, reread
 from syncd.daemon.ticker import DaemonState, Ticker
+from syncd.daemon.ticks.commands import Command, signals
+from syncd.daemon.ticks.draining import drain
+from syncd.daemon.ticks.gate import Gate
+from syncd.daemon.ticks.schedule import Schedule
 from syncd.daemon.watch import Watch
 from syncd.daemon.web.gauges import Gauges
 from syncd.daemon.web.port import StatusPort
@@ -29,25 +31,9 @@ from syncd.model import events
 from syncd.model.errors import ConfigError
 
 LOOK_SECONDS = 1.0
-POLL_SECONDS = 0.1
-RECORDING_SECONDS = 1.0
-"""Objects in flight are abandoned this long before the drain limit, which leaves time to record what is done."""
-RECORDING_PATIENCE_SECONDS = 5.0
-"""The longest that recording may take after a second signal, on a busy disk and within the drain limit."""
 STOP_MARGIN_SECONDS = 10.0
 REJECTED_AGAIN_SECONDS = 20.0
 NAMES_LOGGED = 20
-
-
-class Command(Enum):
-    """A command to the main thread."""
-
-    STOP = "stop"
-    RELOAD = "reload"
-    STATE_UNWRITABLE = "state unwritable"
-
-
-_SIGNALS = {signal.SIGTERM: Command.STOP, signal.SIGINT: Command.STOP, signal.SIGHUP: Command.RELOAD}
 
 
 def run(configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> int:
@@ -57,7 +43,7 @@ def run(configuration: Configuration, *, now: Callable[[], float], tell: Callabl
     limit and all attempts to stop it.
     """
     daemon = Daemon(configuration, now=now, tell=tell, environ=os.environ)
-    with _signals(daemon.ask):
+    with signals(daemon.ask):
         code = daemon.run()
     if daemon.leaves_ticks_behind:
         # Their threads would keep the interpreter waiting. What they did is recorded, or will be found again.
@@ -65,19 +51,6 @@ def run(configuration: Configuration, *, now: Callable[[], float], tell: Callabl
         logs.STDERR.drain()
         os._exit(code)
     return code
-
-
-@contextmanager
-def _signals(ask: Callable[[Command], None]) -> Iterator[None]:
-    before = {
-        number: signal.signal(number, lambda _number, _frame, command=command: ask(command))  # type: ignore[misc]
-        for number, command in _SIGNALS.items()
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Daemon:
@@ -97,15 +70,19 @@ class Daemon:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.leaves_ticks_behind = False
-        self._configuration = configuration
+        self._whole = configuration
         self._now = now
         self._monotonic = monotonic
         self._inbox: SimpleQueue[Command] = SimpleQueue()  # its put is reentrant, as a signal handler needs
+        self._has_lapsed = False
         self._is_stale = bool(configuration.refused)
         self._unready: str | None = "the daemon is starting"
         self._config_watch = ConfigWatch(configuration)
         self._state = DaemonState.of(now=now, monotonic=monotonic, tell=tell, gauges=self._gauges)
         self._log = self._state.problems.log
+        self._share = Share(configuration, self._state.problems, now=now, on_change=lambda: self.ask(Command.SHARE))
+        self._configuration = self._share.of(configuration)
+        self._gate = Gate(self._share.may_tick)
         self._jobs = CurrentJobs(self._state)
         self._refused = RefusedJobs(self._state, monotonic=monotonic)
         self._ticker = Ticker(
@@ -114,22 +91,29 @@ class Daemon:
             find_job=self._jobs.find,
             on_unwritable=lambda: self.ask(Command.STATE_UNWRITABLE),
             on_rejected=lambda name: self._schedule.hasten(name, seconds_from_now=REJECTED_AGAIN_SECONDS),
+            gate=self._gate,
+        )
+        self._hints = Hints(
+            self._ticker.follow_hints, self._state.problems, count=self._state.metrics.take_hint, monotonic=monotonic
         )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
         self._heartbeat = notify.Heartbeat(self._well, self._state.problems)
         self._watch = Watch(
             self._state, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
-        site = Site(
+        self._port = StatusPort(self._site().answer, self._state.problems, reserved=RESERVED)
+
+    def _site(self) -> Site:
+        return Site(
             self._state.board,
             self._state.metrics,
             self._ticker.installation.ledger_file,
             find_job=self._jobs.find,
             stuck_reason=self._stuck_reason,
-            unready_reason=lambda: self._unready or self._stuck_reason(),
-            now=now,
+            unready_reason=lambda: self._unready or self._share.lapsed_reason() or self._stuck_reason(),
+            now=self._now,
+            notes=lambda: [*self._share.notes(), *self._hints.notes()],
         )
-        self._port = StatusPort(site.answer, self._state.problems, reserved=RESERVED)
 
     @property
     def address(self) -> str | None:
@@ -149,6 +133,8 @@ class Daemon:
                 if command is Command.RELOAD:
                     self._reload()
                     self._try_again()
+                elif command is Command.SHARE:
+                    self._take_share()
                 else:
                     self._look()
             code = STATE_UNWRITABLE if command is Command.STATE_UNWRITABLE else DONE
@@ -165,6 +151,8 @@ class Daemon:
         self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
         self._heartbeat.follow(notify.beats(self._configuration))
+        self._hints.follow(self._configuration)
+        self._share.begin()
         self._unready = None
         self._log(events.DAEMON_STARTED, jobs=len(jobs))
         self._watch.notify_state(notify.READY)
@@ -177,14 +165,21 @@ class Daemon:
 
     def _look(self) -> None:
         self._watch.look()
+        is_lapsed = self._share.lapsed_reason() is not None
+        if is_lapsed:
+            self._state.running.stop_all()
+        elif self._has_lapsed:
+            for name in self._jobs.names():
+                self._schedule.hasten(name)
+        self._has_lapsed = is_lapsed
         self._refused.remind()
         self._port.listen()
-        if self._config_watch.is_due(self._configuration):
+        if self._config_watch.is_due(self._whole):
             self._reload()
 
     def _well(self) -> list[notify.Beat]:
         """Return the heartbeats of what is well."""
-        if self._stuck_reason() is not None:
+        if self._stuck_reason() is not None or not self._share.may_tick():
             return []
         late = {item.job for item in self._state.board.late()}
         return [
@@ -209,6 +204,8 @@ class Daemon:
             ledger_bytes=self._ticker.ledger_bytes(),
             is_configuration_stale=self._is_stale,
             refused=self._state.board.refused(),
+            queues=self._hints.queues(),
+            has_lease=self._share.has_lease,
             engine=configuration.settings.engine,
             job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},
@@ -218,22 +215,30 @@ class Daemon:
         """Read the files again. A broken edit is refused, and the old configuration stays."""
         self._watch.notify(*notify.reloading())
         before = self._configuration
-        self._config_watch.begin(before)
+        self._config_watch.begin(self._whole)
         try:
-            after = reread(before)
+            self._whole = reread(self._whole)
         except ConfigError as error:
             self._is_stale = True
             self._state.metrics.take_reload("refused")
             problems = [str(problem) for problem in error.problems]
             self._log(events.CONFIGURATION_REFUSED, problems=problems[:NAMES_LOGGED], problem_count=len(problems))
         else:
-            self._is_stale = bool(after.refused)
+            self._is_stale = bool(self._whole.refused)
             self._state.metrics.take_reload("done")
-            self._apply(before, after)
-        self._config_watch.note(self._configuration)
+            changes = self._apply(before, self._share.of(self._whole))
+            self._log_reloaded(changes)
+        self._config_watch.note(self._whole)
         self._watch.notify_state(notify.READY)
 
-    def _apply(self, before: Configuration, after: Configuration) -> None:
+    def _take_share(self) -> None:
+        """Run the jobs of the slot that was taken, or none after it was lost."""
+        after = self._share.of(self._whole)
+        if self._share.is_anothers:
+            self._gate.recall(job.name for job in after.jobs)
+        self._apply(self._configuration, after)
+
+    def _apply(self, before: Configuration, after: Configuration) -> JobChanges:
         self._configuration = after
         settings = after.settings
         logs.configure(settings.log)
@@ -244,6 +249,11 @@ class Daemon:
         self._jobs.apply(changes, self._schedule)
         self._refused.take(after.refused)
         self._ticker.read_health([*changes.added, *changes.changed])
+        self._hints.follow(after)
+        return changes
+
+    def _log_reloaded(self, changes: JobChanges) -> None:
+        after = self._configuration
         self._log(
             events.CONFIGURATION_RELOADED,
             added=[job.name for job in changes.added[:NAMES_LOGGED]],
@@ -269,31 +279,22 @@ class Daemon:
         waiting = f"stopping; objects in flight of {len(jobs)} ticks are finished first" if jobs else "stopping"
         self._watch.notify(notify.STOPPING, notify.status(waiting), notify.extend_timeout(limit + STOP_MARGIN_SECONDS))
         self._schedule.close()
+        self._hints.close()
         self._heartbeat.close()
         running.close()
-        self.leaves_ticks_behind = not self._drain(limit)
+        self.leaves_ticks_behind = not drain(
+            running,
+            limit,
+            is_urged=self._is_urged,
+            abandon=self._ticker.installation.abandon,
+            tell_abandoned=lambda jobs: self._log(events.DAEMON_ABANDONED, jobs=jobs[:NAMES_LOGGED]),
+        )
+        self._share.close()
         self._ticker.installation.close()
         self._port.close()
         self._log(events.DAEMON_STOPPED, exit_code=code, left_behind=running.jobs())
 
-    def _drain(self, limit: float) -> bool:
-        """Wait for all ticks to end. A second signal or the limit abandons the objects in flight.
-
-        Returns false if a tick is still running.
-        """
-        running, ends_at = self._state.running, self._monotonic() + limit
-        while self._monotonic() < ends_at - RECORDING_SECONDS and not running.wait(POLL_SECONDS):
-            self._watch.feed_watchdog()
-            if self._next(0) is Command.STOP:
-                break
-        if running.wait(0):
-            return True
-        self._log(events.DAEMON_ABANDONED, jobs=running.jobs()[:NAMES_LOGGED])
-        now = self._monotonic()
-        abandons_until = now + max(RECORDING_SECONDS, min(ends_at - now, RECORDING_PATIENCE_SECONDS))
-        while self._monotonic() < abandons_until:
-            # Repeated, since a copy that was abandoned may still have a request to send.
-            self._ticker.installation.abandon()
-            if running.wait(POLL_SECONDS):
-                return True
-        return False
+    def _is_urged(self) -> bool:
+        """Return true if a second signal came. Feeds the watchdog meanwhile."""
+        self._watch.feed_watchdog()
+        return self._next(0) is Command.STOP

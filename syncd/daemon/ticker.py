@@ -1,13 +1,15 @@
 """One tick of one job in the daemon, and what follows from its report."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 from syncd.aws.identity.refusals import REJECTED
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
+from syncd.daemon.ticks.gate import Gate
 from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
 from syncd.daemon.ticks.running import RunningTick, RunningTicks
 from syncd.daemon.web.gauges import Gauges
@@ -23,6 +25,7 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
 _TICK = RunRequest(kind=TICK, is_patient=True)
+"""An ordinary tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +66,9 @@ class DaemonState:
 
 
 class Ticker:
-    """The runner of ticks. The schedule's threads call `tick`, one thread at a time for each job.
+    """The runner of ticks: the schedule's threads call `tick`, those of hints `follow_hints`.
 
-    Shared: `installation` is replaced whole by the main thread at a reload, and read by any thread: one attribute, which
+    Shared: a lock of each job lets one tick of it run at a time. Making one is a single operation under the GIL. `installation` is replaced whole by the main thread at a reload, and read by any thread: one attribute, which
     the GIL writes whole. A tick keeps the one it began with.
     """
 
@@ -77,6 +80,7 @@ class Ticker:
         find_job: Callable[[str], Job | None],
         on_unwritable: Callable[[], None],
         on_rejected: Callable[[str], None],
+        gate: Gate | None = None,
     ) -> None:
         """Look jobs up with `find_job`.
 
@@ -87,13 +91,36 @@ class Ticker:
         self._state = state
         self._find_job = find_job
         self._on_unwritable = on_unwritable
+        self._gate = gate or Gate()
+        self._turns: dict[str, Lock] = {}
         self._on_rejected = on_rejected
 
     def tick(self, name: str) -> None:
-        """Tick a job, and again at once if its definition changed during the tick."""
+        """Tick a job, and again at once if its definition changed during the tick.
+
+        Waits for the end of a tick that hints have hastened.
+        """
+        with self._turn(name):
+            self._tick(name, _TICK)
+
+    def follow_hints(self, name: str, keys: Collection[str]) -> bool:
+        """List what hints name, unless the job is ticking. Returns false if it is."""
+        turn = self._turn(name)
+        if not turn.acquire(blocking=False):
+            return False
         try:
-            while self._tick_once(name):
-                pass
+            self._tick(name, replace(_TICK, hinted=keys))
+        finally:
+            turn.release()
+        return True
+
+    def _turn(self, name: str) -> Lock:
+        return self._turns.setdefault(name, Lock())
+
+    def _tick(self, name: str, request: RunRequest) -> None:
+        try:
+            while self._tick_once(name, request):
+                request = _TICK
         except BaseException as error:  # noqa: BLE001
             # APScheduler swallows what a job raises, so this is the one place that catches and logs everything.
             self._state.metrics.take_crash(name)
@@ -134,14 +161,16 @@ class Ticker:
         except LedgerError:
             return 0
 
-    def _tick_once(self, name: str) -> bool:
+    def _tick_once(self, name: str, request: RunRequest) -> bool:
         job = self._find_job(name)
-        if job is None or self._state.pauses.is_paused(name):
+        if job is None or self._state.pauses.is_paused(name) or not self._gate.is_open():
             return False
+        if self._gate.needs_recall(name):
+            request = replace(_TICK, recalls=True)
         with self._state.running.tick(name) as tick:
             if tick is None:
                 return False
-            report = self._run(job, tick)
+            report = self._run(job, request, tick)
             present = self._find_job(name)
             if present is not None:
                 self._state.metrics.take_report(report)
@@ -152,14 +181,16 @@ class Ticker:
                 self.read_health([present])
             if present is job:
                 self._judge(job, report)
+            if report.outcome in ("ok", "partial") and request.recalls:
+                self._gate.recalled(name)
             if self._find_job(name) is None:
                 self._state.forget(name)
             return tick.is_replaced
 
-    def _run(self, job: Job, tick: RunningTick) -> TickReport:
+    def _run(self, job: Job, request: RunRequest, tick: RunningTick) -> TickReport:
         state = self._state
         progress = state.running.progress(tick, lambda recorder: state.metrics.take_progress(job.name, recorder))
-        return run_job(job, _TICK, self.installation, stop=tick.stop, on_progress=progress, show=tick.show)
+        return run_job(job, request, self.installation, stop=tick.stop, on_progress=progress, show=tick.show)
 
     def _judge(self, job: Job, report: TickReport) -> None:
         error = report.error

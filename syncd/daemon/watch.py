@@ -5,8 +5,8 @@ from typing import Any
 
 from syncd.daemon import notify
 from syncd.daemon.board import JobBoard, sentence
-from syncd.daemon.schedule import ClockWatch, Schedule
 from syncd.daemon.ticker import DaemonState
+from syncd.daemon.ticks.schedule import ClockWatch, Schedule
 from syncd.job.health.health import is_fresh
 from syncd.model import events
 

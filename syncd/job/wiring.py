@@ -1,7 +1,7 @@
 """The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -46,6 +46,10 @@ class RunRequest:
     accounts: Sequence[str] = (EVERY,)
     regions: Sequence[str] = (EVERY,)
     is_patient: bool = False
+    recalls: bool = False
+    """Another daemon may have ticked the job since, so the destination is listed too."""
+    hinted: Collection[str] = ()
+    """Keys that hints name, of a tick that lists nothing else."""
 
 
 class Run:
@@ -88,7 +92,7 @@ class Run:
         with self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             # An older state kept no decisions. Of a lost one only the job's lock is left.
             is_older_loss = self._had_lock and not self._installation.ledger_file.decisions.exists
-            self._was_here = ledger.ran_here() or is_older_loss
+            self._was_here = ledger.ran_here() or is_older_loss or self._request.recalls
             if ledger.moved_aside is not None:
                 self._log(events.LEDGER_MOVED_ASIDE, path=str(ledger.moved_aside), salvaged=ledger.salvaged)
             self._log_moved(ledger)
@@ -170,6 +174,8 @@ class Run:
             window=request.window,
             accounts=request.accounts,
             regions=request.regions,
+            hinted=request.hinted,
+            recalls=request.recalls,
             was_here=self._was_here,
             ignore=job.source.ignore,
             max_objects=job.source.max_objects_per_tick if request.window is None else None,

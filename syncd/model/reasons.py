@@ -75,6 +75,9 @@ class Reason(StrEnum):
     LEDGER_UNWRITABLE = "ledger_unwritable"
     ALREADY_RUNNING = "already_running"
 
+    # Of queues.
+    NO_QUEUE = "no_such_queue"
+
     def __repr__(self) -> str:
         """Return the plain word's representation: checksums of the ledger's rows depend on it."""
         return repr(self.value)
@@ -270,6 +273,7 @@ REMEDIES: dict[str, str] = {
         " (`ulimit -u`, TasksMax=, a container's pids limit), or memory; or give the daemon fewer jobs; the next tick tries again"
     ),
     Reason.ALREADY_RUNNING: "wait for the other process, which is named, to end",
+    Reason.NO_QUEUE: "correct the queue's URL in syncd.toml, its region included, or create the queue",
 }
 
 

@@ -57,6 +57,9 @@ class Counts:
     listed: Annotated[
         int, Shown("syncd_objects_listed", "Objects listed at the source.", in_document=True, is_live=True)
     ] = 0
+    hinted: Annotated[
+        int, Shown("syncd_objects_hinted", "Objects that hints named, and that ticks looked for.", in_document=True)
+    ] = 0
     copied: Annotated[
         int, Shown("syncd_objects_copied", "Objects copied to the destination.", in_document=True, is_live=True)
     ] = 0
@@ -158,7 +161,7 @@ class TickReport(Counts):
     error: JobError | None = None
 
 
-LAG_BOUNDS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
+LAG_BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
 """Upper ends, in seconds, of the histogram of the lag: from an object's LastModified to its copy."""
 
 

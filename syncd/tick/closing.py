@@ -43,7 +43,7 @@ def close(task: Task, ports: Ports, survey: Survey, *, began_at: float, is_whole
     # A new shard has no state that could hold the horizon, so discovery waits until it is listed.
     is_gone_through = all(visit.state.listed_at or visit.finished() for visit in survey.visits.values())
     ledger.save_shards(ended, discovered_at=survey.discovered_at if is_whole and is_gone_through else None)
-    if task.window is None and is_whole:
+    if task.window is None and is_whole and not survey.is_hinted:
         ledger.save_uncovered(survey.uncovered, now=began_at)
         _log_uncovered(survey, ports)
     _log_held(ended, held, task, ports)
@@ -91,7 +91,8 @@ def _ended(
         before = replace(before, complete_from=current.complete_from)
     listed = visit.finished()
     if listed:
-        return claims.advance(before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing)
+        after = claims.advance(before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing)
+        return None if survey.is_hinted and after == before else after
     return before if visit.is_audited else None
 
 

@@ -79,6 +79,8 @@ class Search:
             yield from self._planned(loose, rules, None)
         yield from self._listed()
         yield from self._handover.denied()
+        if self._survey.is_hinted:
+            return
         audit = Audit(self._task, self._ports, self._survey, self._recorder, self._accepted, began_at=self._began_at)
         yield from audit.transfers(self._plan_day, self._handover.hand_over)
         yield from self.tried_again()
@@ -152,7 +154,7 @@ class Search:
                     replicas = yield from reading.beside.upto(stretch.page.objects[-1].key, here.__contains__)
                 plan = yield from self._planned(stretch.page, reading.rules, replicas)
             if plan is not None:
-                if reading.slice.tier is Tier.FIRST and plan.adopted:
+                if reading.slice.tier in (Tier.FIRST, Tier.RECALL) and plan.adopted:
                     self.recalled[shard.prefix] += len(plan.adopted)
                 new += plan.new
                 left_out = max(left_out, plan.left_out_stamp)

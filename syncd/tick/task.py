@@ -1,6 +1,6 @@
 """The input of a tick: the job's scope, durations and bounds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -76,6 +76,10 @@ class Task:
     """The only accounts that a catch-up lists."""
     regions: Sequence[str] = (EVERY,)
     """The only regions that a catch-up lists."""
+    hinted: Collection[str] = ()
+    """Keys that hints name: nothing else is listed, unless one is in a new shard. Empty for an ordinary tick."""
+    recalls: bool = False
+    """Another daemon may have copied since the ledger was written, so the destination is listed too."""
     was_here: bool = True
     """This replica was filled from this state directory before, so the ledger may have lost what it does not know."""
     is_patient: bool = False

@@ -36,6 +36,7 @@ class Tick:
         self._search: Search | None = None
         self._watched_since = 0.0
         self._recorder = Recorder(ports.ledger, now=ports.now, stamp=task.layout.stamp, objective=task.objective)
+        self._recorder.counts.hinted = len(task.hinted)
 
     def run(self) -> TickReport:
         """Run the tick.
@@ -138,7 +139,7 @@ class Tick:
         # What is at the destination was listed before, even if a damaged ledger has forgotten it.
         listed_before = self._recorder.known_listed + self._recorder.counts.already_there
         listed_before += self._recorder.counts.skipped.get(SkipReason.SEALED, 0)
-        if task.window is not None or listed_before or self._stop.is_set():
+        if task.window is not None or self._survey.is_hinted or listed_before or self._stop.is_set():
             return
         since = self._began_at - task.pace.recent
         for visit in self._survey.visits.values():

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from syncd.aws.response_limits import Host, Inflow, TcpConnection, Traffic, connections, peers_of
+from syncd.aws.wire.response_limits import Host, Inflow, TcpConnection, Traffic, connections, peers_of
 
 MIB = 1024**2
 BOUND = 100 * MIB

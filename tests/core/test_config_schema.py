@@ -89,7 +89,9 @@ def test_the_rows_cover_both_files() -> None:
     tops = {(row.file, row.key) for row in schema_rows() if not row.table}
 
     assert tops == {
-        ("syncd.toml", key) for key in Settings.model_fields if key not in ("log", "http", "engine", "prices")
-    } | {("job", key) for key in ("name", "every", "cron", "jitter", "start", "lateness", "objective")}
+        ("syncd.toml", key)
+        for key in Settings.model_fields
+        if key not in ("log", "http", "engine", "hints", "fleet", "prices")
+    } | {("job", key) for key in ("name", "every", "cron", "jitter", "start", "lateness", "objective", "heartbeat_url")}
     assert "copy" in {row.key for row in schema_rows()}
     assert Job.model_fields.keys() > {"source", "destination"}

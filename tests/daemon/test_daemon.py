@@ -15,8 +15,9 @@ from service import Service, ServiceManager
 from waiting import wait_until
 
 from syncd.config import files
-from syncd.daemon.service import Command, Daemon
+from syncd.daemon.service import Daemon
 from syncd.daemon.ticker import DaemonState, Ticker
+from syncd.daemon.ticks.commands import Command
 from syncd.daemon.web.gauges import Gauges
 from syncd.job.run import Installation
 from syncd.ledger.ledger import LedgerFile

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from waiting import wait_until
 
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.daemon.notify import Beat, Heartbeat
-from syncd.daemon.repeats import RepeatedProblems
 from syncd.daemon.web.server import Reply, WebServer
 from syncd.model import events
 

@@ -14,9 +14,9 @@ from jobs import configuration, job
 from waiting import wait_until
 
 from syncd.daemon.board import sentence, stuck_reason
-from syncd.daemon.schedule import TICKS_AT_A_TIME
 from syncd.daemon.ticker import DaemonState, Ticker
 from syncd.daemon.ticks.running import STALLED_SECONDS, RunningTick, RunningTicks
+from syncd.daemon.ticks.schedule import TICKS_AT_A_TIME
 from syncd.daemon.watch import Objectives
 from syncd.daemon.web.gauges import Gauges
 from syncd.job.installation import Installation

@@ -13,8 +13,8 @@ from service import Service
 from waiting import wait_until
 
 from syncd.config.job import RefusedJob
+from syncd.daemon.log.repeats import AGAIN_AFTER_SECONDS
 from syncd.daemon.reload import RefusedJobs, _with_kept
-from syncd.daemon.repeats import AGAIN_AFTER_SECONDS
 from syncd.daemon.ticker import DaemonState
 from syncd.daemon.web.page import overview
 from syncd.model import events

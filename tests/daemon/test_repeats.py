@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from syncd.daemon.repeats import AGAIN_AFTER_SECONDS, RepeatedProblems
+from syncd.daemon.log.repeats import AGAIN_AFTER_SECONDS, RepeatedProblems
 from syncd.model import events
 
 

@@ -11,7 +11,7 @@ import pytest
 from jobs import job
 from waiting import wait_until
 
-from syncd.daemon.schedule import (
+from syncd.daemon.ticks.schedule import (
     SLOW_SECONDS,
     SLOW_TICKS_AT_A_TIME,
     TICKS_AT_A_TIME,

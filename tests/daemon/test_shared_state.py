@@ -9,11 +9,11 @@ import pytest
 from job_health import NOW, REFUSED, board, health, report
 from jobs import job
 
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.daemon.reload import CurrentJobs, JobChanges
-from syncd.daemon.repeats import RepeatedProblems
-from syncd.daemon.schedule import Schedule
 from syncd.daemon.ticker import DaemonState
 from syncd.daemon.ticks.pauses import Pauses
+from syncd.daemon.ticks.schedule import Schedule
 from syncd.daemon.web.gauges import Gauges
 from syncd.model import events
 

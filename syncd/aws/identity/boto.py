@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from botocore.config import Config
 from botocore.session import Session
 
-from syncd.aws import certificates
 from syncd.aws.identity import sts as sts_wire
 from syncd.aws.identity.lookups import tame
+from syncd.aws.wire import certificates
 from syncd.config.job import Consumer, Job
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
@@ -114,6 +114,15 @@ def session_of(consumer: Consumer, place: Place) -> Session:
     core: Session = _Session("default" if consumer.profile is None and path else consumer.profile, place)
     if path is not None:
         core.set_config_variable("credentials_file", str(path))
+    return _tamed(core)
+
+
+def own_session() -> Session:
+    """Return a new session of the default chain, which is no job's. It may raise whatever its files give rise to."""
+    return _tamed(_Session(None, Place(None, None)))
+
+
+def _tamed(core: Session) -> Session:
     core.set_config_variable("sts_regional_endpoints", "regional")
     tame(core)
     _look_for_no_services(core)

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     ACCESS = "access policy"
     BUCKET = "bucket policy"
     KEY = "key policy"
+    QUEUE = "queue policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class PolicyDocument:
     @property
     def is_shared(self) -> bool:
         """True if others have statements in it too, so that ours are added to it."""
-        return self.kind in (Kind.BUCKET, Kind.KEY)
+        return self.kind in (Kind.BUCKET, Kind.KEY, Kind.QUEUE)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -80,11 +81,7 @@ def documents(job: Job, principal: str | None = None, *, has_tags: bool = False)
 
 
 def statement_of(found: Sequence[PolicyDocument], name: str, sid: str) -> tuple[PolicyDocument, Statement]:
-    """Return one statement and its document.
-
-    Raises:
-        KeyError: the job needs no such statement.
-    """
+    """Return one statement and its document. Raises KeyError if the job needs no such statement."""
     for document in found:
         for statement in document.statements:
             if document.name == name and statement["Sid"] == sid:
@@ -199,7 +196,7 @@ def _consumer_documents(job: Job, principal: str | None, who: str, *, has_tags: 
     found = []
     if job.source.role is not None:
         found.append(
-            _consumer_document(
+            consumer_document(
                 job,
                 principal,
                 CONSUMER_ASSUME,
@@ -212,17 +209,18 @@ def _consumer_documents(job: Job, principal: str | None, who: str, *, has_tags: 
         reading = [*itself, statements.decrypting(job, statements.source_keys(job))]
         both = "" if job.source.account_id == job.consumer.account_id else "; across accounts both sides must allow it"
         why = f"Lets {who} read the source{both}."
-        found.append(_consumer_document(job, principal, CONSUMER_READ, why, reading))
+        found.append(consumer_document(job, principal, CONSUMER_READ, why, reading))
     why = f"Lets {who} write, compare and list replicas in {_replicas(job)}; it deletes nothing."
     found.append(
-        _consumer_document(job, principal, CONSUMER_WRITE, why, [*statements.writing(job), *statements.comparing(job)])
+        consumer_document(job, principal, CONSUMER_WRITE, why, [*statements.writing(job), *statements.comparing(job)])
     )
     return found
 
 
-def _consumer_document(
+def consumer_document(
     job: Job, principal: str | None, name: str, why: str, found: Sequence[Statement]
 ) -> PolicyDocument:
+    """Return a document of the consumer's user or role."""
     target = f"the user or role of account {job.consumer.account_id} that runs syncd"
     document = PolicyDocument(
         name=name, account_id=job.consumer.account_id, kind=Kind.ACCESS, target=target, why=why, statements=found

@@ -14,7 +14,7 @@ from syncd.config.job import Job
 
 # The longest documents: characters without white space for roles and users, bytes for policies of buckets and keys ("IAM
 # and AWS STS quotas", "Bucket policies", "Key policies").
-_LONGEST = {Kind.TRUST: 2_048, Kind.BUCKET: 20_480, Kind.KEY: 32_768}
+_LONGEST = {Kind.TRUST: 2_048, Kind.BUCKET: 20_480, Kind.KEY: 32_768, Kind.QUEUE: 8_192}
 _LONGEST_OF_USER, _LONGEST_OF_ROLE = 2_048, 10_240
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.identity.tags import carries_tags
+from syncd.aws.policies import documents, pruning
+from syncd.aws.policies.daemon import fleet_documents, hint_documents
 from syncd.aws.policies.documents import PolicyDocument
 from syncd.aws.policies.files import PolicyFile
-from syncd.config.job import Job
+from syncd.aws.policies.formats import Format
+from syncd.config.job import Job, Settings
 from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import JobFailed, SyncdError
 
@@ -45,6 +48,30 @@ def account_problem(needed: Sequence[PolicyDocument], account: str) -> str | Non
     """Return the problem with an account to print documents for, or None if it needs some."""
     accounts = sorted({document.account_id for document in needed})
     return None if account in accounts else f"{account} needs no documents: the accounts are {', '.join(accounts)}"
+
+
+def subject_problem(settings: Settings, subject: str, style: Format) -> str | None:
+    """Return why there are no documents of a subject in this format, or None."""
+    if subject == "prune" and style is not Format.JSON:
+        return "its statement is JSON; leave --format out"
+    if subject == "hints" and not settings.hints.queues:
+        return "name the queues in syncd.toml first: [hints] queues"
+    if subject == "fleet" and settings.fleet is None:
+        return "name the leases in syncd.toml first: [fleet] lease"
+    return None
+
+
+def needed(
+    job: Job, settings: Settings, principal: str | None, subject: str, *, has_tags: bool
+) -> tuple[PolicyDocument, ...]:
+    """Return the documents of a subject: `prune`, `hints`, `fleet`, or an empty text for the job itself."""
+    if subject == "prune":
+        return pruning.prune_documents(job, principal)
+    if subject == "hints":
+        return hint_documents(job, settings.hints.queues, principal)
+    if subject == "fleet" and settings.fleet is not None:
+        return fleet_documents(job, settings.fleet.lease, principal)
+    return documents.documents(job, principal, has_tags=has_tags)
 
 
 def who_runs(job: Job, say: Callable[[str], None]) -> tuple[str | None, bool]:

@@ -191,6 +191,8 @@ def show_check(
 ) -> None:
     """Try each permission for real, changing nothing. If one fails, says how to fix it and exits with 4."""
     from syncd.check import check, result
+    from syncd.check.result import JobChecks
+    from syncd.check.shared import shared_checks
     from syncd.cli.setup.checks import show_checks
     from syncd.job import refused
     from syncd.job.installation import Installation
@@ -199,11 +201,23 @@ def show_check(
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     found = check.check_jobs(configuration, refused.chosen(configuration, jobs), installation)
     found += result.refused_checks(refused.refused(configuration, jobs))
+    shared = JobChecks(configuration.files[0].name, shared_checks(configuration))
     if as_json:
-        sys.stdout.write(json.dumps(result.checks_document(found)) + "\n")
+        sys.stdout.write(json.dumps(result.checks_document(found, shared.checks)) + "\n")
     else:
-        show_checks(found)
-    sys.exit(exit_codes.of_health(job.ok for job in found))
+        show_checks([*found, *([shared] if shared.checks else [])])
+    sys.exit(exit_codes.of_health(job.ok for job in (*found, shared)))
+
+
+OnlyAccountOption = Annotated[
+    str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
+]
+HintsOption = Annotated[
+    bool, typer.Option("--hints", help="The documents of the queues in [hints] instead of the job's own.")
+]
+FleetOption = Annotated[
+    bool, typer.Option("--fleet", help="The document of the leases in [fleet] instead of the job's own.")
+]
 
 
 @app.command("policies")
@@ -213,15 +227,15 @@ def show_policies(
     style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
     output: OutputOption = None,
     replace: ReplaceOption = False,
-    account: Annotated[
-        str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
-    ] = None,
+    account: OnlyAccountOption = None,
     principal: Annotated[
         str | None,
         typer.Option(
             "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
         ),
     ] = None,
+    hints: HintsOption = False,
+    fleet: FleetOption = False,
     prune: Annotated[
         bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
     ] = False,
@@ -230,20 +244,21 @@ def show_policies(
     as_json: JsonOption = False,
 ) -> None:
     """Print the IAM and bucket policies that both accounts need, and where each one goes."""
-    from syncd.aws.policies import documents, pruning
     from syncd.aws.policies import files as policy_files
     from syncd.cli.setup import granting
     from syncd.job import refused
 
-    chosen, *others = refused.chosen(load(config, strict=strict, touches_state=False), [job])
+    configuration = load(config, strict=strict, touches_state=False)
+    chosen, *others = refused.chosen(configuration, [job])
     if others:
         raise typer.BadParameter(f"{len(others) + 1} jobs match it; name one", param_hint="JOB")
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    if prune and style is not Format.JSON:
-        raise typer.BadParameter("the statement of --prune is JSON", param_hint="--format")
-    needed = pruning.prune_documents(chosen, who) if prune else documents.documents(chosen, who, has_tags=has_tags)
+    subject = "prune" if prune else "hints" if hints else "fleet" if fleet else ""
+    if (lacking := granting.subject_problem(configuration.settings, subject, style)) is not None:
+        raise typer.BadParameter(lacking, param_hint=f"--{subject}")
+    needed = granting.needed(chosen, configuration.settings, who, subject, has_tags=has_tags)
     if account is not None and (unknown := granting.account_problem(needed, account)) is not None:
         raise typer.BadParameter(unknown, param_hint="--account")
     found = [item for item in needed if account in (None, item.account_id)]

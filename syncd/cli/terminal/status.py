@@ -48,6 +48,9 @@ def status_table(document: dict[str, Any], *, shows_all: bool = True, shows_heal
     lines: list[RenderableType] = [Text(f"{headline(words)}.", style="bold"), *([table] if shown else [])]
     if left_out := len(jobs) - len(shown):
         lines.append(Line(f"{left_out:,} more jobs are healthy: `syncd status '*'` shows them."))
+    if (fleet := document.get("fleet")) is not None:
+        slot = f"Slot {fleet['slot']} of {fleet['members']}, {fleet['owner']}."
+        lines.append(Line(slot if fleet["is_held"] else "No slot: this daemon stands by, or does not run."))
     return Group(*lines, *_running(shown), *_troubles(shown))
 
 

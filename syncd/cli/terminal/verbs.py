@@ -43,8 +43,13 @@ def show_status(
     configuration = load(config, strict=strict)
     chosen, left_out = refused.chosen(configuration, jobs), refused.refused(configuration, jobs)
 
+    # The jobs of other slots have their state elsewhere.
+    shown = chosen if jobs else status.of_this_daemon(configuration, chosen)
+
     def read() -> dict[str, Any]:
-        document = status.status_document(configuration, chosen, now=time.time())
+        document = status.status_document(configuration, shown, now=time.time())
+        if (fleet := status.fleet_document(configuration)) is not None:
+            document["fleet"] = fleet
         document["jobs"] += map(refused.refused_status, left_out)
         return document
 
@@ -58,7 +63,7 @@ def show_status(
 
         show_until_interrupted(lambda: draw(read()))
     document = read()
-    in_json = {"jobs": [job for job in document["jobs"] if not (unhealthy and job["healthy"])]}
+    in_json = document | {"jobs": [job for job in document["jobs"] if not (unhealthy and job["healthy"])]}
     print_document(in_json, lambda _: draw(document), as_json=as_json)
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 

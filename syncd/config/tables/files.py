@@ -9,6 +9,7 @@ from pydantic import Field
 from syncd.config import fields
 from syncd.config.fields import Words
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Source
+from syncd.config.tables.scale import Fleet, Hints
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Table, partial
 
@@ -63,6 +64,8 @@ class SettingsTable(Table):
     log: Log = Log()
     http: Http = Http()
     engine: Engine = Engine()
+    hints: Hints = Hints()
+    fleet: Fleet | None = None
     prices: Prices = Prices()
     defaults: Annotated[JobDefaults, Words("any keys of a job", show=lambda _: "none")] = Field(
         JobDefaults(), description="keys that hold for every job; a job's own keys win"

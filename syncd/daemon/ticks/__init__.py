@@ -1,1 +1,1 @@
-"""The ticks that are running, and the jobs that are paused."""
+"""When each job ticks, and the ticks that are running or paused."""

@@ -98,12 +98,17 @@ class RunningTicks:
         tick.stop.set()
         return True
 
+    def stop_all(self) -> None:
+        """End all ticks after the objects in flight."""
+        with self._changed:
+            for tick in self._ticks.values():
+                tick.stop.set()
+
     def close(self) -> None:
         """End all ticks after the objects in flight, and let no more begin."""
         with self._changed:
             self._is_closed = True
-            for tick in self._ticks.values():
-                tick.stop.set()
+        self.stop_all()
 
     def wait(self, seconds: float) -> bool:
         """Wait until none is running. Returns false if time ran out first."""

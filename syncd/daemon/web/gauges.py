@@ -49,6 +49,10 @@ class Gauges:
     """The files were edited and the edit was refused, for all jobs or for one."""
     refused: Mapping[str, RefusedJob] = field(default_factory=dict)
     """Jobs whose files cannot be used."""
+    queues: Mapping[str, bool] = field(default_factory=dict)
+    """Queues of hints, and whether each can be received from."""
+    has_lease: bool = False
+    """A slot's lease is renewed in time."""
     engine: Engine = field(default_factory=Engine)
     """The limits of all jobs together."""
     job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
@@ -202,6 +206,13 @@ _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     ("syncd_ticks_running", "Ticks that are running.", lambda it: len(it.running)),
     ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
     ("syncd_ledger_bytes", "Size of the state file and what belongs to it.", lambda it: it.ledger_bytes),
+    ("syncd_lease_held", "1 if this daemon has a slot and renewed its lease in time, else 0.", lambda it: it.has_lease),
+    ("syncd_hint_queues", "Queues of hints that are listened to.", lambda it: len(it.queues)),
+    (
+        "syncd_hint_queues_unavailable",
+        "Queues of hints that cannot be received from, or whose messages cannot be deleted.",
+        lambda it: sum(not is_well for is_well in it.queues.values()),
+    ),
     (
         "syncd_configuration_stale",
         "1 if a file was edited and the edit was refused: that job, or all, run as they were read before.",

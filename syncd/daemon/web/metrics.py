@@ -24,6 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from syncd import __version__
 from syncd.daemon import logs
+from syncd.daemon.hints.shapes import Word
 from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.model.objects import SkipReason
 from syncd.model.reasons import Reason
@@ -89,6 +90,7 @@ class Metrics:
         self._durations = [0] * (len(DURATION_BOUNDS) + 1)
         self._duration_seconds = 0.0
         self._reloads: Counter[str] = Counter()
+        self._hints: Counter[str] = Counter()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -134,6 +136,11 @@ class Metrics:
         with self._lock:
             self._reloads[result] += 1
 
+    def take_hint(self, result: str) -> None:
+        """Count a message of a queue of hints, by what became of it."""
+        with self._lock:
+            self._hints[result] += 1
+
     def forget(self, job: str) -> None:
         """Remove the series of a removed job."""
         with self._lock:
@@ -156,9 +163,15 @@ class Metrics:
             reloads = CounterMetricFamily("syncd_reloads", "Times the configuration was read again.", labels=["result"])
             for result in ("done", "refused"):
                 reloads.add_metric([result], self._reloads[result])
+            hints = CounterMetricFamily(
+                "syncd_hints", "Messages received from queues of hints, by what became of them.", labels=["result"]
+            )
+            for result in Word if gauges.queues else ():
+                hints.add_metric([result], self._hints[result])
         yield InfoMetricFamily("syncd_build", "The version that runs.", value={"version": __version__})
         yield from families
         yield reloads
+        yield hints
         yield CounterMetricFamily(
             "syncd_log_lines_dropped",
             "Lines of the log that were dropped, since stderr is stuck, too slow or closed.",

@@ -1,6 +1,6 @@
 """The overview page: each job, troubled jobs first, with problems and remedies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from syncd.daemon.board import JobBoard
@@ -8,7 +8,7 @@ from syncd.daemon.web.render import render
 from syncd.job.health.health import JobHealth, Pulse, answer_words, failure_words, is_starting, missing_words
 from syncd.job.health.word import WORST_FIRST, Health, headline, health_word
 from syncd.model import reasons
-from syncd.model.escaping import safe_key
+from syncd.model.escaping import safe_key, safe_line
 
 JOBS_A_PAGE = 100
 _SEARCH_FROM_JOBS = 11
@@ -65,8 +65,19 @@ class _Row(NamedTuple):
     problems: Sequence[Problem]
 
 
-def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, refresh: bool = False) -> str:
-    """Return the page of all jobs whose names contain `words`, a hundred to a page."""
+def overview(
+    board: JobBoard,
+    *,
+    now: float,
+    words: str = "",
+    page: int = 1,
+    refresh: bool = False,
+    notes: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Return the page of all jobs whose names contain `words`, a hundred to a page.
+
+    `notes` are sentences about the daemon itself, each with a remedy or none.
+    """
     everything = board.healths()
     found = [health for health in everything if words.lower() in health.job.lower()]
     found.sort(key=lambda health: (WORST_FIRST[health_word(health, now)], health.job))
@@ -82,6 +93,7 @@ def overview(board: JobBoard, *, now: float, words: str = "", page: int = 1, ref
         now=now,
         headline=headline(health_word(health, now) for health in everything),
         summary=_summary(everything),
+        notes=[Problem(safe_line(sentence), remedy) for sentence, remedy in notes],
         has_search=len(everything) >= _SEARCH_FROM_JOBS,
         words=words,
         caption=f"{len(shown)} of {jobs}" if len(shown) < len(found) else jobs,

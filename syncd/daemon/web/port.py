@@ -1,7 +1,7 @@
 """The status port as configured: opened, tried again if its address is taken, and closed."""
 
 from syncd.config.tables.settings import Http
-from syncd.daemon.repeats import RepeatedProblems
+from syncd.daemon.log.repeats import RepeatedProblems
 from syncd.daemon.web.server import Respond, WebServer
 from syncd.model import events
 

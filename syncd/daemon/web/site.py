@@ -37,7 +37,9 @@ class Site:
         stuck_reason: Callable[[], str | None],
         unready_reason: Callable[[], str | None],
         now: Callable[[], float],
+        notes: Callable[[], Sequence[tuple[str, str]]] = tuple,
     ) -> None:
+        """`notes` returns sentences about the daemon itself, each with a remedy or none."""
         self._board = board
         self._metrics = metrics
         self._ledger_file = ledger_file
@@ -45,6 +47,7 @@ class Site:
         self._stuck_reason = stuck_reason
         self._unready_reason = unready_reason
         self._now = now
+        self._notes = notes
 
     def answer(self, path: str, query: Mapping[str, str]) -> Reply | None:
         """Return the reply for a path, or None if there is no such path."""
@@ -65,7 +68,9 @@ class Site:
         page = query.get("page", "")
         number = int(page) if page.isascii() and page.isdigit() and len(page) < 8 else 1
         words = query.get("q", "")[:100]
-        return _html(overview(self._board, now=self._now(), words=words, page=number, refresh="refresh" in query))
+        is_refreshed = "refresh" in query
+        now, notes = self._now(), self._notes()
+        return _html(overview(self._board, now=now, words=words, page=number, refresh=is_refreshed, notes=notes))
 
     def _job(self, name: str, query: Mapping[str, str]) -> Reply | None:
         job = self._find_job(name)

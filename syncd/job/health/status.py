@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from syncd.config.job import Configuration, Job
 from syncd.job.health.health import JobHealth, health_of, is_starting, late_reasons, objective_document, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.slot import of_slot, read_slot
 from syncd.job.health.state import JobState, read_state
 from syncd.job.health.word import Health, health_word
 from syncd.job.report import LISTED, held_document, utc
@@ -54,6 +55,31 @@ def status_document(configuration: Configuration, jobs: Sequence[Job], *, now: f
             _job_status(job, _Remembered(), unread, now=now) | {"health": Health.UNKNOWN, "why": why} for job in jobs
         ]
     }
+
+
+def fleet_document(configuration: Configuration) -> dict[str, Any] | None:
+    """Return the slot that this state directory has or last had, or None without `[fleet]`."""
+    settings = configuration.settings
+    if settings.fleet is None:
+        return None
+    slot = read_slot(settings.state_dir)
+    return {
+        "members": settings.fleet.members,
+        "slot": None if slot is None else slot.slot,
+        "is_held": slot is not None and slot.is_held,
+        "generation": None if slot is None else slot.generation,
+        "owner": None if slot is None else slot.owner,
+        "at": None if slot is None else utc(slot.at),
+    }
+
+
+def of_this_daemon(configuration: Configuration, jobs: Sequence[Job]) -> Sequence[Job]:
+    """Return the jobs of the slot that this state directory has. All of them without `[fleet]`."""
+    settings = configuration.settings
+    if settings.fleet is None:
+        return jobs
+    slot = read_slot(settings.state_dir)
+    return of_slot(tuple(jobs), settings.fleet, slot.slot if slot is not None and slot.is_held else None)
 
 
 def _full_disk(state_dir: Path) -> dict[str, Any] | None:
@@ -103,6 +129,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
     tick = next((progress for progress in remembered.running if progress.kind == "tick"), None)
     health = replace(health_of(job, remembered.state, now=now), running=tick)
     word = health_word(health, now)
+    ticks = remembered.state.ticks
     why = _complaints(health, now)
     if state_error is not None:
         why += _error_words("its ticks cannot be recorded", state_error)
@@ -118,6 +145,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "configuration_error": None,
         "state_error": state_error,
         "last_tick": None if health.last is None else _last_tick(health.last, now),
+        "hinted_at": utc(next((tick.report.started_at for tick in ticks if tick.report.hinted), 0.0)),
         "lag_seconds": _age(complete_until, now) if complete_until else None,
         "objective_seconds": health.promise.objective,
         "lateness_seconds": health.promise.lateness,

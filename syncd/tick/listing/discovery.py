@@ -5,7 +5,7 @@ come round within `discovery_every`; a small job asks about all of them each tic
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
@@ -55,8 +55,10 @@ class Discovered:
     """The same before this round, for this scope; 0.0 if a folder had never been listed."""
 
 
-def discover(scope: Scope, lister: Lister, *, looks: Looks, every: float, now: float) -> Discovered:
-    """List the folders of the scope that are due or new, from its roots down.
+def discover(
+    scope: Scope, lister: Lister, *, looks: Looks, every: float, now: float, also: Collection[str] = ()
+) -> Discovered:
+    """List the folders of the scope that are due or new, from its roots down, and those in `also`.
 
     Each comes round within `every` seconds; 0.0 lists all of them.
 
@@ -76,7 +78,7 @@ def discover(scope: Scope, lister: Lister, *, looks: Looks, every: float, now: f
     nodes = [*nodes, *(date_node(shard, 0) for shard in shards)]
     while nodes:
         # A look of before the folder left the job, or was not there, says nothing of now.
-        due_now = [node for node in nodes if node.prefix in stale or node.prefix not in reached]
+        due_now = [node for node in nodes if node.prefix in stale or node.prefix in also or node.prefix not in reached]
         fresh = _list_nodes(due_now, lister, scope, found)
         deeper: list[Node] = []
         for node in nodes:

@@ -122,8 +122,8 @@ def first_within(missing: Iterable[float], complete_from: float) -> float | None
 
 def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardState:
     tier = listed.slice.tier
-    if tier is Tier.WINDOW:
-        return state  # a catch-up advances no cursor
+    if tier in (Tier.WINDOW, Tier.HINT):
+        return state  # neither a catch-up nor a hint advances a cursor
     if listed.left_out_stamp:
         state = replace(state, complete_from=max(state.complete_from, listed.left_out_stamp + 1))
     if tier is Tier.DEEP:
@@ -143,7 +143,7 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
     )
     if tier in (Tier.TAIL, Tier.BRANCH):
         return state
-    if tier is Tier.RECENT:
+    if tier in (Tier.RECENT, Tier.RECALL):
         return replace(state, recent_at=listed.began_at)
     # A whole listing covers everything that a deep round would.
     state = replace(state, recent_at=listed.began_at, deep_key="", deep_at=listed.began_at)

@@ -1,7 +1,7 @@
 """The survey of a tick: its shards, and the slices to list of each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.model import events, reasons
@@ -13,6 +13,7 @@ from syncd.model.reasons import Reason
 from syncd.tick import side_by_side
 from syncd.tick.listing import tiers
 from syncd.tick.listing.discovery import discover, side_folders
+from syncd.tick.listing.hinted import Hinted, exist, hinted
 from syncd.tick.listing.horizon import Listed
 from syncd.tick.listing.tiers import Slice, Tier
 from syncd.tick.ports import Ports
@@ -63,6 +64,8 @@ class Survey:
     """The job's start."""
     ran_here: bool = True
     """This replica was filled from here before."""
+    is_hinted: bool = False
+    """Only what hints name is listed."""
 
 
 EARLIEST = 1_767_225_600.0
@@ -81,6 +84,11 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
         raise JobFailed(Reason.CLOCK_SKEWED, detail, reasons.remedy_of(Reason.CLOCK_SKEWED))
     found = Survey(ran_here=task.was_here)
     states = _meaningful(ports.ledger.shards(), task, ports, began_at)
+    hints = hinted(task, states, now=began_at)
+    if task.hinted and _is_enough(hints, ports):
+        found.start, found.is_hinted = ports.ledger.start() or 0.0, True
+        found.visits = {prefix: Visit(state, list(slices)) for prefix, (state, slices) in hints.slices.items()}
+        return found
     _find_shards(found, task, ports, states, began_at)
     _fix_start(found, task, ports, began_at)
     for visit in found.visits.values():
@@ -88,7 +96,22 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
             visit.slices = [_window_slice(visit.state, task.window, task)]
     if task.window is None:
         _choose_slices(found, task, began_at)
+        _add_hinted(found, hints)
     return found
+
+
+def _is_enough(hints: Hinted, ports: Ports) -> bool:
+    """Return False if an ordinary tick is due: the job's first one, or one that finds a new shard."""
+    return ports.ledger.start() is not None and not (hints.new and exist(hints.new, ports.source))
+
+
+def _add_hinted(found: Survey, hints: Hinted) -> None:
+    """List what hints name in an ordinary tick too."""
+    for prefix, (_, slices) in hints.slices.items():
+        visit = found.visits.get(prefix)
+        if visit is not None:
+            ranges = {item.range for item in visit.slices}
+            visit.slices += [item for item in slices if item.range not in ranges]
 
 
 def _meaningful(states: Mapping[str, ShardState], task: Task, ports: Ports, began_at: float) -> dict[str, ShardState]:
@@ -182,6 +205,7 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
         task.scope,
         ports.source,
         looks=ports.ledger.looked_at(),
+        also=_above(task.hinted),
         every=task.pace.discovery_every if is_tick else 0.0,
         now=began_at,
     )
@@ -201,6 +225,11 @@ def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, S
     for shard in (*discovered.shards, *remembered):
         if _is_asked_for(shard, task) and shard.prefix not in found.visits:
             found.visits[shard.prefix] = Visit(states.get(shard.prefix) or ShardState(shard=shard))
+
+
+def _above(keys: Collection[str]) -> set[str]:
+    """Return the folders above keys."""
+    return {key[: end + 1] for key in keys for end, letter in enumerate(key) if letter == "/"}
 
 
 def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, began_at: float) -> ShardState:
@@ -223,6 +252,12 @@ def _is_asked_for(shard: Shard, task: Task) -> bool:
 
 def _choose_slices(found: Survey, task: Task, began_at: float) -> None:
     states = [visit.state for visit in found.visits.values()]
+    if task.recalls:
+        for visit in found.visits.values():
+            visit.slices = tiers.recalled(
+                visit.state, layout=task.layout, pace=task.pace, now=began_at, start=found.start
+            )
+        return
     for state in tiers.shards_to_visit(states, pace=task.pace, now=began_at):
         found.visits[state.shard.prefix].slices = tiers.slices(
             state, layout=task.layout, pace=task.pace, now=began_at, start=found.start

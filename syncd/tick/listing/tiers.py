@@ -50,6 +50,8 @@ class Tier(StrEnum):
     WHOLE = "whole"
     BRANCH = "branch"
     WINDOW = "window"
+    HINT = "hint"
+    RECALL = "recall"
 
 
 class Slice(NamedTuple):
@@ -65,7 +67,7 @@ class Slice(NamedTuple):
     @property
     def both_sides(self) -> bool:
         """True if the destination is listed too, for lack of knowledge in the ledger."""
-        return self.tier in (Tier.FIRST, Tier.WINDOW)
+        return self.tier in (Tier.FIRST, Tier.WINDOW, Tier.RECALL)
 
 
 def later(one: FoundBy, other: FoundBy) -> FoundBy:
@@ -105,7 +107,7 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
         return [Slice(Tier.FIRST, Range(shard, begin, layout.dates_end(shard)))]
     if state.found_by is FoundBy.WHOLE:
         return _whole_or_branches(state, layout=layout, pace=pace, now=now)
-    frontier = _frontier(state, now)
+    frontier = frontier_of(state, now)
     if now - state.recent_at >= pace.recent_every:
         since = min(frontier, state.recent_at) - pace.recent_effective
         last = Range(shard, layout.position(shard, since, whole_day=True), layout.dates_end(shard))
@@ -117,6 +119,17 @@ def slices(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: 
     return [deep, *found] if deep else found
 
 
+def recalled(state: ShardState, *, layout: Layout, pace: Pace, now: float, start: float) -> list[Slice]:
+    """Return the slice to list on both sides of a shard that another daemon may have copied from meanwhile."""
+    if not state.listed_at:
+        return slices(state, layout=layout, pace=pace, now=now, start=start)
+    if is_listed_whole(state, layout):
+        return [Slice(Tier.RECALL, layout.whole(state.shard))]
+    since = min(frontier_of(state, now), state.recent_at) - pace.recent_effective
+    begin = layout.position(state.shard, since, whole_day=True)
+    return [Slice(Tier.RECALL, Range(state.shard, begin, layout.dates_end(state.shard)))]
+
+
 def is_listed_whole(state: ShardState, layout: Layout) -> bool:
     """Return True if only a whole listing is sure to find a shard's keys."""
     is_known = bool(state.listed_at) or layout.name != CLOUDTRAIL or is_standard(state.shard)
@@ -126,12 +139,13 @@ def is_listed_whole(state: ShardState, layout: Layout) -> bool:
 def _whole_or_branches(state: ShardState, *, layout: Layout, pace: Pace, now: float) -> list[Slice]:
     if now - state.deep_done_at >= pace.deep_every * (1 - _ROUND_FRACTION):
         return [Slice(Tier.WHOLE, layout.whole(state.shard))]
-    since = _frontier(state, now) - pace.tail_effective
+    since = frontier_of(state, now) - pace.tail_effective
     ranges = [item for branch in state.branches for item in layout.branch_ranges(state.shard, branch, since, now)]
     return [Slice(Tier.BRANCH, item) for item in dict.fromkeys(ranges)]
 
 
-def _frontier(state: ShardState, now: float) -> float:
+def frontier_of(state: ShardState, now: float) -> float:
+    """Return the newest stamp up to which a shard was listed."""
     return min(now, state.listed_at, state.frontier or state.listed_at)
 
 
@@ -164,7 +178,7 @@ def _deep_due(state: ShardState, pace: Pace) -> float:
 
 def _deep_end(state: ShardState, pace: Pace, now: float) -> float:
     """Return the newest stamp of the deep tier. Newer ones belong to the recent tier."""
-    recent = min(_frontier(state, now), state.recent_at) - pace.recent_effective
+    recent = min(frontier_of(state, now), state.recent_at) - pace.recent_effective
     return max(recent, now - pace.deep_effective + DAY_SECONDS)
 
 

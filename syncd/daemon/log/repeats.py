@@ -30,6 +30,8 @@ _DAMPED = frozenset(
         events.HTTP_CRASHED,
         events.HEARTBEAT_FAILED,
         events.WATCHDOG_WITHHELD,
+        events.HINTS_UNAVAILABLE,
+        events.LEASE_UNAVAILABLE,
     }
 )
 
@@ -55,7 +57,7 @@ class _Problem:
 class RepeatedProblems:
     """The daemon's event log, with repeated problems damped.
 
-    Two problems are the same if event, job, reason and key are the same. The caller that finds the cause gone resolves it.
+    Two problems are the same if event, job or queue, reason and key are the same. The caller that finds the cause gone resolves it.
 
     Shared: any thread may call it. The lock guards all that is remembered. Events are logged outside the lock.
     """
@@ -89,7 +91,7 @@ class RepeatedProblems:
                 self._tell(event, **facts, **more)
 
     def resolve(self, event: str, job: str = "") -> Resolved | None:
-        """Forget a problem that is over, so that the next is logged at once. Returns None if there was none."""
+        """Forget a problem of a job or queue that is over, so that the next is logged at once. Returns None if there was none."""
         with self._lock:
             found = self._open.pop((event, job), {})
             self._remembered -= len(found)
@@ -116,7 +118,7 @@ class RepeatedProblems:
         """Return the facts to add, or None if the problem is not to be logged now."""
         error = facts.get("error")
         reason = facts.get("reason") or (error.get("reason") if isinstance(error, dict) else None)
-        subject = (event, str(facts.get("job", "")))
+        subject = (event, str(facts.get("job") or facts.get("queue", "")))
         matter = (str(reason), str(facts.get("key") or facts.get("shard") or ""))
         at = self._monotonic()
         with self._lock:

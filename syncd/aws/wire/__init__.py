@@ -1,0 +1,1 @@
+"""One connection's answers: their bounds, and the certificates that are trusted."""

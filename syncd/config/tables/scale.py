@@ -1,0 +1,49 @@
+"""The tables of what lies beyond one daemon's own schedule: hints, and slots of several daemons."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, Strict
+
+from syncd.config import addresses, fields
+from syncd.config.fields import Words
+from syncd.config.tables.table import Table
+
+QueueUrl = Annotated[str, Strict(), AfterValidator(addresses.check_queue), Words("URL of an SQS queue")]
+QueueUrls = Annotated[
+    tuple[QueueUrl, ...],
+    AfterValidator(lambda queues: tuple(dict.fromkeys(queues))),
+    Words("list of URLs of SQS queues", show=lambda _: "[]", remedy="write it in [ ]"),
+]
+
+
+LeaseUrl = Annotated[
+    str, Strict(), AfterValidator(addresses.check_lease), Words("s3://BUCKET/PREFIX/", schema={"pattern": "^s3://.+/$"})
+]
+Members = Annotated[int, Strict(), Field(ge=1, le=1000), Words("whole number from 1 to 1000")]
+Ttl = Annotated[timedelta, *fields.duration("3s", "1h", words="duration from 3s to 1h")]
+
+
+class Hints(Table):
+    """`[hints]` of syncd.toml: queues that tell of new objects."""
+
+    queues: QueueUrls = Field(
+        (), description="queues with notifications of new objects, which hasten the ticks of jobs"
+    )
+    settle: fields.DurationOrZero = Field(
+        timedelta(seconds=1), description="hints that follow within this time are one tick of a job"
+    )
+
+
+class Fleet(Table):
+    """`[fleet]` of syncd.toml: several daemons, each of which has a slot of the jobs."""
+
+    lease: LeaseUrl = Field(
+        description="where the slots' leases are kept; the bucket is no job's source or destination"
+    )
+    members: Members = Field(
+        1, description="slots among which the jobs are shared; run one daemon more to have one standing by"
+    )
+    ttl: Ttl = Field(
+        timedelta(seconds=30), description="a slot whose lease has not changed for this long is free to take"
+    )

@@ -1,0 +1,1 @@
+"""Lines of the log for terminals, and problems that are logged once."""
