@@ -46,6 +46,10 @@ memory: $(VENV)/.bench  ## what a million copies hold in memory, beside twenty t
 vendor: $(VENV)/.test  ## a thousand jobs in one daemon, nothing new at any of them: ten minutes
 	@$(BIN)/python benchmarks/thousand_jobs.py $(ARGS)
 
+spread: $(VENV)/.bench  ## a spread catch-up whose workers and owner are killed at random, and what spreading costs: five minutes
+	@$(BIN)/python benchmarks/spread.py $(ARGS)
+	@$(BIN)/python benchmarks/spread_overhead.py
+
 simulate: $(VENV)/.test  ## what cursors of other kinds lose in sixty days, and sixty times sixty bad days: three minutes
 	@cd tests && ../$(BIN)/python -m simulation
 	@echo
@@ -108,4 +112,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs docs-site format bench memory vendor simulate mutants hostile faults scale ceph lock sbom deb packages hashes
+.PHONY: help demo test check docs docs-site format bench memory vendor spread simulate mutants hostile faults scale ceph lock sbom deb packages hashes

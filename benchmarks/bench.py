@@ -88,8 +88,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def responder(folder: Path, objects: int, size: int, *, tells_checksum: bool = True) -> Iterator[str]:
-    """The responder with so many objects of one size; its URL. S3 tells each object's checksum to those who ask."""
+def responder(folder: Path, objects: int, size: int, *more: str, tells_checksum: bool = True) -> Iterator[str]:
+    """The responder with so many objects of one size; its URL. S3 tells each object's checksum to those who ask.
+
+    `more` is as it says itself.
+    """
     folder.mkdir(exist_ok=True)
     program = folder / "responder"
     subprocess.run(["cc", "-O2", "-o", program, HERE / "responder.c"], check=True)
@@ -99,9 +102,9 @@ def responder(folder: Path, objects: int, size: int, *, tells_checksum: bool = T
         # In pieces, since a child's peak begins with what its parent held.
         etag.update(block[: size - start])
         crc = crc64nvme(block[: size - start], crc)
-    told = [base64.b64encode(crc.to_bytes(8)).decode()] if tells_checksum else []
+    told = base64.b64encode(crc.to_bytes(8)).decode() if tells_checksum else ""
     port = free_port()
-    process = subprocess.Popen([program, str(port), str(objects), str(size), etag.hexdigest(), *told])
+    process = subprocess.Popen([program, str(port), str(objects), str(size), etag.hexdigest(), told, *more])
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url)

@@ -1,6 +1,6 @@
 // A responder for measuring what S3 and STS clients themselves cost: one thread, epoll, answers from memory.
 //
-//     cc -O2 -o responder responder.c && ./responder PORT KEYS BODYBYTES [ETAG [CRC64NVME]]
+//     cc -O2 -o responder responder.c && ./responder PORT KEYS BODYBYTES [ETAG [CRC64NVME [remember]]]
 //
 // It listens on 127.0.0.1 and speaks path-style S3. A bucket holds KEYS virtual CloudTrail keys, in order; one with
 // "dst" in its name lists as empty. GET of any key answers BODYBYTES canned bytes, or the Range asked for; byte i is
@@ -8,7 +8,10 @@
 // start-after, continuation-token and max-keys, POST answers AssumeRole and GetCallerIdentity, and GET /__stats prints
 // how many requests of each kind were answered since it was last asked.
 //
-// It stores nothing, checks no signature, has one fixed Date, knows neither suffix ranges nor chunked transfer
+// With `remember` a bucket with "dst" in its name has the virtual keys that were put there. If-None-Match is kept then,
+// and __stats also tells how many objects there are, were refused with 412, put without the condition or overwritten.
+//
+// It stores no bodies, checks no signature, has one fixed Date, knows neither suffix ranges nor chunked transfer
 // encoding, and hangs up on a request head above 64 KiB. ETAG should be the MD5 of the canned body: clients check it.
 // CRC64NVME is its checksum in base64, which S3 has of every object: it is told to those who ask for checksums.
 //
@@ -38,7 +41,7 @@ struct request {
     size_t head;    // bytes up to and with the empty line; 0 until it has come
     size_t kept;    // bytes of the body that stay in the input buffer: all or none
     size_t unread;  // bytes of a body too large for the buffer, still to be dropped
-    bool copies;
+    bool copies, is_conditional;
     bool checks;  // asks for the checksum
     long first, last;                  // the Range, -1 where not given
     const char *bucket, *key, *query;  // "" where not given
@@ -71,6 +74,7 @@ static const char BUCKETS[] =
     "<CreationDate>2026-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>";
 static const char BEGUN[] = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
 static const char COMPLETED[] = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
+static const char REFUSED[] = XML "<Error><Code>PreconditionFailed</Code><Message>it exists</Message></Error>";
 static const char CALLER[] =
     "<GetCallerIdentityResponse" STS "><GetCallerIdentityResult><Arn>arn:aws:iam::222222222222:user/syncd</Arn>"
     "<UserId>AIDAX</UserId><Account>222222222222</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
@@ -93,7 +97,8 @@ static const char CONTENTS[] =
 static const char KEY_NAME[] =
     "AWSLogs/111122223333/CloudTrail/us-east-1/2026/%02ld/%02ld/"
     "111122223333_CloudTrail_us-east-1_2026%02ld%02ldT%02ld%02ldZ_%010ldabcdef.json.gz";
-static const char STATS[] = "{\"list\":%ld,\"get\":%ld,\"put\":%ld,\"copy\":%ld,\"head\":%ld,\"other\":%ld}\n";
+static const char STATS[] = "{\"list\":%ld,\"get\":%ld,\"put\":%ld,\"copy\":%ld,\"head\":%ld,\"other\":%ld,"
+    "\"refused\":%ld,\"unconditional\":%ld,\"overwritten\":%ld,\"there\":%ld}\n";
 static const char ANSWER_HEAD[] =
     "HTTP/1.1 %s\r\nServer: stub\r\nx-amz-request-id: 0\r\nDate: Tue, 24 Nov 2026 00:00:00 GMT\r\n"
     "%sContent-Length: %zu\r\n\r\n";
@@ -106,7 +111,9 @@ static const char PARTIAL_HEADERS[] = "%sContent-Range: bytes %ld-%ld/%ld\r\n";
 
 static long keys, body_bytes;
 static const char *etag = "d41d8cd98f00b204e9800998ecf8427e";
-static struct { long list, get, put, copy, head, other; } counts;
+static struct { long list, get, put, copy, head, other, refused, unconditional, overwritten; } counts;
+static bool *there;  // of each key, whether it was put; NULL where nothing is remembered
+static long are_there;
 static const char *crc64nvme = "";
 static char object_headers[512], checked_headers[HEAD], put_headers[128], copied[512], canned[BLOCK];
 static int epoll;
@@ -139,7 +146,8 @@ static void reply_object(struct connection *c, const struct request *request) {
 }
 
 static void reply_stats(struct connection *c) {
-    if (asprintf(&c->owned, STATS, counts.list, counts.get, counts.put, counts.copy, counts.head, counts.other) < 0)
+    if (asprintf(&c->owned, STATS, counts.list, counts.get, counts.put, counts.copy, counts.head, counts.other,
+                 counts.refused, counts.unconditional, counts.overwritten, are_there) < 0)
         err(1, "stats");
     memset(&counts, 0, sizeof counts);
     reply_text(c, "", c->owned);
@@ -203,10 +211,27 @@ static long list_from(const char *query, const char *prefix) {
     return start > prefixed ? start : prefixed;
 }
 
+// The index of a virtual key, or -1.
+static long index_of(const char *encoded) {
+    char key[VALUE], found[KEY];
+    decode(encoded, key);
+    long index = find_key(key, false);
+    if (index < keys)
+        name_key(index, found);
+    return index < keys && !strcmp(key, found) ? index : -1;
+}
+
+static long next_there(long index) {
+    while (index < keys && !there[index])
+        index++;
+    return index;
+}
+
 // Writes up to `limit` entries and counts them. The index of the first key that was left for later, or -1.
-static long list_entries(char *entries, long index, const char *prefix, bool delimited, int limit, int *count) {
+static long list_entries(char *entries, long index, const char *prefix, bool delimited, bool is_replica, int limit,
+                         int *count) {
     char key[KEY];
-    for (; index < keys; ++*count) {
+    for (; (index = is_replica ? next_there(index) : index) < keys; ++*count) {
         name_key(index, key);
         if (strncmp(key, prefix, strlen(prefix)))
             return -1;
@@ -238,8 +263,9 @@ static void reply_list(struct connection *c, const char *bucket, const char *que
     if (limit <= 0 || limit > LIST_MAX)
         limit = LIST_MAX;
     bool delimited = parameter(query, "delimiter", value) && *value;
-    if (!strstr(bucket, "dst"))
-        next = list_entries(entries, list_from(query, prefix), prefix, delimited, limit, &count);
+    bool is_replica = strstr(bucket, "dst");
+    if (!is_replica || there)
+        next = list_entries(entries, list_from(query, prefix), prefix, delimited, is_replica, limit, &count);
     if (next >= 0)
         sprintf(token, TOKEN, next);
     if (asprintf(&c->owned, LISTING, bucket, prefix, count, next < 0 ? "false" : "true", token, entries) < 0)
@@ -267,7 +293,7 @@ static void answer_head(struct connection *c, const struct request *request) {
     counts.head++;
     if (!*request->key)
         reply_text(c, "x-amz-bucket-region: us-east-1\r\n", "");
-    else if (strstr(request->bucket, "dst"))
+    else if (strstr(request->bucket, "dst") && !(there && index_of(request->key) >= 0 && there[index_of(request->key)]))
         reply(c, "404 Not Found", "", "", 0);
     else
         c->head_length =
@@ -277,6 +303,18 @@ static void answer_head(struct connection *c, const struct request *request) {
 static void answer_put(struct connection *c, const struct request *request) {
     counts.copy += request->copies;
     counts.put += !request->copies;
+    long index = there ? index_of(request->key) : -1;
+    if (index >= 0 && there[index] && request->is_conditional) {
+        counts.refused++;
+        reply(c, "412 Precondition Failed", XML_TYPE, REFUSED, strlen(REFUSED));
+        return;
+    }
+    counts.unconditional += !request->is_conditional;
+    if (index >= 0) {
+        counts.overwritten += there[index];
+        are_there += !there[index];
+        there[index] = true;
+    }
     reply_text(c, request->copies ? XML_TYPE : put_headers, request->copies ? copied : "");
 }
 
@@ -345,6 +383,8 @@ static bool read_head(struct connection *c, struct request *request) {
             request->copies = true;
         else if (value_of(line, "x-amz-checksum-mode:"))
             request->checks = true;
+        else if (value_of(line, "if-none-match:"))
+            request->is_conditional = true;
         else if ((value = value_of(line, "expect:")))
             expects = !strncmp(value, "100", 3);
         else if ((value = value_of(line, "range:")))
@@ -470,13 +510,15 @@ static void prepare_answers(void) {
 
 int main(int count, char **arguments) {
     if (count < 4 || (count > 4 && strlen(arguments[4]) > ETAG_MAX))
-        errx(2, "usage: %s PORT KEYS BODYBYTES [ETAG [CRC64NVME]]", arguments[0]);
+        errx(2, "usage: %s PORT KEYS BODYBYTES [ETAG [CRC64NVME [remember]]]", arguments[0]);
     keys = atol(arguments[2]);
     body_bytes = atol(arguments[3]);
     if (count > 4)
         etag = arguments[4];
     if (count > 5 && strlen(arguments[5]) <= ETAG_MAX)
         crc64nvme = arguments[5];
+    if (count > 6 && !(there = calloc(keys + 1, sizeof *there)))
+        err(1, "keys");
     signal(SIGPIPE, SIG_IGN);
     prepare_answers();
     int listener = listen_on(atoi(arguments[1]));

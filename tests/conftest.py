@@ -6,7 +6,6 @@ import gc
 import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -24,7 +23,7 @@ from needed_tools import (
     tool,
 )
 from place import Place
-from servers import MakeClient, S3Server, ask, fauxqs_server, ministack_server, moto_server, seaweed_server
+from servers import MakeClient, S3Server, ask, ministack_server, moto_server, seaweed_server
 
 from syncd.cli.demo.world import ACCOUNT_A, REGION, World, build_world
 
@@ -118,13 +117,6 @@ def ministack(_ministack_process: S3Server) -> S3Server:
     """MiniStack, emptied."""
     assert ask(_port(_ministack_process), "POST", "/_ministack/reset") == 200
     return _ministack_process
-
-
-@pytest.fixture
-def fauxqs(_aws_environment: None, tool: Path) -> Iterator[S3Server]:
-    """Fauxqs, for a test that is marked `needs_tool("fauxqs")`."""
-    with fauxqs_server(tool) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
     MiniStack   S3, STS, IAM and SQS with trust policies, external IDs and policies enforced
     SeaweedFS   a real store, written in Go
     moto        S3 and STS; it allows a wrong external ID and roles that do not exist
-    fauxqs      SQS, as AWS documents it for receipts that are stale; no policies
 
 They end with this process, also when it is killed (`syncd.cli.demo.guard`).
 """
@@ -62,10 +61,6 @@ class MakeClient(Protocol):
 
 _SERVICES = "s3,sts,iam,kms,sqs,sns,events"
 # Its own program listens on all addresses.
-_FAUXQS = """
-const { buildApp } = await import(process.argv[2]);
-await buildApp({ logger: false }).listen({ port: Number(process.argv[3]), host: "127.0.0.1" });
-"""
 
 
 @contextlib.contextmanager
@@ -85,20 +80,6 @@ def moto_server() -> Iterator[S3Server]:
 
     with _on_free_ports(free_port, start) as port:
         yield S3Server("moto", f"http://{HOST}:{port}", "testing", "testing")
-
-
-@contextlib.contextmanager
-def fauxqs_server(program: Path) -> Iterator[S3Server]:
-    """Fauxqs, which `program` starts, with an empty memory."""
-
-    def start(port: int) -> AbstractContextManager[None]:
-        directory = Path(tempfile.mkdtemp(prefix="syncd-fauxqs-"))
-        (directory / "start.mjs").write_text(_FAUXQS, encoding="utf-8")
-        application = (program.resolve().parent / "app.js").as_uri()
-        return _running(["node", "start.mjs", application, str(port)], port, "/health", directory=directory)
-
-    with _on_free_ports(free_port, start) as port:
-        yield S3Server("fauxqs", f"http://{HOST}:{port}", "testing", "testing")
 
 
 @contextlib.contextmanager

@@ -48,6 +48,8 @@ TICK_JOB: Mapping[str, str] = {
     "requests": "Requests made, by name of the operation.",
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "proved_until": 'Up to when digests prove the replica, with `verify = "continuous"`; null for nothing.',
+    "unproved": "What the verification after this tick found altered or missing: `key`, `reason` and `detail`.",
     "duration_seconds": "The duration of the tick.",
     "error": _ERROR,
 }
@@ -59,6 +61,7 @@ PLAN_JOB: Mapping[str, str] = {
     "listed": "Objects that the source listed.",
     "objects": "Objects that would be copied.",
     "bytes": "Their size in bytes.",
+    "tasks": "The tasks of a spread catch-up (`--spread`); null without it. `objects` and what follows from it are then an estimate by a sample of each shard and month, without the days that workers leave to the owner.",
     "skipped": "Objects that would need no copy, by reason.",
     "requests": "Requests that the next tick would make, by name of the operation; object tags are not counted.",
     "cost_usd": "Their cost at the prices in `[prices]`, in US dollars; null if there is no plan.",
@@ -72,7 +75,8 @@ PLAN_JOB: Mapping[str, str] = {
 STATUS_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "health": (
-        "Its health in a word, worst first: `refused` (invalid file), `unknown` (unreadable state), `late` (misses its "
+        "Its health in a word, worst first: `refused` (invalid file), `unknown` (unreadable state), `unproved` (altered or "
+        "missing by CloudTrail's digests), `late` (misses its "
         "objective), `failing`, `incomplete` (objects or folders are missing), `starting` (its first tick is under way), "
         "`healthy`."
     ),
@@ -102,6 +106,11 @@ STATUS_JOB: Mapping[str, str] = {
     ),
     "complete_from": "Every object with a stamp from here ...",
     "complete_until": "... to here that the source listed is at the destination. null: not known yet.",
+    "verify": "The job's `verify`.",
+    "proved_from": 'With `verify = "continuous"`: where the proof begins ...',
+    "proved_until": "... and up to when it has no break. It trails `complete_until` by an hour or more. null: nothing is proved.",
+    "unproved_count": "Spans that are not proved, since an object is altered or missing, or a digest is.",
+    "unproved": "The first hundred: `from`, `to`, `digest`, `problems` (`reason`, `detail`, `key`) and `found_at`.",
     "found": "False while nothing was found under the job's prefixes: a wrong prefix looks like a quiet source.",
     "uncovered": "Folders of the source that the job neither covers nor ignores; the horizon waits for them.",
     "audit": (
@@ -110,6 +119,10 @@ STATUS_JOB: Mapping[str, str] = {
         "(`lists_a_day`)."
     ),
     "quarantine": "Objects that are known and not at the destination: `count`, `conflicts`, and the first `objects`.",
+    "spread": (
+        "The last spread catch-up: its `tasks`, how many have `ended`, how many are `dead` and wait for the owner, the "
+        "`objects` by estimate, and the `objects_done`; null if there was none."
+    ),
     "shards": "The progress of each account, kind and region; the first hundred.",
     "shard_count": "The number of shards.",
     "running": (
@@ -239,6 +252,14 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             " as in `checks`:"
         ),
         CHECK_JOB,
+    ),
+    "work": (
+        "One object, when the worker has ended:",
+        {
+            "exit_code": "Its exit code.",
+            "tasks": "The tasks that it has done.",
+            "objects": "The objects that it has copied, or found at the destination.",
+        },
     ),
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),

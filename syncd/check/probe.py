@@ -12,8 +12,8 @@ from syncd.aws import answers
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, Side, copy_source
 from syncd.aws.transport import Credentials
-from syncd.copy.checksums import SHA256
 from syncd.copy.deletion import delete_object
+from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.write import copy_object, put_object
 from syncd.model import reasons
 from syncd.model.reasons import Reason

@@ -10,7 +10,7 @@ from syncd.config.job import Job
 from syncd.job.installation import Installation
 from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.verify.prover import asks_aws, keys_of_region
+from syncd.verify.keystore import asks_aws, keys_of_region
 
 PUBLIC_KEYS = "public-keys"
 _DENIED = (401, 403)

@@ -5,24 +5,24 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from syncd import __version__
 from syncd.cli import config as config_verbs
-from syncd.cli import ledger, streams
+from syncd.cli import ledger, streams, work
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.proof import prune, verify
 from syncd.cli.setup import verbs as setup
 from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
-from syncd.cli.terminal.log import besides_the_table
+from syncd.cli.terminal.log import bars_on_a_terminal, besides_the_table
 from syncd.cli.terminal.verbs import COMPLETING
+from syncd.cli.work import SpreadOption, one_plan, one_run, require_queues
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED, USAGE
@@ -34,7 +34,6 @@ from syncd.model.shortage import resource_limit, shortage
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
-    from syncd.job.health.progress import Progress
     from syncd.job.wiring import RunRequest
 
 app = typer.Typer(
@@ -50,6 +49,7 @@ app.add_typer(terminal_verbs.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
+app.add_typer(work.app)
 app.command()(verify.verify)
 app.command("prune-source")(prune.prune_source)
 
@@ -164,6 +164,7 @@ def catch_up(
     last: ToOption = None,
     account: AccountOption = None,
     region: RegionOption = None,
+    spread: SpreadOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -183,7 +184,9 @@ def catch_up(
     problem = verbs.narrowing_problem(refused.chosen(configuration, jobs), request)
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint=problem[0])
-    _do(configuration, jobs, request, as_json=as_json)
+    if spread:
+        require_queues(configuration, "--spread")
+    _do(configuration, jobs, request, as_json=as_json, is_spread=spread)
 
 
 @app.command()
@@ -192,6 +195,7 @@ def plan(
     *,
     first: FromOption = None,
     last: ToOption = None,
+    spread: SpreadOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -200,12 +204,18 @@ def plan(
     from syncd.job import planning, refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
-    if last and not first:
-        raise typer.BadParameter("needs --from", param_hint="--to")
+    for option in ("--to",) if last else ("--spread",) if spread else ():
+        if not first:
+            raise typer.BadParameter("needs --from", param_hint=option)
     configuration = load(config, strict=strict)
     request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest()
     plans = verbs.plan(
-        configuration, refused.chosen(configuration, jobs), request, now=time.time, tell=logs.event_logger()
+        configuration,
+        refused.chosen(configuration, jobs),
+        request,
+        now=time.time,
+        tell=logs.event_logger(),
+        one_plan=one_plan(is_spread=spread),
     )
     plans += planning.refused_plans(refused.refused(configuration, jobs))
     print_document(verbs.plans_document(plans), lambda screen: screen.plans_table(plans), as_json=as_json)
@@ -230,32 +240,38 @@ def show_demo(
     sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
-def _do(configuration: "Configuration", jobs: list[str] | None, request: "RunRequest", *, as_json: bool) -> NoReturn:
+def _do(
+    configuration: "Configuration",
+    jobs: list[str] | None,
+    request: "RunRequest",
+    *,
+    as_json: bool,
+    is_spread: bool = False,
+) -> NoReturn:
     from syncd.job import refused, verbs
 
     chosen = refused.chosen(configuration, jobs)
-    with _bars() as show:
+    besides: dict[str, Any] = {}
+    if any(job.verify != "off" for job in chosen):
+        from syncd.verify.continuous.run import verified
+
+        besides["after"] = verified
+    with bars_on_a_terminal() as bars:
         done = verbs.run(
             configuration,
             chosen,
             request,
             now=time.time,
             tell=besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
-            show=show,
+            show=(lambda *_: None) if bars is None else bars.show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
+            one_run=one_run(configuration, bars, is_spread=is_spread),
+            **besides,
         )
     print_document(
         verbs.reports_document(done.reports), lambda screen: screen.reports_table(done.reports), as_json=as_json
     )
     sys.exit(done.exit_code)
-
-
-def _bars() -> "AbstractContextManager[Callable[[str, Progress | None], None]]":
-    if not sys.stderr.isatty():
-        return nullcontext(lambda *_: None)
-    from syncd.cli.terminal.bars import bars
-
-    return bars()
 
 
 def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:

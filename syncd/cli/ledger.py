@@ -217,6 +217,7 @@ def _deal_with(
     error, count = document["error"], document["objects"]
     what = safe_key(chosen.key) if count == 1 and chosen.key is not None else f"{count:,} objects"
     words = error["detail"] if error else f"{what}: {done} {', '.join(document['jobs'])}"
+    words += "".join(f"\n{job}: {safe_line(detail)}" for job, detail in document["details"].items())
     left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
     print_document(document, lambda _: words, as_json=as_json)

@@ -150,7 +150,7 @@ def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> Renderab
     """Return a table of planned ticks, one row per job, followed by problems and remedies."""
     from syncd.copy.cost import PRICED_ON
 
-    table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Requests", "Cost", "Time"))
+    table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Tasks", "Requests", "Cost", "Time"))
     remarks: list[RenderableType] = []
     for report, copies in plans:
         made = copies.estimate
@@ -160,6 +160,7 @@ def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> Renderab
             str(report.listed),
             str(copies.objects),
             rounded_size(copies.size_bytes),
+            "-" if copies.tasks is None else str(copies.tasks),
             str(sum(made.requests.values())) if made else "-",
             f"${made.cost_usd:.4f}" if made else "-",
             f"{made.seconds:.0f} s" if made else "-",

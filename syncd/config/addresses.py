@@ -26,6 +26,13 @@ def check_url(address: str) -> str:
     return address
 
 
+def check_heartbeat(address: str) -> str:
+    """Return the URL of a heartbeat. In a job's, `{job}` stands for the job's name, and nothing else is filled in."""
+    if re.search(r"[{}]", address.replace("{job}", "")):
+        raise ValueError("only {job}, the job's name, is filled in; write other braces as %7B and %7D")
+    return check_url(address)
+
+
 def check_endpoint(value: str) -> str:
     """Return the URL of a server, without a slash at its end."""
     address = check_url(value)

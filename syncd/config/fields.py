@@ -204,7 +204,7 @@ FilePath = Annotated[
     Path, BeforeValidator(_check_path), Words("path", show=lambda path: shown(str(path)), remedy="write it in quotes")
 ]
 Globs = Annotated[tuple[str, ...], *_list("list of file patterns")]
-Url = Annotated[str, *_checked(addresses.check_url, "URL", "https?://.+", is_shown=False)]
+Url = Annotated[str, *_checked(addresses.check_heartbeat, "URL", "https?://.+", is_shown=False)]
 EndpointUrl = Annotated[str, *_checked(addresses.check_endpoint, "URL", "https?://[^?#]+", is_shown=False)]
 Listen = Annotated[str, *_checked(addresses.check_listen, '"HOST:PORT" or ""', "|.+:[0-9]{1,5}")]
 Host = Annotated[str, *_checked(addresses.check_host, "host name")]

@@ -15,7 +15,7 @@ from syncd.config.partitions import partition_of, region_of_host
 from syncd.config.rules import JOB_RULES, SETTINGS_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
 from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
-from syncd.config.tables.scale import Fleet, Hints
+from syncd.config.tables.scale import Fleet, Hints, Work
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Row, Table, partial, rows_of
 from syncd.config.words import Finding
@@ -44,6 +44,7 @@ __all__ = [
     "Source",
     "StartPoint",
     "StartValue",
+    "Work",
 ]
 
 JOB_IN_URL = "{job}"

@@ -265,7 +265,16 @@ def _place(endpoint: str | None, region: str, bucket: str) -> tuple[str, str, st
     return host, str(parts.port or {"http": 80, "https": 443}[parts.scheme]), bucket
 
 
-SETTINGS_RULES = (listen_locally,)
+def work_has_both_queues(settings: SettingsTable) -> Iterator[Finding]:
+    """Require the queue of results beside that of tasks."""
+    work = settings.work
+    if work.tasks is not None and work.results is None:
+        yield Finding("work.results", "is missing, and work.tasks is given; give the URL of the queue of results")
+    if work.tasks is None and (work.results is not None or work.dead is not None):
+        yield Finding("work.tasks", "is missing, and other queues are given; give the URL of the queue of tasks")
+
+
+SETTINGS_RULES = (listen_locally, work_has_both_queues)
 JOB_RULES = (
     one_schedule,
     jitter_below_interval,

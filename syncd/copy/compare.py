@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping
 
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import CRC64NVME, SHA256, Checksum, composite, is_whole, whole_checksums
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256, Checksum, composite, is_whole, whole_checksums
 from syncd.copy.read import Content, etag_of, if_same, look_at, read_content, read_through
 from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.objects import AlreadyThere, Conflict, Outcome

@@ -33,6 +33,8 @@ _WRITES = frozenset(
 )
 # STS is free (IAM User Guide, "Pricing for IAM"), and so are DELETE requests (Amazon S3 pricing).
 _FREE = frozenset({"AssumeRole", "GetCallerIdentity", "AbortMultipartUpload"})
+MESSAGES = "Messages"
+"""Requests to SQS, of all kinds."""
 _GIGABYTE = 1000**3
 
 
@@ -111,4 +113,6 @@ def _price(operation: str, prices: Prices) -> float:
     """Return the dollars for 1,000 of them."""
     if operation in _FREE:
         return 0.0
+    if operation == MESSAGES:
+        return prices.messages
     return prices.writes if operation in _WRITES else prices.reads

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from syncd.aws.s3 import Answer, Request
-from syncd.copy.checksums import SHA256, Bytes, Checksum, Sum
+from syncd.copy.hashes.checksums import SHA256, Bytes, Checksum, Sum
+from syncd.copy.hashes.content import ContentHash
 
 
 class NotPassed(Exception):
@@ -24,7 +25,13 @@ class Passage:
     """A step of a copy, beside `Request`. Its Answer is that of the write, or a failure if anything was unusual."""
 
     def __init__(
-        self, read: Request, write: Write, checksum: str, *, holds: bool, also: Sequence[Sum | Checksum] = ()
+        self,
+        read: Request,
+        write: Write,
+        checksum: str,
+        *,
+        holds: bool,
+        also: Sequence[Sum | Checksum | ContentHash] = (),
     ) -> None:
         """`checksum` is the header of the one to make if none is told. `holds` allows to hold the body until then.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import CRC64NVME, Checksum, Sum, sum_of, wrong_checksum
+from syncd.copy.hashes.checksums import CRC64NVME, Checksum, Sum, sum_of, wrong_checksum
 from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.objects import is_same_etag
 from syncd.model.reasons import Reason

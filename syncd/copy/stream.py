@@ -15,8 +15,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Generator
 
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import CRC64NVME, SHA256, Checksum, Sum, sum_of
 from syncd.copy.compare import compare_existing, compare_known
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256, Checksum, Sum, sum_of
+from syncd.copy.hashes.content import LARGEST_CONTENT_BYTES, ContentHash, content_hash
 from syncd.copy.passage import NotPassed, Passage
 from syncd.copy.read import (
     Content,
@@ -34,9 +35,10 @@ from syncd.copy.read import (
 )
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.copy.write import Headers, Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
+from syncd.model.objects import Copied
 from syncd.model.reasons import Reason
 
-_Sums = tuple[Checksum, Sum]
+_Sums = tuple[Checksum, Sum, ContentHash]
 
 
 def stream(copy: Copy) -> Steps:
@@ -57,12 +59,13 @@ def stream(copy: Copy) -> Steps:
 
 def _stream_small(copy: Copy) -> Steps:
     if copy.is_passed:
-        passed = yield from _pass(copy, _whole(copy, []))
+        passed = yield from _pass_whole(copy, [])
         if passed is not None:
-            return copy.done(etag_of(passed))
+            return passed
     source = yield from read(copy)
     description = described(source.headers)
     digest = b64encode(hashlib.sha256(source.body).digest()).decode()
+    content = content_hash(source.body) if copy.terms.hashes_content else ""
     source_tags = yield from tags(copy, source.headers)
     request = put_replica(copy, description, source_tags, (SHA256, digest), source.body)
     answer = yield from write(request)
@@ -70,7 +73,7 @@ def _stream_small(copy: Copy) -> Steps:
         request = put_replica(copy, description, [], (SHA256, digest), source.body)
         answer = yield from write(request)
     if answer.is_ok:
-        return copy.done(etag_of(answer))
+        return copy.done(etag_of(answer), content)
     if answer.status == 412:
         return (yield from compare_existing(copy, content_of(source)))
     raise copy.failure(answer, request)
@@ -82,9 +85,9 @@ def _stream_large(copy: Copy) -> Steps:
         looked = yield from look_at(copy)
         checksum = checksum_of(looked)
         if checksum.expected and copy.terms.checksum in (checksum.name, CRC64NVME):
-            passed = yield from _pass(copy, _whole(copy, (yield from tags(copy, looked.headers))))
+            passed = yield from _pass_whole(copy, (yield from tags(copy, looked.headers)))
             if passed is not None:
-                return copy.done(etag_of(passed))
+                return passed
     if not copy.transfer.compare_first:
         known = yield from compare_known(copy)
         if known is not None:
@@ -107,7 +110,7 @@ def _stream_in_parts(copy: Copy, looked: Answer) -> Steps:
 
 def _upload_parts(upload: Upload, checksum: Checksum) -> Steps:
     copy, done = upload.copy, list[tuple[str, str]]()
-    sums: _Sums = (checksum, Sum(CRC64NVME))
+    sums: _Sums = (checksum, Sum(CRC64NVME), _content(copy))
     size, part_size = copy.object.size_bytes, copy.part_size
     for start in range(0, size, part_size):
         span = (start, min(part_size, size - start))
@@ -115,7 +118,7 @@ def _upload_parts(upload: Upload, checksum: Checksum) -> Steps:
         done.append((etag, made))
     check_whole(copy, sums[0])
     digests = [b64decode(made) for _, made in done] if upload.checksum == SHA256 else []
-    return (yield from upload.complete(done, Content(None, size, digests, crc=sums[1].value)))
+    return (yield from upload.complete(done, Content(None, size, digests, crc=sums[1].value), sums[2].sha256))
 
 
 def _upload_part(
@@ -125,7 +128,7 @@ def _upload_part(
     copy = upload.copy
     if copy.is_passed:
         # Of a passage that broke off, the sums have taken who knows how much.
-        trial = (sums[0].copy(), sums[1].copy())
+        trial = (sums[0].copy(), sums[1].copy(), sums[2].copy())
         passage = _part(upload, number, span, trial)
         passed = yield from _pass(copy, passage)
         if passed is not None and passage.made is not None:
@@ -143,6 +146,16 @@ def _upload_part(
     return etag_of(answer), made, sums
 
 
+def _pass_whole(copy: Copy, source_tags: Headers) -> Generator[Passage, Answer, Copied | None]:
+    content = _content(copy)
+    passed = yield from _pass(copy, _whole(copy, source_tags, content))
+    return None if passed is None else copy.done(etag_of(passed), content.sha256)
+
+
+def _content(copy: Copy) -> ContentHash:
+    return ContentHash(most=LARGEST_CONTENT_BYTES if copy.terms.hashes_content else 0)
+
+
 def _pass(copy: Copy, passage: Passage) -> Generator[Passage, Answer, Answer | None]:
     """Try a passage. Returns None if it came to nothing.
 
@@ -155,7 +168,7 @@ def _pass(copy: Copy, passage: Passage) -> Generator[Passage, Answer, Answer | N
     return answer if answer.is_ok else None
 
 
-def _whole(copy: Copy, source_tags: Headers) -> Passage:
+def _whole(copy: Copy, source_tags: Headers, content: ContentHash) -> Passage:
     def written(head: Answer, checksum: tuple[str, str]) -> Request:
         check_etag(copy, head, asked)
         description = described(head.headers)
@@ -165,7 +178,7 @@ def _whole(copy: Copy, source_tags: Headers) -> Passage:
         return put_replica(copy, description, source_tags, checksum)
 
     asked = on_condition(read_request(copy), copy.object.etag)
-    return Passage(asked, written, copy.checksum, holds=not copy.is_large)
+    return Passage(asked, written, copy.checksum, holds=not copy.is_large, also=[content])
 
 
 def _part(upload: Upload, number: int, span: tuple[int, int], sums: _Sums) -> Passage:

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import CRC64NVME, SHA256
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.passage import Passage
 from syncd.model.bounds import COPIES_IN_MEMORY, part_size_for
 from syncd.model.objects import Copied, Failed, LogObject, Outcome, Transfer
@@ -72,6 +72,8 @@ class Terms:
     """... of so many bytes, or more if there would be too many parts."""
     max_object: int | None = None
     """Objects of more bytes than this are not copied."""
+    hashes_content: bool = False
+    """The hash of the uncompressed content is computed while it is streamed, for `verify = "continuous"`."""
     memory_bytes: int | None = None
     """Memory for bodies in flight. None if a part of any size will do."""
 
@@ -174,9 +176,9 @@ class Copy(NamedTuple):
         """Return the failure of an answer that is not the document of the API."""
         return CopyFailed(Reason.UNEXPECTED, f"{self.named(request)}: {error}")
 
-    def done(self, replica_etag: str) -> Copied:
-        """Return the outcome of a copy that was made."""
-        return Copied(self.transfer, replica_etag)
+    def done(self, replica_etag: str, content: str = "") -> Copied:
+        """Return the outcome of a copy that was made. `content` is the hash of its uncompressed content, if known."""
+        return Copied(self.transfer, replica_etag, content)
 
     def failed(self, failed: CopyFailed) -> Failed:
         """Return the outcome of a copy that failed so."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import SHA256, algorithm_of
 from syncd.copy.compare import compare, compare_existing
+from syncd.copy.hashes.checksums import SHA256, algorithm_of
 from syncd.copy.read import Content
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.bounds import refusal
@@ -155,15 +155,18 @@ class Upload:
         request = self._request("UploadPartCopy", "PUT", [("partNumber", str(number))], headers)
         return request._replace(expected_bytes=_waited_for(end - start))
 
-    def complete(self, parts: Sequence[tuple[str, str]], content: Content) -> Steps:
-        """Make one object of the (ETag, checksum) of its parts. If the key has one, compare it with `content`."""
+    def complete(self, parts: Sequence[tuple[str, str]], content: Content, unpacked: str = "") -> Steps:
+        """Make one object of the (ETag, checksum) of its parts. If the key has one, compare it with `content`.
+
+        `unpacked` is the hash of the uncompressed content, if known.
+        """
         headers = (("content-type", "application/xml"), _IF_NEW)
         body = s3.complete_body(parts, algorithm_of(self.checksum))
         request = self._request("CompleteMultipartUpload", "POST", [], headers, body)
         answer = yield from write(request)
         if answer.is_ok:
             etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)
-            return self.copy.done(etag)
+            return self.copy.done(etag, unpacked)
         if answer.status == 412:
             yield self.abort()
             return (yield from compare_existing(self.copy, content))

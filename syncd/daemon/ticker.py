@@ -23,6 +23,7 @@ from syncd.model import events
 from syncd.model.errors import LedgerError
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
+from syncd.verify.continuous.run import verified
 
 _TICK = RunRequest(kind=TICK, is_patient=True)
 """An ordinary tick."""
@@ -190,7 +191,9 @@ class Ticker:
     def _run(self, job: Job, request: RunRequest, tick: RunningTick) -> TickReport:
         state = self._state
         progress = state.running.progress(tick, lambda recorder: state.metrics.take_progress(job.name, recorder))
-        return run_job(job, request, self.installation, stop=tick.stop, on_progress=progress, show=tick.show)
+        installation = self.installation
+        report = run_job(job, request, installation, stop=tick.stop, on_progress=progress, show=tick.show)
+        return verified(job, report, installation, stop=tick.stop)
 
     def _judge(self, job: Job, report: TickReport) -> None:
         error = report.error

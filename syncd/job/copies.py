@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination, Engine, Job
-from syncd.copy.checksums import CRC64NVME, SHA256
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.terms import Terms
 from syncd.copy.workers.messages import EndpointSpec, Order
@@ -121,6 +121,7 @@ class Copies:
             checksum=SHA256 if is_signed or destination.checksum == "sha256" else CRC64NVME,
             copies_tags=destination.copy_tags,
             landing=landing_headers(destination),
+            hashes_content=self.job.verify == "continuous",
             max_object=self.job.source.max_object,
             memory_bytes=None if signer else min(self.job.engine.memory or self.limits.memory, self.limits.memory),
         )

@@ -24,12 +24,13 @@ def of_signal(number: int) -> int:
 
 def of_reports(reports: "Iterable[TickReport]") -> int:
     """Return the exit code of `tick`, `catch-up` and `plan`, unless a signal interrupted them."""
+    reports = list(reports)
     outcomes = {report.outcome for report in reports}
     if outcomes == {"already-running"}:
         return ALREADY_RUNNING
     if outcomes == {"failed"}:
         return FAILED
-    return DONE if outcomes <= {"ok"} else PARTIAL
+    return DONE if outcomes <= {"ok"} and not any(report.unproved for report in reports) else PARTIAL
 
 
 def of_rebuild(document: dict[str, Any]) -> int:

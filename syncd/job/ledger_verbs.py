@@ -96,16 +96,25 @@ def _for_each(
     jobs: Sequence[Job], ledger_file: LedgerFile, chosen: Chosen, do: Callable[[ReplicaLedger, Sequence[str]], int]
 ) -> dict[str, Any]:
     done: list[str] = []
+    details: dict[str, str] = {}
     objects = 0
     for job in jobs:
         with ledger_file.open(replica_of(job), job.name) as ledger:
             if ledger.moved_aside is not None:
                 raise LedgerCorrupt(f"{ledger_file.path} was damaged, and is now {ledger.moved_aside}")
             keys = chosen.keys(job, ledger)
+            held = ledger.held(keys[0]) if keys == [chosen.key] else None
+            details |= {job.name: held.detail} if held is not None and held.detail else {}
             dealt_with = do(ledger, keys) if keys else 0
             objects += dealt_with
             done += [job.name] if dealt_with else []
-    return {"key": chosen.key, "jobs": done, "objects": objects, "error": None if done else _not_held(chosen)}
+    return {
+        "key": chosen.key,
+        "jobs": done,
+        "objects": objects,
+        "details": details,
+        "error": None if done else _not_held(chosen),
+    }
 
 
 def _is_unicode(key: str) -> bool:

@@ -33,6 +33,8 @@ class PlannedCopies:
     requests: Counter[str] = field(default_factory=Counter)
     estimate: Estimate | None = None
     """The cost; None if the plan could not be made."""
+    tasks: int | None = None
+    """The tasks of a spread catch-up; None for any other."""
     audit_lists_a_day: int = 0
     """Listings of the destination that the audit takes a day."""
 

@@ -116,6 +116,7 @@ def refused_status(job: RefusedJob) -> dict[str, Any]:
         "freshness": objective_document(refused_health(job), 0.0),
         "complete_from": None,
         "complete_until": None,
+        "spread": None,
         "quarantine": {"count": 0, "conflicts": 0, "objects": []},
         "shards": [],
         "shard_count": 0,

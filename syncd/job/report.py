@@ -33,6 +33,8 @@ def report_document(report: TickReport) -> dict[str, Any]:
         "uncovered": list(report.uncovered[:LISTED]),
         "complete_from": utc(report.complete_from),
         "complete_until": utc(report.complete_until),
+        "proved_until": utc(report.proved_until),
+        "unproved": [{"key": item.key, "reason": item.reason, "detail": item.detail} for item in report.unproved],
         "duration_seconds": round(report.duration_seconds, 3),
         "error": None,
     }
@@ -83,6 +85,6 @@ def log_report(report: TickReport, finished: str, tell: Callable[..., None]) -> 
         remedy = reasons.remedy_of(Reason.CONFLICT, job=report.job, key=key)
         tell(events.OBJECT_CONFLICTED, job=report.job, key=key, detail=detail, remedy=remedy)
     facts = report_document(report)
-    for listed in ("failed", "conflicts"):
+    for listed in ("failed", "conflicts", "unproved"):
         facts.pop(listed)
     tell(events.TICK_FAILED if report.outcome == "failed" else finished, **facts)

@@ -40,6 +40,29 @@ def run_job(
     `on_progress` is called with each page and object, `show` once a second. Errors of the job or its state are not
     raised: they are in the report.
     """
+    run, tracker = tracked(job, request, installation, stop=stop, on_progress=on_progress, show=show)
+    try:
+        report = _run(run, job, request, installation, tracker.begin)
+        is_crash = report.error is not None and report.error.reason == Reason.CRASHED
+        # A crash has its own line, with the traceback.
+        if report.outcome != "already-running" and not is_crash:
+            finished = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
+            log_report(report, finished, installation.tell)
+    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
+        report = run.crashed(error)
+    return report
+
+
+def tracked(
+    job: Job,
+    request: RunRequest,
+    installation: Installation,
+    *,
+    stop: Event,
+    on_progress: Callable[[Recorder], None] = lambda _: None,
+    show: Callable[[Progress], None],
+) -> tuple[Run, Tracker]:
+    """Return a run whose progress is shown, logged, and noted in the files of its locks."""
 
     def shown(progress: Progress) -> None:
         show(progress)
@@ -56,16 +79,7 @@ def run_job(
         tracker.take(recorder)
 
     run = Run(job, request, installation, stop, progressed)
-    try:
-        report = _run(run, job, request, installation, tracker.begin)
-        is_crash = report.error is not None and report.error.reason == Reason.CRASHED
-        # A crash has its own line, with the traceback.
-        if report.outcome != "already-running" and not is_crash:
-            finished = events.CATCH_UP_FINISHED if request.kind == CATCH_UP else events.TICK_FINISHED
-            log_report(report, finished, installation.tell)
-    except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
-        report = run.crashed(error)
-    return report
+    return run, tracker
 
 
 def _run(run: Run, job: Job, request: RunRequest, installation: Installation, begin: Callable[[], None]) -> TickReport:

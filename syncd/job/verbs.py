@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from syncd.config import partitions
 from syncd.config.job import Configuration, Job
@@ -28,6 +28,32 @@ JOBS_AT_A_TIME = 40
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_SECONDS = 0.1
 _LISTED = 10
+
+
+class OneRun(Protocol):
+    """The run of one job. Returns its report and raises nothing."""
+
+    def __call__(
+        self,
+        job: Job,
+        request: RunRequest,
+        installation: Installation,
+        *,
+        stop: Event,
+        show: Callable[[Progress], None],
+    ) -> TickReport:
+        """Run it until its end, or until `stop` is set."""
+        ...
+
+
+class OnePlan(Protocol):
+    """The plan of one job. Returns it and raises nothing."""
+
+    def __call__(
+        self, job: Job, request: RunRequest, installation: Installation, *, stop: Event
+    ) -> tuple[TickReport, PlannedCopies]:
+        """Plan it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +121,14 @@ def run(
     tell: Callable[..., None],
     show: Callable[[str, Progress | None], None] = lambda *_: None,
     besides: Sequence[TickReport] = (),
+    one_run: OneRun = run_job,
+    after: Callable[..., TickReport] = lambda _, report, __, **___: report,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
-    `show` gets each job's progress once a second, and None at its end. `besides` are reports of jobs that cannot be run, which count like any other.
+    `show` gets each job's progress once a second, and None at its end. `besides` are reports of jobs that cannot be run,
+    which count like any other. `one_run` runs one job. `after` is called with the job, its report, the installation and the
+    event to stop by, and returns the report with what it adds.
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     guard = Lock()
@@ -109,7 +139,8 @@ def run(
                 show(job.name, progress)
 
         try:
-            return run_job(job, request, installation, stop=interruption.stop, show=progressed)
+            report = one_run(job, request, installation, stop=interruption.stop, show=progressed)
+            return after(job, report, installation, stop=interruption.stop)
         finally:
             progressed(None)
 
@@ -130,13 +161,14 @@ def plan(
     *,
     now: Callable[[], float],
     tell: Callable[..., None],
+    one_plan: OnePlan = plan_job,
 ) -> list[tuple[TickReport, PlannedCopies]]:
-    """Plan a tick or catch-up of each job."""
+    """Plan a tick or catch-up of each job. `one_plan` plans one job."""
     installation = Installation.of(configuration, now=now, tell=tell)
     with interruptible() as interruption:
 
         def one(job: Job) -> tuple[TickReport, PlannedCopies]:
-            return plan_job(job, request, installation, stop=interruption.stop)
+            return one_plan(job, request, installation, stop=interruption.stop)
 
         return _side_by_side(one, jobs, interruption, installation)
 
@@ -160,6 +192,7 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
         "listed": report.listed,
         "objects": copies.objects,
         "bytes": copies.size_bytes,
+        "tasks": copies.tasks,
         "skipped": dict(report.skipped),
         "requests": dict(estimate.requests) if estimate else {},
         "cost_usd": round(estimate.cost_usd, 6) if estimate else None,
@@ -172,16 +205,18 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Interruption:
+class Interruption:
+    """The signals that came so far."""
+
     stop: Event
     signal: int = 0
     is_impatient: bool = False
 
 
 @contextmanager
-def interruptible() -> Iterator[_Interruption]:
+def interruptible() -> Iterator[Interruption]:
     """Handle signals: the first stops new copies, the second cancels those in flight."""
-    interruption = _Interruption(Event())
+    interruption = Interruption(Event())
 
     def interrupt(number: int, _: Any) -> None:
         # Take no lock here: the interrupted thread may hold it.
@@ -212,7 +247,7 @@ def _slowest_last(jobs: Sequence[Job], installation: Installation) -> Sequence[J
 
 
 def _side_by_side(
-    one: Callable[[Job], Any], jobs: Sequence[Job], interruption: _Interruption, installation: Installation
+    one: Callable[[Job], Any], jobs: Sequence[Job], interruption: Interruption, installation: Installation
 ) -> list[Any]:
     if not jobs:
         return []

@@ -1,8 +1,8 @@
 """The wiring of one run: the ports of a tick connected to the adapters."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
@@ -15,13 +15,14 @@ from syncd.aws.s3 import Side
 from syncd.config.job import Job, Role
 from syncd.copy.modes import ModalCopier
 from syncd.job.copies import Copies, ways_of
+from syncd.job.health.proofs import proof_in
 from syncd.job.installation import Installation, end_of
 from syncd.job.planning import ForgivingLister, PlannedCopies
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed, LedgerCorrupt, LedgerRefused, SyncdError
-from syncd.model.keys.trail import EVERY
-from syncd.model.objects import Window
+from syncd.model.keys.trail import EVERY, wanted_by
+from syncd.model.objects import Shard, Window
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport, job_error
 from syncd.model.shortage import resource_limit, shortage
@@ -29,7 +30,7 @@ from syncd.tick.closing import horizon
 from syncd.tick.ports import Copier, Ledger, Ports
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import layout_of, pace_of, replica_of, scope_of, shard_of, start_of
-from syncd.tick.task import Task
+from syncd.tick.task import Spread, Task
 from syncd.tick.tick import Tick
 
 TICK = "tick"
@@ -46,6 +47,10 @@ class RunRequest:
     accounts: Sequence[str] = (EVERY,)
     regions: Sequence[str] = (EVERY,)
     is_patient: bool = False
+    only: Shard | None = None
+    """The one shard of a catch-up, which is not looked for."""
+    spread: Mapping[str, Spread] = field(default_factory=dict)
+    """The parts of a catch-up that workers do, by the prefix of the shard."""
     recalls: bool = False
     """Another daemon may have ticked the job since, so the destination is listed too."""
     hinted: Collection[str] = ()
@@ -98,6 +103,9 @@ class Run:
             self._log_moved(ledger)
             report = self.tick(ledger, lambda source, destination: self._copier(source, destination, ledger))
             self._log_damaged(ledger)
+            if self._job.verify != "off":
+                proof = proof_in(ledger, wanted_by(scope_of(self._job)))
+                report = replace(report, proved_until=proof.proved_until)
             ledger.record_tick(report, kind=self._request.kind)
             self._log_rebuilt()
             return report
@@ -129,12 +137,12 @@ class Run:
             return self._distrusted(report)
         for mended in ledger.mend():
             self._log(events.STATE_MENDED, what=mended)
-        complete = horizon(self._task(), ledger, now=self._installation.now())
+        complete = horizon(self.task(), ledger, now=self._installation.now())
         return self._distrusted(replace(report, complete_from=complete[0], complete_until=complete[1]))
 
     def _ticked(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> TickReport:
-        ports = self._ports(ledger, copier)
-        self._tick = Tick(self._task(), ports, stop=self._stop, on_progress=self._on_progress)
+        ports = self.ports(ledger, copier)
+        self._tick = Tick(self.task(), ports, stop=self._stop, on_progress=self._on_progress)
         return self._as_a_whole(self._tick.run())
 
     def _distrusted(self, report: TickReport) -> TickReport:
@@ -143,7 +151,8 @@ class Run:
             self._installation.identities.renew(self._job)
         return report
 
-    def _ports(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
+    def ports(self, ledger: Ledger, copier: Callable[[Endpoint, Endpoint], Copier]) -> Ports:
+        """Return the ports of the tick. Raises JobFailed if the role cannot be assumed."""
         job, installation = self._job, self._installation
         source, destination = self._ends()
         return Ports(
@@ -161,7 +170,8 @@ class Run:
         budget = None if self._request.window is not None else self._job.listing.budget.total_seconds()
         return BucketLister(end, side, now=self._installation.now, stop=self._stop, budget_seconds=budget)
 
-    def _task(self) -> Task:
+    def task(self) -> Task:
+        """Return the input of the tick."""
         job, request = self._job, self._request
         return Task(
             job=job.name,
@@ -174,6 +184,8 @@ class Run:
             window=request.window,
             accounts=request.accounts,
             regions=request.regions,
+            only=request.only,
+            spread=request.spread,
             hinted=request.hinted,
             recalls=request.recalls,
             was_here=self._was_here,

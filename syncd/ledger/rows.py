@@ -258,6 +258,7 @@ def report_from_json(text: str) -> TickReport:
     known = {field.name: values[field.name] for field in fields(TickReport) if field.name in values}
     known["conflicts"] = tuple((key, detail) for key, detail in known["conflicts"])
     known["uncovered"] = tuple(known.get("uncovered", ()))
+    known["unproved"] = tuple(FailedObject(**item) for item in known.get("unproved", ()))
     known["failed"] = tuple(FailedObject(**failed) for failed in known["failed"])
     known["archived"] = tuple(FailedObject(**archived) for archived in known.get("archived", ()))
     known["error"] = JobError(**known["error"]) if known["error"] else None

@@ -42,8 +42,10 @@ TABLES = {
         replica INTEGER, prefix TEXT, looked_at REAL NOT NULL, children TEXT NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, prefix)""",
     # tail and etag are encoded as in rows.py. etag is NULL if only the destination's listing named the object.
+    # content is the SHA-256 of the uncompressed content, NULL if unknown. Nothing is called altered by it alone, so it is
+    # not in the checksum.
     "objects": """
-        shard INTEGER, tail TEXT, etag BLOB, size_bytes INTEGER NOT NULL, checksum INTEGER NOT NULL,
+        shard INTEGER, tail TEXT, etag BLOB, size_bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, content BLOB,
         PRIMARY KEY (shard, tail)""",
     "days": """
         shard INTEGER, day TEXT, count INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
@@ -61,12 +63,22 @@ TABLES = {
         replica INTEGER, key TEXT, etag TEXT NOT NULL, storage_class TEXT NOT NULL, at REAL NOT NULL,
         checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, key)""",
+    # What continuous verification knows of one account and region, as JSON.
+    "proofs": """
+        replica INTEGER, prefix TEXT, proof TEXT NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, prefix)""",
     "uncovered": """
         replica INTEGER, prefix TEXT, first_at REAL NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, prefix)""",
     "lateness": """
         replica INTEGER, bucket INTEGER, count INTEGER NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (replica, bucket)""",
+    # The tasks of the last spread catch-up. counts is JSON.
+    "tasks": """
+        replica INTEGER, task TEXT, shard TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL,
+        request TEXT NOT NULL, objects INTEGER NOT NULL, state TEXT NOT NULL, counts TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (replica, task)""",
     "ticks": """
         job TEXT, number INTEGER, kind TEXT NOT NULL, report TEXT NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (job, number)""",
@@ -115,6 +127,17 @@ def _migrate_1(connection: sqlite3.Connection) -> None:
             insert(connection, "days", with_checksum(*row[:-1], 0, 0))
 
 
+def _migrate_2(connection: sqlite3.Connection) -> None:
+    """Migrate schema 2 to schema 3. No row is rewritten, however many there are."""
+    connection.execute("ALTER TABLE objects ADD COLUMN content BLOB")
+    connection.execute(f"CREATE TABLE proofs ({TABLES['proofs']}) STRICT, WITHOUT ROWID")
+
+
+def _migrate_3(connection: sqlite3.Connection) -> None:
+    """Migrate schema 3 to schema 4, which has tasks."""
+    connection.execute(f"CREATE TABLE tasks ({TABLES['tasks']}) STRICT, WITHOUT ROWID")
+
+
 def insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
     """Insert a row unless its key exists. Returns 1 if it was inserted, else 0."""
     marks = ", ".join("?" * len(row))
@@ -127,7 +150,9 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE TABLE {name} ({columns}) STRICT, WITHOUT ROWID")
 
 
-SCHEMA = Schema(version=2, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1})
+SCHEMA = Schema(
+    version=4, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1, 2: _migrate_2, 3: _migrate_3}
+)
 
 
 def connect_to_nothing(schema: Schema) -> sqlite3.Connection:

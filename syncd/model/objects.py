@@ -125,6 +125,8 @@ class Copied(NamedTuple):
     transfer: Transfer
     replica_etag: str = ""
     """The ETag in the answer to the write, or empty if there was none."""
+    content: str = ""
+    """The SHA-256 of the uncompressed content, hexadecimal, or empty if it was not computed."""
 
 
 class AlreadyThere(NamedTuple):

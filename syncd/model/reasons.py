@@ -1,7 +1,6 @@
 """Reasons: one word for each cause of an object or a job that was not copied, with its remedy.
 
-The words are part of the contract: they appear in `failed[].reason` and `error.reason` of the JSON documents, in the log
-and in the labels of metrics.
+The words are part of the contract: they appear in JSON documents, in the log and in the labels of metrics.
 """
 
 import re
@@ -28,6 +27,7 @@ class Reason(StrEnum):
     OBJECT_CHANGED = "object_changed"
     ARCHIVED = "archived"
     REPLICA_LOST = "replica_lost"
+    MISSING_AT_SOURCE = "missing_at_source"
     SLOW_DOWN = "slow_down"
     SERVER_ERROR = "server_error"
     CONNECTION = "connection_failed"
@@ -50,7 +50,6 @@ class Reason(StrEnum):
     RETRY_REQUESTED = "retry_requested"
     CRASHED = "crashed"
 
-    # Of `ledger quarantine`.
     NOT_HELD = "not_in_quarantine"
 
     # Jobs only.
@@ -103,6 +102,7 @@ SETTLED = frozenset(
         Reason.OBJECT_GONE,
         Reason.TOO_LARGE,
         Reason.REPLICA_LOST,
+        Reason.MISSING_AT_SOURCE,
     }
 )
 """Reasons of an object that no retry cures: it waits for another listing, or for a person."""
@@ -156,12 +156,13 @@ REMEDIES: dict[str, str] = {
         "find who deleted replicas at the destination, and restore them from a version or a backup if there is one:"
         " neither side has these objects any more; `syncd ledger quarantine accept KEY --job JOB` gives them up for good"
     ),
+    Reason.MISSING_AT_SOURCE: "restore it at the source; `syncd ledger quarantine accept KEY` gives it up for good",
     Reason.OBJECT_GONE: (
         "ask the owner of the source who deleted it, or if logs expire; `syncd ledger quarantine accept KEY --job JOB` gives up an"
         " object that will not come back and holds back the horizon until then"
     ),
     Reason.OBJECT_CHANGED: "nothing to do: the next tick lists the object again",
-    # "The object's storage class remains the same" when a copy is restored (S3 User Guide, "Restoring an archived object").
+    # A restored copy keeps its storage class (S3 User Guide, "Restoring an archived object").
     Reason.ARCHIVED: (
         "ask the owner of the source to restore the object, then `syncd ledger quarantine retry KEY --job JOB`: S3 keeps listing it"
         " as archived"

@@ -1,12 +1,15 @@
-"""Reports of ticks, as they are recorded and printed."""
+"""Reports of ticks, and of the tasks of spread catch-ups, as they are recorded and printed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from syncd.model.errors import JobFailed
+from syncd.model.objects import Failed, Shard
 from syncd.model.reasons import filled_in
+from syncd.model.sealed import SealedDay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +159,10 @@ class TickReport(Counts):
     worst_lag_seconds: float = 0.0
     complete_from: float = 0.0
     complete_until: float = 0.0
+    proved_until: float = 0.0
+    """Up to when digests prove the replica, if they are verified continuously."""
+    unproved: Sequence[FailedObject] = ()
+    """Objects of which the verification after the tick found that they are altered or missing."""
     started_at: float = 0.0
     duration_seconds: float = 0.0
     error: JobError | None = None
@@ -172,3 +179,76 @@ BEYOND = "inf"
 def lag_bucket(seconds: float) -> str:
     """Return the bucket of the lag histogram: the smallest bound not exceeded, as text."""
     return next((str(bound) for bound in LAG_BOUNDS if seconds <= bound), BEYOND)
+
+
+class TaskState(StrEnum):
+    """The state of a task in the owner's ledger."""
+
+    WAITING = "waiting"
+    """It has not been sent yet."""
+    SENT = "sent"
+    """It is in the queue, or in a worker's hands."""
+    OWN = "own"
+    """No worker can do it whole, so the owner does it itself."""
+    DEAD = "dead"
+    """Workers have failed at it again and again, so the owner does it itself."""
+    OK = "ok"
+    PARTIAL = "partial"
+    """All of it was tried, and some objects are in quarantine."""
+    FAILED = "failed"
+
+
+class SpreadTask(NamedTuple):
+    """A span of days of one shard, as the owner's ledger keeps it."""
+
+    shard: Shard
+    first: str
+    """The first UTC day, `YYYY-MM-DD`."""
+    last: str
+    """The last UTC day, inclusive."""
+    request: str
+    """The catch-up that it is a part of, in words that tell one from another."""
+    objects: int
+    """The estimate."""
+    state: TaskState = TaskState.WAITING
+    counts: Counts = Counts()
+    """The counts of the worker or owner that did it."""
+
+    @property
+    def name(self) -> str:
+        """The name, unique within a replica."""
+        return f"{self.shard.prefix}{self.first}..{self.last}"
+
+    @property
+    def is_open(self) -> bool:
+        """True until somebody has done it."""
+        return self.state in (TaskState.WAITING, TaskState.SENT, TaskState.OWN, TaskState.DEAD)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """True if it was done, and not all of it could be."""
+        return self.state in (TaskState.PARTIAL, TaskState.FAILED)
+
+
+class TaskResult(NamedTuple):
+    """The result of a task, as a worker tells it."""
+
+    task: str
+    state: TaskState
+    counts: Counts
+    days: Mapping[str, SealedDay]
+    """Facts about the destination, by UTC day."""
+    held: Sequence[Failed]
+    """The objects that were not copied. A conflict is one of them."""
+
+
+class SpreadProgress(NamedTuple):
+    """The tasks and objects of a spread catch-up."""
+
+    tasks: int = 0
+    ended: int = 0
+    dead: int = 0
+    """Tasks that the owner does itself, since workers have failed at them."""
+    objects: int = 0
+    """The estimate of all."""
+    objects_done: int = 0

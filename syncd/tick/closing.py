@@ -84,7 +84,9 @@ def _ended(
 ) -> ShardState | None:
     """Return the shard's new state. Returns None if nothing was proved."""
     if task.window is not None:
-        return _extended(current, task.window, missing, began_at) if visit.finished() else None
+        proved = task.window_proved(visit.state.shard.prefix)
+        is_listed = bool(visit.finished()) or not visit.slices
+        return _extended(current, proved, missing, began_at) if is_listed and proved else None
     # A catch-up that ran beside this tick may have extended it.
     before = visit.state
     if current is not None and current.listed_at == before.listed_at:

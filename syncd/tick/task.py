@@ -1,8 +1,9 @@
 """The input of a tick: the job's scope, durations and bounds."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf
+from typing import NamedTuple
 
 from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import DAY_SECONDS
@@ -56,6 +57,14 @@ class Pace:
         return lateness_of(kind, self.lateness)
 
 
+class Spread(NamedTuple):
+    """The part of a catch-up that workers do in one shard: its days before `left_from`."""
+
+    left_from: str
+    is_done: bool
+    """The workers copied everything."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """The input of a tick, taken from a job."""
@@ -76,6 +85,10 @@ class Task:
     """The only accounts that a catch-up lists."""
     regions: Sequence[str] = (EVERY,)
     """The only regions that a catch-up lists."""
+    only: Shard | None = None
+    """The one shard of a catch-up, which is not looked for."""
+    spread: Mapping[str, Spread] = field(default_factory=dict)
+    """The parts of a catch-up that workers do, by the prefix of the shard."""
     hinted: Collection[str] = ()
     """Keys that hints name: nothing else is listed, unless one is in a new shard. Empty for an ordinary tick."""
     recalls: bool = False
@@ -90,3 +103,19 @@ class Task:
     """The most objects that a tick copies; None for no limit."""
     objective: float = inf
     """Seconds that a new object may take from its LastModified to its copy."""
+
+    def window_left(self, prefix: str) -> Window | None:
+        """Return the days of a shard that the catch-up lists itself. Returns None if workers do all of them."""
+        part, window = self.spread.get(prefix), self.window
+        if part is None or window is None:
+            return window
+        is_all = window.last is not None and window.last < part.left_from
+        return None if is_all else Window(part.left_from, window.last)
+
+    def window_proved(self, prefix: str) -> Window | None:
+        """Return the days of a shard that are complete once the catch-up has listed its own part of them.
+
+        Returns None if workers have not done theirs.
+        """
+        part = self.spread.get(prefix)
+        return self.window if part is None or part.is_done else None

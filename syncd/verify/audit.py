@@ -5,12 +5,13 @@ What is read comes through a `ReplicaReader`; nothing here does any I/O.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.tick.task import DIGESTS
 from syncd.verify.rules.chain import Chain, Found, Step, steps
 from syncd.verify.rules.digest import ChainName, Named, name_of
 from syncd.verify.rules.keys import Keys
@@ -20,7 +21,6 @@ ANCHOR_SECONDS = 2 * DAY_SECONDS
 """Digests are read from so long before the audit's beginning, so that its first one finds its predecessor."""
 NAMED_WITHIN_SECONDS = 1800.0
 """A log is delivered so long after its stamp at most, as a rule, and the next digest names it."""
-
 
 _OVERLAPPING = 16
 """Trails of one account and region whose spans are looked at."""
@@ -35,6 +35,12 @@ class Place(NamedTuple):
     """The prefix of its digests, up to the dates."""
     kinds: Mapping[str, str]
     """The prefixes of its other kinds, such as CloudTrail and CloudTrail-Insight."""
+    organization: str = ""
+
+    def prefix_of(self, key: str) -> tuple[str, str]:
+        """Return the kind of a key and the kind's prefix. Both are empty if it is of none."""
+        kinds = {**self.kinds, DIGESTS: self.digests}
+        return next((found for found in kinds.items() if key.startswith(found[1])), ("", ""))
 
 
 class Stored(NamedTuple):
@@ -42,6 +48,15 @@ class Stored(NamedTuple):
 
     key: str
     size_bytes: int
+    etag: str = ""
+
+
+class Hashes(NamedTuple):
+    """The SHA-256 of a log, as its digest names it and as the replica has it."""
+
+    digest: str
+    replica: str
+    """Empty if the replica's content cannot be hashed."""
 
 
 class ReplicaReader(Protocol):
@@ -58,36 +73,6 @@ class ReplicaReader(Protocol):
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
         """Yield the SHA-256 of the uncompressed content of logs, in any order, or a finding if there is none."""
         ...
-
-
-Recorder: TypeAlias = Callable[[Stored | Found | tuple[str, str | Finding]], None]
-
-
-class Recording:
-    """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
-
-    def __init__(
-        self, replica: ReplicaReader, record: Callable[[Stored | Found | tuple[str, str | Finding]], None]
-    ) -> None:
-        self._replica, self._record = replica, record
-
-    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
-        """See `ReplicaReader`."""
-        for item in self._replica.keys(prefix, first, last):
-            self._record(item)
-            yield item
-
-    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
-        """See `ReplicaReader`."""
-        for found in self._replica.digests(items):
-            self._record(found)
-            yield found
-
-    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
-        """See `ReplicaReader`."""
-        for item, found in self._replica.hashes(items):
-            self._record((item.key, found))
-            yield item, found
 
 
 @dataclass(slots=True)
@@ -123,6 +108,8 @@ class PlaceResult:
     """The end of the newest digest; 0.0 if there is none."""
     unnamed_after: Sequence[str]
     """Logs that are newer than the newest digest accounts for."""
+    hashes: Mapping[str, Hashes] = field(default_factory=dict)
+    """Of logs that are not what their digest names, and of those that were watched."""
     tail: Span | None = None
     """The span after the newest digest."""
 
@@ -145,15 +132,21 @@ class Audit:
         first: float,
         last: float,
         known: Callable[[str], str | None] = lambda _: None,
+        watched: Collection[str] = (),
         on_progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
-        """`known` gives the hash of a log that was computed while it was copied, or None to read it."""
+        """`known` gives the hash of a log that was computed while it was copied, or None to read it.
+
+        The hashes of `watched` logs are in the result.
+        """
         self._replica = replica
         self._place = place
         self._buckets = frozenset(buckets)
         self._keys = keys
         self._first, self._last = first, last
         self._known = known
+        self._watched = watched
+        self._hashes: dict[str, Hashes] = {}
         self._on_progress = on_progress
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
@@ -237,8 +230,10 @@ class Audit:
         is_of_kind = any(key.startswith(prefix) for prefix in self._place.kinds.values())
         return is_of_kind and stamp is not None and self._first <= stamp <= self._last
 
-    @staticmethod
-    def _compare(checked: Checked, log: Named, found: str | Finding) -> None:
+    def _compare(self, checked: Checked, log: Named, found: str | Finding) -> None:
+        is_missing = isinstance(found, Finding) and found.flaw == Flaw.LOG_MISSING
+        if (found != log.sha256 or log.key in self._watched) and not is_missing:
+            self._hashes[log.key] = Hashes(log.sha256, "" if isinstance(found, Finding) else found)
         if isinstance(found, Finding):
             checked.problems.append(found._replace(key=log.key))
         elif found != log.sha256:
@@ -272,6 +267,7 @@ class Audit:
             log_bytes=self._log_bytes,
             newest_end=newest_end,
             unnamed_after=sorted(after),
+            hashes=self._hashes,
         )
 
 

@@ -7,16 +7,26 @@ import json
 import os
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from syncd.ledger.folder.locks import create_private, create_private_directory
-from syncd.model.errors import ConfigError, Problem
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from syncd.aws.endpoint import Principal
+from syncd.aws.identity.principals import ConsumerPrincipal
+from syncd.aws.policies.session import session_policies
+from syncd.config.job import Job
+from syncd.job.installation import Installation
+from syncd.ledger.folder.locks import create_private, create_private_directory, lock_patiently, open_private
+from syncd.model.errors import ConfigError, JobFailed, Problem
 from syncd.verify.rules.keys import Keys, PublicKey
 
 FILE = "cloudtrail-public-keys.json"
+_NOT_ASKED = "the source is another server than AWS's: set endpoints.cloudtrail, or give the keys with --keys"
+_CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
 LARGEST_FILE_BYTES = 16 * 1024 * 1024
 
 
@@ -31,15 +41,33 @@ def kept_keys(state_dir: Path) -> Keys:
 
 
 def keep_keys(state_dir: Path, keys: Keys) -> None:
-    """Write the keys into the state directory, at once or not at all. Raises OSError."""
+    """Add the keys to those in the state directory, at once or not at all. Other processes may add theirs meanwhile.
+
+    Raises:
+        ConfigError: the file cannot be read as keys.
+        OSError: it cannot be written.
+    """
     create_private_directory(state_dir)
-    part = state_dir / f".{FILE}.{os.getpid()}"
+    lock = open_private(state_dir / f"{FILE}.lock")
+    try:
+        lock_patiently(lock, exclusive=True)
+        kept = kept_keys(state_dir)
+        before = kept.all()
+        kept.add_all(keys.all())
+        if kept.all() != before:
+            _write(state_dir / FILE, keys_text(kept).encode())
+    finally:
+        os.close(lock)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(create_private(part), "wb") as file:
-        file.write(keys_text(keys).encode())
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(state_dir / FILE)
+    part.replace(path)
 
 
 def keys_text(keys: Keys) -> str:
@@ -101,7 +129,8 @@ class AskedKeys(Keys):
         super().__init__(keys)
         self._ask = ask
         self._asked: set[str] = set()
-        self.has_new = False
+        self.refused: list[str] = []
+        """Sentences about keys of an answer that cannot be used."""
 
     def find(self, region: str, fingerprint: str) -> PublicKey | None:
         """Return a key, asking for those of its region if it is not known. Returns None if it stays unknown."""
@@ -109,10 +138,86 @@ class AskedKeys(Keys):
         if found is None and region not in self._asked:
             self._asked.add(region)
             for key in self._ask(region):
-                self.add(key)
-                self.has_new = True
+                try:
+                    self.add(key)
+                except ValueError as error:
+                    self.refused.append(str(error))
             found = super().find(region, fingerprint)
         return found
+
+
+class KeyService:
+    """Asks CloudTrail for its public keys, by the role if it may, else by the consumer: each account sees the same."""
+
+    def __init__(
+        self, job: Job, installation: Installation, consumer: ConsumerPrincipal, *, count: Callable[[str], None]
+    ) -> None:
+        self._job, self._installation = job, installation
+        self._consumer = consumer
+        self._count = count
+        self.error = ""
+        """The reason that there was no answer."""
+
+    def ask(self, region: str, first: float, last: float) -> Sequence[PublicKey]:
+        """Return the keys of a region that were valid within a span. Returns none if nobody may ask."""
+        if not asks_aws(self._job):
+            self.error = _NOT_ASKED
+            return []
+        failures = []
+        for principal in (*self._role(), self._consumer):
+            asked = f"ListPublicKeys in {region} by {principal.name}"
+            try:
+                self._count("ListPublicKeys")
+                span = max(first, 1.0), last
+                return keys_of_region(self._job, self._installation, principal, region, span)
+            except (BotoCoreError, ClientError) as error:
+                failures.append(f"{asked}: {error}")
+            except (KeyError, TypeError, AttributeError) as error:
+                failures.append(f"{asked}: it is no list of keys: {error!r}")
+        self.error = "; ".join(failures)
+        return []
+
+    def _role(self) -> Iterator[Principal]:
+        job, role = self._job, self._job.source.role
+        if role is None:
+            return
+        identities, policies = self._installation.identities, session_policies(job)
+        try:
+            yield identities.role(job, role, self._consumer, policies=policies, count=self._count)
+        except JobFailed as error:
+            self.error = error.detail
+
+
+def keys_of_region(
+    job: Job, installation: Installation, principal: Principal, region: str, span: tuple[float, float]
+) -> list[PublicKey]:
+    """Ask CloudTrail, as this principal, for the public keys of a region that were valid within the span.
+
+    Raises:
+        BotoCoreError, ClientError: it does not answer, or refuses.
+        KeyError, TypeError, AttributeError: its answer is no list of keys.
+    """
+    credentials = principal.current()
+    client = installation.identities.session_of(job).create_client(
+        "cloudtrail",
+        region_name=region,
+        endpoint_url=job.endpoints.cloudtrail,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_CALL_SECONDS,
+            retries={"mode": "standard", "max_attempts": 3},
+        ),
+    )
+    return listed_keys(client, region, *span)
+
+
+def asks_aws(job: Job) -> bool:
+    """Return whether CloudTrail may be asked for public keys. Credentials of another server are not sent to AWS."""
+    is_elsewhere = bool(os.environ.get("AWS_ENDPOINT_URL_CLOUDTRAIL") or os.environ.get("AWS_ENDPOINT_URL"))
+    return job.endpoints.s3 is None or job.endpoints.cloudtrail is not None or is_elsewhere
 
 
 def _key(number: int, entry: dict[str, Any]) -> PublicKey:

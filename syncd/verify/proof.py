@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import EVERY
@@ -27,6 +28,32 @@ class Asked:
     """Fetch from the source what a digest names and the replica lacks."""
 
 
+class Disagreement(NamedTuple):
+    """The SHA-256 of a log in three places, hexadecimal. Empty if there is none."""
+
+    key: str
+    digest: str
+    replica: str
+    source: str
+
+    @property
+    def vouched(self) -> str:
+        """The content that the digest vouches for: `replica`, `source`, `both` or `neither`."""
+        is_replica, is_source = self.replica == self.digest, self.source == self.digest
+        if is_replica and is_source:
+            return "both"
+        return "replica" if is_replica else "source" if is_source else "neither"
+
+    @property
+    def words(self) -> str:
+        """A sentence for people."""
+        vouched = "neither" if self.vouched == "neither" else f"the {self.vouched}'s"
+        return (
+            f"the replica's content has SHA-256 {self.replica or 'none'}, the source's {self.source or 'none'};"
+            f" the digest vouches for {vouched}: it names {self.digest}"
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class Proof:
     """The answer for one job: proved spans and the others."""
@@ -35,7 +62,13 @@ class Proof:
     asked: Asked
     places: list[PlaceResult] = field(default_factory=list)
     healed: list[str] = field(default_factory=list)
-    """Objects that the horizon claimed, that a digest names, and that neither side has."""
+    """Objects that a digest names and the replica lacked, fetched from the source."""
+    missing_at_source: list[str] = field(default_factory=list)
+    """Objects that a digest names, and that neither side has."""
+    contradicted: list[str] = field(default_factory=list)
+    """Objects that the horizon claimed and the replica lacked."""
+    conflicts: list[Disagreement] = field(default_factory=list)
+    """Logs of which replica and source differ from each other, or from their digest."""
     keys_error: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     started_at: float = 0.0

@@ -1,40 +1,29 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from threading import Event
 
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from syncd.aws.endpoint import Principal
 from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
-from syncd.aws.policies.session import session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
-from syncd.job.run import run_job
-from syncd.job.wiring import CATCH_UP, RunRequest
-from syncd.model import events
 from syncd.model.errors import JobFailed
-from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY, Scope, children, roots
-from syncd.model.objects import Window
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import scope_of
-from syncd.verify.audit import Audit, Place, PlaceResult, Recorder, Recording, ReplicaReader
-from syncd.verify.keystore import AskedKeys, listed_keys
+from syncd.tick.task import DIGESTS
+from syncd.verify.audit import Audit, Place, PlaceResult, ReplicaReader
+from syncd.verify.evidence.bundle import Recorder, Recording
+from syncd.verify.healing.healer import Healer
+from syncd.verify.healing.vouching import Voucher
+from syncd.verify.keystore import AskedKeys, KeyService
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
-from syncd.verify.rules.verdict import Flaw, Span
-
-DIGESTS = "CloudTrail-Digest"
-_CONNECT_SECONDS, _CALL_SECONDS = 5.0, 20.0
-_NOT_ASKED = "the source is another server than AWS's: set endpoints.cloudtrail, or give the keys with --keys"
 
 
 class Prover:
@@ -58,7 +47,7 @@ class Prover:
         self._stop = stop
         self._on_progress = on_progress
         self._proof = Proof(job=job.name, asked=asked)
-        self._principals: list[Principal] = []
+        self._principals: list[ConsumerPrincipal] = []
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
 
     def run(self) -> Proof:
@@ -73,6 +62,7 @@ class Prover:
             self._prove()
         except JobFailed as error:
             proof.error = JobError(reason=error.reason, detail=error.detail, remedy=error.remedy)
+        proof.keys_error = "; ".join(filter(None, (proof.keys_error, *self.keys.refused)))
         proof.duration_seconds = self._installation.now() - proof.started_at
         return proof
 
@@ -97,17 +87,19 @@ class Prover:
                 f"the replica has no digests under s3://{job.destination.bucket}/{job.destination.prefix}",
                 f"give {job.name} the kind {DIGESTS} in source.kinds, and turn on log file validation for the trail",
             )
+        healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
+        voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
         for place in places:
-            result = self._audit(place, replica)
-            if self._asked.heals and (lost := _lost(result)):
-                result = self._heal(place, lost, replica)
+            audit = partial(self._audit, place, replica, voucher.conflicts(place))
+            result = healer.heal(place, audit(), audit)
+            voucher.vouch(place, result)
             self.add(result)
 
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
         self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
 
-    def _audit(self, place: Place, replica: ReplicaReader) -> PlaceResult:
+    def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         audit = Audit(
             replica if self._record is None else Recording(replica, self._record),
             place,
@@ -115,6 +107,7 @@ class Prover:
             keys=self.keys,
             first=self._asked.first,
             last=self._asked.last,
+            watched=frozenset(watched),
             on_progress=self._on_progress,
         )
         return audit.run()
@@ -132,115 +125,23 @@ class Prover:
         for shard in shards:
             if shard.account and shard.region and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/"):
                 found.setdefault((shard.organization, shard.account, shard.region), {})[shard.kind] = shard.prefix
-        for (_, account, region), kinds in sorted(found.items()):
+        for (organization, account, region), kinds in sorted(found.items()):
             digests = kinds.pop(DIGESTS, None)
             is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
             if digests is not None and is_asked:
-                yield Place(account, region, digests, kinds)
-
-    def _heal(self, place: Place, lost: Mapping[str, str], replica: BucketReplica) -> PlaceResult:
-        """Fetch from the source what is lost, and look again. What the source lacks too is told, and stays unproved."""
-        for day in sorted(set(lost.values())):
-            request = RunRequest(
-                kind=CATCH_UP, window=Window(day, day), accounts=(place.account,), regions=(place.region,)
-            )
-            run_job(self._job, request, self._installation, stop=self._stop)
-        again = self._audit(place, replica)
-        still = _lost(again)
-        healed = sorted(set(lost) - set(still))
-        self._proof.healed += healed
-        for key in healed:
-            self._installation.tell(events.REPLICA_HEALED, job=self._job.name, key=key)
-        return again
+                yield Place(account, region, digests, kinds, organization)
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
-        """Ask for the keys of a region, by the role if it may, else by the consumer: each account sees the same."""
-        if not asks_aws(self._job):
-            self._proof.keys_error = _NOT_ASKED
-            return []
-        failures = []
-        for principal in [*self._role(), *self._principals]:
-            try:
-                self._count("ListPublicKeys")
-                first = self._asked.first - DAY_SECONDS if self._asked.first else 1.0
-                span = first, self._asked.last + DAY_SECONDS
-                return keys_of_region(self._job, self._installation, principal, region, span)
-            except (BotoCoreError, ClientError) as error:
-                failures.append(f"ListPublicKeys in {region} by {principal.name}: {error}")
-        self._proof.keys_error = "; ".join(failures)
-        return []
+        (consumer,) = self._principals
+        service = KeyService(self._job, self._installation, consumer, count=self._count)
+        first = self._asked.first - DAY_SECONDS if self._asked.first else 1.0
+        found = service.ask(region, first, self._asked.last + DAY_SECONDS)
+        self._proof.keys_error = service.error
+        return found
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
 
-    def _role(self) -> Iterator[Principal]:
-        role, (consumer,) = self._job.source.role, self._principals
-        if role is None or not isinstance(consumer, ConsumerPrincipal):
-            return
-        try:
-            yield self._installation.identities.role(
-                self._job,
-                role,
-                consumer,
-                policies=session_policies(self._job),
-                count=self._count,
-            )
-        except JobFailed as error:
-            self._proof.keys_error = error.detail
-
-
-def keys_of_region(
-    job: Job, installation: Installation, principal: Principal, region: str, span: tuple[float, float]
-) -> list[PublicKey]:
-    """Ask CloudTrail, as this principal, for the public keys of a region that were valid within the span.
-
-    Raises:
-        BotoCoreError, ClientError: it does not answer, or refuses.
-    """
-    credentials = principal.current()
-    client = installation.identities.session_of(job).create_client(
-        "cloudtrail",
-        region_name=region,
-        endpoint_url=job.endpoints.cloudtrail,
-        aws_access_key_id=credentials.access_key_id,
-        aws_secret_access_key=credentials.secret_access_key,
-        aws_session_token=credentials.session_token,
-        config=Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_CALL_SECONDS,
-            retries={"mode": "standard", "max_attempts": 3},
-        ),
-    )
-    return listed_keys(client, region, *span)
-
-
-def asks_aws(job: Job) -> bool:
-    """Return whether CloudTrail may be asked for public keys. Credentials of another server are not sent to AWS."""
-    is_elsewhere = bool(os.environ.get("AWS_ENDPOINT_URL_CLOUDTRAIL") or os.environ.get("AWS_ENDPOINT_URL"))
-    return job.endpoints.s3 is None or job.endpoints.cloudtrail is not None or is_elsewhere
-
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:
     return EVERY in asked or name in asked
-
-
-def _lost(result: PlaceResult) -> dict[str, str]:
-    """Return the keys that digests name and the replica lacks, and the days they belong to."""
-    lost: dict[str, str] = {}
-    for spans in result.chains.values():
-        for span in spans:
-            for finding in span.problems:
-                if finding.flaw in (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING) and finding.key:
-                    lost[finding.key] = _day_of(finding.key, span)
-    return lost
-
-
-def _day_of(key: str, span: Span) -> str:
-    parts = key.split("/")[-4:-1]
-    stamp = stamp_of(key)
-    instant = span.start if stamp is None else stamp
-    return "-".join(parts) if len(parts) == len("ymd") and all(map(str.isdecimal, parts)) else _day(instant)
-
-
-def _day(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).date().isoformat()

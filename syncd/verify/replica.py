@@ -44,8 +44,12 @@ class _Answered(NamedTuple):
 class BucketReplica:
     """A replica below a prefix of a bucket. Raises JobFailed if it may not be listed or read, Interrupted once stopped."""
 
-    def __init__(self, end: Endpoint, lister: BucketLister, *, prefix: str, stop: Event) -> None:
+    def __init__(
+        self, end: Endpoint, lister: BucketLister, *, prefix: str, stop: Event, side: Side = Side.DESTINATION
+    ) -> None:
+        """`side` is the source to read what a replica was made from."""
         self._end = end
+        self._side = side
         self._lister = lister
         self._prefix = prefix
         self._stop = stop
@@ -54,11 +58,17 @@ class BucketReplica:
         """List the objects below a prefix whose days lie between two instants, both included, in key order."""
         under = self._prefix + prefix
         after = f"{under}{_day(first)}/" if first > 0 else ""
-        wanted = Range(Shard(under), after, f"{under}{_day(last)}/{_LAST_CHARACTER}")
+        return self._listed(Range(Shard(under), after, f"{under}{_day(last)}/{_LAST_CHARACTER}"))
+
+    def between(self, prefix: str, first: str, last: str) -> Iterator[Stored]:
+        """List the objects below a prefix from one key to another, both included."""
+        return self._listed(Range(Shard(self._prefix + prefix), self._prefix + first[:-1], self._prefix + last))
+
+    def _listed(self, wanted: Range) -> Iterator[Stored]:
         for page in self._lister.pages([wanted]):
             for item in page.objects if page is not None else ():
                 if not item.key.endswith("/"):
-                    yield Stored(item.key[len(self._prefix) :], item.size_bytes)
+                    yield Stored(item.key[len(self._prefix) :], item.size_bytes, item.etag)
 
     def folders(self, prefix: str) -> list[str]:
         """List what is directly below a prefix, by the source's prefixes."""
@@ -137,7 +147,7 @@ class BucketReplica:
 
     def _request(self, item: Stored) -> Request:
         key = self._prefix + item.key
-        return Request("GetObject", Side.DESTINATION, "GET", key, "", (), expected_bytes=item.size_bytes)
+        return Request("GetObject", self._side, "GET", key, "", (), expected_bytes=item.size_bytes)
 
     def _send(self, item: Stored, put: Callable[[_Answered], None]) -> None:
         self._end.send(self._request(item), lambda answer, credentials: put(_Answered(item, answer, credentials)))

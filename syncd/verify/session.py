@@ -72,7 +72,7 @@ def prove(
             return Proved(proofs, exit_codes.of_signal(interruption.signal))
         finally:
             installation.close()
-    keep_keys(state_dir, keys)
+            keep_keys(state_dir, keys)
     _write(files, keys, proofs)
     return Proved(proofs)
 
@@ -101,8 +101,10 @@ class _Session:
             stop=self.stop,
             on_progress=self.on_progress,
         )
-        proof = prover.run()
-        self.keys.add_all(prover.keys.all())
+        try:
+            proof = prover.run()
+        finally:
+            self.keys.add_all(prover.keys.all())
         if writer is not None:
             about = {"job": job.name, "bucket": job.source.bucket, "first": self.asked.first, "last": self.asked.last}
             writer.close(about, [result.place for result in proof.places], prover.keys)

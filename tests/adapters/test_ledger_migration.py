@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from builders_ledger import MD5, NOW, SHARD, copied, key, replica, shard
 
-from syncd.ledger.ledger import LedgerFile
+from syncd.ledger.ledger import SCHEMA, LedgerFile
 from syncd.model.errors import LedgerError
 from syncd.model.objects import FoundBy, Known, LogObject, ShardState
 from syncd.model.sealed import SealedObject, fold_day
@@ -59,7 +59,7 @@ def test_a_file_of_schema_1_is_migrated_and_not_moved(file: LedgerFile) -> None:
     with file.open(replica(), "b") as ledger:
         moved_aside = ledger.moved_aside
 
-    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (2, "2"))
+    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (4, "4"))
     with file.open(replica(), "b") as ledger:
         assert ledger.mend() == []
 
@@ -188,3 +188,24 @@ def test_a_file_of_schema_1_is_not_read_before_a_tick_has_migrated_it(file: Ledg
         pass
 
     assert versions(file) == (1, "1")
+
+
+def test_a_file_of_schema_2_gains_hashes_and_keeps_its_rows(tmp_path: Path) -> None:
+    """Every object keeps its row as it is, without a hash; what is copied from then on has one."""
+    file = made(tmp_path)
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        SCHEMA.migrations[1](connection)
+        connection.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
+        connection.execute("PRAGMA user_version = 2")
+    before = versions(file)
+
+    with file.open(replica(), "b") as ledger:
+        kept = ledger.known(SHARD, [A, B])
+        ledger.record([copied(A)._replace(replica_etag=MD5, content="ab" * 32)], [], now=NOW)
+
+    assert (before, versions(file)) == ((2, "2"), (4, "4"))
+    with file.open(replica(), "b") as ledger:
+        assert ledger.contents(SHARD, [A, B]) == {A: (MD5, "ab" * 32)}
+        assert ledger.known(SHARD, [B]) == {B: kept[B]}
+        ledger.save_proof("AWSLogs/", "{}")
+        assert (ledger.proofs(), ledger.tasks()) == ({"AWSLogs/": "{}"}, [])

@@ -20,7 +20,7 @@ from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer
-from syncd.copy.checksums import CRC64NVME, SHA256
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
 from syncd.copy.workers.pool import PooledCopier, WorkerPool

@@ -1,7 +1,7 @@
-"""One contract of queues, against MiniStack, which enforces policies, and fauxqs, which is closest to AWS."""
+"""The contract of queues, against MiniStack, which enforces policies."""
 
 import pytest
-from servers import S3Server
+from servers import MakeClient, S3Server
 
 from syncd.aws.queues import Message, Queues
 from syncd.config.addresses import region_of_queue
@@ -9,17 +9,13 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
 
-@pytest.fixture(params=["ministack", pytest.param("fauxqs", marks=pytest.mark.needs_tool("fauxqs"))])
-def queue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty queue. MiniStack is where the URL says, fauxqs where the environment says."""
-    server = request.getfixturevalue(request.param)
-    assert isinstance(server, S3Server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_access_key)
-    if server.name == "fauxqs":
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", server.url)
-    client = request.getfixturevalue("make_client")(
-        server.url, "sqs", access_key_id=server.access_key_id, secret_access_key=server.secret_access_key
+@pytest.fixture
+def queue(ministack: S3Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty queue."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ministack.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ministack.secret_access_key)
+    client = make_client(
+        ministack.url, "sqs", access_key_id=ministack.access_key_id, secret_access_key=ministack.secret_access_key
     )
     return str(client.create_queue(QueueName="hints", Attributes={"VisibilityTimeout": "60"})["QueueUrl"])
 

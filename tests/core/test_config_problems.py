@@ -18,6 +18,7 @@ JOB: dict[str, Any] = {
     "destination.bucket": '"example-b-logs"',
     "destination.region": '"us-east-1"',
 }
+QUEUE = "https://sqs.us-east-1.amazonaws.com/222222222222/syncd-tasks"
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 
@@ -235,6 +236,9 @@ def test_an_unknown_key_is_told_the_right_one(tmp_path: Path, key: str, remedy: 
         ('http.listen = "::1:9464"', "http.listen", '"HOST:PORT"'),
         ("engine.workers = 0", "engine.workers", "from 1 to 64"),
         ('engine.memory = "1MiB"', "engine.memory", "from 5MiB to 64GiB"),
+        (f'work.tasks = "{QUEUE}"', "work.results", "is missing"),
+        (f'work.dead = "{QUEUE}"', "work.tasks", "is missing"),
+        ("work.task_objects = 1999", "work.task_objects", "from 2000"),
         ('heartbeat_url = "beat"', "heartbeat_url", "http:// or https://"),
         ("drain = 15", "drain", 'write "15s"'),
         ('every = "5m"', "every", "a job file, or in [defaults]"),
@@ -404,6 +408,14 @@ def test_a_heartbeat_url_is_not_repeated(tmp_path: Path) -> None:
     files = {"syncd.toml": 'heartbeat_url = "hc.example.com/geheim"', "jobs.d/a.toml": job_text()}
 
     assert "geheim" not in str(only(problems_of(tmp_path, files)))
+
+
+def test_a_heartbeat_url_has_no_other_placeholder_than_the_job(tmp_path: Path) -> None:
+    wrong = job_text(heartbeat_url='"https://hc.example.com/{name}"')
+    right = job_text(heartbeat_url='"https://hc.example.com/{job}"')
+
+    assert "{job}" in only(problems_of(tmp_path, {"syncd.toml": "", "jobs.d/a.toml": wrong})).message
+    assert not problems_of(tmp_path, {"syncd.toml": "", "jobs.d/a.toml": right})
 
 
 def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:

@@ -91,7 +91,21 @@ def test_the_rows_cover_both_files() -> None:
     assert tops == {
         ("syncd.toml", key)
         for key in Settings.model_fields
-        if key not in ("log", "http", "engine", "hints", "fleet", "prices")
-    } | {("job", key) for key in ("name", "every", "cron", "jitter", "start", "lateness", "objective", "heartbeat_url")}
+        if key not in ("log", "http", "engine", "hints", "work", "fleet", "prices")
+    } | {
+        ("job", key)
+        for key in (
+            "name",
+            "every",
+            "cron",
+            "jitter",
+            "start",
+            "lateness",
+            "objective",
+            "heartbeat_url",
+            "verify",
+            "verify_rate",
+        )
+    }
     assert "copy" in {row.key for row in schema_rows()}
     assert Job.model_fields.keys() > {"source", "destination"}

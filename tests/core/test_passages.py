@@ -10,7 +10,7 @@ from awscrt.checksums import crc64nvme
 from builders_copy import MISSING, THERE, detail, listed, ok, reason, refused, sha256_of, terms, transfer_of
 
 from syncd.aws.s3 import Answer, Request
-from syncd.copy.checksums import SHA256
+from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.passage import NotPassed, Passage
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms

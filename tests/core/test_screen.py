@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
+from rich.progress import Progress
 
 from syncd.cli import screen
+from syncd.cli.terminal.bars import Bars
 from syncd.cli.terminal.status import MOST_HEALTHY, status_table
+from syncd.model.reports import SpreadProgress
 
 JOB = {
     "job": "account-b",
@@ -135,3 +138,15 @@ def test_a_command_that_folding_breaks_is_repeated_whole() -> None:
 )
 def test_no_other_command_is_repeated(remedy: str) -> None:
     assert not [line for line in read_at_80(screen.Remedy(remedy)) if line.strip().startswith("$")]
+
+
+def test_a_bar_shows_the_tasks_of_a_spread_catch_up() -> None:
+    with Progress(console=Console(quiet=True)) as shown:
+        bars = Bars(shown)
+        bars.show_tasks("account-b", SpreadProgress())
+        bars.show_tasks("account-b", SpreadProgress(tasks=1000, ended=30, objects=20_000_000, objects_done=600_000))
+        (task,) = shown.tasks
+        bars.show("account-b", None)
+
+        assert (task.fields["words"], task.completed, task.total) == ("30 of 1,000 tasks", 600_000, 20_000_000)
+        assert shown.tasks == []

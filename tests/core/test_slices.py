@@ -212,7 +212,7 @@ def test_the_first_listing_begins_as_far_before_the_start_as_deep_reaches_back(s
 def test_both_sides_are_listed_only_of_what_the_ledger_does_not_know() -> None:
     sided = {tier for tier in Tier if Slice(tier, Range(SHARD, "")).both_sides}
 
-    assert sided == {Tier.FIRST, Tier.WINDOW}
+    assert sided == {Tier.FIRST, Tier.WINDOW, Tier.RECALL}
 
 
 # Shards that are listed whole

@@ -83,7 +83,8 @@ def test_no_news_is_told_from_not_looking() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "bucket"), [(0.0, "10"), (10.0, "10"), (10.1, "30"), (900.0, "900"), (86400.0, "86400"), (1e6, "inf")]
+    ("seconds", "bucket"),
+    [(0.0, "1"), (1.5, "2"), (10.0, "10"), (10.1, "30"), (900.0, "900"), (86400.0, "86400"), (1e6, "inf")],
 )
 def test_a_lag_belongs_to_the_smallest_bucket_that_holds_it(seconds: float, bucket: str) -> None:
     assert lag_bucket(seconds) == bucket

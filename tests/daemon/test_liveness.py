@@ -184,7 +184,9 @@ def test_a_job_whose_state_cannot_be_read_from_the_start_is_not_well(tmp_path: P
         now=lambda: NOW, monotonic=monotonic, tell=lambda event, **_: told.append(event), gauges=lambda: GAUGES
     )
     installation = Installation.of(given, now=lambda: NOW, tell=lambda *_, **__: None)
-    ticker = Ticker(installation, state, find_job=lambda _: None, on_unwritable=lambda: None)
+    ticker = Ticker(
+        installation, state, find_job=lambda _: None, on_unwritable=lambda: None, on_rejected=lambda _: None
+    )
 
     ticker.read_health(given.jobs)
     installation.close()

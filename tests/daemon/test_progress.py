@@ -17,6 +17,7 @@ from waiting import wait_until
 from syncd.job.exit_codes import DONE
 
 LOGS = 1_500
+UNDER_WAY = re.compile(r"\d+ of (at least )?1,\d\d\d objects copied, [\d.]+/s, about \d+[sm]")
 
 
 @pytest.fixture
@@ -31,9 +32,12 @@ def slow(service: Service, now: datetime) -> Service:
 def test_a_daemon_tells_how_far_a_first_tick_is(slow: Service) -> None:
     with slow.running() as daemon:
         wait_until(
-            lambda: daemon.metric('syncd_running_objects_done{syncd_job="account-b"}') > 20,
+            lambda: (
+                daemon.metric('syncd_running_objects_done{syncd_job="account-b"}') > 20
+                and all(UNDER_WAY.search(daemon.get(path)[1]) for path in ("/", "/jobs/account-b"))
+            ),
             seconds=LONGEST_SECONDS,
-            what="progress in the metrics",
+            what="progress in the metrics and on the pages",
         )
         page, job_page, fresh = (daemon.get(path)[1] for path in ("/", "/jobs/account-b", "/freshz"))
         known = daemon.metric('syncd_running_objects_known{syncd_job="account-b"}')
@@ -50,7 +54,7 @@ def test_a_daemon_tells_how_far_a_first_tick_is(slow: Service) -> None:
     assert (ready, starting) == (200, 1.0)
     assert 20 < known <= LOGS
     for text in (page, job_page):
-        assert re.search(r"\d+ of (at least )?1,\d\d\d objects copied, [\d.]+/s, about \d+[sm]", text), text
+        assert UNDER_WAY.search(text), text
         assert "never ticked" not in text
     assert "Nothing is wrong with 1 job: 1 starting" in page
     (entry,) = json.loads(fresh)["jobs"]

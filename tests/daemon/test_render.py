@@ -17,6 +17,7 @@ VALUES = {
     "words": '"><img src=x>',
     "caption": "",
     "rows": (),
+    "notes": (),
     "page": 1,
     "last_page": 2,
 }

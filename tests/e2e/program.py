@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forked import Forked, can_fork
+
 PROGRAM = str(Path(sys.executable).parent / "syncd")
 LONGEST_SECONDS = 90.0
 
@@ -41,7 +43,7 @@ class Ran:
 class Running:
     """A run under way."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked") -> None:
         self._process = process
 
     @property
@@ -61,12 +63,25 @@ class Running:
     def ended(self, *, seconds: float = LONGEST_SECONDS) -> Ran:
         """Waits for its end; raises subprocess.TimeoutExpired."""
         stdout, stderr = self._process.communicate(timeout=seconds)
+        assert self._process.returncode is not None
         return Ran(self._process.returncode, stdout, stderr)
 
 
 @contextlib.contextmanager
 def running(arguments: tuple[str, ...], *, folder: Path, environment: Mapping[str, str]) -> Iterator[Running]:
-    """Starts it in `folder`; what is still running at the end is killed."""
+    """Starts it in `folder`; what is still running at the end is killed.
+
+    It is forked from a process that has loaded it already, unless the environment is one that a start reads.
+    """
+    if can_fork(environment):
+        forked = Forked([PROGRAM, *arguments], folder=folder, environment=environment)
+        try:
+            yield Running(forked)
+        finally:
+            forked.kill()
+            forked.wait()
+            forked.close()
+        return
     with subprocess.Popen(
         [PROGRAM, *arguments],
         cwd=folder,

@@ -112,7 +112,7 @@ def test_a_key_that_is_not_in_the_quarantine_is_an_error_in_the_document(stage: 
 
     document = ran.document
     error = document.pop("error")
-    assert (ran.code, document) == (1, {"key": "no/such/key", "jobs": [], "objects": 0})
+    assert (ran.code, document) == (1, {"key": "no/such/key", "jobs": [], "objects": 0, "details": {}})
     assert (error["reason"], error["detail"]) == ("not_in_quarantine", "no/such/key is in no job's quarantine")
     assert "syncd ledger quarantine list" in error["remedy"]
 

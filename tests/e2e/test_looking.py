@@ -143,7 +143,7 @@ def test_status_for_people_says_what_was_answered_about_a_failed_object_and_what
     status = stage.syncd("status")
 
     assert f"1 object is known and not at the destination: {keys[5]} (access_denied: GetObject by arn:" in status.stdout
-    assert "what to do: add the missing permission" in status.stdout
+    assert "→ add the missing permission" in status.stdout
 
 
 def test_a_job_whose_tick_failed_is_not_healthy_though_its_last_good_one_is_young(stage: Stage, now: datetime) -> None:

@@ -20,6 +20,8 @@ from key_server import lists_keys
 from stage import Stage
 
 from syncd.cli.demo.samples import TrailSpec, trail
+from syncd.job.report import utc
+from syncd.model.keys.stamps import stamp_of
 from syncd.verify.keystore import keys_text
 
 ACCOUNT, REGION = "222222222222", "us-east-1"
@@ -204,11 +206,62 @@ def test_a_bundle_repeats_the_verdict_without_the_replica(replicated: Replicated
     ran = replicated.stage.syncd("verify", "--offline", str(bundle), "--json", with_config=False)
 
     (again,) = json.loads(ran.stdout)["jobs"]
-    of_the_run = {"requests", "duration_seconds"}
+    of_the_run = {"requests", "duration_seconds", "conflicts", "horizon_contradicted", "horizon_contradicted_count"}
     assert ran.code == code
     assert {key: again[key] for key in again.keys() - of_the_run} == {
         key: entry[key] for key in entry.keys() - of_the_run
     }
+
+
+def events(ran: Any, name: str) -> list[dict[str, Any]]:
+    return [line for line in map(json.loads, ran.stderr.splitlines()) if line["event"] == name]
+
+
+def test_a_log_that_neither_side_has_contradicts_the_horizon_until_somebody_decides(replicated: Replicated) -> None:
+    """One replica can be fetched again. The other is gone at the source too."""
+    stage, (healed, gone) = replicated.stage, (replicated.logs()[3], replicated.logs()[5])
+    replicated.delete(healed, gone)
+    stage.server.storage.buckets[stage.world.bucket].delete(gone)
+
+    ran = stage.syncd("verify", "--json", "--keys", str(replicated.keys))
+    (status,) = json.loads(stage.syncd("status", "--json").stdout)["jobs"]
+
+    (entry,) = json.loads(ran.stdout)["jobs"]
+    assert (ran.code, entry["verdict"], entry["problems"]) == (3, "some", {"missing_at_source": 1})
+    assert (entry["healed"], entry["missing_at_source"]) == ([healed], [gone])
+    assert entry["horizon_contradicted"] == [healed, gone]
+    told = {line["key"]: line["found"] for line in events(ran, "horizon.contradicted")}
+    assert told == {healed: "healed", gone: "missing_at_source"}
+    assert [(held["key"], held["reason"]) for held in status["quarantine"]["objects"]] == [(gone, "missing_at_source")]
+
+    # A tick neither finds it nor passes it.
+    assert stage.syncd("tick").code == 0
+    (after,) = json.loads(stage.syncd("status", "--json").stdout)["jobs"]
+    assert after["complete_until"] == status["complete_until"] < utc(stamp_of(gone) or 0.0)
+
+    assert stage.syncd("ledger", "quarantine", "accept", gone).code == 0
+    assert stage.syncd("tick").code == 0
+    again = stage.syncd("verify", "--json", "--keys", str(replicated.keys))
+    (entry,) = json.loads(again.stdout)["jobs"]
+    (accepted,) = json.loads(stage.syncd("status", "--json").stdout)["jobs"]
+    assert (again.code, entry["problems"], entry["horizon_contradicted"]) == (3, {"log_missing": 1}, [])
+    assert accepted["complete_until"] > after["complete_until"]
+
+
+def test_of_an_altered_replica_both_hashes_are_shown_and_which_the_digest_vouches_for(replicated: Replicated) -> None:
+    stage, key = replicated.stage, replicated.logs()[3]
+    right = hashlib.sha256(gzip.decompress(stage.server.objects(replicated.bucket)[key].body)).hexdigest()
+    replicated.change(key, altered)
+
+    ran = stage.syncd("verify", "--json", "--keys", str(replicated.keys))
+    accepted = stage.syncd("ledger", "quarantine", "accept", key)
+
+    (entry,) = json.loads(ran.stdout)["jobs"]
+    (conflict,) = entry["conflicts"]
+    assert (conflict["key"], conflict["vouched"]) == (key, "source")
+    assert (conflict["digest_sha256"], conflict["source_sha256"]) == (right, right)
+    assert conflict["replica_sha256"] != right
+    assert "the digest vouches for the source's" in accepted.stdout
 
 
 AUDIT = Path(__file__).parents[2] / "docs" / "tutorials" / "audit.md"

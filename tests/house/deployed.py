@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"
 
 VERBS = frozenset(
-    {"run", "tick", "catch-up", "plan", "check", "status", "policies", "ledger", "init", "demo", "config"},
+    {"run", "tick", "catch-up", "plan", "check", "status", "policies", "ledger", "init", "demo", "config", "work"},
 )
 """What `syncd` can be told to do."""
 

@@ -63,7 +63,10 @@ def test_the_package_is_looked_into_room_by_room() -> None:
 
 @pytest.mark.parametrize("room", sorted({path.parent for path in PACKAGE}), ids=label)
 def test_a_room_says_what_it_is_for_and_has_at_most_twelve_entries(room: Path) -> None:
-    entries = {path.relative_to(room).parts[0] for path in PACKAGE if path.is_relative_to(room)} - {"__init__.py"}
+    entries = {path.relative_to(room).parts[0] for path in PACKAGE if path.is_relative_to(room)} - {
+        "__init__.py",
+        "__main__.py",
+    }
     tree = ast.parse((room / "__init__.py").read_text())
 
     assert len(entries) <= MOST_ENTRIES
@@ -114,6 +117,8 @@ def test_everything_is_caught_only_where_it_would_vanish_otherwise() -> None:
         "syncd/daemon/web/server.py",
         "syncd/job/run.py",
         "syncd/job/wiring.py",
+        "syncd/spread/owner.py",
+        "syncd/spread/plan.py",
     }
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from deployed import CONFIG_OPTION, DEPLOY, DRAIN_SECONDS, VERBS, read_dockerfile, read_yaml
 
 import syncd
 from syncd.config.files import load
 
 KUBERNETES = DEPLOY / "kubernetes"
+WORKERS = KUBERNETES / "workers"
 MANIFESTS = sorted(path.name for path in KUBERNETES.glob("*.yaml") if path.name != "kustomization.yaml")
 ALTERNATIVE = "cronjob.yaml"
 USER = 10001
@@ -181,6 +183,41 @@ def test_the_configuration_in_the_config_map_loads_and_listens_where_the_probes_
     assert configuration.settings.http.listen == f"0.0.0.0:{port}"
     assert configuration.settings.http.allow_remote
     assert [job.name for job in configuration.jobs] == ["account-b"]
+
+
+def test_workers_are_closed_have_no_state_and_may_be_interrupted(daemon: Any) -> None:
+    worker = read_yaml(WORKERS / "deployment.yaml")["spec"]["template"]["spec"]
+    (container,), ours = worker["containers"], daemon["template"]["spec"]
+
+    assert container["args"] == ["work", *CONFIG_OPTION]
+    assert container["securityContext"] == ours["containers"][0]["securityContext"]
+    assert worker["securityContext"] == ours["securityContext"]
+    assert worker["automountServiceAccountToken"] is False
+    assert worker["serviceAccountName"] == read_yaml(WORKERS / "serviceaccount.yaml")["metadata"]["name"]
+    assert {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")} == {"/tmp"}
+    assert worker["terminationGracePeriodSeconds"] == 60
+    assert set(read_yaml(WORKERS / "kustomization.yaml")["resources"]) == {
+        path.name for path in WORKERS.glob("*.yaml") if path.name != "kustomization.yaml"
+    }
+    assert read_yaml(WORKERS / "kustomization.yaml")["images"] == read_yaml(KUBERNETES / "kustomization.yaml")["images"]
+
+
+def test_workers_are_as_many_as_there_are_tasks() -> None:
+    scaled, authentication = yaml.safe_load_all((WORKERS / "scaledobject.yaml").read_text())
+    (trigger,) = scaled["spec"]["triggers"]
+
+    assert scaled["spec"]["scaleTargetRef"]["name"] == read_yaml(WORKERS / "deployment.yaml")["metadata"]["name"]
+    assert (scaled["spec"]["minReplicaCount"], trigger["type"]) == (0, "aws-sqs-queue")
+    assert trigger["metadata"]["scaleOnInFlight"] == "true"
+    assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
+
+
+@pytest.mark.needs_tool("kubernetes-validate")
+@pytest.mark.parametrize("name", ["deployment.yaml", "serviceaccount.yaml"])
+def test_a_manifest_of_workers_obeys_the_schema_of_kubernetes(name: str, tool: Path) -> None:
+    run = subprocess.run([tool, "--strict", WORKERS / name], capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.needs_tool("kubernetes-validate")

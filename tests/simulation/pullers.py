@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from fakes_ledger import MemoryLedgerFile
+from pace import DAY, PACE
 
 from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.keys.trail import Scope
@@ -18,18 +19,7 @@ from syncd.tick.task import Pace, Task
 from syncd.tick.tick import Tick
 
 from .bucket import Bucket, Destination
-from .deliveries import DAY, HOUR, MINUTE
 
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=15 * MINUTE,
-    lateness=30 * MINUTE,
-)
 _TOP = "AWSLogs/"
 _REPLICA = Replica(
     source_bucket="a", source_prefix="", destination_endpoint="", destination_bucket="b", destination_prefix=""

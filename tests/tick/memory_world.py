@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from fakes import CrashError, MemoryBucket, MemoryCopier, MemorySource
+from pace import DAY, HOUR, MINUTE, PACE
 
 from syncd.job.planning import ForgivingLister
 from syncd.ledger.ledger import LedgerFile, ReplicaLedger
@@ -15,10 +16,9 @@ from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Replica, Shard, Window
 from syncd.model.reports import TickReport
 from syncd.tick.ports import Ports
-from syncd.tick.task import Pace, Task
+from syncd.tick.task import Task
 from syncd.tick.tick import Tick
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 ACCOUNT, OTHER = "222222222222", "333333333333"
 PREFIX = "copy/"
@@ -28,16 +28,6 @@ REPLICA = Replica(
     destination_endpoint="",
     destination_bucket="replica",
     destination_prefix=PREFIX,
-)
-PACE = Pace(
-    tail=HOUR,
-    recent=48 * HOUR,
-    recent_every=HOUR,
-    deep=33 * DAY,
-    deep_every=DAY,
-    discovery_every=HOUR,
-    idle_every=15 * MINUTE,
-    lateness=30 * MINUTE,
 )
 FLAT = Shard("logs/")
 

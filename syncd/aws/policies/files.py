@@ -41,7 +41,7 @@ def files(job: Job, found: Sequence[PolicyDocument], principal: str | None, styl
                 f"aws cloudformation deploy --stack-name syncd-{_stack(job.name)} --template-file {{file}}"
                 " --capabilities CAPABILITY_NAMED_IAM"
             )
-            made.append(PolicyFile(account_id, "template.json", _owned(found, account_id), _pretty(template), command))
+            made.append(PolicyFile(account_id, "template.json", _owned(found, account_id), pretty(template), command))
     else:
         for account_id, text in terraform.files(job, found, principal).items():
             made.append(PolicyFile(account_id, "syncd.tf", _owned(found, account_id), text, None))
@@ -75,13 +75,21 @@ def policies_document(
     }
 
 
+def work_document(files: Sequence[PolicyFile], style: Format) -> dict[str, Any]:
+    """Return the JSON of `syncd policies --work`, which is about no job."""
+    made = [
+        {"account_id": file.account_id, "name": file.name, "command": file.command, "text": file.text} for file in files
+    ]
+    return {"job": None, "principal": None, "format": style.value, "documents": [], "files": made}
+
+
 def _one(document: PolicyDocument) -> PolicyFile:
     about = [f"{document.kind.value} of {document.target}: {document.why}"]
     if document.is_shared:
         about.append(
             f"Add the statement to the {document.kind.value} that is there: putting a policy replaces all of it."
         )
-    text = _pretty(document.body)
+    text = pretty(document.body)
     limit = _longest(document)
     length = len(json.dumps(document.body, separators=(",", ":")))
     if length > limit:
@@ -107,6 +115,7 @@ def _stack(name: str) -> str:
     return "".join(char if char.isascii() and char.isalnum() else "-" for char in name)
 
 
-def _pretty(document: object) -> str:
+def pretty(document: object) -> str:
+    """Return a document as indented JSON."""
     # IAM takes no character beyond \u00FF, so json.dumps escapes all beyond ASCII.
     return json.dumps(document, indent=2) + "\n"

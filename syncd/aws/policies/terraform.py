@@ -70,27 +70,27 @@ def _role(job: Job, trust: PolicyDocument, access: PolicyDocument) -> list[str]:
             name=role_name(role.arn),
             path=role_path(role.arn),
             max_session_duration=max(3600, int(role.duration.total_seconds())),
-            assume_role_policy=_encoded(trust.body),
+            assume_role_policy=encoded(trust.body),
         ),
         _resource(
-            access, "aws_iam_role_policy", label, name=f"syncd-{job.name}", **attached, policy=_encoded(access.body)
+            access, "aws_iam_role_policy", label, name=f"syncd-{job.name}", **attached, policy=encoded(access.body)
         ),
-        _block(
+        block(
             f'resource "aws_iam_role_policy" "{label}-decrypt"',
             {
                 "count": Expression('var.logs_key_arn == "" ? 0 : 1'),
                 "name": f"syncd-{job.name}-decrypt",
                 **attached,
-                "policy": _encoded({"Version": "2012-10-17", "Statement": [decrypt]}),
+                "policy": encoded({"Version": "2012-10-17", "Statement": [decrypt]}),
             },
         ),
-        _block('output "role_arn"', {"value": Expression(f"aws_iam_role.{label}.arn")}),
+        block('output "role_arn"', {"value": Expression(f"aws_iam_role.{label}.arn")}),
     ]
 
 
 def _attached(job: Job, document: PolicyDocument, principal: str | None) -> str:
     assert document.kind is Kind.ACCESS
-    name, label, policy = policy_name(job, document), _label(document.name), _encoded(document.body)
+    name, label, policy = policy_name(job, document), _label(document.name), encoded(document.body)
     if principal is None:
         return _resource(document, "aws_iam_policy", label, name=name, policy=policy)
     kind = "user" if ":user/" in principal else "role"
@@ -100,10 +100,11 @@ def _attached(job: Job, document: PolicyDocument, principal: str | None) -> str:
 
 
 def _resource(document: PolicyDocument, kind: str, label: str, **arguments: Any) -> str:
-    return f"# {document.why}\n" + _block(f'resource "{kind}" "{label}"', arguments)
+    return f"# {document.why}\n" + block(f'resource "{kind}" "{label}"', arguments)
 
 
-def _block(head: str, arguments: Mapping[str, Any]) -> str:
+def block(head: str, arguments: Mapping[str, Any]) -> str:
+    """Return a block with these arguments."""
     return "\n".join([f"{head} {{", *_assignments(arguments, 1), "}", ""])
 
 
@@ -118,7 +119,8 @@ def _assignments(arguments: Mapping[str, Any], depth: int) -> list[str]:
     return rows
 
 
-def _encoded(document: Mapping[str, Any]) -> Expression:
+def encoded(document: Mapping[str, Any]) -> Expression:
+    """Return a document as JSON that Terraform writes."""
     return Expression(f"jsonencode({_hcl(document, 1)})")
 
 

@@ -13,16 +13,12 @@ import typer
 
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
 from syncd.daemon import logs
-from syncd.model.escaping import safe_key, safe_line
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration, Job
-
-_SHOWN = 20
-_SPANS_SHOWN = 12
 
 
 class Against(StrEnum):
@@ -163,6 +159,7 @@ def _require_no_digest_options(files: Any, account: list[str] | None, region: li
 
 
 def _end(done: Any, *, as_json: bool) -> NoReturn:
+    from syncd.cli.proof.showing import show_proof
     from syncd.verify.evidence.document import proof_document
     from syncd.verify.session import proofs_exit_code
 
@@ -192,60 +189,6 @@ def _asked(
     if asked.last <= asked.first:
         raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
     return asked
-
-
-def show_proof(document: dict[str, Any]) -> None:
-    """Print what a person sees of a proof."""
-    from rich.text import Text
-
-    from syncd.cli.screen import plain_console
-
-    console = plain_console()
-    console.print(Text(f"{document['job']}: {document['verdict']}", style="bold"))
-    if (error := document["error"]) is not None:
-        console.print(Text(f"  {error['reason']}: {safe_line(error['detail'])}"))
-        console.print(Text(f"  what to do: {safe_line(error['remedy'])}"))
-        return
-    console.print(
-        Text(
-            f"  {document['digests']:,} digests and {document['logs']:,} logs compared in"
-            f" {document['duration_seconds']:.1f} s; proved until {document['proved_until'] or 'never'}"
-        )
-    )
-    console.print(Text(f"  covers {document['covers']}"))
-    for chain in document["chains"]:
-        _show_chain(console, chain)
-    for place in document["places"]:
-        after = place["after_newest_digest"]
-        if after is not None:
-            words = after["problems"][0]["detail"]
-            console.print(Text(f"  {place['account']} {place['region']}: after {after['from']}: {safe_line(words)}"))
-        for kind, count in place["uncovered_kinds"].items():
-            words = f"no digest names any of its {count:,} objects of kind {safe_line(kind)}"
-            console.print(Text(f"  {place['account']} {place['region']}: {words}"))
-    for title, field in (("in the replica, named by no digest", "extra"), ("healed from the source", "healed")):
-        if document[f"{field}_count"]:
-            console.print(Text(f"  {document[f'{field}_count']:,} {title}:"))
-            for key in document[field][:_SHOWN]:
-                console.print(Text(f"    {safe_key(key)}"))
-    if document["keys_error"]:
-        console.print(Text(f"  public keys: {safe_line(document['keys_error'])}"))
-
-
-def _show_chain(console: Any, chain: dict[str, Any]) -> None:
-    from rich.text import Text
-
-    kind = " (backfill)" if chain["is_backfill"] else ""
-    console.print(Text(f"  {chain['account']} {chain['region']} trail {safe_line(chain['trail'])}{kind}"))
-    for span in chain["spans"][:_SPANS_SHOWN]:
-        words = f"{span['digests']:,} digests, {span['logs']:,} logs"
-        mark = "" if span["verdict"] in ("proved", "backfill") else "  <--"
-        console.print(Text(f"    {span['from']} .. {span['to']}  {span['verdict']}: {words}{mark}"))
-        for problem in span["problems"][:_SHOWN]:
-            key = f" {safe_key(problem['key'])}:" if problem["key"] else ""
-            console.print(Text(f"      {problem['reason']}:{key} {safe_line(problem['detail'])}"))
-    if len(chain["spans"]) > _SPANS_SHOWN:
-        console.print(Text(f"    and {len(chain['spans']) - _SPANS_SHOWN} spans more; --json has all"))
 
 
 class _Progress:

@@ -1,21 +1,26 @@
 """The work of `syncd policies`: find the consumer's principal, write or print the documents."""
 
+import json
 import os
 import re
 import secrets
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.identity.tags import carries_tags
 from syncd.aws.policies import documents, pruning
+from syncd.aws.policies import work as work_policies
 from syncd.aws.policies.daemon import fleet_documents, hint_documents
 from syncd.aws.policies.documents import PolicyDocument
 from syncd.aws.policies.files import PolicyFile
 from syncd.aws.policies.formats import Format
-from syncd.config.job import Job, Settings
+from syncd.config.addresses import region_of_queue
+from syncd.config.job import Job, Settings, Work
 from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import JobFailed, SyncdError
 
@@ -74,6 +79,11 @@ def needed(
     return documents.documents(job, principal, has_tags=has_tags)
 
 
+def work_files(queues: Work, style: Format) -> list[PolicyFile]:
+    """Return the files of spread catch-ups."""
+    return work_policies.files(queues, region_of_queue(queues.tasks or "") or "us-east-1", style)
+
+
 def who_runs(job: Job, say: Callable[[str], None]) -> tuple[str | None, bool]:
     """Return the ARN behind the job's credentials, and whether these carry tags. Says so if the ARN is unknown."""
     identities = Identities(now=time.time)
@@ -87,6 +97,23 @@ def who_runs(job: Job, say: Callable[[str], None]) -> tuple[str | None, bool]:
         return None, False
     has_tags = carries_tags(identities.session_of(job))
     return (arn if principal_problem(job, arn) is None else None), has_tags
+
+
+def hand_out(
+    files: Sequence[PolicyFile],
+    document: Mapping[str, Any] | None,
+    directory: Path | None,
+    say: Callable[[str], None],
+    *,
+    replaces: bool,
+) -> None:
+    """Print the JSON document if there is one. Write the files to a directory, or print them. Raises as `write`."""
+    if document is not None:
+        sys.stdout.write(json.dumps(document) + "\n")
+    if directory is not None:
+        write(files, directory, say, replaces=replaces)
+    elif document is None:
+        show(files, say, sys.stdout.write)
 
 
 def write(files: Sequence[PolicyFile], directory: Path, say: Callable[[str], None], *, replaces: bool = False) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from syncd.aws.policies.formats import Format
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, earlier_config, job_names, load
+from syncd.cli.work import require_queues
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import FAILED, USAGE
@@ -209,6 +210,15 @@ def show_check(
     sys.exit(exit_codes.of_health(job.ok for job in (*found, shared)))
 
 
+JobArgument = Annotated[
+    str | None, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names, show_default=False)
+]
+PrincipalOption = Annotated[
+    str | None,
+    typer.Option(
+        "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
+    ),
+]
 OnlyAccountOption = Annotated[
     str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
 ]
@@ -218,27 +228,27 @@ HintsOption = Annotated[
 FleetOption = Annotated[
     bool, typer.Option("--fleet", help="The document of the leases in [fleet] instead of the job's own.")
 ]
+PruneOption = Annotated[
+    bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
+]
+WorkOption = Annotated[
+    bool, typer.Option("--work", help="The queues and roles of spread catch-ups, instead of a job's policies.")
+]
 
 
 @app.command("policies")
 def show_policies(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)],
+    job: JobArgument = None,
     *,
     style: Annotated[Format, typer.Option("--format", help="The format of the documents.")] = Format.JSON,
     output: OutputOption = None,
     replace: ReplaceOption = False,
     account: OnlyAccountOption = None,
-    principal: Annotated[
-        str | None,
-        typer.Option(
-            "--principal", metavar="ARN", help='The consumer\'s user or role, or "account". The default is the caller.'
-        ),
-    ] = None,
+    principal: PrincipalOption = None,
     hints: HintsOption = False,
     fleet: FleetOption = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
-    ] = False,
+    prune: PruneOption = False,
+    work: WorkOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -249,6 +259,13 @@ def show_policies(
     from syncd.job import refused
 
     configuration = load(config, strict=strict, touches_state=False)
+    if (job is None) != work:
+        raise typer.BadParameter("name a job, or say --work, not both", param_hint="JOB")
+    if job is None:
+        made = granting.work_files(require_queues(configuration, "policies --work"), style)
+        document = policy_files.work_document(made, style)
+        granting.hand_out(made, document if as_json else None, output, _say, replaces=replace)
+        return
     chosen, *others = refused.chosen(configuration, [job])
     if others:
         raise typer.BadParameter(f"{len(others) + 1} jobs match it; name one", param_hint="JOB")
@@ -262,14 +279,9 @@ def show_policies(
     if account is not None and (unknown := granting.account_problem(needed, account)) is not None:
         raise typer.BadParameter(unknown, param_hint="--account")
     found = [item for item in needed if account in (None, item.account_id)]
-    if as_json:
-        document = policy_files.policies_document(chosen, found, who, style)
-        sys.stdout.write(json.dumps(document) + "\n")
     made = policy_files.files(chosen, found, who, style)
-    if output is not None:
-        granting.write(made, output, _say, replaces=replace)
-    elif not as_json:
-        granting.show(made, _say, sys.stdout.write)
+    document = policy_files.policies_document(chosen, found, who, style)
+    granting.hand_out(made, document if as_json else None, output, _say, replaces=replace)
 
 
 def _say(sentence: str) -> None:

@@ -1,9 +1,8 @@
 """Progress bars on stderr, one for each job that runs."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -13,15 +12,15 @@ from syncd.cli.screen import plain_console
 from syncd.daemon import logs
 from syncd.job.health.freshness import span
 from syncd.job.health.progress import Progress, rate
+from syncd.model.reports import SpreadProgress
 from syncd.model.units import rounded_size
 
-Show: TypeAlias = Callable[[str, Progress | None], None]
 _BAR_WIDTH = 16
 
 
 @contextmanager
-def bars() -> Iterator[Show]:
-    """Show bars. Yields a function that takes a job's progress, or None at its end.
+def bars() -> Iterator["Bars"]:
+    """Show bars.
 
     Until the listing has ended, nobody knows the total, and the bar only moves.
     """
@@ -35,7 +34,7 @@ def bars() -> Iterator[Show]:
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
     with shown, logs.written_to(_Above(console)):
-        yield _Bars(shown).show
+        yield Bars(shown)
 
 
 def words(progress: Progress) -> str:
@@ -53,7 +52,7 @@ def words(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-class _Bars:
+class Bars:
     """The bars of the jobs that run now."""
 
     def __init__(self, shown: "rich_progress.Progress") -> None:
@@ -66,10 +65,19 @@ class _Bars:
             if job in self._tasks:
                 self._shown.remove_task(self._tasks.pop(job))
             return
+        total = max(1, progress.known) if progress.is_total else None
+        self._shown.update(self._bar(job), total=total, completed=progress.done, words=words(progress))
+
+    def show_tasks(self, job: str, progress: SpreadProgress) -> None:
+        """Update a job's bar with the tasks of its spread catch-up."""
+        said = f"{progress.ended:,} of {progress.tasks:,} tasks" if progress.tasks else "finding tasks"
+        total = max(1, progress.objects)
+        self._shown.update(self._bar(job), total=total, completed=progress.objects_done, words=said)
+
+    def _bar(self, job: str) -> rich_progress.TaskID:
         if job not in self._tasks:
             self._tasks[job] = self._shown.add_task(job, total=None, words="")
-        total = max(1, progress.known) if progress.is_total else None
-        self._shown.update(self._tasks[job], total=total, completed=progress.done, words=words(progress))
+        return self._tasks[job]
 
 
 class _Above(io.TextIOBase):

@@ -1,11 +1,15 @@
-"""The log of a verb that ends with a table."""
+"""The log and the bars of a verb that ends with a table."""
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from syncd.daemon import logs
 from syncd.model import events
+
+if TYPE_CHECKING:
+    from syncd.cli.terminal.bars import Bars
 
 
 def besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
@@ -18,6 +22,15 @@ def besides_the_table(tell: Callable[..., None]) -> Callable[..., None]:
             tell(event, **facts)
 
     return told
+
+
+def bars_on_a_terminal() -> "AbstractContextManager[Bars | None]":
+    """Show bars on stderr until the end of the block. Yields None if it is no terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from syncd.cli.terminal.bars import bars
+
+    return bars()
 
 
 _IN_THE_TABLE = frozenset(

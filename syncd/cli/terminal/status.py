@@ -51,7 +51,7 @@ def status_table(document: dict[str, Any], *, shows_all: bool = True, shows_heal
     if (fleet := document.get("fleet")) is not None:
         slot = f"Slot {fleet['slot']} of {fleet['members']}, {fleet['owner']}."
         lines.append(Line(slot if fleet["is_held"] else "No slot: this daemon stands by, or does not run."))
-    return Group(*lines, *_running(shown), *_troubles(shown))
+    return Group(*lines, *_running(shown), *_proved(shown), *_troubles(shown))
 
 
 def watch(read: Callable[[], RenderableType]) -> None:
@@ -103,6 +103,12 @@ def _running(jobs: Sequence[dict[str, Any]]) -> list[Line]:
             kind = "first copy" if job["health"] == Health.STARTING else document["kind"]
             lines.append(Line(f"{job['job']}: {kind} under way: {progress_words(Progress.of(document))}"))
     return lines
+
+
+def _proved(jobs: Sequence[dict[str, Any]]) -> list[Line]:
+    """Return a line for each job whose digests are checked as they arrive."""
+    verified = [job for job in jobs if job.get("verify", "off") != "off"]
+    return [Line(f"{job['job']}: proved until {job['proved_until'] or 'never'}") for job in verified]
 
 
 def _troubles(jobs: Sequence[dict[str, Any]]) -> list[Line]:

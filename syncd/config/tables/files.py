@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from syncd.config import fields
 from syncd.config.fields import Words
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Source
-from syncd.config.tables.scale import Fleet, Hints
+from syncd.config.tables.scale import Fleet, Hints, Work
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Table, partial
 
@@ -36,6 +36,13 @@ class JobTable(Table):
     )
     heartbeat_url: fields.Url | None = Field(
         None, repr=False, description="URL that is called while this job keeps its objective; {job} is the job's name"
+    )
+    verify: Literal["off", "continuous"] = Field(
+        "off", description='"continuous" checks each CloudTrail digest as it arrives, and the logs that it names'
+    )
+    verify_rate: fields.Rate = Field(
+        20.0,
+        description="how many logs a second are read back to verify them, if no hash was kept while they were copied",
     )
     listing: Listing = Listing()
     consumer: Consumer
@@ -64,6 +71,7 @@ class SettingsTable(Table):
     log: Log = Log()
     http: Http = Http()
     engine: Engine = Engine()
+    work: Work = Work()
     hints: Hints = Hints()
     fleet: Fleet | None = None
     prices: Prices = Prices()

@@ -1,4 +1,4 @@
-"""The tables of what lies beyond one daemon's own schedule: hints, and slots of several daemons."""
+"""The tables of what lies beyond one daemon's own schedule: hints, workers, and slots of several daemons."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -21,6 +21,8 @@ LeaseUrl = Annotated[
     str, Strict(), AfterValidator(addresses.check_lease), Words("s3://BUCKET/PREFIX/", schema={"pattern": "^s3://.+/$"})
 ]
 Members = Annotated[int, Strict(), Field(ge=1, le=1000), Words("whole number from 1 to 1000")]
+Visibility = Annotated[timedelta, *fields.duration("3s", "12h", words="duration from 3s to 12h")]
+TaskObjects = Annotated[int, Strict(), Field(ge=2000, le=10_000_000), Words("whole number from 2000 to 10000000")]
 Ttl = Annotated[timedelta, *fields.duration("3s", "1h", words="duration from 3s to 1h")]
 
 
@@ -33,6 +35,26 @@ class Hints(Table):
     settle: fields.DurationOrZero = Field(
         timedelta(seconds=1), description="hints that follow within this time are one tick of a job"
     )
+
+
+class Work(Table):
+    """`[work]` of syncd.toml: the queues of spread catch-ups, on their owner and on workers."""
+
+    tasks: QueueUrl | None = Field(None, description="URL of the SQS queue of tasks, from the owner to workers")
+    results: QueueUrl | None = Field(None, description="URL of the SQS queue of results, from workers to the owner")
+    dead: QueueUrl | None = Field(
+        None,
+        description="URL of the dead-letter queue of tasks, if it is not that of their redrive policy",
+    )
+    visibility: Visibility = Field(
+        timedelta(seconds=60), description="a task goes to another worker when its own has been silent for this long"
+    )
+    task_objects: TaskObjects = Field(20_000, description="about how many objects a task has")
+
+    @property
+    def is_given(self) -> bool:
+        """True if catch-ups can be spread."""
+        return self.tasks is not None
 
 
 class Fleet(Table):

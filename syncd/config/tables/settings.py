@@ -97,4 +97,5 @@ class Prices(Table):
 
     writes: fields.Price = Field(0.005, description="1,000 PUT, COPY, POST or LIST requests")
     reads: fields.Price = Field(0.0004, description="1,000 GET requests")
+    messages: fields.Price = Field(0.0004, description="1,000 requests to SQS")
     transfer_gb: fields.Price = Field(0.02, description="a gigabyte from one region to another")

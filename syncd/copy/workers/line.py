@@ -13,9 +13,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from syncd.aws import certificates
-from syncd.aws.exchange import ANSWER_BYTES
 from syncd.aws.s3 import Address
+from syncd.aws.wire import certificates
+from syncd.aws.wire.exchange import ANSWER_BYTES
 
 _CONNECT_SECONDS = 10.0
 # S3 closes connections that are idle for longer than about this.

@@ -26,7 +26,7 @@ OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
 Parcel: TypeAlias = tuple[int, str, str, int, str, bool, bool]
 """A transfer: number, source key, ETag, size in bytes, destination key, compare_first, is_changed."""
 Result: TypeAlias = tuple[int, str, str, str]
-"""An outcome: the transfer's number, its type's letter, reason or replica's ETag, and detail."""
+"""An outcome: the transfer's number, its type's letter, reason or replica's ETag, and detail, or content's hash."""
 
 _NOWHERE = Shard("")
 
@@ -102,8 +102,8 @@ def transfer_of(parcel: Parcel) -> Transfer:
 def result_of(number: int, outcome: Outcome) -> Result:
     """Return an outcome in the form that is sent."""
     match outcome:
-        case Copied(_, replica_etag):
-            return number, "c", replica_etag, ""
+        case Copied(_, replica_etag, content):
+            return number, "c", replica_etag, content
         case AlreadyThere(_, replica_etag):
             return number, "a", replica_etag, ""
         case Conflict(_, detail):
@@ -117,7 +117,7 @@ def outcome_of(result: Result, transfer: Transfer) -> Outcome:
     _, letter, word, detail = result
     match letter:
         case "c":
-            return Copied(transfer, word)
+            return Copied(transfer, word, detail)
         case "a":
             return AlreadyThere(transfer, word)
         case "x":

@@ -15,10 +15,10 @@ from threading import Lock, Thread
 from time import monotonic
 
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.exchange import ANSWER_BYTES
 from syncd.aws.s3 import Answer, Request, error_of
 from syncd.aws.transport import SLOWEST_BYTES_PER_SECOND
-from syncd.copy.checksums import SHA256
+from syncd.aws.wire.exchange import ANSWER_BYTES
+from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.passage import NotPassed, Passage
 from syncd.copy.workers.line import Line, Lines
 from syncd.model.reasons import Reason

@@ -243,6 +243,12 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[JobHealth, Gauges], float]]] = (
         lambda it, _: it.complete_until,
     ),
     (
+        "syncd_proved_until_timestamp_seconds",
+        "Up to when CloudTrail's digests prove the replica; 0 for nothing, or if they are not verified continuously.",
+        lambda it, _: it.proof.proved_until,
+    ),
+    ("syncd_unproved_spans", "Spans that digests do not prove.", lambda it, _: len(it.proof.doubts)),
+    (
         "syncd_horizon_age_seconds",
         "How far the horizon trails the present; lateness is part of it.",
         lambda it, now: now.now - it.complete_until if it.complete_until else 0.0,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from syncd.config.job import Job
 from syncd.job.health.freshness import Deadline, Lags, Look, Promise, deadline, lags_of, last_look, span
 from syncd.job.health.progress import STALLED_SECONDS, Progress, progress_words
+from syncd.job.health.proofs import JobProof, doubt_words
 from syncd.job.health.state import JobState, read_state
 from syncd.job.report import utc
 from syncd.ledger.ledger import Reader, RecordedTick
@@ -71,6 +72,9 @@ class JobHealth:
     """Objects that are known and not at the destination."""
     held_reasons: Mapping[str, int] = field(default_factory=dict)
     oldest_held: Quarantined | None = None
+    is_verified: bool = False
+    """Its digests are checked as they arrive."""
+    proof: JobProof = field(default_factory=JobProof)
     due_by: float = 0.0
     """When a daemon begins the job's first tick at the latest; 0.0 if no daemon is asked."""
     running: Progress | None = None
@@ -142,6 +146,8 @@ def health_of(job: Job, state: JobState, *, now: float) -> JobHealth:
         held=held.counts.objects,
         held_reasons=held.counts.by_reason,
         oldest_held=held.longest[0] if held.longest else None,
+        is_verified=job.verify != "off",
+        proof=state.proof,
     )
 
 
@@ -202,6 +208,7 @@ def trouble(health: JobHealth) -> list[str]:
         named = ", ".join(health.uncovered[:_PREFIXES_TOLD])
         why.append(f"{len(health.uncovered)} folders of the source are uncovered: {named}")
         why.append("what to do: copy them with a job of their own, or leave them out with source.ignore")
+    why += doubt_words(health.job, health.proof.doubts)
     if (error := health.error) is not None:
         why += [failure_words(error), f"what to do: {safe_line(error.remedy)}"]
     if (oldest := health.oldest_held) is not None:

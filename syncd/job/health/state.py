@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from syncd.config.job import Job
+from syncd.job.health.proofs import JobProof, proof_in
 from syncd.ledger.ledger import HeldOverview, LedgerView, Reader, RecordedTick
 from syncd.model.keys.trail import in_scope, wanted_by
 from syncd.model.objects import Quarantined, ShardState
@@ -22,6 +23,8 @@ class JobState(NamedTuple):
     """The quarantined objects in the job's scope."""
     ticks: Sequence[RecordedTick] = ()
     """The last ticks and catch-ups, newest first."""
+    proof: JobProof = JobProof()
+    """The proof of continuous verification."""
     discovered_at: float = 0.0
     uncovered: Collection[str] = ()
 
@@ -37,6 +40,7 @@ def read_state(job: Job, reader: Reader, *, shown: int = 1) -> JobState:
         shards=_shards(job, view),
         quarantine=view.held_overview(shown, layout_of(job).stamp, wanted_by(scope_of(job))),
         ticks=reader.ticks(job.name, TICKS_READ),
+        proof=JobProof() if job.verify == "off" else proof_in(view, wanted_by(scope_of(job))),
         discovered_at=view.discovered_at(),
         uncovered=view.uncovered(),
     )

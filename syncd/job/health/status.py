@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from syncd.config.job import Configuration, Job
 from syncd.job.health.health import JobHealth, health_of, is_starting, late_reasons, objective_document, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.proofs import Doubt
 from syncd.job.health.slot import of_slot, read_slot
 from syncd.job.health.state import JobState, read_state
 from syncd.job.health.word import Health, health_word
@@ -19,7 +20,7 @@ from syncd.ledger.ledger import LedgerFile, Reader
 from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
-from syncd.model.reports import TickReport
+from syncd.model.reports import SpreadProgress, TickReport
 from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.scope import pace_of, replica_of
 
@@ -35,6 +36,8 @@ class _Remembered(NamedTuple):
     lateness: Mapping[int, int] = {}
     counts: tuple[int, int] = (0, 0)
     """Objects that are remembered key by key, and in sealed days."""
+    spread: SpreadProgress = SpreadProgress()
+    """The last spread catch-up."""
     running: Sequence[Progress] = ()
 
 
@@ -111,6 +114,7 @@ def _remembered(job: Job, reader: Reader, locks: Locks, now: float) -> _Remember
         mode_why=verdict[1] if verdict else None,
         lateness=view.lateness(),
         counts=view.remembered_counts(),
+        spread=view.progress(),
         running=_running(job, locks, now),
     )
 
@@ -153,6 +157,7 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
         "freshness": objective_document(health, now),
         "complete_from": utc(health.complete_from),
         "complete_until": utc(complete_until),
+        **_proof(job, health),
         "found": health.has_found,
         "uncovered": list(health.uncovered[:LISTED]),
         "audit": {
@@ -165,9 +170,21 @@ def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] |
             "conflicts": held.counts.conflicts,
             "objects": [held_document(item) for item in held.longest],
         },
+        "spread": remembered.spread._asdict() if remembered.spread.tasks else None,
         "shards": [_shard(state) for state in shards[:LISTED]],
         "shard_count": len(shards),
         "running": [progress.document() for progress in remembered.running],
+    }
+
+
+def _proof(job: Job, health: JobHealth) -> dict[str, Any]:
+    proof = health.proof
+    return {
+        "verify": job.verify,
+        "proved_from": utc(proof.proved_from),
+        "proved_until": utc(proof.proved_until),
+        "unproved_count": len(proof.doubts),
+        "unproved": [_doubt(doubt) for doubt in proof.doubts[:LISTED]],
     }
 
 
@@ -199,6 +216,16 @@ def _last_tick(report: TickReport, now: float) -> dict[str, Any]:
         "error": None
         if report.error is None
         else {"reason": report.error.reason, "detail": report.error.detail, "remedy": report.error.remedy},
+    }
+
+
+def _doubt(doubt: Doubt) -> dict[str, Any]:
+    return {
+        "from": utc(doubt.start),
+        "to": utc(doubt.end),
+        "digest": doubt.digest,
+        "problems": [problem._asdict() for problem in doubt.problems],
+        "found_at": utc(doubt.found_at),
     }
 
 

@@ -15,6 +15,8 @@ class Health(StrEnum):
     """Its file cannot be used."""
     UNKNOWN = "unknown"
     """Its state cannot be read."""
+    UNPROVED = "unproved"
+    """CloudTrail's digests show that an object is altered or missing."""
     LATE = "late"
     """It misses its objective, or has never ticked."""
     FAILING = "failing"
@@ -38,6 +40,8 @@ def health_word(health: JobHealth, now: float) -> Health:
     """Return a job's health in a word."""
     if health.error is not None and health.error.reason == Reason.CONFIGURATION:
         return Health.REFUSED
+    if health.proof.doubts:
+        return Health.UNPROVED
     if is_starting(health, now):
         return Health.STARTING
     if not is_fresh(health, now):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from syncd.ledger.decisions import Kept
@@ -73,15 +74,20 @@ class Commit:
             self.put("shards", replica_id, shard.prefix, shard_id, *parts)
         return shard_id
 
-    def put_objects(self, replica_id: int, objects: Iterable[tuple[Shard, LogObject, str]]) -> None:
-        """Record objects at the destination, each with its replica's ETag."""
+    def put_objects(
+        self,
+        replica_id: int,
+        objects: Iterable[tuple[Shard, LogObject, str]],
+        contents: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Record objects at the destination, each with its replica's ETag, and with its content's hash if known."""
         ids: dict[Shard, int] = {}
         rows = []
         for shard, item, replica_etag in objects:
             if shard not in ids:
                 ids[shard] = self.shard_id(replica_id, shard)
-            rows.append(object_row(ids[shard], shard, item, replica_etag))
-        self.db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
+            rows.append(object_row(ids[shard], shard, item, replica_etag, contents.get(item.key, "")))
+        self.db.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def put_accepted(self, replica_id: int, kept: Kept) -> None:
         """Record what an operator has accepted."""
@@ -112,7 +118,8 @@ class Commit:
             for o in outcomes
             if isinstance(o, Copied | AlreadyThere)
         ]
-        self.put_objects(replica_id, chain(done, adopted))
+        contents = {o.transfer.object.key: o.content for o in outcomes if isinstance(o, Copied) and o.content}
+        self.put_objects(replica_id, chain(done, adopted), contents)
         self.release(replica_id, (item.key for _, item, _ in done))
         self.release(replica_id, (item.key for _, item, _ in adopted), unless_reason=Reason.CONFLICT)
         for outcome in outcomes:

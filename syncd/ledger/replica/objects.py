@@ -55,6 +55,26 @@ class ObjectView:
                         self._rows.damaged += 1
         return known
 
+    def contents(self, shard: Shard, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Return the replica's ETag and the SHA-256 of the uncompressed content of keys of which both are known."""
+        found = {}
+        with self._rows.guarded():
+            shard_id = self._rows.shard_id(shard)
+            query = "SELECT etag, size_bytes, checksum, content FROM objects WHERE shard = ? AND tail = ?"
+            for tail, key in encode_keys(shard, keys).items():
+                row = self._rows.one(query, shard_id, tail)
+                if row is None or row[2] != object_checksum(shard_id or 0, tail, *row[:2]):
+                    continue
+                _, replica_etag = decode_etags(row[0])
+                if replica_etag and isinstance(row[3], bytes):
+                    found[key] = replica_etag, row[3].hex()
+        return found
+
+    def proofs(self) -> dict[str, str]:
+        """Return what continuous verification knows of each account and region, by the prefix of its digests."""
+        with self._rows.guarded():
+            return {row[1]: row[2] for row in self._rows.owned("SELECT * FROM proofs WHERE replica = ?")}
+
     def remembered(self, shard: Shard, after_key: str, *, limit: int) -> list[tuple[str, Known]]:
         """Return the rows after a key, in key order: at least `limit`, or up to the end of the shard.
 

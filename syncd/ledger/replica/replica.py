@@ -11,10 +11,10 @@ from syncd.ledger.file import OpenState
 from syncd.ledger.repair import MENDED, count_damaged, mend
 from syncd.ledger.replica.access import ReplicaRows, replica_key
 from syncd.ledger.replica.commit import Commit, committing, written_before
+from syncd.ledger.replica.results import TaskWriter
 from syncd.ledger.replica.sealing import fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
-from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import is_whole, report_to_json, shortened
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.objects import LogObject, Outcome, Quarantined, Replica, Shard, ShardState
@@ -26,11 +26,10 @@ TICKS_KEPT = 300
 """Ticks and catch-ups of a job that are remembered."""
 
 
-class ReplicaLedger(LedgerView):
+class ReplicaLedger(TaskWriter):
     """One replica's rows, read and written.
 
-    Belongs to one thread. Every method may raise a LedgerError.
-    Each writing method is one commit: all of it is remembered, or nothing.
+    Belongs to one thread. Every method may raise a LedgerError. Each writing method is one commit.
     """
 
     moved_aside: Path | None
@@ -108,7 +107,7 @@ class ReplicaLedger(LedgerView):
             if (row is not None and row["job"]) or not written_before(self._rows, self._job):
                 return None
         with self._committing() as commit:
-            # Another process may have claimed it, and logged that, in between.
+            # Another process may have claimed it in between.
             before = written_before(self._rows, self._job)
             commit.own()
         return before[0] if before else None
@@ -121,11 +120,15 @@ class ReplicaLedger(LedgerView):
                 self._decisions.keep_start(self._key, self._job, float(instant))
                 commit.put_own(row | {"start": float(instant)})
 
+    def save_proof(self, prefix: str, proof: str) -> None:
+        """Save what continuous verification knows of one account and region, by the prefix of its digests."""
+        with self._committing() as commit:
+            commit.put("proofs", commit.replica_id(), fitting(prefix), proof)
+
     def mend(self) -> list[str]:
         """Remove damaged entries of the quarantine, and restart this replica's shards. Returns a sentence per action.
 
-        The objects of removed entries are found again, since source and destination are compared from the job's start.
-        Damaged acceptances are restored from the decisions.
+        The objects of removed entries are found again. Damaged acceptances are restored from the decisions.
         """
         db = self._rows.db
         with self._rows.guarded():
@@ -134,7 +137,7 @@ class ReplicaLedger(LedgerView):
         with self._committing() as commit:
             row = commit.own()
             if count_damaged(db, "quarantine", row["id"]):
-                # Until all shards have been listed again, none of them proves anything about the others.
+                # Until all shards have been listed again, none proves anything about the others.
                 commit.put_own(row | {"discovered_at": 0.0})
             actions = mend(db, self._rows.path, row["id"])
             commit.put_accepted(row["id"], self._decided())
@@ -178,9 +181,8 @@ class ReplicaLedger(LedgerView):
     ) -> None:
         """Record the outcomes of transfers, and adopted objects that the destination already held.
 
-        An object that is at the destination leaves the quarantine. One that is not enters it, or stays with one more
-        attempt and a later `next_at`. Adopting an object does not end a conflict: only its acceptance does. `lateness`
-        is added to the histogram, by bucket.
+        An object at the destination leaves the quarantine. One that is not enters it, or stays with one more attempt and
+        a later `next_at`. Only acceptance ends a conflict. `lateness` is added to the histogram, by bucket.
         """
         with self._committing() as commit:
             replica_id = commit.replica_id()

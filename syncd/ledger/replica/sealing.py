@@ -61,12 +61,14 @@ def fold_away(
 
     def whole_objects() -> Iterator[SealedObject]:
         nonlocal damaged
-        query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
-        for tail, etag, size, check in connection.execute(query, span):
+        query = (
+            "SELECT tail, etag, size_bytes, checksum, content FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
+        )
+        for tail, etag, size, check, content in connection.execute(query, span):
             if check != object_checksum(shard_id, tail, etag, size):
                 damaged += 1
             elif held and decode_key(shard, tail) in held:
-                kept.append((shard_id, tail, etag, size, check))
+                kept.append((shard_id, tail, etag, size, check, content))
             else:
                 source_etag, replica_etag = decode_etags(etag)
                 yield SealedObject(decode_key(shard, tail), source_etag, size, replica_etag)
@@ -76,7 +78,7 @@ def fold_away(
     folded = fold_day(whole_objects(), onto=before)
     put_day(connection, shard_id, day, folded)
     connection.execute("DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
-    connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", kept)
+    connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)", kept)
     return folded.count - (before.count if before else 0), damaged
 
 

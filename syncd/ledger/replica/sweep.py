@@ -7,7 +7,7 @@ from syncd.model.errors import LedgerCorrupt
 
 _ROWS_AT_ONCE = 20_000
 _HIGHEST = 2**48
-_OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncovered")
+_OF_REPLICA = ("shards", "looked", "quarantine", "lateness", "accepted", "uncovered", "proofs", "tasks")
 
 
 def next_replica_id(connection: sqlite3.Connection) -> int:
@@ -44,7 +44,7 @@ def forget_replica(connection: sqlite3.Connection, replica_id: int | None) -> No
 
     Its start, its quarantine and its acceptances stay: no listing finds them.
     """
-    for table in ("shards", "looked", "lateness", "uncovered"):
+    for table in ("shards", "looked", "lateness", "uncovered", "tasks"):
         connection.execute(f"DELETE FROM {table} WHERE replica = ?", (replica_id,))  # noqa: S608 - our own names
 
 

@@ -31,12 +31,12 @@ def fitting(text: str) -> str:
     return text
 
 
-def object_row(shard_id: int, shard: Shard, item: LogObject, replica_etag: str) -> tuple[Any, ...]:
-    """Return the row of an object at the destination."""
+def object_row(shard_id: int, shard: Shard, item: LogObject, replica_etag: str, content: str = "") -> tuple[Any, ...]:
+    """Return the row of an object at the destination. `content` is the hash of its content, if known."""
     # A replica's ETag that is too long counts as unknown.
     etags = encode_etags(fitting(item.etag), replica_etag if is_key(replica_etag) else "")
     values = (shard_id, encode_key(shard, fitting(item.key)), etags, item.size_bytes)
-    return (*values, object_checksum(*values))
+    return (*values, object_checksum(*values), bytes.fromhex(content) or None)
 
 
 def quarantine_values(replica_id: int, held: Quarantined) -> tuple[object, ...]:

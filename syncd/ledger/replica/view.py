@@ -4,9 +4,10 @@ from syncd.ledger.replica.access import ReplicaRows
 from syncd.ledger.replica.cursors import CursorView
 from syncd.ledger.replica.objects import ObjectView
 from syncd.ledger.replica.quarantine import QuarantineView
+from syncd.ledger.replica.tasks import TaskView
 
 
-class LedgerView(CursorView, ObjectView, QuarantineView):
+class LedgerView(CursorView, ObjectView, QuarantineView, TaskView):
     """One replica's cursors, objects and quarantine. Belongs to one thread."""
 
     def __init__(self, rows: ReplicaRows) -> None:

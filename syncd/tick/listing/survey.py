@@ -93,7 +93,8 @@ def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:
     _fix_start(found, task, ports, began_at)
     for visit in found.visits.values():
         if task.window is not None:
-            visit.slices = [_window_slice(visit.state, task.window, task)]
+            left = task.window_left(visit.state.shard.prefix)
+            visit.slices = [] if left is None else [_window_slice(visit.state, left, task)]
     if task.window is None:
         _choose_slices(found, task, began_at)
         _add_hinted(found, hints)
@@ -134,6 +135,9 @@ ANY_LAYOUT = "?"
 
 def _fix_start(found: Survey, task: Task, ports: Ports, began_at: float) -> None:
     start = ports.ledger.start()
+    if task.only is not None:
+        found.start = task.start(began_at) if start is None else start
+        return
     if start is not None and start > began_at + tiers.CLOCK_SKEW_SECONDS and start > task.start(began_at):
         start = None  # fixed by a clock that ran ahead
     if start is not None:
@@ -194,6 +198,9 @@ _NEVER = ShardState(shard=Shard(""))
 
 
 def _find_shards(found: Survey, task: Task, ports: Ports, states: Mapping[str, ShardState], began_at: float) -> None:
+    if task.only is not None:
+        found.visits[task.only.prefix] = Visit(states.get(task.only.prefix) or ShardState(shard=task.only))
+        return
     if task.scope is None:
         assert task.shard is not None
         state = states.get(task.shard.prefix) or ShardState(shard=task.shard)

@@ -7,20 +7,23 @@ replica, and its metadata). The logs are not in it: what their hashes are worth 
 
 import io
 import json
+import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from syncd.model.errors import ConfigError, Problem
-from syncd.verify.audit import Place, Stored
+from syncd.verify.audit import Place, ReplicaReader, Stored
 from syncd.verify.keystore import keys_of, keys_text
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.verdict import Finding, Flaw
 
 VERSION = 1
-LARGEST_MEMBER_BYTES = 1024**3
+LARGEST_BYTES = 1024**3
+"""Of all members together, uncompressed: they are held in memory."""
+_MEMBERS = re.compile(r"asked\.json|keys\.json|objects\.jsonl|digests/[0-9]{8,}\.json(\.gz)?")
 
 
 class Bundled(NamedTuple):
@@ -30,6 +33,34 @@ class Bundled(NamedTuple):
     keys: Keys
     places: Sequence[Place]
     replica: "BundledReplica"
+
+
+Recorder: TypeAlias = Callable[[Stored | Found | tuple[str, str | Finding]], None]
+
+
+class Recording:
+    """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
+
+    def __init__(self, replica: ReplicaReader, record: Recorder) -> None:
+        self._replica, self._record = replica, record
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        """See `ReplicaReader`."""
+        for item in self._replica.keys(prefix, first, last):
+            self._record(item)
+            yield item
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        """See `ReplicaReader`."""
+        for found in self._replica.digests(items):
+            self._record(found)
+            yield found
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        """See `ReplicaReader`."""
+        for item, found in self._replica.hashes(items):
+            self._record((item.key, found))
+            yield item, found
 
 
 class BundleWriter:
@@ -119,7 +150,7 @@ def read_bundle(path: Path) -> Bundled:
     """
     try:
         with tarfile.open(path, "r:gz") as tar:
-            members = {member.name: _content(tar, member) for member in tar}
+            members = dict(_contents(tar))
         asked = json.loads(members["asked.json"])
         if asked["version"] != VERSION:
             raise ValueError(f"it is of version {asked['version']}, and this syncd reads version {VERSION}")  # noqa: TRY301
@@ -137,11 +168,18 @@ def read_bundle(path: Path) -> Bundled:
     return Bundled(asked, keys, places, BundledReplica(objects, digests))
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member) if member.isfile() else None
-    if file is None or member.size > LARGEST_MEMBER_BYTES:
-        raise ValueError(f"{member.name} is no file, or too large")
-    return file.read()
+def _contents(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    left = LARGEST_BYTES
+    for member in tar:
+        left -= member.size
+        file = tar.extractfile(member) if member.isfile() and _MEMBERS.fullmatch(member.name) else None
+        if file is None:
+            raise ValueError(f"{member.name} is no part of a bundle")
+        if left < 0:
+            raise ValueError(
+                f"it unpacks to more than {LARGEST_BYTES} bytes: make bundles of shorter spans (--from, --to)"
+            )
+        yield member.name, file.read()
 
 
 def _digests(members: Mapping[str, bytes]) -> Iterator[Found]:

@@ -35,6 +35,20 @@ def proof_document(proof: Proof) -> dict[str, Any]:
         "extra": extra[:LISTED],
         "healed_count": len(proof.healed),
         "healed": sorted(proof.healed)[:LISTED],
+        "missing_at_source_count": len(proof.missing_at_source),
+        "missing_at_source": sorted(proof.missing_at_source)[:LISTED],
+        "horizon_contradicted_count": len(proof.contradicted),
+        "horizon_contradicted": sorted(proof.contradicted)[:LISTED],
+        "conflicts": [
+            {
+                "key": item.key,
+                "digest_sha256": item.digest,
+                "replica_sha256": item.replica or None,
+                "source_sha256": item.source or None,
+                "vouched": item.vouched,
+            }
+            for item in proof.conflicts[:LISTED]
+        ],
         "chains": [document for place in proof.places for document in _chains(place)],
         "places": [_place(place) for place in proof.places],
         "keys": sorted({span.fingerprint for span in spans if span.fingerprint}),

@@ -19,7 +19,15 @@ from syncd.verify.proof import Proof
 
 SUMS = "SHA256SUMS"
 # These differ from run to run, whatever the replica is.
-_OF_THE_RUN = ("requests", "duration_seconds", "healed", "healed_count")
+_OF_THE_RUN = (
+    "requests",
+    "duration_seconds",
+    "healed",
+    "healed_count",
+    "conflicts",
+    "horizon_contradicted",
+    "horizon_contradicted_count",
+)
 
 
 def write_report(folder: Path, proof: Proof) -> list[Path]:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, LogObject, Shard
 from syncd.model.reports import JobError
+from syncd.tick.task import DIGESTS
 from syncd.verify.audit import PlaceResult
 from syncd.verify.rules.verdict import Span, Verdict
 from syncd.verify.source.results import Compared
 
-DIGESTS = "CloudTrail-Digest"
 ALWAYS_NAMED = ("CloudTrail", DIGESTS)
 """Kinds of which nothing goes that no digest proves."""
 BEFORE_START = "before_start"

@@ -7,6 +7,7 @@ predecessor is the one that it names by key, content and signature, and no time 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from syncd.job.health.proofs import Seen
 from syncd.verify.rules.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
@@ -36,23 +37,23 @@ class Step(NamedTuple):
     digest: Digest | None = None
 
 
-class _Seen(NamedTuple):
-    key: str
-    end: float
-    sha256: str
-    signature: str
-    is_good: bool
-
-
 class Chain:
     """One chain, which takes its digests in the order of their ends."""
 
-    def __init__(self, name: ChainName, buckets: Iterable[str], keys: Keys) -> None:
-        """`buckets` are those that the trail delivered to: the source's, and former ones."""
+    def __init__(self, name: ChainName, buckets: Iterable[str], keys: Keys, last: Seen | None = None) -> None:
+        """`buckets` are those that the trail delivered to: the source's, and former ones.
+
+        `last` is the digest up to which the chain was followed before.
+        """
         self._name = name
         self._buckets = frozenset(buckets)
         self._keys = keys
-        self._last: _Seen | None = None
+        self._last = last
+
+    @property
+    def last(self) -> Seen | None:
+        """The digest that was taken last."""
+        return self._last
 
     def accept(self, found: Found, following: Digest | None = None) -> Step:
         """Take the next digest and return what it shows.
@@ -69,14 +70,14 @@ class Chain:
         try:
             digest = parse(found.body)
         except Refused as refused:
-            self._last = _Seen(found.key, end, "", "", is_good=False)
+            self._last = Seen(found.key, end, "", "", is_good=False)
             start = last.end if last is not None else end - _HOUR
             return Step(_span(start, end, found.key, [refused.finding]))
         signature = _signature_of(found, digest, following)
         problems = [*self._place_problems(found, digest, end), *self._signature_problems(found, digest, signature)]
         before, link_problems, is_anchored = self._link(digest, last)
         problems += link_problems
-        self._last = _Seen(
+        self._last = Seen(
             found.key, max(end, last.end if last else 0.0), digest.sha256, signature, is_good=not problems
         )
         if problems:
@@ -108,7 +109,7 @@ class Chain:
         if problem is not None:
             yield problem._replace(key=found.key)
 
-    def _link(self, digest: Digest, last: _Seen | None) -> tuple[tuple[Span, ...], list[Finding], bool]:
+    def _link(self, digest: Digest, last: Seen | None) -> tuple[tuple[Span, ...], list[Finding], bool]:
         """Return spans without a digest before this one, what is wrong with the link, and True if it is anchored."""
         previous = digest.previous
         if last is None:
@@ -136,7 +137,7 @@ class Chain:
         return _between(last.end, digest.start), problems, True
 
     def _not_the_last(
-        self, digest: Digest, previous_key: str, last: _Seen
+        self, digest: Digest, previous_key: str, last: Seen
     ) -> tuple[tuple[Span, ...], list[Finding], bool]:
         named = name_of(previous_key)
         if named is None or named[1] <= last.end:

@@ -47,6 +47,17 @@ class ChainName(NamedTuple):
     home_region: str
     is_backfill: bool = False
 
+    @property
+    def text(self) -> str:
+        """The name as one text, which `of` takes apart."""
+        return "/".join((*self[:4], "backfill" if self.is_backfill else ""))
+
+    @classmethod
+    def of(cls, text: str) -> "ChainName":
+        """Return the name of a text. Raises ValueError if it is none."""
+        account, region, trail, home_region, kind = text.split("/")
+        return cls(account, region, trail, home_region, kind == "backfill")
+
 
 class Named(NamedTuple):
     """One log, as a digest names it."""

@@ -37,6 +37,8 @@ class Flaw(StrEnum):
     CHAIN_BROKEN = "chain_broken"
     RESTARTED = "chain_restarted"
     LOG_MISSING = "log_missing"
+    MISSING_AT_SOURCE = "missing_at_source"
+    """Neither the replica nor the source has it."""
     LOG_ALTERED = "log_altered"
     EXTRA_LOG = "extra_log"
     NOT_COMPARABLE = "not_comparable"

@@ -1,0 +1,219 @@
+"""Catch-ups that workers do: complete, written once, and killed workers and owners cost time only."""
+
+import json
+import signal
+from datetime import date, datetime, timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+from builders import ACCOUNTS, REGIONS, Trail
+from faulty import Stall, Status, on
+from servers import MakeClient, S3Server
+from spreading import Spreading
+from stage import Stage
+from waiting import wait_until
+
+DAYS = [date(2024, 3, 1) + timedelta(days=number) for number in range(8)]
+LOGS = 500
+OBJECTS = 4000
+MISSING = 400
+WINDOW = ("--from", f"{DAYS[0]}", "--to", f"{DAYS[-1]}")
+IN_FLIGHT = 256
+EMPTY = {"tasks": 0, "results": 0, "dead": 0}
+
+
+def spread_over(stage: Stage, server: S3Server, make_client: MakeClient, **work: Any) -> Spreading:
+    """Eight days of one shard at the source, 4,000 objects in two tasks, and a job for them."""
+    stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], DAYS, logs=LOGS))
+    made = Spreading.of(stage, server, make_client, task_objects=2000, **work)
+    stage.job(changes={"destination.prefix": "replica/"})
+    return made
+
+
+def copied_before(stage: Stage, *, but: int) -> None:
+    """Another engine has copied everything but so many objects, at even distances."""
+    objects = stage.server.objects(stage.world.bucket)
+    missing = set(sorted(objects)[:: len(objects) // but])
+    for key in objects.keys() - missing:
+        item = objects[key]
+        stage.server.put(stage.world.consumer("account-z").bucket, f"replica/{key}", item.body, metadata=item.metadata)
+
+
+def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
+    stage: Stage, ministack: S3Server, make_client: MakeClient
+) -> None:
+    """A worker that is told to stop in its second task gives it back at once."""
+    spreading = spread_over(stage, ministack, make_client, visibility="10m")
+    copied_before(stage, but=MISSING)
+    stage.job(file="second", changes={"name": "second", "destination.prefix": "second/"})
+    gate = Event()
+
+    planned = stage.syncd("plan", "--json", "--spread", "account-z", *WINDOW)
+    stalled = stage.server.faults.add(lambda _: stage.server.count("GetObject") > MISSING * 5 // 8, Stall(gate))
+    with spreading.start_owner("account-z", *WINDOW) as owner:
+        with spreading.start_worker() as first:
+            wait_until(lambda: stalled.hits and not spreading.waiting()["results"], what="a task that is recorded")
+            status = stage.syncd("status", "--json", "account-z")
+            first.signal(signal.SIGTERM)
+            stage.server.faults.remove(stalled)
+            gate.set()
+            stopped = first.ended()
+        done = stage.syncd("work", "--until-empty", "--json", **spreading.environment)
+        ran = owner.ended()
+    asked = stage.operations()
+    stage.server.forget_requests()
+    audit = stage.syncd("catch-up", "--json", "account-z", *WINDOW)
+
+    assert (planned.code, planned.job["tasks"]) == (0, 2)
+    assert planned.job["requests_made"]["ListObjectsV2"] <= 8
+    assert abs(planned.job["objects"] - OBJECTS) < OBJECTS / 20
+    assert planned.job["cost_usd"] == pytest.approx(OBJECTS * 5.4e-6, rel=0.05)
+    spread, (running,) = status.job["spread"], status.job["running"]
+    assert (spread["tasks"], spread["ended"], spread["dead"], spread["objects_done"]) == (2, 1, 0, OBJECTS // 2)
+    assert (running["kind"], running["done"], running["known"]) == ("catch-up", OBJECTS // 2, spread["objects"])
+    assert (stopped.code, done.code) == (0, 0)
+    assert (done.document["tasks"], done.document["objects"]) == (1, OBJECTS // 2)
+    assert (ran.code, ran.job["outcome"], ran.job["copied"] + ran.job["already_there"]) == (0, "ok", OBJECTS)
+    assert stage.replica(prefix="replica/").keys() == stage.source().keys()
+    assert set(stage.watched().writes.values()) == {1}
+    assert (asked["GetObject"], asked["PutObject"]) == (MISSING, MISSING)
+    assert (audit.code, audit.job["skipped"]) == (0, {"sealed": OBJECTS})
+    assert stage.requests("GetObject", "PutObject") == 0
+    # Beside the two sides: five to find the shard, and the first pages of the destination's audit.
+    assert stage.requests("ListObjectsV2") <= 2.2 * OBJECTS / 1000 + 8
+    assert spreading.waiting() == EMPTY
+
+
+def test_killed_and_frozen_workers_and_a_killed_owner_lose_and_repeat_nothing(
+    stage: Stage, ministack: S3Server, make_client: MakeClient
+) -> None:
+    spreading = spread_over(stage, ministack, make_client, receives=2)
+    copied_before(stage, but=2 * MISSING)
+    gate = Event()
+
+    with (
+        spreading.start_owner(*WINDOW) as owner,
+        spreading.start_worker() as killed,
+        spreading.start_worker() as frozen,
+    ):
+        stalled = stage.server.faults.add(lambda _: stage.server.count("GetObject") > MISSING, Stall(gate))
+        wait_until(lambda: stalled.hits, what="copies under way")
+        killed.signal(signal.SIGKILL)
+        frozen.signal(signal.SIGSTOP)
+        owner.signal(signal.SIGKILL)
+        killed.ended()
+        owner.ended()
+        gate.set()
+        stage.server.faults.remove(stalled)
+        with spreading.start_worker():
+            ran = spreading.owner(*WINDOW)
+            frozen.signal(signal.SIGCONT)
+            wait_until(lambda: spreading.waiting() == EMPTY, what="empty queues")
+            frozen.signal(signal.SIGTERM)
+            thawed = frozen.ended()
+
+    assert (ran.code, ran.job["outcome"]) == (0, "ok")
+    assert stage.replica(prefix="replica/").keys() == stage.source().keys()
+    assert set(stage.watched().writes.values()) == {1}
+    assert stage.requests("GetObject") <= 2 * (MISSING + IN_FLIGHT)
+    assert thawed.code == 0
+    assert stage.syncd("catch-up", "--json", *WINDOW).job["skipped"] == {"sealed": OBJECTS}
+
+
+def test_what_workers_cannot_copy_is_named_and_the_horizon_waits_for_it(
+    stage: Stage, ministack: S3Server, make_client: MakeClient, now: datetime
+) -> None:
+    """An object that kills its worker is tried by the owner. One that is refused is in the owner's quarantine."""
+    spreading = spread_over(stage, ministack, make_client, receives=1)
+    keys = sorted(stage.source())
+    poison, refused = keys[0], keys[-100]
+    copied_before(stage, but=40)
+    assert refused not in stage.replica(prefix="replica/")
+    stage.deliver([Trail().log(ACCOUNTS[0], REGIONS[0], now - timedelta(hours=1))])
+    stage.job(changes={"destination.prefix": "replica/", "start": "31d"})
+    ticked = stage.syncd("tick", "--json")
+    window = ("--from", f"{DAYS[0]}")
+    deadly = stage.server.faults.add(on("GetObject", key=poison), Stall())
+    denied = [
+        stage.server.faults.add(on("GetObject", key=key), Status(403, "AccessDenied")) for key in (poison, refused)
+    ]
+
+    with spreading.start_owner(*window) as owner:
+        with spreading.start_worker() as worker:
+            wait_until(lambda: deadly.hits, what="the poison")
+            worker.signal(signal.SIGKILL)
+        stage.server.faults.remove(deadly)
+        with spreading.start_worker():
+            ran = owner.ended()
+    held = stage.syncd("ledger", "quarantine", "list", "--json").job["objects"]
+    for fault in denied:
+        stage.server.faults.remove(fault)
+    healed = spreading.owner(*window)
+
+    assert (ran.code, ran.job["outcome"]) == (3, "partial")
+    assert [(item["key"], item["reason"]) for item in ran.job["failed"]] == [(poison, "access_denied")]
+    assert {item["key"]: item["reason"] for item in held} == dict.fromkeys((poison, refused), "access_denied")
+    assert [item["is_known"] for item in ran.logged if item["event"] == "task.dead"] == [True]
+    assert ran.job["complete_from"] == ticked.job["complete_from"]
+    assert (healed.code, healed.job["complete_from"]) == (0, f"{DAYS[0]}T00:00:00Z")
+    assert stage.replica(prefix="replica/").keys() == stage.source().keys()
+    assert set(stage.watched().writes.values()) == {1}
+    assert spreading.waiting() == EMPTY
+
+
+def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
+    stage: Stage, ministack: S3Server, make_client: MakeClient
+) -> None:
+    stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], DAYS, logs=3))
+    spreading = Spreading.of(stage, ministack, make_client, receives=1, task_objects=2000)
+    stage.job(changes={"destination.prefix": "replica/"})
+    replica = (
+        f"s3://{stage.world.bucket}/ to s3://{stage.world.consumer('account-z').bucket}/replica/ at {stage.server.url}"
+    )
+    task = {
+        "v": 1,
+        "task": "x",
+        "job": "account-z",
+        "replica": replica,
+        "shard": ["AWSLogs/222222222222/CloudTrail/us-east-1/", "222222222222", "CloudTrail", "us-east-1", ""],
+        "first": "2024-03-01",
+        "last": "2024-03-08",
+    }
+    outside = ["private/", "222222222222", "CloudTrail", "us-east-1", ""]
+    hostile = (
+        {**task, "job": "other"},
+        {**task, "replica": "s3://elsewhere/ to s3://mine/"},
+        {**task, "shard": outside},
+        {**task, "last": "2024-02-01"},
+        {**task, "v": 2},
+    )
+    for body in (*map(json.dumps, hostile), "garbage"):
+        spreading.sqs.send_message(QueueUrl=spreading.urls["tasks"], MessageBody=body)
+    for body in ("garbage", json.dumps({**task, "outcome": "ok", "counts": {}, "days": {"2024-03-01": [1]}})):
+        spreading.sqs.send_message(QueueUrl=spreading.urls["results"], MessageBody=body)
+
+    with spreading.start_worker() as worker:
+        wait_until(lambda: spreading.waiting()["tasks"] == 0, what="dead letters", seconds=60)
+        ran = spreading.owner(*WINDOW)
+        worker.signal(signal.SIGTERM)
+        refused = [item for item in worker.ended().logged if item["event"] == "task.refused"]
+
+    assert (ran.code, ran.job["copied"]) == (0, 3 * len(DAYS))
+    assert {request.bucket for request in stage.server.requests} <= {
+        "",
+        stage.world.bucket,
+        stage.world.consumer("account-z").bucket,
+    }
+    assert not [item for item in stage.server.requests if item.query.get("prefix", "").startswith("private")]
+    assert len(refused) == len(hostile) + 1
+    assert len([item for item in ran.logged if item["event"] == "result.ignored"]) == 2
+
+
+def test_without_queues_the_file_and_the_key_are_named(stage: Stage) -> None:
+    stage.job()
+
+    ran = stage.syncd("catch-up", "--spread", "--from", "2024-03-01")
+
+    assert ran.code == 2
+    assert f"{stage.config}: work.tasks: is missing" in ran.stderr

@@ -1,0 +1,113 @@
+"""`verify = "continuous"`, from outside: each digest is checked as it arrives, and no log is read again."""
+
+import gzip
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from builders import Delivery
+from chains import known_keys
+from key_server import lists_keys
+from stage import Stage
+
+from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
+
+ACCOUNT, REGION = "222222222222", "us-east-1"
+HOURS = 6
+
+
+@dataclass
+class Watched:
+    """A trail whose objects come in two parts: before the digest of its last full hour, and that digest with the rest."""
+
+    stage: Stage
+    now: datetime
+    early: list[SampleObject]
+    late: list[SampleObject]
+
+    def deliver(self, items: Iterable[SampleObject]) -> None:
+        arrived = self.now - timedelta(minutes=5)
+        self.stage.deliver(Delivery(item.key, item.body, arrived, item.metadata) for item in items)
+
+    def tick(self) -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
+        ran = self.stage.syncd("tick", "--json")
+        (entry,) = json.loads(ran.stdout)["jobs"]
+        return ran.code, entry, [json.loads(line) for line in ran.stderr.splitlines()]
+
+    def status(self) -> tuple[int, dict[str, Any]]:
+        ran = self.stage.syncd("status", "--json")
+        (entry,) = json.loads(ran.stdout)["jobs"]
+        return ran.code, entry
+
+    @property
+    def bucket(self) -> str:
+        return self.stage.world.consumer("account-z").bucket
+
+    def last_digest(self) -> SampleObject:
+        return next(item for item in reversed(self.late) if "/CloudTrail-Digest/" in item.key)
+
+
+@pytest.fixture
+def watched(stage: Stage, now: datetime) -> Iterable[Watched]:
+    begins = (now - timedelta(hours=HOURS)).replace(minute=0, second=0)
+    spec = TrailSpec(stage.world.bucket, [ACCOUNT], [REGION], begins, logs_per_hour=3)
+    items = list(trail(spec, now - timedelta(minutes=10)))
+    digests = sorted(item.key for item in items if "/CloudTrail-Digest/" in item.key)
+    with lists_keys(known_keys(spec)) as url:
+        stage.job(changes={"endpoints.cloudtrail": url, "verify": "continuous"})
+        yield Watched(
+            stage,
+            now,
+            [item for item in items if item.key != digests[-1]],
+            [item for item in items if item.key == digests[-1]],
+        )
+
+
+def test_a_digest_is_checked_as_it_arrives_and_no_log_is_read_again(watched: Watched) -> None:
+    watched.deliver(watched.early)
+    code, first, _ = watched.tick()
+    watched.deliver(watched.late)
+    again, second, _ = watched.tick()
+    status_code, status = watched.status()
+
+    assert (code, again, first["unproved"], second["unproved"]) == (0, 0, [], [])
+    assert first["proved_until"] < second["proved_until"] == status["proved_until"]
+    digest = json.loads(gzip.decompress(watched.last_digest().body))
+    assert second["proved_until"] == digest["digestEndTime"]
+    assert (status_code, status["unproved_count"], status["verify"]) == (0, 0, "continuous")
+    # The digests were read back, the last of them in the second tick, and not one log.
+    reads = [request.key for request in watched.stage.server.requests if request.operation == "GetObject"]
+    digests = [item.key for item in (*watched.early, *watched.late) if "/CloudTrail-Digest/" in item.key]
+    assert sorted(reads) == sorted([item.key for item in (*watched.early, *watched.late)] + digests)
+
+
+def test_an_altered_replica_is_an_alarm_with_its_digest_until_somebody_decides(watched: Watched) -> None:
+    """It is altered after it was copied and before its digest comes; its size and its place stay the same."""
+    watched.deliver(watched.early)
+    watched.tick()
+    named = {log["s3Object"] for log in json.loads(gzip.decompress(watched.last_digest().body))["logFiles"]}
+    key = min(named)
+    stored = watched.stage.server.objects(watched.bucket)[key]
+    watched.stage.server.put(watched.bucket, key, gzip.compress(b'{"Records":[1]}'), metadata=stored.metadata)
+    watched.deliver(watched.late)
+
+    code, entry, lines = watched.tick()
+    status_code, status = watched.status()
+
+    assert (code, [(item["key"], item["reason"]) for item in entry["unproved"]]) == (3, [(key, "log_altered")])
+    told = [(line["key"], line["reason"]) for line in lines if line["event"] == "proof.broken"]
+    assert told == [(key, "log_altered")]
+    assert (status_code, status["unproved_count"]) == (4, 1)
+    assert entry["proved_until"] < json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]
+    assert [(held["key"], held["reason"]) for held in status["quarantine"]["objects"]] == [(key, "conflict")]
+    assert any(key in sentence and "log_altered" in sentence for sentence in status["why"])
+
+    # Somebody takes the replica as it is, and the proof goes on.
+    assert watched.stage.syncd("ledger", "quarantine", "accept", key).code == 0
+    code, entry, _ = watched.tick()
+    status_code, status = watched.status()
+    assert (code, status_code, status["unproved_count"], status["quarantine"]["count"]) == (0, 0, 0, 0)
+    assert entry["proved_until"] == json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]

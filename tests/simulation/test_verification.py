@@ -1,0 +1,294 @@
+"""A month of continuous verification: late digests, outages, one replica altered and one deleted."""
+
+import gzip
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from syncd.cli.demo.samples import SampleObject, TrailSpec, public_keys, trail
+from syncd.job.health.proofs import Doubt, JobProof, proof_in
+from syncd.ledger.ledger import LedgerFile, ReplicaLedger
+from syncd.model.errors import JobFailed
+from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.trail import Scope
+from syncd.model.objects import Copied, LogObject, Outcome, Replica, Transfer
+from syncd.model.reports import TickReport
+from syncd.tick.ports import Ports
+from syncd.tick.task import Task
+from syncd.tick.tick import Tick
+from syncd.verify.audit import Place, Stored
+from syncd.verify.continuous.watch import Watch, Watched
+from syncd.verify.healing.lost import shard_of
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.keys import Keys, PublicKey
+from syncd.verify.rules.verdict import Finding, Flaw
+
+from .bucket import Bucket, Destination
+from .deliveries import DAY, HOUR, MINUTE, Delivery
+from .pullers import PACE
+
+BEGINS = datetime(2026, 10, 1, tzinfo=UTC)
+SPEC = TrailSpec("trail", ["111111111111"], ["us-east-1"], BEGINS, logs_per_hour=1)
+SCOPE = Scope("", (), ("*",), ("CloudTrail", "CloudTrail-Digest"), ("*",))
+REPLICA = Replica(
+    source_bucket="trail", source_prefix="", destination_endpoint="", destination_bucket="b", destination_prefix=""
+)
+
+
+def is_digest(key: str) -> bool:
+    return "/CloudTrail-Digest/" in key
+
+
+@cache
+def content(body: bytes) -> str:
+    return sha256(gzip.decompress(body)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Digested:
+    """What one digest says, as the judge knows it."""
+
+    key: str
+    start: float
+    end: float
+    arrives_at: float
+    named: dict[str, str]
+
+
+class Store(Destination):
+    """The destination, with what is in its objects."""
+
+    def __init__(self, samples: dict[str, SampleObject], chance: random.Random, *, hashes: bool) -> None:
+        super().__init__(chance)
+        self.bodies: dict[str, bytes] = {}
+        self.read: set[str] = set()
+        self._samples, self._hashes = samples, hashes
+
+    def _copy(self, transfer: Transfer) -> Outcome:
+        outcome = super()._copy(transfer)
+        key = transfer.object.key
+        if not isinstance(outcome, Copied):
+            return outcome
+        self.bodies[key] = self._samples[key].body
+        known = content(self.bodies[key]) if self._hashes else ""
+        return Copied(transfer, transfer.object.etag, known)
+
+    def alter(self, key: str) -> None:
+        self.bodies[key] = gzip.compress(gzip.decompress(self.bodies[key]) + b" ")
+        self.objects[key] = self.objects[key]._replace(etag="f" * 32)
+
+    def restore(self, key: str, item: LogObject) -> None:
+        self.bodies[key], self.objects[key] = self._samples[key].body, item
+
+    def delete(self, key: str) -> None:
+        del self.bodies[key], self.objects[key]
+
+    # The replica, as it is read for the proof.
+
+    def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
+        del prefix, first, last
+        raise AssertionError("continuous verification lists no days")
+
+    def between(self, prefix: str, first: str, last: str) -> Iterator[Stored]:
+        assert first.startswith(prefix)
+        for key in sorted(self.objects):
+            if first <= key <= last:
+                yield Stored(key, 1, self.objects[key].etag)
+
+    def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
+        for item in items:
+            if item.key in self.bodies:
+                metadata = self._samples[item.key].metadata
+                yield Found(item.key, self.bodies[item.key], metadata["signature"], metadata["signature-algorithm"])
+
+    def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
+        for item in items:
+            self.read.add(item.key)
+            body = self.bodies.get(item.key)
+            missing = Finding(Flaw.LOG_MISSING, "the replica has no such object")
+            yield item, missing if body is None else content(body)
+
+
+class Month:
+    """A trail, its replica, and ticks with their verification, at times that a chance decides on."""
+
+    def __init__(self, folder: Path, seed: int, *, days: int, hashes: bool) -> None:
+        self.chance = random.Random(seed)
+        until = BEGINS + timedelta(days=days)
+        self.samples = {item.key: item for item in trail(SPEC, until)}
+        self.digested = {item.key: item for item in self._digested()}
+        coming = sorted(self._coming(), key=lambda item: item.arrives_at)
+        self.arrives_at = {item.key: item.arrives_at for item in coming}
+        self.source = Bucket(coming)
+        self.store = Store(self.samples, random.Random(seed + 1), hashes=hashes)
+        self.file = LedgerFile(folder, now=lambda: self.source.now)
+        first = (BEGINS - timedelta(days=1)).timestamp()
+        self.keys = Keys(
+            PublicKey(region, key.fingerprint, key.public_der, first, first + 60 * DAY)
+            for region, key in public_keys(SPEC).items()
+        )
+        self.is_down = False
+        self.broken: dict[str, float] = {}
+        self.events: list[str] = []
+        self.healed: list[str] = []
+
+    def _digested(self) -> Iterator[Digested]:
+        for key, item in self.samples.items():
+            if is_digest(key):
+                said = json.loads(gzip.decompress(item.body))
+                start, end = (datetime.fromisoformat(said[f"digest{at}Time"]).timestamp() for at in ("Start", "End"))
+                late = self.chance.uniform(26, 31) * MINUTE
+                if self.chance.random() < 0.04:
+                    late += self.chance.choice((1, 2, 5, 26)) * HOUR
+                yield Digested(
+                    key, start, end, end + late, {log["s3Object"]: log["hashValue"] for log in said["logFiles"]}
+                )
+
+    def _coming(self) -> Iterator[Delivery]:
+        for digest in self.digested.values():
+            yield Delivery(digest.arrives_at, digest.key, digest.end, sha256(digest.key.encode()).hexdigest()[:32], 1)
+            for key in digest.named:
+                arrives_at = self.chance.uniform(digest.start, digest.end)
+                yield Delivery(arrives_at, key, digest.end, sha256(key.encode()).hexdigest()[:32], 1)
+
+    def tick(self, now: float) -> JobProof:
+        """One tick and what follows it."""
+        self.source.advance(now)
+        with self.file.open(REPLICA, "job") as ledger:
+            report = self._tick(ledger)
+            if report.outcome in ("ok", "partial"):
+                watched = self._watch(ledger)
+                for problem in watched.broken:
+                    self.broken.setdefault(problem.key, now)
+            return proof_in(ledger, lambda _: True)
+
+    def _tick(self, ledger: ReplicaLedger) -> TickReport:
+        task = Task(
+            job="job",
+            scope=SCOPE,
+            shard=None,
+            layout=CloudTrailLayout(),
+            destination_prefix="",
+            pace=PACE,
+            start=lambda _: 0.0,
+        )
+        source = Down() if self.is_down else self.source
+        ports = Ports(
+            source=source,
+            source_bucket="trail",
+            destination=self.store,
+            copier=self.store,
+            ledger=ledger,
+            now=lambda: self.source.now,
+            tell=lambda event, **_: self.events.append(event),
+        )
+        return Tick(task, ports, stop=Event(), on_progress=lambda _: None).run()
+
+    def _watch(self, ledger: ReplicaLedger) -> Watched:
+        watch = Watch(
+            SCOPE,
+            ["trail"],
+            self.keys,
+            self.store,
+            ledger,
+            self,
+            reads=100,
+            now=lambda: self.source.now,
+            tell=lambda event, **_: self.events.append(event),
+        )
+        return watch.run()
+
+    # What is done about doubts: a catch-up of one key.
+
+    def heal(self, place: Place, doubts: Sequence[Doubt], again: Callable[[Doubt], Doubt | None]) -> list[Doubt]:
+        for doubt in doubts:
+            for problem in doubt.problems:
+                item = next((it for it in self._listed(problem.key)), None)
+                if problem.reason in (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING) and item is not None and not self.is_down:
+                    self.healed.append(problem.key)
+                    outcome = self.store._copy(Transfer(shard_of(problem.key, place), item, problem.key))
+                    with self.file.open(REPLICA, "job") as ledger:
+                        ledger.record([outcome], [], now=self.source.now)
+        return [left for doubt in doubts if (left := again(doubt)) is not None]
+
+    def _listed(self, key: str) -> Iterator[LogObject]:
+        for page in self.source.objects(key, key[:-1], key):
+            yield from (item for item in page if item.key == key)
+
+    def hold(self, place: Place, doubt: Doubt) -> None:
+        pass
+
+    def release(self, doubt: Doubt) -> None:
+        pass
+
+    # What is true.
+
+    def check(self, proof: JobProof) -> None:
+        """Everything before `proved_until` is here, as its digest says."""
+        for digest in self.digested.values():
+            if digest.end > proof.proved_until:
+                continue
+            assert self.store.bodies.get(digest.key) == self.samples[digest.key].body, digest.key
+            for key, named in digest.named.items():
+                assert content(self.store.bodies.get(key, gzip.compress(b""))) == named, key
+
+
+class Down:
+    """A source that does not answer."""
+
+    def pages(self, _: Any) -> Iterator[Any]:
+        raise JobFailed("server_error", "ListObjectsV2", "")
+
+    folders = pages
+
+
+@pytest.mark.parametrize(("days", "hashes"), [(30, True), (8, False)], ids=["with hashes", "read back"])
+def test_in_a_month_proved_until_is_never_wrong_and_what_is_altered_is_named_with_its_digest(
+    tmp_path: Path, days: int, *, hashes: bool
+) -> None:
+    month = Month(tmp_path, days, days=days, hashes=hashes)
+    chance, now = random.Random(days), BEGINS.timestamp() + 3 * HOUR
+    prompt = [it for it in month.digested.values() if it.named and it.arrives_at < it.end + HOUR]
+    altered, deleted = (chance.choice(prompt[day * 20 : day * 20 + 20]) for day in (days // 3, days * 2 // 3))
+    (bad, *_), (gone, *_) = altered.named, deleted.named
+    touched: set[str] = set()
+    outage_until, last = 0.0, 0.0
+    end = BEGINS.timestamp() + (days + 2) * DAY
+    while now < end:
+        proof = month.tick(now)
+        month.check(proof)
+        assert proof.proved_until >= last
+        last = proof.proved_until
+        for key, digest, touch in ((bad, altered, month.store.alter), (gone, deleted, month.store.delete)):
+            if key in month.store.bodies and key not in touched and now < digest.arrives_at:
+                touched.add(key)
+                touch(key)
+        is_near = any(digest.end - 13 * HOUR < now < digest.end + 3 * HOUR for digest in (altered, deleted))
+        if not is_near and now > outage_until and chance.random() < 0.02:
+            outage_until = now + chance.uniform(1, 12) * HOUR
+        month.is_down = now < outage_until < end - DAY
+        now += chance.uniform(20, 70) * MINUTE if chance.random() < 0.98 or is_near else chance.uniform(2, 9) * HOUR
+
+    # One was put back, and the other one is named, by the tick that found its digest, and holds the proof.
+    assert touched == {bad, gone}
+    assert gone in month.healed
+    assert (proof.proved_until, [it.problems[0].key for it in proof.doubts]) == (altered.start, [bad])
+    assert month.broken[bad] <= altered.arrives_at + 71 * MINUTE
+    late = {key for key in month.broken if is_digest(key)}
+    assert all(month.digested[key].arrives_at > month.digested[key].end + 3 * HOUR for key in late)
+
+    month.store.restore(bad, next(month._listed(bad)))
+    proof = month.tick(now + 2 * HOUR)
+    month.check(proof)
+    assert (proof.proved_until, proof.doubts) == (max(it.end for it in month.digested.values()), [])
+    # If hashes were kept, only the altered replica was read.
+    assert month.store.read <= {bad, gone} if hashes else len(month.store.read) > 100
