@@ -1,5 +1,8 @@
 """Large bodies on their way from one server to another: what is sent, what lands, and what a lying source leaves."""
 
+import gzip
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,7 +12,21 @@ from threading import Event
 from typing import Any
 
 import pytest
-from builders_copy import DESTINATION, MIB, SOURCE, A, B, Ends, address_of, detail, listed, relay_of, terms, transfer_of
+from builders_copy import (
+    DESTINATION,
+    MIB,
+    SOURCE,
+    A,
+    B,
+    Ends,
+    address_of,
+    detail,
+    listed,
+    relay_of,
+    sha256_of,
+    terms,
+    transfer_of,
+)
 from certificates import Authority
 from fakes import words
 from faulty import CorruptBody, FaultyS3, Request, ShortBody, Slow, Stall, Status, WithoutHeaders, WrongChecksum
@@ -119,6 +136,19 @@ def test_a_larger_object_is_moved_as_one_if_its_checksum_is_told_and_else_in_par
     assert list(faulty.get(DESTINATION, "logs/a").checksums) == [checksum.removeprefix("x-amz-checksum-")]
 
 
+def test_the_hash_of_the_content_is_taken_on_the_way(faulty: FaultyS3, ends: Ends) -> None:
+    content = os.urandom(7 * MIB)
+    body = gzip.compress(content, 1)
+    transfers = [ends.put("logs/one", body, checksum_algorithm="crc64nvme"), ends.put("logs/parts", body)]
+    # Nothing comes of the passage of the first part, so that its bytes are taken once more.
+    faulty.faults.add("UploadPart", Status(503, "SlowDown"), times=1)
+
+    outcomes = copy(ends, *transfers, agreed=replace(terms(part_size=5 * MIB), hashes_content=True))
+
+    assert words(outcomes) == {"logs/one": "Copied", "logs/parts": "Copied"}
+    assert [getattr(outcome, "content", "") for outcome in outcomes] == [hashlib.sha256(content).hexdigest()] * 2
+
+
 LIES: dict[str, tuple[Action, str]] = {
     "a flipped bit": (CorruptBody(), "checksum_mismatch"),
     "a wrong checksum": (WrongChecksum(), "checksum_mismatch"),
@@ -209,7 +239,13 @@ SIZE = 64 * 1024
 
 
 def passed(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
-    """What comes of one passage."""
+    """What comes of a passage that leaves nothing."""
+    got = answer_to_a_passage(ends, source, relay)
+    assert ends.server.objects(DESTINATION) == {}
+    return got
+
+
+def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     transfer = transfer_of(listed("logs/a", BODY[:SIZE], etag=""))
     step: Any = next(stream(Copy(transfer, replace(terms(), passage_bytes=SIZE))))
@@ -217,7 +253,6 @@ def passed(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
     while answers.empty():
         relay.expire()
         threading.Event().wait(0.02)
-    assert ends.server.objects(DESTINATION) == {}
     return answers.get()
 
 
@@ -332,11 +367,24 @@ def test_signatures_cover_the_body_if_a_server_asks_for_that(faulty: FaultyS3, e
     assert len(only(faulty, "PutObject").headers["x-amz-content-sha256"]) == 64
 
 
-def test_a_kill_in_the_middle_of_a_body_leaves_nothing(faulty: FaultyS3, ends: Ends) -> None:
+def test_an_address_of_ipv6_is_reached(ends: Ends) -> None:
+    served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}")
+    with hostile(lambda _: [served], host="::1") as server:
+        source = replace(ends.source, address=address_of(server.url, SOURCE))
+
+        got = answer_to_a_passage(ends, source, ends.relay)
+
+    assert (got.status, got.code) == (200, "")
+    assert ends.replica("logs/a") == BODY[:SIZE]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_kill_in_the_middle_of_a_body_leaves_nothing(faulty: FaultyS3, ends: Ends, *, is_told: bool) -> None:
     half, rest = BODY[: len(BODY) // 2], threading.Event()
+    told = f"x-amz-checksum-sha256: {sha256_of(BODY)}\r\n".encode() if is_told else b""
 
     def slow(_: Asked) -> Iterator[bytes]:
-        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY) + half
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n" % (len(BODY), told) + half
         rest.wait()
 
     with hostile(slow) as server:
