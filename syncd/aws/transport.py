@@ -24,8 +24,9 @@ from awscrt import auth, http, io, s3
 
 from syncd.aws.s3 import Address, Answer, Request, quote_key
 from syncd.aws.wire import certificates
+from syncd.aws.wire.connections import Host, resident_bytes
 from syncd.aws.wire.exchange import Exchange, HostTraffic, without_token
-from syncd.aws.wire.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
+from syncd.aws.wire.response_limits import ALLOWED_BYTES, Inflow, Traffic
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
@@ -106,7 +107,7 @@ class Transport:
         """`body_bytes` is the memory of bodies in flight, which the watch over memory allows for."""
         self._deadline_seconds = deadline_seconds
         self._traffic: dict[Address, HostTraffic] = {}
-        self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES + body_bytes)
+        self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES, body_bytes=body_bytes)
         self._lock = threading.Lock()
         self._clients: dict[Address, s3.S3Client] = {}
         self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}

@@ -26,6 +26,8 @@ from syncd.model.reasons import Reason
 # Bodies at once, as far as the engine's bounds on copies and memory let them begin.
 _MOST_THREADS = 32
 PIECE_BYTES = 1024**2
+# Buffers that wait for the next body. What is lent is within the engine's bound on memory.
+_KEPT_BYTES = 32 * 1024**2
 
 
 class _Move:
@@ -93,6 +95,7 @@ class Relay:
         self._moves: set[_Move] = set()
         self._threads = 0
         self._buffers: dict[int, list[memoryview]] = {}
+        self._kept_bytes = 0
 
     def begin(
         self, passage: Passage, source: Endpoint, destination: Endpoint, on_answer: Callable[[Answer], None]
@@ -206,11 +209,14 @@ class Relay:
         with self._lock:
             kept = self._buffers.setdefault(room, [])
             buffer = kept.pop() if kept else None
+            self._kept_bytes -= room if buffer is not None else 0
         if buffer is None:
             buffer = memoryview(bytearray(room))
         yield buffer
         with self._lock:
-            kept.append(buffer)
+            if self._kept_bytes + room <= _KEPT_BYTES:
+                self._kept_bytes += room
+                kept.append(buffer)
 
 
 def _head_of(response: HTTPResponse, request: Request) -> Answer:
