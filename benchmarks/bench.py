@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -107,18 +108,20 @@ def responder(folder: Path, objects: int, size: int, *more: str, tells_checksum:
     process = subprocess.Popen([program, str(port), str(objects), str(size), etag.hexdigest(), told, *more])
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url)
+        wait_for(url)
         yield url
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str, authorities: Path | None = None) -> None:
+    """Wait until the responder answers."""
+    context = None if authorities is None else ssl.create_default_context(cafile=authorities)
     deadline = time.monotonic() + 20
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/__stats"):
+            with urllib.request.urlopen(f"{url}/__stats", context=context):
                 return
         except OSError:
             if time.monotonic() > deadline:
