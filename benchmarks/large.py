@@ -66,7 +66,7 @@ def main() -> None:
         "50mb": lambda: compared("50 MB, checksum told", 60, LARGE_BYTES, rounds),
         "none-told": lambda: compared("50 MB, none told", 60, LARGE_BYTES, rounds, tells=False),
         "8mib": lambda: compared("8 MiB", 300, 8 * MIB, rounds),
-        "tls": lambda: compared("50 MB over TLS", 30, LARGE_BYTES, rounds, is_tls=True),
+        "tls": lambda: compared("50 MB over TLS", 60, LARGE_BYTES, rounds, is_tls=True),
     }
     for name in asked or tables:
         tables[name]()
