@@ -1,6 +1,6 @@
 """Every write at the destination. One that makes an object carries `If-None-Match: *`, so nothing is overwritten.
 
-All other modules build their writes here: a copy's requests, its multipart upload, and the probes of `syncd check`.
+`verify --repair` alone replaces an object, on the condition of its ETag, if its version stays (`deletion.py`). All other modules build their writes here: a copy's requests, its multipart upload, and the probes of `syncd check`.
 """
 
 import re
@@ -20,7 +20,7 @@ from syncd.model.reasons import Reason
 Headers = Sequence[tuple[str, str]]
 
 # The condition of every write that makes an object: S3 answers 412 if the key has one.
-_IF_NEW = ("if-none-match", "*")
+IF_NEW = ("if-none-match", "*")
 # By default CopyObject takes the source's annotations along. That needs permissions of its own at both ends, and each is
 # billed as a PUT. They change no ETag, so a replica could not follow them (CopyObject, S3 API Reference).
 _WITHOUT_ANNOTATIONS = ("x-amz-object-annotation-directive", "EXCLUDE")
@@ -65,7 +65,7 @@ def with_digest(digest: str) -> Headers:
 
 def put_object(side: Side, key: str, headers: Headers, body: bytes, digest: str) -> Request:
     """Return a conditional PutObject of a body with this SHA-256 (base64)."""
-    return Request("PutObject", side, "PUT", key, "", (*headers, *with_digest(digest), _IF_NEW), body)
+    return Request("PutObject", side, "PUT", key, "", (*headers, *with_digest(digest), IF_NEW), body)
 
 
 def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers) -> Request:
@@ -78,7 +78,7 @@ def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> 
     """Return a conditional CopyObject of so many bytes. `headers` name the source (`s3.copy_source`)."""
     waited_for = _waited_for(size_bytes)
     return Request(
-        "CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, _IF_NEW), expected_bytes=waited_for
+        "CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, IF_NEW), expected_bytes=waited_for
     )
 
 
@@ -160,7 +160,7 @@ class Upload:
 
         `unpacked` is the hash of the uncompressed content, if known.
         """
-        headers = (("content-type", "application/xml"), _IF_NEW)
+        headers = (("content-type", "application/xml"), IF_NEW)
         request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
         answer = yield from write(request)
         if answer.is_ok:

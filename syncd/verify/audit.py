@@ -3,27 +3,22 @@
 What is read comes through a `ReplicaReader`; nothing here does any I/O.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import NamedTuple, Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.model.keys.vouched import beside
 from syncd.tick.task import DIGESTS
 from syncd.verify.rules.chain import Chain, Found, Step, steps
 from syncd.verify.rules.digest import ChainName, Named, name_of
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.unnamed import sorted_out
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 ANCHOR_SECONDS = 2 * DAY_SECONDS
 """Digests are read from so long before the audit's beginning, so that its first one finds its predecessor."""
-NAMED_WITHIN_SECONDS = 1800.0
-"""A log is delivered so long after its stamp at most, as a rule, and the next digest names it."""
-
-_OVERLAPPING = 16
-"""Trails of one account and region whose spans are looked at."""
 
 
 class Place(NamedTuple):
@@ -108,6 +103,8 @@ class PlaceResult:
     """The end of the newest digest; 0.0 if there is none."""
     unnamed_after: Sequence[str]
     """Logs that are newer than the newest digest accounts for."""
+    beside: Sequence[str] = ()
+    """Replacements beside altered logs, each with the content that the digest names."""
     hashes: Mapping[str, Hashes] = field(default_factory=dict)
     """Of logs that are not what their digest names, and of those that were watched."""
     tail: Span | None = None
@@ -151,6 +148,9 @@ class Audit:
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._unclaimed: dict[str, int] = {}
+        self._replacements: dict[str, str] = {}
+        """The SHA-256 that each replacement beside a log should have, by its key."""
+        self._beside: list[str] = []
         self._named_kinds: set[str] = set()
         self._logs = self._log_bytes = 0
 
@@ -158,6 +158,9 @@ class Audit:
         """Check every digest and every log of it."""
         self._list_logs()
         for item, found in self._replica.hashes(self._wanted()):
+            if item.key in self._replacements:
+                self._take_replacement(item.key, found)
+                continue
             for checked, named in self._waiting.pop(item.key, ()):
                 self._compare(checked, named, found)
             self._logs += 1
@@ -203,6 +206,8 @@ class Audit:
     def _claimed(self, checked: Checked, log: Named, *, is_within: bool) -> Iterator[Stored]:
         kind = next((kind for kind, prefix in self._place.kinds.items() if log.key.startswith(prefix)), "")
         self._named_kinds.add(kind)
+        if is_within:
+            yield from self._replacement(log)
         size_bytes = self._unclaimed.pop(log.key, None)
         if not is_within:
             return
@@ -223,6 +228,19 @@ class Audit:
         self._waiting.setdefault(log.key, []).append((checked, log))
         if not is_asked:
             yield Stored(log.key, size_bytes or 0)
+
+    def _replacement(self, log: Named) -> Iterator[Stored]:
+        """Yield the replacement that `--repair` has written beside a log, if there is one."""
+        key = beside(log.key)
+        if key in self._unclaimed and key not in self._replacements:
+            self._replacements[key] = log.sha256
+            yield Stored(key, self._unclaimed[key])
+
+    def _take_replacement(self, key: str, found: str | Finding) -> None:
+        """Take a replacement for what it is. With other content it is an object that no digest names."""
+        if found == self._replacements[key]:
+            del self._unclaimed[key]
+            self._beside.append(key)
 
     def _is_listed(self, key: str) -> bool:
         """Return True if a log of this key was sure to be among those listed."""
@@ -245,33 +263,18 @@ class Audit:
         spans = [span for name, found in chains.items() if not name.is_backfill for span in found]
         newest_end = max((span.end for span in spans if span.digest_key), default=0.0)
         good = sorted((span.start, span.end) for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED))
-        extra, after = [], []
-        uncovered: dict[str, int] = {}
-        for key in self._unclaimed:
-            kind = next(kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix))
-            stamp = stamp_of(key)
-            if stamp is None or not self._first <= stamp < self._last:
-                continue
-            if kind not in self._named_kinds and kind != "CloudTrail":
-                uncovered[kind] = uncovered.get(kind, 0) + 1
-            elif stamp > newest_end:
-                after.append(key)
-            elif stamp <= newest_end - NAMED_WITHIN_SECONDS and _is_within(stamp, good):
-                extra.append(key)
+        unnamed = sorted_out(
+            self._unclaimed, self._place.kinds, self._named_kinds, (self._first, self._last), newest_end, good
+        )
         return PlaceResult(
             place=self._place,
             chains=chains,
-            extra=sorted(extra),
-            uncovered=uncovered,
+            extra=unnamed.extra,
+            uncovered=unnamed.uncovered,
             logs=self._logs,
             log_bytes=self._log_bytes,
             newest_end=newest_end,
-            unnamed_after=sorted(after),
+            unnamed_after=unnamed.after,
+            beside=sorted(self._beside),
             hashes=self._hashes,
         )
-
-
-def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
-    """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
-    before = bisect_right(spans, (stamp, inf))
-    return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])

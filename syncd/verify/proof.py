@@ -26,6 +26,30 @@ class Asked:
     regions: Sequence[str] = (EVERY,)
     heals: bool = True
     """Fetch from the source what a digest names and the replica lacks."""
+    repairs: bool = False
+    """Replace an altered replica by the source's object, if the digest vouches for that."""
+
+
+class Repaired(NamedTuple):
+    """A replacement of an altered replica."""
+
+    key: str
+    how: str
+    """`version` (a newer version of the replica), `beside` (an object of its own), or `already` (somebody else's)."""
+    written: str
+    """The key of the destination that has it."""
+    version_id: str
+    kept_version: str
+    """The version that the altered replica is now, or an empty text."""
+    detail: str
+
+
+class NotRepaired(NamedTuple):
+    """An altered replica that was not replaced, and why."""
+
+    key: str
+    reason: str
+    detail: str
 
 
 class Disagreement(NamedTuple):
@@ -69,6 +93,10 @@ class Proof:
     """Objects that the horizon claimed and the replica lacked."""
     conflicts: list[Disagreement] = field(default_factory=list)
     """Logs of which replica and source differ from each other, or from their digest."""
+    repaired: list[Repaired] = field(default_factory=list)
+    """Altered replicas that were replaced by what their digests vouch for."""
+    not_repaired: list[NotRepaired] = field(default_factory=list)
+    """Altered replicas that were to be replaced and were not."""
     keys_error: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     started_at: float = 0.0

@@ -19,6 +19,7 @@ from syncd.tick.task import DIGESTS
 from syncd.verify.audit import Audit, Place, PlaceResult, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
 from syncd.verify.healing.healer import Healer
+from syncd.verify.healing.repair import Repairer
 from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
 from syncd.verify.proof import Asked, Proof, with_tail
@@ -89,10 +90,13 @@ class Prover:
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
+        repairer = Repairer(job, self._installation, proof, stop=self._stop)
         for place in places:
             audit = partial(self._audit, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
-            voucher.vouch(place, result)
+            found = voucher.vouch(place, result)
+            if self._asked.repairs and repairer.repair(place, found):
+                result = audit()
             self.add(result)
 
     def add(self, result: PlaceResult) -> None:

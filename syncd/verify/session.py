@@ -141,8 +141,8 @@ def _write(files: Files, keys: Keys, proofs: Sequence[Proof]) -> None:
 
 
 def proofs_exit_code(proofs: Sequence[Proof]) -> int:
-    """Return 0 if all is proved, 4 if nothing is, 3 if some is."""
+    """Return 0 if all is proved, 4 if nothing is, 3 if some is, or if a replica was replaced to be proved."""
     verdicts = {proof.verdict for proof in proofs}
-    if verdicts <= {"proved"}:
+    if verdicts <= {"proved"} and not any(proof.repaired or proof.not_repaired for proof in proofs):
         return DONE
     return UNHEALTHY if verdicts == {"unproved"} else PARTIAL

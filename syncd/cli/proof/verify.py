@@ -53,6 +53,12 @@ OfflineOption = Annotated[
     Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
 ]
 HealOption = Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")]
+RepairOption = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Replace an altered replica by what its digest vouches for: a newer version, or beside it."
+    ),
+]
 AgainstOption = Annotated[
     Against | None,
     typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
@@ -76,6 +82,7 @@ def verify(
     bundle: BundleOption = None,
     offline: OfflineOption = None,
     heal: HealOption = True,
+    repair: RepairOption = False,
     against: AgainstOption = None,
     read_data: ReadDataOption = False,
     config: ConfigOption = None,
@@ -90,11 +97,13 @@ def verify(
     files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
     if timestamp is not None:
         _require_stamped_report(timestamp, report)
+    if repair and (offline is not None or against is not None or not heal):
+        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
     if against is None and read_data:
         raise typer.BadParameter("goes with --against source", param_hint="--read-data")
     if offline is not None:
         _verify_offline(files, offline, jobs, against, as_json=as_json)
-    asked = _asked(first, last, account, region, heals=heal)
+    asked = _asked(first, last, account, region, heals=heal, repairs=repair)
     configuration = load(config, strict=strict)
     chosen = refused.chosen(configuration, jobs)
     shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
@@ -173,7 +182,13 @@ def _end(done: Any, *, as_json: bool) -> NoReturn:
 
 
 def _asked(
-    first: str | None, last: str | None, account: list[str] | None, region: list[str] | None, *, heals: bool
+    first: str | None,
+    last: str | None,
+    account: list[str] | None,
+    region: list[str] | None,
+    *,
+    heals: bool,
+    repairs: bool,
 ) -> Any:
     from syncd.config import names as aws_names
     from syncd.verify.proof import Asked
@@ -185,6 +200,7 @@ def _asked(
         accounts=_checked(account, aws_names.check_account_id, "--account"),
         regions=_checked(region, aws_names.check_region, "--region"),
         heals=heals,
+        repairs=repairs,
     )
     if asked.last <= asked.first:
         raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
