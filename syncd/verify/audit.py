@@ -93,7 +93,7 @@ class PlaceResult:
     place: Place
     chains: Mapping[ChainName, Sequence[Span]]
     extra: Sequence[str]
-    """Logs that no digest names, although their time is proved."""
+    """Logs that no digest names, although one tells of their time."""
     uncovered: Mapping[str, int]
     """Kinds that no digest names anything of, and how many objects there are."""
     logs: int
@@ -262,7 +262,13 @@ class Audit:
         chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
         spans = [span for name, found in chains.items() if not name.is_backfill for span in found]
         newest_end = max((span.end for span in spans if span.digest_key), default=0.0)
-        good = sorted((span.start, span.end) for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED))
+        # A digest tells what there is to be, whatever has become of it.
+        good = sorted(
+            (checked.span.start, checked.span.end)
+            for name, found in self._chains.items()
+            for checked in found
+            if checked.span.verdict in (Verdict.PROVED, Verdict.UNANCHORED)
+        )
         unnamed = sorted_out(
             self._unclaimed, self._place.kinds, self._named_kinds, (self._first, self._last), newest_end, good
         )

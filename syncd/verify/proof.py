@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import EVERY
+from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
@@ -74,7 +75,7 @@ class Disagreement(NamedTuple):
         vouched = "neither" if self.vouched == "neither" else f"the {self.vouched}'s"
         return (
             f"the replica's content has SHA-256 {self.replica or 'none'}, the source's {self.source or 'none'};"
-            f" the digest vouches for {vouched}: it names {self.digest}"
+            f" {VOUCHES} {vouched}: it names {self.digest}"
         )
 
 

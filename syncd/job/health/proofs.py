@@ -32,6 +32,10 @@ class Problem(NamedTuple):
     reason: str
     detail: str
     key: str
+    named: str = ""
+    """The SHA-256 that a digest names for a log that is there, hexadecimal."""
+    found: str = ""
+    """The SHA-256 of its content, or an empty text if it cannot be hashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,8 @@ def doubt_words(job: str, doubts: Sequence[Doubt]) -> list[str]:
     told = f"{problem.reason}: {safe_key(problem.key or first.digest)}: {safe_line(problem.detail)}"
     remedy = (
         f"what to do: `syncd verify {job} --from {utc_day(first.start)}` shows all of it; find out who changed the"
-        " replica, and restore it; `syncd ledger quarantine accept KEY` takes it as it is"
+        f" replica; `syncd verify {job} --repair` replaces it by what its digest vouches for, and `syncd ledger quarantine accept KEY`"
+        " takes it as it is"
     )
     return [f"{spans} from {utc(first.start)} to {utc(first.end)}: {told}", remedy]
 

@@ -66,7 +66,7 @@ def doubt_of(followed: Followed, of_logs: Sequence[Finding], *, now: float) -> D
         end=followed.step.span.end,
         digest=followed.digest,
         before=followed.before,
-        problems=tuple(Problem(finding.flaw.value, finding.detail, finding.key) for finding in findings),
+        problems=tuple(Problem(finding.flaw.value, *finding[1:]) for finding in findings),
         found_at=now,
         checked_at=now,
     )

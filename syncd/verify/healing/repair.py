@@ -10,11 +10,12 @@ from syncd.config.job import Job
 from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.job.copies import landing_headers
+from syncd.job.health.proofs import place_proof
 from syncd.job.installation import Installation
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted
-from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Transfer
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
 from syncd.model.reasons import Reason
 from syncd.tick.scope import layout_of, replica_of
 from syncd.verify.audit import Place
@@ -22,7 +23,7 @@ from syncd.verify.healing.healer import as_job_failure
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.replacement import ALTERED_AT_SOURCE, LARGEST_BYTES, replacement
 from syncd.verify.healing.vouching import Vouched
-from syncd.verify.proof import NotRepaired, Proof, Repaired
+from syncd.verify.proof import Disagreement, NotRepaired, Proof, Repaired
 from syncd.verify.source.ends import ends_of, terms_of
 
 _IN_FLIGHT = 4
@@ -44,19 +45,19 @@ class Repairer:
             JobFailed: an end cannot be reached, or the state cannot be written.
             Interrupted: it was told to stop. What was replaced by then is in the log and in the ledger.
         """
-        right: dict[str, tuple[LogObject, str]] = {}
+        right: dict[str, Vouched] = {}
         for item in found:
             if item.found.vouched == "source" and item.listed is not None:
-                right[item.found.key] = item.listed, item.found.digest
+                right[item.found.key] = item
             elif item.found.vouched != "replica":
                 self._give_up(_why_not(item))
         is_changed = False
         for outcome in self._replaced(place, right) if right else ():
             is_changed |= not isinstance(outcome, Failed)
-            self._take(outcome, right[outcome.transfer.object.key][1])
+            self._take(place, outcome, right[outcome.transfer.object.key].found)
         return is_changed
 
-    def _replaced(self, place: Place, right: Mapping[str, tuple[LogObject, str]]) -> Iterator[Outcome]:
+    def _replaced(self, place: Place, right: Mapping[str, Vouched]) -> Iterator[Outcome]:
         job, installation = self._job, self._installation
         source, destination = ends_of(job, installation, self._proof.requests)
         terms = replace(
@@ -71,13 +72,15 @@ class Repairer:
 
         engine = CopyEngine(
             {Side.SOURCE: source, Side.DESTINATION: destination},
-            begin=lambda transfer: replacement(Copy(transfer, terms), right[transfer.object.key][1], note),
+            begin=lambda transfer: replacement(Copy(transfer, terms), right[transfer.object.key].found.digest, note),
             in_flight=lambda: _IN_FLIGHT,
             memory_bytes=lambda: LARGEST_BYTES,
             held_bytes=lambda size_bytes: 2 * size_bytes,
         )
         transfers = (
-            Transfer(shard_of(key, place), item, job.destination.prefix + key) for key, (item, _) in right.items()
+            Transfer(shard_of(key, place), item.listed, job.destination.prefix + key)
+            for key, item in right.items()
+            if item.listed is not None
         )
         for outcome in engine.copy_all(transfers, self._stop):
             if (item := done.get(outcome.transfer.object.key)) is not None:
@@ -87,7 +90,7 @@ class Repairer:
         if self._stop.is_set():
             raise Interrupted
 
-    def _take(self, outcome: Outcome, sha256: str) -> None:
+    def _take(self, place: Place, outcome: Outcome, found: Disagreement) -> None:
         """Have the ledger agree with what lies at the destination."""
         transfer = outcome.transfer
         if isinstance(outcome, Failed):
@@ -96,9 +99,11 @@ class Repairer:
         with self._ledger() as ledger:
             if isinstance(outcome, Conflict):
                 if transfer.object.key not in ledger.accepted():
-                    ledger.record([outcome], [], now=self._installation.now())
+                    told = outcome._replace(detail=f"{found.words}; {outcome.detail}")
+                    ledger.record([told], [], now=self._installation.now())
             elif isinstance(outcome, AlreadyThere):
-                self._settle(ledger, transfer, outcome.replica_etag, sha256)
+                self._settle(ledger, transfer, outcome.replica_etag, found.digest)
+                _look_again(ledger, place, transfer.object.key)
 
     def _settle(self, ledger: ReplicaLedger, transfer: Transfer, etag: str, sha256: str) -> None:
         shard, key = transfer.shard, transfer.object.key
@@ -121,6 +126,17 @@ class Repairer:
     def _ledger(self) -> Iterator[ReplicaLedger]:
         with as_job_failure(), self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
             yield ledger
+
+
+def _look_again(ledger: ReplicaLedger, place: Place, key: str) -> None:
+    """Have continuous verification look at a doubt about this log after the next tick."""
+    proof = place_proof(ledger.proofs().get(place.digests))
+    doubts = [
+        replace(doubt, checked_at=0.0) if key in [problem.key for problem in doubt.problems] else doubt
+        for doubt in proof.doubts
+    ]
+    if doubts != list(proof.doubts):
+        ledger.save_proof(place.digests, replace(proof, doubts=doubts).to_json())
 
 
 def _why_not(item: Vouched) -> NotRepaired:

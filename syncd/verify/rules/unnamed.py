@@ -18,7 +18,7 @@ class Unnamed(NamedTuple):
     """What is in the replica, and in no digest."""
 
     extra: Sequence[str]
-    """Objects whose time is proved."""
+    """Objects of a time of which a trusted digest tells."""
     after: Sequence[str]
     """Logs that are newer than the newest digest accounts for."""
     uncovered: Mapping[str, int]
@@ -41,7 +41,7 @@ def sorted_out(
         named_kinds: kinds of which digests name something.
         asked: the span that is asked about.
         newest_end: the end of the newest digest; 0.0 if there is none.
-        good: the spans that are proved, sorted. Those of several trails may overlap.
+        good: the spans of trusted digests, sorted. Those of several trails may overlap.
     """
     extra, after = [], []
     uncovered: dict[str, int] = {}
