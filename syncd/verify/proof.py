@@ -3,15 +3,19 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import NamedTuple
 
-from syncd.model.keys.stamps import stamp_of
+from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
 from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
+from syncd.verify.rules.unnamed import times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
+STOPPED_SECONDS = float(DAY_SECONDS)
+"""A chain without a digest for so long has ended: its trail was stopped, renamed or deleted."""
 OVERDUE_SECONDS = 3 * 3600.0
 """CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""
 
@@ -113,7 +117,7 @@ class Proof:
     @property
     def verdict(self) -> str:
         """`proved`, `unproved`, or `some` if parts of it are proved."""
-        spans = [span for span in self.spans() if span.end > span.start]
+        spans = [span for span in self.spans() if span.end > span.start or span.verdict == Verdict.UNPROVED]
         good = [span for span in spans if span.verdict in (Verdict.PROVED, Verdict.BACKFILL)]
         if self.error is not None or not any(span.verdict == Verdict.PROVED for span in spans):
             return "unproved"
@@ -123,24 +127,39 @@ class Proof:
     @property
     def proved_until(self) -> float:
         """The end of the span that is proved without a break in all accounts and regions. 0.0 if none is."""
-        return min((_proved_until(place) for place in self.places), default=0.0) if self.error is None else 0.0
+        until = min(map(_proved_until, self.places), default=inf)
+        return until if self.error is None and until < inf else 0.0
 
 
 def _proved_until(place: PlaceResult) -> float:
-    spans = [span for name, found in place.chains.items() if not name.is_backfill for span in found]
-    bad = [span.start for span in spans if span.verdict == Verdict.UNPROVED]
+    """Return the end of what is proved without a break in all trails of a place that go on."""
+    if not place.newest_end:
+        return place.tail.start if place.tail is not None else inf
+    until = []
+    for name, spans in place.chains.items():
+        newest = max((span.end for span in spans if span.digest_key), default=0.0)
+        if not name.is_backfill and place.newest_end - newest < STOPPED_SECONDS:
+            until.append(_chain_proved_until(spans, newest))
+    return min(until, default=0.0)
+
+
+def _chain_proved_until(spans: Sequence[Span], newest: float) -> float:
+    first_bad = min((span.start for span in spans if span.verdict == Verdict.UNPROVED), default=newest)
     good = [span.end for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED)]
-    first_bad = min(bad, default=place.newest_end)
     return max((end for end in good if end <= first_bad), default=0.0)
 
 
 def with_tail(result: PlaceResult, end: float) -> PlaceResult:
-    """Add the span after the newest digest."""
-    if not result.newest_end or end <= result.newest_end:
+    """Add the span after the newest digest, or after the first log if there is no digest."""
+    begin = result.newest_end or min((times_of(key)[0] for key in result.unnamed_after), default=end)
+    if end <= begin:
         return result
-    age = end - result.newest_end
-    late = [key for key in result.unnamed_after if (stamp_of(key) or end) < end - OVERDUE_SECONDS]
-    if late:
+    age = end - begin
+    late = [key for key in result.unnamed_after if times_of(key)[1] < end - OVERDUE_SECONDS]
+    if late and not result.newest_end:
+        detail = f"{len(late)} logs are in the replica, and no digest of this account and region is"
+        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
+    elif late:
         detail = f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
         finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
     elif age > OVERDUE_SECONDS:
@@ -148,4 +167,4 @@ def with_tail(result: PlaceResult, end: float) -> PlaceResult:
         finding = Finding(Flaw.NO_DIGEST_YET, detail)
     else:
         finding = Finding(Flaw.NO_DIGEST_YET, "a digest comes about half an hour after its hour has ended")
-    return replace(result, tail=Span(result.newest_end, end, Verdict.UNPROVED, "", (finding,)))
+    return replace(result, tail=Span(begin, end, Verdict.UNPROVED, "", (finding,)))

@@ -82,7 +82,7 @@ class Prover:
         lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop)
         replica = BucketReplica(end, lister, prefix=job.destination.prefix, stop=self._stop)
         places = list(self._places(scope, replica))
-        if not places:
+        if not any(has_digests for _, has_digests in places):
             raise JobFailed(
                 Reason.SOURCE_EMPTY,
                 f"the replica has no digests under s3://{job.destination.bucket}/{job.destination.prefix}",
@@ -91,7 +91,7 @@ class Prover:
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
         repairer = Repairer(job, self._installation, proof, stop=self._stop)
-        for place in places:
+        for place, _ in places:
             audit = partial(self._audit, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
             found = voucher.vouch(place, result)
@@ -116,8 +116,8 @@ class Prover:
         )
         return audit.run()
 
-    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[Place]:
-        """Yield the accounts and regions that have digests in the replica."""
+    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[tuple[Place, bool]]:
+        """Yield the accounts and regions that have logs or digests in the replica, and True for those with digests."""
         wide = scope._replace(kinds=(EVERY,))
         nodes, shards = roots(wide)
         while nodes:
@@ -130,10 +130,14 @@ class Prover:
             if shard.account and shard.region and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/"):
                 found.setdefault((shard.organization, shard.account, shard.region), {})[shard.kind] = shard.prefix
         for (organization, account, region), kinds in sorted(found.items()):
-            digests = kinds.pop(DIGESTS, None)
+            has_digests = DIGESTS in kinds
+            if not has_digests and "CloudTrail" not in kinds:
+                continue
+            above = kinds.get("CloudTrail", "").removesuffix(f"/CloudTrail/{region}/")
+            digests = kinds.pop(DIGESTS, f"{above}/{DIGESTS}/{region}/")
             is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
-            if digests is not None and is_asked:
-                yield Place(account, region, digests, kinds, organization)
+            if is_asked:
+                yield Place(account, region, digests, kinds, organization), has_digests
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
         (consumer,) = self._principals

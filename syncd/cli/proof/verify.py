@@ -90,17 +90,16 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
-    from syncd.cli.proof.source import verify_against_source
     from syncd.job import refused
     from syncd.verify.session import Files
 
     files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
     if timestamp is not None:
         _require_stamped_report(timestamp, report)
-    if repair and (offline is not None or against is not None or not heal):
-        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
-    if against is None and read_data:
-        raise typer.BadParameter("goes with --against source", param_hint="--read-data")
+    _require_fitting(
+        repair=repair and (offline is not None or against is not None or not heal),
+        read_data=read_data and against is None,
+    )
     if offline is not None:
         _verify_offline(files, offline, jobs, against, as_json=as_json)
     asked = _asked(first, last, account, region, heals=heal, repairs=repair)
@@ -109,17 +108,7 @@ def verify(
     shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
         _require_no_digest_options(files, account, region)
-        code = verify_against_source(
-            configuration,
-            chosen,
-            window=Window(first, last),
-            read_data=read_data,
-            report=report,
-            as_json=as_json,
-            on_progress=shown.add,
-        )
-        shown.end()
-        sys.exit(code)
+        _verify_against(configuration, chosen, Window(first, last), shown, report, read_data=read_data, as_json=as_json)
     _verify(configuration, chosen, asked, files, shown, as_json=as_json)
 
 
@@ -133,6 +122,39 @@ def _verify(
     done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add)
     shown.end()
     _end(done, as_json=as_json)
+
+
+def _verify_against(
+    configuration: "Configuration",
+    jobs: "list[Job]",
+    window: Window,
+    shown: "_Progress",
+    report: Path | None,
+    *,
+    read_data: bool,
+    as_json: bool,
+) -> NoReturn:
+    from syncd.cli.proof.source import verify_against_source
+
+    code = verify_against_source(
+        configuration,
+        jobs,
+        window=window,
+        read_data=read_data,
+        report=report,
+        as_json=as_json,
+        on_progress=shown.add,
+    )
+    shown.end()
+    sys.exit(code)
+
+
+def _require_fitting(*, repair: bool, read_data: bool) -> None:
+    """Refuse options that go with others only."""
+    if repair:
+        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
+    if read_data:
+        raise typer.BadParameter("goes with --against source", param_hint="--read-data")
 
 
 def _require_stamped_report(url: str, report: Path | None) -> None:

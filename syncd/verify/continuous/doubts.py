@@ -5,14 +5,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from syncd.job.health.proofs import Doubt, Problem, Seen
-from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.verify.proof import OVERDUE_SECONDS
+from syncd.verify.proof import OVERDUE_SECONDS, STOPPED_SECONDS
 from syncd.verify.rules.chain import Chain, Found, Step
 from syncd.verify.rules.digest import ChainName, Digest, Refused, parse
 from syncd.verify.rules.verdict import Finding, Flaw, Verdict
 
-STOPPED_SECONDS = DAY_SECONDS
-"""A chain without a digest for so long has ended: its trail was stopped, renamed or deleted."""
 SOON_SECONDS, LATER_SECONDS = 240.0, 3600.0
 """A doubt is looked at again so soon while it may be that something is late, and later so."""
 _MAY_BE_LATE = frozenset({Flaw.DIGEST_MISSING, Flaw.LOG_MISSING, Flaw.NO_KEY})

@@ -14,7 +14,6 @@ from syncd.model.objects import Known, Shard, ShardState
 from syncd.tick.task import DIGESTS
 from syncd.verify.audit import Place, Stored
 from syncd.verify.continuous.doubts import (
-    STOPPED_SECONDS,
     Followed,
     doubt_of,
     follow,
@@ -26,6 +25,7 @@ from syncd.verify.continuous.doubts import (
 from syncd.verify.continuous.logs import LogCheck
 from syncd.verify.continuous.ports import Ledger, LiveReplica, Responder
 from syncd.verify.healing.lost import shard_of
+from syncd.verify.proof import STOPPED_SECONDS
 from syncd.verify.rules.chain import Chain
 from syncd.verify.rules.digest import ChainName, name_of
 from syncd.verify.rules.keys import Keys

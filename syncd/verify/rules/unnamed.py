@@ -15,7 +15,7 @@ _OVERLAPPING = 16
 
 
 class Unnamed(NamedTuple):
-    """What is in the replica, and in no digest."""
+    """Objects of the replica that no digest names."""
 
     extra: Sequence[str]
     """Objects of a time of which a trusted digest tells."""
