@@ -26,17 +26,19 @@ SUFFIX = ".vouched"
 class Altered:
     """A replicated trail, of which one log's replica was altered."""
 
-    def __init__(self, stage: Stage, now: datetime, folder: Path, versioning: str, prefix: str = "") -> None:
+    def __init__(
+        self, stage: Stage, now: datetime, folder: Path, versioning: str, prefix: str = "", days_ago: int = 0
+    ) -> None:
         self.stage, self.prefix = stage, prefix
         self.bucket = stage.world.consumer("account-z").bucket
         stage.server.storage.buckets[self.bucket].versioning = versioning
-        begins = (now - timedelta(hours=HOURS)).replace(minute=0, second=0)
+        until = now - timedelta(days=days_ago, minutes=10)
+        begins = (until - timedelta(hours=HOURS)).replace(minute=0, second=0)
         spec = TrailSpec(stage.world.bucket, [ACCOUNT], [REGION], begins, logs_per_hour=3)
         stage.deliver(
-            Delivery(item.key, item.body, now - timedelta(minutes=5), item.metadata)
-            for item in trail(spec, now - timedelta(minutes=10))
+            Delivery(item.key, item.body, until + timedelta(minutes=5), item.metadata) for item in trail(spec, until)
         )
-        stage.job(changes={"destination.prefix": prefix} if prefix else None)
+        stage.job(changes={"destination.prefix": prefix, "start": "beginning"})
         assert stage.syncd("tick").code == 0
         self.keys = folder / "keys.json"
         self.keys.write_text(keys_text(known_keys(spec)))
@@ -70,8 +72,8 @@ class Altered:
 
 @pytest.fixture
 def altered(stage: Stage, now: datetime, tmp_path: Path) -> Callable[..., Altered]:
-    def make(versioning: str, prefix: str = "") -> Altered:
-        return Altered(stage, now, tmp_path, versioning, prefix)
+    def make(versioning: str, prefix: str = "", days_ago: int = 0) -> Altered:
+        return Altered(stage, now, tmp_path, versioning, prefix, days_ago)
 
     return make
 
@@ -148,6 +150,29 @@ def test_if_no_version_would_stay_it_is_written_beside_and_everything_knows_it(
     planted = it.verify("--no-heal")[1]
     assert (planted["extra"], planted["vouched_beside"]) == ([f"{it.key}{SUFFIX}"], [])
     assert it.stage.syncd("verify", "--against", "source", "--json").document["jobs"][0]["extra_count"] == 1
+
+
+@pytest.mark.parametrize("versioning", ["Enabled", ""])
+def test_of_a_sealed_day_the_row_counts_the_replica_once(altered: Callable[..., Altered], versioning: str) -> None:
+    it = altered(versioning, days_ago=70)
+    before = it.stage.syncd("ledger", "export").stdout
+    assert '"day": "' in before
+
+    code, entry, _ = it.verify("--repair")
+    it.stage.job(changes={"start": "beginning", "listing.audit_sealed": "1s", "listing.deep_every": "1m"})
+    ticks = [it.stage.syncd("tick", "--json") for _ in range(2)]
+    after = it.stage.syncd("ledger", "export").stdout
+
+    assert (code, entry["repaired"][0]["how"]) == (3, "version" if versioning else "beside")
+    assert it.held() == ([] if versioning else [it.key])
+    assert [line for tick in ticks for line in tick.logged if line["event"] == "replica.lost"] == []
+    assert [tick.job["failed_count"] for tick in ticks] == [0, 0]
+
+    def sealed(text: str) -> list[str]:
+        return sorted(line for line in text.splitlines() if '"day": "' in line)
+
+    if versioning:
+        assert sealed(after) == sealed(before)
 
 
 def test_nothing_is_written_that_the_digest_does_not_vouch_for(altered: Callable[..., Altered]) -> None:

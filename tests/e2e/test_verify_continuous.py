@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import json
+import signal
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +15,7 @@ from builders import Delivery
 from chains import known_keys
 from key_server import lists_keys
 from stage import Stage
+from waiting import wait_until
 
 from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
 
@@ -143,3 +146,52 @@ def test_a_repaired_replica_ends_its_alarm_with_the_next_tick(watched: Watched) 
     assert [line["key"] for line in lines if line["event"] == "proof.mended"] == [key]
     assert (code, status_code, status["unproved_count"], status["quarantine"]["count"]) == (0, 0, 0, 0)
     assert entry["proved_until"] == json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "stream": {"destination.copy": "stream"},
+    "server-side": {"destination.copy": "server-side", "destination.signer": "consumer", "verify_rate": 5},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_daemon_follows_the_chain_and_names_what_is_altered_with_the_digest_that_shows_it(
+    watched: Watched, mode: str
+) -> None:
+    """In stream mode no log is read back; in server-side mode each one is, once."""
+    stage = watched.stage
+    stage.server.storage.buckets[stage.world.bucket].shared_with = frozenset(
+        {stage.world.consumer("account-z").account_id}
+    )
+    stage.job(changes=watched.changes | MODES[mode] | {"every": "1s"})
+    digests = [item.key for item in (*watched.early, *watched.late) if "/CloudTrail-Digest/" in item.key]
+    last = json.loads(gzip.decompress(watched.last_digest().body))
+    key = min(log["s3Object"] for log in last["logFiles"])
+    named = {
+        log["s3Object"]
+        for item in watched.early
+        if item.key in digests
+        for log in json.loads(gzip.decompress(item.body))["logFiles"]
+    }
+    with stage.start("run") as daemon:
+        watched.deliver(watched.early)
+        wait_until(lambda: watched.status()[1]["proved_until"] == last["digestStartTime"])
+        assert watched.status()[1]["unproved_count"] == 0
+        watched.stage.server.put(watched.bucket, key, gzip.compress(b'{"Records":[1]}'))
+        watched.deliver(watched.late)
+        wait_until(lambda: watched.status()[1]["unproved_count"] == 1)
+        code, status = watched.status()
+        daemon.signal(signal.SIGTERM)
+        ran = daemon.ended()
+
+    assert (code, status["proved_until"]) == (4, last["digestStartTime"])
+    told = [(line["key"], line["digest"]) for line in ran.logged if line["event"] == "proof.broken"]
+    assert told == [(key, watched.last_digest().key)]
+    assert [line["event"] for line in ran.logged if line["event"] == "proof.failed"] == []
+    reads = Counter(
+        request.key
+        for request in stage.server.requests
+        if (request.operation, request.bucket) == ("GetObject", watched.bucket) and request.key not in digests
+    )
+    assert set(reads) == {key} if mode == "stream" else set(reads) >= named
+    assert all(count == 1 for name, count in reads.items() if name in named)
