@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from syncd.job.health.proofs import Doubt, Problem, Seen
+from syncd.job.health.proofs import MOST_PROBLEMS, Doubt, Problem, Seen
 from syncd.verify.proof import OVERDUE_SECONDS, STOPPED_SECONDS
 from syncd.verify.rules.chain import Chain, Found, Step
 from syncd.verify.rules.digest import ChainName, Digest, Refused, parse
@@ -75,6 +75,17 @@ def without(doubt: Doubt | None, given_up: Callable[[str], bool]) -> Doubt | Non
         return None
     left = tuple(problem for problem in doubt.problems if not given_up(problem.key))
     return replace(doubt, problems=left) if left else None
+
+
+def still_doubted(doubt: Doubt, given_up: Callable[[str], bool]) -> Doubt | None:
+    """Return a remembered doubt without what an operator has accepted. Returns None if nothing is left.
+
+    Of one with very many problems only the first are remembered: once these are accepted, it is looked at again.
+    """
+    left = without(doubt, given_up)
+    if left is None and len(doubt.problems) >= MOST_PROBLEMS:
+        return replace(doubt, checked_at=0.0)
+    return left
 
 
 def is_alarm(doubt: Doubt, is_claimed: Callable[[str], bool], *, now: float) -> bool:
