@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import Delivery
+from builders import Delivery, Trail
 from chains import known_keys
 from faulty import StoredObject
 from faulty.faults import Call, Status, on
@@ -38,6 +38,9 @@ class Altered:
         stage.deliver(
             Delivery(item.key, item.body, until + timedelta(minutes=5), item.metadata) for item in trail(spec, until)
         )
+        if days_ago:
+            # Days are sealed once newer ones are there.
+            stage.deliver([Trail().log(ACCOUNT, REGION, now - timedelta(minutes=30))])
         stage.job(changes={"destination.prefix": prefix, "start": "beginning"})
         assert stage.syncd("tick").code == 0
         self.keys = folder / "keys.json"
@@ -173,6 +176,12 @@ def test_of_a_sealed_day_the_row_counts_the_replica_once(altered: Callable[..., 
 
     if versioning:
         assert sealed(after) == sealed(before)
+        return
+    # Accepted, it is still the one object that the day's row counts.
+    assert it.stage.syncd("ledger", "quarantine", "accept", it.key).code == 0
+    ticks = [it.stage.syncd("tick", "--json") for _ in range(3)]
+    assert [line for tick in ticks for line in tick.logged if line["event"] == "replica.lost"] == []
+    assert it.held() == []
 
 
 def test_nothing_is_written_that_the_digest_does_not_vouch_for(altered: Callable[..., Altered]) -> None:
@@ -246,3 +255,29 @@ def test_it_goes_with_nothing_that_only_looks(stage: Stage, option: str) -> None
     ran = stage.syncd("verify", "--repair", option)
 
     assert (ran.code, "--repair" in ran.stderr) == (2, True)
+
+
+def test_policies_print_the_permission_alone_and_check_says_what_a_repair_would_do(stage: Stage) -> None:
+    stage.job()
+    bucket = stage.world.consumer("account-z").bucket
+
+    def versioning() -> dict[str, Any]:
+        checks = stage.syncd("check", "--json").job["checks"]
+        (found,) = [check for check in checks if check["check"] == "versioning"]
+        return found
+
+    printed = stage.syncd("policies", "account-z", "--repair", "--principal", "account", "--json")
+    never = versioning()
+    stage.server.storage.buckets[bucket].versioning = "Enabled"
+    enabled = versioning()
+    stage.server.faults.add("GetBucketVersioning", Status(403, "AccessDenied"))
+    hidden = versioning()
+
+    (document,) = printed.document["documents"]
+    (statement,) = document["document"]["Statement"]
+    assert (statement["Action"], statement["Effect"]) == ("s3:GetBucketVersioning", "Allow")
+    assert statement["Resource"].endswith(f":{bucket}")
+    assert "writes beside" in never["detail"]
+    assert "a newer version" in enabled["detail"]
+    assert "syncd policies account-z --repair" in hidden["remedy"]
+    assert {check["status"] for check in (never, enabled, hidden)} == {"information"}
