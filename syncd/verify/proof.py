@@ -11,13 +11,11 @@ from syncd.model.keys.trail import EVERY
 from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
-from syncd.verify.rules.unnamed import times_of
+from syncd.verify.rules.unnamed import OVERDUE_SECONDS, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 STOPPED_SECONDS = float(DAY_SECONDS)
 """A chain without a digest for so long has ended: its trail was stopped, renamed or deleted."""
-OVERDUE_SECONDS = 3 * 3600.0
-"""CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +27,8 @@ class Asked:
     last: float
     accounts: Sequence[str] = (EVERY,)
     regions: Sequence[str] = (EVERY,)
+    reads_all: bool = False
+    """Read each log, and take no hash that was kept while it was copied."""
     heals: bool = True
     """Fetch from the source what a digest names and the replica lacks."""
     repairs: bool = False

@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -18,6 +17,7 @@ from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
 
 if TYPE_CHECKING:
+    from syncd.cli.proof.progress import ProgressLine
     from syncd.config.job import Configuration, Job
 
 
@@ -64,7 +64,10 @@ AgainstOption = Annotated[
     typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
 ]
 ReadDataOption = Annotated[
-    bool, typer.Option("--read-data", help="With --against: read both sides of each object and compare SHA-256.")
+    bool,
+    typer.Option(
+        "--read-data", help="Read every log, and take no hash kept while it was copied. With --against: both sides."
+    ),
 ]
 
 
@@ -90,22 +93,21 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
+    from syncd.cli.proof.progress import ProgressLine
     from syncd.job import refused
     from syncd.verify.session import Files
 
     files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
     if timestamp is not None:
         _require_stamped_report(timestamp, report)
-    _require_fitting(
-        repair=repair and (offline is not None or against is not None or not heal),
-        read_data=read_data and against is None,
-    )
+    if repair and (offline is not None or against is not None or not heal):
+        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
     if offline is not None:
         _verify_offline(files, offline, jobs, against, as_json=as_json)
-    asked = _asked(first, last, account, region, heals=heal, repairs=repair)
+    asked = _asked(first, last, account, region, reads_all=read_data, heals=heal, repairs=repair)
     configuration = load(config, strict=strict)
     chosen = refused.chosen(configuration, jobs)
-    shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
+    shown = ProgressLine(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
         _require_no_digest_options(files, account, region)
         _verify_against(configuration, chosen, Window(first, last), shown, report, read_data=read_data, as_json=as_json)
@@ -113,13 +115,13 @@ def verify(
 
 
 def _verify(
-    configuration: "Configuration", jobs: "list[Job]", asked: Any, files: Any, shown: "_Progress", *, as_json: bool
+    configuration: "Configuration", jobs: "list[Job]", asked: Any, files: Any, shown: "ProgressLine", *, as_json: bool
 ) -> NoReturn:
     from syncd.verify.session import prove
 
     if files.bundle is not None and len(jobs) != 1:
         raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
-    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add)
+    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), progress=shown)
     shown.end()
     _end(done, as_json=as_json)
 
@@ -128,7 +130,7 @@ def _verify_against(
     configuration: "Configuration",
     jobs: "list[Job]",
     window: Window,
-    shown: "_Progress",
+    shown: "ProgressLine",
     report: Path | None,
     *,
     read_data: bool,
@@ -147,14 +149,6 @@ def _verify_against(
     )
     shown.end()
     sys.exit(code)
-
-
-def _require_fitting(*, repair: bool, read_data: bool) -> None:
-    """Refuse options that go with others only."""
-    if repair:
-        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
-    if read_data:
-        raise typer.BadParameter("goes with --against source", param_hint="--read-data")
 
 
 def _require_stamped_report(url: str, report: Path | None) -> None:
@@ -209,6 +203,7 @@ def _asked(
     account: list[str] | None,
     region: list[str] | None,
     *,
+    reads_all: bool,
     heals: bool,
     repairs: bool,
 ) -> Any:
@@ -221,36 +216,13 @@ def _asked(
         last=min(_day_start(last, "--to") + DAY_SECONDS, now) if last else now,
         accounts=_checked(account, aws_names.check_account_id, "--account"),
         regions=_checked(region, aws_names.check_region, "--region"),
+        reads_all=reads_all,
         heals=heals,
         repairs=repairs,
     )
     if asked.last <= asked.first:
         raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
     return asked
-
-
-class _Progress:
-    """A line on the terminal: how many logs were compared, at which rate."""
-
-    def __init__(self, *, is_shown: bool) -> None:
-        self._is_shown = is_shown
-        self._guard = Lock()
-        self._began_at = self._shown_at = time.monotonic()
-        self._logs = self._bytes = 0
-
-    def add(self, logs: int, size_bytes: int) -> None:
-        with self._guard:
-            self._logs, self._bytes = self._logs + logs, self._bytes + size_bytes
-            now = time.monotonic()
-            if self._is_shown and now - self._shown_at >= 1:
-                self._shown_at = now
-                rate = self._logs / (now - self._began_at)
-                sys.stderr.write(f"\r{self._logs:,} logs compared, {rate:,.0f}/s, {self._bytes / 1e6:,.0f} MB ")
-                sys.stderr.flush()
-
-    def end(self) -> None:
-        if self._is_shown and self._logs:
-            sys.stderr.write("\n")
 
 
 def _day_start(text: str, option: str) -> float:

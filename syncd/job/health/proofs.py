@@ -108,7 +108,7 @@ def place_proof(text: str | None) -> PlaceProof:
 def job_proof(texts: Iterable[str]) -> JobProof:
     """Return the proof of a job, given those of its accounts and regions."""
     places = [place_proof(text) for text in texts]
-    going_on = [place for place in places if not place.has_ended] or places
+    going_on = [place for place in places if not place.has_ended or place.doubts] or places
     doubts = [doubt for place in places for doubt in place.doubts if doubt.is_told]
     return JobProof(
         max((place.proved_from for place in places), default=0.0),

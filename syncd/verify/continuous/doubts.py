@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from syncd.job.health.proofs import MOST_PROBLEMS, Doubt, Problem, Seen
-from syncd.verify.proof import OVERDUE_SECONDS, STOPPED_SECONDS
-from syncd.verify.rules.chain import Chain, Found, Step
-from syncd.verify.rules.digest import ChainName, Digest, Refused, parse
+from syncd.verify.proof import STOPPED_SECONDS
+from syncd.verify.rules.chain import Chain, Found, Step, parsed
+from syncd.verify.rules.digest import ChainName
+from syncd.verify.rules.unnamed import OVERDUE_SECONDS
 from syncd.verify.rules.verdict import Finding, Flaw, Verdict
 
 SOON_SECONDS, LATER_SECONDS = 240.0, 3600.0
@@ -38,16 +39,9 @@ def follow(chain: Chain, name: ChainName, found: Iterable[Found]) -> Iterator[Fo
 
 def _taken(chain: Chain, name: ChainName, found: Found, after: Found | None) -> Followed:
     before = chain.last
-    step = chain.accept(found, _parsed(after) if after is not None and not found.signature else None)
+    step = chain.accept(found, parsed(after) if after is not None and not found.signature else None)
     assert chain.last is not None
     return Followed(name, found.key, before, step, chain.last)
-
-
-def _parsed(found: Found) -> Digest | None:
-    try:
-        return parse(found.body)
-    except Refused:
-        return None
 
 
 def doubt_of(followed: Followed, of_logs: Sequence[Finding], *, now: float) -> Doubt | None:

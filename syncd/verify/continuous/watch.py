@@ -12,7 +12,6 @@ from syncd.model.keys.stamps import stamp_of, utc_day
 from syncd.model.keys.trail import Scope, in_scope
 from syncd.model.objects import Known, Shard, ShardState
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import Place, Stored
 from syncd.verify.continuous.doubts import (
     Followed,
     doubt_of,
@@ -30,6 +29,7 @@ from syncd.verify.proof import STOPPED_SECONDS
 from syncd.verify.rules.chain import Chain
 from syncd.verify.rules.digest import ChainName, name_of
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.unnamed import NAMED_WITHIN_SECONDS
 
 DIGESTS_AT_ONCE = 500

@@ -18,12 +18,12 @@ from syncd.model.errors import Interrupted
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
 from syncd.model.reasons import Reason
 from syncd.tick.scope import layout_of, replica_of
-from syncd.verify.audit import Place
 from syncd.verify.healing.healer import as_job_failure
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.replacement import ALTERED_AT_SOURCE, LARGEST_BYTES, replacement
 from syncd.verify.healing.vouching import Vouched
 from syncd.verify.proof import Disagreement, NotRepaired, Proof, Repaired
+from syncd.verify.rules.place import Place
 from syncd.verify.source.ends import ends_of, terms_of
 
 _IN_FLIGHT = 4

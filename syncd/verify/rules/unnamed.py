@@ -1,62 +1,173 @@
-"""The logs of a replica that no digest names: which of them are extra, which wait for a digest, which none covers. Pure."""
+"""The logs of a place that no digest has named so far, listed only as far as the digests have come. Pure.
+
+The digests go from the oldest to the newest, and so do the listings. What a digest names is let go of, so that memory does not
+grow with the logs of a sound replica.
+"""
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
+from syncd.model.keys import vouched
 from syncd.model.keys.stamps import DAY_SECONDS, day_folder, day_start, stamp_of
+from syncd.verify.rules.place import Stored
+from syncd.verify.rules.verdict import Span, Verdict
 
 NAMED_WITHIN_SECONDS = 1800.0
 """A log is delivered so long after its stamp at most, as a rule, and the next digest names it."""
+OVERDUE_SECONDS = 3 * 3600.0
+"""CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""
 
+LOGS = "CloudTrail"
+"""The kind that digests cover. Whatever else they name, they cover too."""
+_READ_AHEAD_SECONDS = 3600.0
+_LATEST_SECONDS = 2 * DAY_SECONDS
 _OVERLAPPING = 16
 """Trails of one account and region whose spans are looked at."""
 
 
-class Unnamed(NamedTuple):
-    """Objects of the replica that no digest names."""
+class Left(NamedTuple):
+    """The logs that no digest named, at the end."""
 
     extra: Sequence[str]
-    """Objects of a time of which a trusted digest tells."""
+    """Although their time is proved."""
+    in_flight: Sequence[str]
+    """Copied after the newest digest, so that the next one may name them."""
     after: Sequence[str]
-    """Logs that are newer than the newest digest accounts for."""
+    """Newer than the newest digest accounts for."""
     uncovered: Mapping[str, int]
-    """Kinds that no digest names anything of, and how many objects there are."""
+    """How many there are of kinds that no digest names anything of."""
 
 
-def sorted_out(
-    keys: Iterable[str],
-    kinds: Mapping[str, str],
-    named_kinds: Collection[str],
-    asked: tuple[float, float],
-    newest_end: float,
-    good: Sequence[tuple[float, float]],
-) -> Unnamed:
-    """Sort out the keys that no digest names.
+class Unnamed:
+    """The logs of one place."""
 
-    Args:
-        keys: the keys.
-        kinds: the prefix of each kind.
-        named_kinds: kinds of which digests name something.
-        asked: the span that is asked about.
-        newest_end: the end of the newest digest; 0.0 if there is none.
-        good: the spans of trusted digests, sorted. Those of several trails may overlap.
-    """
-    extra, after = [], []
-    uncovered: dict[str, int] = {}
-    for key in keys:
-        kind = next(kind for kind, prefix in kinds.items() if key.startswith(prefix))
-        first, last = times_of(key)
-        if last < asked[0] or first >= asked[1]:
-            continue
-        if kind not in named_kinds and kind != "CloudTrail":
-            uncovered[kind] = uncovered.get(kind, 0) + 1
-        elif first > newest_end:
-            after.append(key)
-        elif first <= newest_end - NAMED_WITHIN_SECONDS and _overlap(first, last, good):
-            extra.append(key)
-    return Unnamed(sorted(extra), sorted(after), uncovered)
+    def __init__(
+        self,
+        listings: Mapping[str, Iterator[Stored]],
+        spans: Callable[[], Sequence[Span]],
+        *,
+        first: float,
+        last: float,
+    ) -> None:
+        """`listings` are those of each kind, in key order, and `spans` gives those of all digests so far.
+
+        Only logs with a stamp in [first, last) are told of.
+        """
+        self._listings = dict(listings)
+        self._spans = spans
+        self._next: dict[str, Stored] = {}
+        self._first, self._last = first, last
+        self._left: dict[str, tuple[str, Stored]] = {}
+        self._ahead: set[str] = set()
+        self._until = 0.0
+        self._let_go_until = 0.0
+        self._named_kinds = {LOGS}
+        self._uncovered: Counter[str] = Counter()
+
+    def read_until(self, end: float) -> None:
+        """List the logs that a digest with this end may name."""
+        self._read_until(end + _READ_AHEAD_SECONDS)
+        if self._until - self._let_go_until > DAY_SECONDS:
+            self._let_go(self._until - _LATEST_SECONDS)
+            self._let_go_until = self._until
+
+    def _read_until(self, stamp_until: float) -> None:
+        self._until = max(self._until, stamp_until)
+        for kind, listing in self._listings.items():
+            while (item := self._next.pop(kind, None) or next(listing, None)) is not None:
+                if times_of(item.key)[0] > self._until:
+                    self._next[kind] = item
+                    break
+                if item.key in self._ahead:
+                    self._ahead.remove(item.key)
+                else:
+                    self._left[item.key] = kind, item
+
+    def name(self, key: str, kind: str) -> Stored | None:
+        """Return a log that a digest names, and let go of it. Returns None if it is not listed, or was named before."""
+        self._named_kinds.add(kind)
+        found = self._left.pop(key, None)
+        if found is None:
+            # Objects with odd names may hold the listing up.
+            self._ahead.add(key)
+        return found[1] if found is not None else None
+
+    def beside(self, key: str) -> Stored | None:
+        """Return what is listed beside a log as its replacement, and let go of it. Returns None if there is nothing."""
+        found = self._left.pop(vouched.beside(key), None)
+        return found[1] if found is not None else None
+
+    def left(self, ends: Sequence[float]) -> Left:
+        """Read the rest of the listings, and tell the logs apart that no digest named.
+
+        `ends` are those of the newest digest of each chain.
+        """
+        self._read_until(inf)
+        proved = _Proved(self._spans())
+        newest = max(ends, default=0.0)
+        # Of several trails, each that goes on has a digest under way.
+        reached = min((end for end in ends if newest - end <= OVERDUE_SECONDS), default=0.0)
+        is_next_overdue = self._last - newest > OVERDUE_SECONDS
+        extra, in_flight, after = [], [], []
+        for kind, item in self._left.values():
+            first, last = times_of(item.key)
+            if last < self._first or first >= self._last:
+                continue
+            if kind not in self._named_kinds:
+                self._uncovered[kind] += 1
+            elif first > newest:
+                after.append(item.key)
+            elif not proved.covers(first, last):
+                continue
+            elif first < last or vouched.replaced_by(item.key):
+                # It is no log, and no digest will name it.
+                extra.append(item.key)
+            elif item.modified > reached and not is_next_overdue:
+                in_flight.append(item.key)
+            elif first <= newest - NAMED_WITHIN_SECONDS:
+                extra.append(item.key)
+        return Left(sorted(extra), sorted(in_flight), sorted(after), dict(self._uncovered))
+
+    def _let_go(self, before: float) -> None:
+        """Let go of old logs that no digest can prove to be extra."""
+        proved = _Proved(self._spans())
+        for key, (kind, item) in list(self._left.items()):
+            first, last = times_of(item.key)
+            if last >= before:
+                continue
+            is_covered = kind in self._named_kinds
+            if not is_covered or not proved.covers(first, last):
+                del self._left[key]
+                self._uncovered[kind] += not is_covered and last >= self._first and first < self._last
+
+
+class _Proved:
+    """The spans of all chains of a place, by the times in which every log has to be named."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        good = (Verdict.PROVED, Verdict.UNANCHORED)
+        self._good = sorted((span.start, span.end) for span in spans if span.verdict in good)
+        # A digest also names logs with a stamp somewhat before its hour.
+        self._bad = sorted(
+            (span.start - NAMED_WITHIN_SECONDS, span.end)
+            for span in spans
+            if span.verdict in (Verdict.UNPROVED, Verdict.GAP)
+        )
+
+    def covers(self, first: float, last: float) -> bool:
+        """Return True if the digests of that time are all there and good, or those of some part of a longer one."""
+        if first < last:
+            return any(start <= last and end > first for start, end in self._good)
+        return _is_within(first, self._good) and not _is_within(first, self._bad)
+
+
+def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
+    """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
+    before = bisect_right(spans, (stamp, inf))
+    return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])
 
 
 def times_of(key: str) -> tuple[float, float]:
@@ -71,11 +182,3 @@ def times_of(key: str) -> tuple[float, float]:
     if stamp is not None and begin - DAY_SECONDS <= stamp < begin + 2 * DAY_SECONDS:
         return stamp, stamp
     return begin, begin + DAY_SECONDS - 1
-
-
-def _overlap(first: float, last: float, spans: Sequence[tuple[float, float]]) -> bool:
-    """Return True if a span holds a part of the time."""
-    before = bisect_right(spans, (last, inf))
-    if first < last:
-        return any(end > first for _, end in spans[:before])
-    return any(end > first for _, end in spans[max(0, before - _OVERLAPPING) : before])
