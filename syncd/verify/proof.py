@@ -149,9 +149,24 @@ def _chain_proved_until(spans: Sequence[Span], newest: float) -> float:
     return max((end for end in good if end <= first_bad), default=0.0)
 
 
-def with_tail(result: PlaceResult, end: float) -> PlaceResult:
-    """Add the span after the newest digest, or after the first log if there is no digest."""
-    begin = result.newest_end or min((times_of(key)[0] for key in result.unnamed_after), default=end)
+class Newest(NamedTuple):
+    """The newest digest of an account and region that is at the destination, by the ledger."""
+
+    end: float
+    key: str
+
+
+def with_tail(result: PlaceResult, end: float, newest: Newest | None = None) -> PlaceResult:
+    """Add the span after the newest digest, or after the first log if there is no digest.
+
+    `newest` is the digest that the ledger knows as the newest. One that is not there was taken away.
+    """
+    first = min((times_of(key)[0] for key in result.unnamed_after), default=None)
+    if newest is not None and result.newest_end < newest.end <= end:
+        detail = "it was copied, and the replica has neither it nor a newer one"
+        finding = Finding(Flaw.DIGEST_MISSING, detail, newest.key)
+        return replace(result, tail=Span(result.newest_end or first or 0.0, end, Verdict.UNPROVED, "", (finding,)))
+    begin = result.newest_end or (end if first is None else first)
     if end <= begin:
         return result
     age = end - begin

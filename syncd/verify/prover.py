@@ -20,12 +20,13 @@ from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
 from syncd.verify.audit import Audit, PlaceResult, ReplicaReader, nothing_kept
 from syncd.verify.evidence.bundle import Recorder, Recording
+from syncd.verify.healing.expected import Expected, expected
 from syncd.verify.healing.healer import Healer, as_job_failure
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.repair import Repairer
 from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
-from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.proof import Asked, Newest, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
 from syncd.verify.rules.place import Place, Stored
@@ -54,6 +55,9 @@ class Prover:
         self._progress = progress or Progress()
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
+        self._known: list[Expected] = []
+        self.newest: dict[str, Newest] = {}
+        """The newest digest that each account and region should have, by the prefix of its digests."""
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
 
     def run(self) -> Proof:
@@ -86,7 +90,11 @@ class Prover:
         end = end_of(job, Side.DESTINATION, consumer, self._installation, proof.requests)
         lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop)
         replica = BucketReplica(end, lister, prefix=job.destination.prefix, stop=self._stop)
+        # Before the replica is listed, which may have more by then.
+        self.newest = self._expected(scope)
         places = list(self._places(scope, replica))
+        there = {place.digests for place, _ in places}
+        places += [(item.place, False) for item in self._known if item.place.digests not in there]
         if not any(has_digests for _, has_digests in places):
             raise JobFailed(
                 Reason.SOURCE_EMPTY,
@@ -105,9 +113,27 @@ class Prover:
                 result = audit()
             self.add(result)
 
+    def _expected(self, scope: Scope) -> dict[str, Newest]:
+        """Return the newest digest of each account and region that is asked about, by the prefix of its digests."""
+        last = min(self._asked.last, self._installation.now())
+        with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
+            known = expected(reader.view(replica_of(self._job)), scope, last=last)
+        asked = self._asked
+        self._known = [
+            item
+            for item in known
+            if _is_asked(item.place.account, asked.accounts) and _is_asked(item.place.region, asked.regions)
+        ]
+        return {
+            item.place.digests: item.newest
+            for item in self._known
+            if item.newest is not None and item.newest.end > asked.first
+        }
+
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
-        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
+        newest = self.newest.get(result.place.digests)
+        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:

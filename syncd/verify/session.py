@@ -17,7 +17,7 @@ from syncd.verify.evidence import timestamp
 from syncd.verify.evidence.bundle import BundleWriter, read_bundle
 from syncd.verify.evidence.report import write_report
 from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
-from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.proof import Asked, Newest, Proof, with_tail
 from syncd.verify.prover import Prover
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.progress import Progress
@@ -115,6 +115,7 @@ class _Session:
                 "trail_buckets": job.source.trail_buckets,
                 "first": self.asked.first,
                 "last": self.asked.last,
+                "newest": prover.newest,
             }
             writer.close(about, [result.place for result in proof.places], prover.keys)
         return proof
@@ -142,7 +143,8 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
             last=asked.last,
             kept=bundled.replica.kept,
         )
-        proof.places.append(with_tail(audit.run(), asked.last))
+        newest = about.get("newest", {}).get(place.digests)
+        proof.places.append(with_tail(audit.run(), asked.last, None if newest is None else Newest(*newest)))
     _write(files, keys, [proof])
     return Proved([proof])
 

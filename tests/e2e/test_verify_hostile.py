@@ -16,6 +16,7 @@ from program import Ran
 from stage import Stage
 
 from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
+from syncd.model.keys.stamps import stamp_of
 from syncd.verify.keystore import keys_text
 from syncd.verify.rules.chain import Found
 
@@ -81,6 +82,27 @@ def test_a_region_without_its_digests_is_not_proved(held: Held) -> None:
     assert (code, entry["verdict"]) == (3, "some")
     assert place["after_newest_digest"]["problems"][0]["reason"] == "digest_missing"
     assert entry["proved_until"] <= f"{held.spec.begins + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_what_is_taken_away_as_a_whole_is_missed_since_the_ledger_knows_it(held: Held) -> None:
+    """Nothing that is left names the newest digests with all their logs, nor all objects of a region."""
+    digests, logs = held.of("CloudTrail-Digest"), held.of("CloudTrail")
+    first_gone = json.loads(gzip.decompress(held.items[digests[-2]].body))
+    since = datetime.fromisoformat(first_gone["digestStartTime"]).timestamp()
+    held.delete(*digests[-2:], *(key for key in logs if (stamp_of(key) or 0.0) >= since))
+    cut_code, cut, _ = held.verify("--bundle", str(held.folder / "bundle.tar.gz"), "account-z")
+    offline = held.stage.syncd("verify", "--offline", str(held.folder / "bundle.tar.gz"), "--json", with_config=False)
+    held.restore()
+    held.delete(*held.of("CloudTrail-Digest", OTHER_REGION), *held.of("CloudTrail", OTHER_REGION))
+    gone_code, gone, _ = held.verify()
+
+    for code, entry, region in ((cut_code, cut, REGION), (gone_code, gone, OTHER_REGION)):
+        place = next(place for place in entry["places"] if place["region"] == region)
+        (problem,) = place["after_newest_digest"]["problems"]
+        assert (code, entry["verdict"], problem["reason"]) == (3, "some", "digest_missing")
+        assert problem["key"] == held.of("CloudTrail-Digest", region)[-1]
+    assert gone["proved_until"] is None
+    assert (offline.code, offline.job["verdict"]) == (3, "some")
 
 
 def test_whatever_a_planted_object_is_called_it_is_extra(held: Held) -> None:
