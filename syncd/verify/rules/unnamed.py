@@ -38,7 +38,7 @@ class Left(NamedTuple):
     after: Sequence[str]
     """Newer than the newest digest accounts for."""
     uncovered: Mapping[str, int]
-    """How many there are of kinds that no digest names anything of."""
+    """The number of objects of each kind that no digest names anything of."""
 
 
 class Unnamed:
