@@ -1,4 +1,4 @@
-"""What was computed while logs were copied, in place of reading them again: a hash of each, or one witness of a whole day. Pure.
+"""The memory of what was computed while logs were copied: a hash of each, or one witness of a whole day. Pure.
 
 Both are of replicas that still are what was written, by their ETag and size.
 """

@@ -37,7 +37,7 @@ class Left(NamedTuple):
     after: Sequence[str]
     """Newer than the newest digest accounts for."""
     uncovered: Mapping[str, int]
-    """How many there are of kinds that no digest names anything of."""
+    """The number of logs of each kind that no digest names anything of."""
 
 
 class Unnamed:
