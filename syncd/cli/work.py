@@ -43,12 +43,12 @@ def one_run(configuration: "Configuration", bars: "Bars | None", *, is_spread: b
     return partial(spread_job, jobs=everyone, show_tasks=(lambda *_: None) if bars is None else bars.show_tasks)
 
 
-def one_plan(*, is_spread: bool) -> "OnePlan":
+def one_plan(*, is_spread: bool, with_month: bool) -> "OnePlan":
     """Return what plans one job."""
     if not is_spread:
         from syncd.job.run import plan_job
 
-        return plan_job
+        return partial(plan_job, with_month=with_month)
     from syncd.spread.plan import plan_spread
 
     return plan_spread

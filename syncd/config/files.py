@@ -10,11 +10,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from syncd.config.job import JOB, JOB_IN_URL, SETTINGS, Configuration, Job, RefusedJob, Settings, completed
+from syncd.config.job import JOB, SETTINGS, Configuration, Job, RefusedJob, Settings, completed
 from syncd.config.names import is_job_name
 from syncd.config.problems import examine
 from syncd.config.rules import destination_place
 from syncd.config.tables.table import Table
+from syncd.config.tables.webhooks import JOB_IN_URL
 from syncd.config.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
 from syncd.config.words import Finding, shown, without_secrets
 from syncd.model.errors import ConfigError, Problem
@@ -24,6 +25,9 @@ DEFAULT_PATH = Path("/etc/syncd/syncd.toml")
 VARIABLE = "SYNCD_CONFIG"
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
+
+# Of each pair, the key of a job replaces the other one of [defaults].
+_ALTERNATIVES = (("every", "cron"), ("heartbeat_url", "heartbeat_url_file"), ("url", "url_file"))
 
 T = TypeVar("T")
 
@@ -176,16 +180,13 @@ def _job_files(path: Path, patterns: Sequence[str]) -> tuple[list[Path], list[Pr
 def _read_job(file: _File, top: _File, defaults: Mapping[str, Any]) -> _Reading:
     if file.raw is None:
         return _Reading(file, None, file.problems)
-    inherited = dict(defaults)
-    for one, other in (("every", "cron"), ("cron", "every")):
-        if one in file.raw:
-            inherited.pop(other, None)
-    job, findings = examine(JOB, completed(_merged(inherited, file.raw)))
+    job, findings = examine(JOB, completed(_merged(defaults, file.raw)))
     return _Reading(file, job, [*file.problems, *_placed(findings, file, top)])
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = {**below, **above}
+    replaced = {other for pair in _ALTERNATIVES for one, other in (pair, pair[::-1]) if one in above}
+    result = {**{key: value for key, value in below.items() if key not in replaced}, **above}
     for key in below.keys() & above.keys():
         if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
             result[key] = _merged(below[key], above[key])

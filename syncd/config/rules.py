@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from syncd.config import cron, names, partitions
 from syncd.config.addresses import is_loopback
 from syncd.config.tables.files import JobTable, SettingsTable
+from syncd.config.tables.webhooks import calls_are_whole, heartbeat_is_named_once
 from syncd.config.words import Finding, shown
 from syncd.model.units import format_duration, format_size
 
@@ -274,7 +275,7 @@ def work_has_both_queues(settings: SettingsTable) -> Iterator[Finding]:
         yield Finding("work.tasks", "is missing, and other queues are given; give the URL of the queue of tasks")
 
 
-SETTINGS_RULES = (listen_locally, work_has_both_queues)
+SETTINGS_RULES = (listen_locally, work_has_both_queues, heartbeat_is_named_once)
 JOB_RULES = (
     one_schedule,
     jitter_below_interval,
@@ -295,4 +296,5 @@ JOB_RULES = (
     endpoints_are_private,
     tags_are_of_one_origin,
     destination_is_not_source,
+    calls_are_whole,
 )

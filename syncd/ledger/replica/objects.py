@@ -11,8 +11,10 @@ from syncd.ledger.rows import (
     decode_etags,
     decode_key,
     encode_keys,
+    first_tail,
     first_tail_after,
     is_whole,
+    last_tail,
     object_checksum,
     tail_form,
 )
@@ -174,6 +176,25 @@ class ObjectView:
                 (self._rows.id(),),
             ).fetchone()
             return rows, sealed
+
+    def volume(self, first: str, last: str) -> dict[str, tuple[int, int]]:
+        """Return objects and bytes by UTC day from `first` to `last` (YYYY-MM-DD, both inclusive), where there are any."""
+        of_replica = "shard IN (SELECT id FROM shards WHERE replica = ?)"
+        query = (
+            f"SELECT substr(tail, 1, 8), count(*), sum(size_bytes) FROM objects WHERE {of_replica}"  # noqa: S608 - our own text
+            " AND tail >= ? AND tail < ? GROUP BY 1"
+            f" UNION ALL SELECT replace(day, '-', ''), sum(count), sum(size_bytes) FROM days WHERE {of_replica}"
+            " AND day BETWEEN ? AND ? GROUP BY 1"
+        )
+        found: dict[str, tuple[int, int]] = {}
+        with self._rows.guarded():
+            replica = self._rows.id()
+            bounds = (replica, first_tail(first), last_tail(last), replica, first, last)
+            for day, count, size in self._rows.db.execute(query, bounds):
+                name = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+                objects, size_bytes = found.get(name, (0, 0))
+                found[name] = objects + count, size_bytes + size
+        return found
 
     def _among(self, shard_id: int, wanted: Collection[str], columns: str = _KNOWN) -> list[tuple[Any, ...]]:
         """Return the rows that exist of these tails, and possibly rows of others between them."""
