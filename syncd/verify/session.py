@@ -141,7 +141,7 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
             keys=keys,
             first=asked.first,
             last=asked.last,
-            kept=bundled.replica.kept,
+            passing=bundled.replica,
         )
         newest = about.get("newest", {}).get(place.digests)
         proof.places.append(with_tail(audit.run(), asked.last, None if newest is None else Newest(*newest)))
