@@ -86,7 +86,9 @@ class PlaceResult:
     newest_end: float
     """The end of the newest digest; 0.0 if there is none."""
     unnamed_after: Sequence[str]
-    """Logs that are newer than the newest digest accounts for."""
+    """Logs that are newer than the newest digest accounts for: the oldest of them."""
+    unnamed_overdue: int = 0
+    """The number of those that a digest should have named by the end of the audit."""
     in_flight: Sequence[str] = ()
     """Logs that the next digest may name: they were copied after the newest one."""
     beside: Sequence[str] = ()
@@ -283,6 +285,7 @@ class Audit:
             log_bytes=self._log_bytes,
             newest_end=max(ends, default=0.0),
             unnamed_after=left.after,
+            unnamed_overdue=left.overdue,
             in_flight=left.in_flight,
             beside=sorted(self._beside),
             hashes=self._hashes,

@@ -170,13 +170,10 @@ def with_tail(result: PlaceResult, end: float, newest: Newest | None = None) -> 
     if end <= begin:
         return result
     age = end - begin
-    late = [key for key in result.unnamed_after if times_of(key)[1] < end - OVERDUE_SECONDS]
-    if late and not result.newest_end:
-        detail = f"{len(late)} logs are in the replica, and no digest of this account and region is"
-        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
-    elif late:
-        detail = f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
-        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
+    if result.unnamed_overdue:
+        many = f"{result.unnamed_overdue:,} logs of this span are in the replica"
+        why = "the newest are missing" if result.newest_end else "there is none of this account and region"
+        finding = Finding(Flaw.DIGEST_MISSING, f"{many}, and no digest names them: {why}", min(result.unnamed_after))
     elif age > OVERDUE_SECONDS:
         detail = f"no digest for {age / 3600:.0f} hours: CloudTrail delivers one an hour, unless it was stopped"
         finding = Finding(Flaw.NO_DIGEST_YET, detail)
