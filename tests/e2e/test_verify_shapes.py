@@ -81,7 +81,7 @@ def test_each_trail_is_a_chain_of_its_own_and_only_what_was_stopped_is_a_gap(sha
     # In passing: nothing is an alarm, and the proof reaches the newest digest that all of them have.
     assert (tick.code, tick.job["unproved"]) == (0, []), tick
     assert entry["error"] is None, entry["error"]
-    newest = min(place["newest_digest"] for place in entry["places"])
+    newest = min(chain["spans"][-1]["to"] for chain in entry["chains"])
     assert tick.job["proved_until"] == newest
     # Afterwards: the same, and the gap is told.
     assert (code, entry["verdict"], entry["problems"], entry["extra"]) == (3, "some", {"chain_restarted": 1}, [])
