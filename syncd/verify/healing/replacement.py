@@ -5,6 +5,7 @@ of its own, which stays even if versioning is suspended at that very moment. Oth
 """
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy import write
 from syncd.copy.deletion import replacing
-from syncd.copy.read import etag_of, read, tags
+from syncd.copy.hashes.checksums import SHA256
+from syncd.copy.read import described, etag_of, read, tags
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.keys.vouched import beside
 from syncd.model.objects import AlreadyThere, Conflict, Outcome
@@ -130,10 +132,10 @@ def _written(
     Raises:
         CopyFailed: it failed otherwise.
     """
-    digest = hashlib.sha256(source.body).digest()
+    checksum = SHA256, b64encode(hashlib.sha256(source.body).digest()).decode()
     answer = Answer(0, {}, b"")
     for carried in (source_tags, []):
-        request = write.put_replica(copy, source, digest, carried)
+        request = write.put_replica(copy, described(source.headers), carried, checksum, source.body)
         answer = yield from write.write(replacing(request, if_match) if if_match else request)
         if not write.is_refused_for_its_tags(answer, carried):
             break
