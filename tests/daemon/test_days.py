@@ -1,5 +1,6 @@
 """The calendar of a job's page: what the ledger has of each day, and what it says of it."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -112,6 +113,22 @@ def test_the_calendar_begins_a_year_back_at_a_month_however_old_the_replica_is(l
 
     assert (min(found), max(found)) == ("2025-11-01", TODAY)
     assert found["2025-11-01"].state is DayState.COMPLETE
+
+
+def test_rows_and_stamps_of_no_day_are_shown_nowhere(ledger_file: LedgerFile) -> None:
+    with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
+        remember(ledger, copied(key("2026-11-20")))
+        with sqlite3.connect(ledger_file.path) as other:
+            other.execute("UPDATE objects SET tail = '2026101x' || tail")
+        remember(ledger, copied(key("2026-11-21")))
+    with ledger_file.open_readonly() as reader:
+        state = read_state(JOB, reader)
+        far = state.quarantine._replace(stamps=[1e15, -1e15])
+        volumes = VolumeCache().of(JOB, reader, now=NOW)
+        found = days_of(JOB, state._replace(quarantine=far), volumes, now=NOW)
+
+    assert sum(day.objects for day in found) == 1
+    assert sum(day.missing for day in found) == 0
 
 
 def test_keys_without_days_have_no_calendar(ledger_file: LedgerFile) -> None:

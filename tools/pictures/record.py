@@ -45,7 +45,6 @@ def main() -> None:
     """Record everything."""
     with embedded_aws() as aws, tempfile.TemporaryDirectory(prefix="syncd-") as directory:
         _write("recording.json", {"columns": COLUMNS, "scenes": _terminal(aws, Path(directory))})
-        aws.reset()
     with embedded_aws() as aws, tempfile.TemporaryDirectory(prefix="syncd-") as directory:
         _page(aws, Path(directory))
     _write("lost.json", {"simulated": _simulated()})

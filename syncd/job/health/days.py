@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
+from itertools import dropwhile
 from typing import NamedTuple
 
 from syncd.config.job import Job
@@ -64,13 +65,12 @@ def days_of(job: Job, state: JobState, volumes: Volumes, *, now: float) -> list[
     if not volumes:
         return []
     whole = _Whole.of(job, state, now)
-    missing = Counter(utc_day(stamp) for stamp in state.quarantine.stamps)
-    known = [*volumes, *missing, *([utc_day(whole.complete_from)] if whole.complete_from else [])]
-    first = max(first_day(now), min(known))
-    return [
-        _day(day, volumes.get(day, (0, 0)), missing[day], state.proof.doubts, whole)
-        for day in _every_day(first, utc_day(now))
+    missing = Counter(int(stamp // DAY_SECONDS) for stamp in state.quarantine.stamps)
+    days = [
+        _day(day, volumes.get(day.isoformat(), (0, 0)), missing, state.proof.doubts, whole)
+        for day in _every_day(first_day(now), utc_day(now))
     ]
+    return list(dropwhile(lambda day: day.state is DayState.OUTSIDE and not day.objects, days))
 
 
 class VolumeCache:
@@ -122,11 +122,12 @@ class _Whole(NamedTuple):
         return cls(*complete, state.proof.proved_from, state.proof.proved_until)
 
 
-def _day(day: str, volume: tuple[int, int], missing: int, doubts: Sequence[Doubt], whole: _Whole) -> Day:
-    begin = day_start(day)
+def _day(day: date, volume: tuple[int, int], missing: Mapping[int, int], doubts: Sequence[Doubt], whole: _Whole) -> Day:
+    begin = day_start(day.isoformat())
     end = begin + DAY_SECONDS
+    absent = missing.get(int(begin // DAY_SECONDS), 0)
     doubted = sum(doubt.start < end and doubt.end > begin for doubt in doubts)
-    if missing or doubted:
+    if absent or doubted:
         state = DayState.GAP
     elif end <= whole.complete_from or (not whole.complete_until and not volume[0]):
         state = DayState.OUTSIDE
@@ -136,11 +137,11 @@ def _day(day: str, volume: tuple[int, int], missing: int, doubts: Sequence[Doubt
         state = DayState.PROVED
     else:
         state = DayState.COMPLETE
-    return Day(date.fromisoformat(day), state, *volume, missing, doubted)
+    return Day(day, state, *volume, absent, doubted)
 
 
-def _every_day(first: str, last: str) -> Iterator[str]:
+def _every_day(first: str, last: str) -> Iterator[date]:
     day, end = date.fromisoformat(first), date.fromisoformat(last)
     while day <= end:
-        yield day.isoformat()
+        yield day
         day += timedelta(days=1)
