@@ -12,7 +12,8 @@ from syncd.config.cron import gaps
 from syncd.config.fields import StartPoint, StartValue
 from syncd.config.names import is_job_name
 from syncd.config.partitions import partition_of, region_of_host
-from syncd.config.rules import JOB_RULES, SETTINGS_RULES
+from syncd.config.rules import JOB_RULES
+from syncd.config.settings_rules import SETTINGS_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
 from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
 from syncd.config.tables.scale import Fleet, Hints, Work

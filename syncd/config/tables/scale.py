@@ -56,6 +56,12 @@ class Work(Table):
         """True if catch-ups can be spread."""
         return self.tasks is not None
 
+    @property
+    def queues(self) -> dict[str, str]:
+        """The queues that are given, by their keys."""
+        given = {"tasks": self.tasks, "results": self.results, "dead": self.dead}
+        return {key: queue for key, queue in given.items() if queue is not None}
+
 
 class Fleet(Table):
     """`[fleet]` of syncd.toml: several daemons, each of which has a slot of the jobs."""
