@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from syncd.config.addresses import is_loopback
+from syncd.config.addresses import is_loopback, split_address
 from syncd.config.tables.files import SettingsTable
 from syncd.config.words import Finding, shown
 
@@ -10,11 +10,13 @@ from syncd.config.words import Finding, shown
 def listen_locally(settings: SettingsTable) -> Iterator[Finding]:
     """Require permission to offer metrics to other machines."""
     http = settings.http
-    if http.address and not is_loopback(http.address[0]) and not http.allow_remote:
-        yield Finding(
-            "http.listen",
-            f"{shown(http.listen)} can be reached from other machines; listen on 127.0.0.1, or say allow_remote = true",
-        )
+    for key, address in (("http.listen", http.listen), ("work.listen", settings.work.listen)):
+        if address and not is_loopback(split_address(address)[0]) and not http.allow_remote:
+            yield Finding(
+                key,
+                f"{shown(address)} can be reached from other machines;"
+                " listen on 127.0.0.1, or say allow_remote = true in [http]",
+            )
 
 
 def work_has_both_queues(settings: SettingsTable) -> Iterator[Finding]:

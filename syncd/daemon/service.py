@@ -205,7 +205,7 @@ class Daemon:
             is_configuration_stale=self._is_stale,
             refused=self._state.board.refused(),
             queues=self._hints.queues(),
-            has_lease=self._share.has_lease,
+            **self._share.gauges(),
             engine=configuration.settings.engine,
             job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hmac import compare_digest
 from threading import Event
 from time import monotonic
 
@@ -13,8 +14,9 @@ from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import OF_THE_STORE
-from syncd.model.reports import Counts, SpreadProgress, TaskState
+from syncd.model.reports import Counts, SpreadProgress, SpreadTask, TaskState
 from syncd.spread.mail import Mail, Told
+from syncd.spread.messages import ResultMessage
 from syncd.tick.scope import replica_of
 
 SHOWN_SECONDS = 1.0
@@ -148,7 +150,7 @@ class Collector:
             results = []
             for item in items:
                 task = ledger.task(item.result.task) if item.result is not None else None
-                if item.result is not None and item.result.replica == replica and task is not None:
+                if item.result is not None and task is not None and _answers(item.result, task, replica):
                     results.append(item.result.result(task.shard, job.destination.prefix))
             known, ended = ledger.record_results(results, now=self._installation.now())
         for result in ended:
@@ -187,3 +189,8 @@ class Collector:
                     self._tell(events.TASK_DEAD, job=job.name, task=task.name, is_known=True)
             done.append(message)
         self._mail.delete_dead(done)
+
+
+def _answers(result: ResultMessage, task: SpreadTask, replica: str) -> bool:
+    """Return True if a result comes from a worker that had this very task."""
+    return result.replica == replica and compare_digest(result.token.encode(), task.token.encode())

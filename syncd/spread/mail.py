@@ -55,7 +55,13 @@ class Mail:
             self.tasks,
             [
                 TaskMessage(
-                    task=task.name, job=job.name, replica=replica, shard=task.shard, first=task.first, last=task.last
+                    task=task.name,
+                    job=job.name,
+                    replica=replica,
+                    token=task.token,
+                    shard=task.shard,
+                    first=task.first,
+                    last=task.last,
                 ).model_dump_json()
                 for task in tasks
             ],

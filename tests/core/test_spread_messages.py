@@ -60,7 +60,7 @@ def test_a_task_is_three_hundred_bytes_and_names_no_credential_and_no_role() -> 
 
     assert read_task(text) == TASK
     assert len(text) < 400
-    assert json.loads(text).keys() == {"v", "task", "job", "replica", "shard", "first", "last"}
+    assert json.loads(text).keys() == {"v", "task", "job", "replica", "token", "shard", "first", "last"}
 
 
 @pytest.mark.parametrize(

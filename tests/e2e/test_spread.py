@@ -2,6 +2,8 @@
 
 import json
 import signal
+import socket
+import urllib.request
 from datetime import date, datetime, timedelta
 from threading import Event
 from typing import Any
@@ -40,11 +42,24 @@ def copied_before(stage: Stage, *, but: int) -> None:
         stage.server.put(stage.world.consumer("account-z").bucket, f"replica/{key}", item.body, metadata=item.metadata)
 
 
+def metrics(port: int) -> dict[str, float]:
+    """What is served there, by name and labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     stage: Stage, ministack: S3Server, make_client: MakeClient
 ) -> None:
-    """A worker that is told to stop in its second task gives it back at once."""
-    spreading = spread_over(stage, ministack, make_client, visibility="10m")
+    """A worker that is told to stop in its second task gives it back at once. Both sides serve metrics meanwhile."""
+    ports = [free_port(), free_port()]
+    spreading = spread_over(stage, ministack, make_client, visibility="10m", listen=f"127.0.0.1:{ports[0]}")
     copied_before(stage, but=MISSING)
     stage.job(file="second", changes={"name": "second", "destination.prefix": "second/"})
     gate = Event()
@@ -52,8 +67,11 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     planned = stage.syncd("plan", "--json", "--spread", "account-z", *WINDOW)
     stalled = stage.server.faults.add(lambda _: stage.server.count("GetObject") > MISSING * 5 // 8, Stall(gate))
     with spreading.start_owner("account-z", *WINDOW) as owner:
+        wait_until(lambda: spreading.waiting()["tasks"] == 2, what="tasks")
+        spreading.configure(listen=f"127.0.0.1:{ports[1]}")
         with spreading.start_worker() as first:
             wait_until(lambda: stalled.hits and not spreading.waiting()["results"], what="a task that is recorded")
+            served = [metrics(port) for port in ports]
             status = stage.syncd("status", "--json", "account-z")
             first.signal(signal.SIGTERM)
             stage.server.faults.remove(stalled)
@@ -72,6 +90,12 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     spread, (running,) = status.job["spread"], status.job["running"]
     assert (spread["tasks"], spread["ended"], spread["dead"], spread["objects_done"]) == (2, 1, 0, OBJECTS // 2)
     assert (running["kind"], running["done"], running["known"]) == ("catch-up", OBJECTS // 2, spread["objects"])
+    of_owner, of_worker = served
+    assert of_owner['syncd_spread_tasks{state="open",syncd_job="account-z"}'] == 1
+    assert of_owner['syncd_spread_tasks{state="done",syncd_job="account-z"}'] == 1
+    assert of_owner['syncd_spread_objects_done{syncd_job="account-z"}'] == OBJECTS // 2
+    assert of_worker['syncd_work_tasks_total{outcome="done"}'] == 1
+    assert of_worker['syncd_work_objects_total{result="already_there"}'] > 0
     assert (stopped.code, done.code) == (0, 0)
     assert (done.document["tasks"], done.document["objects"]) == (1, OBJECTS // 2)
     assert (ran.code, ran.job["outcome"], ran.job["copied"] + ran.job["already_there"]) == (0, "ok", OBJECTS)
