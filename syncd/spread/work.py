@@ -1,7 +1,7 @@
 """`syncd work`: takes tasks from a queue and does them, one at a time. It keeps no state."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ from syncd.spread.messages import TaskMessage, UnreadableMessage, read_task
 from syncd.spread.metrics import ABANDONED, ENDED, FAILED, REFUSED, SpreadMetrics
 from syncd.spread.worker import Done, Verdicts, do, refusal
 
-_LOOK_SECONDS = 0.1
 _POLL_SECONDS = 5
 """A signal waits for the end of a poll."""
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -87,9 +86,7 @@ class Worker:
         # The signal handlers run in this thread, which therefore takes no lock.
         with ThreadPoolExecutor(1, thread_name_prefix="work") as pool:
             future = pool.submit(self._loop, until_empty=until_empty)
-            while wait([future], timeout=_LOOK_SECONDS).not_done:
-                if self._interruption.is_impatient:
-                    self._installation.abandon()
+            self._interruption.wait([future], self._installation.abandon)
             future.result()
 
     def _loop(self, *, until_empty: bool) -> None:
