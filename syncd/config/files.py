@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from syncd.config.job import JOB_IN_URL, SETTINGS, Configuration, Job, RefusedJob, Settings
 from syncd.config.problems import examine
-from syncd.config.readings import File, Reading, Readings, placed, read_file
+from syncd.config.reading.readings import File, Reading, Readings, placed, read_file
 from syncd.config.rules import destination_place
 from syncd.config.tables.table import Table
 from syncd.config.words import Finding, shown

@@ -4,7 +4,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic, thread_time
+from time import monotonic, thread_time, time_ns
 from typing import NamedTuple
 
 from syncd.config import files
@@ -20,6 +20,7 @@ from syncd.model.errors import ConfigError, Problem
 _QUIET_SHARE = 0.01
 _BUSY_SHARE = 0.1
 _FINDING_SHARE = 0.002
+_REST_NS = 1_000_000_000
 """Of a core, for looking at the files that are known, and for finding out which there are."""
 
 Fingerprint = Mapping[str, tuple[int, int, int] | None]
@@ -67,7 +68,7 @@ class ConfigWatch:
         self._loaded = self._seen
 
     def is_due(self, configuration: Configuration) -> bool:
-        """Return true if the files changed since they were read, but not between the last two looks."""
+        """Return true if the files changed since they were read, but not just now: not since the look before, or for a second."""
         has_moved = _identities(self._folders) != self._folders
         is_quiet = self._seen is self._loaded and not has_moved
         now = self._clock()
@@ -78,7 +79,16 @@ class ConfigWatch:
         self._look(configuration if is_whole else None)
         if self._seen == self._loaded:
             self._seen = self._loaded
-        return self._seen is not self._loaded and bool(self._seen) and self._seen == before
+        return self._seen is not self._loaded and bool(self._seen) and (self._seen == before or self._is_at_rest())
+
+    def _is_at_rest(self) -> bool:
+        """Return true if each file that changed did so a while ago, and none has come or gone."""
+        changed = [path for path, identity in self._seen.items() if identity != self._loaded.get(path)]
+        try:
+            latest = max(os.stat(path).st_ctime_ns for path in changed)  # noqa: PTH116 - thousands of paths
+        except (OSError, ValueError):
+            return False
+        return self._seen.keys() == self._loaded.keys() and latest <= time_ns() - _REST_NS
 
     def begin(self, configuration: Configuration) -> None:
         """Note the files just before they are read."""

@@ -1,4 +1,4 @@
-"""What an owner or a worker of spread catch-ups has done since its start, as metrics for Prometheus."""
+"""The metrics of an owner or a worker of spread catch-ups, for Prometheus."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Files of the configuration as they were read, each job's with [defaults] below it. Those that stay as they are, are read once."""
+"""The configuration's files as they were read. Job files that stay as they are, are read once."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from syncd.config.job import JOB, completed
 from syncd.config.names import is_job_name
 from syncd.config.problems import examine
+from syncd.config.reading.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
 from syncd.config.tables.table import Table
-from syncd.config.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
 from syncd.config.words import Finding, without_secrets
 from syncd.model.errors import Problem
 
