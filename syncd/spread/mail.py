@@ -11,6 +11,7 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.reports import SpreadTask
 from syncd.spread.messages import ResultMessage, TaskMessage, UnreadableMessage, read_result, read_task
+from syncd.spread.terms import terms_of
 from syncd.tick.scope import replica_of
 
 MOST_POLL_SECONDS = 5
@@ -50,7 +51,7 @@ class Mail:
 
     def send(self, job: Job, tasks: Sequence[SpreadTask]) -> None:
         """Send tasks to the workers."""
-        replica = str(replica_of(job))
+        replica, terms = str(replica_of(job)), terms_of(job)
         self._queues.send(
             self.tasks,
             [
@@ -59,6 +60,7 @@ class Mail:
                     job=job.name,
                     replica=replica,
                     token=task.token,
+                    terms=terms,
                     shard=task.shard,
                     first=task.first,
                     last=task.last,
@@ -93,7 +95,7 @@ class Mail:
         """Leave a result to another owner. Returns False if it has been left often enough."""
         if message.receives > MOST_FOREIGN_RECEIVES:
             return False
-        self._queues.change_visibility(self.results, message, FOREIGN_SECONDS)
+        self._queues.change_visibility(self.results, message, min(FOREIGN_SECONDS, self._visibility))
         return True
 
     def dead(self) -> list[tuple[Message, TaskMessage | None]]:

@@ -51,6 +51,8 @@ class _Message(BaseModel):
 class TaskMessage(_Message):
     """A span of days of one shard to catch up."""
 
+    terms: str
+    """A hash of what the owner's job file says."""
     shard: _ShardParts
     first: _Day
     last: _Day

@@ -16,6 +16,9 @@ from spreading import Spreading
 from stage import Stage
 from waiting import wait_until
 
+from syncd.config import files
+from syncd.spread.terms import terms_of
+
 DAYS = [date(2024, 3, 1) + timedelta(days=number) for number in range(8)]
 LOGS = 500
 OBJECTS = 4000
@@ -131,7 +134,7 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
 def test_killed_and_frozen_workers_and_a_killed_owner_lose_and_repeat_nothing(
     stage: Stage, ministack: S3Server, make_client: MakeClient
 ) -> None:
-    spreading = spread_over(stage, ministack, make_client, receives=2)
+    spreading = spread_over(stage, ministack, make_client)
     copied_before(stage, but=2 * MISSING)
     gate = Event()
 
@@ -214,8 +217,10 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     replica = (
         f"s3://{stage.world.bucket}/ to s3://{stage.world.consumer('account-z').bucket}/replica/ at {stage.server.url}"
     )
+    (job,) = files.load(stage.config).jobs
     task = {
         "v": 1,
+        "terms": terms_of(job),
         "task": "x",
         "job": "account-z",
         "replica": replica,
@@ -226,6 +231,7 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     outside = ["private/", "222222222222", "CloudTrail", "us-east-1", ""]
     hostile = (
         {**task, "job": "other"},
+        {**task, "terms": "of another job file"},
         {**task, "replica": "s3://elsewhere/ to s3://mine/"},
         {**task, "shard": outside},
         {**task, "last": "2024-02-01"},
