@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from program import Ran, Running
@@ -46,9 +47,10 @@ class Spreading:
         made.configure()
         return made
 
-    def configure(self, **work: Any) -> None:
-        """Writes syncd.toml, with changed keys of [work]."""
-        self.stage.configure({f"work.{name}": value for name, value in {**self.settings, **work}.items()})
+    def configure(self, *, state_dir: Path | None = None, **work: Any) -> None:
+        """Writes syncd.toml, with changed keys of [work], and perhaps another folder of state."""
+        own = {} if state_dir is None else {"state_dir": state_dir}
+        self.stage.configure({**own, **{f"work.{name}": value for name, value in {**self.settings, **work}.items()}})
 
     def owner(self, *arguments: str, **how: Any) -> Ran:
         """Runs a spread catch-up to its end."""

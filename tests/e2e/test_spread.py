@@ -259,6 +259,26 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     assert len([item for item in ran.logged if item["event"] == "result.ignored"]) == 2
 
 
+def test_two_owners_of_one_job_do_not_take_each_others_results(
+    stage: Stage, ministack: S3Server, make_client: MakeClient
+) -> None:
+    """As after a takeover of a slot while the daemon of before still had a catch-up under way."""
+    spreading = spread_over(stage, ministack, make_client)
+    copied_before(stage, but=40)
+    with spreading.start_owner(*WINDOW) as one:
+        wait_until(lambda: spreading.waiting()["tasks"] == 2, what="the tasks of one")
+        spreading.configure(state_dir=stage.state.with_name("another"))
+        with spreading.start_owner(*WINDOW) as other:
+            wait_until(lambda: spreading.waiting()["tasks"] == 4, what="the tasks of both")
+            with spreading.start_worker():
+                ran = [owner.ended() for owner in (one, other)]
+
+    assert [(item.code, item.job["outcome"]) for item in ran] == [(0, "ok"), (0, "ok")]
+    assert [len([line for line in item.logged if line["event"] == "task.done"]) for item in ran] == [2, 2]
+    assert set(stage.watched().writes.values()) == {1}
+    assert spreading.waiting() == EMPTY
+
+
 def test_without_queues_the_file_and_the_key_are_named(stage: Stage) -> None:
     stage.job()
 
