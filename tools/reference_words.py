@@ -68,6 +68,7 @@ PLAN_JOB: Mapping[str, str] = {
     "seconds": "The time to copy at `objects_per_second` and at most 125 MB/s; null if there is no plan.",
     "objects_per_second": "The rate of small objects that `seconds` assumes; a large one counts by its requests.",
     "audit_lists_a_day": "Listings of 1,000 keys each that the audit of the destination takes per day; see `[listing] audit`.",
+    "month": "With `--month`, thirty days at the rate of the last full days: `objects`, `bytes`, `ticks`, `requests` by operation, `cost_usd`, and in `s3_sync` the `requests` and `cost_usd` of `aws s3 sync` run as often as the job ticks; null without it, or if nothing is known of the job yet.",
     "requests_made": "Requests that were made for this plan.",
     "error": _ERROR,
 }
@@ -142,6 +143,14 @@ INIT: Mapping[str, str] = {
     "wrote": "The files that were written.",
     "kept": "The files that existed already, unchanged.",
     "next": "The commands to run next, in order.",
+}
+
+ONBOARD: Mapping[str, str] = {
+    **INIT,
+    "template": "The CloudFormation file.",
+    "role": "The ARN of the role that the stack makes.",
+    "external_id": "Its external ID.",
+    "letter": "The text to send with the file.",
 }
 
 POLICIES: Mapping[str, str] = {
@@ -263,6 +272,7 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "run": ("One object, when the daemon has ended:", {"exit_code": "Its exit code."}),
     "init": ("One object:", INIT),
+    "onboard": ("One object:", ONBOARD),
     "policies": ("One object:", POLICIES),
     "verify": ('With `--against source`, `{"jobs": [...]}`, one entry per job:', COMPARED_JOB),
     "prune-source": ("One object:", PRUNE),

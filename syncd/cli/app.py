@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -14,9 +13,23 @@ import typer
 from syncd import __version__
 from syncd.cli import config as config_verbs
 from syncd.cli import ledger, streams, work
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.options import (
+    AccountOption,
+    ConfigOption,
+    FromOption,
+    JobsArgument,
+    JsonOption,
+    MonthOption,
+    RegionOption,
+    StrictOption,
+    ToOption,
+    load,
+    print_document,
+    window_of,
+)
 from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.proof import prune, verify
+from syncd.cli.setup import starting, vendor
 from syncd.cli.setup import verbs as setup
 from syncd.cli.terminal import verbs as terminal_verbs
 from syncd.cli.terminal.help import Verbs
@@ -29,7 +42,6 @@ from syncd.job.exit_codes import DONE, FAILED, USAGE
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line
 from syncd.model.keys.trail import EVERY
-from syncd.model.objects import Window
 from syncd.model.shortage import resource_limit, shortage
 
 if TYPE_CHECKING:
@@ -46,22 +58,14 @@ app = typer.Typer(
 )
 
 app.add_typer(terminal_verbs.app)
+app.add_typer(starting.app)
+app.add_typer(vendor.app)
 app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(work.app)
 app.command()(verify.verify)
 app.command("prune-source")(prune.prune_source)
-
-
-FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
-ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive; the default is now.")
-]
-AccountOption = Annotated[
-    list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
-]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")]
 
 
 def main() -> None:
@@ -177,7 +181,7 @@ def catch_up(
     configuration = load(config, strict=strict)
     request = RunRequest(
         kind=CATCH_UP,
-        window=_window(first, last),
+        window=window_of(first, last),
         accounts=_names(account, aws_names.check_account_id, "--account"),
         regions=_names(region, aws_names.check_region, "--region"),
     )
@@ -196,6 +200,7 @@ def plan(
     first: FromOption = None,
     last: ToOption = None,
     spread: SpreadOption = False,
+    month: MonthOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
@@ -207,18 +212,22 @@ def plan(
     for option in ("--to",) if last else ("--spread",) if spread else ():
         if not first:
             raise typer.BadParameter("needs --from", param_hint=option)
+    if month and first:
+        raise typer.BadParameter("is about ticks; leave --from out", param_hint="--month")
     configuration = load(config, strict=strict)
-    request = RunRequest(kind=CATCH_UP, window=_window(first, last)) if first else RunRequest()
+    request = RunRequest(kind=CATCH_UP, window=window_of(first, last)) if first else RunRequest()
     plans = verbs.plan(
         configuration,
         refused.chosen(configuration, jobs),
         request,
         now=time.time,
         tell=logs.event_logger(),
-        one_plan=one_plan(is_spread=spread),
+        one_plan=one_plan(is_spread=spread, with_month=month),
     )
     plans += planning.refused_plans(refused.refused(configuration, jobs))
-    print_document(verbs.plans_document(plans), lambda screen: screen.plans_table(plans), as_json=as_json)
+    print_document(
+        verbs.plans_document(plans), lambda screen: screen.plans_table(plans, with_month=month), as_json=as_json
+    )
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
 
 
@@ -279,17 +288,3 @@ def _names(given: list[str] | None, check: Callable[[str], str], option: str) ->
         return tuple(check(name) for name in given or ()) or (EVERY,)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
-
-
-def _window(first: str | None, last: str | None) -> Window:
-    from syncd.job.verbs import is_day
-
-    for name, day in (("--from", first), ("--to", last)):
-        if day is not None and not is_day(day):
-            raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    if first and first > today:
-        raise typer.BadParameter(f"{first} is in the future; name a day up to today, {today} UTC", param_hint="--from")
-    if first and last and last < first:
-        raise typer.BadParameter(f"{last} is before --from {first}", param_hint="--to")
-    return Window(first, last)

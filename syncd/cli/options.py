@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from syncd.cli.privileges import drop_to_owner
 from syncd.daemon import logs
 from syncd.model import events
 from syncd.model.errors import ConfigError
+from syncd.model.objects import Window
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
@@ -56,6 +58,19 @@ JobsArgument = Annotated[
 ]
 
 
+FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
+ToOption = Annotated[
+    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive; the default is now.")
+]
+AccountOption = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")]
+MonthOption = Annotated[
+    bool, typer.Option("--month", help="Also what a month costs, and what `aws s3 sync` would for the same bucket.")
+]
+
+
 def load(
     option: Path | None, *, strict: bool, tells_refused: bool = True, touches_state: bool = True
 ) -> "Configuration":
@@ -90,3 +105,18 @@ def print_document(document: dict[str, Any], draw: Callable[[Any], Any], *, as_j
         from syncd.cli import screen
 
         screen.show(draw(screen))
+
+
+def window_of(first: str | None, last: str | None) -> Window:
+    """Return the days of a catch-up. Raises typer.BadParameter if they are none."""
+    from syncd.job.verbs import is_day
+
+    for name, day in (("--from", first), ("--to", last)):
+        if day is not None and not is_day(day):
+            raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    if first and first > today:
+        raise typer.BadParameter(f"{first} is in the future; name a day up to today, {today} UTC", param_hint="--from")
+    if first and last and last < first:
+        raise typer.BadParameter(f"{last} is before --from {first}", param_hint="--to")
+    return Window(first, last)

@@ -146,8 +146,8 @@ def _remarks(report: TickReport) -> list[Line]:
     return lines
 
 
-def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> RenderableType:
-    """Return a table of planned ticks, one row per job, followed by problems and remedies."""
+def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]", *, with_month: bool = False) -> RenderableType:
+    """Return a table of planned ticks, one row per job, followed by problems and remedies, and of a month."""
     from syncd.copy.cost import PRICED_ON
 
     table = _table("Job", "Mode", numbers=("Listed", "To copy", "Bytes", "Tasks", "Requests", "Cost", "Time"))
@@ -169,7 +169,28 @@ def plans_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> Renderab
     prices = (
         f"Prices of {PRICED_ON}, us-east-1, unless [prices] says otherwise; time at the best rate of the last runs."
     )
-    return Group(table, *remarks, Text(prices, style="dim"))
+    months = [_months_table(plans)] if with_month else []
+    return Group(table, *remarks, *months, Text(prices, style="dim"))
+
+
+def _months_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> RenderableType:
+    table = _table("30 days", numbers=("Objects", "Bytes", "Ticks", "Requests", "Cost", "aws s3 sync"))
+    for report, copies in plans:
+        month = copies.month
+        if month is None:
+            table.add_row(report.job, *["-"] * 6)
+            continue
+        table.add_row(
+            report.job,
+            f"{month.objects:,}",
+            rounded_size(month.size_bytes),
+            f"{month.ticks:,}",
+            f"{sum(month.requests.values()):,}",
+            f"${month.cost_usd:,.2f}",
+            f"${month.sync_cost_usd:,.2f}",
+        )
+    about = "At the rate of the last full days, without storage. `aws s3 sync`, run as often, lists both sides whole each time."
+    return Group(Text(), table, Text(about, style="dim"))
 
 
 def rebuild_table(document: dict[str, Any]) -> RenderableType:

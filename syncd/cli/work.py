@@ -83,12 +83,12 @@ def metrics_served(configuration: "Configuration") -> "Iterator[SpreadMetrics]":
         port.close()
 
 
-def one_plan(*, is_spread: bool) -> "OnePlan":
+def one_plan(*, is_spread: bool, with_month: bool) -> "OnePlan":
     """Return what plans one job."""
     if not is_spread:
         from syncd.job.run import plan_job
 
-        return plan_job
+        return partial(plan_job, with_month=with_month)
     from syncd.spread.plan import plan_spread
 
     return plan_spread

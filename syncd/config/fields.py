@@ -212,6 +212,7 @@ Hosts = Annotated[tuple[Host, ...], *_list("list of host names")]
 
 AccountId = Annotated[str, *_checked(names.check_account_id, "12 digits, in quotes", names.ACCOUNT_ID)]
 Bucket = Annotated[str, *_checked(names.check_bucket, "bucket name or access point", names.BUCKET)]
+Buckets = Annotated[tuple[Bucket, ...], AfterValidator(_once), *_list("list of bucket names", _none)]
 BucketOwner = Annotated[str, *_checked(names.check_owner, '"check", "off" or an owner\'s ID', names.OWNER)]
 RequestPayer = Annotated[Literal["requester"], BeforeValidator(_requester), Words('"requester"')]
 Region = Annotated[str, *_checked(names.check_region, "region", names.REGION)]

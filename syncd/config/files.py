@@ -7,11 +7,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from syncd.config.job import JOB_IN_URL, SETTINGS, Configuration, Job, RefusedJob, Settings
+from syncd.config.job import SETTINGS, Configuration, Job, RefusedJob, Settings
 from syncd.config.problems import examine
 from syncd.config.reading.readings import File, Reading, Readings, placed, read_file
 from syncd.config.rules import destination_place
 from syncd.config.tables.table import Table
+from syncd.config.tables.webhooks import JOB_IN_URL
 from syncd.config.words import Finding, shown
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.units import format_size

@@ -48,7 +48,6 @@ __all__ = [
     "Work",
 ]
 
-JOB_IN_URL = "{job}"
 _LEAST_OBJECTIVE = timedelta(minutes=15)
 _PROBLEMS_TOLD = 10
 
@@ -68,11 +67,6 @@ class Job(JobTable):
     def objective_effective(self) -> timedelta:
         """The objective as given, else max(15m, 3 * period)."""
         return self.objective or max(_LEAST_OBJECTIVE, 3 * self.period)
-
-    @property
-    def heartbeat(self) -> str | None:
-        """The URL to call while the job keeps its objective, with the job's name in it, or None."""
-        return self.heartbeat_url and self.heartbeat_url.replace(JOB_IN_URL, self.name)
 
     @property
     def partition(self) -> str:

@@ -81,7 +81,7 @@ def check_account_id(text: str) -> str:
     """Return an account ID: twelve digits, in a string."""
     if not re.fullmatch(ACCOUNT_ID, text):
         hint = "; leave the dashes out" if re.fullmatch(r"[0-9]{4}-[0-9]{4}-[0-9]{4}", text) else ""
-        raise ValueError(f'{shown(text)} is no account ID: 12 digits in quotes, such as "012345678901"{hint}')
+        raise ValueError(f'{shown(text)} is no account ID: 12 digits, such as "012345678901"{hint}')
     return text
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from syncd.config import cron, names, partitions
 from syncd.config.addresses import is_loopback
 from syncd.config.tables.files import JobTable
+from syncd.config.tables.webhooks import calls_are_whole
 from syncd.config.words import Finding, shown
 from syncd.model.units import format_duration, format_size
 
@@ -275,4 +276,5 @@ JOB_RULES = (
     endpoints_are_private,
     tags_are_of_one_origin,
     destination_is_not_source,
+    calls_are_whole,
 )

@@ -13,7 +13,7 @@ from syncd.config.tables.settings import Prices
 from syncd.copy.modes import Way
 from syncd.copy.terms import Bounds
 from syncd.model.bounds import part_size_for
-from syncd.model.objects import Mode, Transfer
+from syncd.model.objects import LogObject, Mode, Shard, Transfer
 
 PRICED_ON = "2026-01"
 # The rate of one confined worker against real S3 is not known. This is far below its rate on loopback.
@@ -36,6 +36,8 @@ _FREE = frozenset({"AssumeRole", "GetCallerIdentity", "AbortMultipartUpload"})
 MESSAGES = "Messages"
 """Requests to SQS, of all kinds."""
 _GIGABYTE = 1000**3
+_KEYS_A_LIST = 1000
+DAYS_A_MONTH = 30
 
 
 class Estimate(NamedTuple):
@@ -97,7 +99,7 @@ def estimate(
     if way.signer == "role":
         # The session that writes is not the one that reads.
         requests["AssumeRole"] += 1
-    cost = sum(count / 1000 * _price(name, prices) for name, count in requests.items())
+    cost = _cost(requests, prices)
     if crosses_regions:
         cost += size_bytes / _GIGABYTE * prices.transfer_gb
     rate = objects_per_second or ASSUMED_OBJECTS_PER_SECOND
@@ -106,6 +108,59 @@ def estimate(
     if not is_server_side:
         seconds = max(seconds, size_bytes / ASSUMED_BYTES_PER_SECOND)
     return Estimate(dict(sorted(requests.items())), cost, seconds, rate)
+
+
+class Usual(NamedTuple):
+    """The usual day of a job, from which a month follows."""
+
+    objects_a_day: float
+    bytes_a_day: float
+    ticks_a_day: float
+    lists_a_tick: float
+    """Listings of the source, on average over the ticks."""
+    audit_lists_a_day: float
+    known: int
+    """Objects that are at the destination, or will be soon."""
+
+
+class Month(NamedTuple):
+    """Thirty days of a job, and of `aws s3 sync` run as often as the job ticks."""
+
+    objects: int
+    size_bytes: int
+    ticks: int
+    requests: Mapping[str, int]
+    cost_usd: float
+    sync_requests: Mapping[str, int]
+    """`aws s3 sync` lists both sides as a whole each time, and copies each new object with CopyObject."""
+    sync_cost_usd: float
+
+
+def month(usual: Usual, way: Way, bounds: Bounds, prices: Prices, *, crosses_regions: bool) -> Month:
+    """Estimate a month at this usual. Storage is not counted."""
+    objects, size_bytes = round(usual.objects_a_day * DAYS_A_MONTH), round(usual.bytes_a_day * DAYS_A_MONTH)
+    ticks = round(usual.ticks_a_day * DAYS_A_MONTH)
+    one = Transfer(Shard(""), LogObject("", "", size_bytes // max(objects, 1), 0.0), "")
+    lists = ticks * usual.lists_a_tick + usual.audit_lists_a_day * DAYS_A_MONTH
+    requests = Counter({name: count * objects for name, count in requests_of(one, way.mode, bounds).items()})
+    requests["ListObjectsV2"] += round(lists)
+    # In the middle of the month half of its objects are there.
+    pages = max(1, -(-(usual.known + objects // 2) // _KEYS_A_LIST))
+    sync = Counter({"ListObjectsV2": 2 * pages * ticks, "CopyObject": objects})
+    transfer = size_bytes / _GIGABYTE * prices.transfer_gb if crosses_regions else 0.0
+    return Month(
+        objects,
+        size_bytes,
+        ticks,
+        dict(sorted(requests.items())),
+        _cost(requests, prices) + transfer,
+        dict(sorted(sync.items())),
+        _cost(sync, prices) + transfer,
+    )
+
+
+def _cost(requests: Mapping[str, int], prices: Prices) -> float:
+    return sum(count / 1000 * _price(name, prices) for name, count in requests.items())
 
 
 def _price(operation: str, prices: Prices) -> float:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic, thread_time, time_ns
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from syncd.config import files
 from syncd.config.job import Configuration, Job, RefusedJob
@@ -266,3 +266,14 @@ def _identity(path: str) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def reload_facts(changes: JobChanges, after: Configuration, *, most: int) -> dict[str, Any]:
+    """Return what the log says of a reload, with at most so many names of a kind."""
+    return {
+        "added": [job.name for job in changes.added[:most]],
+        "changed": [job.name for job in changes.changed[:most]],
+        "removed": list(changes.removed[:most]),
+        "jobs": len(after.jobs),
+        "refused": [job.label for job in after.refused[:most]],
+    }

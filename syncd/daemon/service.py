@@ -11,11 +11,12 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 from syncd.config.job import Configuration
-from syncd.daemon import logs, notify
+from syncd.daemon import logs
 from syncd.daemon.board import stuck_reason
 from syncd.daemon.fleet.fleet import Share
 from syncd.daemon.hints.listening import Hints
-from syncd.daemon.reload import ConfigWatch, CurrentJobs, JobChanges, RefusedJobs, job_changes, reread
+from syncd.daemon.notify import heartbeat, systemd
+from syncd.daemon.reload import ConfigWatch, CurrentJobs, JobChanges, RefusedJobs, job_changes, reload_facts, reread
 from syncd.daemon.ticker import DaemonState, Ticker
 from syncd.daemon.ticks.commands import Command, signals
 from syncd.daemon.ticks.draining import drain
@@ -97,7 +98,7 @@ class Daemon:
             self._ticker.follow_hints, self._state.problems, count=self._state.metrics.take_hint, monotonic=monotonic
         )
         self._schedule = Schedule(self._ticker.tick, now=now, on_overrun=self._ticker.overrun)
-        self._heartbeat = notify.Heartbeat(self._well, self._state.problems)
+        self._heartbeat = heartbeat.Heartbeat(self._well, self._state.problems)
         self._watch = Watch(
             self._state, self._schedule, environ=environ, now=now, monotonic=monotonic, is_stuck=self._stuck_reason
         )
@@ -144,18 +145,18 @@ class Daemon:
 
     def _start(self) -> None:
         jobs = self._configuration.jobs
-        self._watch.notify(notify.status("starting"))
+        self._watch.notify(systemd.status("starting"))
         self._port.follow(self._configuration.settings.http)
         self._refused.take(self._configuration.refused)
         self._ticker.read_health(jobs)
         self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
-        self._heartbeat.follow(notify.beats(self._configuration))
+        self._heartbeat.follow(heartbeat.beats(self._configuration))
         self._hints.follow(self._configuration)
         self._share.begin()
         self._unready = None
         self._log(events.DAEMON_STARTED, jobs=len(jobs))
-        self._watch.notify_state(notify.READY)
+        self._watch.notify_state(systemd.READY)
 
     def _next(self, seconds: float) -> Command | None:
         try:
@@ -177,16 +178,13 @@ class Daemon:
         if self._config_watch.is_due(self._whole):
             self._reload(anew=False)
 
-    def _well(self) -> list[notify.Beat]:
+    def _well(self) -> list[heartbeat.Beat]:
         """Return the heartbeats of what is well."""
         if self._stuck_reason() is not None or not self._share.may_tick():
             return []
         late = {item.job for item in self._state.board.late()}
-        return [
-            beat
-            for beat in notify.beats(self._configuration)
-            if (beat.job not in late if beat.job else not late and not self._is_stale)
-        ]
+        found = heartbeat.beats(self._configuration)
+        return [beat for beat in found if (beat.job not in late if beat.job else not late and not self._is_stale)]
 
     def _stuck_reason(self) -> str | None:
         return stuck_reason(
@@ -206,6 +204,8 @@ class Daemon:
             refused=self._state.board.refused(),
             queues=self._hints.queues(),
             **self._share.gauges(),
+            known=dict(self._ticker.known),
+            prices=configuration.settings.prices,
             engine=configuration.settings.engine,
             job_metrics=configuration.settings.http.job_metrics,
             job_engines={job.name: job.engine for job in configuration.jobs},
@@ -213,7 +213,7 @@ class Daemon:
 
     def _reload(self, *, anew: bool) -> None:
         """Read the files again. A broken edit is refused, and the old configuration stays."""
-        self._watch.notify(*notify.reloading())
+        self._watch.notify(*systemd.reloading())
         before = self._configuration
         self._config_watch.begin(self._whole)
         try:
@@ -227,9 +227,10 @@ class Daemon:
             self._is_stale = bool(self._whole.refused)
             self._state.metrics.take_reload("done")
             changes = self._apply(before, self._share.of(self._whole))
-            self._log_reloaded(changes)
+            facts = reload_facts(changes, self._configuration, most=NAMES_LOGGED)
+            self._log(events.CONFIGURATION_RELOADED, **facts)
         self._config_watch.note(self._whole)
-        self._watch.notify_state(notify.READY)
+        self._watch.notify_state(systemd.READY)
 
     def _take_share(self) -> None:
         """Run the jobs of the slot that was taken, or none after it was lost."""
@@ -243,7 +244,7 @@ class Daemon:
         settings = after.settings
         logs.configure(settings.log)
         self._ticker.installation = replace(self._ticker.installation, settings=settings)
-        self._heartbeat.follow(notify.beats(self._configuration))
+        self._heartbeat.follow(heartbeat.beats(self._configuration))
         self._port.follow(settings.http)
         changes = job_changes(before.jobs, after.jobs)
         self._jobs.apply(changes, self._schedule)
@@ -251,17 +252,6 @@ class Daemon:
         self._ticker.read_health([*changes.added, *changes.changed])
         self._hints.follow(after)
         return changes
-
-    def _log_reloaded(self, changes: JobChanges) -> None:
-        after = self._configuration
-        self._log(
-            events.CONFIGURATION_RELOADED,
-            added=[job.name for job in changes.added[:NAMES_LOGGED]],
-            changed=[job.name for job in changes.changed[:NAMES_LOGGED]],
-            removed=list(changes.removed[:NAMES_LOGGED]),
-            jobs=len(after.jobs),
-            refused=[job.label for job in after.refused[:NAMES_LOGGED]],
-        )
 
     def _try_again(self) -> None:
         """End all pauses after SIGHUP, and log problems that persist again."""
@@ -277,7 +267,9 @@ class Daemon:
         self._unready = "the daemon is stopping"
         self._log(events.DAEMON_STOPPING, running=jobs[:NAMES_LOGGED], running_count=len(jobs))
         waiting = f"stopping; objects in flight of {len(jobs)} ticks are finished first" if jobs else "stopping"
-        self._watch.notify(notify.STOPPING, notify.status(waiting), notify.extend_timeout(limit + STOP_MARGIN_SECONDS))
+        self._watch.notify(
+            systemd.STOPPING, systemd.status(waiting), systemd.extend_timeout(limit + STOP_MARGIN_SECONDS)
+        )
         self._schedule.close()
         self._hints.close()
         self._heartbeat.close()
@@ -290,7 +282,7 @@ class Daemon:
             tell_abandoned=lambda jobs: self._log(events.DAEMON_ABANDONED, jobs=jobs[:NAMES_LOGGED]),
         )
         self._share.close()
-        self._ticker.installation.close()
+        self._ticker.close()
         self._port.close()
         self._log(events.DAEMON_STOPPED, exit_code=code, left_behind=running.jobs())
 

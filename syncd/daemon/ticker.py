@@ -1,6 +1,7 @@
 """One tick of one job in the daemon, and what follows from its report."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -9,6 +10,7 @@ from syncd.aws.identity.refusals import REJECTED
 from syncd.config.job import Job
 from syncd.daemon.board import JobBoard
 from syncd.daemon.log.repeats import RepeatedProblems
+from syncd.daemon.notify.webhooks import Webhooks
 from syncd.daemon.ticks.gate import Gate
 from syncd.daemon.ticks.pauses import Pauses, is_role_refusal
 from syncd.daemon.ticks.running import RunningTick, RunningTicks
@@ -23,6 +25,7 @@ from syncd.model import events
 from syncd.model.errors import LedgerError
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
+from syncd.tick.scope import replica_of
 from syncd.verify.continuous.run import verified
 
 _TICK = RunRequest(kind=TICK, is_patient=True)
@@ -93,6 +96,9 @@ class Ticker:
         self._find_job = find_job
         self._on_unwritable = on_unwritable
         self._gate = gate or Gate()
+        self.known: dict[str, int] = {}
+        """By job, about how many objects are at the destination: counted once, then added up."""
+        self._webhooks = Webhooks(state.problems, now=installation.now)
         self._turns: dict[str, Lock] = {}
         self._on_rejected = on_rejected
 
@@ -114,6 +120,11 @@ class Ticker:
         finally:
             turn.release()
         return True
+
+    def close(self) -> None:
+        """Send the last webhooks, and end what ticks share."""
+        self._webhooks.close()
+        self.installation.close()
 
     def _turn(self, name: str) -> Lock:
         return self._turns.setdefault(name, Lock())
@@ -171,6 +182,7 @@ class Ticker:
         with self._state.running.tick(name) as tick:
             if tick is None:
                 return False
+            self._webhooks.started(job)
             report = self._run(job, request, tick)
             present = self._find_job(name)
             if present is not None:
@@ -179,14 +191,25 @@ class Ticker:
                     self._state.metrics.take_crash(name)
                 if report.outcome != "already-running":
                     self._state.board.take_report(report)
+                    self._take_known(present, report)
                 self.read_health([present])
             if present is job:
                 self._judge(job, report)
+                self._webhooks.ended(job, report, self._state.board.of(name))
             if report.outcome in ("ok", "partial") and request.recalls:
                 self._gate.recalled(name)
             if self._find_job(name) is None:
                 self._state.forget(name)
+                self._webhooks.forget(name)
+                self.known.pop(name, None)
             return tick.is_replaced
+
+    def _take_known(self, job: Job, report: TickReport) -> None:
+        if job.name in self.known:
+            self.known[job.name] += report.copied + report.already_there
+            return
+        with suppress(LedgerError), self.installation.ledger_file.open_readonly() as reader:
+            self.known[job.name] = sum(reader.view(replica_of(job)).remembered_counts())
 
     def _run(self, job: Job, request: RunRequest, tick: RunningTick) -> TickReport:
         state = self._state

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from syncd.daemon import notify
 from syncd.daemon.board import JobBoard, sentence
+from syncd.daemon.notify import systemd as notify
 from syncd.daemon.ticker import DaemonState
 from syncd.daemon.ticks.schedule import ClockWatch, Schedule
 from syncd.job.health.health import is_fresh

@@ -6,19 +6,23 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
-from syncd.config.job import RefusedJob
-from syncd.copy.cost import Estimate
+from syncd.config.job import Job, RefusedJob
+from syncd.copy.cost import Estimate, Month, Usual
 from syncd.copy.modes import Way
 from syncd.job.refused import refused_reports
+from syncd.ledger.reader import RecordedTick
 from syncd.ledger.replica.view import LedgerView
 from syncd.model import events
 from syncd.model.errors import JobFailed
+from syncd.model.keys.stamps import DAY_SECONDS, stamp_of, utc_day
 from syncd.model.objects import Folder, LogObject, Outcome, Page, Range, Shard, ShardState, Transfer
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 from syncd.tick.ports import Lister
 
 _Found = TypeVar("_Found")
+_DAYS_LOOKED_AT = 7
+_LEAST_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -37,6 +41,11 @@ class PlannedCopies:
     """The tasks of a spread catch-up; None for any other."""
     audit_lists_a_day: int = 0
     """Listings of the destination that the audit takes a day."""
+    by_day: Counter[str] = field(default_factory=Counter)
+    """The objects by UTC day."""
+    bytes_by_day: Counter[str] = field(default_factory=Counter)
+    month: Month | None = None
+    """A month of the job; None if it was not asked for, or nothing is known of the job yet."""
 
     def copy_all(self, transfers: Iterator[Transfer | None], stop: Event) -> Iterator[Outcome]:
         """Count the transfers. Returns no outcomes."""
@@ -47,7 +56,51 @@ class PlannedCopies:
                 self.objects += 1
                 self.size_bytes += transfer.object.size_bytes
                 self.requests.update(self.sends(transfer))
+                day = utc_day(stamp_of(transfer.object.key) or transfer.object.last_modified)
+                self.by_day[day] += 1
+                self.bytes_by_day[day] += transfer.object.size_bytes
         return iter(())
+
+
+def usual_day(
+    job: Job, view: LedgerView, ticks: Sequence[RecordedTick], copies: PlannedCopies, report: TickReport, now: float
+) -> Usual | None:
+    """Return the mean of the last full days, as far as they are remembered or would be copied.
+
+    Returns None if nothing is known of the job yet.
+    """
+    today = utc_day(now)
+    first, last = utc_day(now - _DAYS_LOOKED_AT * DAY_SECONDS), utc_day(now - DAY_SECONDS)
+    objects, size_bytes = Counter(copies.by_day), Counter(copies.bytes_by_day)
+    for day, (count, size) in view.volume(first, today).items():
+        objects[day] += count
+        size_bytes[day] += size
+    days = [day for day in objects if first <= day <= last]
+    span = float(len(days))
+    if not days:
+        # A trail that begins today: what came so far, in the hours so far.
+        days, span = [today], max(now % DAY_SECONDS, _LEAST_SECONDS) / DAY_SECONDS
+    total = sum(objects[day] for day in days)
+    if not total:
+        return None
+    return Usual(
+        objects_a_day=total / span,
+        bytes_a_day=sum(size_bytes[day] for day in days) / span,
+        ticks_a_day=DAY_SECONDS / job.period.total_seconds(),
+        lists_a_tick=_lists_a_tick(ticks, report),
+        audit_lists_a_day=copies.audit_lists_a_day,
+        known=sum(view.remembered_counts()) + copies.objects,
+    )
+
+
+def _lists_a_tick(ticks: Sequence[RecordedTick], report: TickReport) -> float:
+    """Return the listings of a tick: the mean of those recorded, else one for each shard."""
+    done = [tick.report for tick in ticks if tick.kind == "tick" and tick.report.outcome in ("ok", "partial")]
+    # The oldest may be the first one, which lists the whole history.
+    done = done[:-1] or done
+    if not done:
+        return max(1.0, float(report.shards))
+    return sum(each.requests.get("ListObjectsV2", 0) for each in done) / len(done)
 
 
 def refused_plans(refused: Sequence[RefusedJob]) -> list[tuple[TickReport, PlannedCopies]]:

@@ -5,16 +5,17 @@ from threading import Event
 from typing import Any
 
 from syncd.config.job import Job
-from syncd.copy.cost import estimate, requests_of
+from syncd.copy.cost import Month, estimate, month, requests_of
+from syncd.copy.modes import Way
 from syncd.copy.terms import Bounds
 from syncd.job.copies import ways_of
 from syncd.job.health.progress import Progress, Tracker
 from syncd.job.installation import Installation
-from syncd.job.planning import PlanLedger, PlannedCopies, planned_way
+from syncd.job.planning import PlanLedger, PlannedCopies, planned_way, usual_day
 from syncd.job.report import log_report
 from syncd.job.wiring import CATCH_UP, TICK, Run, RunRequest
 from syncd.ledger.folder.job_locks import note_progress
-from syncd.ledger.ledger import Reader
+from syncd.ledger.ledger import TICKS_KEPT, Reader
 from syncd.model import events
 from syncd.model.errors import AlreadyRunning, LedgerError
 from syncd.model.reasons import Reason
@@ -97,9 +98,9 @@ def _run(run: Run, job: Job, request: RunRequest, installation: Installation, be
 
 
 def plan_job(
-    job: Job, request: RunRequest, installation: Installation, *, stop: Event
+    job: Job, request: RunRequest, installation: Installation, *, stop: Event, with_month: bool = False
 ) -> tuple[TickReport, PlannedCopies]:
-    """Plan a tick or catch-up of one job. Nothing is written anywhere.
+    """Plan a tick or catch-up of one job, and a month if that is asked for. Nothing is written anywhere.
 
     Errors of the job or its state are not raised: they are in the report.
     """
@@ -124,11 +125,25 @@ def plan_job(
                 prices=installation.settings.prices,
                 objects_per_second=_measured_rate(reader, job.name),
             )
+            if with_month:
+                copies.month = _month(job, reader, copies, report, way, installation)
             return report, copies
     except LedgerError as error:
         return run.ended("failed", JobError(reason=error.reason, detail=str(error), remedy=error.remedy)), copies
     except BaseException as error:  # noqa: BLE001 - an error of one job must not end the others
         return run.crashed(error), copies
+
+
+def _month(
+    job: Job, reader: Reader, copies: PlannedCopies, report: TickReport, way: Way, installation: Installation
+) -> Month | None:
+    view, ticks = reader.view(replica_of(job)), reader.ticks(job.name, TICKS_KEPT)
+    usual = usual_day(job, view, ticks, copies, report, installation.now())
+    if usual is None:
+        return None
+    bounds = Bounds(job.destination.multipart_above, job.destination.part_size)
+    is_across = job.source.region != job.destination.region
+    return month(usual, way, bounds, installation.settings.prices, crosses_regions=is_across)
 
 
 def rebuild_job(job: Job, installation: Installation, *, stop: Event) -> TickReport:

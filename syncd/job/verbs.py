@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from syncd.config import partitions
 from syncd.config.job import Configuration, Job
 from syncd.config.words import shown
+from syncd.copy.cost import Month
 from syncd.job import exit_codes
 from syncd.job.health.progress import Progress
 from syncd.job.installation import Installation
@@ -200,8 +201,20 @@ def _plan_document(report: TickReport, copies: PlannedCopies) -> dict[str, Any]:
         "seconds": round(estimate.seconds, 1) if estimate else None,
         "objects_per_second": round(estimate.objects_per_second, 1) if estimate else None,
         "audit_lists_a_day": copies.audit_lists_a_day,
+        "month": _month_document(copies.month) if copies.month else None,
         "requests_made": dict(report.requests),
         "error": report_document(report)["error"],
+    }
+
+
+def _month_document(month: Month) -> dict[str, Any]:
+    return {
+        "objects": month.objects,
+        "bytes": month.size_bytes,
+        "ticks": month.ticks,
+        "requests": dict(month.requests),
+        "cost_usd": round(month.cost_usd, 2),
+        "s3_sync": {"requests": dict(month.sync_requests), "cost_usd": round(month.sync_cost_usd, 2)},
     }
 
 

@@ -91,6 +91,15 @@ class Known(NamedTuple):
     """The replica's own ETag, by which the audit notices a change, or empty if unknown."""
 
 
+class Written(NamedTuple):
+    """The replica as it was written, of an object whose content was hashed meanwhile."""
+
+    etag: str
+    size_bytes: int
+    sha256: str
+    """Of the uncompressed content, hexadecimal."""
+
+
 class SkipReason(StrEnum):
     """The reason that a listed object is not copied now."""
 

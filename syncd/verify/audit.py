@@ -3,52 +3,22 @@
 What is read comes through a `ReplicaReader`; nothing here does any I/O.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
-from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
-from syncd.tick.task import DIGESTS
-from syncd.verify.rules.chain import Chain, Found, Step, steps
+from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.verify.rules.chain import Chain, Found, Step, parsed
 from syncd.verify.rules.digest import ChainName, Named, name_of
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.place import Place, Stored
+from syncd.verify.rules.progress import Progress
+from syncd.verify.rules.unnamed import Unnamed
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 ANCHOR_SECONDS = 2 * DAY_SECONDS
 """Digests are read from so long before the audit's beginning, so that its first one finds its predecessor."""
-NAMED_WITHIN_SECONDS = 1800.0
-"""A log is delivered so long after its stamp at most, as a rule, and the next digest names it."""
-
-_OVERLAPPING = 16
-"""Trails of one account and region whose spans are looked at."""
-
-
-class Place(NamedTuple):
-    """One account and region of the replica, by prefixes of source keys."""
-
-    account: str
-    region: str
-    digests: str
-    """The prefix of its digests, up to the dates."""
-    kinds: Mapping[str, str]
-    """The prefixes of its other kinds, such as CloudTrail and CloudTrail-Insight."""
-    organization: str = ""
-
-    def prefix_of(self, key: str) -> tuple[str, str]:
-        """Return the kind of a key and the kind's prefix. Both are empty if it is of none."""
-        kinds = {**self.kinds, DIGESTS: self.digests}
-        return next((found for found in kinds.items() if key.startswith(found[1])), ("", ""))
-
-
-class Stored(NamedTuple):
-    """An object of the replica, by the source's key."""
-
-    key: str
-    size_bytes: int
-    etag: str = ""
 
 
 class Hashes(NamedTuple):
@@ -75,13 +45,27 @@ class ReplicaReader(Protocol):
         ...
 
 
+Kept: TypeAlias = Callable[[Sequence[Stored]], Mapping[str, str]]
+"""Gives the SHA-256 of logs that need not be read."""
+
+
+def nothing_kept(_: Sequence[Stored]) -> Mapping[str, str]:
+    """Have each log read."""
+    return {}
+
+
+def elsewhere(log: Named) -> Finding:
+    """Return what is said of a log that was delivered to another bucket."""
+    detail = f"it is in s3://{log.bucket}; if the trail delivered there, name the bucket in source.trail_buckets"
+    return Finding(Flaw.OTHER_BUCKET, detail, log.key)
+
+
 @dataclass(slots=True)
 class Checked:
     """One step of a chain, and what became of the logs that it names."""
 
     chain: ChainName
     span: Span
-    waiting: int = 0
     problems: list[Finding] = field(default_factory=list)
 
     def result(self) -> Span:
@@ -103,11 +87,15 @@ class PlaceResult:
     """Kinds that no digest names anything of, and how many objects there are."""
     logs: int
     """Logs that were compared."""
+    logs_read: int = 0
+    """Those of them that were read. Of the others, a hash was computed while they were copied."""
     log_bytes: int
     newest_end: float
     """The end of the newest digest; 0.0 if there is none."""
     unnamed_after: Sequence[str]
     """Logs that are newer than the newest digest accounts for."""
+    in_flight: Sequence[str] = ()
+    """Logs that the next digest may name: they were copied after the newest one."""
     hashes: Mapping[str, Hashes] = field(default_factory=dict)
     """Of logs that are not what their digest names, and of those that were watched."""
     tail: Span | None = None
@@ -120,7 +108,7 @@ class PlaceResult:
 
 
 class Audit:
-    """Goes through one place, day by day."""
+    """Goes through one place, digest by digest. Memory does not grow with the logs of a sound replica."""
 
     def __init__(
         self,
@@ -131,104 +119,104 @@ class Audit:
         keys: Keys,
         first: float,
         last: float,
-        known: Callable[[str], str | None] = lambda _: None,
+        kept: Kept = nothing_kept,
         watched: Collection[str] = (),
-        on_progress: Callable[[int, int], None] = lambda *_: None,
+        progress: Progress | None = None,
     ) -> None:
-        """`known` gives the hash of a log that was computed while it was copied, or None to read it.
+        """`kept` gives hashes computed while logs were copied, of replicas that still are what was written.
 
-        The hashes of `watched` logs are in the result.
+        A log is read unless such a hash is what its digest names. `watched` logs are always read, and their hashes are in the
+        result.
         """
         self._replica = replica
         self._place = place
         self._buckets = frozenset(buckets)
         self._keys = keys
         self._first, self._last = first, last
-        self._known = known
+        self._kept = kept
         self._watched = watched
         self._hashes: dict[str, Hashes] = {}
-        self._on_progress = on_progress
+        self._progress = progress or Progress()
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
-        self._unclaimed: dict[str, int] = {}
-        self._named_kinds: set[str] = set()
-        self._logs = self._log_bytes = 0
+        self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
+        self._read = self._not_read = self._log_bytes = 0
 
     def run(self) -> PlaceResult:
         """Check every digest and every log of it."""
-        self._list_logs()
         for item, found in self._replica.hashes(self._wanted()):
             for checked, named in self._waiting.pop(item.key, ()):
                 self._compare(checked, named, found)
-            self._logs += 1
-            self._log_bytes += item.size_bytes
-            self._on_progress(1, item.size_bytes)
+            self._read += 1
+            self._done(item)
         return self._result()
 
-    def _list_logs(self) -> None:
-        for prefix in self._place.kinds.values():
-            for item in self._replica.keys(prefix, self._first - DAY_SECONDS, self._last + DAY_SECONDS):
-                self._unclaimed[item.key] = item.size_bytes
+    def _done(self, item: Stored) -> None:
+        self._log_bytes += item.size_bytes
+        self._progress.log(item.size_bytes)
+
+    def _listings(self) -> Mapping[str, Iterator[Stored]]:
+        first, last = self._first - DAY_SECONDS, self._last + DAY_SECONDS
+        return {kind: self._replica.keys(prefix, first, last) for kind, prefix in self._place.kinds.items()}
 
     def _wanted(self) -> Iterator[Stored]:
-        """Yield the logs to read, while going through the digests."""
-        by_chain: dict[ChainName, list[Stored]] = defaultdict(list)
+        """Yield the logs to read, while going through the digests of all chains by their ends."""
+        dated: list[tuple[float, ChainName, Stored]] = []
         for item in self._replica.keys(self._place.digests, self._first - ANCHOR_SECONDS, self._last + DAY_SECONDS):
             named = name_of(item.key)
             if named is not None:
-                by_chain[named[0]].append(item)
-        for name, items in sorted(by_chain.items()):
-            items.sort(key=lambda item: (name_of(item.key) or (name, 0.0))[1])
-            for step in self._steps(name, items):
-                yield from self._logs_of(name, step)
+                dated.append((named[1], named[0], item))
+        dated.sort()
+        for number, (name, step) in enumerate(self._steps([item for _, _, item in dated]), 1):
+            self._unnamed.read_until(step.span.end)
+            yield from self._logs_of(name, step)
+            self._progress.digest(number, len(dated))
 
-    def _steps(self, name: ChainName, items: Sequence[Stored]) -> Iterator[Step]:
-        return steps(Chain(name, self._buckets, self._keys), self._replica.digests(items))
+    def _steps(self, items: Sequence[Stored]) -> Iterator[tuple[ChainName, Step]]:
+        chains: dict[ChainName, Chain] = {}
+        waiting: dict[ChainName, Found] = {}
+        for found in self._replica.digests(items):
+            named = name_of(found.key)
+            assert named is not None
+            name = named[0]
+            chain = chains.setdefault(name, Chain(name, self._buckets, self._keys))
+            before = waiting.get(name)
+            waiting[name] = found
+            if before is not None:
+                yield name, chain.accept(before, parsed(found) if not before.signature else None)
+        for name, found in waiting.items():
+            yield name, chains[name].accept(found)
 
     def _logs_of(self, name: ChainName, step: Step) -> Iterator[Stored]:
         """Yield the logs of one digest that have to be read. What lies before the audit's beginning anchors it only."""
         is_within = step.span.end > self._first and step.span.start < self._last
-        if is_within:
-            self._chains[name] += [Checked(name, span) for span in step.before]
-        if step.digest is None:
-            if is_within:
-                self._chains[name].append(Checked(name, step.span))
-            return
         checked = Checked(name, step.span)
         if is_within:
-            self._chains[name].append(checked)
-        for log in step.digest.logs:
-            yield from self._claimed(checked, log, is_within=is_within)
+            self._chains[name] += [*(Checked(name, span) for span in step.before), checked]
+        if step.digest is None:
+            return
+        listed = [(log, self._unnamed.name(log.key, self._kind_of(log.key))) for log in step.digest.logs]
+        if is_within:
+            yield from self._checked(checked, listed)
 
-    def _claimed(self, checked: Checked, log: Named, *, is_within: bool) -> Iterator[Stored]:
-        kind = next((kind for kind, prefix in self._place.kinds.items() if log.key.startswith(prefix)), "")
-        self._named_kinds.add(kind)
-        size_bytes = self._unclaimed.pop(log.key, None)
-        if not is_within:
-            return
-        if log.bucket not in self._buckets:
-            checked.problems.append(Finding(Flaw.LOG_MISSING, f"it is in another bucket, s3://{log.bucket}", log.key))
-            return
-        if size_bytes is None and log.key not in self._waiting and self._is_listed(log.key):
-            checked.problems.append(Finding(Flaw.LOG_MISSING, "the replica has no such object", log.key))
-            return
-        known = self._known(log.key)
-        if known is not None:
-            self._logs += 1
-            self._log_bytes += size_bytes or 0
-            self._on_progress(1, size_bytes or 0)
-            self._compare(checked, log, known)
-            return
-        is_asked = log.key in self._waiting
-        self._waiting.setdefault(log.key, []).append((checked, log))
-        if not is_asked:
-            yield Stored(log.key, size_bytes or 0)
+    def _kind_of(self, key: str) -> str:
+        return next((kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix)), "")
 
-    def _is_listed(self, key: str) -> bool:
-        """Return True if a log of this key was sure to be among those listed."""
-        stamp = stamp_of(key)
-        is_of_kind = any(key.startswith(prefix) for prefix in self._place.kinds.values())
-        return is_of_kind and stamp is not None and self._first <= stamp <= self._last
+    def _checked(self, checked: Checked, logs: Sequence[tuple[Named, Stored | None]]) -> Iterator[Stored]:
+        """Check logs by hashes that were kept, and yield the others to be read."""
+        kept = self._kept([item for log, item in logs if item is not None and log.key not in self._watched])
+        for log, item in logs:
+            if log.bucket not in self._buckets:
+                checked.problems.append(elsewhere(log))
+            elif item is not None and log.key not in self._watched and kept.get(log.key) == log.sha256:
+                self._not_read += 1
+                self._done(item)
+            else:
+                # One that is not listed is asked for too: another digest may have named it before.
+                is_asked = log.key in self._waiting
+                self._waiting.setdefault(log.key, []).append((checked, log))
+                if not is_asked:
+                    yield item or Stored(log.key, 0)
 
     def _compare(self, checked: Checked, log: Named, found: str | Finding) -> None:
         is_missing = isinstance(found, Finding) and found.flaw == Flaw.LOG_MISSING
@@ -240,38 +228,25 @@ class Audit:
             detail = f"its content has SHA-256 {found}, and its digest names {log.sha256}"
             checked.problems.append(Finding(Flaw.LOG_ALTERED, detail, log.key))
 
+    def _spans(self) -> list[Span]:
+        """Return the spans of all chains so far. A backfill is of logs that came too late for their own digest."""
+        return [item.result() for name, found in self._chains.items() if not name.is_backfill for item in found]
+
     def _result(self) -> PlaceResult:
         chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
-        spans = [span for name, found in chains.items() if not name.is_backfill for span in found]
-        newest_end = max((span.end for span in spans if span.digest_key), default=0.0)
-        good = sorted((span.start, span.end) for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED))
-        extra, after = [], []
-        uncovered: dict[str, int] = {}
-        for key in self._unclaimed:
-            kind = next(kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix))
-            stamp = stamp_of(key)
-            if stamp is None or not self._first <= stamp < self._last:
-                continue
-            if kind not in self._named_kinds and kind != "CloudTrail":
-                uncovered[kind] = uncovered.get(kind, 0) + 1
-            elif stamp > newest_end:
-                after.append(key)
-            elif stamp <= newest_end - NAMED_WITHIN_SECONDS and _is_within(stamp, good):
-                extra.append(key)
+        standard = [found for name, found in chains.items() if not name.is_backfill]
+        ends = [max((span.end for span in found if span.digest_key), default=0.0) for found in standard]
+        left = self._unnamed.left(ends)
         return PlaceResult(
             place=self._place,
             chains=chains,
-            extra=sorted(extra),
-            uncovered=uncovered,
-            logs=self._logs,
+            extra=left.extra,
+            uncovered=left.uncovered,
+            logs=self._read + self._not_read,
+            logs_read=self._read,
             log_bytes=self._log_bytes,
-            newest_end=newest_end,
-            unnamed_after=sorted(after),
+            newest_end=max(ends, default=0.0),
+            unnamed_after=left.after,
+            in_flight=left.in_flight,
             hashes=self._hashes,
         )
-
-
-def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
-    """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
-    before = bisect_right(spans, (stamp, inf))
-    return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])

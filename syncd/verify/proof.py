@@ -9,10 +9,8 @@ from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import EVERY
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
+from syncd.verify.rules.unnamed import OVERDUE_SECONDS
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
-
-OVERDUE_SECONDS = 3 * 3600.0
-"""CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +22,8 @@ class Asked:
     last: float
     accounts: Sequence[str] = (EVERY,)
     regions: Sequence[str] = (EVERY,)
+    reads_all: bool = False
+    """Read each log, and take no hash that was kept while it was copied."""
     heals: bool = True
     """Fetch from the source what a digest names and the replica lacks."""
 

@@ -1,6 +1,7 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from threading import Event
 
@@ -9,21 +10,25 @@ from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
+from syncd.ledger.replica.view import LedgerView
 from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY, Scope, children, roots
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
-from syncd.tick.scope import scope_of
+from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import Audit, Place, PlaceResult, ReplicaReader
+from syncd.verify.audit import Audit, PlaceResult, ReplicaReader, nothing_kept
 from syncd.verify.evidence.bundle import Recorder, Recording
-from syncd.verify.healing.healer import Healer
+from syncd.verify.healing.healer import Healer, as_job_failure
+from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
+from syncd.verify.rules.place import Place, Stored
+from syncd.verify.rules.progress import Progress
 
 
 class Prover:
@@ -39,13 +44,13 @@ class Prover:
         asks: bool = True,
         record: Recorder | None = None,
         stop: Event,
-        on_progress: Callable[[int, int], None] = lambda *_: None,
+        progress: Progress | None = None,
     ) -> None:
-        """`asks` is False if AWS is asked for no keys. `record` writes down what is read, for a bundle."""
+        """`asks` is False if AWS is asked for no keys. `record` writes down what was found, for a bundle."""
         self._record = record
         self._job, self._asked, self._installation = job, asked, installation
         self._stop = stop
-        self._on_progress = on_progress
+        self._progress = progress or Progress()
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
@@ -89,7 +94,8 @@ class Prover:
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
-        for place in places:
+        for number, place in enumerate(places):
+            self._progress.place(number, len(places))
             audit = partial(self._audit, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
             voucher.vouch(place, result)
@@ -100,17 +106,21 @@ class Prover:
         self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
-        audit = Audit(
-            replica if self._record is None else Recording(replica, self._record),
-            place,
-            buckets=[self._job.source.bucket],
-            keys=self.keys,
-            first=self._asked.first,
-            last=self._asked.last,
-            watched=frozenset(watched),
-            on_progress=self._on_progress,
-        )
-        return audit.run()
+        with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
+            kept = partial(_kept, reader.view(replica_of(self._job)), place)
+            recording = None if self._record is None else Recording(replica, kept, self._record)
+            audit = Audit(
+                recording or replica,
+                place,
+                buckets=self._job.source.digest_buckets,
+                keys=self.keys,
+                first=self._asked.first,
+                last=self._asked.last,
+                kept=nothing_kept if self._asked.reads_all else recording.kept if recording is not None else kept,
+                watched=frozenset(watched),
+                progress=self._progress,
+            )
+            return audit.run()
 
     def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[Place]:
         """Yield the accounts and regions that have digests in the replica."""
@@ -141,6 +151,24 @@ class Prover:
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
+
+
+def _kept(view: LedgerView, place: Place, items: Sequence[Stored]) -> Mapping[str, str]:
+    """Return the hashes that were computed while logs were copied, of replicas that still are what was written.
+
+    A replica is, if S3 lists the ETag and the size of the write.
+    """
+    kept: dict[str, str] = {}
+    of_kind: dict[str, list[Stored]] = defaultdict(list)
+    for item in items:
+        of_kind[place.prefix_of(item.key)[1]].append(item)
+    for stored in of_kind.values():
+        written = view.contents(shard_of(stored[0].key, place), [item.key for item in stored])
+        for item in stored:
+            was = written.get(item.key)
+            if was is not None and was[:2] == (item.etag, item.size_bytes):
+                kept[item.key] = was.sha256
+    return kept
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

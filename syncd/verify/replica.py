@@ -19,9 +19,9 @@ from syncd.aws.transport import Credentials
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import Range, Shard
 from syncd.model.reasons import Reason, remedy_of
-from syncd.verify.audit import Stored
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.digest import Refused, content_sha256
+from syncd.verify.rules.place import Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
 IN_FLIGHT = 64
@@ -68,7 +68,7 @@ class BucketReplica:
         for page in self._lister.pages([wanted]):
             for item in page.objects if page is not None else ():
                 if not item.key.endswith("/"):
-                    yield Stored(item.key[len(self._prefix) :], item.size_bytes, item.etag)
+                    yield Stored(item.key[len(self._prefix) :], item.size_bytes, item.etag, item.last_modified)
 
     def folders(self, prefix: str) -> list[str]:
         """List what is directly below a prefix, by the source's prefixes."""

@@ -20,6 +20,7 @@ from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.prover import Prover
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def prove(
     *,
     now: Callable[[], float],
     tell: Callable[..., Any],
-    on_progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Proved:
     """Prove each job, and write the files.
 
@@ -65,9 +66,11 @@ def prove(
     keys.add_all(read_keys(files.keys) if files.keys is not None else ())
     proofs: list[Proof] = []
     with interruptible() as interruption:
-        session = _Session(installation, asked, files, keys, interruption.stop, on_progress)
+        session = _Session(installation, asked, files, keys, interruption.stop, progress)
         try:
-            proofs.extend(map(session.prove, jobs))
+            for number, job in enumerate(jobs):
+                progress.job(number, len(jobs))
+                proofs.append(session.prove(job))
         except Interrupted:
             return Proved(proofs, exit_codes.of_signal(interruption.signal))
         finally:
@@ -86,7 +89,7 @@ class _Session:
     files: Files
     keys: Keys
     stop: Event
-    on_progress: Callable[[int, int], None]
+    progress: Progress
 
     def prove(self, job: Job) -> Proof:
         """Prove one job, and write its bundle."""
@@ -99,14 +102,20 @@ class _Session:
             asks=self.files.keys is None,
             record=writer.record if writer is not None else None,
             stop=self.stop,
-            on_progress=self.on_progress,
+            progress=self.progress,
         )
         try:
             proof = prover.run()
         finally:
             self.keys.add_all(prover.keys.all())
         if writer is not None:
-            about = {"job": job.name, "bucket": job.source.bucket, "first": self.asked.first, "last": self.asked.last}
+            about = {
+                "job": job.name,
+                "bucket": job.source.bucket,
+                "trail_buckets": job.source.trail_buckets,
+                "first": self.asked.first,
+                "last": self.asked.last,
+            }
             writer.close(about, [result.place for result in proof.places], prover.keys)
         return proof
 
@@ -124,7 +133,15 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
     asked = Asked(first=about["first"], last=about["last"], heals=False)
     proof = Proof(job=about["job"], asked=asked)
     for place in bundled.places:
-        audit = Audit(bundled.replica, place, buckets=[about["bucket"]], keys=keys, first=asked.first, last=asked.last)
+        audit = Audit(
+            bundled.replica,
+            place,
+            buckets=[about["bucket"], *about.get("trail_buckets", ())],
+            keys=keys,
+            first=asked.first,
+            last=asked.last,
+            kept=bundled.replica.kept,
+        )
         proof.places.append(with_tail(audit.run(), asked.last))
     _write(files, keys, [proof])
     return Proved([proof])

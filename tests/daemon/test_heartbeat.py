@@ -3,15 +3,21 @@
 import threading
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
 from waiting import wait_until
 
+from syncd.config.tables.webhooks import Address
 from syncd.daemon.log.repeats import RepeatedProblems
-from syncd.daemon.notify import Beat, Heartbeat
+from syncd.daemon.notify.heartbeat import Beat, Heartbeat
 from syncd.daemon.web.server import Reply, WebServer
 from syncd.model import events
+
+
+def beat(job: str, url: str) -> Beat:
+    return Beat(job, Address(url, None))
 
 
 class Receiver:
@@ -56,7 +62,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_while_all_is_well_the_url_is_called_again_and_again(receiver: Receiver) -> None:
-    receiver.follow(Beat("", receiver.url))
+    receiver.follow(beat("", receiver.url))
 
     wait_until(lambda: len(receiver.paths) >= 3, what="three pings")
 
@@ -66,7 +72,7 @@ def test_while_all_is_well_the_url_is_called_again_and_again(receiver: Receiver)
 
 def test_where_all_is_not_well_there_is_silence(receiver: Receiver) -> None:
     receiver.unwell = {""}
-    receiver.follow(Beat("", receiver.url))
+    receiver.follow(beat("", receiver.url))
     receiver.asked.wait(30)
     receiver.asked.clear()
     receiver.asked.wait(30)
@@ -76,7 +82,7 @@ def test_where_all_is_not_well_there_is_silence(receiver: Receiver) -> None:
 
 def test_a_ping_that_fails_is_told_once_without_the_url_and_its_recovery_too(receiver: Receiver) -> None:
     receiver.status = HTTPStatus.NOT_FOUND
-    receiver.follow(Beat("", receiver.url))
+    receiver.follow(beat("", receiver.url))
     wait_until(lambda: len(receiver.paths) >= 3, what="three pings")
     receiver.status = HTTPStatus.OK
     wait_until(lambda: len(receiver.told) >= 2, what="the recovery")
@@ -88,7 +94,7 @@ def test_a_ping_that_fails_is_told_once_without_the_url_and_its_recovery_too(rec
 
 
 def test_a_url_that_leads_nowhere_is_told_without_the_url(receiver: Receiver) -> None:
-    receiver.follow(Beat("", "http://127.0.0.1:9/secret-token"))
+    receiver.follow(beat("", "http://127.0.0.1:9/secret-token"))
 
     wait_until(lambda: receiver.told, what="the complaint")
 
@@ -97,17 +103,17 @@ def test_a_url_that_leads_nowhere_is_told_without_the_url(receiver: Receiver) ->
 
 def test_no_url_is_no_ping_and_another_url_is_followed_at_once(receiver: Receiver) -> None:
     receiver.follow()
-    receiver.follow(Beat("", receiver.url.replace("secret", "first")))
+    receiver.follow(beat("", receiver.url.replace("secret", "first")))
     wait_until(lambda: receiver.paths, what="a ping")
 
-    receiver.follow(Beat("", receiver.url.replace("secret", "second")))
+    receiver.follow(beat("", receiver.url.replace("secret", "second")))
 
     wait_until(lambda: "/ping/second-token" in receiver.paths, what="a ping of the other")
 
 
 def test_each_job_has_its_own_url_which_falls_silent_alone(receiver: Receiver) -> None:
     receiver.unwell = {"b", ""}
-    beats = [Beat(job, receiver.url.replace("ping", job or "all")) for job in ("", "a", "b", "c")]
+    beats = [beat(job, receiver.url.replace("ping", job or "all")) for job in ("", "a", "b", "c")]
     receiver.follow(*beats)
 
     wait_until(lambda: len(receiver.paths) >= 6, what="three rounds")
@@ -116,8 +122,26 @@ def test_each_job_has_its_own_url_which_falls_silent_alone(receiver: Receiver) -
 
 
 def test_a_url_of_a_job_that_fails_is_told_with_the_job(receiver: Receiver) -> None:
-    receiver.follow(Beat("a", receiver.url), Beat("b", "http://127.0.0.1:9/secret-token"))
+    receiver.follow(beat("a", receiver.url), beat("b", "http://127.0.0.1:9/secret-token"))
 
     wait_until(lambda: receiver.told and receiver.paths, what="the complaint, and the other job's call")
 
     assert receiver.told == [(events.HEARTBEAT_FAILED, {"reason": "URLError", "job": "b"})]
+
+
+def test_a_url_in_a_file_is_read_at_each_call(receiver: Receiver, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    of_file = [Beat(job, Address(None, file), is_shared=True) for job in ("a", "b")]
+    receiver.follow(*of_file)
+    wait_until(lambda: len(receiver.told) == 2, what="two complaints")
+
+    file.write_text(f"{receiver.url}\n")
+    wait_until(lambda: len(receiver.told) == 4, what="two complaints that nothing names the job")
+    file.write_text(f"{receiver.url}/{{job}}\n")
+    wait_until(lambda: len(receiver.told) == 6, what="two recoveries")
+
+    reasons = sorted(str(facts.get("reason")) for _, facts in receiver.told[:4])
+    assert reasons[0] == reasons[1] == "its file cannot be read: FileNotFoundError"
+    assert reasons[2] == "several jobs have the file, and the URL in it has no {job}"
+    assert {"/ping/secret-token/a", "/ping/secret-token/b"} <= set(receiver.paths)
+    assert "secret-token" not in str(receiver.told)

@@ -7,7 +7,7 @@ from time import monotonic_ns
 import pytest
 from service import ServiceManager
 
-from syncd.daemon import notify
+from syncd.daemon.notify import systemd as notify
 
 
 def test_assignments_arrive_as_one_message(manager: ServiceManager) -> None:

@@ -2,16 +2,17 @@
 
 import os
 import pty
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from accounts import EXTERNAL_ID, REPLICAS, ROLE, Accounts, admin
+from accounts import EXTERNAL_ID, REPLICAS, ROLE, USER_ARN, Accounts, admin
 from program import PROGRAM, Ran, running
 from servers import S3Server
 
-from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, TRAIL_BUCKET
+from syncd.cli.demo.world import ACCOUNT_A, ACCOUNT_B, ACCOUNT_C, TRAIL_BUCKET
 from syncd.config import files
 from syncd.config.job import Job
 from syncd.job.exit_codes import FAILED, USAGE
@@ -277,30 +278,119 @@ def test_the_commands_that_come_next_are_told_and_can_be_run(tmp_path: Path, now
     ran = init(tmp_path, nowhere, None, "--json")
 
     verbs = [command.split()[1] for command in ran.document["next"]]
-    assert verbs == ["policies", "check", "tick", "run"]
+    assert verbs == ["policies", "check", "plan", "tick", "run"]
     policies = ran.document["next"][0].split()[1:]
     with running(tuple(policies), folder=tmp_path, environment=nowhere) as process:
         assert process.ended().code == 0
 
 
-def test_on_a_terminal_it_asks_what_it_cannot_find_out(accounts: Accounts) -> None:
-    typed = ["account-b", TRAIL_BUCKET, ROLE, EXTERNAL_ID, "", "", REPLICAS, "us-east-1", "us-east-1"]
+def test_on_a_terminal_each_answer_is_tried_and_one_can_go_back(accounts: Accounts) -> None:
+    put_in_place(accounts)
+    typed = [
+        *("nobody", "account-b"),  # there is no such profile
+        *("S3://bad bucket/", "example-lost", "<", "", TRAIL_BUCKET),
+        *("arn:aws:iam::111111111111:user/x", ROLE),
+        *("not-the-one", EXTERNAL_ID),
+        *("trails", ""),  # may not be listed, and is kept
+        *("back", "-", ""),
+        *("example-nowhere", REPLICAS, "", ""),
+        "",  # to write it
+        *("", "", "n", "q"),  # policies and check, no plan, and that is all
+    ]
 
     code, shown = on_a_terminal(accounts, typed, "--credentials-file", str(accounts.credentials))
 
     assert code == 0, shown
-    assert "Bucket that CloudTrail delivers to" in shown
+    assert said_in_order(
+        shown,
+        "there is no such profile; there are: account-b",
+        f"✓ you are {USER_ARN}",
+        '"S3://bad bucket/" is no bucket',
+        "✗ S3 knows no bucket of this name",
+        f"✓ you are {USER_ARN}",
+        "✓ it is there",
+        "is a user or a root account",
+        "✗ the role cannot be assumed with this external ID",
+        "✓ the role can be assumed",
+        "✗ trails/AWSLogs/ cannot be listed: AccessDenied",
+        "Enter keeps it all the same",
+        "Organization ID",
+        f"✓ AWSLogs/ holds the logs of {ACCOUNT_B}, {ACCOUNT_C}",
+        "S3 knows no bucket of this name; to create it:\n    aws s3api create-bucket --bucket example-nowhere",
+        "Write it?",
+        "wrote ",
+        "1 of 4: print the policies",
+        "role-trust-policy.json",
+        "2 of 4: check",
+        "  ready",
+        "3 of 4: see what the first copy would do",
+        "To go on later:",
+        "syncd tick",
+        "syncd run",
+    ), shown
     assert "Account ID" not in shown
-    assert accounts.job.consumer.account_id == ACCOUNT_B
-    assert accounts.job.source.role is not None
-    assert accounts.job.source.role.external_id == EXTERNAL_ID
+    job = accounts.job
+    assert (job.consumer.account_id, job.source.account_id, job.source.prefix) == (ACCOUNT_B, ACCOUNT_A, "")
+    assert job.source.role is not None
+    assert (job.source.role.external_id, job.source.accounts) == (EXTERNAL_ID, "*")
+    lines = shown.split("aws s3api")[0].splitlines()
+    assert max(len(line.removeprefix("> ")) for line in lines) <= 80
+
+
+def test_on_a_terminal_a_name_that_is_taken_is_asked_for_again(accounts: Accounts) -> None:
+    given = ["--profile", "account-b", "--credentials-file", str(accounts.credentials), "--bucket", TRAIL_BUCKET]
+    given += ["--region", "us-east-1", "--role", ROLE, "--destination-region", "us-east-1"]
+    assert accounts.init().code == 0
+
+    typed = ["", "", "", "", "another", "", "", "", "", "second", ""]
+
+    code, shown = on_a_terminal(accounts, typed, *given, "--json")
+
+    assert code == 0, shown
+    assert said_in_order(
+        shown,
+        f"✓ --profile: you are {USER_ARN}",
+        "· not tried, since the role cannot be assumed yet",
+        "exists already and is left as it is",
+        '"next": [',
+    )
+    assert {path.name for path in accounts.config.parent.glob("jobs.d/*")} == {
+        f"account-{ACCOUNT_B}.toml",
+        "second.toml",
+    }
+
+
+def test_with_both_buckets_given_a_terminal_is_asked_nothing(accounts: Accounts) -> None:
+    options = [word for flag, value in GIVEN.items() if flag != "--directory" for word in (flag, value)]
+
+    code, shown = on_a_terminal(accounts, [], *options)
+
+    assert code == 0, shown
+    assert "wrote " in shown
+    assert ">" not in shown
+
+
+def put_in_place(accounts: Accounts) -> None:
+    """The role and the policies of the job that is going to be set up, whose files are then removed."""
+    accounts.is_third_party = True
+    accounts.prepared()
+    accounts.apply()
+    shutil.rmtree(accounts.config.parent)
+
+
+def said_in_order(text: str, *sentences: str) -> bool:
+    """Whether each sentence stands after the one before."""
+    for sentence in sentences:
+        assert sentence in text, f"{sentence!r} is not in {text}"
+        text = text.partition(sentence)[2]
+    return True
 
 
 def on_a_terminal(accounts: Accounts, typed: list[str], *options: str) -> tuple[int, str]:
-    """Exit code and output of `init` for somebody who types these lines."""
+    """Exit code and output of `init` for somebody who types these lines, and then Ctrl-D."""
     ours, theirs = pty.openpty()
     try:
-        os.write(ours, "".join(f"{line}\n" for line in typed).encode())
+        os.write(ours, "".join([*(f"{line}\n" for line in typed), "\x04" * 3]).encode())
         ended: Any = subprocess.run(
             [PROGRAM, "init", "--directory", str(accounts.config.parent), *options],
             stdin=theirs,

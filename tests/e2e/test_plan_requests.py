@@ -60,3 +60,33 @@ def test_a_plan_that_could_not_be_made_has_no_cost(stage: Stage) -> None:
 
     assert planned["outcome"] == "failed"
     assert (planned["cost_usd"], planned["seconds"], planned["objects_per_second"]) == (None, None, None)
+
+
+def test_a_month_is_that_of_the_last_full_days_before_and_after_they_are_copied(stage: Stage, now: datetime) -> None:
+    trail, account, region = Trail(), ACCOUNTS[0], REGIONS[0]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    logs = [
+        trail.log(account, region, midnight - timedelta(days=day, hours=-hour), 0)
+        for day in (1, 2, 3)
+        for hour in range(0, 24, 2)
+    ]
+    stage.deliver(logs)
+    size = sum(len(log.body) for log in logs)
+    stage.job(changes={"every": "30m"})
+
+    before = stage.syncd("plan", "--month", "--json").job["month"]
+    stage.syncd("tick")
+    after = stage.syncd("plan", "--month", "--json").job["month"]
+    shown = stage.syncd("plan", "--month")
+    without = stage.syncd("plan", "--json").job["month"]
+
+    for month in (before, after):
+        assert (month["objects"], month["bytes"], month["ticks"]) == (12 * 30, round(size / 3 * 30), 48 * 30)
+        assert month["requests"]["PutObject"] == month["requests"]["GetObject"] == 12 * 30
+        assert month["s3_sync"]["requests"] == {"CopyObject": 12 * 30, "ListObjectsV2": 2 * 48 * 30}
+        priced = 0.005 * (month["requests"]["PutObject"] + month["requests"]["ListObjectsV2"])
+        priced += 0.0004 * month["requests"]["GetObject"]
+        assert month["cost_usd"] == pytest.approx(priced / 1000, abs=0.011)
+    assert without is None
+    assert "aws s3 sync" in shown.stdout
+    assert stage.syncd("plan", "--month", "--from", "2026-01-01").code == 2

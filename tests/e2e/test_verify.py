@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from builders import Delivery
-from chains import known_keys
+from chains import found, known_keys, moved
 from console import follow
 from key_server import lists_keys
 from stage import Stage
 
-from syncd.cli.demo.samples import TrailSpec, trail
+from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
 from syncd.job.report import utc
 from syncd.model.keys.stamps import stamp_of
 from syncd.verify.keystore import keys_text
@@ -152,14 +152,21 @@ def test_a_log_that_is_lost_is_fetched_again(replicated: Replicated) -> None:
     assert lost in replicated.stage.replica()
 
 
-def test_a_log_that_no_digest_names_is_reported(replicated: Replicated) -> None:
+def test_a_log_that_no_digest_names_is_reported_unless_the_next_one_may_name_it(replicated: Replicated) -> None:
+    """CloudTrail names a late log in the digest of the hour in which it was delivered, whatever its stamp is."""
     first = replicated.logs()[0]
-    planted = first[:-12] + "planted" + first[-8:]
-    replicated.stage.server.put(replicated.bucket, planted, gzip.compress(b'{"Records":[]}'))
+    planted, late = (first[:-12] + name + first[-8:] for name in ("planted", "late"))
+    server, body = replicated.stage.server, gzip.compress(b'{"Records":[]}')
+    server.put(replicated.bucket, late, body)
 
     code, entry = replicated.verify()
 
-    assert (code, entry["verdict"], entry["extra"]) == (3, "some", [planted])
+    assert (code, entry["verdict"], entry["extra"], entry["in_flight"]) == (0, "proved", [], [late])
+
+    server.put(replicated.bucket, planted, body, last_modified=replicated.spec.begins + timedelta(hours=2))
+    code, entry = replicated.verify()
+
+    assert (code, entry["verdict"], entry["extra"], entry["in_flight"]) == (3, "some", [planted], [late])
 
 
 def test_without_a_key_nothing_is_proved_and_the_reason_is_told(replicated: Replicated) -> None:
@@ -194,6 +201,29 @@ def test_a_second_report_names_the_first(replicated: Replicated, tmp_path: Path)
 
     (second,) = (path for path in tmp_path.glob("syncd-verify-*.json") if path != first)
     assert json.loads(second.read_text())["previous_report"]["sha256"] == before
+
+
+def test_a_trail_that_was_moved_is_followed_over_its_former_bucket(replicated: Replicated) -> None:
+    """The replica holds what was delivered to both. Nothing vouches for the former one until the job names it."""
+    server = replicated.stage.server
+    stored = [(key, server.objects(replicated.bucket)[key]) for key in replicated.digests()]
+    before = [found(SampleObject(key, item.body, metadata=item.metadata)) for key, item in stored]
+    for item in moved(before, "former-trail", 3):
+        metadata = {"signature": item.signature, "signature-algorithm": item.algorithm}
+        server.put(replicated.bucket, item.key, item.body, metadata=metadata)
+
+    code, entry = replicated.verify()
+
+    spans = entry["chains"][0]["spans"]
+    assert (code, entry["verdict"], entry["problems"]) == (3, "some", {"in_another_bucket": 4})
+    assert [span["verdict"] for span in spans] == ["unproved"] * 3 + ["unanchored", "proved"]
+    assert "source.trail_buckets" in spans[3]["problems"][0]["detail"]
+
+    replicated.stage.job(changes={"source.trail_buckets": ["former-trail"]})
+    code, entry = replicated.verify()
+
+    assert (code, entry["verdict"], entry["problems"]) == (0, "proved", {})
+    assert [span["verdict"] for span in entry["chains"][0]["spans"]] == ["proved"]
 
 
 @pytest.mark.parametrize("case", ["nothing", *TAMPERED])

@@ -35,7 +35,8 @@ _MAX_KEYS = 1000
 def _list_objects(_storage: Storage, bucket: Bucket, request: Request, _principal: Principal) -> Answer:
     query = request.query
     limit = min(int(query.get("max-keys", _MAX_KEYS)), _MAX_KEYS)
-    token, start_after = query.get("continuation-token"), query.get("start-after")
+    # The first version of the operation, with which the AWS CLI lists digests, has a marker and no token.
+    token, start_after = query.get("continuation-token"), query.get("start-after") or query.get("marker")
     try:
         after = (start_after or "") if token is None else continued_after(token)
     except ValueError:
@@ -58,6 +59,7 @@ def _list_objects(_storage: Storage, bucket: Bucket, request: Request, _principa
         ContinuationToken=token,
         IsTruncated="true" if page.is_truncated else "false",
         NextContinuationToken=continuation_token(page.last) if page.is_truncated else None,
+        NextMarker=written(page.last) if page.is_truncated and request.operation == "ListObjects" else None,
     )
     return s3_document("ListBucketResult", head + contents + prefixes)
 
@@ -182,6 +184,7 @@ def operation_of(request: Request) -> Operation:
 
 
 _OPERATIONS: Mapping[str, Operation] = {
+    "ListObjects": _list_objects,
     "ListObjectsV2": _list_objects,
     "GetBucketLocation": _get_bucket_location,
     "HeadBucket": _head_bucket,

@@ -66,7 +66,17 @@ _OBJECT_OPERATIONS = {
 }
 _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 # Parameters that change an answer but not what the operation is.
-_PLAIN = {"x-id", "partNumber", "prefix", "delimiter", "max-keys", "start-after", "continuation-token", "encoding-type"}
+_PLAIN = {
+    "x-id",
+    "partNumber",
+    "prefix",
+    "delimiter",
+    "max-keys",
+    "start-after",
+    "marker",
+    "continuation-token",
+    "encoding-type",
+}
 
 
 def make_request(

@@ -186,6 +186,51 @@ def test_prometheus_takes_the_expressions_of_the_dashboard(tool: Path, tmp_path:
 
 
 @pytest.mark.needs_tool("promtool")
+def test_the_panel_says_what_a_month_costs_and_what_another_tool_would(tool: Path, tmp_path: Path) -> None:
+    """A tick each five minutes that lists three shards and copies one object, over 2,500 objects."""
+    of = 'job="syncd", instance="a:9464"'
+    job = f'{of}, syncd_job="account-b"'
+    series = {
+        f'syncd_price_dollars{{{of}, of="write"}}': "0.000005x1440",
+        f'syncd_price_dollars{{{of}, of="read"}}': "0.0000004x1440",
+        f'syncd_requests_total{{{job}, operation="ListObjectsV2"}}': "0+0.6x1440",
+        f'syncd_requests_total{{{job}, operation="PutObject"}}': "0+0.2x1440",
+        f'syncd_requests_total{{{job}, operation="GetObject"}}': "0+0.2x1440",
+        f'syncd_requests_total{{{job}, operation="AssumeRole"}}': "0+0.2x1440",
+        f'syncd_ticks_total{{{job}, outcome="ok"}}': "0+0.2x1440",
+        f"syncd_objects_copied_total{{{job}}}": "0+0.2x1440",
+        f"syncd_known_objects{{{job}}}": "2500x1440",
+    }
+    (panel,) = [panel for panel in DASHBOARD["panels"] if panel["title"] == "Beside aws s3 sync"]
+    ours, theirs = (target["expr"].replace("$job", ".*") for target in panel["targets"])
+    ticks = 288 * 30
+    costs = {ours: ticks * (4 * 0.000005 + 0.0000004), theirs: ticks * (2 * 3 + 1) * 0.000005}
+    tests = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": [
+                    {
+                        "expr": f"round({expr}, 0.0001)",
+                        "eval_time": "24h",
+                        "exp_samples": [{"labels": "{}", "value": round(cost, 4)}],
+                    }
+                    for expr, cost in costs.items()
+                ],
+            }
+        ],
+    }
+    path = tmp_path / "cost.test.yaml"
+    path.write_text(yaml.safe_dump(tests))
+
+    run = subprocess.run([tool, "test", "rules", path], capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.needs_tool("promtool")
 def test_prometheus_takes_what_the_daemon_tells_it(tool: Path) -> None:
     metrics = Metrics(lambda: Gauges(now=0.0, healths=[]))
 

@@ -25,11 +25,11 @@ from syncd.model.reports import TickReport
 from syncd.tick.ports import Ports
 from syncd.tick.task import Task
 from syncd.tick.tick import Tick
-from syncd.verify.audit import Place, Stored
 from syncd.verify.continuous.watch import Watch, Watched
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys, PublicKey
+from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
 from .bucket import Bucket, Destination

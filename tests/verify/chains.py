@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -10,10 +10,11 @@ from typing import Any
 
 from syncd.cli.demo.keys import SigningKey, signing_key
 from syncd.cli.demo.samples import SampleObject, TrailSpec, public_keys, signed_text, trail
-from syncd.verify.audit import Audit, Place, PlaceResult, Stored
+from syncd.verify.audit import Audit, PlaceResult
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.digest import Refused, content_sha256
 from syncd.verify.rules.keys import Keys, PublicKey
+from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
 BUCKET, ACCOUNT, REGION = "trail-bucket", "111111111111", "us-east-1"
@@ -69,7 +70,7 @@ def chained(items: Sequence[Found]) -> list[Found]:
 
         def link(document: dict[str, Any], before: Found | None = before) -> None:
             raw = gzip.decompress(before.body) if before else b""
-            document["previousDigestS3Bucket"] = BUCKET if before else None
+            document["previousDigestS3Bucket"] = content(before)["digestS3Bucket"] if before else None
             document["previousDigestS3Object"] = before.key if before else None
             document["previousDigestHashValue"] = sha256(raw).hexdigest() if before else None
             document["previousDigestHashAlgorithm"] = "SHA-256" if before else None
@@ -77,6 +78,17 @@ def chained(items: Sequence[Found]) -> list[Found]:
 
         linked.append(forged(item, link))
     return linked
+
+
+def moved(items: Sequence[Found], former: str, count: int) -> list[Found]:
+    """The same chain, whose first digests and their logs were delivered to a former bucket of the trail."""
+
+    def deliver(document: dict[str, Any]) -> None:
+        document["digestS3Bucket"] = former
+        for log in document["logFiles"]:
+            log["s3Bucket"] = former
+
+    return chained([forged(item, deliver) if number < count else item for number, item in enumerate(items)])
 
 
 def another_key() -> SigningKey:
@@ -92,14 +104,16 @@ def with_spec(**changes: Any) -> TrailSpec:
 class MemoryReplica:
     """A replica that is a dictionary."""
 
-    def __init__(self, delivered: dict[str, SampleObject]) -> None:
-        self._delivered = delivered
+    def __init__(self, delivered: dict[str, SampleObject], modified: Mapping[str, float] | None = None) -> None:
+        """`modified` is when an object was copied, by key."""
+        self._delivered, self._modified = delivered, modified or {}
+        self.read: list[str] = []
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
         del first, last
         for key, item in sorted(self._delivered.items()):
             if key.startswith(prefix):
-                yield Stored(key, len(item.body))
+                yield Stored(key, len(item.body), modified=self._modified.get(key, 0.0))
 
     def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
         for item in items:
@@ -107,6 +121,7 @@ class MemoryReplica:
 
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
         for item in items:
+            self.read.append(item.key)
             stored = self._delivered.get(item.key)
             if stored is None:
                 yield item, Finding(Flaw.LOG_MISSING, "the replica has no such object")
@@ -117,14 +132,16 @@ class MemoryReplica:
                 yield item, refused.finding
 
 
-def audited(delivered: dict[str, SampleObject], spec: TrailSpec = SPEC, *, first: float = 0.0) -> PlaceResult:
+def audited(
+    delivered: dict[str, SampleObject], spec: TrailSpec = SPEC, *, replica: MemoryReplica | None = None, **asked: Any
+) -> PlaceResult:
     """The audit of the one account and region of a trail."""
     above = f"AWSLogs/{ACCOUNT}"
     place = Place(
         ACCOUNT, REGION, f"{above}/CloudTrail-Digest/{REGION}/", {"CloudTrail": f"{above}/CloudTrail/{REGION}/"}
     )
-    audit = Audit(MemoryReplica(delivered), place, buckets=[BUCKET], keys=known_keys(spec), first=first, last=4e9)
-    return audit.run()
+    told: dict[str, Any] = {"buckets": [BUCKET], "keys": known_keys(spec), "first": 0.0, "last": 4e9}
+    return Audit(replica or MemoryReplica(delivered), place, **told | asked).run()
 
 
 def flaws(result: PlaceResult) -> set[str]:

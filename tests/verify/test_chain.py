@@ -8,12 +8,25 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from chains import ACCOUNT, BUCKET, REGION, SPEC, another_key, chained, content, digests, forged, known_keys, objects
+from chains import (
+    ACCOUNT,
+    BUCKET,
+    REGION,
+    SPEC,
+    another_key,
+    chained,
+    content,
+    digests,
+    forged,
+    known_keys,
+    moved,
+    objects,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from syncd.cli.demo.samples import public_keys
 from syncd.verify.rules import digest as digest_file
-from syncd.verify.rules.chain import Chain, Found, Step, steps
+from syncd.verify.rules.chain import Chain, Found, Step, parsed
 from syncd.verify.rules.digest import ChainName, Refused, content_sha256, name_of, parse
 from syncd.verify.rules.keys import Keys, PublicKey
 from syncd.verify.rules.verdict import Flaw, Verdict
@@ -23,7 +36,8 @@ CHAIN = digests(objects())
 
 
 def shown(items: Sequence[Found], keys: Keys | None = None, name: ChainName = NAME) -> list[Step]:
-    return list(steps(Chain(name, [BUCKET], keys or known_keys()), items))
+    chain = Chain(name, [BUCKET], keys or known_keys())
+    return [chain.accept(item, parsed(after) if after else None) for item, after in pairwise([*items, None])]
 
 
 def verdicts(found: Sequence[Step]) -> list[str]:
@@ -80,13 +94,12 @@ GOOD_SIGNATURE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "previous signature wrong": (set_field("previousDigestSignature", "00" * 256), Flaw.CHAIN_BROKEN),
     "previous fields in part": (drop_previous_hash, Flaw.MALFORMED),
     "previous is an older one": (set_field("previousDigestS3Object", CHAIN[1].key), Flaw.CHAIN_BROKEN),
-    "previous is in another bucket": (set_field("previousDigestS3Bucket", "theirs"), Flaw.CHAIN_BROKEN),
     "previous is a backfill": (
         set_field("previousDigestS3Object", CHAIN[3].key.replace(".json.gz", "_backfill.json.gz")),
         Flaw.CHAIN_BROKEN,
     ),
     "a log named twice": (name_a_log_twice, Flaw.NAMED_TWICE),
-    "another bucket": (set_field("digestS3Bucket", "theirs"), Flaw.MOVED),
+    "another bucket": (set_field("digestS3Bucket", "theirs"), Flaw.OTHER_BUCKET),
     "another account": (set_field("awsAccountId", "999999999999"), Flaw.MALFORMED),
     "another end": (set_field("digestEndTime", "2026-11-24T23:00:00Z"), Flaw.MALFORMED),
     "ends before it begins": (set_field("digestStartTime", "2027-01-01T00:00:00Z"), Flaw.MALFORMED),
@@ -211,6 +224,17 @@ def test_a_backfill_chain_is_a_chain_of_its_own_and_never_proves_continuity() ->
     found = shown(backfill(CHAIN), name=NAME._replace(is_backfill=True))
 
     assert set(verdicts(found)) == {"backfill"}
+
+
+def test_hours_that_were_delivered_to_another_bucket_are_a_gap_and_what_follows_has_no_anchor() -> None:
+    away = moved(CHAIN, "former", 4)
+    found = shown([*chained(CHAIN[:2]), *away[4:]])
+
+    gap, after = found[2].before[0], found[2].span
+    assert (gap.verdict, gap.start, gap.end) == (Verdict.GAP, parse(CHAIN[1].body).end, parse(CHAIN[4].body).start)
+    assert (after.verdict, reasons(found[2])) == (Verdict.UNANCHORED, [Flaw.OTHER_BUCKET])
+    assert f"s3://former/{CHAIN[3].key}" in after.problems[0].detail
+    assert verdicts(found[3:]) == ["proved"] * (len(CHAIN) - 5)
 
 
 def test_a_backfill_that_follows_a_standard_digest_is_refused() -> None:

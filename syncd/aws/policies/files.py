@@ -38,7 +38,7 @@ def files(job: Job, found: Sequence[PolicyDocument], principal: str | None, styl
     if style is Format.CLOUDFORMATION:
         for account_id, template in cloudformation.templates(job, found, principal).items():
             command = (
-                f"aws cloudformation deploy --stack-name syncd-{_stack(job.name)} --template-file {{file}}"
+                f"aws cloudformation deploy --stack-name {stack_name(job)} --template-file {{file}}"
                 " --capabilities CAPABILITY_NAMED_IAM"
             )
             made.append(PolicyFile(account_id, "template.json", _owned(found, account_id), pretty(template), command))
@@ -110,9 +110,9 @@ def _owned(found: Sequence[PolicyDocument], account_id: str) -> list[str]:
     ]
 
 
-def _stack(name: str) -> str:
-    """Return a name for a stack: letters, digits and hyphens."""
-    return "".join(char if char.isascii() and char.isalnum() else "-" for char in name)
+def stack_name(job: Job) -> str:
+    """Return the name for a job's stack: letters, digits and hyphens."""
+    return "syncd-" + "".join(char if char.isascii() and char.isalnum() else "-" for char in job.name)
 
 
 def pretty(document: object) -> str:

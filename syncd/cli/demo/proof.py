@@ -15,6 +15,7 @@ from syncd.verify.evidence.document import proof_document
 from syncd.verify.keystore import keys_text
 from syncd.verify.proof import Asked
 from syncd.verify.rules.keys import Keys, PublicKey
+from syncd.verify.rules.progress import Progress
 from syncd.verify.rules.verdict import Flaw
 from syncd.verify.session import Files, prove
 
@@ -87,7 +88,7 @@ def _proved(config: Path, keys: Path, *, tell: Callable[..., None]) -> Sequence[
         Files(keys=keys),
         now=time.time,
         tell=tell,
-        on_progress=lambda *_: None,
+        progress=Progress(),
     )
     return [proof_document(proof) for proof in done.proofs]
 

@@ -11,6 +11,7 @@ _SHOWN = 20
 _SPANS_SHOWN = 12
 _LISTS = (
     ("in the replica, named by no digest", "extra"),
+    ("copied after the newest digest, which the next one may name", "in_flight"),
     ("healed from the source", "healed"),
     ("named by a digest, and on neither side", "missing_at_source"),
     ("claimed by the horizon, and missing in the replica", "horizon_contradicted"),
@@ -25,13 +26,7 @@ def show_proof(document: dict[str, Any]) -> None:
         console.print(Text(f"  {error['reason']}: {safe_line(error['detail'])}"))
         console.print(Text(f"  what to do: {safe_line(error['remedy'])}"))
         return
-    console.print(
-        Text(
-            f"  {document['digests']:,} digests and {document['logs']:,} logs compared in"
-            f" {document['duration_seconds']:.1f} s; proved until {document['proved_until'] or 'never'}"
-        )
-    )
-    console.print(Text(f"  covers {document['covers']}"))
+    _show_counts(console, document)
     for chain in document["chains"]:
         _show_chain(console, chain)
     for place in document["places"]:
@@ -50,6 +45,22 @@ def show_proof(document: dict[str, Any]) -> None:
     _show_conflicts(console, document)
     if document["keys_error"]:
         console.print(Text(f"  public keys: {safe_line(document['keys_error'])}"))
+
+
+def _show_counts(console: Any, document: dict[str, Any]) -> None:
+    console.print(
+        Text(
+            f"  {document['digests']:,} digests and {document['logs']:,} logs compared in"
+            f" {document['duration_seconds']:.1f} s; proved until {document['proved_until'] or 'never'}"
+        )
+    )
+    if kept := document["logs_hashed_while_copied"]:
+        console.print(
+            Text(
+                f"  {document['logs_read']:,} logs read, {kept:,} by hashes kept while they were copied (--read-data reads all)"
+            )
+        )
+    console.print(Text(f"  covers {document['covers']}"))
 
 
 def _show_conflicts(console: Any, document: dict[str, Any]) -> None:

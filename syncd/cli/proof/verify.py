@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -18,6 +17,7 @@ from syncd.model.keys.trail import EVERY
 from syncd.model.objects import Window
 
 if TYPE_CHECKING:
+    from syncd.cli.proof.progress import ProgressLine
     from syncd.config.job import Configuration, Job
 
 
@@ -58,7 +58,10 @@ AgainstOption = Annotated[
     typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
 ]
 ReadDataOption = Annotated[
-    bool, typer.Option("--read-data", help="With --against: read both sides of each object and compare SHA-256.")
+    bool,
+    typer.Option(
+        "--read-data", help="Read every log, and take no hash kept while it was copied. With --against: both sides."
+    ),
 ]
 
 
@@ -83,6 +86,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
+    from syncd.cli.proof.progress import ProgressLine
     from syncd.cli.proof.source import verify_against_source
     from syncd.job import refused
     from syncd.verify.session import Files
@@ -90,14 +94,12 @@ def verify(
     files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
     if timestamp is not None:
         _require_stamped_report(timestamp, report)
-    if against is None and read_data:
-        raise typer.BadParameter("goes with --against source", param_hint="--read-data")
     if offline is not None:
         _verify_offline(files, offline, jobs, against, as_json=as_json)
-    asked = _asked(first, last, account, region, heals=heal)
+    asked = _asked(first, last, account, region, reads_all=read_data, heals=heal)
     configuration = load(config, strict=strict)
     chosen = refused.chosen(configuration, jobs)
-    shown = _Progress(is_shown=not as_json and sys.stderr.isatty())
+    shown = ProgressLine(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
         _require_no_digest_options(files, account, region)
         code = verify_against_source(
@@ -115,13 +117,13 @@ def verify(
 
 
 def _verify(
-    configuration: "Configuration", jobs: "list[Job]", asked: Any, files: Any, shown: "_Progress", *, as_json: bool
+    configuration: "Configuration", jobs: "list[Job]", asked: Any, files: Any, shown: "ProgressLine", *, as_json: bool
 ) -> NoReturn:
     from syncd.verify.session import prove
 
     if files.bundle is not None and len(jobs) != 1:
         raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
-    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), on_progress=shown.add)
+    done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), progress=shown)
     shown.end()
     _end(done, as_json=as_json)
 
@@ -173,7 +175,13 @@ def _end(done: Any, *, as_json: bool) -> NoReturn:
 
 
 def _asked(
-    first: str | None, last: str | None, account: list[str] | None, region: list[str] | None, *, heals: bool
+    first: str | None,
+    last: str | None,
+    account: list[str] | None,
+    region: list[str] | None,
+    *,
+    reads_all: bool,
+    heals: bool,
 ) -> Any:
     from syncd.config import names as aws_names
     from syncd.verify.proof import Asked
@@ -184,35 +192,12 @@ def _asked(
         last=min(_day_start(last, "--to") + DAY_SECONDS, now) if last else now,
         accounts=_checked(account, aws_names.check_account_id, "--account"),
         regions=_checked(region, aws_names.check_region, "--region"),
+        reads_all=reads_all,
         heals=heals,
     )
     if asked.last <= asked.first:
         raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
     return asked
-
-
-class _Progress:
-    """A line on the terminal: how many logs were compared, at which rate."""
-
-    def __init__(self, *, is_shown: bool) -> None:
-        self._is_shown = is_shown
-        self._guard = Lock()
-        self._began_at = self._shown_at = time.monotonic()
-        self._logs = self._bytes = 0
-
-    def add(self, logs: int, size_bytes: int) -> None:
-        with self._guard:
-            self._logs, self._bytes = self._logs + logs, self._bytes + size_bytes
-            now = time.monotonic()
-            if self._is_shown and now - self._shown_at >= 1:
-                self._shown_at = now
-                rate = self._logs / (now - self._began_at)
-                sys.stderr.write(f"\r{self._logs:,} logs compared, {rate:,.0f}/s, {self._bytes / 1e6:,.0f} MB ")
-                sys.stderr.flush()
-
-    def end(self) -> None:
-        if self._is_shown and self._logs:
-            sys.stderr.write("\n")
 
 
 def _day_start(text: str, option: str) -> float:

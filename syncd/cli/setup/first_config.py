@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncd.cli.setup.init_answers import Answers
 from syncd.config.files import DEFAULT_PATH, find, load
@@ -17,8 +17,8 @@ from syncd.ledger.folder.locks import exposure
 from syncd.model.errors import ConfigError
 from syncd.model.escaping import visible
 
-# The flag to name in a problem, by the key of the job.
-_FLAGS = {
+FLAGS = {
+    # The flag to name in a problem, by the key of the job.
     "name": "--name",
     "consumer.account_id": "--consumer-account",
     "consumer.profile": "--profile",
@@ -39,14 +39,22 @@ _FLAGS = {
 }
 
 
+class Step(NamedTuple):
+    """One of the next steps."""
+
+    purpose: str
+    command: str
+    afterwards: str = ""
+    """The sentence to say once it is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """The result of `init`, and the next steps."""
 
     wrote: Sequence[Path]
     kept: Sequence[Path]
-    next: Sequence[tuple[str, str]]
-    """Pairs of a purpose and a command."""
+    next: Sequence[Step]
 
 
 class Refused(Exception):
@@ -68,7 +76,7 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
     raw = job_table(answers)
     findings = examine(JOB, completed(raw))[1]
     if findings:
-        raise Refused(list(dict.fromkeys(f"{_FLAGS.get(key, key)}: {message}" for key, message in findings)))
+        raise Refused(list(dict.fromkeys(f"{FLAGS.get(key, key)}: {message}" for key, message in findings)))
     job = top.parent / "jobs.d" / f"{raw['name']}.toml"
     if job.exists():
         raise Refused([f"--name: {job} exists already and is left as it is; give the new job another name"])
@@ -88,15 +96,19 @@ def write(answers: Answers, top: Path, *, state_dir: Path | None = None) -> Writ
         wrote.append(job)
         _require_whole(top, job, before)
     kept = [] if top in wrote else [top]
+    return Written(wrote, kept, next_steps(raw["name"], top))
+
+
+def next_steps(name: str, top: Path) -> list[Step]:
+    """Return the steps after a job was written."""
     option = "" if top == find(None, os.environ) else f" --config {shlex.quote(str(top))}"
-    name = raw["name"]
-    steps = [
-        ("print the policies that both accounts need", f"syncd policies {name}{option}"),
-        ("check that they are in place", f"syncd check {name}{option}"),
-        ("copy for the first time", f"syncd tick {name}{option}"),
-        ("keep copying", f"syncd run{option}"),
+    return [
+        Step("print the policies that both accounts need", f"syncd policies {name}{option}"),
+        Step("check that they are in place", f"syncd check {name}{option}"),
+        Step("see what the first copy would do", f"syncd plan {name}{option}"),
+        Step("copy for the first time", f"syncd tick {name}{option}"),
+        Step("keep copying", f"syncd run{option}"),
     ]
-    return Written(wrote, kept, steps)
 
 
 @contextmanager
@@ -141,17 +153,22 @@ def written_document(written: Written) -> dict[str, Any]:
     return {
         "wrote": [str(path) for path in written.wrote],
         "kept": [str(path) for path in written.kept],
-        "next": [command for _, command in written.next],
+        "next": [step.command for step in written.next],
     }
 
 
 def written_text(written: Written) -> str:
     """Return the text of `init`: the files, and the next steps."""
+    width = max(len(step.purpose) for step in written.next)
+    lines = ["", "Next:", *(f"  {step.purpose:<{width}}    {step.command}" for step in written.next)]
+    return "\n".join([files_text(written), *map(visible, lines)]) + "\n"
+
+
+def files_text(written: Written) -> str:
+    """Return the files, a line each."""
     lines = [f"wrote {path}" for path in written.wrote]
     lines += [f"kept  {path}, which existed already" for path in written.kept]
-    width = max(len(why) for why, _ in written.next)
-    lines += ["", "Next:", *(f"  {why:<{width}}    {command}" for why, command in written.next)]
-    return "\n".join(map(visible, lines)) + "\n"
+    return "\n".join(map(visible, lines))
 
 
 def job_table(answers: Answers) -> dict[str, Any]:

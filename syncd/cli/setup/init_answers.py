@@ -1,12 +1,11 @@
 """The answers that `syncd init` needs: from flags, the terminal, or AWS."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
@@ -41,55 +40,6 @@ class Answers:
         """Fill in what was found out, without replacing what was given."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return Answers(**{name: own[name] or found.get(name) or own[name] for name in own})
-
-
-class Question(NamedTuple):
-    """One question on the terminal."""
-
-    answer: str
-    """The field of Answers that it fills."""
-    words: str
-    is_required: bool = True
-    is_due: Callable[[Answers], bool] = lambda _: True
-
-
-_ALWAYS = (
-    Question("profile", "AWS profile of the consumer (empty: the default credentials)", is_required=False),
-    Question("bucket", "Bucket that CloudTrail delivers to"),
-    Question("role", "ARN of the role to assume (empty: read the bucket without a role)", is_required=False),
-    Question(
-        "external_id",
-        "External ID, if the bucket belongs to another company (empty: it is your own)",
-        is_required=False,
-        is_due=lambda answers: answers.role is not None,
-    ),
-    Question("prefix", "The trail's key prefix, before AWSLogs/ (empty: none)", is_required=False),
-    Question("organization_id", "Organization ID, for an organization trail (empty: none)", is_required=False),
-    Question("destination", "Your own bucket, for the copies"),
-)
-_NOT_FOUND_OUT = (
-    Question("consumer_account", "Account ID of the consumer"),
-    Question("source_account", "Account ID that owns the source bucket"),
-    Question("region", "Region of the source bucket"),
-    Question("destination_region", "Region of your own bucket"),
-)
-
-
-def answered(answers: Answers) -> Answers:
-    """Ask for what is neither given nor found out."""
-    for question in _ALWAYS:
-        answers = _asked(question, answers)
-    answers = found_out(answers)
-    for question in _NOT_FOUND_OUT:
-        answers = derived(_asked(question, answers))
-    return _asked(Question("name", "Name of the job"), answers)
-
-
-def _asked(question: Question, answers: Answers) -> Answers:
-    if getattr(answers, question.answer) is not None or not question.is_due(answers):
-        return answers
-    given: Any = typer.prompt(question.words, default=None if question.is_required else "", show_default=False)
-    return answers.filled(**{question.answer: str(given).strip() or None})
 
 
 def derived(answers: Answers) -> Answers:

@@ -1,104 +1,22 @@
-"""The verbs that set up a job: init, check and policies."""
+"""The verbs on what a job needs: check and policies."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from syncd.aws.policies.formats import Format
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, earlier_config, job_names, load
+from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
 from syncd.cli.work import require_queues
 from syncd.daemon import logs
 from syncd.job import exit_codes
-from syncd.job.exit_codes import FAILED, USAGE
 from syncd.model.escaping import safe_indented
-
-if TYPE_CHECKING:
-    from syncd.cli.setup.init_answers import Answers
 
 app = typer.Typer()
 
-ConfigToWriteOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="PATH",
-        callback=earlier_config,
-        help="The configuration file to write, or to add a job to (in jobs.d beside it). The default is $SYNCD_CONFIG,"
-        " then /etc/syncd/syncd.toml.",
-    ),
-]
-DirectoryOption = Annotated[
-    Path | None, typer.Option("--directory", metavar="DIR", help="The folder for syncd.toml, instead of --config.")
-]
-NameOption = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="The job's name. The default is account-ID.")
-]
-ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The consumer's AWS profile.")]
-CredentialsFileOption = Annotated[
-    Path | None, typer.Option("--credentials-file", metavar="PATH", help="The consumer's AWS credentials file.")
-]
-ConsumerAccountOption = Annotated[
-    str | None,
-    typer.Option("--consumer-account", metavar="ID", help="The consumer's account. The default is what AWS says."),
-]
-BucketOption = Annotated[
-    str | None, typer.Option("--bucket", metavar="BUCKET", help="The bucket that CloudTrail delivers to.")
-]
-SourceAccountOption = Annotated[
-    str | None,
-    typer.Option("--source-account", metavar="ID", help="The account that owns the bucket. The default is the role's."),
-]
-RegionOption = Annotated[
-    str | None, typer.Option("--region", metavar="REGION", help="The bucket's region. The default is what S3 says.")
-]
-PrefixOption = Annotated[
-    str | None, typer.Option("--prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/.")
-]
-OrganizationIdOption = Annotated[
-    str | None,
-    typer.Option("--organization-id", metavar="ID", help="The organization's ID, for an organization trail."),
-]
-AccountOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--account",
-        metavar="ID",
-        help="Copy this account's logs; repeatable, * for all. The default is the consumer's own.",
-    ),
-]
-RoleOption = Annotated[
-    str | None,
-    typer.Option("--role", metavar="ARN", help="The role to assume. Without it, the consumer reads the bucket itself."),
-]
-ExternalIdOption = Annotated[
-    str | None,
-    typer.Option("--external-id", metavar="ID", help="The external ID, if the source belongs to another company."),
-]
-DestinationOption = Annotated[
-    str | None, typer.Option("--destination", metavar="BUCKET", help="The consumer's own bucket.")
-]
-DestinationRegionOption = Annotated[
-    str | None, typer.Option("--destination-region", metavar="REGION", help="Its region. The default is what S3 says.")
-]
-DestinationPrefixOption = Annotated[
-    str | None, typer.Option("--destination-prefix", metavar="PREFIX", help="A prefix put in front of each key.")
-]
-EndpointOption = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint",
-        metavar="URL",
-        help="An S3-compatible server instead of AWS. With --role, it is the STS server too.",
-    ),
-]
-AllowHttpOption = Annotated[
-    bool, typer.Option("--allow-http", help="Allow --endpoint to be http:// beyond this machine.")
-]
 OutputOption = Annotated[
     Path | None,
     typer.Option("--output", metavar="DIR", help="Write files, one folder per account, instead of printing them."),
@@ -106,80 +24,6 @@ OutputOption = Annotated[
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Replace files of --output that were edited or are of another configuration.")
 ]
-StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
-
-
-@app.command("init")
-def show_init(
-    *,
-    config: ConfigToWriteOption = None,
-    directory: DirectoryOption = None,
-    name: NameOption = None,
-    profile: ProfileOption = None,
-    credentials_file: CredentialsFileOption = None,
-    consumer_account: ConsumerAccountOption = None,
-    bucket: BucketOption = None,
-    source_account: SourceAccountOption = None,
-    region: RegionOption = None,
-    prefix: PrefixOption = None,
-    organization_id: OrganizationIdOption = None,
-    account: AccountOption = None,
-    role: RoleOption = None,
-    external_id: ExternalIdOption = None,
-    destination: DestinationOption = None,
-    destination_region: DestinationRegionOption = None,
-    destination_prefix: DestinationPrefixOption = None,
-    endpoint: EndpointOption = None,
-    allow_http: AllowHttpOption = False,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write a first configuration, asking for what it cannot find out. Overwrites nothing."""
-    from syncd.cli.setup.init_answers import Answers
-
-    if config is not None and directory is not None:
-        raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
-    answers = Answers(
-        name=name,
-        profile=profile,
-        consumer_account=consumer_account,
-        bucket=bucket,
-        source_account=source_account,
-        region=region,
-        prefix=prefix,
-        organization_id=organization_id,
-        role=role,
-        external_id=external_id,
-        destination=destination,
-        destination_region=destination_region,
-        destination_prefix=destination_prefix,
-        endpoint=endpoint,
-        allow_http=allow_http,
-        credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
-        accounts=tuple(account or ()),
-    )
-    _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
-
-
-def _begin(answers: "Answers", config: Path | None, state_dir: Path | None, *, as_json: bool) -> None:
-    from syncd.cli.setup import first_config, init_answers
-    from syncd.config import files
-
-    top = files.find(config, os.environ)
-    answers = init_answers.answered(answers) if sys.stdin.isatty() else init_answers.found_out(answers)
-    try:
-        written = first_config.write(answers, top, state_dir=state_dir)
-    except first_config.Refused as refusal:
-        for problem in refusal.problems:
-            _say(problem)
-        sys.exit(USAGE)
-    except OSError as error:
-        _say(f"{error.filename}: {error.strerror}")
-        sys.exit(FAILED)
-    if as_json:
-        sys.stdout.write(json.dumps(first_config.written_document(written)) + "\n")
-    else:
-        sys.stdout.write(first_config.written_text(written))
 
 
 @app.command("check")

@@ -12,12 +12,16 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "syncd catch-up account-b --from 2026-01-01",
         "syncd catch-up account-b --from 2026-03-01 --to 2026-03-31 --region eu-west-1",
     ),
-    "plan": ("syncd plan", "syncd plan account-b --from 2026-01-01"),
+    "plan": ("syncd plan", "syncd plan --month", "syncd plan account-b --from 2026-01-01"),
     "status": ("syncd status", "syncd status --unhealthy --watch", "syncd status 'customer-0*' --json"),
     "demo": ("syncd demo", "syncd demo --keep"),
     "init": (
         "syncd init",
         "syncd init --config ./syncd.toml --profile b --bucket example-trail --destination example-b-logs",
+    ),
+    "onboard": (
+        "syncd onboard acme",
+        "syncd onboard acme --account 111111111111 --bucket acme-trail --region eu-west-1 --destination example-z-logs",
     ),
     "check": ("syncd check", "syncd check account-b"),
     "policies": ("syncd policies account-b", "syncd policies account-b --format terraform --output ./iam"),

@@ -18,6 +18,8 @@ from syncd.config.words import Finding, without_secrets
 from syncd.model.errors import Problem
 
 _STILL_NS = 1_000_000_000
+# Of each pair, the key of a job replaces the other one of [defaults].
+_ALTERNATIVES = (("every", "cron"), ("heartbeat_url", "heartbeat_url_file"), ("url", "url_file"))
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
 
 
@@ -102,16 +104,13 @@ def _shown_key(key: str) -> str:
 def _read_job(file: File, top: File, defaults: Mapping[str, Any]) -> Reading:
     if file.raw is None:
         return Reading(file, None, file.problems)
-    inherited = dict(defaults)
-    for one, other in (("every", "cron"), ("cron", "every")):
-        if one in file.raw:
-            inherited.pop(other, None)
-    job, findings = examine(JOB, completed(_merged(inherited, file.raw)))
+    job, findings = examine(JOB, completed(_merged(defaults, file.raw)))
     return Reading(file, job, [*file.problems, *placed(findings, file, top)])
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = {**below, **above}
+    replaced = {other for pair in _ALTERNATIVES for one, other in (pair, pair[::-1]) if one in above}
+    result = {**{key: value for key, value in below.items() if key not in replaced}, **above}
     for key in below.keys() & above.keys():
         if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
             result[key] = _merged(below[key], above[key])

@@ -10,7 +10,13 @@ from typing import Any
 
 from syncd.config.words import Finding, expanded_path, shown
 
-_PATH_KEYS = (("state_dir",), ("consumer", "credentials_file"), ("defaults", "consumer", "credentials_file"))
+_OF_A_JOB = (
+    ("consumer", "credentials_file"),
+    ("heartbeat_url_file",),
+    *(("webhooks", name, "url_file") for name in ("healthchecks", "slack", "json")),
+    ("webhooks", "pagerduty", "key_file"),
+)
+_PATH_KEYS = (("state_dir",), *_OF_A_JOB, *(("defaults", *keys) for keys in _OF_A_JOB))
 _VARIABLES = (
     "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_* and SYNCD_*"
 )

@@ -100,6 +100,11 @@ class Source(Table):
         description="folders that are left alone: key prefixes, as `uncovered` shows them, or patterns such as"
         ' "AWSLogs/*/Config/"',
     )
+    trail_buckets: fields.Buckets = Field(
+        (),
+        description="buckets that digests name beside this one: those that the trail delivered to before, under the same"
+        " prefix, or the one behind an access point",
+    )
     max_object: fields.ObjectSize | None = Field(
         None, description="larger objects are not copied: they are quarantined, and hold the horizon until accepted"
     )
@@ -110,6 +115,11 @@ class Source(Table):
         None, description="the caller pays for requests to a Requester Pays bucket; true says the same"
     )
     role: Role | None = Field(None, description="the role to assume; left out: the consumer's own identity reads")
+
+    @property
+    def digest_buckets(self) -> tuple[str, ...]:
+        """The buckets that digests may name."""
+        return (self.bucket, *self.trail_buckets)
 
     @property
     def organization_ids(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from syncd.config.tables.ends import Consumer, Destination, Endpoints, Source
 from syncd.config.tables.scale import Fleet, Hints, Work
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.table import Table, partial
+from syncd.config.tables.webhooks import Webhooks
 
 
 class JobTable(Table):
@@ -37,6 +38,9 @@ class JobTable(Table):
     heartbeat_url: fields.Url | None = Field(
         None, repr=False, description="URL that is called while this job keeps its objective; {job} is the job's name"
     )
+    heartbeat_url_file: fields.FilePath | None = Field(
+        None, description="file that holds this URL instead, read at each call"
+    )
     verify: Literal["off", "continuous"] = Field(
         "off", description='"continuous" checks each CloudTrail digest as it arrives, and the logs that it names'
     )
@@ -50,6 +54,7 @@ class JobTable(Table):
     destination: Destination
     endpoints: Endpoints = Endpoints()
     engine: JobEngine = JobEngine()
+    webhooks: Webhooks = Webhooks()
 
 
 class JobDefaults(partial(JobTable)):  # type: ignore[misc]  # the fields of a job are those of its base
@@ -65,6 +70,9 @@ class SettingsTable(Table):
     )
     jobs: fields.Globs = Field(("jobs.d/*.toml",), description="job files, relative to this file")
     heartbeat_url: fields.Url | None = Field(None, repr=False, description="URL that is called while all jobs are well")
+    heartbeat_url_file: fields.FilePath | None = Field(
+        None, description="file that holds this URL instead, read at each call"
+    )
     drain: fields.DurationOrZero = Field(
         timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
     )

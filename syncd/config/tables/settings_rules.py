@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from syncd.config.addresses import is_loopback, split_address
 from syncd.config.tables.files import SettingsTable
+from syncd.config.tables.webhooks import heartbeat_is_named_once
 from syncd.config.words import Finding, shown
 
 
@@ -39,4 +40,4 @@ def queues_differ(settings: SettingsTable) -> Iterator[Finding]:
         taken[queue] = f"work.{key}"
 
 
-SETTINGS_RULES = (listen_locally, work_has_both_queues, queues_differ)
+SETTINGS_RULES = (listen_locally, work_has_both_queues, queues_differ, heartbeat_is_named_once)

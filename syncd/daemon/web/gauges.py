@@ -6,27 +6,20 @@ from dataclasses import dataclass, field
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from syncd.config.job import Engine, JobEngine, RefusedJob
+from syncd.config.job import Engine, JobEngine, Prices, RefusedJob
+from syncd.daemon.web.gauge_rows import ESSENTIAL, LIMITS, OF_RUNNING
 from syncd.job.health.health import JobHealth, is_fresh
-from syncd.job.health.progress import Progress
 from syncd.job.health.word import Health, health_word
 from syncd.model.escaping import safe_line
 
 MOST_JOBS_IN_FULL = 1000
 """With more jobs than these, `auto` shows what is essential: all metrics of ten thousand jobs are tens of megabytes."""
-_ESSENTIAL = frozenset(
-    {
-        "syncd_objective_met",
-        "syncd_last_tick_failed",
-        "syncd_paused_seconds",
-        "syncd_newest_object_timestamp_seconds",
-        "syncd_oldest_listing_timestamp_seconds",
-        "syncd_quarantined_objects",
-        "syncd_job_refused",
-        "syncd_tick_crashes",
-    }
+_ZERO_LEFT_OUT = (
+    "syncd_last_tick_failed",
+    "syncd_paused_seconds",
+    "syncd_unproved_spans",
+    "syncd_proved_until_timestamp_seconds",
 )
-_ZERO_LEFT_OUT = ("syncd_last_tick_failed", "syncd_paused_seconds")
 """Gauges whose zeros are left out of what is essential."""
 JOB = "syncd_job"
 """The label with the job's name. Prometheus uses `job` for the scrape job."""
@@ -55,6 +48,9 @@ class Gauges:
     """A slot's lease is renewed in time."""
     slots: int = 0
     """Slots among which the jobs are shared. 0 without `[fleet]`."""
+    known: Mapping[str, int] = field(default_factory=dict)
+    """About how many objects each job has at the destination."""
+    prices: Prices = field(default_factory=Prices)
     engine: Engine = field(default_factory=Engine)
     """The limits of all jobs together."""
     job_engines: Mapping[str, JobEngine] = field(default_factory=dict)
@@ -71,11 +67,12 @@ class Gauges:
 
     def shows(self, metric: str) -> bool:
         """Return true if a metric has a series of each job."""
-        return self.shown == "all" or (self.shown == "essential" and metric in _ESSENTIAL)
+        return self.shown == "all" or (self.shown == "essential" and metric in ESSENTIAL)
 
     def collect(self) -> Iterator[Metric]:
         """Return every gauge that is shown."""
         yield from self._limits()
+        yield self._price()
         yield self._by_health()
         if self.shows("syncd_running_objects_known"):
             yield from self._running()
@@ -97,7 +94,7 @@ class Gauges:
 
     def _limits(self) -> Iterator[Metric]:
         """Return the limits that are set."""
-        for key, name, help_text in _LIMITS:
+        for key, name, help_text in LIMITS:
             overall = GaugeMetricFamily(f"syncd_limit_{name}", f"Limit of all jobs together: {help_text}.", labels=[])
             of_job = GaugeMetricFamily(f"syncd_job_limit_{name}", f"A job's own limit: {help_text}.", labels=[JOB])
             if (limit := getattr(self.engine, key)) is not None:
@@ -108,6 +105,14 @@ class Gauges:
             yield overall
             if self.shows(of_job.name):
                 yield of_job
+
+    def _price(self) -> Metric:
+        about = "A price in US dollars, as in [prices]: of one request, or of a gigabyte to another region."
+        family = GaugeMetricFamily("syncd_price_dollars", about, labels=["of"])
+        for of, price in (("write", self.prices.writes / 1000), ("read", self.prices.reads / 1000)):
+            family.add_metric([of], price)
+        family.add_metric(["transfer_gb"], self.prices.transfer_gb)
+        return family
 
     def _refusals(self) -> Metric:
         family = GaugeMetricFamily(
@@ -150,7 +155,7 @@ class Gauges:
 
     def _running(self) -> Iterator[Metric]:
         """Return the progress of the ticks under way. Other jobs have no series."""
-        for name, help_text, of_progress in _OF_RUNNING:
+        for name, help_text, of_progress in OF_RUNNING:
             family = GaugeMetricFamily(name, help_text, labels=[JOB])
             for health in self.healths:
                 if health.running is not None and (value := of_progress(health.running)) is not None:
@@ -170,29 +175,6 @@ class Gauges:
 
 
 _LONGEST_KIND = 64
-
-_LIMITS = (
-    ("in_flight", "objects_in_flight", "objects being copied at once"),
-    ("memory", "memory_bytes", "bytes of memory for the bodies of objects in flight"),
-    ("requests_per_second", "requests_per_second", "requests to S3 a second"),
-    ("bytes_per_second", "bytes_per_second", "bytes copied a second"),
-)
-
-_OF_RUNNING: Sequence[tuple[str, str, Callable[[Progress], float | None]]] = (
-    ("syncd_running_objects_known", "Objects to copy that the tick under way has found so far.", lambda it: it.known),
-    ("syncd_running_objects_done", "Objects that the tick under way has copied or given up.", lambda it: it.done),
-    (
-        "syncd_running_listing_ended",
-        "1 if the tick under way has listed everything, so that all objects to copy are known.",
-        lambda it: it.is_total,
-    ),
-    (
-        "syncd_running_seconds_left",
-        "What is left of the tick under way, by its rate so far.",
-        lambda it: it.seconds_left,
-    ),
-    ("syncd_running_since_timestamp_seconds", "When the tick under way began.", lambda it: it.began_at),
-)
 
 _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     (
@@ -245,6 +227,11 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[JobHealth, Gauges], float]]] = (
         "syncd_proved_until_timestamp_seconds",
         "Up to when CloudTrail's digests prove the replica; 0 for nothing, or if they are not verified continuously.",
         lambda it, _: it.proof.proved_until,
+    ),
+    (
+        "syncd_known_objects",
+        "Objects known at the destination: counted when the daemon starts, then added up.",
+        lambda it, gauges: gauges.known.get(it.job, 0),
     ),
     ("syncd_unproved_spans", "Spans that digests do not prove.", lambda it, _: len(it.proof.doubts)),
     (

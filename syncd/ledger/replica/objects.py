@@ -11,16 +11,20 @@ from syncd.ledger.rows import (
     decode_etags,
     decode_key,
     encode_keys,
+    first_tail,
     first_tail_after,
+    last_tail,
     object_checksum,
     tail_form,
 )
-from syncd.model.objects import Known, Shard
+from syncd.model.objects import Known, Shard, Written
 from syncd.model.sealed import SealedDay
 
 _RANGE_SLACK_ROWS = 1000
 _LAST = "\U0010ffff"
 _AFTER_NO_DAY = chr(ord(NO_DAY) + 1)
+_KNOWN = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
+_WRITTEN = "SELECT tail, etag, size_bytes, checksum, content FROM objects WHERE shard = ?"
 
 
 class ObjectView:
@@ -55,19 +59,20 @@ class ObjectView:
                         self._rows.damaged += 1
         return known
 
-    def contents(self, shard: Shard, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Return the replica's ETag and the SHA-256 of the uncompressed content of keys of which both are known."""
-        found = {}
+    def contents(self, shard: Shard, keys: Sequence[str]) -> dict[str, Written]:
+        """Return what was written of those keys whose content was hashed meanwhile. Meant for keys near each other."""
+        found: dict[str, Written] = {}
+        key_of = encode_keys(shard, keys)
         with self._rows.guarded():
             shard_id = self._rows.shard_id(shard)
-            query = "SELECT etag, size_bytes, checksum, content FROM objects WHERE shard = ? AND tail = ?"
-            for tail, key in encode_keys(shard, keys).items():
-                row = self._rows.one(query, shard_id, tail)
-                if row is None or row[2] != object_checksum(shard_id or 0, tail, *row[:2]):
+            if shard_id is None or not key_of:
+                return found
+            for tail, etags, size, check, content in self._among(shard_id, key_of, _WRITTEN):
+                if tail not in key_of or check != object_checksum(shard_id, tail, etags, size):
                     continue
-                _, replica_etag = decode_etags(row[0])
-                if replica_etag and isinstance(row[3], bytes):
-                    found[key] = replica_etag, row[3].hex()
+                _, replica_etag = decode_etags(etags)
+                if replica_etag and isinstance(content, bytes):
+                    found[key_of[tail]] = Written(replica_etag, size, content.hex())
         return found
 
     def proofs(self) -> dict[str, str]:
@@ -164,10 +169,28 @@ class ObjectView:
             ).fetchone()
             return rows, sealed
 
-    def _among(self, shard_id: int, wanted: Collection[str]) -> list[tuple[Any, ...]]:
+    def volume(self, first: str, last: str) -> dict[str, tuple[int, int]]:
+        """Return objects and bytes by UTC day from `first` to `last` (YYYY-MM-DD, both inclusive), where there are any."""
+        of_replica = "shard IN (SELECT id FROM shards WHERE replica = ?)"
+        query = (
+            f"SELECT substr(tail, 1, 8), count(*), sum(size_bytes) FROM objects WHERE {of_replica}"  # noqa: S608 - our own text
+            " AND tail >= ? AND tail < ? GROUP BY 1"
+            f" UNION ALL SELECT replace(day, '-', ''), sum(count), sum(size_bytes) FROM days WHERE {of_replica}"
+            " AND day BETWEEN ? AND ? GROUP BY 1"
+        )
+        found: dict[str, tuple[int, int]] = {}
+        with self._rows.guarded():
+            replica = self._rows.id()
+            bounds = (replica, first_tail(first), last_tail(last), replica, first, last)
+            for day, count, size in self._rows.db.execute(query, bounds):
+                name = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+                objects, size_bytes = found.get(name, (0, 0))
+                found[name] = objects + count, size_bytes + size
+        return found
+
+    def _among(self, shard_id: int, wanted: Collection[str], columns: str = _KNOWN) -> list[tuple[Any, ...]]:
         """Return the rows that exist of these tails, and possibly rows of others between them."""
         require_short(max(wanted, key=len))
-        columns = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
         limit = 2 * len(wanted) + _RANGE_SLACK_ROWS
         bounds = (shard_id, min(wanted), max(wanted), limit)
         db = self._rows.db

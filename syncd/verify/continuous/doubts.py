@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from syncd.job.health.proofs import Doubt, Problem, Seen
 from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.verify.proof import OVERDUE_SECONDS
-from syncd.verify.rules.chain import Chain, Found, Step
-from syncd.verify.rules.digest import ChainName, Digest, Refused, parse
+from syncd.verify.rules.chain import Chain, Found, Step, parsed
+from syncd.verify.rules.digest import ChainName
+from syncd.verify.rules.unnamed import OVERDUE_SECONDS
 from syncd.verify.rules.verdict import Finding, Flaw, Verdict
 
 STOPPED_SECONDS = DAY_SECONDS
@@ -41,16 +41,9 @@ def follow(chain: Chain, name: ChainName, found: Iterable[Found]) -> Iterator[Fo
 
 def _taken(chain: Chain, name: ChainName, found: Found, after: Found | None) -> Followed:
     before = chain.last
-    step = chain.accept(found, _parsed(after) if after is not None and not found.signature else None)
+    step = chain.accept(found, parsed(after) if after is not None and not found.signature else None)
     assert chain.last is not None
     return Followed(name, found.key, before, step, chain.last)
-
-
-def _parsed(found: Found) -> Digest | None:
-    try:
-        return parse(found.body)
-    except Refused:
-        return None
 
 
 def doubt_of(followed: Followed, of_logs: Sequence[Finding], *, now: float) -> Doubt | None:

@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from syncd.model.keys.trail import is_ignored
 from syncd.model.objects import Shard
-from syncd.verify.audit import Place, Stored
+from syncd.verify.audit import elsewhere
 from syncd.verify.continuous.ports import Ledger, LiveReplica
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.rules.digest import Digest, Named
+from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
 
@@ -33,7 +34,7 @@ class LogCheck:
             if not prefix or is_ignored(log.key, self._ignore):
                 continue
             if log.bucket not in self._buckets:
-                problems.append(Finding(Flaw.LOG_MISSING, f"it is in another bucket, s3://{log.bucket}", log.key))
+                problems.append(elsewhere(log))
                 continue
             folders[prefix, log.key.rpartition("/")[0]][log.key] = log
         unknown: dict[str, tuple[Stored, Named]] = {}
@@ -64,7 +65,7 @@ class LogCheck:
             item = there.get(key)
             if item is None:
                 problems.append(Finding(Flaw.LOG_MISSING, "the replica has no such object", key))
-            elif known.get(key) != (item.etag, logs[key].sha256):
+            elif known.get(key) != (item.etag, item.size_bytes, logs[key].sha256):
                 # The replica is not what was written here, or the hash is not known: its bytes decide.
                 unknown[key] = item, logs[key]
         return unknown

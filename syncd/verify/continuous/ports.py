@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from syncd.job.health.proofs import Doubt
-from syncd.model.objects import Known, Shard, ShardState
-from syncd.verify.audit import Place, ReplicaReader, Stored
+from syncd.model.objects import Known, Shard, ShardState, Written
+from syncd.verify.audit import ReplicaReader
+from syncd.verify.rules.place import Place, Stored
 
 
 class LiveReplica(ReplicaReader, Protocol):
@@ -31,8 +32,8 @@ class Ledger(Protocol):
         """Return the rows after a key, in key order: at least `limit`, or up to the end of the shard."""
         ...
 
-    def contents(self, shard: Shard, keys: Sequence[str]) -> Mapping[str, tuple[str, str]]:
-        """Return the replica's ETag and the content's hash of keys of which both are known."""
+    def contents(self, shard: Shard, keys: Sequence[str]) -> Mapping[str, Written]:
+        """Return what was written of those keys whose content was hashed meanwhile."""
         ...
 
     def proofs(self) -> Mapping[str, str]:

@@ -74,7 +74,7 @@ def _watch(
     keys = AskedKeys(known.all(), lambda region: service.ask(region, 0.0, now()))
     watch = Watch(
         scope,
-        [job.source.bucket],
+        job.source.digest_buckets,
         keys,
         BucketReplica(end, lister, prefix=job.destination.prefix, stop=stop),
         ledger,

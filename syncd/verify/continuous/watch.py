@@ -12,7 +12,6 @@ from syncd.model.keys.stamps import stamp_of, utc_day
 from syncd.model.keys.trail import Scope, in_scope
 from syncd.model.objects import Known, Shard, ShardState
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import NAMED_WITHIN_SECONDS, Place, Stored
 from syncd.verify.continuous.doubts import (
     STOPPED_SECONDS,
     Followed,
@@ -29,6 +28,8 @@ from syncd.verify.healing.lost import shard_of
 from syncd.verify.rules.chain import Chain
 from syncd.verify.rules.digest import ChainName, name_of
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.place import Place, Stored
+from syncd.verify.rules.unnamed import NAMED_WITHIN_SECONDS
 
 DIGESTS_AT_ONCE = 500
 """Digests of one account and region that one tick checks, at most."""

@@ -1,7 +1,7 @@
 """A bundle: all that an audit read, in one file, so that anybody can repeat the verdict without the replica.
 
 It is a tar of gzip: `asked.json` (what was asked), `keys.json` (public keys), `objects.jsonl` (every object that was
-listed, and the hash of each log that was read), and `digests/N.json.gz` with `digests/N.json` (the digest as it lies in the
+listed, and the hash of each log, `kept` if it was computed while the log was copied), and `digests/N.json.gz` with `digests/N.json` (the digest as it lies in the
 replica, and its metadata). The logs are not in it: what their hashes are worth rests on whoever made the bundle.
 """
 
@@ -14,16 +14,26 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from syncd.model.errors import ConfigError, Problem
-from syncd.verify.audit import Place, ReplicaReader, Stored
+from syncd.verify.audit import Kept, ReplicaReader
 from syncd.verify.keystore import keys_of, keys_text
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
 VERSION = 1
 LARGEST_BYTES = 1024**3
 """Of all members together, uncompressed: they are held in memory."""
 _MEMBERS = re.compile(r"asked\.json|keys\.json|objects\.jsonl|digests/[0-9]{8,}\.json(\.gz)?")
+
+
+class Hashed(NamedTuple):
+    """A log and its hash, or what is wrong with it."""
+
+    key: str
+    found: str | Finding
+    is_kept: bool = False
+    """It was not read."""
 
 
 class Bundled(NamedTuple):
@@ -35,14 +45,14 @@ class Bundled(NamedTuple):
     replica: "BundledReplica"
 
 
-Recorder: TypeAlias = Callable[[Stored | Found | tuple[str, str | Finding]], None]
+Recorder: TypeAlias = Callable[[Stored | Found | Hashed], None]
 
 
 class Recording:
     """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
 
-    def __init__(self, replica: ReplicaReader, record: Recorder) -> None:
-        self._replica, self._record = replica, record
+    def __init__(self, replica: ReplicaReader, kept: Kept, record: Recorder) -> None:
+        self._replica, self._kept, self._record = replica, kept, record
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
         """See `ReplicaReader`."""
@@ -59,8 +69,15 @@ class Recording:
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
         """See `ReplicaReader`."""
         for item, found in self._replica.hashes(items):
-            self._record((item.key, found))
+            self._record(Hashed(item.key, found))
             yield item, found
+
+    def kept(self, items: Sequence[Stored]) -> Mapping[str, str]:
+        """Give the hashes that were kept while logs were copied."""
+        found = self._kept(items)
+        for key, sha256 in found.items():
+            self._record(Hashed(key, sha256, is_kept=True))
+        return found
 
 
 class BundleWriter:
@@ -72,7 +89,7 @@ class BundleWriter:
         self._objects: dict[str, dict[str, Any]] = {}
         self._digests = 0
 
-    def record(self, what: Stored | Found | tuple[str, str | Finding]) -> None:
+    def record(self, what: Stored | Found | Hashed) -> None:
         """Write down one answer of the replica."""
         if isinstance(what, Found):
             self._digests += 1
@@ -85,14 +102,16 @@ class BundleWriter:
             self._add(f"digests/{self._digests:08}.json", json.dumps(about, sort_keys=True).encode())
             self._add(f"digests/{self._digests:08}.json.gz", what.body)
         elif isinstance(what, Stored):
-            self._objects.setdefault(what.key, {"size": what.size_bytes})
+            self._objects.setdefault(what.key, {"size": what.size_bytes, "modified": what.modified})
         else:
-            key, found = what
-            entry = self._objects.setdefault(key, {"size": 0, "unlisted": True})
-            if isinstance(found, Finding):
-                entry["finding"] = [found.flaw.value, found.detail]
+            entry = self._objects.setdefault(what.key, {"size": 0, "unlisted": True})
+            for field in ("kept", "sha256", "finding"):
+                entry.pop(field, None)
+            if isinstance(what.found, Finding):
+                entry["finding"] = [what.found.flaw.value, what.found.detail]
             else:
-                entry["sha256"] = found
+                entry["sha256"] = what.found
+                entry |= {"kept": True} if what.is_kept else {}
 
     def close(self, asked: Mapping[str, Any], places: Iterable[Place], keys: Keys) -> None:
         """Write the rest, and close the file."""
@@ -122,7 +141,7 @@ class BundledReplica:
         del first, last
         for key, entry in self._objects.items():
             if key.startswith(prefix) and not entry.get("unlisted"):
-                yield Stored(key, entry["size"])
+                yield Stored(key, entry["size"], modified=entry.get("modified", 0.0))
 
     def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
         """Give the digests, in the order asked for."""
@@ -140,6 +159,11 @@ class BundledReplica:
                 yield item, Finding(Flaw(entry["finding"][0]), entry["finding"][1])
             else:
                 yield item, Finding(Flaw.LOG_MISSING, "the bundle has no hash of it")
+
+    def kept(self, items: Sequence[Stored]) -> Mapping[str, str]:
+        """Give the hashes that had been kept while logs were copied."""
+        entries = ((item.key, self._objects.get(item.key, {})) for item in items)
+        return {key: entry["sha256"] for key, entry in entries if entry.get("kept")}
 
 
 def read_bundle(path: Path) -> Bundled:

@@ -19,6 +19,7 @@ def proof_document(proof: Proof) -> dict[str, Any]:
     spans = list(proof.spans())
     findings = [finding for span in spans for finding in span.problems]
     extra = [key for place in proof.places for key in place.extra]
+    in_flight = [key for place in proof.places for key in place.in_flight]
     error = proof.error
     return {
         "job": proof.job,
@@ -29,10 +30,14 @@ def proof_document(proof: Proof) -> dict[str, Any]:
         "proved_until": utc(proof.proved_until),
         "digests": sum(1 for span in spans if span.digest_key),
         "logs": sum(place.logs for place in proof.places),
+        "logs_read": sum(place.logs_read for place in proof.places),
+        "logs_hashed_while_copied": sum(place.logs - place.logs_read for place in proof.places),
         "log_bytes": sum(place.log_bytes for place in proof.places),
         "problems": dict(sorted(_counted(finding.flaw for finding in findings).items())),
         "extra_count": len(extra),
         "extra": extra[:LISTED],
+        "in_flight_count": len(in_flight),
+        "in_flight": in_flight[:LISTED],
         "healed_count": len(proof.healed),
         "healed": sorted(proof.healed)[:LISTED],
         "missing_at_source_count": len(proof.missing_at_source),

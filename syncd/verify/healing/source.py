@@ -9,8 +9,8 @@ from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation
 from syncd.model.objects import LogObject, Range, Shard
-from syncd.verify.audit import Stored
 from syncd.verify.replica import BucketReplica
+from syncd.verify.rules.place import Stored
 from syncd.verify.rules.verdict import Finding
 from syncd.verify.source.ends import ends_of
 

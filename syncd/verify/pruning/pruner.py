@@ -34,6 +34,7 @@ from syncd.verify.pruning.prunable import ALWAYS_NAMED, DigestProof, Prunable, P
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.digest import Refused, parse
 from syncd.verify.rules.keys import PublicKey
+from syncd.verify.rules.progress import Progress
 from syncd.verify.source.comparison import Comparison
 from syncd.verify.source.ends import ends_of, horizon_of_others, terms_of
 from syncd.verify.source.probing import Reads
@@ -147,7 +148,9 @@ class Pruner:
 
         days = [day for _, day in found.days]
         # The digest that names the last logs of a day comes in the day after it.
-        asked = proof.Asked(first=day_start(min(days)), last=day_start(max(days)) + 2 * DAY_SECONDS, heals=False)
+        asked = proof.Asked(
+            first=day_start(min(days)), last=day_start(max(days)) + 2 * DAY_SECONDS, reads_all=True, heals=False
+        )
         prover = Prover(
             self._job,
             asked,
@@ -156,7 +159,7 @@ class Pruner:
             asks=self._asks,
             record=record,
             stop=self._stop,
-            on_progress=self._on_progress,
+            progress=Progress(self._on_progress),
         )
         proved = prover.run()
         self.done.requests += proved.requests

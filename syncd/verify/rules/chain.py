@@ -13,6 +13,7 @@ from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 _HOUR = 3600.0
+_NAME_IT = "if the trail delivered there, name the bucket in source.trail_buckets"
 
 
 class Found(NamedTuple):
@@ -85,14 +86,30 @@ class Chain:
             return Step(span._replace(sha256=digest.sha256, fingerprint=digest.fingerprint), before)
         verdict = Verdict.BACKFILL if self._name.is_backfill else Verdict.PROVED if is_anchored else Verdict.UNANCHORED
         span = Span(
-            digest.start, digest.end, verdict, found.key, (), len(digest.logs), digest.sha256, digest.fingerprint
+            digest.start,
+            digest.end,
+            verdict,
+            found.key,
+            tuple(self._elsewhere(digest)),
+            len(digest.logs),
+            digest.sha256,
+            digest.fingerprint,
         )
         return Step(span, before, digest)
 
+    def _elsewhere(self, digest: Digest) -> Iterator[Finding]:
+        """Yield why a digest is not anchored although it is good: its trail delivered to another bucket before."""
+        previous = digest.previous
+        if previous is not None and previous.bucket not in self._buckets:
+            place = f"s3://{previous.bucket}/{previous.key}"
+            yield Finding(Flaw.OTHER_BUCKET, f"it follows a digest in another bucket, {place}; {_NAME_IT}", digest.key)
+
     def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Finding]:
-        if digest.key != found.key or digest.bucket not in self._buckets:
-            place = f"s3://{digest.bucket}/{digest.key}"
+        place = f"s3://{digest.bucket}/{digest.key}"
+        if digest.key != found.key:
             yield Finding(Flaw.MOVED, f"it was delivered as {place} and not here", found.key)
+        elif digest.bucket not in self._buckets:
+            yield Finding(Flaw.OTHER_BUCKET, f"it was delivered as {place}; {_NAME_IT}", found.key)
         elif digest.end != end or digest.account != self._name.account:
             yield Finding(Flaw.MALFORMED, "its name tells another account or end than its content", found.key)
 
@@ -118,7 +135,9 @@ class Chain:
             until = max(last.end, digest.start)
             problem = Finding(Flaw.RESTARTED, "the chain ends here, and another one begins", digest.key)
             return (Span(last.end, until, Verdict.GAP, "", (problem,)),), [], True
-        stranger = _stranger(digest, previous, self._buckets, self._name)
+        if previous.bucket not in self._buckets:
+            return _between(last.end, digest.start), [], False
+        stranger = _stranger(digest, previous, self._name)
         if stranger is not None:
             return (), [stranger], False
         if previous.key != last.key:
@@ -149,18 +168,8 @@ class Chain:
         return (_span(last.end, digest.start, "", [problem]),), [], False
 
 
-def steps(chain: Chain, found: Iterable[Found]) -> Iterator[Step]:
-    """Take the digests of one chain, the oldest first, and yield what each shows."""
-    waiting: Found | None = None
-    for item in found:
-        if waiting is not None:
-            yield chain.accept(waiting, _parsed(item) if not waiting.signature else None)
-        waiting = item
-    if waiting is not None:
-        yield chain.accept(waiting)
-
-
-def _parsed(found: Found) -> Digest | None:
+def parsed(found: Found) -> Digest | None:
+    """Return what a digest says, or None if it cannot be used."""
     try:
         return parse(found.body)
     except Refused:
@@ -174,10 +183,7 @@ def _signature_of(found: Found, digest: Digest, following: Digest | None) -> str
     return previous.signature if (previous.key, previous.sha256) == (found.key, digest.sha256) else ""
 
 
-def _stranger(digest: Digest, previous: Previous, buckets: frozenset[str], name: ChainName) -> Finding | None:
-    if previous.bucket not in buckets:
-        place = f"s3://{previous.bucket}/{previous.key}"
-        return Finding(Flaw.CHAIN_BROKEN, f"it follows a digest in another bucket, {place}", digest.key)
+def _stranger(digest: Digest, previous: Previous, name: ChainName) -> Finding | None:
     named = name_of(previous.key)
     if named is None or named[0] != name:
         return Finding(Flaw.CHAIN_BROKEN, f"it follows {previous.key}, which is of another chain", digest.key)

@@ -30,6 +30,8 @@ class Flaw(StrEnum):
     MALFORMED = "malformed"
     NAMED_TWICE = "log_named_twice"
     MOVED = "digest_moved"
+    OTHER_BUCKET = "in_another_bucket"
+    """It was delivered to a bucket that is not the job's source, and not named in `source.trail_buckets`."""
     NO_SIGNATURE = "no_signature"
     NO_KEY = "no_key"
     KEY_EXPIRED = "key_not_valid_then"

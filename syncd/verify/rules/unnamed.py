@@ -1,0 +1,159 @@
+"""The logs of a place that no digest has named so far, listed only as far as the digests have come. Pure.
+
+The digests go from the oldest to the newest, and so do the listings. What a digest names is let go of, so that memory does not
+grow with the logs of a sound replica.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
+from typing import NamedTuple
+
+from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.verify.rules.place import Stored
+from syncd.verify.rules.verdict import Span, Verdict
+
+NAMED_WITHIN_SECONDS = 1800.0
+"""A log is delivered so long after its stamp at most, as a rule, and the next digest names it."""
+OVERDUE_SECONDS = 3 * 3600.0
+"""CloudTrail delivers a digest each hour, 26 to 31 minutes after its end, and also if nothing happened."""
+
+LOGS = "CloudTrail"
+"""The kind that digests cover. Whatever else they name, they cover too."""
+_READ_AHEAD_SECONDS = 3600.0
+_LATEST_SECONDS = 2 * DAY_SECONDS
+_OVERLAPPING = 16
+"""Trails of one account and region whose spans are looked at."""
+
+
+class Left(NamedTuple):
+    """The logs that no digest named, at the end."""
+
+    extra: Sequence[str]
+    """Although their time is proved."""
+    in_flight: Sequence[str]
+    """Copied after the newest digest, so that the next one may name them."""
+    after: Sequence[str]
+    """Newer than the newest digest accounts for."""
+    uncovered: Mapping[str, int]
+    """How many there are of kinds that no digest names anything of."""
+
+
+class Unnamed:
+    """The logs of one place."""
+
+    def __init__(
+        self,
+        listings: Mapping[str, Iterator[Stored]],
+        spans: Callable[[], Sequence[Span]],
+        *,
+        first: float,
+        last: float,
+    ) -> None:
+        """`listings` are those of each kind, in key order, and `spans` gives those of all digests so far.
+
+        Only logs with a stamp in [first, last) are told of.
+        """
+        self._listings = dict(listings)
+        self._spans = spans
+        self._next: dict[str, Stored] = {}
+        self._first, self._last = first, last
+        self._left: dict[str, tuple[str, Stored]] = {}
+        self._ahead: set[str] = set()
+        self._until = 0.0
+        self._let_go_until = 0.0
+        self._named_kinds = {LOGS}
+        self._uncovered: Counter[str] = Counter()
+
+    def read_until(self, end: float) -> None:
+        """List the logs that a digest with this end may name."""
+        self._read_until(end + _READ_AHEAD_SECONDS)
+        if self._until - self._let_go_until > DAY_SECONDS:
+            self._let_go(self._until - _LATEST_SECONDS)
+            self._let_go_until = self._until
+
+    def _read_until(self, stamp_until: float) -> None:
+        self._until = max(self._until, stamp_until)
+        for kind, listing in self._listings.items():
+            while (item := self._next.pop(kind, None) or next(listing, None)) is not None:
+                stamp = stamp_of(item.key)
+                if stamp is not None and stamp > self._until:
+                    self._next[kind] = item
+                    break
+                if item.key in self._ahead:
+                    self._ahead.remove(item.key)
+                else:
+                    self._left[item.key] = kind, item
+
+    def name(self, key: str, kind: str) -> Stored | None:
+        """Return a log that a digest names, and let go of it. Returns None if it is not listed, or was named before."""
+        self._named_kinds.add(kind)
+        found = self._left.pop(key, None)
+        if found is None and ((stamp := stamp_of(key)) is None or stamp > self._until):
+            self._ahead.add(key)
+        return found[1] if found is not None else None
+
+    def left(self, ends: Sequence[float]) -> Left:
+        """Read the rest of the listings, and tell the logs apart that no digest named.
+
+        `ends` are those of the newest digest of each chain.
+        """
+        self._read_until(inf)
+        proved = _Proved(self._spans())
+        newest = max(ends, default=0.0)
+        # Of several trails, each that goes on has a digest under way.
+        reached = min((end for end in ends if newest - end <= OVERDUE_SECONDS), default=0.0)
+        is_next_overdue = self._last - newest > OVERDUE_SECONDS
+        extra, in_flight, after = [], [], []
+        for kind, item in self._left.values():
+            stamp = stamp_of(item.key)
+            if stamp is None or not self._first <= stamp < self._last:
+                continue
+            if kind not in self._named_kinds:
+                self._uncovered[kind] += 1
+            elif stamp > newest:
+                after.append(item.key)
+            elif not proved.covers(stamp):
+                continue
+            elif item.modified > reached and not is_next_overdue:
+                in_flight.append(item.key)
+            elif stamp <= newest - NAMED_WITHIN_SECONDS:
+                extra.append(item.key)
+        return Left(sorted(extra), sorted(in_flight), sorted(after), dict(self._uncovered))
+
+    def _let_go(self, before: float) -> None:
+        """Let go of old logs that no digest can prove to be extra."""
+        proved = _Proved(self._spans())
+        for key, (kind, item) in list(self._left.items()):
+            stamp = stamp_of(item.key)
+            if stamp is None or stamp >= before:
+                continue
+            is_covered = kind in self._named_kinds
+            if not is_covered or not proved.covers(stamp):
+                del self._left[key]
+                self._uncovered[kind] += not is_covered and self._first <= stamp < self._last
+
+
+class _Proved:
+    """The spans of all chains of a place, by the times in which every log has to be named."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        good = (Verdict.PROVED, Verdict.UNANCHORED)
+        self._good = sorted((span.start, span.end) for span in spans if span.verdict in good)
+        # A digest also names logs with a stamp somewhat before its hour.
+        self._bad = sorted(
+            (span.start - NAMED_WITHIN_SECONDS, span.end)
+            for span in spans
+            if span.verdict in (Verdict.UNPROVED, Verdict.GAP)
+        )
+
+    def covers(self, stamp: float) -> bool:
+        """Return True if the digests of that time are all there and good."""
+        return _is_within(stamp, self._good) and not _is_within(stamp, self._bad)
+
+
+def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
+    """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
+    before = bisect_right(spans, (stamp, inf))
+    return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])
