@@ -57,11 +57,11 @@ def one_run(configuration: "Configuration", bars: "Bars | None", *, is_spread: b
 
 @contextlib.contextmanager
 def metrics_served(configuration: "Configuration") -> "Iterator[SpreadMetrics]":
-    """Serve /metrics and /healthz at `[work] listen`, if it is given. Copying goes on without it."""
+    """Serve /metrics and /healthz at `[work] metrics_listen`, if it is given. Copying goes on without it."""
     from syncd.spread.metrics import SpreadMetrics
 
     metrics, settings = SpreadMetrics(), configuration.settings
-    if not settings.work.listen:
+    if not settings.work.metrics_listen:
         yield metrics
         return
     from syncd.daemon.log.repeats import RepeatedProblems
@@ -76,7 +76,7 @@ def metrics_served(configuration: "Configuration") -> "Iterator[SpreadMetrics]":
 
     problems = RepeatedProblems(logs.event_logger(), now=time.time, monotonic=time.monotonic)
     port = StatusPort(answer, problems, reserved=("/healthz",))
-    port.follow(settings.http.model_copy(update={"listen": settings.work.listen}))
+    port.follow(settings.http.model_copy(update={"listen": settings.work.metrics_listen}))
     try:
         yield metrics
     finally:

@@ -79,7 +79,7 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
 ) -> None:
     """A worker that is told to stop in its second task gives it back at once. Both sides serve metrics meanwhile."""
     ports = [free_port(), free_port()]
-    spreading = spread_over(stage, ministack, make_client, visibility="10m", listen=f"127.0.0.1:{ports[0]}")
+    spreading = spread_over(stage, ministack, make_client, visibility="10m", metrics_listen=f"127.0.0.1:{ports[0]}")
     copied_before(stage, but=MISSING)
     stage.job(file="second", changes={"name": "second", "destination.prefix": "second/"})
     gate = Event()
@@ -89,7 +89,7 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     with spreading.start_owner("account-z", *WINDOW) as owner:
         wait_until(lambda: spreading.waiting()["tasks"] == 2, what="tasks")
         spreading.sqs.send_message(QueueUrl=spreading.urls["results"], MessageBody=json.dumps(forged(stage)))
-        spreading.configure(listen=f"127.0.0.1:{ports[1]}")
+        spreading.configure(metrics_listen=f"127.0.0.1:{ports[1]}")
         with spreading.start_worker() as first:
             wait_until(lambda: stalled.hits and spreading.waiting()["results"] == 1, what="a task that is recorded")
             served = [metrics(port) for port in ports]

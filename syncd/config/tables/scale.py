@@ -50,7 +50,7 @@ class Work(Table):
         timedelta(seconds=60), description="a task goes to another worker when its own has been silent for this long"
     )
     task_objects: TaskObjects = Field(20_000, description="about how many objects a task has")
-    listen: fields.Listen = Field(
+    metrics_listen: fields.Listen = Field(
         "",
         description="where an owner or a worker answers /metrics and /healthz while it runs; allowed as http.listen is",
     )

@@ -11,7 +11,7 @@ from syncd.config.words import Finding, shown
 def listen_locally(settings: SettingsTable) -> Iterator[Finding]:
     """Require permission to offer metrics to other machines."""
     http = settings.http
-    for key, address in (("http.listen", http.listen), ("work.listen", settings.work.listen)):
+    for key, address in (("http.listen", http.listen), ("work.metrics_listen", settings.work.metrics_listen)):
         if address and not is_loopback(split_address(address)[0]) and not http.allow_remote:
             yield Finding(
                 key,
