@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import EVERY
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
@@ -110,10 +109,10 @@ def with_tail(result: PlaceResult, end: float) -> PlaceResult:
     if not result.newest_end or end <= result.newest_end:
         return result
     age = end - result.newest_end
-    late = [key for key in result.unnamed_after if (stamp_of(key) or end) < end - OVERDUE_SECONDS]
-    if late:
-        detail = f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
-        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
+    if result.unnamed_overdue:
+        many = f"{result.unnamed_overdue:,} logs of this span are in the replica"
+        detail = f"{many}, and no digest names them: the newest are missing"
+        finding = Finding(Flaw.DIGEST_MISSING, detail, min(result.unnamed_after))
     elif age > OVERDUE_SECONDS:
         detail = f"no digest for {age / 3600:.0f} hours: CloudTrail delivers one an hour, unless it was stopped"
         finding = Finding(Flaw.NO_DIGEST_YET, detail)

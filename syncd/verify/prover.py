@@ -1,7 +1,6 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from threading import Event
 
@@ -10,7 +9,6 @@ from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
-from syncd.ledger.replica.view import LedgerView
 from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY, Scope, children, roots
@@ -18,16 +16,16 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import Audit, PlaceResult, ReplicaReader, nothing_kept
+from syncd.verify.audit import Audit, PlaceResult, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
 from syncd.verify.healing.healer import Healer, as_job_failure
-from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
 from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
-from syncd.verify.rules.place import Place, Stored
+from syncd.verify.rules.passing import LedgerPassing, Nothing, Passing
+from syncd.verify.rules.place import Place
 from syncd.verify.rules.progress import Progress
 
 
@@ -107,8 +105,10 @@ class Prover:
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
-            kept = partial(_kept, reader.view(replica_of(self._job)), place)
-            recording = None if self._record is None else Recording(replica, kept, self._record)
+            passing: Passing = Nothing()
+            if not self._asked.reads_all:
+                passing = LedgerPassing(reader.view(replica_of(self._job)), place)
+            recording = None if self._record is None else Recording(replica, passing, self._record)
             audit = Audit(
                 recording or replica,
                 place,
@@ -116,7 +116,7 @@ class Prover:
                 keys=self.keys,
                 first=self._asked.first,
                 last=self._asked.last,
-                kept=nothing_kept if self._asked.reads_all else recording.kept if recording is not None else kept,
+                passing=recording or passing,
                 watched=frozenset(watched),
                 progress=self._progress,
             )
@@ -151,24 +151,6 @@ class Prover:
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
-
-
-def _kept(view: LedgerView, place: Place, items: Sequence[Stored]) -> Mapping[str, str]:
-    """Return the hashes that were computed while logs were copied, of replicas that still are what was written.
-
-    A replica is, if S3 lists the ETag and the size of the write.
-    """
-    kept: dict[str, str] = {}
-    of_kind: dict[str, list[Stored]] = defaultdict(list)
-    for item in items:
-        of_kind[place.prefix_of(item.key)[1]].append(item)
-    for stored in of_kind.values():
-        written = view.contents(shard_of(stored[0].key, place), [item.key for item in stored])
-        for item in stored:
-            was = written.get(item.key)
-            if was is not None and was[:2] == (item.etag, item.size_bytes):
-                kept[item.key] = was.sha256
-    return kept
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

@@ -140,7 +140,7 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
             keys=keys,
             first=asked.first,
             last=asked.last,
-            kept=bundled.replica.kept,
+            passing=bundled.replica,
         )
         proof.places.append(with_tail(audit.run(), asked.last))
     _write(files, keys, [proof])

@@ -12,7 +12,7 @@ from syncd.ledger.repair import MENDED, count_damaged, mend
 from syncd.ledger.replica.access import ReplicaRows, replica_key
 from syncd.ledger.replica.commit import Commit, committing, written_before
 from syncd.ledger.replica.results import TaskWriter
-from syncd.ledger.replica.sealing import fold_away, held_of_day, oldest_day, only_held
+from syncd.ledger.replica.sealing import delete_day, fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
 from syncd.ledger.rows import is_whole, report_to_json, shortened
@@ -275,7 +275,8 @@ class ReplicaLedger(TaskWriter):
             if outcomes or adopted:
                 commit.record(commit.replica_id(), outcomes, adopted, now)
             shard_id = self._rows.shard_id(shard)
-            commit.db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
+            for day in days:
+                delete_day(commit.db, shard_id, day)
 
     def record_tick(self, report: TickReport, *, kind: str) -> None:
         """Record the report of a `tick` or a `catch-up`. The last `TICKS_KEPT` of a job are kept."""

@@ -7,6 +7,7 @@ grow with the logs of a sound replica.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import inf
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ LOGS = "CloudTrail"
 """The kind that digests cover. Whatever else they name, they cover too."""
 _READ_AHEAD_SECONDS = 3600.0
 _LATEST_SECONDS = 2 * DAY_SECONDS
+_AFTER_LISTED = 1000
 _OVERLAPPING = 16
 """Trails of one account and region whose spans are looked at."""
 
@@ -35,9 +37,11 @@ class Left(NamedTuple):
     in_flight: Sequence[str]
     """Copied after the newest digest, so that the next one may name them."""
     after: Sequence[str]
-    """Newer than the newest digest accounts for."""
+    """Newer than the newest digest accounts for: the oldest of them."""
+    overdue: int
+    """The number of those that a digest should have named by now."""
     uncovered: Mapping[str, int]
-    """How many there are of kinds that no digest names anything of."""
+    """The number of logs of each kind that no digest names anything of."""
 
 
 class Unnamed:
@@ -68,13 +72,15 @@ class Unnamed:
 
     def read_until(self, end: float) -> None:
         """List the logs that a digest with this end may name."""
-        self._read_until(end + _READ_AHEAD_SECONDS)
+        self._until = max(self._until, end + _READ_AHEAD_SECONDS)
+        for kind, item in self._listed():
+            self._left[item.key] = kind, item
         if self._until - self._let_go_until > DAY_SECONDS:
             self._let_go(self._until - _LATEST_SECONDS)
             self._let_go_until = self._until
 
-    def _read_until(self, stamp_until: float) -> None:
-        self._until = max(self._until, stamp_until)
+    def _listed(self) -> Iterator[tuple[str, Stored]]:
+        """List the logs up to `_until` that no digest has named ahead of their listing."""
         for kind, listing in self._listings.items():
             while (item := self._next.pop(kind, None) or next(listing, None)) is not None:
                 stamp = stamp_of(item.key)
@@ -84,7 +90,7 @@ class Unnamed:
                 if item.key in self._ahead:
                     self._ahead.remove(item.key)
                 else:
-                    self._left[item.key] = kind, item
+                    yield kind, item
 
     def name(self, key: str, kind: str) -> Stored | None:
         """Return a log that a digest names, and let go of it. Returns None if it is not listed, or was named before."""
@@ -99,28 +105,32 @@ class Unnamed:
 
         `ends` are those of the newest digest of each chain.
         """
-        self._read_until(inf)
+        self._until = inf
         proved = _Proved(self._spans())
         newest = max(ends, default=0.0)
         # Of several trails, each that goes on has a digest under way.
         reached = min((end for end in ends if newest - end <= OVERDUE_SECONDS), default=0.0)
         is_next_overdue = self._last - newest > OVERDUE_SECONDS
-        extra, in_flight, after = [], [], []
-        for kind, item in self._left.values():
+        extra: list[str] = []
+        in_flight: list[str] = []
+        after: list[str] = []
+        overdue = 0
+        for kind, item in chain(self._left.values(), self._listed()):
             stamp = stamp_of(item.key)
             if stamp is None or not self._first <= stamp < self._last:
                 continue
             if kind not in self._named_kinds:
                 self._uncovered[kind] += 1
             elif stamp > newest:
-                after.append(item.key)
+                overdue += stamp < self._last - OVERDUE_SECONDS
+                after += [item.key] if len(after) < _AFTER_LISTED else []
             elif not proved.covers(stamp):
                 continue
             elif item.modified > reached and not is_next_overdue:
                 in_flight.append(item.key)
             elif stamp <= newest - NAMED_WITHIN_SECONDS:
                 extra.append(item.key)
-        return Left(sorted(extra), sorted(in_flight), sorted(after), dict(self._uncovered))
+        return Left(sorted(extra), sorted(in_flight), sorted(after), overdue, dict(self._uncovered))
 
     def _let_go(self, before: float) -> None:
         """Let go of old logs that no digest can prove to be extra."""
