@@ -75,7 +75,7 @@ class PlaceResult:
     place: Place
     chains: Mapping[ChainName, Sequence[Span]]
     extra: Sequence[str]
-    """Logs that no digest names, although their time is proved."""
+    """Objects that no digest names, although one tells of their time."""
     uncovered: Mapping[str, int]
     """Kinds that no digest names anything of, and how many objects there are."""
     logs: int
@@ -91,6 +91,8 @@ class PlaceResult:
     """The number of those that a digest should have named by the end of the audit."""
     in_flight: Sequence[str] = ()
     """Logs that the next digest may name: they were copied after the newest one."""
+    beside: Sequence[str] = ()
+    """Replacements beside altered logs, each with the content that the digest names."""
     hashes: Mapping[str, Hashes] = field(default_factory=dict)
     """Of logs that are not what their digest names, and of those that were watched."""
     tail: Span | None = None
@@ -134,12 +136,21 @@ class Audit:
         self._progress = progress or Progress()
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
+        self._replacements: dict[str, str] = {}
+        """The SHA-256 that each replacement beside a log should have, by its key."""
+        self._beside: list[str] = []
+        self._planted: list[str] = []
         self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
         self._read = self._not_read = self._log_bytes = 0
 
     def run(self) -> PlaceResult:
         """Check every digest and every log of it."""
         for item, found in self._replica.hashes(self._wanted()):
+            if item.key in self._replacements:
+                # With other content it is an object that no digest names.
+                is_right = found == self._replacements[item.key]
+                (self._beside if is_right else self._planted).append(item.key)
+                continue
             for checked, named in self._waiting.pop(item.key, ()):
                 self._compare(checked, named, found)
             self._read += 1
@@ -195,6 +206,7 @@ class Audit:
         listed = [(log, self._unnamed.name(log.key, self._kind_of(log.key))) for log in step.digest.logs]
         if is_within:
             yield from self._checked(checked, listed)
+            yield from self._replacements_of(step.digest.logs)
 
     def _kind_of(self, key: str) -> str:
         return next((kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix)), "")
@@ -233,6 +245,14 @@ class Audit:
                 else:
                     yield from self._asked(checked, log, item)
 
+    def _replacements_of(self, logs: Iterable[Named]) -> Iterator[Stored]:
+        """Yield the replacements that `--repair` has written beside logs."""
+        for log in logs:
+            item = self._unnamed.beside(log.key)
+            if item is not None:
+                self._replacements[item.key] = log.sha256
+                yield item
+
     def _compare(self, checked: Checked, log: Named, found: str | Finding) -> None:
         is_missing = isinstance(found, Finding) and found.flaw == Flaw.LOG_MISSING
         if (found != log.sha256 or log.key in self._watched) and not is_missing:
@@ -244,8 +264,11 @@ class Audit:
             checked.problems.append(Finding(Flaw.LOG_ALTERED, detail, log.key))
 
     def _spans(self) -> list[Span]:
-        """Return the spans of all chains so far. A backfill is of logs that came too late for their own digest."""
-        return [item.result() for name, found in self._chains.items() if not name.is_backfill for item in found]
+        """Return the spans of all chains so far, whatever has become of their logs.
+
+        A backfill is of logs that came too late for their own digest.
+        """
+        return [item.span for name, found in self._chains.items() if not name.is_backfill for item in found]
 
     def _result(self) -> PlaceResult:
         chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
@@ -255,7 +278,7 @@ class Audit:
         return PlaceResult(
             place=self._place,
             chains=chains,
-            extra=left.extra,
+            extra=sorted([*left.extra, *self._planted]),
             uncovered=left.uncovered,
             logs=self._read + self._not_read,
             logs_read=self._read,
@@ -264,5 +287,6 @@ class Audit:
             unnamed_after=left.after,
             unnamed_overdue=left.overdue,
             in_flight=left.in_flight,
+            beside=sorted(self._beside),
             hashes=self._hashes,
         )

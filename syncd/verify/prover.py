@@ -18,10 +18,12 @@ from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
 from syncd.verify.audit import Audit, PlaceResult, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
+from syncd.verify.healing.expected import Expected, expected
 from syncd.verify.healing.healer import Healer, as_job_failure
+from syncd.verify.healing.repair import Repairer
 from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
-from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.proof import Asked, Newest, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
 from syncd.verify.rules.passing import LedgerPassing, Nothing, Passing
@@ -51,6 +53,9 @@ class Prover:
         self._progress = progress or Progress()
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
+        self._known: list[Expected] = []
+        self.newest: dict[str, Newest] = {}
+        """The newest digest that each account and region should have, by the prefix of its digests."""
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
 
     def run(self) -> Proof:
@@ -83,8 +88,12 @@ class Prover:
         end = end_of(job, Side.DESTINATION, consumer, self._installation, proof.requests)
         lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop)
         replica = BucketReplica(end, lister, prefix=job.destination.prefix, stop=self._stop)
+        # Before the replica is listed, which may have more by then.
+        self.newest = self._expected(scope)
         places = list(self._places(scope, replica))
-        if not places:
+        there = {place.digests for place, _ in places}
+        places += [(item.place, False) for item in self._known if item.place.digests not in there]
+        if not any(has_digests for _, has_digests in places):
             raise JobFailed(
                 Reason.SOURCE_EMPTY,
                 f"the replica has no digests under s3://{job.destination.bucket}/{job.destination.prefix}",
@@ -92,16 +101,37 @@ class Prover:
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
-        for number, place in enumerate(places):
+        repairer = Repairer(job, self._installation, proof, stop=self._stop)
+        for number, (place, _) in enumerate(places):
             self._progress.place(number, len(places))
             audit = partial(self._audit, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
-            voucher.vouch(place, result)
+            found = voucher.vouch(place, result)
+            if self._asked.repairs and repairer.repair(place, found):
+                result = audit()
             self.add(result)
+
+    def _expected(self, scope: Scope) -> dict[str, Newest]:
+        """Return the newest digest of each account and region that is asked about, by the prefix of its digests."""
+        last = min(self._asked.last, self._installation.now())
+        with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
+            known = expected(reader.view(replica_of(self._job)), scope, last=last)
+        asked = self._asked
+        self._known = [
+            item
+            for item in known
+            if _is_asked(item.place.account, asked.accounts) and _is_asked(item.place.region, asked.regions)
+        ]
+        return {
+            item.place.digests: item.newest
+            for item in self._known
+            if item.newest is not None and item.newest.end > asked.first
+        }
 
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
-        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
+        newest = self.newest.get(result.place.digests)
+        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
@@ -122,8 +152,8 @@ class Prover:
             )
             return audit.run()
 
-    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[Place]:
-        """Yield the accounts and regions that have digests in the replica."""
+    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[tuple[Place, bool]]:
+        """Yield the accounts and regions that have logs or digests in the replica, and True for those with digests."""
         wide = scope._replace(kinds=(EVERY,))
         nodes, shards = roots(wide)
         while nodes:
@@ -136,10 +166,14 @@ class Prover:
             if shard.account and shard.region and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/"):
                 found.setdefault((shard.organization, shard.account, shard.region), {})[shard.kind] = shard.prefix
         for (organization, account, region), kinds in sorted(found.items()):
-            digests = kinds.pop(DIGESTS, None)
+            has_digests = DIGESTS in kinds
+            if not has_digests and "CloudTrail" not in kinds:
+                continue
+            above = kinds.get("CloudTrail", "").removesuffix(f"/CloudTrail/{region}/")
+            digests = kinds.pop(DIGESTS, f"{above}/{DIGESTS}/{region}/")
             is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
-            if digests is not None and is_asked:
-                yield Place(account, region, digests, kinds, organization)
+            if is_asked:
+                yield Place(account, region, digests, kinds, organization), has_digests
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
         (consumer,) = self._principals

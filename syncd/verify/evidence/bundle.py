@@ -5,6 +5,7 @@ listed, and the hash of each log, `kept` if it was computed while the log was co
 replica, and its metadata). The logs are not in it: what their hashes are worth rests on whoever made the bundle.
 """
 
+import gzip
 import io
 import json
 import re
@@ -96,7 +97,10 @@ class BundleWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tar = tarfile.open(path, "w:gz")  # noqa: SIM115  # closed by `close`
+        # The same content gives the same file, so its time is not in it. All are closed by `close`.
+        self._file = path.open("wb")
+        self._packed = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+        self._tar = tarfile.open(mode="w", fileobj=self._packed)  # noqa: SIM115
         self._objects: dict[str, dict[str, Any]] = {}
         self._digests = 0
 
@@ -134,6 +138,8 @@ class BundleWriter:
             "asked.json", json.dumps({"version": VERSION, **asked, "places": named}, sort_keys=True, indent=1).encode()
         )
         self._tar.close()
+        self._packed.close()
+        self._file.close()
 
     def _add(self, name: str, data: bytes) -> None:
         member = tarfile.TarInfo(name)
