@@ -214,6 +214,7 @@ REBUILD_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "shards": "Accounts, kinds and regions that were listed.",
     "replicas": "Objects that were found at the destination.",
+    "would": "With `--dry-run`: how many objects it would `forget`, about how many listings both sides would take (`list`), and how many objects in quarantine and acceptances would stay (`keep`); else null.",
     "error": _ERROR,
 }
 
