@@ -55,6 +55,11 @@ spread: $(VENV)/.bench  ## a spread catch-up whose workers and owner are killed 
 	@$(BIN)/python benchmarks/spread.py $(ARGS)
 	@$(BIN)/python benchmarks/spread_overhead.py
 
+slots: $(VENV)/.bench  ## two daemons and a slot, killed and frozen; hints under a flood; ten thousand job files: a quarter of an hour
+	@$(BIN)/python benchmarks/slots.py
+	@$(BIN)/python benchmarks/hints.py
+	@$(BIN)/python benchmarks/job_files.py
+
 simulate: $(VENV)/.test  ## what cursors of other kinds lose in sixty days, and sixty times sixty bad days: three minutes
 	@cd tests && ../$(BIN)/python -m simulation
 	@echo
@@ -124,4 +129,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs pictures docs-site format bench memory vendor spread simulate mutants hostile faults scale ceph lock release sbom deb packages hashes
+.PHONY: help demo test check docs pictures docs-site format bench memory vendor spread slots simulate mutants hostile faults scale ceph lock release sbom deb packages hashes

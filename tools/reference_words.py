@@ -258,7 +258,7 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "check": (
         (
-            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]` or `[fleet]`, `shared` has the steps of what all jobs share,'
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]`, `[work]` or `[fleet]`, `shared` has the steps of what all jobs share,'
             " as in `checks`:"
         ),
         CHECK_JOB,
