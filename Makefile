@@ -32,6 +32,7 @@ docs: $(VENV)/.test  ## writes docs/reference.md from the code
 pictures: $(VENV)/.test  ## the pictures of README and docs, from real runs and `make simulate`; needs chromium: five minutes
 	@$(BIN)/python tools/pictures/record.py
 	@$(BIN)/python tools/pictures/draw.py
+	@$(BIN)/python tools/performance.py
 
 docs-site: $(VENV)/.docs  ## builds the documentation site, build/site, and checks its links
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
