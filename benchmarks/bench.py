@@ -10,12 +10,14 @@ real store, is the second server.
 """
 
 import argparse
+import base64
 import contextlib
 import hashlib
 import json
 import os
 import shutil
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
+from awscrt.checksums import crc64nvme
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
@@ -86,30 +89,39 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def responder(folder: Path, objects: int, size: int, *more: str) -> Iterator[str]:
-    """The responder with so many objects of one size; its URL. `more` is as it says itself."""
+def responder(folder: Path, objects: int, size: int, *more: str, tells_checksum: bool = True) -> Iterator[str]:
+    """The responder with so many objects of one size; its URL. S3 tells each object's checksum to those who ask.
+
+    `more` is as it says itself.
+    """
     folder.mkdir(exist_ok=True)
     program = folder / "responder"
     subprocess.run(["cc", "-O2", "-o", program, HERE / "responder.c"], check=True)
-    etag = hashlib.md5(
-        bytes((index * 7 + 13) & 255 for index in range(min(size, 256))) * (size // 256) or b""
-    ).hexdigest()
+    etag, crc = hashlib.md5(), 0
+    block = bytes((index * 7 + 13) & 255 for index in range(256)) * 4096
+    for start in range(0, size, len(block)):
+        # In pieces, since a child's peak begins with what its parent held.
+        etag.update(block[: size - start])
+        crc = crc64nvme(block[: size - start], crc)
+    told = base64.b64encode(crc.to_bytes(8)).decode() if tells_checksum else ""
     port = free_port()
-    process = subprocess.Popen([program, str(port), str(objects), str(size), etag, *more])
+    process = subprocess.Popen([program, str(port), str(objects), str(size), etag.hexdigest(), told, *more])
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url)
+        wait_for(url)
         yield url
     finally:
         process.kill()
         process.wait()
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str, authorities: Path | None = None) -> None:
+    """Wait until the responder answers."""
+    context = None if authorities is None else ssl.create_default_context(cafile=authorities)
     deadline = time.monotonic() + 20
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/__stats"):
+            with urllib.request.urlopen(f"{url}/__stats", context=context):
                 return
         except OSError:
             if time.monotonic() > deadline:

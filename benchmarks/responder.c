@@ -1,6 +1,6 @@
 // A responder for measuring what S3 and STS clients themselves cost: one thread, epoll, answers from memory.
 //
-//     cc -O2 -o responder responder.c && ./responder PORT KEYS BODYBYTES [ETAG [remember]]
+//     cc -O2 -o responder responder.c && ./responder PORT KEYS BODYBYTES [ETAG [CRC64NVME [remember]]]
 //
 // It listens on 127.0.0.1 and speaks path-style S3. A bucket holds KEYS virtual CloudTrail keys, in order; one with
 // "dst" in its name lists as empty. GET of any key answers BODYBYTES canned bytes, or the Range asked for; byte i is
@@ -13,6 +13,7 @@
 //
 // It stores no bodies, checks no signature, has one fixed Date, knows neither suffix ranges nor chunked transfer
 // encoding, and hangs up on a request head above 64 KiB. ETAG should be the MD5 of the canned body: clients check it.
+// CRC64NVME is its checksum in base64, which S3 has of every object: it is told to those who ask for checksums.
 //
 // Large bodies are not copied: canned ones are written from one small block, which stays in the processor's cache, and
 // a request body that does not fit the input buffer is dropped inside the kernel.
@@ -41,6 +42,7 @@ struct request {
     size_t kept;    // bytes of the body that stay in the input buffer: all or none
     size_t unread;  // bytes of a body too large for the buffer, still to be dropped
     bool copies, is_conditional;
+    bool checks;  // asks for the checksum
     long first, last;                  // the Range, -1 where not given
     const char *bucket, *key, *query;  // "" where not given
 };
@@ -104,6 +106,7 @@ static const char OBJECT_HEADERS[] =
     "Content-Type: application/x-gzip\r\nETag: \"%s\"\r\nLast-Modified: Sun, 01 Nov 2026 00:00:00 GMT\r\n"
     "Accept-Ranges: bytes\r\n";
 static const char OBJECT_HEAD[] = "HTTP/1.1 200 OK\r\n%sContent-Length: %ld\r\n\r\n";
+static const char CHECKSUM[] = "%sx-amz-checksum-crc64nvme: %s\r\nx-amz-checksum-type: FULL_OBJECT\r\n";
 static const char PARTIAL_HEADERS[] = "%sContent-Range: bytes %ld-%ld/%ld\r\n";
 
 static long keys, body_bytes;
@@ -111,7 +114,8 @@ static const char *etag = "d41d8cd98f00b204e9800998ecf8427e";
 static struct { long list, get, put, copy, head, other, refused, unconditional, overwritten; } counts;
 static bool *there;  // of each key, whether it was put; NULL where nothing is remembered
 static long are_there;
-static char object_headers[512], put_headers[128], copied[512], canned[BLOCK];
+static const char *crc64nvme = "";
+static char object_headers[512], checked_headers[HEAD], put_headers[128], copied[512], canned[BLOCK];
 static int epoll;
 
 static void reply(struct connection *c, const char *status, const char *headers, const char *body, size_t length) {
@@ -124,14 +128,15 @@ static void reply_text(struct connection *c, const char *headers, const char *bo
     reply(c, "200 OK", headers, body, strlen(body));
 }
 
-static void reply_object(struct connection *c, long first, long last) {
+static void reply_object(struct connection *c, const struct request *request) {
+    long first = request->first, last = request->last;
     char headers[HEAD];
     counts.get++;
     c->canned_from = first > 0 ? first : 0;
     if (last < 0 || last >= body_bytes)
         last = body_bytes - 1;
     if (first < 0) {
-        reply(c, "200 OK", object_headers, NULL, body_bytes);
+        reply(c, "200 OK", request->checks ? checked_headers : object_headers, NULL, body_bytes);
     } else if (first > last) {
         reply(c, "416 Range Not Satisfiable", "", "", 0);
     } else {
@@ -273,7 +278,7 @@ static void answer_get(struct connection *c, const struct request *request) {
     if (!strncmp(request->bucket, "__stats", strlen("__stats")))
         reply_stats(c);
     else if (*request->key)
-        reply_object(c, request->first, request->last);
+        reply_object(c, request);
     else if (parameter(request->query, "location", value))
         reply_text(c, "", LOCATION);
     else if (parameter(request->query, "versioning", value))
@@ -291,7 +296,8 @@ static void answer_head(struct connection *c, const struct request *request) {
     else if (strstr(request->bucket, "dst") && !(there && index_of(request->key) >= 0 && there[index_of(request->key)]))
         reply(c, "404 Not Found", "", "", 0);
     else
-        c->head_length = snprintf(c->head, HEAD, OBJECT_HEAD, object_headers, body_bytes);
+        c->head_length =
+            snprintf(c->head, HEAD, OBJECT_HEAD, request->checks ? checked_headers : object_headers, body_bytes);
 }
 
 static void answer_put(struct connection *c, const struct request *request) {
@@ -375,6 +381,8 @@ static bool read_head(struct connection *c, struct request *request) {
             body = strtoul(value, NULL, 10);
         else if (value_of(line, "x-amz-copy-source:"))
             request->copies = true;
+        else if (value_of(line, "x-amz-checksum-mode:"))
+            request->checks = true;
         else if (value_of(line, "if-none-match:"))
             request->is_conditional = true;
         else if ((value = value_of(line, "expect:")))
@@ -495,18 +503,21 @@ static void prepare_answers(void) {
     for (size_t index = 0; index < BLOCK; index++)
         canned[index] = (char)(index * 7 + 13);
     snprintf(object_headers, sizeof object_headers, OBJECT_HEADERS, etag);
+    snprintf(checked_headers, sizeof checked_headers, *crc64nvme ? CHECKSUM : "%s", object_headers, crc64nvme);
     snprintf(put_headers, sizeof put_headers, "ETag: \"%s\"\r\n", etag);
     snprintf(copied, sizeof copied, COPIED, etag);
 }
 
 int main(int count, char **arguments) {
     if (count < 4 || (count > 4 && strlen(arguments[4]) > ETAG_MAX))
-        errx(2, "usage: %s PORT KEYS BODYBYTES [ETAG [remember]]", arguments[0]);
+        errx(2, "usage: %s PORT KEYS BODYBYTES [ETAG [CRC64NVME [remember]]]", arguments[0]);
     keys = atol(arguments[2]);
     body_bytes = atol(arguments[3]);
     if (count > 4)
         etag = arguments[4];
-    if (count > 5 && !(there = calloc(keys + 1, sizeof *there)))
+    if (count > 5 && strlen(arguments[5]) <= ETAG_MAX)
+        crc64nvme = arguments[5];
+    if (count > 6 && !(there = calloc(keys + 1, sizeof *there)))
         err(1, "keys");
     signal(SIGPIPE, SIG_IGN);
     prepare_answers();

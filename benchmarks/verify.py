@@ -33,7 +33,7 @@ from key_server import lists_keys  # noqa: E402
 
 from syncd.cli.demo.samples import TrailSpec, trail  # noqa: E402
 from syncd.config import files  # noqa: E402
-from syncd.copy.content import content_hash  # noqa: E402
+from syncd.copy.hashes.content import content_hash  # noqa: E402
 from syncd.ledger.ledger import LedgerFile  # noqa: E402
 from syncd.model.objects import Copied, LogObject, Outcome, Shard, Transfer  # noqa: E402
 from syncd.tick.scope import replica_of  # noqa: E402

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from syncd.copy.terms import Copy, Steps, Terms
 from syncd.copy.workers.engine import CopyEngine
 from syncd.copy.workers.messages import EndpointSpec, Order
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
+from syncd.copy.workers.relay import Relay
 from syncd.model.objects import Conflict, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
 READER, WRITER = "arn:aws:iam::111111111111:role/reader", "arn:aws:iam::222222222222:user/syncd"
@@ -101,6 +103,7 @@ def engine_between(
     in_flight: int | Callable[[], int] = 16,
     memory_bytes: int = 64 * MIB,
     begin: Callable[[Transfer], Steps] | None = None,
+    relay: Relay | None = None,
 ) -> CopyEngine:
     """Streams from one end to the other, or copies as `begin` says."""
     return CopyEngine(
@@ -110,7 +113,12 @@ def engine_between(
         # A body is held up to three times, and what is tested is how many bodies there may be.
         memory_bytes=lambda: memory_bytes,
         held_bytes=agreed.held_bytes,
+        relay=relay or relay_of(),
     )
+
+
+def relay_of(deadline_seconds: float = 60.0) -> Relay:
+    return Relay(deadline_seconds=deadline_seconds, cores=os.sched_getaffinity(0))
 
 
 class Ends:
@@ -129,6 +137,7 @@ class Ends:
         self.server = server
         self.requests: Counter[str] = Counter()
         self.transport = Transport(deadline_seconds=deadline_seconds)
+        self.relay = relay_of(deadline_seconds)
         self.source = self._end(SOURCE, A, reader or user_of(server, A))
         self.destination = self._end(DESTINATION, B, writer or user_of(server, B))
 
@@ -156,6 +165,7 @@ class Ends:
             in_flight=in_flight,
             memory_bytes=memory_bytes,
             begin=begin,
+            relay=self.relay,
         )
 
     def pooled(

@@ -47,9 +47,26 @@ class Endpoint:
     def send(self, request: Request, on_answer: Callable[[Answer, Credentials], None]) -> None:
         """Send a request, pinned to the owner, signed and counted. `on_answer` also gets the credentials that signed it."""
         credentials = self.principal.current()
-        pin = (*self.headers, ("x-amz-expected-bucket-owner", self.owner)) if self.owner else self.headers
         self.requests[request.operation] += 1
-        self.transport.send(request, self.address, credentials, lambda answer: on_answer(answer, credentials), pin)
+        self.transport.send(
+            request, self.address, credentials, lambda answer: on_answer(answer, credentials), self._pin
+        )
+
+    def signed(self, request: Request, *, body_bytes: int, body_sha256: str) -> tuple[str, list[tuple[str, str]]]:
+        """Return the target and headers of a request that is sent by somebody else, pinned, signed and counted."""
+        self.requests[request.operation] += 1
+        return self.transport.signed(
+            request,
+            self.address,
+            self.principal.current(),
+            self._pin,
+            body_bytes=body_bytes,
+            body_sha256=body_sha256,
+        )
+
+    @property
+    def _pin(self) -> tuple[tuple[str, str], ...]:
+        return (*self.headers, ("x-amz-expected-bucket-owner", self.owner)) if self.owner else self.headers
 
 
 def is_expired(answer: Answer, request: Request) -> bool:

@@ -174,11 +174,11 @@ def tagging_header(body: bytes) -> str:
     )
 
 
-def complete_body(parts: Sequence[tuple[str, str]]) -> bytes:
-    """Return the body of CompleteMultipartUpload for the (ETag, SHA-256 or empty) of each part."""
+def complete_body(parts: Sequence[tuple[str, str]], algorithm: str) -> bytes:
+    """Return the body of CompleteMultipartUpload for the (ETag, checksum or empty) of each part."""
     rows = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag>"
-        f"{f'<ChecksumSHA256>{checksum}</ChecksumSHA256>' if checksum else ''}</Part>"
+        f"{f'<Checksum{algorithm}>{checksum}</Checksum{algorithm}>' if checksum else ''}</Part>"
         for number, (etag, checksum) in enumerate(parts, start=1)
     )
     return f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</CompleteMultipartUpload>'.encode()

@@ -10,8 +10,10 @@ It bounds no answer: `response_limits` watches what comes in, and `exchange` dro
 
 import os
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from time import monotonic
@@ -22,8 +24,9 @@ from awscrt import auth, http, io, s3
 
 from syncd.aws.s3 import Address, Answer, Request, quote_key
 from syncd.aws.wire import certificates
+from syncd.aws.wire.connections import Host, resident_bytes
 from syncd.aws.wire.exchange import Exchange, HostTraffic, without_token
-from syncd.aws.wire.response_limits import ALLOWED_BYTES, Host, Inflow, Traffic, resident_bytes
+from syncd.aws.wire.response_limits import ALLOWED_BYTES, Inflow, Traffic
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
@@ -104,7 +107,7 @@ class Transport:
         """`body_bytes` is the memory of bodies in flight, which the watch over memory allows for."""
         self._deadline_seconds = deadline_seconds
         self._traffic: dict[Address, HostTraffic] = {}
-        self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES + body_bytes)
+        self._inflow = Inflow(self, bound_bytes=resident_bytes() + ALLOWED_BYTES, body_bytes=body_bytes)
         self._lock = threading.Lock()
         self._clients: dict[Address, s3.S3Client] = {}
         self._signing: dict[tuple[Credentials, str], auth.AwsSigningConfig] = {}
@@ -131,15 +134,9 @@ class Transport:
         except (OSError, RuntimeError) as error:
             on_answer(Answer(0, {}, b"", Reason.UNTRUSTED, certificates.unusable(address.authorities, error)))
             return
-        headers = [("Host", address.host), *request.headers, *more_headers]
-        body = None
+        unsigned = _unsigned(request, address, more_headers, len(request.body))
         if request.body:
-            body = BytesIO(request.body)
-        if request.method in _WITH_BODY:
-            headers.append(("Content-Length", str(len(request.body))))
-        path = f"{address.base_path}/{quote_key(request.key)}"
-        if request.query:
-            path = f"{path}?{request.query}"
+            unsigned.body_stream = BytesIO(request.body)
         moved_bytes = len(request.body) + request.expected_bytes
         allowed_seconds = self._deadline_seconds + moved_bytes / SLOWEST_BYTES_PER_SECOND
         # The runtime reads a range into a buffer of its size. For a default request the buffer grows by copying.
@@ -153,7 +150,7 @@ class Transport:
                 type=s3.S3RequestType.GET_OBJECT if is_part else s3.S3RequestType.DEFAULT,
                 operation_name=request.operation,
                 part_size=request.expected_bytes if is_part else None,
-                request=http.HttpRequest(request.method, path, http.HttpHeaders(headers), body),
+                request=unsigned,
                 signing_config=self._signing_config(credentials, address, request.body),
                 on_headers=None if request.operation in _HEADERS_UNREAD else exchange.on_headers,
                 on_body=exchange.on_body,
@@ -161,6 +158,32 @@ class Transport:
             )
         )
         self._inflow.begin()
+
+    def signed(
+        self,
+        request: Request,
+        address: Address,
+        credentials: Credentials,
+        more_headers: Sequence[tuple[str, str]],
+        *,
+        body_bytes: int,
+        body_sha256: str,
+    ) -> tuple[str, list[tuple[str, str]]]:
+        """Return the target and the headers of a request that is sent by somebody else, with a body of this size.
+
+        `body_sha256` (base64) is only needed where signatures cover the body.
+        """
+        unsigned = _unsigned(request, address, more_headers, body_bytes)
+        config = self._config_of(credentials, address.region).replace(date=datetime.now(UTC))
+        if address.signs_payload:
+            config = config.replace(signed_body_value=b64decode(body_sha256).hex() or sha256(b"").hexdigest())
+        auth.aws_sign_request(unsigned, config).result()
+        return unsigned.path, list(unsigned.headers)
+
+    def traffic_of(self, address: Address) -> HostTraffic:
+        """Return the traffic of a bucket's server, to be counted."""
+        server = address._replace(base_path="", signs_payload=False)
+        return self._traffic.get(server) or self._traffic_of(server)
 
     @property
     def is_idle(self) -> bool:
@@ -241,17 +264,34 @@ class Transport:
             return client
 
     def _signing_config(self, credentials: Credentials, address: Address, body: bytes) -> auth.AwsSigningConfig:
-        key = (credentials, address.region)
+        config = self._config_of(credentials, address.region)
+        return config.replace(signed_body_value=sha256(body).hexdigest()) if address.signs_payload else config
+
+    def _config_of(self, credentials: Credentials, region: str) -> auth.AwsSigningConfig:
+        key = (credentials, region)
         config = self._signing.get(key)
         if config is None:
             provider = auth.AwsCredentialsProvider.new_static(
                 credentials.access_key_id, credentials.secret_access_key, credentials.session_token
             )
-            config = s3.create_default_s3_signing_config(region=address.region, credential_provider=provider)
+            config = s3.create_default_s3_signing_config(region=region, credential_provider=provider)
             with self._lock:
                 if len(self._signing) > 4096:
                     self._signing.clear()
                 self._signing[key] = config
-        if address.signs_payload:
-            return config.replace(signed_body_value=sha256(body).hexdigest())
         return config
+
+
+def _unsigned(
+    request: Request,
+    address: Address,
+    more_headers: Sequence[tuple[str, str]],
+    body_bytes: int,
+) -> http.HttpRequest:
+    headers = [("Host", address.host), *request.headers, *more_headers]
+    if request.method in _WITH_BODY:
+        headers.append(("Content-Length", str(body_bytes)))
+    path = f"{address.base_path}/{quote_key(request.key)}"
+    if request.query:
+        path = f"{path}?{request.query}"
+    return http.HttpRequest(request.method, path, http.HttpHeaders(headers))

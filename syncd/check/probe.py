@@ -13,6 +13,7 @@ from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, Side, copy_source
 from syncd.aws.transport import Credentials
 from syncd.copy.deletion import delete_object
+from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.write import copy_object, put_object
 from syncd.model import reasons
 from syncd.model.reasons import Reason
@@ -100,7 +101,7 @@ def probe_key(prefix: str) -> str:
 
 def write_probe(side: Side, key: str, landing: Sequence[tuple[str, str]] = ()) -> Request:
     """Return a PutObject with a wrong SHA-256, which S3 rejects only after checking permissions."""
-    return put_object(side, key, landing, b"syncd check: this is never kept\n", _WRONG_DIGEST)
+    return put_object(side, key, landing, b"syncd check: this is never kept\n", (SHA256, _WRONG_DIGEST))
 
 
 def copy_probe(source: Endpoint, source_key: str, key: str) -> Request:

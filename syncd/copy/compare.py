@@ -10,9 +10,9 @@ from collections.abc import Generator, Mapping
 
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import SHA256, Checksum, composite, is_whole, whole_checksums
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256, Checksum, composite, is_whole, whole_checksums
 from syncd.copy.read import Content, etag_of, if_same, look_at, read_content, read_through
-from syncd.copy.terms import Copy, CopyFailed, Steps
+from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.objects import AlreadyThere, Conflict, Outcome
 from syncd.model.reasons import Reason
 
@@ -35,14 +35,15 @@ def compare_known(copy: Copy) -> Generator[Request, Answer, Outcome | None]:
     looked = None
     if whole_checksums(there.headers):
         looked = yield from look_at(copy)
-        is_same = _by_checksums(copy, looked.headers if looked.is_ok else {}, there.headers)
+        told = whole_checksums(looked.headers if looked.is_ok else {})
+        is_same = _by_checksums(copy, told, whole_checksums(there.headers))
         if is_same is not None:
             return _outcome(copy, there, is_same=is_same)
     content = yield from read_content(copy, looked)
     return (yield from _compare_content(copy, content, there))
 
 
-def compare_existing(copy: Copy, content: Content) -> Steps:
+def compare_existing(copy: Copy, content: Content) -> Generator[Request, Answer, Outcome]:
     """Compare with a replica that S3 has just reported."""
     outcome = yield from compare(copy, content)
     if outcome is None:
@@ -61,17 +62,18 @@ def compare(copy: Copy, content: Content) -> Generator[Request, Answer, Outcome 
     return _by_size(copy, there, content.size_bytes) or (yield from _compare_content(copy, content, there))
 
 
-def _compare_content(copy: Copy, content: Content, there: Answer) -> Steps:
+def _compare_content(copy: Copy, content: Content, there: Answer) -> Generator[Request, Answer, Outcome]:
     stored = there.headers.get(SHA256, "")
     if content.part_digests and stored == composite(content.part_digests):
         return _outcome(copy, there, is_same=True)
-    is_same = _by_checksums(copy, content.headers, there.headers)
+    read = {CRC64NVME: content.crc} if content.crc else {}
+    is_same = _by_checksums(copy, read | whole_checksums(content.headers), whole_checksums(there.headers))
     if is_same is not None:
         return _outcome(copy, there, is_same=is_same)
     if content.sha256 is None:
-        content = yield from read_through(copy)
+        return (yield from _compare_content(copy, (yield from read_through(copy)), there))
     if stored and is_whole(stored, there.headers):
-        is_same = stored == b64encode(content.sha256 or b"").decode()
+        is_same = stored == b64encode(content.sha256).decode()
     else:
         is_same = (yield from _hash_replica(copy, content.size_bytes, there)) == content.sha256
     return _outcome(copy, there, is_same=is_same)
@@ -84,13 +86,12 @@ def _by_size(copy: Copy, there: Answer, size_bytes: int) -> Conflict | None:
     return Conflict(copy.transfer, f"the replica has {size} bytes, the source {size_bytes}")
 
 
-def _by_checksums(copy: Copy, source: Mapping[str, str], replica: Mapping[str, str]) -> bool | None:
-    """Compare by the checksums of both. Returns None if they prove nothing.
+def _by_checksums(copy: Copy, ours: Mapping[str, str], theirs: Mapping[str, str]) -> bool | None:
+    """Compare by the full-object checksums of both. Returns None if they prove nothing.
 
     Checksums that differ always prove other content. If the source may have been altered, only a cryptographic hash
-    proves the same content.
+    proves the same content: its owner can give any object the CRC of another.
     """
-    ours, theirs = whole_checksums(source), whole_checksums(replica)
     for name in ours:
         if name in theirs:
             if ours[name] != theirs[name]:

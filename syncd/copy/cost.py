@@ -54,8 +54,8 @@ class Estimate(NamedTuple):
 def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int]:
     """Return the requests of one copy by operation, as `stream` and `server_side` send them.
 
-    This is the usual case: a new object has no replica, and an object to compare has one with its SHA-256, which the
-    source lacks. If both have a checksum of the same algorithm, nothing is read. Tags do not show in a listing, and cost
+    This is the usual case: a new object has no replica, and its source tells a checksum. An object to compare has one
+    with its SHA-256, which the source lacks. If both have a checksum of the same algorithm, nothing is read. Tags do not show in a listing, and cost
     one GetObjectTagging if the object has some.
     """
     size = transfer.object.size_bytes
@@ -63,12 +63,13 @@ def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int
         if size <= bounds.largest_copy:
             return {"CopyObject": 1}
         return {"HeadObject": 1} | _upload("UploadPartCopy", _parts(size, bounds.copy_part_size))
-    is_whole = size <= bounds.multipart_above
-    parts = 1 if is_whole else _parts(size, bounds.part_size)
+    parts = 1 if size <= bounds.part_size else _parts(size, bounds.part_size)
     if transfer.compare_first:
         return {"HeadObject": 2, "GetObject": parts}
-    if is_whole:
+    if size <= bounds.part_size:
         return {"GetObject": 1, "PutObject": 1}
+    if bounds.passage_bytes <= size <= bounds.multipart_above:
+        return {"HeadObject": 1, "GetObject": 1, "PutObject": 1}
     return {"HeadObject": 2, "GetObject": parts} | _upload("UploadPart", parts)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import Checksum, wrong_checksum
+from syncd.copy.hashes.checksums import CRC64NVME, Checksum, Sum, sum_of, wrong_checksum
 from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.objects import is_same_etag
 from syncd.model.reasons import Reason
@@ -25,6 +25,8 @@ class Content:
     part_digests: list[bytes]
     headers: Mapping[str, str] = field(default_factory=dict)
     """The headers of the read. Their checksums are those of the bytes."""
+    crc: str = ""
+    """The CRC64NVME of the whole (base64). Empty if it was not computed."""
 
 
 def read(copy: Copy, span: tuple[int, int] | None = None) -> Generator[Request, Answer, Answer]:
@@ -33,24 +35,27 @@ def read(copy: Copy, span: tuple[int, int] | None = None) -> Generator[Request, 
     Raises:
         CopyFailed: the read was refused, is not the listed object, or does not match S3's checksum.
     """
-    item = copy.object
-    headers = []
-    if span is None:
-        headers.append(("x-amz-checksum-mode", "ENABLED"))
-    else:
-        headers.append(("range", f"bytes={span[0]}-{span[0] + span[1] - 1}"))
-    expected_bytes = item.size_bytes if span is None else span[1]
-    request = Request("GetObject", Side.SOURCE, "GET", item.key, "", headers, expected_bytes=expected_bytes)
-    answer = yield from if_same(request, item.etag)
+    request = read_request(copy, span)
+    answer = yield from if_same(request, copy.object.etag)
     if not answer.is_ok:
         raise copy.failure(answer, request)
-    _check_etag(copy, answer, request)
-    if len(answer.body) != expected_bytes:
+    check_etag(copy, answer, request)
+    if len(answer.body) != request.expected_bytes:
         raise copy.short_body(answer, request)
     wrong = wrong_checksum(answer.headers, answer.body) if span is None else ""
     if wrong:
         raise CopyFailed(Reason.CHECKSUM, f"{copy.named(request)}: the body does not match its {wrong}")
     return answer
+
+
+def read_request(copy: Copy, span: tuple[int, int] | None = None) -> Request:
+    """Return a GetObject of the whole source with its checksum, or of `span` (offset, length)."""
+    item = copy.object
+    if span is None:
+        headers, expected_bytes = [("x-amz-checksum-mode", "ENABLED")], item.size_bytes
+    else:
+        headers, expected_bytes = [("range", f"bytes={span[0]}-{span[0] + span[1] - 1}")], span[1]
+    return Request("GetObject", Side.SOURCE, "GET", item.key, "", headers, expected_bytes=expected_bytes)
 
 
 def look_at(copy: Copy, *, wants_checksum: bool = True) -> Generator[Request, Answer, Answer]:
@@ -68,7 +73,7 @@ def look_at(copy: Copy, *, wants_checksum: bool = True) -> Generator[Request, An
         if wants_checksum and 400 <= answer.status < 500:
             return answer
         raise copy.failure(answer, request)
-    _check_etag(copy, answer, request)
+    check_etag(copy, answer, request)
     size = int(answer.headers.get("content-length", "-1"))
     if size not in (-1, copy.object.size_bytes):
         detail = f"{copy.named(request)}: listed with {copy.object.size_bytes} bytes, found with {size}"
@@ -82,16 +87,24 @@ def if_same(request: Request, etag: str) -> Generator[Request, Answer, Answer]:
     Some servers refuse the ETag that they list, since it is weak or in another case. The answer to a read without the
     condition then shows that it is the same.
     """
-    if not etag:
-        return (yield request)
-    answer = yield request._replace(headers=(*request.headers, ("if-match", f'"{etag}"')))
-    if answer.status != 412:
+    answer = yield on_condition(request, etag)
+    if answer.status != 412 or not etag:
         return answer
     again = yield request
     return again if again.is_ok and is_same_etag(etag_of(again), etag) else answer
 
 
-def _check_etag(copy: Copy, answer: Answer, request: Request) -> None:
+def on_condition(request: Request, etag: str) -> Request:
+    """Return a read on the condition of this ETag, or the same if it is empty."""
+    return request._replace(headers=(*request.headers, ("if-match", f'"{etag}"'))) if etag else request
+
+
+def check_etag(copy: Copy, answer: Answer, request: Request) -> None:
+    """Compare the ETag of what is read with the listed one.
+
+    Raises:
+        CopyFailed: they are not the same.
+    """
     listed, etag = copy.object.etag, etag_of(answer)
     if listed and etag and not is_same_etag(etag, listed):
         raise CopyFailed(Reason.OBJECT_CHANGED, f"{copy.named(request)}: listed with ETag {listed}, read with {etag}")
@@ -102,12 +115,8 @@ def etag_of(answer: Answer) -> str:
     return s3.etag_in(answer.headers.get("etag", ""))
 
 
-def source_checksum(copy: Copy) -> Generator[Request, Answer, Checksum]:
-    """Ask for the checksum of the whole object: S3 sends none with its parts."""
-    return _checksum_of((yield from look_at(copy)))
-
-
-def _checksum_of(looked: Answer) -> Checksum:
+def checksum_of(looked: Answer) -> Checksum:
+    """Return the checksum of the whole object by its HeadObject: S3 sends none with its parts."""
     return Checksum(looked.headers if looked.is_ok else {})
 
 
@@ -126,27 +135,33 @@ def read_content(copy: Copy, looked: Answer | None) -> Generator[Request, Answer
     """Read all of an object to compare it. `looked` is its HeadObject, if that was sent."""
     if copy.is_large:
         return (yield from read_through(copy, looked))
-    source = yield from read(copy)
-    return Content(hashlib.sha256(source.body).digest(), len(source.body), [], source.headers)
+    return content_of((yield from read(copy)))
+
+
+def content_of(source: Answer) -> Content:
+    """Hash a source that was read as a whole."""
+    body = source.body
+    return Content(hashlib.sha256(body).digest(), len(body), [], source.headers, sum_of(CRC64NVME, body))
 
 
 def read_through(copy: Copy, looked: Answer | None = None) -> Generator[Request, Answer, Content]:
     """Read all of an object part by part, for its hash and its parts' hashes."""
     if looked is None:
         looked = yield from look_at(copy)
-    checksum = _checksum_of(looked)
-    whole = hashlib.sha256()
+    checksum = checksum_of(looked)
+    whole, crc = hashlib.sha256(), Sum(CRC64NVME)
     digests = []
     size, part_size = copy.object.size_bytes, copy.part_size
     for start in range(0, size, part_size):
         part = yield from read(copy, (start, min(part_size, size - start)))
         checksum.take(part.body)
         whole.update(part.body)
+        crc.take(part.body)
         digests.append(hashlib.sha256(part.body).digest())
         # Release the body before the next one comes.
         del part
     check_whole(copy, checksum)
-    return Content(whole.digest(), size, digests, looked.headers if looked.is_ok else {})
+    return Content(whole.digest(), size, digests, looked.headers if looked.is_ok else {}, crc.value)
 
 
 def tags(copy: Copy, headers: Mapping[str, str]) -> Generator[Request, Answer, list[tuple[str, str]]]:

@@ -3,92 +3,198 @@
 A copy is a generator that yields Requests, is sent their Answers, and returns an Outcome, so that one engine can keep
 hundreds of them in flight and a test can walk each through any sequence of answers.
 
-A large object is read in ranges and written as a multipart upload, one part in memory at a time. S3 sends no checksum of
-a range, so all ranges together are compared with the object's before the upload is completed.
+A body from a mebibyte on is tried as a passage first. Whatever comes of that but a replica, what follows is the copy by
+itself, from the beginning: refusals, remedies and comparisons have one place.
+
+A larger object than a part is written as one too if S3 tells its checksum before. Otherwise it is a multipart upload of
+ranges, which are together compared with the object's checksum before the upload is completed.
 """
 
 import hashlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from collections.abc import Generator
 
-from syncd.aws.s3 import Answer, Side
-from syncd.copy.checksums import Checksum
+from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.compare import compare_existing, compare_known
-from syncd.copy.content import ContentHash, content_hash
-from syncd.copy.read import Content, check_whole, described, etag_of, read, source_checksum, tags
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256, Checksum, Sum, sum_of
+from syncd.copy.hashes.content import LARGEST_CONTENT_BYTES, ContentHash, content_hash
+from syncd.copy.passage import NotPassed, Passage
+from syncd.copy.read import (
+    Content,
+    check_etag,
+    check_whole,
+    checksum_of,
+    content_of,
+    described,
+    etag_of,
+    look_at,
+    on_condition,
+    read,
+    read_request,
+    tags,
+)
 from syncd.copy.terms import Copy, CopyFailed, Steps
-from syncd.copy.write import Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
+from syncd.copy.write import Headers, Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
+from syncd.model.objects import Copied
+from syncd.model.reasons import Reason
+
+_Sums = tuple[Checksum, Sum, ContentHash]
 
 
 def stream(copy: Copy) -> Steps:
-    """Read with the source's credentials, write with the consumer's. In parts above `terms.multipart_above`.
+    """Read with the source's credentials, write with the consumer's.
 
-    A replica that is known to be there, and any large object, is compared before a byte is read or sent.
+    A replica that is known to be there, and any object in parts, is compared before a byte is read or sent.
     """
     try:
         check(copy)
-        is_large = copy.is_large
-        if copy.transfer.compare_first or is_large:
+        if copy.transfer.compare_first:
             known = yield from compare_known(copy)
             if known is not None:
                 return known
-        return (yield from (_stream_in_parts(copy) if is_large else _stream_whole(copy)))
+        return (yield from (_stream_large(copy) if copy.is_large else _stream_small(copy)))
     except CopyFailed as failed:
         return copy.failed(failed)
 
 
-def _stream_whole(copy: Copy) -> Steps:
+def _stream_small(copy: Copy) -> Steps:
+    if copy.is_passed:
+        passed = yield from _pass_whole(copy, [])
+        if passed is not None:
+            return passed
     source = yield from read(copy)
-    digest = hashlib.sha256(source.body).digest()
+    description = described(source.headers)
+    digest = b64encode(hashlib.sha256(source.body).digest()).decode()
     content = content_hash(source.body) if copy.terms.hashes_content else ""
     source_tags = yield from tags(copy, source.headers)
-    request = put_replica(copy, source, digest, source_tags)
+    request = put_replica(copy, description, source_tags, (SHA256, digest), source.body)
     answer = yield from write(request)
     if is_refused_for_its_tags(answer, source_tags):
-        request = put_replica(copy, source, digest, [])
+        request = put_replica(copy, description, [], (SHA256, digest), source.body)
         answer = yield from write(request)
     if answer.is_ok:
         return copy.done(etag_of(answer), content)
     if answer.status == 412:
-        known = Content(digest, len(source.body), [], source.headers)
-        return (yield from compare_existing(copy, known))
+        return (yield from compare_existing(copy, content_of(source)))
     raise copy.failure(answer, request)
 
 
-def _stream_in_parts(copy: Copy) -> Steps:
+def _stream_large(copy: Copy) -> Steps:
+    looked = None
+    if copy.is_passed and copy.object.size_bytes <= copy.terms.multipart_above:
+        looked = yield from look_at(copy)
+        checksum = checksum_of(looked)
+        if checksum.expected and copy.terms.checksum in (checksum.name, CRC64NVME):
+            passed = yield from _pass_whole(copy, (yield from tags(copy, looked.headers)))
+            if passed is not None:
+                return passed
+    if not copy.transfer.compare_first:
+        known = yield from compare_known(copy)
+        if known is not None:
+            return known
+    return (yield from _stream_in_parts(copy, looked or (yield from look_at(copy))))
+
+
+def _stream_in_parts(copy: Copy, looked: Answer) -> Steps:
     """Copy a large object that has no replica, in parts."""
-    checksum = yield from source_checksum(copy)
-    first = yield from read(copy, (0, copy.part_size))
-    source_tags = yield from tags(copy, first.headers)
-    upload = yield from begin_upload(copy, Side.DESTINATION, described(first.headers), source_tags)
-    # Keep no other reference to the first part: with the next one it would take twice the memory.
-    parts = [first]
-    del first
+    # What HeadObject may not be asked, the read says why, or its headers are as good.
+    headers = looked.headers if looked.is_ok else (yield from read(copy, (0, copy.part_size))).headers
+    source_tags = yield from tags(copy, headers)
+    upload = yield from begin_upload(copy, Side.DESTINATION, described(headers), source_tags, copy.checksum)
     try:
-        return (yield from _upload_parts(upload, parts, checksum))
+        return (yield from _upload_parts(upload, checksum_of(looked)))
     except CopyFailed:
         yield upload.abort()
         raise
 
 
-def _upload_parts(upload: Upload, parts: list[Answer], checksum: Checksum) -> Steps:
-    copy, part = upload.copy, parts.pop()
+def _upload_parts(upload: Upload, checksum: Checksum) -> Steps:
+    copy, done = upload.copy, list[tuple[str, str]]()
+    sums: _Sums = (checksum, Sum(CRC64NVME), _content(copy))
     size, part_size = copy.object.size_bytes, copy.part_size
-    done: list[tuple[str, str]] = []
-    digests: list[bytes] = []
-    content = ContentHash() if copy.terms.hashes_content else None
-    start = 0
-    while True:
-        checksum.take(part.body)
-        if content is not None:
-            content.take(part.body)
-        digests.append(hashlib.sha256(part.body).digest())
-        done.append((yield from upload.write_part(len(done) + 1, part.body, b64encode(digests[-1]).decode())))
-        start += len(part.body)
-        # Release the body before the next one comes.
-        del part
-        if start >= size:
-            break
-        part = yield from read(copy, (start, min(part_size, size - start)))
-    check_whole(copy, checksum)
-    known = Content(None, size, digests)
-    return (yield from upload.complete(done, known, content.sha256 if content is not None else ""))
+    for start in range(0, size, part_size):
+        span = (start, min(part_size, size - start))
+        etag, made, sums = yield from _upload_part(upload, len(done) + 1, span, sums)
+        done.append((etag, made))
+    check_whole(copy, sums[0])
+    digests = [b64decode(made) for _, made in done] if upload.checksum == SHA256 else []
+    return (yield from upload.complete(done, Content(None, size, digests, crc=sums[1].value), sums[2].sha256))
+
+
+def _upload_part(
+    upload: Upload, number: int, span: tuple[int, int], sums: _Sums
+) -> Generator[Request | Passage, Answer, tuple[str, str, _Sums]]:
+    """Move one part. Returns its ETag and checksum, and the sums of all so far."""
+    copy = upload.copy
+    if copy.is_passed:
+        # Of a passage that broke off, the sums have taken who knows how much.
+        trial = (sums[0].copy(), sums[1].copy(), sums[2].copy())
+        passage = _part(upload, number, span, trial)
+        passed = yield from _pass(copy, passage)
+        if passed is not None and passage.made is not None:
+            return etag_of(passed), passage.made.value, trial
+    part = yield from read(copy, span)
+    for each in sums:
+        each.take(part.body)
+    made = sum_of(upload.checksum, part.body)
+    request = upload.part(number, made, part.body)
+    # Release the body before the next one comes.
+    del part
+    answer = yield request
+    if not answer.is_ok:
+        raise copy.failure(answer, request)
+    return etag_of(answer), made, sums
+
+
+def _pass_whole(copy: Copy, source_tags: Headers) -> Generator[Passage, Answer, Copied | None]:
+    content = _content(copy)
+    passed = yield from _pass(copy, _whole(copy, source_tags, content))
+    return None if passed is None else copy.done(etag_of(passed), content.sha256)
+
+
+def _content(copy: Copy) -> ContentHash:
+    return ContentHash(most=LARGEST_CONTENT_BYTES if copy.terms.hashes_content else 0)
+
+
+def _pass(copy: Copy, passage: Passage) -> Generator[Passage, Answer, Answer | None]:
+    """Try a passage. Returns None if it came to nothing.
+
+    Raises:
+        CopyFailed: it was given up, since it took too long.
+    """
+    answer = yield passage
+    if answer.code == Reason.TIMEOUT:
+        raise copy.failure(answer, passage.under_way)
+    return answer if answer.is_ok else None
+
+
+def _whole(copy: Copy, source_tags: Headers, content: ContentHash) -> Passage:
+    def written(head: Answer, checksum: tuple[str, str]) -> Request:
+        check_etag(copy, head, asked)
+        description = described(head.headers)
+        _check_plain([*description, *source_tags])
+        if not source_tags and copy.terms.copies_tags and head.headers.get("x-amz-tagging-count", "0") != "0":
+            raise NotPassed("it has tags, which are asked for by a request of their own")
+        return put_replica(copy, description, source_tags, checksum)
+
+    asked = on_condition(read_request(copy), copy.object.etag)
+    return Passage(asked, written, copy.checksum, holds=not copy.is_large, also=[content])
+
+
+def _part(upload: Upload, number: int, span: tuple[int, int], sums: _Sums) -> Passage:
+    def written(head: Answer, checksum: tuple[str, str]) -> Request:
+        check_etag(upload.copy, head, asked)
+        return upload.part(number, checksum[1])
+
+    asked = on_condition(read_request(upload.copy, span), upload.copy.object.etag)
+    return Passage(asked, written, upload.checksum, holds=True, also=sums)
+
+
+def _check_plain(headers: Headers) -> None:
+    """Refuse what the source's owner may have put into a header to begin another one.
+
+    Raises:
+        NotPassed: it is not plain text.
+    """
+    if not all(text.isascii() and text.isprintable() for pair in headers for text in pair):
+        raise NotPassed("a header is not plain text")

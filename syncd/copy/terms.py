@@ -6,17 +6,21 @@ from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers
 from syncd.aws.s3 import Answer, Request, Side
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256
+from syncd.copy.passage import Passage
 from syncd.model.bounds import COPIES_IN_MEMORY, part_size_for
 from syncd.model.objects import Copied, Failed, LogObject, Outcome, Transfer
 from syncd.model.reasons import Reason
 
-Steps: TypeAlias = Generator[Request, Answer, Outcome]
-"""One copy: yields Requests, is sent their Answers, returns an Outcome."""
+Steps: TypeAlias = Generator[Request | Passage, Answer, Outcome]
+"""One copy: yields Requests and Passages, is sent their Answers, returns an Outcome."""
 
 
 # "CopyObject: … you can create a copy of an object up to 5 GB in a single atomic action" (S3 API Reference).
 LARGEST_COPY_BYTES = 5 * 1000**3
 COPY_PART_BYTES = 1024**3
+PASSAGE_BYTES = 1024**2
+"""Objects from this size on are moved by passages: below it two requests cost less than two connections."""
 
 # Reasons that are about a listed source object. Such an object is not retried before a listing shows another one, so no
 # answer about a replica or an upload may pass for one of them.
@@ -34,6 +38,7 @@ class Bounds(NamedTuple):
     part_size: int
     largest_copy: int = LARGEST_COPY_BYTES
     copy_part_size: int = COPY_PART_BYTES
+    passage_bytes: int = PASSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,13 @@ class Terms:
     destination_bucket: str
     destination_principal: str
     multipart_above: int
-    """Objects of more bytes than this are copied in parts."""
+    """Objects of more bytes than this are written in parts."""
     part_size: int
+    """The most bytes of a body that are held in memory."""
+    checksum: str = CRC64NVME
+    """The header of the checksum that large objects are written with."""
+    passage_bytes: int = PASSAGE_BYTES
+    """Objects of fewer bytes than this make no passage."""
     copy_principal: str = ""
     """Name of the signer of server-side copies."""
     copies_tags: bool = True
@@ -70,11 +80,11 @@ class Terms:
     @property
     def bounds(self) -> Bounds:
         """The sizes that decide how many requests a copy takes."""
-        return Bounds(self.multipart_above, self.part_size, self.largest_copy, self.copy_part_size)
+        return Bounds(self.multipart_above, self.part_size, self.largest_copy, self.copy_part_size, self.passage_bytes)
 
     def held_bytes(self, size_bytes: int) -> int:
         """Return the most memory that a copy of an object of this size takes."""
-        return COPIES_IN_MEMORY * (size_bytes if size_bytes <= self.multipart_above else self.part_size_of(size_bytes))
+        return COPIES_IN_MEMORY * min(size_bytes, self.part_size_of(size_bytes))
 
     def part_size_of(self, size_bytes: int) -> int:
         """Return the size of the parts of an object of this size."""
@@ -118,8 +128,18 @@ class Copy(NamedTuple):
 
     @property
     def is_large(self) -> bool:
-        """True if the object is streamed in parts."""
-        return self.object.size_bytes > self.terms.multipart_above
+        """True if the object is not held in memory as a whole."""
+        return self.object.size_bytes > self.terms.part_size
+
+    @property
+    def is_passed(self) -> bool:
+        """True if a passage is tried."""
+        return self.object.size_bytes >= self.terms.passage_bytes
+
+    @property
+    def checksum(self) -> str:
+        """The header of the checksum that its parts are written with."""
+        return self.terms.checksum if self.is_passed else SHA256
 
     @property
     def part_size(self) -> int:

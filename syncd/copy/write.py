@@ -4,15 +4,14 @@ All other modules build their writes here: a copy's requests, its multipart uplo
 """
 
 import re
-from base64 import b64encode
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import SHA256
 from syncd.copy.compare import compare, compare_existing
-from syncd.copy.read import Content, described, etag_of
+from syncd.copy.hashes.checksums import SHA256, algorithm_of
+from syncd.copy.read import Content
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.bounds import refusal
 from syncd.model.reasons import Reason
@@ -58,20 +57,22 @@ def write(request: Request) -> Generator[Request, Answer, Answer]:
     return (yield request)
 
 
-def with_digest(digest: str) -> Headers:
-    """Return the headers by which S3 refuses a body that has another SHA-256 (base64)."""
-    return (("x-amz-sdk-checksum-algorithm", "SHA256"), (SHA256, digest))
+def with_checksum(name: str, value: str) -> Headers:
+    """Return the headers by which S3 refuses a body that has another checksum. `name` is its header."""
+    return (("x-amz-sdk-checksum-algorithm", algorithm_of(name)), (name, value))
 
 
-def put_object(side: Side, key: str, headers: Headers, body: bytes, digest: str) -> Request:
-    """Return a conditional PutObject of a body with this SHA-256 (base64)."""
-    return Request("PutObject", side, "PUT", key, "", (*headers, *with_digest(digest), _IF_NEW), body)
+def put_object(side: Side, key: str, headers: Headers, body: bytes, checksum: tuple[str, str]) -> Request:
+    """Return a conditional PutObject of a body with this checksum: its header, and its value in base64."""
+    return Request("PutObject", side, "PUT", key, "", (*headers, *with_checksum(*checksum), _IF_NEW), body)
 
 
-def put_replica(copy: Copy, source: Answer, digest: bytes, source_tags: Headers) -> Request:
-    """Return the PutObject of a replica, with the source's metadata and the job's headers."""
-    headers = (*described(source.headers), *source_tags, *copy.terms.landing)
-    return put_object(Side.DESTINATION, copy.key, headers, source.body, b64encode(digest).decode())
+def put_replica(
+    copy: Copy, description: Headers, source_tags: Headers, checksum: tuple[str, str], body: bytes = b""
+) -> Request:
+    """Return the PutObject of a replica, with the source's description and the job's headers."""
+    headers = (*description, *source_tags, *copy.terms.landing)
+    return put_object(Side.DESTINATION, copy.key, headers, body, checksum)
 
 
 def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> Request:
@@ -140,14 +141,13 @@ class Upload:
     copy: Copy
     side: Side
     upload_id: str
+    checksum: str = SHA256
+    """The header of its parts' checksums."""
 
-    def write_part(self, number: int, body: bytes, digest: str) -> Generator[Request, Answer, tuple[str, str]]:
-        """Send a part with this SHA-256 (base64). Returns its ETag and digest. Parts count from 1."""
-        request = self._request("UploadPart", "PUT", [("partNumber", str(number))], with_digest(digest), body)
-        answer = yield request
-        if not answer.is_ok:
-            raise self.copy.failure(answer, request)
-        return etag_of(answer), digest
+    def part(self, number: int, checksum: str, body: bytes = b"") -> Request:
+        """Return an UploadPart of a body with this checksum (base64). Parts count from 1."""
+        headers = with_checksum(self.checksum, checksum)
+        return self._request("UploadPart", "PUT", [("partNumber", str(number))], headers, body)
 
     def part_copy(self, number: int, start: int, end: int) -> Request:
         """Return an UploadPartCopy of the source's bytes from `start`, and before `end`."""
@@ -156,12 +156,13 @@ class Upload:
         return request._replace(expected_bytes=_waited_for(end - start))
 
     def complete(self, parts: Sequence[tuple[str, str]], content: Content, unpacked: str = "") -> Steps:
-        """Make one object of the (ETag, SHA-256) of its parts. If the key has one, compare it with `content`.
+        """Make one object of the (ETag, checksum) of its parts. If the key has one, compare it with `content`.
 
         `unpacked` is the hash of the uncompressed content, if known.
         """
         headers = (("content-type", "application/xml"), _IF_NEW)
-        request = self._request("CompleteMultipartUpload", "POST", [], headers, s3.complete_body(parts))
+        body = s3.complete_body(parts, algorithm_of(self.checksum))
+        request = self._request("CompleteMultipartUpload", "POST", [], headers, body)
         answer = yield from write(request)
         if answer.is_ok:
             etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)
@@ -188,23 +189,28 @@ class Upload:
 
 
 def begin_upload(
-    copy: Copy, side: Side, description: Headers, source_tags: Headers
+    copy: Copy, side: Side, description: Headers, source_tags: Headers, checksum: str = SHA256
 ) -> Generator[Request, Answer, Upload]:
-    """Begin an upload with this description, and with the source's tags if permitted."""
-    request = _begin_request(copy, side, (*description, *source_tags))
+    """Begin an upload with this description, and with the source's tags if permitted.
+
+    Not every server beside AWS knows `checksum`. SHA-256 takes its place there.
+    """
+    request = _begin_request(copy, side, (*description, *source_tags), checksum)
     answer = yield request
     if is_refused_for_its_tags(answer, source_tags):
-        request = _begin_request(copy, side, description)
+        request = _begin_request(copy, side, description, checksum)
         answer = yield request
+    if checksum != SHA256 and answer.status in (400, 501):
+        return (yield from begin_upload(copy, side, description, source_tags))
     if not answer.is_ok:
         raise copy.failure(answer, request)
     try:
         upload_id = s3.text_of(answer.body, "InitiateMultipartUploadResult", "UploadId")
     except s3.MalformedAnswer as error:
         raise copy.malformed(error, request) from error
-    return Upload(copy, side, upload_id)
+    return Upload(copy, side, upload_id, checksum)
 
 
-def _begin_request(copy: Copy, side: Side, description: Headers) -> Request:
-    headers = (*description, *copy.terms.landing, ("x-amz-checksum-algorithm", "SHA256"))
+def _begin_request(copy: Copy, side: Side, description: Headers, checksum: str) -> Request:
+    headers = (*description, *copy.terms.landing, ("x-amz-checksum-algorithm", algorithm_of(checksum)))
     return Request("CreateMultipartUpload", side, "POST", copy.key, "uploads=", headers)

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination, Engine, Job
+from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.terms import Terms
 from syncd.copy.workers.messages import EndpointSpec, Order
@@ -106,6 +107,8 @@ class Copies:
     def _terms(self, principals: Mapping[Side, Principal]) -> Terms:
         destination = self.job.destination
         signer = principals.get(Side.COPY)
+        # Signatures cover the SHA-256 of the body, so it has to be known in any case.
+        is_signed = self.destination.address.signs_payload
         return Terms(
             source_bucket=self.job.source.bucket,
             source_owner=self.source.owner,
@@ -115,6 +118,7 @@ class Copies:
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,
             part_size=destination.part_size,
+            checksum=SHA256 if is_signed or destination.checksum == "sha256" else CRC64NVME,
             copies_tags=destination.copy_tags,
             landing=landing_headers(destination),
             hashes_content=self.job.verify == "continuous",

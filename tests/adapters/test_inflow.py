@@ -1,11 +1,12 @@
 """The watch over what comes in: whose requests are given up when memory runs short, and whose are not."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import pytest
 
-from syncd.aws.wire.response_limits import Host, Inflow, TcpConnection, Traffic, connections, peers_of
+from syncd.aws.wire.connections import Host, TcpConnection, connections, peers_of, shut
+from syncd.aws.wire.response_limits import Inflow, Traffic
 
 MIB = 1024**2
 BOUND = 100 * MIB
@@ -20,8 +21,15 @@ class Wire:
         self.open: list[TcpConnection] = []
         self.asked: dict[Host, Traffic] = {BAD: Traffic(0, 0, 0), GOOD: Traffic(0, 0, 0)}
         self.given_up: list[tuple[set[Host], str]] = []
+        self.shut: list[Collection[int]] = []
         self.inflow = Inflow(
-            self, bound_bytes=BOUND, resident=lambda: self.resident, connected=self.connections, resolve=peers_of
+            self,
+            bound_bytes=BOUND,
+            body_bytes=30 * MIB,
+            resident=lambda: self.resident,
+            connected=self.connections,
+            resolve=peers_of,
+            shut=self.shut.append,
         )
 
     is_idle = False
@@ -85,18 +93,48 @@ def test_where_memory_is_far_above_its_bound_whoever_holds_most_is_given_up(wire
     wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
     wire.asked[GOOD] = Traffic(100 * MIB, 90 * MIB, 90 * MIB)
 
-    wire.look(BOUND + 200 * MIB, (BAD, 60 * MIB), (GOOD, 95 * MIB))
+    for resident in (BOUND + 120 * MIB, BOUND + 130 * MIB):
+        wire.look(resident, (BAD, 60 * MIB), (GOOD, 95 * MIB))
 
     assert [hosts for hosts, _ in wire.given_up] == [{BAD}]
+    assert wire.shut == [{0}]
+
+
+def test_where_memory_is_far_above_its_bound_for_another_reason_nobody_is_given_up(wire: Wire) -> None:
+    wire.asked = {BAD: Traffic(0, 0, 0), GOOD: Traffic(200 * MIB, 100 * MIB, 0)}
+    wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
+    wire.asked[GOOD] = Traffic(210 * MIB, 200 * MIB, 0)
+
+    wire.look(BOUND + 900 * MIB, (BAD, 0), (GOOD, 90 * MIB))
+
+    assert wire.given_up == []
 
 
 def test_what_a_second_attacker_has_sent_still_counts_once_the_first_is_given_up(wire: Wire) -> None:
     wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
-    wire.look(BOUND + 40 * MIB, (BAD, 30 * MIB), (GOOD, 10 * MIB))
+    wire.look(BOUND + 40 * MIB, (BAD, 30 * MIB), (GOOD, MIB))
 
     wire.look(BOUND + 50 * MIB, (BAD, 30 * MIB), (GOOD, 20 * MIB))
 
     assert [hosts for hosts, _ in wire.given_up] == [{BAD}, {GOOD}]
+
+
+def test_all_that_send_unasked_share_one_slack(wire: Wire) -> None:
+    wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
+
+    wire.look(BOUND + 40 * MIB, (BAD, 10 * MIB), (GOOD, 9 * MIB))
+
+    assert [hosts for hosts, _ in wire.given_up] == [{BAD, GOOD}]
+
+
+def test_whoever_was_given_up_has_no_slack_again_and_its_connections_are_shut(wire: Wire) -> None:
+    wire.look(BOUND + MIB, (BAD, 0), (GOOD, 0))
+    wire.look(BOUND + 40 * MIB, (BAD, 30 * MIB), (GOOD, 0))
+
+    wire.look(BOUND + 50 * MIB, (BAD, 32 * MIB), (GOOD, 0))
+
+    assert [hosts for hosts, _ in wire.given_up] == [{BAD}, {BAD}]
+    assert wire.shut == [{0}, {0}]
 
 
 def test_names_of_one_server_are_given_up_together(wire: Wire) -> None:
@@ -124,6 +162,16 @@ def test_a_connection_is_seen_with_what_came_in_on_it() -> None:
             found = [item for item in connections() if item.peer == server.getsockname()]
 
     assert [item.received_bytes for item in found] == [1000]
+
+
+def test_a_connection_that_is_shut_ends_for_both() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        accepted, _ = server.accept()
+        with accepted:
+            (number,) = [item.number for item in connections() if item.peer == server.getsockname()]
+            shut({number})
+
+            assert (client.recv(1), accepted.recv(1)) == (b"", b"")
 
 
 def test_a_host_that_does_not_resolve_has_no_peers() -> None:

@@ -159,7 +159,6 @@ WRONG_VALUES = [
     ("destination.tags", '{ a="", b="", c="", d="", e="", f="", g="", h="", i="", j="", k="" }', "at most 10 tags"),
     ("destination.tags", '"a=b"', 'write { key = "value" }'),
     ("destination.part_size", '"4MiB"', "from 5MiB to 5GiB"),
-    ("destination.part_size", '"65MiB"', "set it to 16MiB or less"),
     ("destination.multipart_above", '"6GiB"', "from 5MiB to 5GiB"),
     ("destination.multipart_above", "67108864", 'write "67108864B"'),
     ("endpoints.s3", '"127.0.0.1:5000"', '"http://127.0.0.1:5000"'),
@@ -327,6 +326,14 @@ def test_one_part_must_fit_into_the_memory_of_all_jobs(tmp_path: Path) -> None:
     assert "engine.memory of syncd.toml; set 5MiB or less" in problem.message
 
 
+def test_a_part_is_no_larger_than_what_is_written_as_one(tmp_path: Path) -> None:
+    job = job_text(destination__multipart_above='"5MiB"', destination__part_size='"6MiB"')
+
+    problem = only(problems_of(tmp_path, {"jobs.d/a.toml": job}))
+
+    assert (problem.key, "set it to 5MiB or less" in problem.message) == ("destination.part_size", True)
+
+
 @pytest.mark.parametrize(
     "key",
     [
@@ -415,7 +422,7 @@ def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     files = {
         "syncd.toml": '[log]\nlevel = "loud"\n[defaults]\njitter = 5\n',
         "jobs.d/a.toml": job_text(
-            source__account_id='"1111"', source__role__third_party="true", destination__part_size='"100MiB"'
+            source__account_id='"1111"', source__role__third_party="true", destination__multipart_above='"5MiB"'
         ),
         "jobs.d/b.toml": job_text("destination.bucket", consumer__account_id="222222222222", evry='"5m"'),
         "jobs.d/c.toml": "name = \n",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.copy.content import ContentHash, content_hash
+from syncd.copy.hashes.content import ContentHash, content_hash
 
 CONTENT = os.urandom(300_000) + b"0" * 3_000_000
 BODY = gzip.compress(CONTENT)
@@ -18,7 +18,9 @@ BODY = gzip.compress(CONTENT)
 def test_any_parts_give_the_hash_of_the_whole(cuts: list[int]) -> None:
     content = ContentHash()
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(BODY)], strict=True):
-        content.take(BODY[start:end])
+        # What another takes that began as a copy changes nothing.
+        content.copy().take(b"x")
+        content.take(memoryview(BODY)[start:end])
 
     assert content.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
@@ -35,6 +37,13 @@ def test_what_no_digest_would_name_has_no_hash(body: bytes) -> None:
 def test_a_bomb_is_given_up_at_its_bound() -> None:
     content = ContentHash(most=1_000_000)
     content.take(BODY)
+    content.take(BODY)
+
+    assert content.sha256 == ""
+
+
+def test_nothing_is_unpacked_if_no_hash_is_wanted() -> None:
+    content = ContentHash(most=0)
     content.take(BODY)
 
     assert content.sha256 == ""

@@ -332,14 +332,14 @@ def test_a_result_behind_such_spaces_is_read() -> None:
 
 
 def test_a_part_without_a_checksum_is_named_without() -> None:
-    assert b"Checksum" not in complete_body([("etag", "")])
+    assert b"Checksum" not in complete_body([("etag", "")], "SHA256")
 
 
 @pytest.mark.parametrize("count", [1, 2, 10_000])
 def test_a_completed_upload_names_every_part_in_order(count: int) -> None:
     parts: Sequence[tuple[str, str]] = [(f"etag-{number}", f"sum+{number}=") for number in range(1, count + 1)]
 
-    body = complete_body(parts).decode()
+    body = complete_body(parts, "SHA256").decode()
 
     assert body.count("<Part>") == count
     numbers = [int(piece.partition("<")[0]) for piece in body.split("<PartNumber>")[1:]]

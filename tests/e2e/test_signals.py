@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -15,13 +16,15 @@ SIGNALS = {"SIGTERM": (signal.SIGTERM, 143), "SIGINT": (signal.SIGINT, 130)}
 OBJECTS = 600
 IN_FLIGHT = 4
 """So few that, at a tenth of a second a read, most objects are left for long after a signal."""
+LARGE = bytes(1024**2)
 # Both kinds of three accounts.
 LISTINGS_AT_ONCE = 6
 
 
-def begun(stage: Stage, now: datetime) -> tuple[str, ...]:
+def begun(stage: Stage, now: datetime, *, body: bytes | None = None) -> tuple[str, ...]:
     days = days_before(now, 5)
-    stage.deliver(Trail().span(ACCOUNTS[:3], REGIONS[:2], days, logs=20))
+    logs = Trail().span(ACCOUNTS[:3], REGIONS[:2], days, logs=20 if body is None else 1)
+    stage.deliver((log if body is None else replace(log, body=body) for log in logs), checksum_algorithm="crc64nvme")
     stage.job()
     stage.configure({"engine.in_flight": IN_FLIGHT})
     return ("catch-up", "--json", "--from", f"{days[0]}")
@@ -68,11 +71,15 @@ def test_an_interrupted_tick_claims_no_horizon(stage: Stage, now: datetime) -> N
     assert (ran.code, ran.job["outcome"], ran.job["complete_until"]) == (143, "interrupted", None)
 
 
-@pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [("GetObject", None), ("PutObject", None), ("GetObject", LARGE), ("PutObject", LARGE)],
+    ids=["read", "write", "read of a large one", "write of a large one"],
+)
 def test_a_second_signal_gives_up_what_is_in_flight_which_is_no_error(
-    stage: Stage, now: datetime, operation: str
+    stage: Stage, now: datetime, operation: str, body: bytes | None
 ) -> None:
-    command = begun(stage, now)
+    command = begun(stage, now, body=body)
     stalled = stage.server.faults.add(operation, Stall())
 
     with stage.start(*command) as process:

@@ -36,6 +36,12 @@ WAYS = {
         LARGE,
         ["+HeadObject", "HeadObject", "GetObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"],
     ),
+    "passed": Way(stream, SMALL, ["GetObject", "PutObject"]),
+    "passed in parts": Way(
+        stream,
+        LARGE,
+        ["+HeadObject", "HeadObject", "GetObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"],
+    ),
     "by the server": Way(server_side, SMALL, ["CopyObject"]),
     "by the server in parts": Way(
         server_side, LARGE, ["HeadObject", "CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload"]
@@ -97,6 +103,8 @@ EXCEPTIONS = {
     ("streamed in parts", "+HeadObject", "is refused"): "Copied",
     # Whether it may be read, and why not, the read itself tells.
     ("streamed in parts", "HeadObject", "is refused"): "Copied",
+    ("passed in parts", "+HeadObject", "is refused"): "Copied",
+    ("passed in parts", "HeadObject", "is refused"): "Copied",
 }
 
 
@@ -175,7 +183,9 @@ def of_reads(way: str) -> Iterator[tuple[str, Case]]:
         return
     yield "a body is cut once", Case("GetObject", "Copied", ShortBody(2), 1)
     yield "a body is always cut", Case("GetObject", "connection_failed", ShortBody(2))
-    yield "a body is corrupted once", Case("GetObject", "checksum_mismatch", CorruptBody(), 1, put=WITH_SHA256)
+    # What a passage does not take is read again.
+    ends = "Copied" if way == "passed" else "checksum_mismatch"
+    yield "a body is corrupted once", Case("GetObject", ends, CorruptBody(), 1, put=WITH_SHA256)
     yield "a body is corrupted that S3 hashed itself", Case("GetObject", "checksum_mismatch", CorruptBody())
     yield "a body is shorter than it was listed", Case("GetObject", "short_body", happens=shortened)
     yield (

@@ -11,8 +11,8 @@ from threading import Event
 from typing import NamedTuple
 
 import pytest
-from builders_copy import DESTINATION, READER, SOURCE, WRITER, B, Ends, terms
-from copy_faults import AT_SOURCE, WAYS, Case, cases_of
+from builders_copy import DESTINATION, READER, SOURCE, WRITER, B, Ends, relay_of, terms
+from copy_faults import AT_SOURCE, LARGE, WAYS, Case, cases_of
 from fakes import outcomes_by_key, words
 from faulty import Call, FaultyS3, Request, Stall
 
@@ -23,6 +23,7 @@ from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Conflict, Failed, Outcome, Transfer
 
 AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=8, copy_part_size=4, copy_principal=WRITER)
+PASSED = replace(AGREED, passage_bytes=1)
 STALL_SECONDS = 10.0
 
 
@@ -31,6 +32,8 @@ class Stage:
 
     def __init__(self, server: FaultyS3, way: str) -> None:
         self.server, self.way, self.cases = server, WAYS[way], cases_of(way)
+        agreed = PASSED if way.startswith("passed") else AGREED
+        self.agreed = agreed if self.way.body is LARGE else replace(agreed, part_size=8)
         self.ends = Ends(server)
         server.storage.min_part_bytes = 1
         server.storage.buckets[SOURCE].shared_with = frozenset({B})
@@ -50,14 +53,16 @@ class Stage:
         for key in self.cases:
             self.server.put(SOURCE, key, self.way.body)
 
-    def copy(self, keys: Sequence[str], transport: Transport) -> dict[str, Outcome]:
+    def copy(self, keys: Sequence[str], deadline_seconds: float = 60.0) -> dict[str, Outcome]:
+        transport = Transport(deadline_seconds=deadline_seconds)
         source, destination = (replace(end, transport=transport) for end in (self.ends.source, self.ends.destination))
         engine = CopyEngine(
             {Side.SOURCE: source, Side.DESTINATION: destination, Side.COPY: destination},
-            begin=lambda transfer: self.way.begin(Copy(transfer, AGREED)),
+            begin=lambda transfer: self.way.begin(Copy(transfer, self.agreed)),
             in_flight=lambda: 256,
             memory_bytes=lambda: 1024**2,
-            held_bytes=AGREED.held_bytes,
+            held_bytes=self.agreed.held_bytes,
+            relay=relay_of(deadline_seconds),
         )
         return outcomes_by_key(engine.copy_all(iter([self.transfers[key] for key in keys]), Event()))
 
@@ -91,11 +96,11 @@ def all_at_once(way: str) -> Happened:
         stage = Stage(server, way)
         silent = [key for key, case in stage.cases.items() if isinstance(case.action, Stall)]
         others = [key for key in stage.cases if key not in silent]
-        outcomes = stage.copy(silent, Transport(deadline_seconds=STALL_SECONDS)) | stage.copy(others, Transport())
+        outcomes = stage.copy(silent, STALL_SECONDS) | stage.copy(others)
         destination = server.storage.buckets[DESTINATION]
         uploads, replicas = [upload.key for upload in destination.uploads.values()], set(destination.objects)
         stage.heal()
-        healed = stage.copy([key for key, outcome in outcomes.items() if isinstance(outcome, Failed)], Transport())
+        healed = stage.copy([key for key, outcome in outcomes.items() if isinstance(outcome, Failed)])
         bodies = {key: item.body for key, item in destination.objects.items()}
         return Happened(stage.cases, outcomes, uploads, replicas, healed, bodies)
 

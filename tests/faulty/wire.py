@@ -97,14 +97,18 @@ class HttpServer:
     def _serve(self, connection: socket.socket) -> None:
         # A client that goes away in the middle is part of what is tested.
         with connection, contextlib.suppress(OSError, UnansweredError):
+            spoken = connection
             try:
                 spoken = connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    # TLS takes the descriptor from the socket that was accepted.
+                    self._connections = self._connections - {connection} | {spoken}
                 with spoken, spoken.makefile("rb") as stream:
                     while self._exchange(spoken, stream):
                         pass
             finally:
                 with self._lock:
-                    self._connections.discard(connection)
+                    self._connections -= {connection, spoken}
                     self._threads.discard(threading.current_thread())
 
     def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:

@@ -34,16 +34,25 @@ Attack = Callable[[Asked], Iterable[bytes]]
 class HostileServer:
     """Answers each request with what `attack` gives, for as long as the peer listens."""
 
-    def __init__(self, attack: Attack, *, greeting: Callable[["HostileServer"], Iterable[bytes]] | None = None) -> None:
+    def __init__(
+        self,
+        attack: Attack,
+        *,
+        greeting: Callable[["HostileServer"], Iterable[bytes]] | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         """`greeting` is sent before anything was asked."""
         self.attack = attack
         self._greeting = greeting
         self.sent_bytes = 0
         self.asked: list[Asked] = []
         self.closing = threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listening = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
         self._open: set[socket.socket] = set()
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"http://{name}:{self._listening.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:

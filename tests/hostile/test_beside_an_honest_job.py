@@ -12,8 +12,8 @@ from hostile.attacks import ATTACKS
 from hostile.neighbour import HONEST, Neighbour, neighbour_of, prepared
 from hostile.runs import HOSTILE, attacked, last_days
 
-# What docs/operations.md promises of `engine.memory = "128MiB"`.
-DAEMON_MIB, WORKER_MIB = 512, 640
+# What docs/operations.md promises of the daemon and of a worker, of one server and of sixteen at once.
+ONE_MIB, MANY_MIB = 256, 320
 
 
 class Alone(NamedTuple):
@@ -45,16 +45,16 @@ def test_an_attack_harms_its_own_job_and_nothing_else(stage: Stage, alone: Alone
     assert stage.replica(HOSTILE) == {}
     assert came.reasons
     assert came.reasons <= attack.reasons
-    assert came.parent_mib < DAEMON_MIB
-    assert came.worker_mib < WORKER_MIB
+    assert came.parent_mib < ONE_MIB
+    assert came.worker_mib < ONE_MIB
 
 
 @pytest.mark.parametrize("name", ["a listing without an end", "objects of 2 bytes that send without an end"])
-def test_many_attackers_at_once_hold_no_more_than_one(stage: Stage, name: str) -> None:
+def test_many_attackers_at_once_hold_little_more_than_one(stage: Stage, name: str) -> None:
     came = attacked(stage, ATTACKS[name], attackers=16)
 
     assert (came.honest["outcome"], came.honest["copied"]) == ("ok", len(came.keys))
     assert set(stage.replica(HONEST)) == set(came.keys)
     assert came.reasons == {"unexpected_answer"}
-    assert came.parent_mib < DAEMON_MIB
-    assert came.worker_mib < WORKER_MIB
+    assert came.parent_mib < MANY_MIB
+    assert came.worker_mib < MANY_MIB

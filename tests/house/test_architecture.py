@@ -112,6 +112,7 @@ def test_everything_is_caught_only_where_it_would_vanish_otherwise() -> None:
         "syncd/aws/identity/lookups.py",
         "syncd/copy/workers/engine.py",
         "syncd/copy/workers/channel.py",
+        "syncd/copy/workers/relay.py",
         "syncd/daemon/ticker.py",
         "syncd/daemon/web/server.py",
         "syncd/job/run.py",

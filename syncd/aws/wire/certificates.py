@@ -7,9 +7,13 @@ that only the deadline ends a request. A silent server is therefore asked for it
 
 import os
 import ssl
-from http.client import HTTPException, HTTPSConnection
+from base64 import b64encode
+from contextlib import suppress
+from functools import lru_cache
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from awscrt import io
@@ -51,7 +55,7 @@ def refusal(address: Address) -> tuple[Reason, str] | None:
 
     Shakes hands with it, through the proxy of the environment if there is one, and sends no request.
     """
-    connection = _connection(address)
+    connection = connection_to(address)
     try:
         connection.connect()
     except ssl.SSLCertVerificationError as error:
@@ -65,19 +69,48 @@ def refusal(address: Address) -> tuple[Reason, str] | None:
     return None
 
 
-def _connection(address: Address) -> HTTPSConnection:
+def connection_to(address: Address, *, seconds: float = _HANDSHAKE_SECONDS) -> HTTPConnection:
+    """Return a connection to a server that is not open yet. It has so many seconds to open.
+
+    It goes through the proxy of the environment, as the runtime's connections do.
+
+    Raises:
+        HTTPException: the runtime does not send plain HTTP through a tunnel, and what it does is not done here.
+    """
     parts = urlsplit(f"//{address.host}")
-    host, port = parts.hostname or "", parts.port or 443
-    context = ssl.create_default_context(cafile=address.authorities or None)
+    host, proxy = parts.hostname or "", _proxy(address.scheme, parts.hostname or "")
+    if address.scheme == "http":
+        if proxy.hostname:
+            raise HTTPException("plain HTTP, and a proxy")
+        return HTTPConnection(host, parts.port or 80, timeout=seconds)
+    options: dict[str, Any] = {"context": _context(address.authorities), "timeout": seconds}
+    if not proxy.hostname:
+        return HTTPSConnection(host, parts.port or 443, **options)
+    through = HTTPSConnection(proxy.hostname, proxy.port or 80, **options)
+    user = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()
+    asked = {"Proxy-Authorization": f"Basic {b64encode(user).decode()}"} if proxy.username else {}
+    through.set_tunnel(host, parts.port or 443, headers=asked)
+    return through
+
+
+@lru_cache(8)
+def _context(authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities or None)
     # The runtime is not as strict, and a server that it trusts must not be refused here.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    options: dict[str, Any] = {"context": context, "timeout": _HANDSHAKE_SECONDS}
-    proxy = None if proxy_bypass(host) else urlsplit(getproxies().get("https", ""))
-    if proxy is None or not proxy.hostname:
-        return HTTPSConnection(host, port, **options)
-    through = HTTPSConnection(proxy.hostname, proxy.port or 80, **options)
-    through.set_tunnel(host, port)
-    return through
+    return context
+
+
+def _proxy(scheme: str, host: str) -> SplitResult:
+    """Return the proxy's URL, or an empty one. Of NO_PROXY, Python knows no networks such as 10.0.0.0/8."""
+    names = {} if proxy_bypass(host) else getproxies()
+    with suppress(ValueError):
+        number = ip_address(host)
+        for entry in names.get("no", "").split(","):
+            with suppress(ValueError):
+                if number in ip_network(entry.strip(), strict=False):
+                    names = {}
+    return urlsplit(names.get(scheme, ""))
 
 
 def unusable(authorities: str, error: Exception) -> str:

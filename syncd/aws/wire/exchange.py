@@ -14,7 +14,8 @@ from awscrt import s3
 
 from syncd.aws import answers
 from syncd.aws.s3 import Address, Answer, Request, error_of
-from syncd.aws.wire.response_limits import Host, Traffic
+from syncd.aws.wire.connections import Host
+from syncd.aws.wire.response_limits import Traffic
 from syncd.model.reasons import Reason
 
 # The largest page: a thousand rows with keys of 1,024 bytes, each written as %XX, have 3.4 MB.

@@ -168,8 +168,18 @@ class Destination(Table):
         description="put the source's tags on the replicas, if permitted: the source's account then decides their tags",
     )
     acl: Literal["bucket-owner-full-control"] | None = Field(None, description="canned ACL of the replicas; else none")
-    multipart_above: fields.PartSize = Field(16 * MIB, description="larger objects are written in parts")
-    part_size: fields.PartSize = Field(8 * MIB, description="size of a part; at most multipart_above")
+    checksum: Literal["crc64nvme", "sha256"] = Field(
+        "crc64nvme",
+        description="checksum by which S3 verifies objects of 1 MiB and more; smaller ones always have sha256, and so have"
+        ' all with endpoints.payload = "signed"',
+    )
+    multipart_above: fields.PartSize = Field(
+        1024 * MIB,
+        description="larger objects are written in parts; so are those above part_size whose source tells no checksum",
+    )
+    part_size: fields.PartSize = Field(
+        8 * MIB, description="size of a part, and the most of a body that is held in memory; at most multipart_above"
+    )
 
 
 class Endpoints(Table):

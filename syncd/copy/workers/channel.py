@@ -171,6 +171,7 @@ class Channel:
             throttle=resources.throttle(order),
             is_woken=True,
             aside=resources.aside,
+            relay=resources.relay,
         )
         self._engine = engine
         results: list[Result] = []

@@ -14,10 +14,13 @@ from typing import TypeAlias
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
+from syncd.copy.passage import Passage
 from syncd.copy.terms import Steps
+from syncd.copy.workers.relay import Relay
 from syncd.copy.workers.throttle import Throttle
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Outcome, Transfer
+from syncd.model.reasons import Reason
 
 # From this size on, hashing a body takes longer than handing it to another thread.
 ASIDE_BYTES = 1024**2
@@ -83,13 +86,15 @@ class CopyEngine:
         throttle: Throttle | None = None,
         is_woken: bool = False,
         aside: Callable[[Callable[[], None]], object] | None = None,
+        relay: Relay | None = None,
     ) -> None:
         """`begin` makes the generator of a copy. `held_bytes` is the memory that a copy of so many bytes takes.
 
         `in_flight` and `memory_bytes` return the bounds, which may change. If `is_woken`, transfers yield None at once
         rather than after a wait, and `wake` is called when there are more. `aside` runs the next step of a copy on
-        another thread, if its answer is large.
+        another thread, if its answer is large. `relay` makes passages. Without one there are none.
         """
+        self._relay = relay
         self._aside = aside
         self._is_woken = is_woken
         self._throttle = throttle or Throttle((), (), requests_a_copy=1)
@@ -183,6 +188,8 @@ class CopyEngine:
                 event = self._events.get_nowait()
         except Empty:
             self._ends[Side.SOURCE].transport.expire()
+            if self._relay is not None:
+                self._relay.expire()
 
     def _renew(self, intake: _Intake) -> None:
         now = monotonic()
@@ -212,11 +219,22 @@ class CopyEngine:
 
     def _step(self, task: _InFlight, answer: Answer | None) -> None:
         try:
-            self._send(task, task.steps.send(answer))  # type: ignore[arg-type]  # None begins a generator
+            asked = task.steps.send(answer)  # type: ignore[arg-type]  # None begins a generator
+            if isinstance(asked, Passage):
+                self._pass(task, asked)
+            else:
+                self._send(task, asked)
         except StopIteration as done:
             self._events.put((task, done.value))
         except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
             self._events.put(broken)
+
+    def _pass(self, task: _InFlight, passage: Passage) -> None:
+        if self._relay is None:
+            self._step(task, Answer(0, {}, b"", Reason.UNEXPECTED, "no relay"))
+        else:
+            source, destination = self._ends[Side.SOURCE], self._ends[Side.DESTINATION]
+            self._relay.begin(passage, source, destination, partial(self._step, task))
 
     def _send(self, task: _InFlight, request: Request) -> None:
         def on_answer(answer: Answer, credentials: Credentials) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from syncd.aws.transport import Transport
 from syncd.copy.workers.messages import Limits, Order
+from syncd.copy.workers.relay import Relay
 from syncd.copy.workers.throttle import Allowance, Throttle
 
 
@@ -41,6 +42,7 @@ class Resources:
         self._bytes = _allowances(limits.bytes_per_second)
         self._asides: SimpleQueue[Callable[[], None]] = SimpleQueue()
         Thread(target=self._do_asides, args=(cores,), name="aside", daemon=True).start()
+        self.relay = Relay(deadline_seconds=limits.deadline_seconds, cores=cores)
         self.transport = Transport(deadline_seconds=limits.deadline_seconds, body_bytes=limits.memory_bytes)
 
     def share(self, taker: Taker, wanted: int) -> int:

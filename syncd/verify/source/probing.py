@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.checksums import SHA256, Checksum, whole_checksums
+from syncd.copy.hashes.checksums import SHA256, Checksum, whole_checksums
 from syncd.copy.read import etag_of, look_at, read_content
 from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.reasons import Reason

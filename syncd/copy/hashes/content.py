@@ -5,9 +5,12 @@ import zlib
 from importlib import import_module
 from types import ModuleType
 
+from syncd.copy.hashes.checksums import Bytes
+
 LARGEST_CONTENT_BYTES = 4 * 1024**3
 """Uncompressed. An object that unpacks to more has no hash here."""
 _BUFFER_BYTES = 256 * 1024
+_PIECE_BYTES = 64 * 1024
 _GZIP = 31
 
 
@@ -26,14 +29,30 @@ class ContentHash:
     """The SHA-256 of what a gzip body unpacks to, taken part by part. Never holds more than a buffer of it."""
 
     def __init__(self, *, most: int = LARGEST_CONTENT_BYTES) -> None:
+        """Unpack to at most so many bytes. None are unpacked if that is 0."""
         self._left = most
         self._unpacking = _ZLIB.decompressobj(wbits=_GZIP)
         self._sha256 = hashlib.sha256()
-        self._is_unusable = False
+        self._is_unusable = not most
 
-    def take(self, body: bytes) -> None:
+    def copy(self) -> "ContentHash":
+        """Return another that goes on from here."""
+        other = ContentHash(most=self._left)
+        other._unpacking = self._unpacking.copy()
+        other._sha256 = self._sha256.copy()
+        other._is_unusable = self._is_unusable
+        return other
+
+    def take(self, body: Bytes) -> None:
         """Add what was read next."""
-        rest = body
+        view = memoryview(body)
+        # In pieces, since what is not yet unpacked of one is copied for each buffer.
+        for start in range(0, len(view), _PIECE_BYTES):
+            if self._is_unusable:
+                return
+            self._take(view[start : start + _PIECE_BYTES])
+
+    def _take(self, rest: Bytes) -> None:
         while rest and not self._is_unusable:
             if self._unpacking.eof:
                 # Data after the end are no part of what a digest names.

@@ -1,0 +1,1 @@
+"""The checksums and hashes of what is copied."""

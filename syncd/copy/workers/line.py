@@ -1,0 +1,155 @@
+"""Lines: connections of ours, on which one request at a time is sent and answered. Kept for the next request.
+
+Python's own HTTP client reads and parses the answers. It bounds a header's line, and the block is bounded here.
+"""
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from select import POLLIN, poll
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from syncd.aws.s3 import Address
+from syncd.aws.wire import certificates
+from syncd.aws.wire.exchange import ANSWER_BYTES
+
+_CONNECT_SECONDS = 10.0
+# S3 closes connections that are idle for longer than about this.
+_KEPT_SECONDS = 15.0
+
+
+class _Head:
+    """The part of a stream that a header block may take."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._left = ANSWER_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._stream.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise HTTPException(f"a header block of more than {ANSWER_BYTES} bytes")
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Response(HTTPResponse):
+    def begin(self) -> None:
+        """Read the status and the header block."""
+        body: Any = self.fp
+        head: Any = _Head(body)
+        self.fp = head
+        try:
+            super().begin()
+        finally:
+            if self.fp is head:
+                self.fp = body
+
+
+class Line:
+    """One connection, for one request and its answer."""
+
+    def __init__(self, kept: "Lines", server: Address, connection: HTTPConnection) -> None:
+        self._kept = kept
+        self._server = server
+        self._connection = connection
+        self._answer: HTTPResponse | None = None
+        if connection.sock is None:
+            connection.connect()
+        assert connection.sock is not None, "it is connected"
+        self.socket: socket.socket = connection.sock
+        # From here on whoever watches the deadline shuts the socket down.
+        self.socket.settimeout(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        answer = self._answer
+        if kind is None and answer is not None and answer.isclosed() and not answer.will_close:
+            self._kept.keep(self._server, self._connection)
+        else:
+            if answer is not None:
+                answer.close()
+            self._connection.close()
+
+    def ask(self, method: str, target: str, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head of a request."""
+        self._connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers:
+            self._connection.putheader(name, value)
+        self._connection.endheaders()
+
+    def send(self, piece: memoryview) -> None:
+        """Send a piece of its body."""
+        self.socket.sendall(piece)
+
+    def answer(self) -> HTTPResponse:
+        """Wait for the answer, and read its header block."""
+        self._answer = self._connection.getresponse()
+        return self._answer
+
+
+class Lines:
+    """The connections that are kept."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._idle: dict[Address, list[tuple[HTTPConnection, float]]] = {}
+
+    def open(self, server: Address) -> Line:
+        """Return a kept line to a server, or a new one.
+
+        Raises:
+            OSError: it cannot be opened, or is not trusted.
+            HTTPException: the proxy refuses it, or is one for which this is not made.
+        """
+        while (connection := self._take(server)) is not None:
+            if _is_alive(connection):
+                return Line(self, server, connection)
+            connection.close()
+        connection = certificates.connection_to(server, seconds=_CONNECT_SECONDS)
+        connection.response_class = _Response
+        try:
+            return Line(self, server, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def keep(self, server: Address, connection: HTTPConnection) -> None:
+        """Keep a connection for the next request."""
+        with self._lock:
+            self._idle.setdefault(server, []).append((connection, monotonic()))
+
+    def _take(self, server: Address) -> HTTPConnection | None:
+        with self._lock:
+            idle = self._idle.get(server)
+            if not idle:
+                return None
+            connection, since = idle.pop()
+            if since + _KEPT_SECONDS > monotonic():
+                return connection
+            # The others have been idle for longer.
+            stale = [connection, *(each for each, _ in idle)]
+            idle.clear()
+        for each in stale:
+            each.close()
+        return None
+
+
+def _is_alive(connection: HTTPConnection) -> bool:
+    """Return whether nothing has come since the last answer: what comes is the end."""
+    asked = poll()
+    with suppress(OSError, ValueError):
+        asked.register(connection.sock, POLLIN)
+        return not asked.poll(0)
+    return False
