@@ -73,7 +73,7 @@ def serve(kept: Kept, *, tell: Callable[..., None], on_started: Callable[[], Non
 
 
 def set_clock(kept: Kept, seconds: float) -> None:
-    """Set the clock of the demo's daemon this many seconds ahead; 0.0 sets it right."""
+    """Set the clock of the demo's daemon this many seconds ahead of the right time."""
     new = kept.folder / f"{_CLOCK}.new"
     new.write_text(str(seconds), encoding="utf-8")
     new.replace(kept.folder / _CLOCK)
