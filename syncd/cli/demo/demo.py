@@ -28,13 +28,16 @@ def run(*, keep: bool, as_json: bool) -> int:
     Raises:
         EmbeddedError: the embedded AWS is not installed, or does not start.
     """
-    screen = DemoScreen(None if as_json else console())
+    screen = DemoScreen(None if as_json else console(), program())
     try:
         with _signals_raised(), tempfile.TemporaryDirectory(prefix=keeping.PREFIX) as directory, embedded_aws() as aws:
-            return _told(aws.url, Path(directory), screen, keep=keep, as_json=as_json)
+            code = _told(aws.url, Path(directory), screen, keep=keep, as_json=as_json)
+        if keep:
+            screen.stopped()
     except Interrupted as interruption:
         screen.interrupted()
         return interruption.exit_code
+    return code
 
 
 def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json: bool) -> int:
@@ -58,7 +61,7 @@ def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json:
 
     def announce() -> None:
         _print(told | {"kept": {"url": url, "page": kept.page, "config": str(kept.config)}}, as_json=as_json)
-        screen.kept(kept, program())
+        screen.kept(kept)
 
     keeping.serve(kept, tell=tell, on_started=announce)
     return exit_codes.of_demo(holds=holds)

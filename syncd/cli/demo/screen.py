@@ -50,10 +50,11 @@ def console() -> Console:
 class DemoScreen:
     """Printer of the demo's progress. Without a console it prints nothing."""
 
-    def __init__(self, shown_on: Console | None) -> None:
+    def __init__(self, shown_on: Console | None, program: str = "syncd") -> None:
         self._console = shown_on or Console(quiet=True)
         self._last: type[object] = object
         self._headings = 0
+        self._program = program
 
     @contextmanager
     def working(self) -> Iterator[Callable[[str], None]]:
@@ -100,15 +101,20 @@ class DemoScreen:
         verdict = "[bold green]All checks passed.[/]" if holds else "[bold red]A check failed: see ✗ above.[/]"
         self._console.print(f"\n{verdict} {seconds:.0f} s.")
         if not is_kept:
-            self._console.print("Nothing is left behind. `syncd demo --keep` leaves it running, with a status page.")
+            self._console.print("Nothing is left behind. This leaves it running, with a status page to watch:")
+            self._lines(f"  {self._program} demo --keep")
 
     def interrupted(self) -> None:
         """Print that a signal ended the demo."""
         self._console.print("\nInterrupted; nothing is left behind.")
 
-    def kept(self, kept: Kept, program: str) -> None:
+    def stopped(self) -> None:
+        """Print that a demo that was kept has ended."""
+        self._console.print("\nStopped; nothing is left behind.")
+
+    def kept(self, kept: Kept) -> None:
         """Print what to look at and to try while it keeps running."""
-        world, folder = kept.world, kept.folder
+        world, folder, program = kept.world, kept.folder, self._program
         consumer = world.consumers[0]
         aws = f"aws --region {world.region} --endpoint-url {world.url} s3 ls"
         own = f"AWS_SHARED_CREDENTIALS_FILE={folder / 'credentials'} AWS_PROFILE={consumer.name}"

@@ -35,7 +35,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True)
 class Told:
-    """What was done to a demo."""
+    """An account of what was done to a demo."""
 
     job: str
     """The job that shows it; `*` for all of them."""
