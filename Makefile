@@ -37,8 +37,9 @@ format: $(VENV)/.test  ## lets ruff mend what it can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(VENV)/.bench  ## syncd beside its peers, on the same server in the same run
+bench: $(VENV)/.bench  ## syncd beside its peers and its proof beside the AWS CLI's, each on the same server in the same run
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+	@$(BIN)/python benchmarks/verify.py $(ARGS)
 
 memory: $(VENV)/.bench  ## what a million copies hold in memory, beside twenty thousand: five minutes
 	@$(BIN)/python benchmarks/memory.py $(ARGS)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from syncd.aws import s3
 from syncd.aws.answers import reason_of
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.policies.statements import replica_prefixes
+from syncd.aws.policies.statements import proving, replica_prefixes
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.check import cures
 from syncd.check.probe import (
@@ -126,7 +126,7 @@ def _setting_checks(job: Job, end: Endpoint) -> list[Check]:
     return [
         _ownership_check(job, ownership),
         Check(OBJECT_LOCK, Status.INFORMATION, _lock_sentence(lock)),
-        Check(VERSIONING, Status.INFORMATION, _versioning_sentence(versioning)),
+        _versioning_check(job, versioning),
     ]
 
 
@@ -162,10 +162,18 @@ def _lock_sentence(answer: Answer) -> str:
     return f"on: each replica is kept in {mode} mode for {span}" if mode else "on, without a default retention"
 
 
-def _versioning_sentence(answer: Answer) -> str:
-    if not answer.is_ok:
-        return f"cannot be seen ({answer.code}); no tick needs to"
-    return (_text(answer, "Status") or "never enabled").lower()
+def _versioning_check(job: Job, answer: Answer) -> Check:
+    status = (_text(answer, "Status") or "never enabled").lower()
+    told = status if answer.is_ok else f"cannot be seen ({answer.code}); no tick needs to"
+    if not proving(job):
+        # Only digests vouch for a replacement.
+        return Check(VERSIONING, Status.INFORMATION, told)
+    if answer.is_ok and status == "enabled":
+        return Check(
+            VERSIONING, Status.INFORMATION, f"{told}: `verify --repair` writes a newer version of an altered replica"
+        )
+    remedy = "" if answer.is_ok else f"for newer versions, add what `syncd policies {job.name} --repair` prints"
+    return Check(VERSIONING, Status.INFORMATION, f"{told}: `verify --repair` writes beside an altered replica", remedy)
 
 
 def _text(answer: Answer, name: str) -> str:

@@ -1,6 +1,6 @@
 """Every write at the destination. One that makes an object carries `If-None-Match: *`, so nothing is overwritten.
 
-All other modules build their writes here: a copy's requests, its multipart upload, and the probes of `syncd check`.
+`verify --repair` alone replaces an object, on the condition of its ETag, if its version stays (`deletion.py`). All other modules build their writes here: a copy's requests, its multipart upload, and the probes of `syncd check`.
 """
 
 import re
@@ -19,7 +19,7 @@ from syncd.model.reasons import Reason
 Headers = Sequence[tuple[str, str]]
 
 # The condition of every write that makes an object: S3 answers 412 if the key has one.
-_IF_NEW = ("if-none-match", "*")
+IF_NEW = ("if-none-match", "*")
 # By default CopyObject takes the source's annotations along. That needs permissions of its own at both ends, and each is
 # billed as a PUT. They change no ETag, so a replica could not follow them (CopyObject, S3 API Reference).
 _WITHOUT_ANNOTATIONS = ("x-amz-object-annotation-directive", "EXCLUDE")
@@ -64,7 +64,7 @@ def with_checksum(name: str, value: str) -> Headers:
 
 def put_object(side: Side, key: str, headers: Headers, body: bytes, checksum: tuple[str, str]) -> Request:
     """Return a conditional PutObject of a body with this checksum: its header, and its value in base64."""
-    return Request("PutObject", side, "PUT", key, "", (*headers, *with_checksum(*checksum), _IF_NEW), body)
+    return Request("PutObject", side, "PUT", key, "", (*headers, *with_checksum(*checksum), IF_NEW), body)
 
 
 def put_replica(
@@ -79,7 +79,7 @@ def copy_object(side: Side, key: str, headers: Headers, size_bytes: int = 0) -> 
     """Return a conditional CopyObject of so many bytes. `headers` name the source (`s3.copy_source`)."""
     waited_for = _waited_for(size_bytes)
     return Request(
-        "CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, _IF_NEW), expected_bytes=waited_for
+        "CopyObject", side, "PUT", key, "", (*headers, _WITHOUT_ANNOTATIONS, IF_NEW), expected_bytes=waited_for
     )
 
 
@@ -160,7 +160,7 @@ class Upload:
 
         `unpacked` is the hash of the uncompressed content, if known.
         """
-        headers = (("content-type", "application/xml"), _IF_NEW)
+        headers = (("content-type", "application/xml"), IF_NEW)
         body = s3.complete_body(parts, algorithm_of(self.checksum))
         request = self._request("CompleteMultipartUpload", "POST", [], headers, body)
         answer = yield from write(request)

@@ -52,6 +52,10 @@ TABLES = {
         digest INTEGER NOT NULL, exact INTEGER NOT NULL,
         replica_digest INTEGER NOT NULL, replica_exact INTEGER NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (shard, day)""",
+    # witness is that of the day's replicas as they were written (model/sealed.py). Days without one have no row.
+    "witnesses": """
+        shard INTEGER, day TEXT, witness BLOB NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (shard, day)""",
     "quarantine": """
         replica INTEGER, key TEXT, shard TEXT NOT NULL,
         etag TEXT NOT NULL, size_bytes INTEGER NOT NULL, last_modified REAL NOT NULL, storage_class TEXT NOT NULL,
@@ -138,6 +142,11 @@ def _migrate_3(connection: sqlite3.Connection) -> None:
     connection.execute(f"CREATE TABLE tasks ({TABLES['tasks']}) STRICT, WITHOUT ROWID")
 
 
+def _migrate_4(connection: sqlite3.Connection) -> None:
+    """Migrate schema 4 to schema 5, which has witnesses of sealed days."""
+    connection.execute(f"CREATE TABLE witnesses ({TABLES['witnesses']}) STRICT, WITHOUT ROWID")
+
+
 def insert(connection: sqlite3.Connection, table: str, row: tuple[object, ...]) -> int:
     """Insert a row unless its key exists. Returns 1 if it was inserted, else 0."""
     marks = ", ".join("?" * len(row))
@@ -151,7 +160,10 @@ def create_tables(connection: sqlite3.Connection) -> None:
 
 
 SCHEMA = Schema(
-    version=4, tables=tuple(TABLES), create=create_tables, migrations={1: _migrate_1, 2: _migrate_2, 3: _migrate_3}
+    version=5,
+    tables=tuple(TABLES),
+    create=create_tables,
+    migrations={1: _migrate_1, 2: _migrate_2, 3: _migrate_3, 4: _migrate_4},
 )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from syncd.model import events
 from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import day_start, utc_day
+from syncd.model.keys.vouched import without_replacements
 from syncd.model.objects import LogObject, Page, Quarantined, Range, Shard, Transfer
 from syncd.model.sealed import SealedDay
 from syncd.tick.audit import KEYS_LOGGED, Audit
@@ -212,9 +213,8 @@ class Search:
         shard = page.range.shard
         plan = self._plan(page, rules, replicas)
         here = {item.key for item in page.objects}
-        for key, replica in (replicas or {}).items():
-            if key not in here:
-                # The source has expired it. Its replica is still remembered.
+        for key, replica in without_replacements(replicas or {}).items():
+            if key not in here:  # The source has expired it. Its replica is still remembered.
                 self._recorder.adopt(shard, replica._replace(etag=""), replica.etag)
         self._recorder.unseal(shard, day, plan.transfers)
         yield from self._handover.chosen(plan, shard)
@@ -225,7 +225,7 @@ class Search:
         page, replicas = yield from self._listed_day(shard, day)
         # The audit found that the day has changed, so names do not vouch for replicas.
         yield from self._unsealed(page, day, replace(self._rules(shard), ran_here=False), replicas)
-        return len({item.key for item in page.objects} | (replicas or {}).keys())
+        return len({item.key for item in page.objects} | without_replacements(replicas or {}).keys())
 
     def _listed_day(
         self, shard: Shard, day: str

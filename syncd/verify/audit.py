@@ -4,14 +4,16 @@ What is read comes through a `ReplicaReader`; nothing here does any I/O.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from math import inf
+from typing import NamedTuple, Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.verify.rules.chain import Chain, Found, Step, parsed
 from syncd.verify.rules.digest import ChainName, Named, name_of
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.passing import Nothing, Passing, SealedDays
 from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.progress import Progress
 from syncd.verify.rules.unnamed import Unnamed
@@ -45,15 +47,6 @@ class ReplicaReader(Protocol):
         ...
 
 
-Kept: TypeAlias = Callable[[Sequence[Stored]], Mapping[str, str]]
-"""Gives the SHA-256 of logs that need not be read."""
-
-
-def nothing_kept(_: Sequence[Stored]) -> Mapping[str, str]:
-    """Have each log read."""
-    return {}
-
-
 def elsewhere(log: Named) -> Finding:
     """Return what is said of a log that was delivered to another bucket."""
     detail = f"it is in s3://{log.bucket}; if the trail delivered there, name the bucket in source.trail_buckets"
@@ -82,7 +75,7 @@ class PlaceResult:
     place: Place
     chains: Mapping[ChainName, Sequence[Span]]
     extra: Sequence[str]
-    """Logs that no digest names, although their time is proved."""
+    """Objects that no digest names, although one tells of their time."""
     uncovered: Mapping[str, int]
     """Kinds that no digest names anything of, and how many objects there are."""
     logs: int
@@ -93,9 +86,13 @@ class PlaceResult:
     newest_end: float
     """The end of the newest digest; 0.0 if there is none."""
     unnamed_after: Sequence[str]
-    """Logs that are newer than the newest digest accounts for."""
+    """Logs that are newer than the newest digest accounts for: the oldest of them."""
+    unnamed_overdue: int = 0
+    """The number of those that a digest should have named by the end of the audit."""
     in_flight: Sequence[str] = ()
     """Logs that the next digest may name: they were copied after the newest one."""
+    beside: Sequence[str] = ()
+    """Replacements beside altered logs, each with the content that the digest names."""
     hashes: Mapping[str, Hashes] = field(default_factory=dict)
     """Of logs that are not what their digest names, and of those that were watched."""
     tail: Span | None = None
@@ -119,32 +116,41 @@ class Audit:
         keys: Keys,
         first: float,
         last: float,
-        kept: Kept = nothing_kept,
+        passing: Passing | None = None,
         watched: Collection[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        """`kept` gives hashes computed while logs were copied, of replicas that still are what was written.
+        """A log is read unless a hash `passing` by, while it was copied, is what its digest names.
 
-        A log is read unless such a hash is what its digest names. `watched` logs are always read, and their hashes are in the
-        result.
+        `watched` logs are always read, and their hashes are in the result.
         """
         self._replica = replica
         self._place = place
         self._buckets = frozenset(buckets)
         self._keys = keys
         self._first, self._last = first, last
-        self._kept = kept
+        self._passing = passing or Nothing()
+        self._sealed = SealedDays[Checked](self._passing)
         self._watched = watched
         self._hashes: dict[str, Hashes] = {}
         self._progress = progress or Progress()
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
+        self._replacements: dict[str, str] = {}
+        """The SHA-256 that each replacement beside a log should have, by its key."""
+        self._beside: list[str] = []
+        self._planted: list[str] = []
         self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
         self._read = self._not_read = self._log_bytes = 0
 
     def run(self) -> PlaceResult:
         """Check every digest and every log of it."""
         for item, found in self._replica.hashes(self._wanted()):
+            if item.key in self._replacements:
+                # With other content it is an object that no digest names.
+                is_right = found == self._replacements[item.key]
+                (self._beside if is_right else self._planted).append(item.key)
+                continue
             for checked, named in self._waiting.pop(item.key, ()):
                 self._compare(checked, named, found)
             self._read += 1
@@ -170,7 +176,9 @@ class Audit:
         for number, (name, step) in enumerate(self._steps([item for _, _, item in dated]), 1):
             self._unnamed.read_until(step.span.end)
             yield from self._logs_of(name, step)
+            yield from self._of_sealed_days(step.span.end)
             self._progress.digest(number, len(dated))
+        yield from self._of_sealed_days(inf)
 
     def _steps(self, items: Sequence[Stored]) -> Iterator[tuple[ChainName, Step]]:
         chains: dict[ChainName, Chain] = {}
@@ -198,25 +206,52 @@ class Audit:
         listed = [(log, self._unnamed.name(log.key, self._kind_of(log.key))) for log in step.digest.logs]
         if is_within:
             yield from self._checked(checked, listed)
+            yield from self._replacements_of(step.digest.logs)
 
     def _kind_of(self, key: str) -> str:
         return next((kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix)), "")
 
     def _checked(self, checked: Checked, logs: Sequence[tuple[Named, Stored | None]]) -> Iterator[Stored]:
         """Check logs by hashes that were kept, and yield the others to be read."""
-        kept = self._kept([item for log, item in logs if item is not None and log.key not in self._watched])
+        unwatched = [item for log, item in logs if item is not None and log.key not in self._watched]
+        kept = self._passing.kept(unwatched)
         for log, item in logs:
             if log.bucket not in self._buckets:
                 checked.problems.append(elsewhere(log))
-            elif item is not None and log.key not in self._watched and kept.get(log.key) == log.sha256:
+            elif item is None or log.key in self._watched:
+                # One that is not listed is asked for too: another digest may have named it before.
+                yield from self._asked(checked, log, item or Stored(log.key, 0))
+            elif kept.get(log.key) == log.sha256:
                 self._not_read += 1
                 self._done(item)
-            else:
-                # One that is not listed is asked for too: another digest may have named it before.
-                is_asked = log.key in self._waiting
-                self._waiting.setdefault(log.key, []).append((checked, log))
-                if not is_asked:
-                    yield item or Stored(log.key, 0)
+            elif log.key in kept or not self._sealed.hold(item, log, checked):
+                yield from self._asked(checked, log, item)
+
+    def _asked(self, checked: Checked, log: Named, item: Stored) -> Iterator[Stored]:
+        is_asked = log.key in self._waiting
+        self._waiting.setdefault(log.key, []).append((checked, log))
+        if not is_asked:
+            yield item
+
+    def _of_sealed_days(self, until: float) -> Iterator[Stored]:
+        """Yield the logs of sealed days that have to be read, because their day's witness does not vouch for them."""
+        for day in self._sealed.ended(until):
+            if day.is_vouched:
+                self._passing.vouched(day.hashes())
+            for item, log, checked in day.logs:
+                if day.is_vouched:
+                    self._not_read += 1
+                    self._done(item)
+                else:
+                    yield from self._asked(checked, log, item)
+
+    def _replacements_of(self, logs: Iterable[Named]) -> Iterator[Stored]:
+        """Yield the replacements that `--repair` has written beside logs."""
+        for log in logs:
+            item = self._unnamed.beside(log.key)
+            if item is not None:
+                self._replacements[item.key] = log.sha256
+                yield item
 
     def _compare(self, checked: Checked, log: Named, found: str | Finding) -> None:
         is_missing = isinstance(found, Finding) and found.flaw == Flaw.LOG_MISSING
@@ -229,8 +264,11 @@ class Audit:
             checked.problems.append(Finding(Flaw.LOG_ALTERED, detail, log.key))
 
     def _spans(self) -> list[Span]:
-        """Return the spans of all chains so far. A backfill is of logs that came too late for their own digest."""
-        return [item.result() for name, found in self._chains.items() if not name.is_backfill for item in found]
+        """Return the spans of all chains so far, whatever has become of their logs.
+
+        A backfill is of logs that came too late for their own digest.
+        """
+        return [item.span for name, found in self._chains.items() if not name.is_backfill for item in found]
 
     def _result(self) -> PlaceResult:
         chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
@@ -240,13 +278,15 @@ class Audit:
         return PlaceResult(
             place=self._place,
             chains=chains,
-            extra=left.extra,
+            extra=sorted([*left.extra, *self._planted]),
             uncovered=left.uncovered,
             logs=self._read + self._not_read,
             logs_read=self._read,
             log_bytes=self._log_bytes,
             newest_end=max(ends, default=0.0),
             unnamed_after=left.after,
+            unnamed_overdue=left.overdue,
             in_flight=left.in_flight,
+            beside=sorted(self._beside),
             hashes=self._hashes,
         )

@@ -3,14 +3,19 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import NamedTuple
 
-from syncd.model.keys.stamps import stamp_of
+from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
+from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
-from syncd.verify.rules.unnamed import OVERDUE_SECONDS
+from syncd.verify.rules.unnamed import OVERDUE_SECONDS, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
+
+STOPPED_SECONDS = float(DAY_SECONDS)
+"""A chain without a digest for so long has ended: its trail was stopped, renamed or deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,30 @@ class Asked:
     """Read each log, and take no hash that was kept while it was copied."""
     heals: bool = True
     """Fetch from the source what a digest names and the replica lacks."""
+    repairs: bool = False
+    """Replace an altered replica by the source's object, if the digest vouches for that."""
+
+
+class Repaired(NamedTuple):
+    """A replacement of an altered replica."""
+
+    key: str
+    how: str
+    """`version` (a newer version of the replica), `beside` (an object of its own), or `already` (somebody else's)."""
+    written: str
+    """The key of the destination that has it."""
+    version_id: str
+    kept_version: str
+    """The version that the altered replica is now, or an empty text."""
+    detail: str
+
+
+class NotRepaired(NamedTuple):
+    """An altered replica that was not replaced, and why."""
+
+    key: str
+    reason: str
+    detail: str
 
 
 class Disagreement(NamedTuple):
@@ -50,7 +79,7 @@ class Disagreement(NamedTuple):
         vouched = "neither" if self.vouched == "neither" else f"the {self.vouched}'s"
         return (
             f"the replica's content has SHA-256 {self.replica or 'none'}, the source's {self.source or 'none'};"
-            f" the digest vouches for {vouched}: it names {self.digest}"
+            f" {VOUCHES} {vouched}: it names {self.digest}"
         )
 
 
@@ -69,6 +98,10 @@ class Proof:
     """Objects that the horizon claimed and the replica lacked."""
     conflicts: list[Disagreement] = field(default_factory=list)
     """Logs of which replica and source differ from each other, or from their digest."""
+    repaired: list[Repaired] = field(default_factory=list)
+    """Altered replicas that were replaced by what their digests vouch for."""
+    not_repaired: list[NotRepaired] = field(default_factory=list)
+    """Altered replicas that were to be replaced and were not."""
     keys_error: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     started_at: float = 0.0
@@ -84,7 +117,7 @@ class Proof:
     @property
     def verdict(self) -> str:
         """`proved`, `unproved`, or `some` if parts of it are proved."""
-        spans = [span for span in self.spans() if span.end > span.start]
+        spans = [span for span in self.spans() if span.end > span.start or span.verdict == Verdict.UNPROVED]
         good = [span for span in spans if span.verdict in (Verdict.PROVED, Verdict.BACKFILL)]
         if self.error is not None or not any(span.verdict == Verdict.PROVED for span in spans):
             return "unproved"
@@ -94,29 +127,56 @@ class Proof:
     @property
     def proved_until(self) -> float:
         """The end of the span that is proved without a break in all accounts and regions. 0.0 if none is."""
-        return min((_proved_until(place) for place in self.places), default=0.0) if self.error is None else 0.0
+        until = min(map(_proved_until, self.places), default=inf)
+        return until if self.error is None and until < inf else 0.0
 
 
 def _proved_until(place: PlaceResult) -> float:
-    spans = [span for name, found in place.chains.items() if not name.is_backfill for span in found]
-    bad = [span.start for span in spans if span.verdict == Verdict.UNPROVED]
+    """Return the end of what is proved without a break in all trails of a place that go on."""
+    if not place.newest_end:
+        return place.tail.start if place.tail is not None else inf
+    until = []
+    for name, spans in place.chains.items():
+        newest = max((span.end for span in spans if span.digest_key), default=0.0)
+        if not name.is_backfill and place.newest_end - newest < STOPPED_SECONDS:
+            until.append(_chain_proved_until(spans, newest))
+    return min(until, default=0.0)
+
+
+def _chain_proved_until(spans: Sequence[Span], newest: float) -> float:
+    first_bad = min((span.start for span in spans if span.verdict == Verdict.UNPROVED), default=newest)
     good = [span.end for span in spans if span.verdict in (Verdict.PROVED, Verdict.UNANCHORED)]
-    first_bad = min(bad, default=place.newest_end)
     return max((end for end in good if end <= first_bad), default=0.0)
 
 
-def with_tail(result: PlaceResult, end: float) -> PlaceResult:
-    """Add the span after the newest digest."""
-    if not result.newest_end or end <= result.newest_end:
+class Newest(NamedTuple):
+    """The newest digest of an account and region that is at the destination, by the ledger."""
+
+    end: float
+    key: str
+
+
+def with_tail(result: PlaceResult, end: float, newest: Newest | None = None) -> PlaceResult:
+    """Add the span after the newest digest, or after the first log if there is no digest.
+
+    `newest` is the digest that the ledger knows as the newest. One that is not there was taken away.
+    """
+    first = min((times_of(key)[0] for key in result.unnamed_after), default=None)
+    if newest is not None and result.newest_end < newest.end <= end:
+        detail = "it was copied, and the replica has neither it nor a newer one"
+        finding = Finding(Flaw.DIGEST_MISSING, detail, newest.key)
+        return replace(result, tail=Span(result.newest_end or first or 0.0, end, Verdict.UNPROVED, "", (finding,)))
+    begin = result.newest_end or (end if first is None else first)
+    if end <= begin:
         return result
-    age = end - result.newest_end
-    late = [key for key in result.unnamed_after if (stamp_of(key) or end) < end - OVERDUE_SECONDS]
-    if late:
-        detail = f"{len(late)} logs of this span are in the replica, and no digest names them: the newest are missing"
-        finding = Finding(Flaw.DIGEST_MISSING, detail, late[0])
+    age = end - begin
+    if result.unnamed_overdue:
+        many = f"{result.unnamed_overdue:,} logs of this span are in the replica"
+        why = "the newest are missing" if result.newest_end else "there is none of this account and region"
+        finding = Finding(Flaw.DIGEST_MISSING, f"{many}, and no digest names them: {why}", min(result.unnamed_after))
     elif age > OVERDUE_SECONDS:
         detail = f"no digest for {age / 3600:.0f} hours: CloudTrail delivers one an hour, unless it was stopped"
         finding = Finding(Flaw.NO_DIGEST_YET, detail)
     else:
         finding = Finding(Flaw.NO_DIGEST_YET, "a digest comes about half an hour after its hour has ended")
-    return replace(result, tail=Span(result.newest_end, end, Verdict.UNPROVED, "", (finding,)))
+    return replace(result, tail=Span(begin, end, Verdict.UNPROVED, "", (finding,)))

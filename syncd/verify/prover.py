@@ -1,7 +1,6 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from threading import Event
 
@@ -10,7 +9,6 @@ from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
-from syncd.ledger.replica.view import LedgerView
 from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY, Scope, children, roots
@@ -18,16 +16,18 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import Audit, PlaceResult, ReplicaReader, nothing_kept
+from syncd.verify.audit import Audit, PlaceResult, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
+from syncd.verify.healing.expected import Expected, expected
 from syncd.verify.healing.healer import Healer, as_job_failure
-from syncd.verify.healing.lost import shard_of
+from syncd.verify.healing.repair import Repairer
 from syncd.verify.healing.vouching import Voucher
 from syncd.verify.keystore import AskedKeys, KeyService
-from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.proof import Asked, Newest, Proof, with_tail
 from syncd.verify.replica import BucketReplica
 from syncd.verify.rules.keys import PublicKey
-from syncd.verify.rules.place import Place, Stored
+from syncd.verify.rules.passing import LedgerPassing, Nothing, Passing
+from syncd.verify.rules.place import Place
 from syncd.verify.rules.progress import Progress
 
 
@@ -53,6 +53,9 @@ class Prover:
         self._progress = progress or Progress()
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
+        self._known: list[Expected] = []
+        self.newest: dict[str, Newest] = {}
+        """The newest digest that each account and region should have, by the prefix of its digests."""
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
 
     def run(self) -> Proof:
@@ -85,8 +88,12 @@ class Prover:
         end = end_of(job, Side.DESTINATION, consumer, self._installation, proof.requests)
         lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop)
         replica = BucketReplica(end, lister, prefix=job.destination.prefix, stop=self._stop)
+        # Before the replica is listed, which may have more by then.
+        self.newest = self._expected(scope)
         places = list(self._places(scope, replica))
-        if not places:
+        there = {place.digests for place, _ in places}
+        places += [(item.place, False) for item in self._known if item.place.digests not in there]
+        if not any(has_digests for _, has_digests in places):
             raise JobFailed(
                 Reason.SOURCE_EMPTY,
                 f"the replica has no digests under s3://{job.destination.bucket}/{job.destination.prefix}",
@@ -94,21 +101,44 @@ class Prover:
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
-        for number, place in enumerate(places):
+        repairer = Repairer(job, self._installation, proof, stop=self._stop)
+        for number, (place, _) in enumerate(places):
             self._progress.place(number, len(places))
             audit = partial(self._audit, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
-            voucher.vouch(place, result)
+            found = voucher.vouch(place, result)
+            if self._asked.repairs and repairer.repair(place, found):
+                result = audit()
             self.add(result)
+
+    def _expected(self, scope: Scope) -> dict[str, Newest]:
+        """Return the newest digest of each account and region that is asked about, by the prefix of its digests."""
+        last = min(self._asked.last, self._installation.now())
+        with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
+            known = expected(reader.view(replica_of(self._job)), scope, last=last)
+        asked = self._asked
+        self._known = [
+            item
+            for item in known
+            if _is_asked(item.place.account, asked.accounts) and _is_asked(item.place.region, asked.regions)
+        ]
+        return {
+            item.place.digests: item.newest
+            for item in self._known
+            if item.newest is not None and item.newest.end > asked.first
+        }
 
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
-        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now())))
+        newest = self.newest.get(result.place.digests)
+        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
-            kept = partial(_kept, reader.view(replica_of(self._job)), place)
-            recording = None if self._record is None else Recording(replica, kept, self._record)
+            passing: Passing = Nothing()
+            if not self._asked.reads_all:
+                passing = LedgerPassing(reader.view(replica_of(self._job)), place)
+            recording = None if self._record is None else Recording(replica, passing, self._record)
             audit = Audit(
                 recording or replica,
                 place,
@@ -116,14 +146,14 @@ class Prover:
                 keys=self.keys,
                 first=self._asked.first,
                 last=self._asked.last,
-                kept=nothing_kept if self._asked.reads_all else recording.kept if recording is not None else kept,
+                passing=recording or passing,
                 watched=frozenset(watched),
                 progress=self._progress,
             )
             return audit.run()
 
-    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[Place]:
-        """Yield the accounts and regions that have digests in the replica."""
+    def _places(self, scope: Scope, replica: BucketReplica) -> Iterator[tuple[Place, bool]]:
+        """Yield the accounts and regions that have logs or digests in the replica, and True for those with digests."""
         wide = scope._replace(kinds=(EVERY,))
         nodes, shards = roots(wide)
         while nodes:
@@ -136,10 +166,14 @@ class Prover:
             if shard.account and shard.region and shard.prefix.endswith(f"/{shard.kind}/{shard.region}/"):
                 found.setdefault((shard.organization, shard.account, shard.region), {})[shard.kind] = shard.prefix
         for (organization, account, region), kinds in sorted(found.items()):
-            digests = kinds.pop(DIGESTS, None)
+            has_digests = DIGESTS in kinds
+            if not has_digests and "CloudTrail" not in kinds:
+                continue
+            above = kinds.get("CloudTrail", "").removesuffix(f"/CloudTrail/{region}/")
+            digests = kinds.pop(DIGESTS, f"{above}/{DIGESTS}/{region}/")
             is_asked = _is_asked(account, self._asked.accounts) and _is_asked(region, self._asked.regions)
-            if digests is not None and is_asked:
-                yield Place(account, region, digests, kinds, organization)
+            if is_asked:
+                yield Place(account, region, digests, kinds, organization), has_digests
 
     def _ask_keys(self, region: str) -> Sequence[PublicKey]:
         (consumer,) = self._principals
@@ -151,24 +185,6 @@ class Prover:
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
-
-
-def _kept(view: LedgerView, place: Place, items: Sequence[Stored]) -> Mapping[str, str]:
-    """Return the hashes that were computed while logs were copied, of replicas that still are what was written.
-
-    A replica is, if S3 lists the ETag and the size of the write.
-    """
-    kept: dict[str, str] = {}
-    of_kind: dict[str, list[Stored]] = defaultdict(list)
-    for item in items:
-        of_kind[place.prefix_of(item.key)[1]].append(item)
-    for stored in of_kind.values():
-        written = view.contents(shard_of(stored[0].key, place), [item.key for item in stored])
-        for item in stored:
-            was = written.get(item.key)
-            if was is not None and was[:2] == (item.etag, item.size_bytes):
-                kept[item.key] = was.sha256
-    return kept
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

@@ -29,10 +29,16 @@ IN_FLIGHT_BYTES = 128 * 1024 * 1024
 DIGESTS_IN_FLIGHT = 16
 LARGEST_LOG_BYTES = 4 * 1024**3
 """Uncompressed. It is hashed a buffer at a time; a log that unpacks to more is refused."""
+LARGEST_STORED_BYTES = 512 * 1024**2
+"""Of an object that is read whole into memory. CloudTrail's logs have a few megabytes, its digests fewer."""
 _HASHING_THREADS = 2
 _WAIT_SECONDS = 0.1
 _LAST_CHARACTER = "\U0010ffff"
 _GENERATED = "%Y-%m-%dT%H:%M:%SZ"
+
+
+# In place of an object that is not read. A digest that is no gzip is unreadable.
+_TOO_LARGE = Answer(200, {}, b"larger than any digest")
 
 
 class _Answered(NamedTuple):
@@ -98,6 +104,12 @@ class BucketReplica:
         with ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="hash") as pool:
             hashing: deque[tuple[Stored, Future[str | Finding]]] = deque()
             for item, answer in self._read(items, in_flight=IN_FLIGHT):
+                if answer is _TOO_LARGE:
+                    yield (
+                        item,
+                        Finding(Flaw.TOO_LARGE, f"it has more than {LARGEST_STORED_BYTES:,} bytes and is not read"),
+                    )
+                    continue
                 if answer.status == 404:
                     yield item, Finding(Flaw.LOG_MISSING, "the replica has no such object")
                     continue
@@ -121,6 +133,9 @@ class BucketReplica:
                 if item is None:
                     is_exhausted = True
                     break
+                if item.size_bytes > LARGEST_STORED_BYTES:
+                    yield item, _TOO_LARGE
+                    continue
                 self._send(item, answers.put)
                 count, size_bytes = count + 1, size_bytes + item.size_bytes
             if not count:

@@ -17,7 +17,7 @@ from syncd.verify.evidence import timestamp
 from syncd.verify.evidence.bundle import BundleWriter, read_bundle
 from syncd.verify.evidence.report import write_report
 from syncd.verify.keystore import keep_keys, kept_keys, keys_text, read_keys
-from syncd.verify.proof import Asked, Proof, with_tail
+from syncd.verify.proof import Asked, Newest, Proof, with_tail
 from syncd.verify.prover import Prover
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.progress import Progress
@@ -115,6 +115,7 @@ class _Session:
                 "trail_buckets": job.source.trail_buckets,
                 "first": self.asked.first,
                 "last": self.asked.last,
+                "newest": prover.newest,
             }
             writer.close(about, [result.place for result in proof.places], prover.keys)
         return proof
@@ -140,9 +141,10 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
             keys=keys,
             first=asked.first,
             last=asked.last,
-            kept=bundled.replica.kept,
+            passing=bundled.replica,
         )
-        proof.places.append(with_tail(audit.run(), asked.last))
+        newest = about.get("newest", {}).get(place.digests)
+        proof.places.append(with_tail(audit.run(), asked.last, None if newest is None else Newest(*newest)))
     _write(files, keys, [proof])
     return Proved([proof])
 
@@ -158,8 +160,8 @@ def _write(files: Files, keys: Keys, proofs: Sequence[Proof]) -> None:
 
 
 def proofs_exit_code(proofs: Sequence[Proof]) -> int:
-    """Return 0 if all is proved, 4 if nothing is, 3 if some is."""
+    """Return 0 if all is proved, 4 if nothing is, 3 if some is, or if a replica was replaced to be proved."""
     verdicts = {proof.verdict for proof in proofs}
-    if verdicts <= {"proved"}:
+    if verdicts <= {"proved"} and not any(proof.repaired or proof.not_repaired for proof in proofs):
         return DONE
     return UNHEALTHY if verdicts == {"unproved"} else PARTIAL

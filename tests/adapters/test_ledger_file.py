@@ -130,7 +130,7 @@ def test_a_newer_file_is_refused_and_not_touched(file: LedgerFile, state_dir: Pa
     tamper(file.path, "UPDATE meta SET value = '99' WHERE name = 'schema_version'", "PRAGMA user_version = 99")
     before = file.path.read_bytes()
 
-    with pytest.raises(LedgerNewer, match="has schema 99; this syncd knows schemas up to 4"):
+    with pytest.raises(LedgerNewer, match="has schema 99; this syncd knows schemas up to 5"):
         file.open(replica(), "b")
 
     assert file.path.read_bytes() == before
@@ -460,7 +460,7 @@ def test_reading_does_not_migrate(file: LedgerFile, state_dir: Path) -> None:
     remember(file)
     newer = LedgerFile(state_dir, now=lambda: NOW, schema=next_schema(NOTES))
 
-    with pytest.raises(LedgerError, match="has the older schema 4"), newer.open_readonly():
+    with pytest.raises(LedgerError, match="has the older schema 5"), newer.open_readonly():
         pass
     assert known(file) == {A}
 

@@ -59,7 +59,7 @@ def test_a_file_of_schema_1_is_migrated_and_not_moved(file: LedgerFile) -> None:
     with file.open(replica(), "b") as ledger:
         moved_aside = ledger.moved_aside
 
-    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (4, "4"))
+    assert (before, moved_aside, versions(file)) == ((1, "1"), None, (5, "5"))
     with file.open(replica(), "b") as ledger:
         assert ledger.mend() == []
 
@@ -203,9 +203,9 @@ def test_a_file_of_schema_2_gains_hashes_and_keeps_its_rows(tmp_path: Path) -> N
         kept = ledger.known(SHARD, [A, B])
         ledger.record([copied(A)._replace(replica_etag=MD5, content="ab" * 32)], [], now=NOW)
 
-    assert (before, versions(file)) == ((2, "2"), (4, "4"))
+    assert (before, versions(file)) == ((2, "2"), (5, "5"))
     with file.open(replica(), "b") as ledger:
-        assert ledger.contents(SHARD, [A, B]) == {A: (MD5, "ab" * 32)}
+        assert ledger.contents(SHARD, [A, B]) == {A: (MD5, 100, "ab" * 32)}
         assert ledger.known(SHARD, [B]) == {B: kept[B]}
         ledger.save_proof("AWSLogs/", "{}")
         assert (ledger.proofs(), ledger.tasks()) == ({"AWSLogs/": "{}"}, [])

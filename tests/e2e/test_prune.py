@@ -333,6 +333,39 @@ def test_a_role_that_may_not_delete_is_told_what_to_add(dated: Replicated) -> No
     assert dated.stage.requests("DeleteObject") == 1
 
 
+@pytest.mark.parametrize("is_refused", [False, True], ids=["", "refused"])
+def test_without_a_role_the_narrowed_consumer_may_delete_in_a_session_of_its_own(
+    dated: Replicated, *, is_refused: bool
+) -> None:
+    """A tick's session may not: the server holds both to what they were narrowed to."""
+    stage = dated.stage
+    stage.server.storage.buckets[dated.trail].shared_with = frozenset({stage.world.consumer("account-z").account_id})
+    session = stage.server.identities.start(stage.world.consumer("account-z").account_id, "pod")
+    stage.credentials.write_text(
+        f"[account-z]\naws_access_key_id = {session.access_key_id}\n"
+        f"aws_secret_access_key = {session.secret_access_key}\naws_session_token = {session.session_token}\n"
+    )
+    stage.server.identities.scopes = True
+    stage.job(changes={**DATED, "source.role": None, "consumer.narrow": True})
+    assert stage.syncd("tick", "--json").job["outcome"] == "ok"
+    if is_refused:
+        stage.server.faults.add("DeleteObject", Status(403, "AccessDenied"))
+    old, before = dated.old(), stage.source()
+
+    ran = dated.prune("--delete")
+
+    if is_refused:
+        error = ran.document["error"]
+        assert (ran.code, error["reason"], stage.source()) == (1, "access_denied", before)
+        assert "syncd policies account-z --prune" in error["remedy"]
+    else:
+        assert (ran.code, ran.document["deleted"]) == (0, len(old))
+    scoped = {request.access_key_id for request in stage.server.requests if request.operation == "DeleteObject"}
+    policies = [request.form["Policy"] for request in stage.server.requests if "Policy" in request.form]
+    assert session.access_key_id not in scoped
+    assert [("s3:DeleteObject" in policy) for policy in policies] == [False] * (len(policies) - 1) + [True]
+
+
 def test_an_object_that_was_replaced_since_it_was_proved_stays(dated: Replicated) -> None:
     old = dated.old()
 

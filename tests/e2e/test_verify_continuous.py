@@ -1,7 +1,10 @@
 """`verify = "continuous"`, from outside: each digest is checked as it arrives, and no log is read again."""
 
 import gzip
+import hashlib
 import json
+import signal
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +15,7 @@ from builders import Delivery
 from chains import known_keys
 from key_server import lists_keys
 from stage import Stage
+from waiting import wait_until
 
 from syncd.cli.demo.samples import SampleObject, TrailSpec, trail
 
@@ -25,6 +29,7 @@ class Watched:
 
     stage: Stage
     now: datetime
+    changes: dict[str, Any]
     early: list[SampleObject]
     late: list[SampleObject]
 
@@ -57,10 +62,12 @@ def watched(stage: Stage, now: datetime) -> Iterable[Watched]:
     items = list(trail(spec, now - timedelta(minutes=10)))
     digests = sorted(item.key for item in items if "/CloudTrail-Digest/" in item.key)
     with lists_keys(known_keys(spec)) as url:
-        stage.job(changes={"endpoints.cloudtrail": url, "verify": "continuous"})
+        changes = {"endpoints.cloudtrail": url, "verify": "continuous"}
+        stage.job(changes=changes)
         yield Watched(
             stage,
             now,
+            changes,
             [item for item in items if item.key != digests[-1]],
             [item for item in items if item.key == digests[-1]],
         )
@@ -105,9 +112,86 @@ def test_an_altered_replica_is_an_alarm_with_its_digest_until_somebody_decides(w
     assert [(held["key"], held["reason"]) for held in status["quarantine"]["objects"]] == [(key, "conflict")]
     assert any(key in sentence and "log_altered" in sentence for sentence in status["why"])
 
+    # Both hashes are told, and which of the two the digest vouches for, also once a tick has compared the two.
+    right, wrong = (hashlib.sha256(body).hexdigest() for body in (gzip.decompress(stored.body), b'{"Records":[1]}'))
+    (held,) = status["quarantine"]["objects"]
+    assert all(word in held["detail"] for word in (right, wrong, "the digest vouches for the source's"))
+    watched.stage.job(changes=watched.changes | {"listing.audit": "1s"})
+    assert watched.tick()[1]["conflict_count"] == 1
+    accepted = watched.stage.syncd("ledger", "quarantine", "accept", key)
+
     # Somebody takes the replica as it is, and the proof goes on.
-    assert watched.stage.syncd("ledger", "quarantine", "accept", key).code == 0
+    assert (accepted.code, "the digest vouches for the source's" in accepted.stdout) == (0, True)
+    assert all(word in accepted.stdout for word in (right, wrong))
     code, entry, _ = watched.tick()
     status_code, status = watched.status()
     assert (code, status_code, status["unproved_count"], status["quarantine"]["count"]) == (0, 0, 0, 0)
     assert entry["proved_until"] == json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]
+
+
+def test_a_repaired_replica_ends_its_alarm_with_the_next_tick(watched: Watched) -> None:
+    watched.stage.server.storage.buckets[watched.bucket].versioning = "Enabled"
+    watched.deliver(watched.early)
+    watched.tick()
+    key = min(log["s3Object"] for log in json.loads(gzip.decompress(watched.last_digest().body))["logFiles"])
+    watched.stage.server.put(watched.bucket, key, gzip.compress(b"{}"))
+    watched.deliver(watched.late)
+    assert watched.tick()[0] == 3
+
+    repaired = watched.stage.syncd("verify", "--repair", "--json")
+    code, entry, lines = watched.tick()
+    status_code, status = watched.status()
+
+    assert [item["key"] for item in json.loads(repaired.stdout)["jobs"][0]["repaired"]] == [key]
+    assert [line["key"] for line in lines if line["event"] == "proof.mended"] == [key]
+    assert (code, status_code, status["unproved_count"], status["quarantine"]["count"]) == (0, 0, 0, 0)
+    assert entry["proved_until"] == json.loads(gzip.decompress(watched.last_digest().body))["digestEndTime"]
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "stream": {"destination.copy": "stream"},
+    "server-side": {"destination.copy": "server-side", "destination.signer": "consumer", "verify_rate": 5},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_daemon_follows_the_chain_and_names_what_is_altered_with_the_digest_that_shows_it(
+    watched: Watched, mode: str
+) -> None:
+    """In stream mode no log is read back; in server-side mode each one is, once."""
+    stage = watched.stage
+    stage.server.storage.buckets[stage.world.bucket].shared_with = frozenset(
+        {stage.world.consumer("account-z").account_id}
+    )
+    stage.job(changes=watched.changes | MODES[mode] | {"every": "1s"})
+    digests = [item.key for item in (*watched.early, *watched.late) if "/CloudTrail-Digest/" in item.key]
+    last = json.loads(gzip.decompress(watched.last_digest().body))
+    key = min(log["s3Object"] for log in last["logFiles"])
+    named = {
+        log["s3Object"]
+        for item in watched.early
+        if item.key in digests
+        for log in json.loads(gzip.decompress(item.body))["logFiles"]
+    }
+    with stage.start("run") as daemon:
+        watched.deliver(watched.early)
+        wait_until(lambda: watched.status()[1]["proved_until"] == last["digestStartTime"])
+        assert watched.status()[1]["unproved_count"] == 0
+        watched.stage.server.put(watched.bucket, key, gzip.compress(b'{"Records":[1]}'))
+        watched.deliver(watched.late)
+        wait_until(lambda: watched.status()[1]["unproved_count"] == 1)
+        code, status = watched.status()
+        daemon.signal(signal.SIGTERM)
+        ran = daemon.ended()
+
+    assert (code, status["proved_until"]) == (4, last["digestStartTime"])
+    told = [(line["key"], line["digest"]) for line in ran.logged if line["event"] == "proof.broken"]
+    assert told == [(key, watched.last_digest().key)]
+    assert [line["event"] for line in ran.logged if line["event"] == "proof.failed"] == []
+    reads = Counter(
+        request.key
+        for request in stage.server.requests
+        if (request.operation, request.bucket) == ("GetObject", watched.bucket) and request.key not in digests
+    )
+    assert set(reads) == {key} if mode == "stream" else set(reads) >= named
+    assert all(count == 1 for name, count in reads.items() if name in named)

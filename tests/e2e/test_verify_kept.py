@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ def kept(stage: Stage, now: datetime, tmp_path: Path) -> Kept:
     return Kept(stage, keys, sorted(log["s3Object"] for digest in digests for log in digest["logFiles"]))
 
 
+def days_of(keys: Iterable[str]) -> set[str]:
+    """The days of their folders."""
+    return {"-".join(key.split("/")[-4:-1]) for key in keys}
+
+
 def test_no_log_is_read_whose_hash_was_kept_unless_its_replica_is_another(kept: Kept) -> None:
     every = len(kept.logs)
     code, entry, read = kept.verify()
@@ -98,3 +104,38 @@ def test_a_store_that_keeps_the_etag_of_other_bytes_is_believed_unless_all_is_re
     offline = kept.stage.syncd("verify", "--offline", str(bundle), "--json", with_config=False)
     (again,) = json.loads(offline.stdout)["jobs"]
     assert (offline.code, again["logs_read"], again["logs_hashed_while_copied"]) == (0, 0, len(kept.logs))
+
+
+def test_a_day_that_was_sealed_is_proved_by_its_witness_unless_a_replica_of_it_is_another(
+    stage: Stage, now: datetime, tmp_path: Path
+) -> None:
+    """The ledger remembers an old day as one row, and no hash of any log."""
+    begins = (now - timedelta(days=50)).replace(hour=0, minute=0, second=0)
+    spec = TrailSpec(stage.world.bucket, [ACCOUNT], [REGION], begins, logs_per_hour=1)
+    items = list(trail(spec, begins + timedelta(hours=50)))
+    stage.deliver(Delivery(item.key, item.body, now - timedelta(days=40), item.metadata) for item in items)
+    recent = replace(spec, begins=now - timedelta(days=1), has_digests=False)
+    stage.deliver(
+        Delivery(item.key, item.body, now - timedelta(days=1)) for item in trail(recent, now - timedelta(hours=12))
+    )
+    keys = tmp_path / "keys.json"
+    keys.write_text(keys_text(known_keys(spec)))
+    with lists_keys(known_keys(spec)) as url:
+        stage.job(changes={"verify": "continuous", "endpoints.cloudtrail": url, "start": "beginning"})
+        stage.syncd("tick")
+    exported = [json.loads(line) for line in stage.syncd("ledger", "export").stdout.splitlines()]
+    kept = Kept(stage, keys, sorted(item.key for item in items if "/CloudTrail/" in item.key))
+    *days, third = (f"{begins + timedelta(days=number):%Y-%m-%d}" for number in range(3))
+    assert {row["day"] for row in exported if row["type"] == "day"} >= set(days)
+
+    code, entry, read = kept.verify("--to", days[1])
+    # The last digest of the second day also names a log of the third, whose others are not asked for.
+    assert (code, entry["verdict"], days_of(read) - {third}) == (0, "proved", set())
+    assert entry["logs_hashed_while_copied"] > 40
+
+    key = next(key for key in kept.logs if days[0].replace("-", "/") in key)
+    stage.server.put(kept.bucket, key, gzip.compress(b'{"Records":[]}'))
+    code, entry, read = kept.verify("--to", days[1])
+
+    assert (code, entry["problems"]) == (3, {"log_altered": 1})
+    assert (key in read, days_of(read) - {third}) == (True, {days[0]})

@@ -22,6 +22,7 @@ from faulty.storage import (
     stored,
     template,
     url_encoded,
+    version_header,
 )
 from faulty.store import Bucket, continuation_token, continued_after, md5_hex
 from faulty.sts import Principal
@@ -81,6 +82,10 @@ def _get_bucket_location(_storage: Storage, bucket: Bucket, _request: Request, _
     return s3_document("LocationConstraint", "" if bucket.region == "us-east-1" else bucket.region)
 
 
+def _get_bucket_versioning(_storage: Storage, bucket: Bucket, _request: Request, _principal: Principal) -> Answer:
+    return s3_document("VersioningConfiguration", elements(Status=bucket.versioning or None))
+
+
 def _head_bucket(_storage: Storage, bucket: Bucket, _request: Request, _principal: Principal) -> Answer:
     return Answer(200, {"x-amz-bucket-region": bucket.region})
 
@@ -91,7 +96,8 @@ def _get_object(_storage: Storage, bucket: Bucket, request: Request, _principal:
     wanted = request.headers.get("range")
     if wanted is None:
         with_checksums = request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
-        return Answer(200, object_headers(item, with_checksums=with_checksums), item.body)
+        headers = object_headers(item, with_checksums=with_checksums) | version_header(item, bucket)
+        return Answer(200, headers, item.body)
     begin, end = _span(wanted, len(item.body))
     headers = object_headers(item, with_checksums=False)
     headers["content-range"] = f"bytes {begin}-{end - 1}/{len(item.body)}"
@@ -135,6 +141,7 @@ def _put_object(storage: Storage, bucket: Bucket, request: Request, _principal: 
     hold_write_conditions(bucket, request)
     bucket.put(request.key, item)
     headers = {"etag": f'"{item.etag}"', "x-amz-server-side-encryption": item.system["x-amz-server-side-encryption"]}
+    headers |= version_header(bucket.objects[request.key], bucket)
     return Answer(200, headers | checksum_headers(item))
 
 
@@ -187,6 +194,7 @@ _OPERATIONS: Mapping[str, Operation] = {
     "ListObjects": _list_objects,
     "ListObjectsV2": _list_objects,
     "GetBucketLocation": _get_bucket_location,
+    "GetBucketVersioning": _get_bucket_versioning,
     "HeadBucket": _head_bucket,
     "GetObject": _get_object,
     "HeadObject": _head_object,

@@ -44,6 +44,7 @@ class Request:
 _BUCKET_OPERATIONS = {
     ("GET", "list-type"): "ListObjectsV2",
     ("GET", "location"): "GetBucketLocation",
+    ("GET", "versioning"): "GetBucketVersioning",
     ("GET", "uploads"): "ListMultipartUploads",
     ("GET", ""): "ListObjects",
     ("HEAD", ""): "HeadBucket",

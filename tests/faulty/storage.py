@@ -178,6 +178,11 @@ def object_headers(item: StoredObject, *, with_checksums: bool) -> dict[str, str
     return headers | checksum_headers(item) if with_checksums else headers
 
 
+def version_header(item: StoredObject, bucket: Bucket) -> dict[str, str]:
+    """The version, which S3 tells of every object in a bucket that has or had versions."""
+    return {"x-amz-version-id": item.version_id or "null"} if bucket.versioning else {}
+
+
 def checksum_headers(item: StoredObject) -> dict[str, str]:
     """The checksum that is kept, or the one that S3 makes by itself."""
     known = item.checksums or {checksums.DEFAULT: checksums.compute(checksums.DEFAULT, item.body)}

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import secrets
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ class StoredObject:
     """{algorithm: base64}; a composite one ends in `-<parts>`."""
     tags: Mapping[str, str] = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)
+    version_id: str = ""
+    """Empty in a bucket that never had versions; `null` if it was written while it had none."""
 
     @property
     def is_composite(self) -> bool:
@@ -77,6 +80,10 @@ class Bucket:
         """Further accounts that may do everything with it, as by a bucket policy."""
         self.default_retention: tuple[str, int] | None = None
         """Mode and days for which Object Lock keeps each object that is written."""
+        self.versioning = ""
+        """Empty, `Enabled` or `Suspended`."""
+        self.older: dict[str, list[StoredObject]] = {}
+        """Versions that are not current any more, the oldest first."""
         self.objects: dict[str, StoredObject] = {}
         self.uploads: dict[str, Upload] = {}
         self._order: list[bytes] = []
@@ -90,7 +97,17 @@ class Bucket:
             until = item.last_modified + timedelta(days=days)
             locked = {"x-amz-object-lock-mode": mode, "x-amz-object-lock-retain-until-date": until.isoformat()}
             item = replace(item, system={**item.system, **locked})
-        self.objects[key] = item
+        self.objects[key] = self._versioned(key, item)
+
+    def _versioned(self, key: str, item: StoredObject) -> StoredObject:
+        """The object with its version; those before it stay, but for the one without a version of its own."""
+        if not self.versioning:
+            return item
+        before = self.objects.get(key)
+        kept = [*self.older.get(key, ()), *([before] if before is not None else ())]
+        is_enabled = self.versioning == "Enabled"
+        self.older[key] = [one for one in kept if is_enabled or one.version_id not in ("", "null")]
+        return replace(item, version_id=secrets.token_hex(16) if is_enabled else "null")
 
     def delete(self, key: str) -> None:
         """Removes the object, if it is there."""

@@ -1,5 +1,6 @@
 """Principals and sessions: who signs a request, and what AssumeRole and GetCallerIdentity answer."""
 
+import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,8 @@ from faulty.request import Request
 
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 900, 43_200
 _CHAINED_SECONDS = 3_600
+_ACTION = re.compile(r'"s3:(\w+)"')
+_NEEDS = {"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Principal:
     session_token: str | None = field(default=None, repr=False)
     expires: datetime | None = None
     role_arn: str | None = None
+    actions: frozenset[str] | None = None
+    """All that credentials may do that were narrowed; None for those that were not."""
 
     @property
     def is_root(self) -> bool:
@@ -96,6 +101,8 @@ class Identities:
             raise S3Error(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
         if self._is_over(principal):
             raise S3Error(400, "ExpiredToken", "The provided token has expired.")
+        if principal.actions is not None and _NEEDS.get(request.operation, request.operation) not in principal.actions:
+            raise S3Error(403, "AccessDenied", "Access Denied")
         return principal
 
     def answer(self, request: Request) -> Answer:
@@ -115,7 +122,7 @@ class Identities:
         if request.operation == "AssumeRole":
             return self._assume_role(caller, request.form)
         if request.operation == "GetScopedCredentials" and self.scopes:
-            return self._scope(caller)
+            return self._scope(caller, request.form.get("Policy", ""))
         raise StsError(400, "InvalidAction", f"Could not find operation {request.operation} for version 2011-06-15")
 
     def _assume_role(self, caller: Principal, form: Mapping[str, str]) -> Answer:
@@ -137,7 +144,7 @@ class Identities:
         content = f"<Credentials>{_credentials(session)}</Credentials><AssumedRoleUser>{user}</AssumedRoleUser>"
         return sts_document("AssumeRole", content)
 
-    def _scope(self, caller: Principal) -> Answer:
+    def _scope(self, caller: Principal, policy: str) -> Answer:
         if caller.session_token is None:
             raise StsError(400, "InvalidSubjectCredentials", "Only temporary credentials can be scoped")
         scoped = self._add(
@@ -149,6 +156,8 @@ class Identities:
             expires=caller.expires,
             role_arn=caller.role_arn,
         )
+        scoped = replace(scoped, actions=frozenset(_ACTION.findall(policy)))
+        self._principals[scoped.access_key_id] = scoped
         return sts_document("GetScopedCredentials", f"<Credentials>{_credentials(scoped)}</Credentials>")
 
     def _start_session(self, role: Role, name: str, seconds: float) -> Principal:

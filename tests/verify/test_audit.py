@@ -1,6 +1,7 @@
 """The audit of one place: which logs are read, which no digest names, and what it holds in memory meanwhile."""
 
-from collections.abc import Iterator, Sequence
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,7 +23,9 @@ from chains import (
 
 from syncd.cli.demo.samples import SampleObject
 from syncd.model.keys.stamps import stamp_of
+from syncd.model.sealed import NO_WITNESS, witnessed
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.passing import Nothing
 from syncd.verify.rules.place import Stored
 from syncd.verify.rules.progress import Progress
 
@@ -36,6 +39,16 @@ def logs_of(delivered: dict[str, SampleObject]) -> list[str]:
 def named_by(delivered: dict[str, SampleObject]) -> dict[str, str]:
     """The hash of each log that a digest names."""
     return {log["s3Object"]: log["hashValue"] for item in digests(delivered) for log in content(item)["logFiles"]}
+
+
+class Remembered(Nothing):
+    """Hashes that were kept while logs were copied."""
+
+    def __init__(self, hashes: dict[str, str]) -> None:
+        self._hashes = hashes
+
+    def kept(self, items: Sequence[Stored]) -> dict[str, str]:
+        return {item.key: self._hashes[item.key] for item in items if item.key in self._hashes}
 
 
 def stamped(hours: float, name: str) -> str:
@@ -52,10 +65,9 @@ def test_a_log_is_read_unless_the_hash_that_was_kept_is_what_its_digest_names() 
     without, damaged = sorted(named)[3:5]
     replica = MemoryReplica(delivered)
 
-    def kept(items: Sequence[Stored]) -> dict[str, str]:
-        return {item.key: named[item.key] for item in items if item.key != without} | {damaged: "0" * 64}
+    passing = Remembered({key: sha256 for key, sha256 in named.items() if key != without} | {damaged: "0" * 64})
 
-    result = audited(delivered, replica=replica, kept=kept)
+    result = audited(delivered, replica=replica, passing=passing)
 
     assert (flaws(result) - {"newest_missing"}, sorted(replica.read)) == (set(), [without, damaged])
     assert (result.logs, result.logs_read) == (len(named), 2)
@@ -67,9 +79,47 @@ def test_a_log_that_is_watched_is_read_whatever_was_kept() -> None:
     (key, *_) = named
     replica = MemoryReplica(delivered)
 
-    result = audited(delivered, replica=replica, kept=lambda _: named, watched=[key])
+    result = audited(delivered, replica=replica, passing=Remembered(named), watched=[key])
 
     assert (replica.read, list(result.hashes)) == ([key], [key])
+
+
+class Witnessed(Nothing):
+    """Witnesses of the days of a replica as it was written."""
+
+    def __init__(self, delivered: dict[str, SampleObject], named: dict[str, str]) -> None:
+        self._days: dict[str, int] = {}
+        self.told: dict[str, str] = {}
+        for key, sha256 in named.items():
+            day = "-".join(key.split("/")[4:7])
+            self._days[day] = witnessed(self._days.get(day, NO_WITNESS), key, len(delivered[key].body), "", sha256)
+
+    def witness(self, key: str, day: str) -> int | None:
+        del key
+        return self._days.get(day)
+
+    def vouched(self, hashes: Mapping[str, str]) -> None:
+        self.told |= hashes
+
+
+def test_a_sealed_day_is_read_only_if_its_witness_does_not_vouch_for_it() -> None:
+    """The trail is of two days. One replica of the second day is altered, and has another size."""
+    delivered = objects(30)
+    named = named_by(delivered)
+    passing, replica = Witnessed(delivered, named), MemoryReplica(delivered)
+
+    result = audited(delivered, replica=replica, passing=passing)
+
+    assert (flaws(result) - {"newest_missing"}, replica.read) == (set(), [])
+    assert (result.logs, result.logs_read, passing.told) == (len(named), 0, named)
+
+    second = sorted(key for key in named if "/2026/11/25/" in key)
+    delivered[second[0]] = replace(delivered[second[0]], body=gzip.compress(b"other"))
+
+    result = audited(delivered, replica=replica, passing=Witnessed(objects(30), named))
+
+    assert "log_altered" in flaws(result)
+    assert (sorted(replica.read), result.logs_read, result.logs) == (second, len(second), len(named))
 
 
 def test_a_log_that_two_digests_name_is_no_missing_one() -> None:
@@ -147,7 +197,7 @@ def test_a_log_before_a_digest_that_is_not_sound_is_not_called_extra() -> None:
     assert "extra_log" not in flaws(audited(delivered))
 
 
-class ListedAhead(MemoryReplica):
+class ListedAhead(MemoryReplica, Nothing):
     """A replica that counts how many logs were listed, and not yet checked."""
 
     ahead = most_ahead = 0
@@ -167,7 +217,7 @@ def test_logs_are_listed_as_the_digests_come_so_that_memory_does_not_grow_with_t
     delivered = objects(100)
     replica = ListedAhead(delivered)
 
-    result = audited(delivered, replica=replica, kept=replica.kept)
+    result = audited(delivered, replica=replica, passing=replica)
 
     assert result.logs == len(named_by(delivered)) > 50 * SPEC.logs_per_hour
     assert replica.most_ahead < 5 * SPEC.logs_per_hour

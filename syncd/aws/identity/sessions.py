@@ -81,9 +81,16 @@ class Identities:
         return self._principal(job, lambda _: None)
 
     def consumer(
-        self, job: Job, *, count: Callable[[str], None], tell: Callable[..., None] = lambda *_, **__: None
+        self,
+        job: Job,
+        *,
+        count: Callable[[str], None],
+        tell: Callable[..., None] = lambda *_, **__: None,
+        deletes: bool = False,
     ) -> ConsumerPrincipal:
         """Return the consumer of a job, checked: not root, of the job's account, and narrowed if the job says so.
+
+        If it `deletes`, narrowed credentials may also prune the source of a job without a role.
 
         Raises:
             JobFailed: there are no credentials, or they are somebody else's.
@@ -99,8 +106,9 @@ class Identities:
         def narrow(credentials: Credentials) -> Credentials:
             if not job.consumer.narrow:
                 return credentials
+            wanted = consumer_policy(job, deletes=deletes)
             return self._narrowing.of(
-                credentials, consumer_policy(job), lambda policy: self._scoped(job, credentials, policy, count), tell
+                credentials, wanted, lambda policy: self._scoped(job, credentials, policy, count), tell
             )
 
         principal = self._principal(job, identify, narrow)

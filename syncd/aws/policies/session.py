@@ -71,8 +71,11 @@ def copy_policies(job: Job) -> list[str]:
     return _ladder(job, [copy_policy(job), _copying(job, [""], [""]), _shortest(actions)])
 
 
-def consumer_policy(job: Job) -> str:
-    """Return what the consumer itself needs, to narrow its credentials to. Compact JSON of at most 2,048 characters."""
+def consumer_policy(job: Job, *, deletes: bool = False) -> str:
+    """Return what the consumer itself needs, to narrow its credentials to. Compact JSON of at most 2,048 characters.
+
+    Without a role, the session of a prune also `deletes` objects of the source. No other does.
+    """
     role, landing, exact = job.source.role, job.destination.prefix, source_prefixes(job)
     source = statements.bucket_arn(job, job.source.bucket)
     destination = statements.bucket_arn(job, job.destination.bucket)
@@ -87,7 +90,10 @@ def consumer_policy(job: Job) -> str:
             listing("", destination, replicas),
             allow("", ["s3:GetObject", *statements.write_actions(job)], objects(destination, replicas)),
             allow("", ["kms:Decrypt", "kms:GenerateDataKey"], "*"),
+            statements.seeing_versions(destination),
         ]
+        if deletes and role is None:
+            found.append(statements.pruning(source, prefixes))
         if is_reader:
             found += [
                 listing("", source, prefixes),

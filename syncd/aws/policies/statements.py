@@ -24,6 +24,7 @@ LIST_REPLICAS = "ListReplicas"
 ENCRYPT_REPLICAS = "EncryptReplicas"
 TRUST = "TrustConsumer"
 PRUNE_LOGS = "PruneLogs"
+SEE_VERSIONING = "SeeVersioning"
 LIST_PUBLIC_KEYS = "ListPublicKeys"
 
 _DESTINATION_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
@@ -167,6 +168,11 @@ def reading_and_proving(job: Job) -> list[Statement]:
 def pruning(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
     """Return what deleting objects of the source takes."""
     return allow(PRUNE_LOGS, "s3:DeleteObject", objects(bucket, prefixes))
+
+
+def seeing_versions(bucket: str) -> dict[str, Any]:
+    """Return what it takes to see that an older version of a replaced object stays."""
+    return allow(SEE_VERSIONING, "s3:GetBucketVersioning", bucket)
 
 
 def writing(job: Job) -> list[Statement]:

@@ -11,7 +11,7 @@ _SURE_OF_THE_WHOLE = 0.01
 
 
 class ProgressLine(Progress):
-    """How many logs were compared, at which rate, and the time that is left."""
+    """The line: logs that were compared, their rate, and the time that is left."""
 
     def __init__(self, *, is_shown: bool) -> None:
         super().__init__()

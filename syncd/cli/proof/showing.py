@@ -11,6 +11,7 @@ _SHOWN = 20
 _SPANS_SHOWN = 12
 _LISTS = (
     ("in the replica, named by no digest", "extra"),
+    ("beside an altered replica, as the digest names them", "vouched_beside"),
     ("copied after the newest digest, which the next one may name", "in_flight"),
     ("healed from the source", "healed"),
     ("named by a digest, and on neither side", "missing_at_source"),
@@ -43,6 +44,7 @@ def show_proof(document: dict[str, Any]) -> None:
             for key in document[field][:_SHOWN]:
                 console.print(Text(f"    {safe_key(key)}"))
     _show_conflicts(console, document)
+    _show_repairs(console, document)
     if document["keys_error"]:
         console.print(Text(f"  public keys: {safe_line(document['keys_error'])}"))
 
@@ -68,6 +70,17 @@ def _show_conflicts(console: Any, document: dict[str, Any]) -> None:
         console.print(Text(f"  {safe_key(item['key'])}: the digest vouches for {item['vouched']}"))
         for side in ("digest", "replica", "source"):
             console.print(Text(f"    {side}: SHA-256 {item[f'{side}_sha256'] or 'none'}"))
+
+
+def _show_repairs(console: Any, document: dict[str, Any]) -> None:
+    for item in document["repaired"][:_SHOWN]:
+        words = f"replaced ({item['how']}) as {safe_key(item['written'])}"
+        words += f", version {item['version_id']}" if item["version_id"] else ""
+        words += f"; the altered one stays as version {item['kept_version']}" if item["kept_version"] else ""
+        words += f"; {safe_line(item['detail'])}" if item["detail"] else ""
+        console.print(Text(f"  {safe_key(item['key'])}: {words}"))
+    for item in document["not_repaired"][:_SHOWN]:
+        console.print(Text(f"  {safe_key(item['key'])}: not replaced: {item['reason']}: {safe_line(item['detail'])}"))
 
 
 def _show_chain(console: Any, chain: dict[str, Any]) -> None:

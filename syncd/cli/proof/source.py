@@ -18,6 +18,7 @@ _SHOWN = 20
 _SPANS_SHOWN = 31
 _COUNTED = {
     "gone_at_source": "replicas of objects that the source has let go of",
+    "vouched_beside": "replacements that a repair wrote beside altered replicas",
     "left_out": "objects that the job leaves out",
     "not_copied_yet": "objects beyond the horizon, not copied yet",
 }

@@ -53,6 +53,12 @@ OfflineOption = Annotated[
     Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
 ]
 HealOption = Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")]
+RepairOption = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Replace an altered replica by what its digest vouches for: a newer version, or beside it."
+    ),
+]
 AgainstOption = Annotated[
     Against | None,
     typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
@@ -79,6 +85,7 @@ def verify(
     bundle: BundleOption = None,
     offline: OfflineOption = None,
     heal: HealOption = True,
+    repair: RepairOption = False,
     against: AgainstOption = None,
     read_data: ReadDataOption = False,
     config: ConfigOption = None,
@@ -87,32 +94,23 @@ def verify(
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
     from syncd.cli.proof.progress import ProgressLine
-    from syncd.cli.proof.source import verify_against_source
     from syncd.job import refused
     from syncd.verify.session import Files
 
     files = Files(keys=keys, export_keys=export_keys, report=report, timestamp=timestamp, bundle=bundle)
     if timestamp is not None:
         _require_stamped_report(timestamp, report)
+    if repair and (offline is not None or against is not None or not heal):
+        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
     if offline is not None:
         _verify_offline(files, offline, jobs, against, as_json=as_json)
-    asked = _asked(first, last, account, region, reads_all=read_data, heals=heal)
+    asked = _asked(first, last, account, region, reads_all=read_data, heals=heal, repairs=repair)
     configuration = load(config, strict=strict)
     chosen = refused.chosen(configuration, jobs)
     shown = ProgressLine(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
         _require_no_digest_options(files, account, region)
-        code = verify_against_source(
-            configuration,
-            chosen,
-            window=Window(first, last),
-            read_data=read_data,
-            report=report,
-            as_json=as_json,
-            on_progress=shown.add,
-        )
-        shown.end()
-        sys.exit(code)
+        _verify_against(configuration, chosen, Window(first, last), shown, report, read_data=read_data, as_json=as_json)
     _verify(configuration, chosen, asked, files, shown, as_json=as_json)
 
 
@@ -126,6 +124,31 @@ def _verify(
     done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), progress=shown)
     shown.end()
     _end(done, as_json=as_json)
+
+
+def _verify_against(
+    configuration: "Configuration",
+    jobs: "list[Job]",
+    window: Window,
+    shown: "ProgressLine",
+    report: Path | None,
+    *,
+    read_data: bool,
+    as_json: bool,
+) -> NoReturn:
+    from syncd.cli.proof.source import verify_against_source
+
+    code = verify_against_source(
+        configuration,
+        jobs,
+        window=window,
+        read_data=read_data,
+        report=report,
+        as_json=as_json,
+        on_progress=shown.add,
+    )
+    shown.end()
+    sys.exit(code)
 
 
 def _require_stamped_report(url: str, report: Path | None) -> None:
@@ -182,6 +205,7 @@ def _asked(
     *,
     reads_all: bool,
     heals: bool,
+    repairs: bool,
 ) -> Any:
     from syncd.config import names as aws_names
     from syncd.verify.proof import Asked
@@ -194,6 +218,7 @@ def _asked(
         regions=_checked(region, aws_names.check_region, "--region"),
         reads_all=reads_all,
         heals=heals,
+        repairs=repairs,
     )
     if asked.last <= asked.first:
         raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")

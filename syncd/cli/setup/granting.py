@@ -13,7 +13,7 @@ from typing import Any
 
 from syncd.aws.identity.sessions import Identities
 from syncd.aws.identity.tags import carries_tags
-from syncd.aws.policies import documents, pruning
+from syncd.aws.policies import documents, pruning, repairing
 from syncd.aws.policies import work as work_policies
 from syncd.aws.policies.daemon import fleet_documents, hint_documents
 from syncd.aws.policies.documents import PolicyDocument
@@ -57,7 +57,7 @@ def account_problem(needed: Sequence[PolicyDocument], account: str) -> str | Non
 
 def subject_problem(settings: Settings, subject: str, style: Format) -> str | None:
     """Return why there are no documents of a subject in this format, or None."""
-    if subject == "prune" and style is not Format.JSON:
+    if subject in ("prune", "repair") and style is not Format.JSON:
         return "its statement is JSON; leave --format out"
     if subject == "hints" and not settings.hints.queues:
         return "name the queues in syncd.toml first: [hints] queues"
@@ -69,9 +69,11 @@ def subject_problem(settings: Settings, subject: str, style: Format) -> str | No
 def needed(
     job: Job, settings: Settings, principal: str | None, subject: str, *, has_tags: bool
 ) -> tuple[PolicyDocument, ...]:
-    """Return the documents of a subject: `prune`, `hints`, `fleet`, or an empty text for the job itself."""
+    """Return the documents of a subject: `prune`, `repair`, `hints`, `fleet`, or an empty text for the job itself."""
     if subject == "prune":
         return pruning.prune_documents(job, principal)
+    if subject == "repair":
+        return repairing.repair_documents(job, principal)
     if subject == "hints":
         return hint_documents(job, settings.hints.queues, principal)
     if subject == "fleet" and settings.fleet is not None:

@@ -75,6 +75,9 @@ FleetOption = Annotated[
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
 ]
+RepairOption = Annotated[
+    bool, typer.Option("--repair", help="Only the statement that `verify --repair` needs beside, as JSON.")
+]
 WorkOption = Annotated[
     bool, typer.Option("--work", help="The queues and roles of spread catch-ups, instead of a job's policies.")
 ]
@@ -92,6 +95,7 @@ def show_policies(
     hints: HintsOption = False,
     fleet: FleetOption = False,
     prune: PruneOption = False,
+    repair: RepairOption = False,
     work: WorkOption = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
@@ -116,7 +120,8 @@ def show_policies(
     if principal is not None and (problem := granting.principal_problem(chosen, principal)) is not None:
         raise typer.BadParameter(problem, param_hint="--principal")
     who, has_tags = (granting.named(principal), False) if principal is not None else granting.who_runs(chosen, _say)
-    subject = "prune" if prune else "hints" if hints else "fleet" if fleet else ""
+    asked = {"prune": prune, "repair": repair, "hints": hints, "fleet": fleet}
+    subject = next((name for name, is_asked in asked.items() if is_asked), "")
     if (lacking := granting.subject_problem(configuration.settings, subject, style)) is not None:
         raise typer.BadParameter(lacking, param_hint=f"--{subject}")
     needed = granting.needed(chosen, configuration.settings, who, subject, has_tags=has_tags)

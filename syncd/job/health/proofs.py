@@ -32,6 +32,10 @@ class Problem(NamedTuple):
     reason: str
     detail: str
     key: str
+    named: str = ""
+    """The SHA-256 that a digest names for a log that is there, hexadecimal."""
+    found: str = ""
+    """The SHA-256 of its content, or an empty text if it cannot be hashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,7 @@ def place_proof(text: str | None) -> PlaceProof:
 def job_proof(texts: Iterable[str]) -> JobProof:
     """Return the proof of a job, given those of its accounts and regions."""
     places = [place_proof(text) for text in texts]
-    going_on = [place for place in places if not place.has_ended] or places
+    going_on = [place for place in places if not place.has_ended or place.doubts] or places
     doubts = [doubt for place in places for doubt in place.doubts if doubt.is_told]
     return JobProof(
         max((place.proved_from for place in places), default=0.0),
@@ -130,7 +134,8 @@ def doubt_words(job: str, doubts: Sequence[Doubt]) -> list[str]:
     told = f"{problem.reason}: {safe_key(problem.key or first.digest)}: {safe_line(problem.detail)}"
     remedy = (
         f"what to do: `syncd verify {job} --from {utc_day(first.start)}` shows all of it; find out who changed the"
-        " replica, and restore it; `syncd ledger quarantine accept KEY` takes it as it is"
+        f" replica; `syncd verify {job} --repair` replaces it by what its digest vouches for, and `syncd ledger quarantine accept KEY`"
+        " takes it as it is"
     )
     return [f"{spans} from {utc(first.start)} to {utc(first.end)}: {told}", remedy]
 

@@ -16,6 +16,7 @@ from syncd.ledger.schema import refusing
 from syncd.ledger.sqlite import transaction
 from syncd.model.bounds import backoff_seconds
 from syncd.model.errors import LedgerCorrupt
+from syncd.model.keys.vouched import still_vouched
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Outcome, Quarantined, Replica, Shard
 from syncd.model.reasons import Reason
 
@@ -130,11 +131,13 @@ class Commit:
         item = outcome.transfer.object
         row = self._rows.held(item.key)
         attempts, first_at = (row[9] + 1, row[10]) if is_whole(row) else (1, float(now))
+        is_conflict = isinstance(outcome, Conflict)
+        detail = still_vouched(outcome.detail, row[8]) if is_conflict and is_whole(row) else outcome.detail
         return Quarantined(
             object=item,
             shard=outcome.transfer.shard,
             reason=Reason.CONFLICT if isinstance(outcome, Conflict) else outcome.reason,
-            detail=outcome.detail,
+            detail=detail,
             attempts=attempts,
             first_at=first_at,
             next_at=float(now) + backoff_seconds(attempts),

@@ -13,6 +13,7 @@ from syncd.ledger.rows import (
     encode_keys,
     first_tail,
     first_tail_after,
+    is_whole,
     last_tail,
     object_checksum,
     tail_form,
@@ -74,6 +75,13 @@ class ObjectView:
                 if replica_etag and isinstance(content, bytes):
                     found[key_of[tail]] = Written(replica_etag, size, content.hex())
         return found
+
+    def witness(self, shard: Shard, day: str) -> int | None:
+        """Return the witness of a sealed day (YYYY-MM-DD), or None if it has none."""
+        with self._rows.guarded():
+            shard_id = self._rows.shard_id(shard)
+            row = self._rows.one("SELECT * FROM witnesses WHERE shard = ? AND day = ?", shard_id, day)
+            return int.from_bytes(row[2], "big") if is_whole(row) else None
 
     def proofs(self) -> dict[str, str]:
         """Return what continuous verification knows of each account and region, by the prefix of its digests."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from syncd.ledger.decisions import Decisions, Kept
@@ -12,7 +11,7 @@ from syncd.ledger.repair import MENDED, count_damaged, mend
 from syncd.ledger.replica.access import ReplicaRows, replica_key
 from syncd.ledger.replica.commit import Commit, committing, written_before
 from syncd.ledger.replica.results import TaskWriter
-from syncd.ledger.replica.sealing import fold_away, held_of_day, oldest_day, only_held
+from syncd.ledger.replica.sealing import delete_day, fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
 from syncd.ledger.rows import is_whole, report_to_json, shortened
@@ -87,9 +86,7 @@ class ReplicaLedger(TaskWriter):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -107,8 +104,7 @@ class ReplicaLedger(TaskWriter):
             if (row is not None and row["job"]) or not written_before(self._rows, self._job):
                 return None
         with self._committing() as commit:
-            # Another process may have claimed it in between.
-            before = written_before(self._rows, self._job)
+            before = written_before(self._rows, self._job)  # Another process may have claimed it in between.
             commit.own()
         return before[0] if before else None
 
@@ -228,15 +224,19 @@ class ReplicaLedger(TaskWriter):
                 commit.quarantine(commit.replica_id(), entry._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
         return len(found)
 
+    def release(self, *keys: str) -> None:
+        """Release objects from quarantine that a sealed day's row counts already."""
+        with self._committing() as commit:
+            commit.release(commit.replica_id(), keys)
+
     def _held_of(self, keys: Sequence[str]) -> list[Quarantined]:
         return [entry for entry in map(self.held, keys) if entry is not None]
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
         """Fold the days before `before_day` (YYYY-MM-DD) into one row each, oldest first, up to `limit` objects.
 
-        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay.
-        So do quarantined ones: they will be recorded again, and a day must not count them twice. Returns how many
-        objects were folded.
+        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay, and
+        quarantined ones, which will be recorded again. Returns how many objects were folded.
         """
         rows, folded, done_until = self._rows, 0, ""
         while folded < limit:
@@ -275,7 +275,8 @@ class ReplicaLedger(TaskWriter):
             if outcomes or adopted:
                 commit.record(commit.replica_id(), outcomes, adopted, now)
             shard_id = self._rows.shard_id(shard)
-            commit.db.executemany("DELETE FROM days WHERE shard = ? AND day = ?", [(shard_id, day) for day in days])
+            for day in days:
+                delete_day(commit.db, shard_id, day)
 
     def record_tick(self, report: TickReport, *, kind: str) -> None:
         """Record the report of a `tick` or a `catch-up`. The last `TICKS_KEPT` of a job are kept."""

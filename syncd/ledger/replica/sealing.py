@@ -15,7 +15,7 @@ from syncd.ledger.rows import (
     with_checksum,
 )
 from syncd.model.objects import Shard
-from syncd.model.sealed import SealedDay, SealedObject, fold_day
+from syncd.model.sealed import NO_WITNESS, WITNESS_BYTES, SealedDay, SealedObject, fold_day, witnessed
 
 
 def oldest_day(connection: sqlite3.Connection, shard_id: int, after_day: str, before_day: str) -> str | None:
@@ -58,9 +58,12 @@ def fold_away(
     span = (shard_id, first_tail(day), last_tail(day))
     damaged = 0
     kept: list[tuple[object, ...]] = []
+    row = connection.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
+    before = sealed_day(row) if is_whole(row) else None
+    witness = NO_WITNESS if before is None else witness_of(connection, shard_id, day)
 
     def whole_objects() -> Iterator[SealedObject]:
-        nonlocal damaged
+        nonlocal damaged, witness
         query = (
             "SELECT tail, etag, size_bytes, checksum, content FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
         )
@@ -71,19 +74,41 @@ def fold_away(
                 kept.append((shard_id, tail, etag, size, check, content))
             else:
                 source_etag, replica_etag = decode_etags(etag)
-                yield SealedObject(decode_key(shard, tail), source_etag, size, replica_etag)
+                key = decode_key(shard, tail)
+                # One object without a hash leaves the day without a witness.
+                if witness is not None and replica_etag and isinstance(content, bytes):
+                    witness = witnessed(witness, key, size, replica_etag, content.hex())
+                else:
+                    witness = None
+                yield SealedObject(key, source_etag, size, replica_etag)
 
-    row = connection.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
-    before = sealed_day(row) if is_whole(row) else None
     folded = fold_day(whole_objects(), onto=before)
-    put_day(connection, shard_id, day, folded)
+    put_day(connection, shard_id, day, folded, witness)
     connection.execute("DELETE FROM objects WHERE shard = ? AND tail >= ? AND tail < ?", span)
     connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)", kept)
     return folded.count - (before.count if before else 0), damaged
 
 
-def put_day(connection: sqlite3.Connection, shard_id: int, day: str, sealed: SealedDay) -> None:
-    """Write a sealed day's row, inside the caller's transaction."""
+def witness_of(connection: sqlite3.Connection, shard_id: int, day: str) -> int | None:
+    """Return the witness of a sealed day, or None if it has none."""
+    row = connection.execute("SELECT * FROM witnesses WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
+    return int.from_bytes(row[2], "big") if is_whole(row) else None
+
+
+def delete_day(connection: sqlite3.Connection, shard_id: int | None, day: str) -> None:
+    """Delete a sealed day's row and its witness, inside the caller's transaction."""
+    for table in ("days", "witnesses"):
+        connection.execute(f"DELETE FROM {table} WHERE shard = ? AND day = ?", (shard_id, day))  # noqa: S608 - our own names
+
+
+def put_day(
+    connection: sqlite3.Connection, shard_id: int, day: str, sealed: SealedDay, witness: int | None = None
+) -> None:
+    """Write a sealed day's row and its witness, inside the caller's transaction."""
+    delete_day(connection, shard_id, day)
+    if witness is not None:
+        row = with_checksum(shard_id, day, witness.to_bytes(WITNESS_BYTES, "big"))
+        connection.execute("INSERT INTO witnesses VALUES (?, ?, ?, ?)", row)
     sums = (sealed.count, sealed.size_bytes, sealed.digest, int(sealed.exact))
     values = with_checksum(shard_id, day, *sums, sealed.replica_digest, int(sealed.replica_exact))
-    connection.execute("INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("INSERT INTO days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

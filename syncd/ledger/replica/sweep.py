@@ -22,7 +22,9 @@ def next_replica_id(connection: sqlite3.Connection) -> int:
 
 def next_shard_id(connection: sqlite3.Connection) -> int:
     """Return an ID that no row uses. Raises LedgerCorrupt if the IDs in use are damaged."""
-    return _next_id(connection, (("shards", "id"), *((table, "shard") for table in ("cursors", "objects", "days"))))
+    return _next_id(
+        connection, (("shards", "id"), *((table, "shard") for table in ("cursors", "objects", "days", "witnesses")))
+    )
 
 
 def next_number(value: object) -> int:
@@ -53,7 +55,7 @@ def sweep(connection: sqlite3.Connection) -> None:
     with transaction(connection):
         for table in _OF_REPLICA:
             connection.execute(f"DELETE FROM {table} WHERE replica NOT IN (SELECT id FROM replicas)")  # noqa: S608 - our own names
-    for table in ("cursors", "days", "objects"):
+    for table in ("cursors", "days", "witnesses", "objects"):
         last = 0
         while (shard_id := _next_shard(connection, table, last)) is not None:
             while _delete_some(connection, table, shard_id):
@@ -69,7 +71,7 @@ def _next_shard(connection: sqlite3.Connection, table: str, after: int) -> int |
 
 def _delete_some(connection: sqlite3.Connection, table: str, shard_id: int) -> bool:
     """Delete a batch of a vanished shard's rows. Returns True if some were deleted and more may be left."""
-    column = {"cursors": "shard", "days": "day", "objects": "tail"}[table]
+    column = {"cursors": "shard", "days": "day", "witnesses": "day", "objects": "tail"}[table]
     with transaction(connection):
         if connection.execute("SELECT 1 FROM shards WHERE id = ?", (shard_id,)).fetchone():
             return False

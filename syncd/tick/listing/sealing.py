@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import DAY_SECONDS, day_start, utc_day
+from syncd.model.keys.vouched import without_replacements
 from syncd.model.objects import LogObject, Page, Range, Shard, ShardState
 from syncd.model.sealed import DIGEST_MODULUS, SealedDay, SealedObject, fold_day, object_digest
 from syncd.tick.ports import Ledger
@@ -96,7 +97,14 @@ def is_same(was: SealedDay, now: DayTotals) -> bool:
 
 
 def is_same_there(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
-    """Return True if the destination lists the sealed replicas, by count, bytes and known hash."""
+    """Return True if the destination lists the sealed replicas, by count, bytes and known hash.
+
+    Replacements that `verify --repair` has written beside replicas may be there too.
+    """
+    return _is_folded(was, replicas) or _is_folded(was, without_replacements(replicas))
+
+
+def _is_folded(was: SealedDay, replicas: Mapping[str, LogObject]) -> bool:
     now = fold_day(SealedObject(item.key, None, item.size_bytes, item.etag) for item in replicas.values())
     if (was.count, was.size_bytes) != (now.count, now.size_bytes):
         return False

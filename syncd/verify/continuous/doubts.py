@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from syncd.job.health.proofs import Doubt, Problem, Seen
-from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.job.health.proofs import MOST_PROBLEMS, Doubt, Problem, Seen
+from syncd.verify.proof import STOPPED_SECONDS
 from syncd.verify.rules.chain import Chain, Found, Step, parsed
 from syncd.verify.rules.digest import ChainName
 from syncd.verify.rules.unnamed import OVERDUE_SECONDS
 from syncd.verify.rules.verdict import Finding, Flaw, Verdict
 
-STOPPED_SECONDS = DAY_SECONDS
-"""A chain without a digest for so long has ended: its trail was stopped, renamed or deleted."""
 SOON_SECONDS, LATER_SECONDS = 240.0, 3600.0
 """A doubt is looked at again so soon while it may be that something is late, and later so."""
 _MAY_BE_LATE = frozenset({Flaw.DIGEST_MISSING, Flaw.LOG_MISSING, Flaw.NO_KEY})
@@ -59,7 +57,7 @@ def doubt_of(followed: Followed, of_logs: Sequence[Finding], *, now: float) -> D
         end=followed.step.span.end,
         digest=followed.digest,
         before=followed.before,
-        problems=tuple(Problem(finding.flaw.value, finding.detail, finding.key) for finding in findings),
+        problems=tuple(Problem(finding.flaw.value, *finding[1:]) for finding in findings),
         found_at=now,
         checked_at=now,
     )
@@ -71,6 +69,17 @@ def without(doubt: Doubt | None, given_up: Callable[[str], bool]) -> Doubt | Non
         return None
     left = tuple(problem for problem in doubt.problems if not given_up(problem.key))
     return replace(doubt, problems=left) if left else None
+
+
+def still_doubted(doubt: Doubt, given_up: Callable[[str], bool]) -> Doubt | None:
+    """Return a remembered doubt without what an operator has accepted. Returns None if nothing is left.
+
+    Of one with very many problems only the first are remembered: once these are accepted, it is looked at again.
+    """
+    left = without(doubt, given_up)
+    if left is None and len(doubt.problems) >= MOST_PROBLEMS:
+        return replace(doubt, checked_at=0.0)
+    return left
 
 
 def is_alarm(doubt: Doubt, is_claimed: Callable[[str], bool], *, now: float) -> bool:

@@ -47,10 +47,10 @@ class LogCheck:
         for item, found in self._replica.hashes(item for item, _ in unknown.values()):
             named = unknown[item.key][1]
             if isinstance(found, Finding):
-                problems.append(found._replace(key=item.key))
+                problems.append(found._replace(key=item.key, named=named.sha256))
             elif found != named.sha256:
                 detail = f"its content has SHA-256 {found}, and its digest names {named.sha256}"
-                problems.append(Finding(Flaw.LOG_ALTERED, detail, item.key))
+                problems.append(Finding(Flaw.LOG_ALTERED, detail, item.key, named.sha256, found))
         return problems
 
     def _unknown(

@@ -1,6 +1,7 @@
 """The response to doubts of one job: missing objects are fetched, and altered ones hold the horizon back."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
 
@@ -8,12 +9,14 @@ from syncd.config.job import Job
 from syncd.job.health.proofs import Doubt, Problem
 from syncd.job.installation import Installation
 from syncd.ledger.ledger import ReplicaLedger
+from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.objects import Conflict, LogObject, Transfer
 from syncd.verify.audit import PlaceResult
 from syncd.verify.healing.healer import Healer
 from syncd.verify.healing.lost import shard_of
-from syncd.verify.proof import Asked, Proof
+from syncd.verify.healing.source import SourceReader
+from syncd.verify.proof import Asked, Disagreement, Proof
 from syncd.verify.rules.digest import ChainName
 from syncd.verify.rules.place import Place
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
@@ -37,8 +40,18 @@ _MISSING = (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING)
 class JobResponder:
     """Heals one job, and holds what cannot be healed."""
 
-    def __init__(self, job: Job, installation: Installation, ledger: ReplicaLedger, *, stop: Event) -> None:
+    def __init__(
+        self,
+        job: Job,
+        installation: Installation,
+        ledger: ReplicaLedger,
+        *,
+        requests: Counter[str],
+        stop: Event,
+    ) -> None:
+        """Requests to the source are counted in `requests`."""
         self._job, self._installation = job, installation
+        self._requests = requests
         self._ledger = ledger
         self._stop = stop
 
@@ -65,16 +78,34 @@ class JobResponder:
     def hold(self, place: Place, doubt: Doubt) -> None:
         """Hold the horizon back for what is altered, until somebody decides or it is mended."""
         conflicts = []
-        for problem in doubt.problems:
-            if problem.key and problem.reason in _OF_CONTENT:
+        wrong = [problem for problem in doubt.problems if problem.key and problem.reason in _OF_CONTENT]
+        words = self._words(place, wrong)
+        for problem in wrong:
+            if problem.key not in self._ledger.accepted():
                 shard = shard_of(problem.key, place)
                 known = self._ledger.known(shard, [problem.key]).get(problem.key)
                 etag, size = (known.etag or "", known.size_bytes) if known is not None else ("", 0)
                 item = LogObject(problem.key, etag, size, stamp_of(problem.key) or doubt.start)
                 transfer = Transfer(shard, item, self._job.destination.prefix + problem.key)
-                conflicts.append(Conflict(transfer, f"{problem.reason}: {problem.detail}"))
+                conflicts.append(Conflict(transfer, f"{problem.reason}: {words.get(problem.key, problem.detail)}"))
         if conflicts:
             self._ledger.record(conflicts, [], now=self._installation.now())
+
+    def _words(self, place: Place, wrong: Sequence[Problem]) -> Mapping[str, str]:
+        """Compare replica, source and digest. Returns a sentence about each log that the digest names."""
+        named = {problem.key: problem for problem in wrong if problem.named}
+        if not named:
+            return {}
+        try:
+            source = SourceReader(self._job, self._installation, self._requests, stop=self._stop)
+            hashes = source.hashes(source.listed([(key, shard_of(key, place)) for key in named]).values())
+        except JobFailed as error:
+            why = f"the source cannot be asked for it: {error.reason}: {error.detail}"
+            return {key: f"{problem.detail}; {why}" for key, problem in named.items()}
+        return {
+            key: Disagreement(key, problem.named, problem.found, hashes.get(key, "")).words
+            for key, problem in named.items()
+        }
 
     def release(self, doubt: Doubt) -> None:
         """Have the next tick look at what was held."""
@@ -87,7 +118,7 @@ class JobResponder:
 def _result(place: Place, doubts: Sequence[Doubt]) -> PlaceResult:
     chains: dict[ChainName, list[Span]] = {}
     for doubt in doubts:
-        problems = tuple(Finding(Flaw(problem.reason), problem.detail, problem.key) for problem in doubt.problems)
+        problems = tuple(Finding(Flaw(problem.reason), *problem[1:]) for problem in doubt.problems)
         span = Span(doubt.start, doubt.end, Verdict.UNPROVED, doubt.digest, problems)
         chains.setdefault(ChainName.of(doubt.chain), []).append(span)
     return PlaceResult(
@@ -96,4 +127,4 @@ def _result(place: Place, doubts: Sequence[Doubt]) -> PlaceResult:
 
 
 def _problems(span: Span) -> tuple[Problem, ...]:
-    return tuple(Problem(finding.flaw.value, finding.detail, finding.key) for finding in span.problems)
+    return tuple(Problem(finding.flaw.value, *finding[1:]) for finding in span.problems)

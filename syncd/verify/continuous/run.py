@@ -78,7 +78,7 @@ def _watch(
         keys,
         BucketReplica(end, lister, prefix=job.destination.prefix, stop=stop),
         ledger,
-        JobResponder(job, installation, ledger, stop=stop),
+        JobResponder(job, installation, ledger, requests=requests, stop=stop),
         reads=max(_LEAST_READS, int(job.verify_rate * job.period.total_seconds())),
         now=now,
         tell=partial(installation.tell, job=job.name),

@@ -6,25 +6,26 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from syncd.job.health.proofs import Doubt, PlaceProof, Problem, Seen, place_proof
+from syncd.job.health.proofs import MOST_DOUBTS, Doubt, PlaceProof, Problem, Seen, place_proof
 from syncd.model import events
 from syncd.model.keys.stamps import stamp_of, utc_day
 from syncd.model.keys.trail import Scope, in_scope
 from syncd.model.objects import Known, Shard, ShardState
 from syncd.tick.task import DIGESTS
 from syncd.verify.continuous.doubts import (
-    STOPPED_SECONDS,
     Followed,
     doubt_of,
     follow,
     is_alarm,
     is_due,
     proved_until,
+    still_doubted,
     without,
 )
 from syncd.verify.continuous.logs import LogCheck
 from syncd.verify.continuous.ports import Ledger, LiveReplica, Responder
 from syncd.verify.healing.lost import shard_of
+from syncd.verify.proof import STOPPED_SECONDS
 from syncd.verify.rules.chain import Chain
 from syncd.verify.rules.digest import ChainName, name_of
 from syncd.verify.rules.keys import Keys
@@ -102,7 +103,8 @@ class Watch:
         doubts, proved_from = list(proof.doubts), proof.proved_from if positions else 0.0
         for name, items in self._new(place, positions).items():
             for followed in self._followed(name, positions.get(name.text), items):
-                problems = self._logs.problems(place, followed.step.digest)
+                # What is not remembered is not proved: no chain goes on with more doubts than can be.
+                problems = self._logs.problems(place, followed.step.digest) if len(doubts) < MOST_DOUBTS else None
                 if problems is None:
                     break
                 positions[name.text] = followed.seen
@@ -158,7 +160,7 @@ class Watch:
     def _settled(self, place: Place, doubts: Sequence[Doubt]) -> list[Doubt]:
         """Look again at the doubts that are due, heal what can be, and tell what is an alarm."""
         now, left = self._now(), []
-        for doubt in filter(None, (without(doubt, self._is_given_up) for doubt in doubts)):
+        for doubt in filter(None, (still_doubted(doubt, self._is_given_up) for doubt in doubts)):
             again: Doubt | None = doubt
             if is_due(doubt, now=now) and self._doubts_left > 0:
                 self._doubts_left -= 1

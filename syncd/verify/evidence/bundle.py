@@ -5,6 +5,7 @@ listed, and the hash of each log, `kept` if it was computed while the log was co
 replica, and its metadata). The logs are not in it: what their hashes are worth rests on whoever made the bundle.
 """
 
+import gzip
 import io
 import json
 import re
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from syncd.model.errors import ConfigError, Problem
-from syncd.verify.audit import Kept, ReplicaReader
+from syncd.verify.audit import ReplicaReader
 from syncd.verify.keystore import keys_of, keys_text
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.passing import Nothing, Passing
 from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
@@ -51,8 +53,8 @@ Recorder: TypeAlias = Callable[[Stored | Found | Hashed], None]
 class Recording:
     """A replica whose answers are written down as they come, so that the audit can be repeated without it."""
 
-    def __init__(self, replica: ReplicaReader, kept: Kept, record: Recorder) -> None:
-        self._replica, self._kept, self._record = replica, kept, record
+    def __init__(self, replica: ReplicaReader, passing: Passing, record: Recorder) -> None:
+        self._replica, self._passing, self._record = replica, passing, record
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
         """See `ReplicaReader`."""
@@ -72,12 +74,22 @@ class Recording:
             self._record(Hashed(item.key, found))
             yield item, found
 
+    # And what was computed while logs were copied.
+
     def kept(self, items: Sequence[Stored]) -> Mapping[str, str]:
-        """Give the hashes that were kept while logs were copied."""
-        found = self._kept(items)
-        for key, sha256 in found.items():
-            self._record(Hashed(key, sha256, is_kept=True))
+        """See `Passing`."""
+        found = self._passing.kept(items)
+        self.vouched(found)
         return found
+
+    def witness(self, key: str, day: str) -> int | None:
+        """See `Passing`."""
+        return self._passing.witness(key, day)
+
+    def vouched(self, hashes: Mapping[str, str]) -> None:
+        """See `Passing`."""
+        for key, sha256 in hashes.items():
+            self._record(Hashed(key, sha256, is_kept=True))
 
 
 class BundleWriter:
@@ -85,7 +97,10 @@ class BundleWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tar = tarfile.open(path, "w:gz")  # noqa: SIM115  # closed by `close`
+        # The same content gives the same file, so its time is not in it. All are closed by `close`.
+        self._file = path.open("wb")
+        self._packed = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+        self._tar = tarfile.open(mode="w", fileobj=self._packed)  # noqa: SIM115
         self._objects: dict[str, dict[str, Any]] = {}
         self._digests = 0
 
@@ -123,6 +138,8 @@ class BundleWriter:
             "asked.json", json.dumps({"version": VERSION, **asked, "places": named}, sort_keys=True, indent=1).encode()
         )
         self._tar.close()
+        self._packed.close()
+        self._file.close()
 
     def _add(self, name: str, data: bytes) -> None:
         member = tarfile.TarInfo(name)
@@ -130,7 +147,7 @@ class BundleWriter:
         self._tar.addfile(member, io.BytesIO(data))
 
 
-class BundledReplica:
+class BundledReplica(Nothing):
     """The part of a replica that a bundle holds, read like the replica."""
 
     def __init__(self, objects: Mapping[str, Mapping[str, Any]], digests: Mapping[str, Found]) -> None:
@@ -161,7 +178,7 @@ class BundledReplica:
                 yield item, Finding(Flaw.LOG_MISSING, "the bundle has no hash of it")
 
     def kept(self, items: Sequence[Stored]) -> Mapping[str, str]:
-        """Give the hashes that had been kept while logs were copied."""
+        """Give the hashes of logs that were not read."""
         entries = ((item.key, self._objects.get(item.key, {})) for item in items)
         return {key: entry["sha256"] for key, entry in entries if entry.get("kept")}
 

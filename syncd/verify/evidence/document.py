@@ -5,7 +5,7 @@ from typing import Any
 
 from syncd.job.report import utc
 from syncd.verify.audit import PlaceResult
-from syncd.verify.proof import Proof
+from syncd.verify.proof import Proof, Repaired
 from syncd.verify.rules.digest import ChainName
 from syncd.verify.rules.verdict import Finding, Span
 
@@ -54,6 +54,7 @@ def proof_document(proof: Proof) -> dict[str, Any]:
             }
             for item in proof.conflicts[:LISTED]
         ],
+        **_repairs(proof),
         "chains": [document for place in proof.places for document in _chains(place)],
         "places": [_place(place) for place in proof.places],
         "keys": sorted({span.fingerprint for span in spans if span.fingerprint}),
@@ -62,6 +63,22 @@ def proof_document(proof: Proof) -> dict[str, Any]:
         "duration_seconds": round(proof.duration_seconds, 3),
         "error": None if error is None else {"reason": error.reason, "detail": error.detail, "remedy": error.remedy},
     }
+
+
+def _repairs(proof: Proof) -> dict[str, Any]:
+    """Return what `--repair` did, and what it wrote beside replicas before."""
+    return {
+        "vouched_beside": sorted(key for place in proof.places for key in place.beside)[:LISTED],
+        "repaired_count": len(proof.repaired),
+        "repaired": [_repaired(item) for item in sorted(proof.repaired)[:LISTED]],
+        "not_repaired_count": len(proof.not_repaired),
+        "not_repaired": [item._asdict() for item in sorted(proof.not_repaired)[:LISTED]],
+    }
+
+
+def _repaired(item: Repaired) -> dict[str, Any]:
+    found = item._asdict()
+    return found | {name: found[name] or None for name in ("version_id", "kept_version", "detail")}
 
 
 def joined(spans: Sequence[Span]) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ _OF_THE_RUN = (
 
 
 def write_report(folder: Path, proof: Proof) -> list[Path]:
-    """Write the report of a proof, and the sums of all reports in the folder. Returns what was written.
+    """Write the report of a proof, and the sums of all reports and bundles in the folder. Returns what was written.
 
     Raises:
         OSError: a file cannot be written.
@@ -42,7 +42,7 @@ def write_report(folder: Path, proof: Proof) -> list[Path]:
 def write_files(
     folder: Path, kind: str, document: dict[str, Any], render: Callable[[dict[str, Any]], str]
 ) -> list[Path]:
-    """Write a report of a kind as JSON and HTML, and the sums of all reports in the folder. Returns what was written.
+    """Write a report of a kind as JSON and HTML, and the sums of all reports and bundles. Returns what was written.
 
     Raises:
         OSError: a file cannot be written.
@@ -56,7 +56,7 @@ def write_files(
     written = [folder / f"{name}.json", folder / f"{name}.html"]
     written[0].write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     written[1].write_text(render(document), encoding="utf-8")
-    reports = sorted(path for path in folder.glob("syncd-*") if path.suffix in (".json", ".html"))
+    reports = sorted([*folder.glob("syncd-*.json"), *folder.glob("syncd-*.html"), *folder.glob("*.tar.gz")])
     sums = folder / SUMS
     sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in reports), encoding="utf-8")
     return [*written, sums]

@@ -75,8 +75,7 @@ def lost_of(
 
 def shard_of(key: str, place: Place) -> Shard:
     """Return the shard of a key of the place."""
-    kind, prefix = place.prefix_of(key)
-    return Shard(prefix, place.account, kind, place.region, place.organization)
+    return place.shard_of(key)
 
 
 def reworded(result: PlaceResult, words: Callable[[Finding], Finding]) -> PlaceResult:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from threading import Event
+from typing import NamedTuple
 
 from syncd.config.job import Job
 from syncd.job.installation import Installation
@@ -18,6 +19,16 @@ from syncd.verify.proof import Disagreement, Proof
 from syncd.verify.rules.place import Place
 
 
+class Vouched(NamedTuple):
+    """A log that two of the three disagree about."""
+
+    found: Disagreement
+    listed: LogObject | None
+    """The object, as the source lists it."""
+    why_not: str
+    """The reason that the source could not be asked, or an empty text."""
+
+
 class Voucher:
     """Compares replica, source and digest of the logs that two of them disagree about."""
 
@@ -27,6 +38,7 @@ class Voucher:
         self._proof = proof
         self._holds = holds
         self._stop = stop
+        self._why_not = ""
 
     def conflicts(self, place: Place) -> Sequence[str]:
         """Return the keys of the place's logs that are in quarantine as conflicts. Raises JobFailed."""
@@ -35,22 +47,26 @@ class Voucher:
             held = reader.view(replica_of(self._job)).quarantined(with_details=False)
         return [key for key, item in held.items() if item.is_conflict and key.startswith(prefixes)]
 
-    def vouch(self, place: Place, result: PlaceResult) -> None:
-        """Compare what the audit found to differ, or was told to watch.
+    def vouch(self, place: Place, result: PlaceResult) -> Sequence[Vouched]:
+        """Compare what the audit found to differ, or was told to watch. Returns what differs.
 
         Raises:
             JobFailed: the state cannot be written.
         """
         if not result.hashes:
-            return
+            return ()
         listed, hashes = self._of_source(place, result)
         found = [
             Disagreement(key, digest, replica, hashes.get(key, ""))
             for key, (digest, replica) in sorted(result.hashes.items())
         ]
-        self._proof.conflicts += [item for item in found if item.vouched != "both"]
-        if not self._holds:
-            return
+        differing = [item for item in found if item.vouched != "both"]
+        self._proof.conflicts += differing
+        if self._holds:
+            self._note_all(place, found, listed)
+        return [Vouched(item, listed.get(item.key), self._why_not) for item in differing]
+
+    def _note_all(self, place: Place, found: Sequence[Disagreement], listed: Mapping[str, LogObject]) -> None:
         with (
             as_job_failure(),
             self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger,
@@ -65,8 +81,9 @@ class Voucher:
             return listed, source.hashes(listed.values())
         except Interrupted:
             raise
-        except JobFailed:
+        except JobFailed as error:
             # Without the source, the digest still tells whether the replica is right.
+            self._why_not = f"the source cannot be asked for it: {error.reason}: {error.detail}"
             return {}, {}
 
     def _note(self, ledger: ReplicaLedger, place: Place, found: Disagreement, listed: LogObject | None) -> None:

@@ -182,7 +182,7 @@ class Prunable:
 
     def _kept_by_digests(self, above: str, day: str, shards: Sequence[Shard]) -> Kept | None:
         proof = (self._places or {}).get(above)
-        if proof is None:
+        if proof is None or not proof.place.chains:
             return Kept(above, day, "no_digest", "the replica has no digests of this account and region")
         begin = day_start(day)
         for span in proof.spans():

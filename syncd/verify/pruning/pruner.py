@@ -14,7 +14,6 @@ from threading import Event
 
 from syncd.aws import answers
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.policies.session import prune_policies
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.config.job import Job
 from syncd.copy.deletion import delete_object
@@ -179,7 +178,7 @@ class Pruner:
 
     def _delete_all(self, plan: Prunable) -> None:
         job, done = self._job, self.done
-        source, destination = ends_of(job, self._installation, done.requests, policies=prune_policies(job))
+        source, destination = ends_of(job, self._installation, done.requests, deletes=True)
         done.is_conditional = self._tried(source)
         terms = terms_of(job, source, destination)
         engine = CopyEngine(
@@ -231,7 +230,8 @@ class Pruner:
         if not answer.is_ok and answer.status not in (404, 412, 501):
             remedy = remedy_of(reason)
             if answer.status == 403:
-                remedy = f"let the owner of the source add the statement that `syncd policies {self._job.name} --prune` prints"
+                whose = "the owner of the source add" if self._job.source.role is not None else "both sides have"
+                remedy = f"let {whose} the statement that `syncd policies {self._job.name} --prune` prints"
             told = answers.said("DeleteObject", answer.code or str(answer.status), answer.message)
             raise JobFailed(
                 reason, f"DeleteObject by {source.principal.name} of s3://{source.bucket}/{key}: {told}", remedy

@@ -17,7 +17,7 @@ from syncd.verify.rules.verdict import Finding, Flaw
 
 ALGORITHM = "SHA256withRSA"
 HASH = "SHA-256"
-LARGEST_DIGEST_BYTES = 256 * 1024 * 1024
+LARGEST_DIGEST_BYTES = 128 * 1024 * 1024
 """Uncompressed. A digest that names 200,000 logs has about 70 MB."""
 _BUFFER_BYTES = 256 * 1024
 _NAME = re.compile(
@@ -25,6 +25,10 @@ _NAME = re.compile(
     r"_(?P<stamp>[0-9]{8}T[0-9]{6}Z)(?P<backfill>_backfill)?\.json\.gz"
 )
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_BYTES_A_PART = 40
+"""An entry of a log has about 350 bytes and 8 parts. In memory a part may take many times its bytes."""
+_PARTS_OF_ANY = 1000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PREVIOUS = ("previousDigestS3Bucket", "previousDigestS3Object", "previousDigestHashValue", "previousDigestSignature")
 _PREVIOUS_ALGORITHM = "previousDigestHashAlgorithm"
@@ -160,6 +164,9 @@ def parse(body: bytes, *, most: int = LARGEST_DIGEST_BYTES) -> Digest:
         Refused: it is no digest, or says something that no digest says.
     """
     content = b"".join(unpacked(body, most=most))
+    parts = sum(map(content.count, (b"{", b"[", b",")))
+    if parts > _PARTS_OF_ANY + len(content) // _BYTES_A_PART:
+        raise Refused(Flaw.MALFORMED, f"it has {parts:,} values in {len(content):,} bytes, which no digest has")
     try:
         document = json.loads(content, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
@@ -197,6 +204,8 @@ def _text(document: Mapping[str, Any], field: str) -> str:
     value = document.get(field)
     if not isinstance(value, str) or not value:
         raise Refused(Flaw.MALFORMED, f"its {field} is missing or not a text")
+    if _SURROGATE.search(value):
+        raise Refused(Flaw.MALFORMED, f"its {field} is not a text in UTF-8")
     return value
 
 

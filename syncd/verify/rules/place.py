@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from syncd.model.objects import Shard
 from syncd.tick.task import DIGESTS
 
 
@@ -21,6 +22,11 @@ class Place(NamedTuple):
         """Return the kind of a key and the kind's prefix. Both are empty if it is of none."""
         kinds = {**self.kinds, DIGESTS: self.digests}
         return next((found for found in kinds.items() if key.startswith(found[1])), ("", ""))
+
+    def shard_of(self, key: str) -> Shard:
+        """Return the shard of a key of the place."""
+        kind, prefix = self.prefix_of(key)
+        return Shard(prefix, self.account, kind, self.region, self.organization)
 
 
 class Stored(NamedTuple):

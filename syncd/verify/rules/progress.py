@@ -1,4 +1,4 @@
-"""How far a proof is: jobs one after the other, their accounts and regions, and the digests of each. Pure."""
+"""The progress of a proof: jobs one after the other, their accounts and regions, and the digests of each. Pure."""
 
 from collections.abc import Callable
 

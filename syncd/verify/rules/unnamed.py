@@ -7,10 +7,12 @@ grow with the logs of a sound replica.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import inf
 from typing import NamedTuple
 
-from syncd.model.keys.stamps import DAY_SECONDS, stamp_of
+from syncd.model.keys import vouched
+from syncd.model.keys.stamps import DAY_SECONDS, day_folder, day_start, stamp_of
 from syncd.verify.rules.place import Stored
 from syncd.verify.rules.verdict import Span, Verdict
 
@@ -23,6 +25,7 @@ LOGS = "CloudTrail"
 """The kind that digests cover. Whatever else they name, they cover too."""
 _READ_AHEAD_SECONDS = 3600.0
 _LATEST_SECONDS = 2 * DAY_SECONDS
+_AFTER_LISTED = 1000
 _OVERLAPPING = 16
 """Trails of one account and region whose spans are looked at."""
 
@@ -35,9 +38,11 @@ class Left(NamedTuple):
     in_flight: Sequence[str]
     """Copied after the newest digest, so that the next one may name them."""
     after: Sequence[str]
-    """Newer than the newest digest accounts for."""
+    """Newer than the newest digest accounts for: the oldest of them."""
+    overdue: int
+    """The number of those that a digest should have named by now."""
     uncovered: Mapping[str, int]
-    """How many there are of kinds that no digest names anything of."""
+    """The number of objects of each kind that no digest names anything of."""
 
 
 class Unnamed:
@@ -68,30 +73,37 @@ class Unnamed:
 
     def read_until(self, end: float) -> None:
         """List the logs that a digest with this end may name."""
-        self._read_until(end + _READ_AHEAD_SECONDS)
+        self._until = max(self._until, end + _READ_AHEAD_SECONDS)
+        for kind, item in self._listed():
+            self._left[item.key] = kind, item
         if self._until - self._let_go_until > DAY_SECONDS:
             self._let_go(self._until - _LATEST_SECONDS)
             self._let_go_until = self._until
 
-    def _read_until(self, stamp_until: float) -> None:
-        self._until = max(self._until, stamp_until)
+    def _listed(self) -> Iterator[tuple[str, Stored]]:
+        """List the logs up to `_until` that no digest has named ahead of their listing."""
         for kind, listing in self._listings.items():
             while (item := self._next.pop(kind, None) or next(listing, None)) is not None:
-                stamp = stamp_of(item.key)
-                if stamp is not None and stamp > self._until:
+                if times_of(item.key)[0] > self._until:
                     self._next[kind] = item
                     break
                 if item.key in self._ahead:
                     self._ahead.remove(item.key)
                 else:
-                    self._left[item.key] = kind, item
+                    yield kind, item
 
     def name(self, key: str, kind: str) -> Stored | None:
         """Return a log that a digest names, and let go of it. Returns None if it is not listed, or was named before."""
         self._named_kinds.add(kind)
         found = self._left.pop(key, None)
-        if found is None and ((stamp := stamp_of(key)) is None or stamp > self._until):
+        if found is None:
+            # Objects with odd names may hold the listing up.
             self._ahead.add(key)
+        return found[1] if found is not None else None
+
+    def beside(self, key: str) -> Stored | None:
+        """Return what is listed beside a log as its replacement, and let go of it. Returns None if there is nothing."""
+        found = self._left.pop(vouched.beside(key), None)
         return found[1] if found is not None else None
 
     def left(self, ends: Sequence[float]) -> Left:
@@ -99,40 +111,47 @@ class Unnamed:
 
         `ends` are those of the newest digest of each chain.
         """
-        self._read_until(inf)
+        self._until = inf
         proved = _Proved(self._spans())
         newest = max(ends, default=0.0)
         # Of several trails, each that goes on has a digest under way.
         reached = min((end for end in ends if newest - end <= OVERDUE_SECONDS), default=0.0)
         is_next_overdue = self._last - newest > OVERDUE_SECONDS
-        extra, in_flight, after = [], [], []
-        for kind, item in self._left.values():
-            stamp = stamp_of(item.key)
-            if stamp is None or not self._first <= stamp < self._last:
+        extra: list[str] = []
+        in_flight: list[str] = []
+        after: list[str] = []
+        overdue = 0
+        for kind, item in chain(self._left.values(), self._listed()):
+            first, last = times_of(item.key)
+            if last < self._first or first >= self._last:
                 continue
             if kind not in self._named_kinds:
                 self._uncovered[kind] += 1
-            elif stamp > newest:
-                after.append(item.key)
-            elif not proved.covers(stamp):
+            elif first > newest:
+                overdue += last < self._last - OVERDUE_SECONDS
+                after += [item.key] if len(after) < _AFTER_LISTED else []
+            elif not proved.covers(first, last):
                 continue
+            elif first < last or vouched.replaced_by(item.key):
+                # It is no log, and no digest will name it.
+                extra.append(item.key)
             elif item.modified > reached and not is_next_overdue:
                 in_flight.append(item.key)
-            elif stamp <= newest - NAMED_WITHIN_SECONDS:
+            elif first <= newest - NAMED_WITHIN_SECONDS:
                 extra.append(item.key)
-        return Left(sorted(extra), sorted(in_flight), sorted(after), dict(self._uncovered))
+        return Left(sorted(extra), sorted(in_flight), sorted(after), overdue, dict(self._uncovered))
 
     def _let_go(self, before: float) -> None:
         """Let go of old logs that no digest can prove to be extra."""
         proved = _Proved(self._spans())
         for key, (kind, item) in list(self._left.items()):
-            stamp = stamp_of(item.key)
-            if stamp is None or stamp >= before:
+            first, last = times_of(item.key)
+            if last >= before:
                 continue
             is_covered = kind in self._named_kinds
-            if not is_covered or not proved.covers(stamp):
+            if not is_covered or not proved.covers(first, last):
                 del self._left[key]
-                self._uncovered[kind] += not is_covered and self._first <= stamp < self._last
+                self._uncovered[kind] += not is_covered and last >= self._first and first < self._last
 
 
 class _Proved:
@@ -148,12 +167,28 @@ class _Proved:
             if span.verdict in (Verdict.UNPROVED, Verdict.GAP)
         )
 
-    def covers(self, stamp: float) -> bool:
-        """Return True if the digests of that time are all there and good."""
-        return _is_within(stamp, self._good) and not _is_within(stamp, self._bad)
+    def covers(self, first: float, last: float) -> bool:
+        """Return True if the digests of that time are all there and good, or those of some part of a longer one."""
+        if first < last:
+            return any(start <= last and end > first for start, end in self._good)
+        return _is_within(first, self._good) and not _is_within(first, self._bad)
 
 
 def _is_within(stamp: float, spans: Sequence[tuple[float, float]]) -> bool:
     """Return True if a span holds the stamp. Spans are sorted. Those of several trails may overlap."""
     before = bisect_right(spans, (stamp, inf))
     return any(end > stamp for _, end in spans[max(0, before - _OVERLAPPING) : before])
+
+
+def times_of(key: str) -> tuple[float, float]:
+    """Return the first and the last second that an object may belong to: its stamp, its day, or any time.
+
+    A name is believed only as far as its day folder bears it out: whoever plants an object chooses its name.
+    """
+    stamp, folder = stamp_of(key), day_folder("/".join([*key.split("/")[-4:-1], ""]))
+    if not folder:
+        return (0.0, inf) if stamp is None else (stamp, stamp)
+    begin = day_start(folder)
+    if stamp is not None and begin - DAY_SECONDS <= stamp < begin + 2 * DAY_SECONDS:
+        return stamp, stamp
+    return begin, begin + DAY_SECONDS - 1

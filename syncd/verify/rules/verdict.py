@@ -52,6 +52,10 @@ class Finding(NamedTuple):
     flaw: Flaw
     detail: str
     key: str = ""
+    named: str = ""
+    """The SHA-256 that a digest names for a log that is there, hexadecimal."""
+    found: str = ""
+    """The SHA-256 of its content, or an empty text if it cannot be hashed."""
 
 
 class Span(NamedTuple):

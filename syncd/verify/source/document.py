@@ -42,6 +42,7 @@ def compared_document(found: Compared) -> dict[str, Any]:
         "extra_count": found.extra_count,
         "extra": sorted(found.extra),
         "gone_at_source": found.gone_at_source,
+        "vouched_beside": found.vouched_beside,
         "left_out": found.left_out,
         "not_copied_yet": found.not_copied_yet,
         "uncovered": sorted(found.uncovered),

@@ -1,12 +1,12 @@
 """Both ends of a job, as a comparison reaches them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from math import inf
 
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.listing import BucketLister
-from syncd.aws.policies.session import session_policies
+from syncd.aws.policies.session import prune_policies, session_policies
 from syncd.aws.s3 import Side
 from syncd.config.job import Job
 from syncd.copy.terms import Terms
@@ -20,11 +20,9 @@ ROWS_AT_A_TIME = 1000
 
 
 def ends_of(
-    job: Job, installation: Installation, requests: Counter[str], *, policies: Sequence[str] = ()
+    job: Job, installation: Installation, requests: Counter[str], *, deletes: bool = False
 ) -> tuple[Endpoint, Endpoint]:
-    """Return source and destination.
-
-    The first of `policies` that STS takes narrows the role's session. The default is what a tick reads.
+    """Return source and destination, for sessions that do what a tick does, and `deletes` at the source if so.
 
     Raises:
         JobFailed: there are no credentials, or the role cannot be assumed.
@@ -33,10 +31,10 @@ def ends_of(
     def count(operation: str) -> None:
         requests[operation] += 1
 
-    consumer = installation.identities.consumer(job, count=count)
+    consumer = installation.identities.consumer(job, count=count, deletes=deletes)
     reader: Principal = consumer
     if job.source.role is not None:
-        narrowed = policies or session_policies(job)
+        narrowed = prune_policies(job) if deletes else session_policies(job)
         reader = installation.identities.role(job, job.source.role, consumer, policies=narrowed, count=count)
     source = end_of(job, Side.SOURCE, reader, installation, requests)
     return source, end_of(job, Side.DESTINATION, consumer, installation, requests)

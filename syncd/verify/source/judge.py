@@ -9,7 +9,7 @@ yes     yes      any other            S3 is asked
 yes     no       any                  left out, or not copied yet, or S3 is asked whether it is really missing
 no      yes      the replica's ETag   gone at the source
 no      yes      another ETag         altered
-no      yes      none                 extra, unless a sealed day vouches for it
+no      yes      none                 extra, unless a sealed day vouches for it, or a repair wrote it beside
 no      no       any                  S3 is asked whether it is really missing
 """
 
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import utc_day
+from syncd.model.keys.vouched import replaced_by
 from syncd.model.objects import Known, LogObject, Shard
 from syncd.tick.listing.plan import is_another
 from syncd.verify.rules.verdict import Finding, Flaw
@@ -68,6 +69,7 @@ class Judge:
         self._on_proved = on_proved
         self._trusts_ledger = found.asked.trusts_ledger
         self._reads_all = found.asked.reads is Reads.ALWAYS
+        self._before: Trio | None = None
 
     def day_of(self, shard: Shard, trio: Trio) -> str:
         """Return the UTC day that a key belongs to."""
@@ -77,6 +79,10 @@ class Judge:
     def take(self, shard: Shard, trio: Trio, run: SealedRun | None) -> Iterator[Question]:
         """Judge one key. `run` is the sealed day that it belongs to."""
         item, replica, day = trio.source, trio.replica, self.day_of(shard, trio)
+        if is_replacement(trio, self._before):
+            self._found.vouched_beside += 1
+            return
+        self._before = trio
         if run is not None:
             run.take(trio)
         if item is not None and replica is not None:
@@ -176,6 +182,25 @@ class Judge:
 
     def _day(self, shard: Shard, day: str) -> Day:
         return self._found.days.setdefault((shard, day), Day())
+
+
+def is_replacement(trio: Trio, before: Trio | None) -> bool:
+    """Return True if `verify --repair` wrote this beside the replica before: it is as the source's object was listed.
+
+    ETags that are no MD5 cannot be compared. The digests tell what it holds.
+    """
+    if trio.replica is None or trio.source is not None or trio.known is not None or before is None:
+        return False
+    if replaced_by(trio.key) != before.key or before.replica is None:
+        return False
+    if before.source is not None:
+        size_bytes, etag = before.source.size_bytes, before.source.etag
+    elif before.known is not None:
+        size_bytes, etag = before.known.size_bytes, before.known.etag or ""
+    else:
+        return False
+    are_md5 = _MD5.fullmatch(etag) and _MD5.fullmatch(trio.replica.etag)
+    return trio.replica.size_bytes == size_bytes and (not are_md5 or etag == trio.replica.etag)
 
 
 def _written_etag(trio: Trio) -> str:

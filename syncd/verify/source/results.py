@@ -45,6 +45,8 @@ class Compared:
     extra_count: int = 0
     gone_at_source: int = 0
     """Replicas of objects that the source has let go of since, as the ledger knows."""
+    vouched_beside: int = 0
+    """Replacements that `verify --repair` wrote beside altered replicas."""
     left_out: int = 0
     """Objects that the job leaves out: older than its start, or accepted by an operator."""
     not_copied_yet: int = 0

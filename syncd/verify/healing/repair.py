@@ -1,0 +1,148 @@
+"""The repair of one job's altered replicas, which only `syncd verify --repair` does."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event
+
+from syncd.aws.s3 import Side
+from syncd.config.job import Job
+from syncd.copy.terms import Copy
+from syncd.copy.workers.engine import CopyEngine
+from syncd.job.copies import landing_headers
+from syncd.job.health.proofs import place_proof
+from syncd.job.installation import Installation
+from syncd.ledger.ledger import ReplicaLedger
+from syncd.model import events
+from syncd.model.errors import Interrupted
+from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
+from syncd.model.reasons import Reason
+from syncd.tick.scope import layout_of, replica_of
+from syncd.verify.healing.healer import as_job_failure
+from syncd.verify.healing.lost import shard_of
+from syncd.verify.healing.replacement import ALTERED_AT_SOURCE, LARGEST_BYTES, replacement
+from syncd.verify.healing.vouching import Vouched
+from syncd.verify.proof import Disagreement, NotRepaired, Proof, Repaired
+from syncd.verify.rules.place import Place
+from syncd.verify.source.ends import ends_of, terms_of
+
+_IN_FLIGHT = 4
+NOT_AT_SOURCE = "not_at_source"
+
+
+class Repairer:
+    """Replaces altered replicas of one job. What it did is in the proof."""
+
+    def __init__(self, job: Job, installation: Installation, proof: Proof, *, stop: Event) -> None:
+        self._job, self._installation = job, installation
+        self._proof = proof
+        self._stop = stop
+
+    def repair(self, place: Place, found: Sequence[Vouched]) -> bool:
+        """Replace what the source has as its digest names it. Returns True if anything is other than before.
+
+        Raises:
+            JobFailed: an end cannot be reached, or the state cannot be written.
+            Interrupted: it was told to stop. What was replaced by then is in the log and in the ledger.
+        """
+        right: dict[str, Vouched] = {}
+        for item in found:
+            if item.found.vouched == "source" and item.listed is not None:
+                right[item.found.key] = item
+            elif item.found.vouched != "replica":
+                self._give_up(_why_not(item))
+        is_changed = False
+        for outcome in self._replaced(place, right) if right else ():
+            is_changed |= not isinstance(outcome, Failed)
+            self._take(place, outcome, right[outcome.transfer.object.key].found)
+        return is_changed
+
+    def _replaced(self, place: Place, right: Mapping[str, Vouched]) -> Iterator[Outcome]:
+        job, installation = self._job, self._installation
+        source, destination = ends_of(job, installation, self._proof.requests)
+        terms = replace(
+            terms_of(job, source, destination),
+            landing=landing_headers(job.destination),
+            copies_tags=job.destination.copy_tags,
+        )
+        done: dict[str, Repaired] = {}
+
+        def note(item: Repaired) -> None:
+            done[item.key] = item
+
+        engine = CopyEngine(
+            {Side.SOURCE: source, Side.DESTINATION: destination},
+            begin=lambda transfer: replacement(Copy(transfer, terms), right[transfer.object.key].found.digest, note),
+            in_flight=lambda: _IN_FLIGHT,
+            memory_bytes=lambda: LARGEST_BYTES,
+            held_bytes=lambda size_bytes: 2 * size_bytes,
+        )
+        transfers = (
+            Transfer(shard_of(key, place), item.listed, job.destination.prefix + key)
+            for key, item in right.items()
+            if item.listed is not None
+        )
+        for outcome in engine.copy_all(transfers, self._stop):
+            if (item := done.get(outcome.transfer.object.key)) is not None:
+                self._proof.repaired.append(item)
+                self._tell(events.REPLICA_REPAIRED, **item._asdict())
+            yield outcome
+        if self._stop.is_set():
+            raise Interrupted
+
+    def _take(self, place: Place, outcome: Outcome, found: Disagreement) -> None:
+        """Have the ledger agree with what lies at the destination."""
+        transfer = outcome.transfer
+        if isinstance(outcome, Failed):
+            self._give_up(NotRepaired(transfer.object.key, outcome.reason, outcome.detail))
+            return
+        with self._ledger() as ledger:
+            if isinstance(outcome, Conflict):
+                if transfer.object.key not in ledger.accepted():
+                    told = outcome._replace(detail=f"{found.words}; {outcome.detail}")
+                    ledger.record([told], [], now=self._installation.now())
+            elif isinstance(outcome, AlreadyThere):
+                self._settle(ledger, transfer, outcome.replica_etag, found.digest)
+                _look_again(ledger, place, transfer.object.key)
+
+    def _settle(self, ledger: ReplicaLedger, transfer: Transfer, etag: str, sha256: str) -> None:
+        shard, key = transfer.shard, transfer.object.key
+        day = layout_of(self._job).day(shard, key)
+        is_sealed = bool(day and ledger.sealed(shard, day, day)) and key not in ledger.known(shard, [key])
+        if is_sealed:
+            # The day's row counts it already.
+            ledger.release(key)
+        else:
+            ledger.record([Copied(transfer, etag, sha256)], [], now=self._installation.now())
+
+    def _give_up(self, item: NotRepaired) -> None:
+        self._proof.not_repaired.append(item)
+        self._tell(events.REPLICA_NOT_REPAIRED, **item._asdict())
+
+    def _tell(self, event: str, **facts: object) -> None:
+        self._installation.tell(event, job=self._job.name, **facts)
+
+    @contextmanager
+    def _ledger(self) -> Iterator[ReplicaLedger]:
+        with as_job_failure(), self._installation.ledger_file.open(replica_of(self._job), self._job.name) as ledger:
+            yield ledger
+
+
+def _look_again(ledger: ReplicaLedger, place: Place, key: str) -> None:
+    """Have continuous verification look at a doubt about this log after the next tick."""
+    proof = place_proof(ledger.proofs().get(place.digests))
+    doubts = [
+        replace(doubt, checked_at=0.0) if key in [problem.key for problem in doubt.problems] else doubt
+        for doubt in proof.doubts
+    ]
+    if doubts != list(proof.doubts):
+        ledger.save_proof(place.digests, replace(proof, doubts=doubts).to_json())
+
+
+def _why_not(item: Vouched) -> NotRepaired:
+    key = item.found.key
+    if item.why_not:
+        return NotRepaired(key, Reason.UNEXPECTED, item.why_not)
+    if item.listed is None:
+        return NotRepaired(key, NOT_AT_SOURCE, "the source has no such object")
+    return NotRepaired(key, ALTERED_AT_SOURCE, f"altered at the source too: {item.found.words}")
