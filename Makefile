@@ -51,6 +51,11 @@ spread: $(VENV)/.bench  ## a spread catch-up whose workers and owner are killed 
 	@$(BIN)/python benchmarks/spread.py $(ARGS)
 	@$(BIN)/python benchmarks/spread_overhead.py
 
+slots: $(VENV)/.bench  ## two daemons and a slot, killed and frozen; hints under a flood; ten thousand job files: a quarter of an hour
+	@$(BIN)/python benchmarks/slots.py
+	@$(BIN)/python benchmarks/hints.py
+	@$(BIN)/python benchmarks/job_files.py
+
 simulate: $(VENV)/.test  ## what cursors of other kinds lose in sixty days, and sixty times sixty bad days: three minutes
 	@cd tests && ../$(BIN)/python -m simulation
 	@echo
@@ -72,6 +77,12 @@ scale: $(VENV)/.test  ## state files of a million and ten million objects, and a
 ceph: $(VENV)/.test  ## server-side copies between two owners, on Ceph's gateway, which has to be installed
 	$(BIN)/pytest tests/ceph $(ARGS)
 
+release: $(VENV)/.demo $(VENV)/.release  ## everything of a release, dist/, the same bytes each time: make release URL=https://HOST/OWNER/syncd
+	@test -n "$(URL)" || { echo "name the place of the project: make release URL=https://HOST/OWNER/syncd" >&2; exit 1; }
+	@rm -rf dist
+	@$(BIN)/python supply/release.py --url $(URL)
+	@$(BIN)/python supply/check_release.py
+
 sbom: | $(BIN)/python  ## the bill of materials of what runs, dist/syncd.cdx.json (CycloneDX), from the lock file
 	@$(BIN)/python supply/sbom.py --output dist/syncd.cdx.json
 
@@ -92,13 +103,14 @@ lock:  ## resolves the lock files anew; needs uv
 	$(LOCK) --constraint requirements/bench.txt pyproject.toml --output-file requirements/runtime.txt
 	$(LOCK) --constraint requirements/bench.txt --group build --output-file requirements/build.txt
 	$(LOCK) --constraint requirements/bench.txt --group docs --output-file requirements/docs.txt
+	$(LOCK) --constraint requirements/bench.txt --group release --output-file requirements/release.txt
 
 # No index addresses: where packages come from is the business of the machine that installs them.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 
 # What is installed for one target serves the targets that need less.
-$(VENV)/.demo $(VENV)/.test $(VENV)/.bench $(VENV)/.docs: $(VENV)/.%: requirements/%.txt requirements/build.txt pyproject.toml | $(BIN)/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.bench $(VENV)/.docs $(VENV)/.release: $(VENV)/.%: requirements/%.txt requirements/build.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what is in $< into $(VENV): about a minute the first time ..."
 	@$(PIP_INSTALL) $(LOCKED) $< $(LOCKED) requirements/build.txt
 	@$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable .
@@ -113,4 +125,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs docs-site format bench memory vendor spread simulate mutants hostile faults scale ceph lock sbom deb packages hashes
+.PHONY: help demo test check docs docs-site format bench memory vendor spread slots simulate mutants hostile faults scale ceph lock release sbom deb packages hashes

@@ -192,7 +192,9 @@ def told(
     return 0 if all(bounds.values()) else 1
 
 
-def prepared(folder: Path, url: str, sqs: S3Server, task_objects: int) -> tuple[Path, dict[str, str]]:
+def prepared(
+    folder: Path, url: str, sqs: S3Server, task_objects: int, *, visibility_seconds: int = VISIBILITY_SECONDS
+) -> tuple[Path, dict[str, str]]:
     """Write the configuration and make the queues. Returns the file, and the environment of all processes."""
     queues = client(sqs)
     urls = {name: queues.create_queue(QueueName=name)["QueueUrl"] for name in ("tasks", "results", "dead")}
@@ -205,7 +207,7 @@ def prepared(folder: Path, url: str, sqs: S3Server, task_objects: int) -> tuple[
     config.write_text(
         f'state_dir = "{folder}/state"\njobs = ["jobs.d/*.toml"]\n[http]\nlisten = ""\n'
         f'[work]\ntasks = "{urls["tasks"]}"\nresults = "{urls["results"]}"\ndead = "{urls["dead"]}"\n'
-        f'visibility = "{VISIBILITY_SECONDS}s"\ntask_objects = {task_objects}\n'
+        f'visibility = "{visibility_seconds}s"\ntask_objects = {task_objects}\n'
     )
     (folder / "jobs.d" / "bench.toml").write_text(
         f'name = "bench"\nstart = "beginning"\n[consumer]\naccount_id = "{CONSUMER}"\n'

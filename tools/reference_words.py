@@ -214,6 +214,7 @@ REBUILD_JOB: Mapping[str, str] = {
     "job": "The job's name.",
     "shards": "Accounts, kinds and regions that were listed.",
     "replicas": "Objects that were found at the destination.",
+    "would": "With `--dry-run`: how many objects it would `forget`, about how many listings both sides would take (`list`), and how many objects in quarantine and acceptances would stay (`keep`); else null.",
     "error": _ERROR,
 }
 
@@ -265,7 +266,7 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "check": (
         (
-            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]` or `[fleet]`, `shared` has the steps of what all jobs share,'
+            '`{"jobs": [...]}`, one entry per job. If syncd.toml has `[hints]`, `[work]` or `[fleet]`, `shared` has the steps of what all jobs share,'
             " as in `checks`:"
         ),
         CHECK_JOB,

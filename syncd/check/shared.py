@@ -1,24 +1,23 @@
-"""The steps of `check` for what all jobs share: the queues of hints, and the leases."""
-
-from collections.abc import Sequence
+"""The steps of `check` for what all jobs share: queues and leases."""
 
 from syncd.aws.leases import Lease, LeaseStore
-from syncd.aws.queues import Message, Queues
+from syncd.aws.queues import Queues
+from syncd.check.queues import hint_checks, work_checks
 from syncd.check.result import Check, Status
 from syncd.config.job import Configuration
 from syncd.model.errors import JobFailed
 
-RECEIVE, DELETE, LEASE = "hints-receive", "hints-delete", "lease"
+LEASE = "lease"
 _SECONDS = 10.0
 _PROBE = "check"
-# No queue has given this receipt, so it deletes nothing. Permissions are checked before receipts.
-_NO_MESSAGE = Message("", "c3luY2QtY2hlY2s=", 1)
 
 
 def shared_checks(configuration: Configuration) -> list[Check]:
     """Check what syncd.toml names beside the jobs. Empty if it names nothing."""
-    client, fleet = Queues(), configuration.settings.fleet
-    found = [check for queue in configuration.settings.hints.queues for check in _queue_checks(client, queue)]
+    client, settings = Queues(), configuration.settings
+    fleet = settings.fleet
+    found = [check for queue in settings.hints.queues for check in hint_checks(client, queue)]
+    found += work_checks(client, settings.work)
     return found + ([] if fleet is None else [_lease_check(LeaseStore(fleet.lease, seconds=_SECONDS), fleet.lease)])
 
 
@@ -36,17 +35,3 @@ def _lease_check(store: LeaseStore, url: str) -> Check:
     except JobFailed as error:
         return Check(LEASE, Status.FAILED, f"{error.reason}: {error.detail}", error.remedy)
     return Check(LEASE, Status.OK, f"{url}: leases can be read and written, and a second write is refused")
-
-
-def _queue_checks(client: Queues, queue: str) -> Sequence[Check]:
-    found = []
-    try:
-        messages = client.receive(queue, wait_seconds=0, visibility_seconds=0)
-        waiting = f"at least {len(messages)} messages wait" if messages else "it is empty or nearly so"
-        found.append(Check(RECEIVE, Status.OK, f"{queue} can be received from; {waiting}"))
-        client.delete(queue, [_NO_MESSAGE])
-        found.append(Check(DELETE, Status.OK, f"{queue}: messages can be deleted"))
-    except JobFailed as error:
-        step = DELETE if found else RECEIVE
-        found.append(Check(step, Status.FAILED, f"{error.reason}: {error.detail}", error.remedy))
-    return found

@@ -249,7 +249,7 @@ def _do(
         from syncd.verify.continuous.run import verified
 
         besides["after"] = verified
-    with bars_on_a_terminal() as bars:
+    with bars_on_a_terminal() as bars, one_run(configuration, bars, is_spread=is_spread) as run_one:
         done = verbs.run(
             configuration,
             chosen,
@@ -258,7 +258,7 @@ def _do(
             tell=besides_the_table(logs.event_logger()) if not as_json else logs.event_logger(),
             show=(lambda *_: None) if bars is None else bars.show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
-            one_run=one_run(configuration, bars, is_spread=is_spread),
+            one_run=run_one,
             **besides,
         )
     print_document(

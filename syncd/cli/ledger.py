@@ -48,17 +48,27 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every object in quaranti
 def ledger_rebuild(
     jobs: JobsArgument = None,
     *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be forgotten, kept and listed. Changes and asks nothing.")
+    ] = False,
     config: ConfigOption = None,
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Discard the state and rebuild it from the destination's listing."""
+    """Discard what is remembered of copied objects, and rebuild it from the destination's listing.
+
+    The start, the quarantine and what was accepted stay.
+    """
     from syncd.job import ledger_verbs, refused
     from syncd.job.installation import Installation
 
     configuration = load(config, strict=strict)
-    installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
-    document = ledger_verbs.rebuild(refused.chosen(configuration, jobs), installation)
+    chosen = refused.chosen(configuration, jobs)
+    if dry_run:
+        document = ledger_verbs.rehearse(chosen, _ledger_file(configuration))
+    else:
+        installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
+        document = ledger_verbs.rebuild(chosen, installation)
     document["jobs"] += refused.refused_rebuilds(refused.refused(configuration, jobs))
     print_document(document, lambda screen: screen.rebuild_table(document), as_json=as_json)
     sys.exit(exit_codes.of_rebuild(document))

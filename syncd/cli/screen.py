@@ -196,9 +196,18 @@ def _months_table(plans: "Sequence[tuple[TickReport, PlannedCopies]]") -> Render
 def rebuild_table(document: dict[str, Any]) -> RenderableType:
     """Return a table of rebuilt jobs, one row per job."""
     table = _table("Job", numbers=("Shards", "Replicas"))
-    remarks = []
+    remarks: list[RenderableType] = []
     for job in document["jobs"]:
         table.add_row(job["job"], str(job["shards"]), str(job["replicas"]))
+        if (would := job["would"]) is not None:
+            kept = would["keep"]
+            remarks.append(
+                Line(
+                    f"{job['job']}: would forget {would['forget']:,} objects and list both sides with about"
+                    f" {would['list']:,} requests; {kept['quarantined']:,} in quarantine and {kept['accepted']:,} accepted"
+                    " stay. Nothing was changed"
+                )
+            )
         if job["error"]:
             remarks.append(Line(f"{job['job']}: {job['error']['reason']}: {safe_line(job['error']['detail'])}"))
     return Group(table, *remarks)

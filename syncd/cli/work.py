@@ -1,7 +1,9 @@
 """The verb `work`, and the option that spreads a catch-up over workers."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from syncd.cli.terminal.bars import Bars
     from syncd.config.job import Configuration, Work
     from syncd.job.verbs import OnePlan, OneRun
+    from syncd.spread.metrics import SpreadMetrics
 
 app = typer.Typer()
 
@@ -31,16 +34,53 @@ def require_queues(configuration: "Configuration", what: str) -> "Work":
     return configuration.settings.work
 
 
-def one_run(configuration: "Configuration", bars: "Bars | None", *, is_spread: bool) -> "OneRun":
-    """Return what runs one job: the ordinary run, or the owner of a spread catch-up."""
+@contextlib.contextmanager
+def one_run(configuration: "Configuration", bars: "Bars | None", *, is_spread: bool) -> "Iterator[OneRun]":
+    """Yield what runs one job: the ordinary run, or the owner of a spread catch-up, whose metrics are served meanwhile."""
     if not is_spread:
         from syncd.job.run import run_job
 
-        return run_job
+        yield run_job
+        return
+    from syncd.model.reports import SpreadProgress
     from syncd.spread.owner import spread_job
 
-    everyone = {job.name: job for job in configuration.jobs}
-    return partial(spread_job, jobs=everyone, show_tasks=(lambda *_: None) if bars is None else bars.show_tasks)
+    with metrics_served(configuration) as metrics:
+
+        def show_tasks(job: str, progress: SpreadProgress) -> None:
+            metrics.take_progress(job, progress)
+            if bars is not None:
+                bars.show_tasks(job, progress)
+
+        yield partial(spread_job, jobs={job.name: job for job in configuration.jobs}, show_tasks=show_tasks)
+
+
+@contextlib.contextmanager
+def metrics_served(configuration: "Configuration") -> "Iterator[SpreadMetrics]":
+    """Serve /metrics and /healthz at `[work] metrics_listen`, if it is given. Copying goes on without it."""
+    from syncd.spread.metrics import SpreadMetrics
+
+    metrics, settings = SpreadMetrics(), configuration.settings
+    if not settings.work.metrics_listen:
+        yield metrics
+        return
+    from syncd.daemon.log.repeats import RepeatedProblems
+    from syncd.daemon.web.messages import Reply
+    from syncd.daemon.web.metrics import CONTENT_TYPE
+    from syncd.daemon.web.port import StatusPort
+
+    def answer(path: str, _query: object) -> Reply | None:
+        if path == "/metrics":
+            return Reply(metrics.exposition(), CONTENT_TYPE)
+        return Reply(b'{"alive": true}\n', "application/json") if path == "/healthz" else None
+
+    problems = RepeatedProblems(logs.event_logger(), now=time.time, monotonic=time.monotonic)
+    port = StatusPort(answer, problems, reserved=("/healthz",))
+    port.follow(settings.http.model_copy(update={"listen": settings.work.metrics_listen}))
+    try:
+        yield metrics
+    finally:
+        port.close()
 
 
 def one_plan(*, is_spread: bool, with_month: bool) -> "OnePlan":
@@ -71,7 +111,8 @@ def do_work(
 
     configuration = load(config, strict=strict, touches_state=False)
     require_queues(configuration, "work")
-    done = work(configuration, until_empty=until_empty, now=time.time, tell=logs.event_logger())
+    with metrics_served(configuration) as metrics:
+        done = work(configuration, metrics, until_empty=until_empty, now=time.time, tell=logs.event_logger())
     if as_json:
         sys.stdout.write(json.dumps(done._asdict()) + "\n")
     sys.exit(done.exit_code)

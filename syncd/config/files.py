@@ -1,33 +1,24 @@
 """The configuration files: found, read, and reported on with everything that is wrong."""
 
 import glob
-import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from syncd.config.job import JOB, SETTINGS, Configuration, Job, RefusedJob, Settings, completed
-from syncd.config.names import is_job_name
+from syncd.config.job import SETTINGS, Configuration, Job, RefusedJob, Settings
 from syncd.config.problems import examine
+from syncd.config.reading.readings import File, Reading, Readings, placed, read_file
 from syncd.config.rules import destination_place
 from syncd.config.tables.table import Table
 from syncd.config.tables.webhooks import JOB_IN_URL
-from syncd.config.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
-from syncd.config.words import Finding, shown, without_secrets
+from syncd.config.words import Finding, shown
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.units import format_size
 
 DEFAULT_PATH = Path("/etc/syncd/syncd.toml")
 VARIABLE = "SYNCD_CONFIG"
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
-
-# Of each pair, the key of a job replaces the other one of [defaults].
-_ALTERNATIVES = (("every", "cron"), ("heartbeat_url", "heartbeat_url_file"), ("url", "url_file"))
 
 T = TypeVar("T")
 
@@ -42,16 +33,23 @@ def find(option: Path | None, environ: Mapping[str, str]) -> Path:
     return Path(environ[VARIABLE]) if environ.get(VARIABLE) else DEFAULT_PATH
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = False) -> Configuration:
+def load(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    strict: bool = False,
+    before: Configuration | None = None,
+) -> Configuration:
     """Read syncd.toml and the job files that it names.
 
     Relative paths are relative to the folder of the file they stand in; `environ` is what ${VARIABLE} is taken from.
     A job file that cannot be used is left out and listed in `refused`, if another one can be used and `strict` is off.
+    A job file that has not changed since it was read for `before`, in the same environment, is not read again.
 
     Raises:
         ConfigError: with every problem of every file.
     """
-    top = _read_file(path, environ)
+    top = read_file(path, environ)
     if top.raw is None:
         raise ConfigError(top.problems)
     settings, findings = examine(SETTINGS, top.raw)
@@ -60,7 +58,9 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
     defaults = defaults if isinstance(defaults, Mapping) else {}
     files, missing = _job_files(path, _known(settings, attrgetter("jobs")) or ())
     problems += missing
-    readings = [_read_job(_read_file(file, environ), top, defaults) for file in files]
+    known = before.readings if before is not None else None
+    read = Readings(defaults)
+    readings = [read.read(file, environ, top, known if isinstance(known, Readings) else None) for file in files]
     usable, refused = _sorted_out(readings, top, settings)
     if problems or not isinstance(settings, Settings) or (refused and (strict or not usable)):
         problems += [problem for reading in readings for problem in reading.problems]
@@ -73,12 +73,11 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, strict: bool = 
         (path, *(reading.file.path for reading in usable)),
         _refused(usable, refused),
         strict,
+        read,
     )
 
 
-def _sorted_out(
-    readings: Sequence["_Reading"], top: "_File", settings: Table
-) -> tuple[list["_Reading"], list["_Reading"]]:
+def _sorted_out(readings: Sequence["Reading"], top: "File", settings: Table) -> tuple[list["Reading"], list["Reading"]]:
     """Split the jobs into those that can be used and those that cannot.
 
     No job is refused for what is wrong with the file of another.
@@ -97,7 +96,7 @@ def _sorted_out(
     )
 
 
-def _refused(usable: Sequence["_Reading"], refused: Sequence["_Reading"]) -> tuple[RefusedJob, ...]:
+def _refused(usable: Sequence["Reading"], refused: Sequence["Reading"]) -> tuple[RefusedJob, ...]:
     taken = {reading.name for reading in usable}
     found = []
     for reading in refused:
@@ -105,54 +104,6 @@ def _refused(usable: Sequence["_Reading"], refused: Sequence["_Reading"]) -> tup
         taken |= {name}
         found.append(RefusedJob(reading.file.path, name, tuple(reading.problems)))
     return tuple(found)
-
-
-@dataclass(frozen=True)
-class _File:
-    """One file as it was read. `raw` has no secrets and expanded paths, or is None if the file cannot be read."""
-
-    path: Path
-    raw: Mapping[str, Any] | None
-    problems: Sequence[Problem]
-    lost: frozenset[str] = frozenset()
-    """The keys that were taken out, since they held a secret or a variable that is not set."""
-    name: str | None = None
-    """The job's name, if a file that cannot be read shows it."""
-
-    def places(self, findings: Sequence[Finding]) -> list[Problem]:
-        """Return the findings as problems of this file, without those about lost keys."""
-        return [Problem(str(self.path), _shown_key(key), message) for key, message in findings if key not in self.lost]
-
-
-class _Reading(NamedTuple):
-    """The result of one job file."""
-
-    file: _File
-    job: Table | None
-    problems: Sequence[Problem]
-
-    @property
-    def name(self) -> str | None:
-        """The job's name, or None if it is unknown or no job name."""
-        name = name_of(self.file.raw) or self.file.name
-        return name if is_job_name(name) else None
-
-
-def _read_file(path: Path, environ: Mapping[str, str]) -> _File:
-    try:
-        document = read_toml(path)
-    except UnusableError as error:
-        return _File(path, None, [Problem(str(path), "", str(error))], name=error.job)
-    findings: list[Finding] = []
-    raw = without_secrets(document, findings)
-    raw = with_paths_expanded(raw, path.absolute().parent, environ, findings)
-    file = _File(path, raw, ())
-    return replace(file, problems=file.places(findings), lost=frozenset(key for key, _ in findings))
-
-
-def _shown_key(key: str) -> str:
-    """Return a key as the file has it, or quoted and cut if it is not plain."""
-    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key[:120])
 
 
 def _job_files(path: Path, patterns: Sequence[str]) -> tuple[list[Path], list[Problem]]:
@@ -177,47 +128,11 @@ def _job_files(path: Path, patterns: Sequence[str]) -> tuple[list[Path], list[Pr
     return sorted(files, key=lambda file: (file.name, str(file))), problems
 
 
-def _read_job(file: _File, top: _File, defaults: Mapping[str, Any]) -> _Reading:
-    if file.raw is None:
-        return _Reading(file, None, file.problems)
-    job, findings = examine(JOB, completed(_merged(defaults, file.raw)))
-    return _Reading(file, job, [*file.problems, *_placed(findings, file, top)])
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    replaced = {other for pair in _ALTERNATIVES for one, other in (pair, pair[::-1]) if one in above}
-    result = {**{key: value for key, value in below.items() if key not in replaced}, **above}
-    for key in below.keys() & above.keys():
-        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
-            result[key] = _merged(below[key], above[key])
-    return result
-
-
-def _placed(findings: Sequence[Finding], file: _File, top: _File) -> list[Problem]:
-    """Return the findings of a job, each in the file that has its key: the job's own, else [defaults]."""
-    problems = []
-    for key, message in findings:
-        inherited = f"defaults.{key}"
-        if not _has(file.raw, key) and (_has(top.raw, inherited) or inherited in top.lost):
-            problems += top.places([Finding(inherited, message)])
-        else:
-            problems += file.places([Finding(key, message)])
-    return problems
-
-
-def _has(raw: object, dotted: str) -> bool:
-    for key in dotted.split("."):
-        if not isinstance(raw, Mapping) or key not in raw:
-            return False
-        raw = raw[key]
-    return True
-
-
-def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Iterator[tuple[_File, Problem]]:
+def _between(readings: Sequence[Reading], top: File, settings: Table) -> Iterator[tuple[File, Problem]]:
     """Find what is wrong between two jobs, or a job and syncd.toml, at the later job's file."""
-    names: dict[str, _File] = {}
-    places: dict[tuple[str, ...], _File] = {}
-    customers: dict[str, tuple[_File, str, bool]] = {}
+    names: dict[str, File] = {}
+    places: dict[tuple[str, ...], File] = {}
+    customers: dict[str, tuple[File, str, bool]] = {}
     heartbeats = {_known(settings, attrgetter("heartbeat_url")): top}
     memory = _known(settings, attrgetter("engine.memory"))
     for file, job, _ in readings:
@@ -247,7 +162,7 @@ def _between(readings: Sequence[_Reading], top: _File, settings: Table) -> Itera
             message = f"{part} must fit into engine.memory of syncd.toml; set {most} or less"
             findings.append(Finding("destination.part_size", message))
         findings += _shared_external_id(file, job, customers)
-        for problem in _placed(findings, file, top):
+        for problem in placed(findings, file, top):
             yield file, problem
 
 
@@ -261,7 +176,7 @@ def _beside_the_lease(job: Table, lease: str | None) -> Iterator[Finding]:
             )
 
 
-def _shared_external_id(file: _File, job: Table, customers: dict[str, tuple[_File, str, bool]]) -> Iterator[Finding]:
+def _shared_external_id(file: File, job: Table, customers: dict[str, tuple[File, str, bool]]) -> Iterator[Finding]:
     """Find an external ID of two customers, who could then read each other's logs (the confused deputy)."""
     role, account = _known(job, attrgetter("source.role")), _known(job, attrgetter("source.account_id"))
     if role is None or account is None:

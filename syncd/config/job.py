@@ -1,7 +1,7 @@
 """The configuration: frozen values, read from TOML by `files`. It holds no secret, only where to find one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -12,11 +12,12 @@ from syncd.config.cron import gaps
 from syncd.config.fields import StartPoint, StartValue
 from syncd.config.names import is_job_name
 from syncd.config.partitions import partition_of, region_of_host
-from syncd.config.rules import JOB_RULES, SETTINGS_RULES
+from syncd.config.rules import JOB_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
 from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
 from syncd.config.tables.scale import Fleet, Hints, Work
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
+from syncd.config.tables.settings_rules import SETTINGS_RULES
 from syncd.config.tables.table import Row, Table, partial, rows_of
 from syncd.config.words import Finding
 from syncd.model import reasons
@@ -197,3 +198,5 @@ class Configuration:
     """Job files that cannot be used, in the order of their names."""
     is_strict: bool = False
     """One such file refuses all jobs."""
+    readings: object = field(default=None, repr=False, compare=False)
+    """The job files as they were read, for `files.load`, which need not read those again that are as they were."""

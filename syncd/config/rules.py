@@ -1,4 +1,4 @@
-"""The rules between keys, within a job and within syncd.toml. Pure."""
+"""The rules between keys of a job. Pure."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,20 +7,10 @@ from urllib.parse import urlsplit
 
 from syncd.config import cron, names, partitions
 from syncd.config.addresses import is_loopback
-from syncd.config.tables.files import JobTable, SettingsTable
-from syncd.config.tables.webhooks import calls_are_whole, heartbeat_is_named_once
+from syncd.config.tables.files import JobTable
+from syncd.config.tables.webhooks import calls_are_whole
 from syncd.config.words import Finding, shown
 from syncd.model.units import format_duration, format_size
-
-
-def listen_locally(settings: SettingsTable) -> Iterator[Finding]:
-    """Require permission to offer metrics to other machines."""
-    http = settings.http
-    if http.address and not is_loopback(http.address[0]) and not http.allow_remote:
-        yield Finding(
-            "http.listen",
-            f"{shown(http.listen)} can be reached from other machines; listen on 127.0.0.1, or say allow_remote = true",
-        )
 
 
 def one_schedule(job: JobTable) -> Iterator[Finding]:
@@ -266,16 +256,6 @@ def _place(endpoint: str | None, region: str, bucket: str) -> tuple[str, str, st
     return host, str(parts.port or {"http": 80, "https": 443}[parts.scheme]), bucket
 
 
-def work_has_both_queues(settings: SettingsTable) -> Iterator[Finding]:
-    """Require the queue of results beside that of tasks."""
-    work = settings.work
-    if work.tasks is not None and work.results is None:
-        yield Finding("work.results", "is missing, and work.tasks is given; give the URL of the queue of results")
-    if work.tasks is None and (work.results is not None or work.dead is not None):
-        yield Finding("work.tasks", "is missing, and other queues are given; give the URL of the queue of tasks")
-
-
-SETTINGS_RULES = (listen_locally, work_has_both_queues, heartbeat_is_named_once)
 JOB_RULES = (
     one_schedule,
     jitter_below_interval,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from syncd.config.tables.settings import Prices
+from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.modes import Way
 from syncd.copy.terms import Bounds
 from syncd.model.bounds import part_size_for
@@ -55,8 +56,9 @@ def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int
     """Return the requests of one copy by operation, as `stream` and `server_side` send them.
 
     This is the usual case: a new object has no replica, and its source tells a checksum. An object to compare has one
-    with its SHA-256, which the source lacks. If both have a checksum of the same algorithm, nothing is read. Tags do not show in a listing, and cost
-    one GetObjectTagging if the object has some.
+    with its SHA-256, which the source lacks, or with a CRC, which proves nothing of an altered source: then both are read.
+    If both have a checksum of the same algorithm, nothing is read. Tags do not show in a listing, and cost one
+    GetObjectTagging if the object has some.
     """
     size = transfer.object.size_bytes
     if mode is Mode.SERVER_SIDE and not transfer.compare_first:
@@ -65,7 +67,8 @@ def requests_of(transfer: Transfer, mode: Mode, bounds: Bounds) -> dict[str, int
         return {"HeadObject": 1} | _upload("UploadPartCopy", _parts(size, bounds.copy_part_size))
     parts = 1 if size <= bounds.part_size else _parts(size, bounds.part_size)
     if transfer.compare_first:
-        return {"HeadObject": 2, "GetObject": parts}
+        has_crc = size >= bounds.passage_bytes and bounds.checksum != SHA256
+        return {"HeadObject": 2, "GetObject": parts * 2 if has_crc else parts}
     if size <= bounds.part_size:
         return {"GetObject": 1, "PutObject": 1}
     if bounds.passage_bytes <= size <= bounds.multipart_above:

@@ -32,13 +32,14 @@ _NOT_UTF8 = "\N{REPLACEMENT CHARACTER}"
 
 
 class Bounds(NamedTuple):
-    """The sizes, in bytes, that decide how many requests a copy takes. Fields as in `Terms`."""
+    """Sizes, in bytes, and the checksum: they decide how many requests a copy takes. Fields as in `Terms`."""
 
     multipart_above: int
     part_size: int
     largest_copy: int = LARGEST_COPY_BYTES
     copy_part_size: int = COPY_PART_BYTES
     passage_bytes: int = PASSAGE_BYTES
+    checksum: str = CRC64NVME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,15 @@ class Terms:
 
     @property
     def bounds(self) -> Bounds:
-        """The sizes that decide how many requests a copy takes."""
-        return Bounds(self.multipart_above, self.part_size, self.largest_copy, self.copy_part_size, self.passage_bytes)
+        """Sizes and checksum, which decide how many requests a copy takes."""
+        return Bounds(
+            self.multipart_above,
+            self.part_size,
+            self.largest_copy,
+            self.copy_part_size,
+            self.passage_bytes,
+            self.checksum,
+        )
 
     def held_bytes(self, size_bytes: int) -> int:
         """Return the most memory that a copy of an object of this size takes."""

@@ -4,7 +4,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic, thread_time
+from time import monotonic, thread_time, time_ns
 from typing import Any, NamedTuple
 
 from syncd.config import files
@@ -19,7 +19,9 @@ from syncd.model.errors import ConfigError, Problem
 
 _QUIET_SHARE = 0.01
 _BUSY_SHARE = 0.1
-"""Of a core, for looking at the files."""
+_FINDING_SHARE = 0.002
+_REST_NS = 1_000_000_000
+"""Of a core, for looking at the files that are known, and for finding out which there are."""
 
 Fingerprint = Mapping[str, tuple[int, int, int] | None]
 """Modification time, size and inode of each file or folder, or None if it cannot be read."""
@@ -47,7 +49,7 @@ class ConfigWatch:
 
     A look at ten thousand files takes long. So that looking takes a hundredth of a core, it comes round later the longer it
     takes: a few files are looked at each time, very many each few seconds. If one of the folders has changed, or an edit
-    may be under way, it may take a tenth.
+    may be under way, it may take a tenth. Which files there are is found anew if a folder has changed, and now and then.
     """
 
     def __init__(
@@ -61,22 +63,32 @@ class ConfigWatch:
         self._cpu_clock = cpu_clock
         self._seen: Fingerprint = {}
         self._folders: Fingerprint = {}
-        self._cost_seconds = self._looked_at = 0.0
+        self._cost_seconds = self._looked_at = self._finding_seconds = self._found_at = 0.0
         self._look(configuration)
         self._loaded = self._seen
 
     def is_due(self, configuration: Configuration) -> bool:
-        """Return true if the files changed since they were read, but not between the last two looks."""
-        share = (
-            _QUIET_SHARE if self._seen is self._loaded and _identities(self._folders) == self._folders else _BUSY_SHARE
-        )
-        if self._clock() - self._looked_at < self._cost_seconds / share:
+        """Return true if the files changed since they were read, but not just now: not since the look before, or for a second."""
+        has_moved = _identities(self._folders) != self._folders
+        is_quiet = self._seen is self._loaded and not has_moved
+        now = self._clock()
+        if now - self._looked_at < self._cost_seconds / (_QUIET_SHARE if is_quiet else _BUSY_SHARE):
             return False
         before = self._seen
-        self._look(configuration)
+        is_whole = has_moved or now - self._found_at >= self._finding_seconds / _FINDING_SHARE
+        self._look(configuration if is_whole else None)
         if self._seen == self._loaded:
             self._seen = self._loaded
-        return self._seen is not self._loaded and bool(self._seen) and self._seen == before
+        return self._seen is not self._loaded and bool(self._seen) and (self._seen == before or self._is_at_rest())
+
+    def _is_at_rest(self) -> bool:
+        """Return true if each file that changed did so a while ago, and none has come or gone."""
+        changed = [path for path, identity in self._seen.items() if identity != self._loaded.get(path)]
+        try:
+            latest = max(os.stat(path).st_ctime_ns for path in changed)  # noqa: PTH116 - thousands of paths
+        except (OSError, ValueError):
+            return False
+        return self._seen.keys() == self._loaded.keys() and latest <= time_ns() - _REST_NS
 
     def begin(self, configuration: Configuration) -> None:
         """Note the files just before they are read."""
@@ -90,10 +102,16 @@ class ConfigWatch:
         if self._seen == self._loaded:
             self._seen = self._loaded
 
-    def _look(self, configuration: Configuration) -> None:
+    def _look(self, configuration: Configuration | None) -> None:
+        """Look at the files that there are, or without a configuration at those that are known."""
         began = self._cpu_clock()
-        paths = _paths(configuration)
-        self._folders = _identities({os.path.dirname(path) for path in paths})  # noqa: PTH120 - thousands of paths
+        paths: Iterable[str] = self._seen
+        if configuration is not None:
+            paths = _paths(configuration)
+            self._folders = _identities({os.path.dirname(path) for path in paths})  # noqa: PTH120 - thousands of paths
+            found = self._cpu_clock()
+            self._finding_seconds, self._found_at = found - began, self._clock()
+            began = found
         self._seen = _identities(paths)
         self._cost_seconds = self._cpu_clock() - began
         self._looked_at = self._clock()
@@ -193,14 +211,16 @@ def _identities(paths: Iterable[str]) -> Fingerprint:
     return {path: _identity(path) for path in paths}
 
 
-def reread(configuration: Configuration) -> Configuration:
-    """Read the configuration's files again. A job whose file is broken now keeps its old definition.
+def reread(configuration: Configuration, *, anew: bool) -> Configuration:
+    """Read the files of the configuration that changed, or all of them anew.
+
+    A job whose file is broken now keeps its old definition.
 
     Raises:
         ConfigError: the configuration cannot be used, or not without a restart.
     """
     top = configuration.files[0]
-    found = files.load(top, strict=configuration.is_strict)
+    found = files.load(top, strict=configuration.is_strict, before=None if anew else configuration)
     fixed = [Problem(str(top), key, _RESTART) for key, ask in _FIXED if ask(found) != ask(configuration)]
     if fixed:
         raise ConfigError(fixed)
@@ -235,7 +255,7 @@ def job_changes(before: Sequence[Job], after: Sequence[Job]) -> JobChanges:
     names = {job.name for job in after}
     return JobChanges(
         added=[job for job in after if job.name not in old],
-        changed=[job for job in after if job.name in old and job != old[job.name]],
+        changed=[job for job in after if job is not (was := old.get(job.name, job)) and job != was],
         removed=[name for name in old if name not in names],
     )
 

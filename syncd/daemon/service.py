@@ -132,7 +132,7 @@ class Daemon:
             self._start()
             while (command := self._next(LOOK_SECONDS)) not in (Command.STOP, Command.STATE_UNWRITABLE):
                 if command is Command.RELOAD:
-                    self._reload()
+                    self._reload(anew=True)
                     self._try_again()
                 elif command is Command.SHARE:
                     self._take_share()
@@ -176,7 +176,7 @@ class Daemon:
         self._refused.remind()
         self._port.listen()
         if self._config_watch.is_due(self._whole):
-            self._reload()
+            self._reload(anew=False)
 
     def _well(self) -> list[heartbeat.Beat]:
         """Return the heartbeats of what is well."""
@@ -203,7 +203,7 @@ class Daemon:
             is_configuration_stale=self._is_stale,
             refused=self._state.board.refused(),
             queues=self._hints.queues(),
-            has_lease=self._share.has_lease,
+            **self._share.gauges(),
             known=dict(self._ticker.known),
             prices=configuration.settings.prices,
             engine=configuration.settings.engine,
@@ -211,13 +211,13 @@ class Daemon:
             job_engines={job.name: job.engine for job in configuration.jobs},
         )
 
-    def _reload(self) -> None:
+    def _reload(self, *, anew: bool) -> None:
         """Read the files again. A broken edit is refused, and the old configuration stays."""
         self._watch.notify(*systemd.reloading())
         before = self._configuration
         self._config_watch.begin(self._whole)
         try:
-            self._whole = reread(self._whole)
+            self._whole = reread(self._whole, anew=anew)
         except ConfigError as error:
             self._is_stale = True
             self._state.metrics.take_reload("refused")

@@ -191,8 +191,8 @@ class Ticker:
                     self._state.metrics.take_crash(name)
                 if report.outcome != "already-running":
                     self._state.board.take_report(report)
-                    self._take_known(present, report)
                 self.read_health([present])
+                self._take_known(present, report)
             if present is job:
                 self._judge(job, report)
                 self._webhooks.ended(job, report, self._state.board.of(name))

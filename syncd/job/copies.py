@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.s3 import Side
 from syncd.config.job import Destination, Engine, Job
-from syncd.copy.hashes.checksums import CRC64NVME, SHA256
+from syncd.copy.hashes.checksums import SHA256, header_of
 from syncd.copy.modes import STREAM, Way
 from syncd.copy.terms import Terms
 from syncd.copy.workers.messages import EndpointSpec, Order
@@ -118,7 +118,7 @@ class Copies:
             copy_principal=signer.name if signer else "",
             multipart_above=destination.multipart_above,
             part_size=destination.part_size,
-            checksum=SHA256 if is_signed or destination.checksum == "sha256" else CRC64NVME,
+            checksum=SHA256 if is_signed else header_of(destination.checksum),
             copies_tags=destination.copy_tags,
             landing=landing_headers(destination),
             hashes_content=self.job.verify == "continuous",

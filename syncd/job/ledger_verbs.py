@@ -18,6 +18,7 @@ from syncd.model.reasons import Reason
 from syncd.tick.scope import replica_of, scope_of
 
 _HELD_AT_A_TIME = 500
+_KEYS_A_LIST = 1000
 
 
 def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def rebuild(jobs: Sequence[Job], installation: Installation) -> dict[str, Any]:
 
 
 def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
-    document: dict[str, Any] = {"job": job.name, "shards": 0, "replicas": 0, "error": None}
+    document: dict[str, Any] = {"job": job.name, "shards": 0, "replicas": 0, "would": None, "error": None}
     try:
         report = rebuild_job(job, installation, stop=Event())
     except AlreadyRunning as error:
@@ -39,6 +40,25 @@ def _rebuilt(job: Job, installation: Installation) -> dict[str, Any]:
         if (failed := report.error) is not None:
             document["error"] = {"reason": failed.reason, "detail": failed.detail, "remedy": failed.remedy}
     return document
+
+
+def rehearse(jobs: Sequence[Job], ledger_file: LedgerFile) -> dict[str, Any]:
+    """Return the JSON of `ledger rebuild --dry-run`: what a rebuild would forget, and what it would list."""
+    return {"jobs": [_rehearsed(job, ledger_file) for job in jobs]}
+
+
+def _rehearsed(job: Job, ledger_file: LedgerFile) -> dict[str, Any]:
+    document: dict[str, Any] = {"job": job.name, "shards": 0, "replicas": 0, "would": None, "error": None}
+    try:
+        with ledger_file.open_readonly() as reader:
+            view = reader.view(replica_of(job))
+            shards, objects = len(view.shards()), sum(view.remembered_counts())
+            kept = {"quarantined": view.held_counts().objects, "accepted": len(view.accepted())}
+    except LedgerError as error:
+        return {**document, "error": ledger_error(error)}
+    # Both sides are listed, each shard in pages of its own.
+    lists = 2 * (shards + objects // _KEYS_A_LIST)
+    return {**document, "shards": shards, "would": {"forget": objects, "list": lists, "keep": kept}}
 
 
 def ledger_error(error: LedgerError) -> dict[str, str]:

@@ -81,7 +81,10 @@ def refused_reports(refused: Sequence[RefusedJob]) -> list[TickReport]:
 
 def refused_rebuilds(refused: Sequence[RefusedJob]) -> list[dict[str, Any]]:
     """Return the entries for `ledger rebuild`."""
-    return [{"job": job.label, "shards": 0, "replicas": 0, "error": error_document(job.error)} for job in refused]
+    return [
+        {"job": job.label, "shards": 0, "replicas": 0, "would": None, "error": error_document(job.error)}
+        for job in refused
+    ]
 
 
 def refused_entries(refused: Iterable[RefusedJob]) -> dict[str, Any]:

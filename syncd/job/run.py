@@ -6,6 +6,7 @@ from typing import Any
 
 from syncd.config.job import Job
 from syncd.copy.cost import Month, estimate, month, requests_of
+from syncd.copy.hashes.checksums import header_of
 from syncd.copy.modes import Way
 from syncd.copy.terms import Bounds
 from syncd.job.copies import ways_of
@@ -110,7 +111,8 @@ def plan_job(
         with installation.ledger_file.open_readonly() as reader:
             view = reader.view(replica_of(job))
             way = planned_way(ways_of(job), view.mode_verdict())
-            bounds = Bounds(job.destination.multipart_above, job.destination.part_size)
+            to = job.destination
+            bounds = Bounds(to.multipart_above, to.part_size, checksum=header_of(to.checksum))
             copies = PlannedCopies(way.mode.value, lambda transfer: requests_of(transfer, way.mode, bounds))
             copies.audit_lists_a_day = audit_lists_a_day(pace_of(job), view.remembered_counts(), len(view.shards()))
             report = run.tick(PlanLedger(view), lambda *_: copies)

@@ -1,8 +1,9 @@
 """The verbs `tick`, `catch-up` and `plan`: several jobs side by side, interrupted by signals."""
 
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -222,14 +223,34 @@ class Interruption:
     """The signals that came so far."""
 
     stop: Event
+    waking: socket.socket
+    woken: socket.socket
+    """The kernel may deliver a signal to any thread. Its handler runs in the main one, once that is woken by this."""
     signal: int = 0
     is_impatient: bool = False
+
+    def wait(self, futures: Sequence[Future[Any]], abandon: Callable[[], None]) -> None:
+        """Wait for the end of all, in the main thread, which takes no lock. The second signal abandons what is in flight."""
+        for future in futures:
+            future.add_done_callback(self._wake)
+        while not all(future.done() for future in futures):
+            if self.is_impatient:
+                abandon()
+            with suppress(TimeoutError):
+                self.woken.settimeout(_LOOK_SECONDS if self.signal else None)
+                self.woken.recv(64)
+
+    def _wake(self, _: Future[Any]) -> None:
+        with suppress(OSError):
+            self.waking.send(b"\0")
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
     """Handle signals: the first stops new copies, the second cancels those in flight."""
-    interruption = Interruption(Event())
+    woken, waking = socket.socketpair()
+    waking.setblocking(False)
+    interruption = Interruption(Event(), waking, woken)
 
     def interrupt(number: int, _: Any) -> None:
         # Take no lock here: the interrupted thread may hold it.
@@ -237,10 +258,14 @@ def interruptible() -> Iterator[Interruption]:
         interruption.signal = number
         interruption.stop.set()
 
+    woken_before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
         yield interruption
     finally:
+        signal.set_wakeup_fd(woken_before)
+        woken.close()
+        waking.close()
         # Another signal must not cut off the report of an interrupted run.
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if interruption.signal else handler)
@@ -267,8 +292,5 @@ def _side_by_side(
     with ThreadPoolExecutor(min(JOBS_AT_A_TIME, len(jobs)), thread_name_prefix="job") as pool:
         begun = {job.name: pool.submit(one, job) for job in _slowest_last(jobs, installation)}
         futures = [begun[job.name] for job in jobs]
-        # The kernel may deliver a signal to any thread. Its handler runs in this one as soon as it wakes.
-        while wait(futures, timeout=_LOOK_SECONDS).not_done:
-            if interruption.is_impatient:
-                installation.abandon()
+        interruption.wait(futures, installation.abandon)
         return [future.result() for future in futures]

@@ -207,7 +207,7 @@ class SpreadTask(NamedTuple):
     last: str
     """The last UTC day, inclusive."""
     request: str
-    """The catch-up that it is a part of, in words that tell one from another."""
+    """The catch-up that it is a part of: words that tell one from another, and the token of its results."""
     objects: int
     """The estimate."""
     state: TaskState = TaskState.WAITING
@@ -218,6 +218,16 @@ class SpreadTask(NamedTuple):
     def name(self) -> str:
         """The name, unique within a replica."""
         return f"{self.shard.prefix}{self.first}..{self.last}"
+
+    @property
+    def words(self) -> str:
+        """The words of the catch-up."""
+        return self.request.rpartition("#")[0]
+
+    @property
+    def token(self) -> str:
+        """The secret that a task brings to a worker, and its result back."""
+        return self.request.rpartition("#")[2]
 
     @property
     def is_open(self) -> bool:

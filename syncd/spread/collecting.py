@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hmac import compare_digest
 from threading import Event
 from time import monotonic
 
@@ -13,12 +14,16 @@ from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import OF_THE_STORE
-from syncd.model.reports import Counts, SpreadProgress, TaskState
+from syncd.model.reports import Counts, SpreadProgress, SpreadTask, TaskState
 from syncd.spread.mail import Mail, Told
+from syncd.spread.messages import ResultMessage
 from syncd.tick.scope import replica_of
 
 SHOWN_SECONDS = 1.0
-GATHERING_SECONDS = 0.5
+SHOWING_SHARE = 50
+"""Progress is counted again after so many times the time that it took: tens of thousands of tasks take some."""
+GATHERING_SECONDS = 2.0
+"""Results that come one by one are left to gather for so long, so that a call takes several."""
 PROGRESS_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _DEAD_SECONDS = 30.0
@@ -46,7 +51,8 @@ class Collector:
         self._tell = installation.tell
         self._on_tasks = on_tasks
         self._told_at = monotonic()
-        self._shown_at = 0.0
+        self._show_at = 0.0
+        self._sent = 0
         self._failures = 0
         self.counts = Counts()
         """The counts of this process: what workers told it."""
@@ -55,10 +61,13 @@ class Collector:
 
     def waits(self) -> bool:
         """Return True while a worker still has to tell of a task."""
-        if monotonic() - self._shown_at >= SHOWN_SECONDS:
-            self._shown_at = monotonic()
+        began = monotonic()
+        if began >= self._show_at:
             self._show(self._ledger.progress())
-        return self._ledger.has_sent_tasks()
+            took = monotonic() - began
+            self._show_at = began + max(SHOWN_SECONDS, SHOWING_SHARE * took)
+        self._sent = self._ledger.sent_tasks(most=MESSAGES_A_CALL)
+        return self._sent > 0
 
     def _show(self, progress: SpreadProgress) -> None:
         self._on_tasks(progress)
@@ -71,9 +80,8 @@ class Collector:
         try:
             told = self._collect()
             self._failures = 0
-            if told and len(told) < MESSAGES_A_CALL:
-                # Results that come one by one are taken several at a time.
-                stop.wait(GATHERING_SECONDS)
+            if 0 < len(told) < min(MESSAGES_A_CALL, self._sent):
+                stop.wait(min(GATHERING_SECONDS, self._mail.hidden_seconds / 4))
         except JobFailed as error:
             if error.reason not in OF_THE_STORE:
                 raise
@@ -142,7 +150,7 @@ class Collector:
             results = []
             for item in items:
                 task = ledger.task(item.result.task) if item.result is not None else None
-                if item.result is not None and item.result.replica == replica and task is not None:
+                if item.result is not None and task is not None and _answers(item.result, task, replica):
                     results.append(item.result.result(task.shard, job.destination.prefix))
             known, ended = ledger.record_results(results, now=self._installation.now())
         for result in ended:
@@ -181,3 +189,8 @@ class Collector:
                     self._tell(events.TASK_DEAD, job=job.name, task=task.name, is_known=True)
             done.append(message)
         self._mail.delete_dead(done)
+
+
+def _answers(result: ResultMessage, task: SpreadTask, replica: str) -> bool:
+    """Return True if a result comes from a worker that had this very task."""
+    return result.replica == replica and compare_digest(result.token.encode(), task.token.encode())

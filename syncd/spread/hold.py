@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from threading import Event, Lock, Thread
-from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from syncd.aws.queues import Message, Queues
+from syncd.job.health.clock import boot_clock
 from syncd.model.errors import JobFailed
 
 BEATS_A_VISIBILITY = 3
@@ -18,7 +18,7 @@ _AGAIN_SECONDS = 0.5
 class Hold:
     """A message kept hidden by a thread of its own, from `__enter__` to `__exit__`.
 
-    No other clock is asked: a worker that was frozen finds by its own that the task is another's by now.
+    No other clock is asked: a worker that was frozen, or whose machine slept, finds by its own that the task is another's.
     """
 
     def __init__(
@@ -30,8 +30,10 @@ class Hold:
         visibility_seconds: int,
         since: float,
         on_lost: Callable[[], None],
+        clock: Callable[[], float] = boot_clock,
     ) -> None:
-        """Hold a message that was asked for at `since`, by the monotonic clock. `on_lost` may come from any thread."""
+        """Hold a message that was asked for at `since`, by the same clock. `on_lost` may come from any thread."""
+        self._clock = clock
         self._queues = queues
         self._queue = queue
         self._message = message
@@ -56,7 +58,7 @@ class Hold:
     def is_lost(self) -> bool:
         """Return True if the task may be another worker's. Once true, it stays so."""
         with self._lock:
-            is_new = not self._is_lost and monotonic() >= self._until
+            is_new = not self._is_lost and self._clock() >= self._until
             self._is_lost = self._is_lost or is_new
             is_lost = self._is_lost
         if is_new:
@@ -74,21 +76,21 @@ class Hold:
         self._queues.change_visibility(self._queue, self._message, 0)
 
     def _keep(self) -> None:
-        while not self._ended.wait(max(0.0, min(self._next_beat, self._until) - monotonic())):
+        while not self._ended.wait(max(0.0, min(self._next_beat, self._until) - self._clock())):
             if self.is_lost():
                 return
             self._beat()
 
     def _beat(self) -> None:
-        began = monotonic()
+        began = self._clock()
         try:
             is_ours = self._queues.change_visibility(self._queue, self._message, self._visibility_seconds)
         except JobFailed:
             # No answer proves nothing, and the clock goes on.
-            self._next_beat = monotonic() + _AGAIN_SECONDS
+            self._next_beat = self._clock() + _AGAIN_SECONDS
             return
         with self._lock:
-            if is_ours and monotonic() < self._until:
+            if is_ours and self._clock() < self._until:
                 self._until = began + FENCE_SHARE * self._visibility_seconds
             else:
                 self._until = began

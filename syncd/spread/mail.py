@@ -11,6 +11,7 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 from syncd.model.reports import SpreadTask
 from syncd.spread.messages import ResultMessage, TaskMessage, UnreadableMessage, read_result, read_task
+from syncd.spread.terms import terms_of
 from syncd.tick.scope import replica_of
 
 MOST_POLL_SECONDS = 5
@@ -40,7 +41,8 @@ class Mail:
         self._queues = queues
         self.tasks, self.results = work.tasks, work.results
         self._visibility = int(work.visibility.total_seconds())
-        self._hidden = min(_MOST_HIDDEN_SECONDS, self._visibility)
+        self.hidden_seconds = min(_MOST_HIDDEN_SECONDS, self._visibility)
+        """The time that a result in hand stays with this owner."""
         self._dead = work.dead
         self._empty_looks = 0
         self._look_at = monotonic() + self._visibility
@@ -49,20 +51,28 @@ class Mail:
 
     def send(self, job: Job, tasks: Sequence[SpreadTask]) -> None:
         """Send tasks to the workers."""
-        replica = str(replica_of(job))
+        replica, terms = str(replica_of(job)), terms_of(job)
         self._queues.send(
             self.tasks,
             [
                 TaskMessage(
-                    task=task.name, job=job.name, replica=replica, shard=task.shard, first=task.first, last=task.last
+                    task=task.name,
+                    job=job.name,
+                    replica=replica,
+                    token=task.token,
+                    terms=terms,
+                    shard=task.shard,
+                    first=task.first,
+                    last=task.last,
                 ).model_dump_json()
                 for task in tasks
             ],
         )
 
     def receive(self, *, wait_seconds: int = MOST_POLL_SECONDS) -> list[Told]:
-        """Receive some results."""
-        received = self._queues.receive(self.results, wait_seconds=wait_seconds, visibility_seconds=self._hidden)
+        """Receive some results. The wait ends before results in hand come again."""
+        wait_seconds = min(wait_seconds, max(1, self.hidden_seconds // 4))
+        received = self._queues.receive(self.results, wait_seconds=wait_seconds, visibility_seconds=self.hidden_seconds)
         if received:
             self._empty_looks, self._look_at = 0, monotonic() + self._visibility
         return [_told(message) for message in received]
@@ -71,7 +81,7 @@ class Mail:
         """Note results that are recorded, or that nobody needs, and delete them once there are some."""
         self._discarded_since = self._discarded_since if self._discarded else monotonic()
         self._discarded += messages
-        is_old = monotonic() - self._discarded_since >= self._hidden / 2
+        is_old = monotonic() - self._discarded_since >= self.hidden_seconds / 2
         if len(self._discarded) >= MESSAGES_A_CALL or (self._discarded and (is_old or not messages)):
             self.delete_results()
 
@@ -85,7 +95,7 @@ class Mail:
         """Leave a result to another owner. Returns False if it has been left often enough."""
         if message.receives > MOST_FOREIGN_RECEIVES:
             return False
-        self._queues.change_visibility(self.results, message, FOREIGN_SECONDS)
+        self._queues.change_visibility(self.results, message, min(FOREIGN_SECONDS, self._visibility))
         return True
 
     def dead(self) -> list[tuple[Message, TaskMessage | None]]:
@@ -93,7 +103,7 @@ class Mail:
         queue = self._dead_queue()
         if queue is None:
             return []
-        received = self._queues.receive(queue, wait_seconds=0, visibility_seconds=self._hidden)
+        received = self._queues.receive(queue, wait_seconds=0, visibility_seconds=self.hidden_seconds)
         return [(message, _task(message)) for message in received]
 
     def delete_dead(self, messages: Sequence[Message]) -> None:

@@ -44,11 +44,15 @@ class _Message(BaseModel):
     job: str
     replica: str
     """The source and the destination in words, by which both sides know that they mean the same."""
+    token: str = ""
+    """A secret of the owner's, by which it knows the results of its own tasks."""
 
 
 class TaskMessage(_Message):
     """A span of days of one shard to catch up."""
 
+    terms: str
+    """A hash of what the owner's job file says."""
     shard: _ShardParts
     first: _Day
     last: _Day
@@ -78,7 +82,7 @@ class ResultMessage(_Message):
     held: list[_Held] = []
 
     def result(self, shard: Shard, destination_prefix: str) -> TaskResult:
-        """Return what it tells, for a task in this shard."""
+        """Return what it tells, for a task in this shard. What it tells of other shards is left out."""
         days = {day: SealedDay(*facts) for day, facts in self.days.items()}
         held = [
             Failed(
@@ -91,6 +95,7 @@ class ResultMessage(_Message):
                 item.detail,
             )
             for item in self.held
+            if item.key.startswith(shard.prefix)
         ]
         return TaskResult(self.task, TaskState(self.outcome), _counts_of(self.counts), days, held)
 
@@ -122,6 +127,7 @@ def result_text(
         task=task.task,
         job=task.job,
         replica=task.replica,
+        token=task.token,
         outcome=outcome,
         counts=counts.counted(),
         days={day: _facts(sealed) for day, sealed in days.items()},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from secrets import token_hex
 from threading import Event
 
 from syncd.aws.queues import Queues
@@ -154,14 +155,14 @@ class Owner:
 
     def _begin(self) -> None:
         """Go on with the tasks of the same catch-up that was killed or left some open, or cut anew."""
-        request = self._words()
+        words = self._words()
         with self._ledger() as ledger:
             before = ledger.tasks()
-            if before and {task.request for task in before} == {request}:
+            if before and {task.words for task in before} == {words}:
                 again = [task._replace(state=TaskState.WAITING) for task in before if task.is_unfinished]
                 ledger.save_tasks(self._claim_held(ledger, again))
             else:
-                ledger.replace_tasks(self._claim_held(ledger, self._cut(ledger, request)))
+                ledger.replace_tasks(self._claim_held(ledger, self._cut(ledger, f"{words}#{token_hex(16)}")))
             tasks = ledger.tasks()
         objects = sum(task.objects for task in tasks)
         self._tell(events.SPREAD_STARTED, job=self._job.name, tasks=len(tasks), objects=objects)
@@ -173,10 +174,10 @@ class Owner:
         narrowed = f"{','.join(request.accounts)} {','.join(request.regions)}"
         return f"{window.first}..{window.last or ''} {narrowed} {settings.task_objects}"
 
-    def _cut(self, ledger: ReplicaLedger, words: str) -> list[SpreadTask]:
+    def _cut(self, ledger: ReplicaLedger, request: str) -> list[SpreadTask]:
         run = Run(self._job, self._request, self._installation, self._stop, lambda _: None)
         ports = run.ports(ledger, lambda *_: PlannedCopies())
-        return cut(run.task(), ports, request=words, task_objects=self._installation.settings.work.task_objects)
+        return cut(run.task(), ports, request=request, task_objects=self._installation.settings.work.task_objects)
 
     def _claim_held(self, ledger: ReplicaLedger, tasks: Sequence[SpreadTask]) -> list[SpreadTask]:
         """Keep tasks with objects in quarantine to ourselves, since only their copy may release them."""
@@ -233,7 +234,7 @@ class Owner:
     def _end(self, tasks: Sequence[SpreadTask]) -> None:
         """Let the same catch-up begin anew the next time. Its tasks stay to be seen."""
         with self._ledger() as ledger:
-            ledger.save_tasks([task._replace(request="") for task in tasks])
+            ledger.save_tasks([task._replace(request=f"#{task.token}") for task in tasks])
 
     def _report(self, outcome: str, counts: Iterable[Counts]) -> TickReport:
         report = TickReport(

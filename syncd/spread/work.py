@@ -1,23 +1,23 @@
 """`syncd work`: takes tasks from a queue and does them, one at a time. It keeps no state."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from time import monotonic
 from typing import NamedTuple
 
 from syncd.aws.queues import LONGEST_WAIT_SECONDS, Message, Queues
 from syncd.config.job import Configuration
 from syncd.job.exit_codes import DONE
+from syncd.job.health.clock import boot_clock
 from syncd.job.installation import Installation
 from syncd.job.verbs import Interruption, interruptible
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.spread.hold import BEATS_A_VISIBILITY, Hold
 from syncd.spread.messages import TaskMessage, UnreadableMessage, read_task
+from syncd.spread.metrics import ABANDONED, ENDED, FAILED, REFUSED, SpreadMetrics
 from syncd.spread.worker import Done, Verdicts, do, refusal
 
-_LOOK_SECONDS = 0.1
 _POLL_SECONDS = 5
 """A signal waits for the end of a poll."""
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -32,14 +32,19 @@ class Worked(NamedTuple):
 
 
 def work(
-    configuration: Configuration, *, until_empty: bool, now: Callable[[], float], tell: Callable[..., None]
+    configuration: Configuration,
+    metrics: SpreadMetrics,
+    *,
+    until_empty: bool,
+    now: Callable[[], float],
+    tell: Callable[..., None],
 ) -> Worked:
     """Do tasks until SIGTERM or SIGINT, or with `until_empty` until none is left."""
     installation = Installation.of(configuration, now=now, tell=tell)
     try:
         with interruptible() as interruption:
             tell(events.WORK_STARTED, jobs=len(configuration.jobs))
-            worker = Worker(configuration, installation, Queues(), interruption)
+            worker = Worker(configuration, installation, Queues(), interruption, metrics)
             worker.run(until_empty=until_empty)
             tell(events.WORK_STOPPED, tasks=worker.tasks, objects=worker.objects)
     finally:
@@ -51,7 +56,12 @@ class Worker:
     """The loop of one process."""
 
     def __init__(
-        self, configuration: Configuration, installation: Installation, queues: Queues, interruption: Interruption
+        self,
+        configuration: Configuration,
+        installation: Installation,
+        queues: Queues,
+        interruption: Interruption,
+        metrics: SpreadMetrics,
     ) -> None:
         work = configuration.settings.work
         assert work.tasks is not None
@@ -65,6 +75,7 @@ class Worker:
         self._tell = installation.tell
         self._queues = queues
         self._interruption = interruption
+        self._metrics = metrics
         self._verdicts = Verdicts()
         self._failures = 0
         self.tasks = 0
@@ -75,16 +86,14 @@ class Worker:
         # The signal handlers run in this thread, which therefore takes no lock.
         with ThreadPoolExecutor(1, thread_name_prefix="work") as pool:
             future = pool.submit(self._loop, until_empty=until_empty)
-            while wait([future], timeout=_LOOK_SECONDS).not_done:
-                if self._interruption.is_impatient:
-                    self._installation.abandon()
+            self._interruption.wait([future], self._installation.abandon)
             future.result()
 
     def _loop(self, *, until_empty: bool) -> None:
         stop = self._interruption.stop
         is_over = False
         while not is_over and not stop.is_set():
-            began = monotonic()
+            began = boot_clock()
             try:
                 received = self._queues.receive(
                     self._tasks_queue, most=1, wait_seconds=self._wait, visibility_seconds=self._visibility
@@ -136,23 +145,28 @@ class Worker:
 
     def _refuse(self, message: Message, why: str) -> None:
         """Leave a message to others. After as many receives as the queue allows, the owner deals with it."""
+        self._metrics.take_end(REFUSED)
         self._tell(events.TASK_REFUSED, detail=why, receives=message.receives, task=message.body[:300])
 
     def _finish(self, task: TaskMessage, message: Message, done: Done, hold: Hold) -> bool:
         """Tell the owner, then delete the task. In this order nothing is lost, and twice is harmless."""
         if hold.is_lost():
+            self._metrics.take_end(ABANDONED)
             self._tell(events.TASK_ABANDONED, task=task.task, why="it was silent for too long, and is another's now")
             return True
         try:
             if done.result is None:
                 if self._interruption.stop.is_set():
                     hold.give_back()
+                else:
+                    self._metrics.take_end(FAILED)
                 return False
             self._queues.send(self._results_queue, [done.result])
             self._queues.delete(self._tasks_queue, [message])
         except JobFailed as error:
             self._tell(events.QUEUE_UNAVAILABLE, detail=error.detail, reason=error.reason, remedy=error.remedy)
             return False
+        self._metrics.take_end(ENDED, done.report)
         self.tasks += 1
         self.objects += done.report.copied + done.report.already_there
         return True

@@ -18,6 +18,7 @@ from syncd.model.objects import Failed, Shard, Transfer, Window
 from syncd.model.reports import TaskState, TickReport
 from syncd.model.sealed import SealedDay
 from syncd.spread.messages import TaskMessage, result_text
+from syncd.spread.terms import terms_of
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import replica_of, scope_of, shard_of, source_prefixes
 
@@ -57,6 +58,8 @@ def refusal(task: TaskMessage, jobs: Mapping[str, Job]) -> str | None:
         return f"no job is named {task.job} here"
     if task.replica != str(replica_of(job)):
         return f"here {task.job} is {replica_of(job)}, and the task is for {task.replica}"
+    if task.terms != terms_of(job):
+        return f"[source] or [destination] of {task.job} is another here than at the owner: give both the same job file"
     if not _is_of(job, task.place):
         return f"{task.place.prefix} is outside what {task.job} may copy"
     return None

@@ -9,6 +9,8 @@ from servers import MakeClient, S3Server
 from syncd.aws.policies import work
 from syncd.aws.policies.formats import Format
 from syncd.aws.queues import Queues
+from syncd.check.queues import work_checks
+from syncd.check.result import Status
 from syncd.config.tables.scale import Work
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
@@ -39,11 +41,20 @@ class Sides:
             for file in work.files(self.work, "us-east-1", Format.JSON)
         }
         self._keys = {side: self._user(side) for side in ("worker", "owner", "administrator")}
-        account = server.access_key_id
+        account = self._account = server.access_key_id
         policy = self.documents["results-queue"].replace(
             f"arn:aws:iam::{account}:role/{work.WORKER_ROLE}", f"arn:aws:iam::{account}:user/worker"
         )
         sqs.set_queue_attributes(QueueUrl=urls["results"], Attributes={"Policy": policy})
+        self._sqs = sqs
+
+    def redrive(self, queue: str, *, receives: int) -> None:
+        """Let dead letters of tasks go to a queue of this name."""
+        policy = {"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{self._account}:{queue}", "maxReceiveCount": receives}
+        self._sqs.set_queue_attributes(
+            QueueUrl=self.work.tasks,
+            Attributes={"RedrivePolicy": json.dumps(policy), "MessageRetentionPeriod": "345600"},
+        )
 
     def queues(self, side: str) -> Queues:
         """A client with that side's credentials."""
@@ -93,3 +104,38 @@ def test_nobody_else_can_send(sides: Sides, side: str, queue: str) -> None:
         queues.send(getattr(sides.work, queue), ["x"])
 
     assert refused.value.reason == Reason.ACCESS_DENIED
+
+
+@pytest.mark.parametrize(
+    ("side", "statuses"),
+    [
+        ("owner", ["ok", "ok", "ok", "information"]),
+        ("worker", ["ok", "ok", "information", "ok"]),
+        ("administrator", ["ok", "ok", "ok", "ok"]),
+    ],
+)
+def test_check_finds_what_a_side_may_do_and_moves_no_message(sides: Sides, side: str, statuses: list[str]) -> None:
+    sides.redrive("syncd-dead", receives=10)
+    sides.queues("owner").send(sides.work.tasks or "", ["task"])
+
+    found = work_checks(sides.queues(side), sides.work)
+
+    assert [check.status.value for check in found] == statuses
+    (task,) = sides.queues("worker").receive(sides.work.tasks or "", most=1, wait_seconds=1)
+    assert task.receives == 1
+
+
+def test_check_names_what_is_wrong_with_the_queues(sides: Sides) -> None:
+    client, own = sides.queues("administrator"), sides.work
+
+    without = work_checks(client, own.model_copy(update={"dead": None}))
+    sides.redrive("syncd-results", receives=10)
+    elsewhere = work_checks(client, own)
+    sides.redrive("syncd-dead", receives=2)
+    few = work_checks(client, own)
+    absent = work_checks(client, own.model_copy(update={"tasks": f"{own.tasks}-not"}))
+
+    assert [(check.name, check.status) for check in without][-1] == ("work-dead", Status.FAILED)
+    assert (elsewhere[1].status, "syncd-results" in elsewhere[1].detail) == (Status.FAILED, True)
+    assert (few[1].status, "maxReceiveCount to 10" in few[1].remedy) == (Status.WARNING, True)
+    assert [(check.name, check.status) for check in absent] == [("work-tasks", Status.FAILED)]

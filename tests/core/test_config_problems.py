@@ -238,6 +238,7 @@ def test_an_unknown_key_is_told_the_right_one(tmp_path: Path, key: str, remedy: 
         ('engine.memory = "1MiB"', "engine.memory", "from 5MiB to 64GiB"),
         (f'work.tasks = "{QUEUE}"', "work.results", "is missing"),
         (f'work.dead = "{QUEUE}"', "work.tasks", "is missing"),
+        (f'work = {{tasks = "{QUEUE}", results = "{QUEUE}"}}', "work.results", "is in work.tasks too"),
         ("work.task_objects = 1999", "work.task_objects", "from 2000"),
         ('heartbeat_url = "beat"', "heartbeat_url", "http:// or https://"),
         ("drain = 15", "drain", 'write "15s"'),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.config.toml_file import LARGEST_BYTES, MOST_DOTS, UnusableError, read_toml
+from syncd.config.reading.toml_file import LARGEST_BYTES, MOST_DOTS, UnusableError, read_toml
 
 
 def refusal(path: Path) -> UnusableError:

@@ -19,7 +19,16 @@ from syncd.spread.messages import (
     result_text,
 )
 
-TASK = TaskMessage(task="t", job="a", replica="x to y", shard=SHARD, first="2024-03-01", last="2024-03-31")
+TASK = TaskMessage(
+    task="t",
+    job="a",
+    replica="x to y",
+    terms="e" * 32,
+    token="a" * 32,
+    shard=SHARD,
+    first="2024-03-01",
+    last="2024-03-31",
+)
 DAY = SealedDay(2, 2**62, 2**63 - 1, exact=True, replica_digest=7, replica_exact=False)
 COUNTS = Counts(copied=2, copied_bytes=200, requests={"GetObject": 2}, skipped={"sealed": 1})
 
@@ -55,12 +64,12 @@ def test_what_no_message_can_hold_is_left_to_the_owner() -> None:
         assert len(text.encode()) < LONGEST_RESULT_BYTES
 
 
-def test_a_task_is_three_hundred_bytes_and_names_no_credential_and_no_role() -> None:
+def test_a_task_is_small_and_names_no_credential_and_no_role() -> None:
     text = TASK.model_dump_json()
 
     assert read_task(text) == TASK
-    assert len(text) < 400
-    assert json.loads(text).keys() == {"v", "task", "job", "replica", "shard", "first", "last"}
+    assert len(text) < 450
+    assert json.loads(text).keys() == {"v", "task", "job", "replica", "token", "terms", "shard", "first", "last"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from program import Ran, Running
@@ -22,6 +23,7 @@ class Spreading:
     sqs: Any
     environment: Mapping[str, str]
     urls: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -40,9 +42,15 @@ class Spreading:
         arn = sqs.get_queue_attributes(QueueUrl=urls["dead"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": str(receives)})
         sqs.set_queue_attributes(QueueUrl=urls["tasks"], Attributes={"RedrivePolicy": policy})
-        settings = {"tasks": urls["tasks"], "results": urls["results"], "visibility": f"{VISIBILITY_SECONDS}s"}
-        stage.configure({f"work.{name}": value for name, value in {**settings, **work}.items()})
-        return cls(stage, sqs, environment, urls)
+        settings = {"tasks": urls["tasks"], "results": urls["results"], "visibility": f"{VISIBILITY_SECONDS}s", **work}
+        made = cls(stage, sqs, environment, urls, settings)
+        made.configure()
+        return made
+
+    def configure(self, *, state_dir: Path | None = None, **work: Any) -> None:
+        """Writes syncd.toml, with changed keys of [work], and perhaps another folder of state."""
+        own = {} if state_dir is None else {"state_dir": state_dir}
+        self.stage.configure({**own, **{f"work.{name}": value for name, value in {**self.settings, **work}.items()}})
 
     def owner(self, *arguments: str, **how: Any) -> Ran:
         """Runs a spread catch-up to its end."""

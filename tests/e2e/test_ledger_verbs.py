@@ -72,6 +72,12 @@ def test_what_was_accepted_stays_accepted_when_the_state_is_rebuilt_or_lost(stag
     key = in_conflict(stage, now)
     stage.syncd("ledger", "quarantine", "accept", key)
 
+    state = {file.name: file.read_bytes() for file in stage.state.iterdir() if file.name == "ledger.sqlite3"}
+    stage.server.forget_requests()
+    rehearsed = stage.syncd("ledger", "rebuild", "--dry-run", "--json")
+    assert (rehearsed.code, stage.operations()) == (0, {})
+    assert rehearsed.job["would"] == {"forget": 6, "list": 2, "keep": {"quarantined": 0, "accepted": 1}}
+    assert {file.name: file.read_bytes() for file in stage.state.iterdir() if file.name in state} == state
     stage.syncd("ledger", "rebuild")
     rebuilt = stage.syncd("tick", "--json")
     for file in stage.state.glob("ledger.sqlite3*"):

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import socket
+import urllib.request
 from datetime import date, datetime, timedelta
 from threading import Event
 from typing import Any
@@ -13,6 +15,9 @@ from servers import MakeClient, S3Server
 from spreading import Spreading
 from stage import Stage
 from waiting import wait_until
+
+from syncd.config import files
+from syncd.spread.terms import terms_of
 
 DAYS = [date(2024, 3, 1) + timedelta(days=number) for number in range(8)]
 LOGS = 500
@@ -40,11 +45,41 @@ def copied_before(stage: Stage, *, but: int) -> None:
         stage.server.put(stage.world.consumer("account-z").bucket, f"replica/{key}", item.body, metadata=item.metadata)
 
 
+def metrics(port: int) -> dict[str, float]:
+    """What is served there, by name and labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def forged(stage: Stage) -> dict[str, Any]:
+    """A result for a task that was sent, from somebody who has not received it: days that are not there, a foreign key."""
+    shard = f"AWSLogs/{ACCOUNTS[0]}/CloudTrail/{REGIONS[0]}/"
+    held = {"key": "private/x", "etag": '"e"', "size_bytes": 1, "last_modified": 1.0, "storage_class": "STANDARD"}
+    return {
+        "v": 1,
+        "task": f"{shard}{DAYS[0]}..{DAYS[3]}",
+        "job": "account-z",
+        "replica": f"s3://{stage.world.bucket}/ to s3://{stage.world.consumer('account-z').bucket}/replica/"
+        f" at {stage.server.url}",
+        "outcome": "ok",
+        "counts": {},
+        "days": {f"{DAYS[0]}": [10**6, 1, 1, True, 1, True]},
+        "held": [{**held, "reason": "timeout", "detail": ""}],
+    }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     stage: Stage, ministack: S3Server, make_client: MakeClient
 ) -> None:
-    """A worker that is told to stop in its second task gives it back at once."""
-    spreading = spread_over(stage, ministack, make_client, visibility="10m")
+    """A worker that is told to stop in its second task gives it back at once. Both sides serve metrics meanwhile."""
+    ports = [free_port(), free_port()]
+    spreading = spread_over(stage, ministack, make_client, visibility="10m", metrics_listen=f"127.0.0.1:{ports[0]}")
     copied_before(stage, but=MISSING)
     stage.job(file="second", changes={"name": "second", "destination.prefix": "second/"})
     gate = Event()
@@ -52,8 +87,12 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     planned = stage.syncd("plan", "--json", "--spread", "account-z", *WINDOW)
     stalled = stage.server.faults.add(lambda _: stage.server.count("GetObject") > MISSING * 5 // 8, Stall(gate))
     with spreading.start_owner("account-z", *WINDOW) as owner:
+        wait_until(lambda: spreading.waiting()["tasks"] == 2, what="tasks")
+        spreading.sqs.send_message(QueueUrl=spreading.urls["results"], MessageBody=json.dumps(forged(stage)))
+        spreading.configure(metrics_listen=f"127.0.0.1:{ports[1]}")
         with spreading.start_worker() as first:
-            wait_until(lambda: stalled.hits and not spreading.waiting()["results"], what="a task that is recorded")
+            wait_until(lambda: stalled.hits and spreading.waiting()["results"] == 1, what="a task that is recorded")
+            served = [metrics(port) for port in ports]
             status = stage.syncd("status", "--json", "account-z")
             first.signal(signal.SIGTERM)
             stage.server.faults.remove(stalled)
@@ -72,6 +111,12 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     spread, (running,) = status.job["spread"], status.job["running"]
     assert (spread["tasks"], spread["ended"], spread["dead"], spread["objects_done"]) == (2, 1, 0, OBJECTS // 2)
     assert (running["kind"], running["done"], running["known"]) == ("catch-up", OBJECTS // 2, spread["objects"])
+    of_owner, of_worker = served
+    assert of_owner['syncd_spread_tasks{state="open",syncd_job="account-z"}'] == 1
+    assert of_owner['syncd_spread_tasks{state="done",syncd_job="account-z"}'] == 1
+    assert of_owner['syncd_spread_objects_done{syncd_job="account-z"}'] == OBJECTS // 2
+    assert of_worker['syncd_work_tasks_total{outcome="done"}'] == 1
+    assert of_worker['syncd_work_objects_total{result="already_there"}'] > 0
     assert (stopped.code, done.code) == (0, 0)
     assert (done.document["tasks"], done.document["objects"]) == (1, OBJECTS // 2)
     assert (ran.code, ran.job["outcome"], ran.job["copied"] + ran.job["already_there"]) == (0, "ok", OBJECTS)
@@ -82,13 +127,14 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     assert stage.requests("GetObject", "PutObject") == 0
     # Beside the two sides: five to find the shard, and the first pages of the destination's audit.
     assert stage.requests("ListObjectsV2") <= 2.2 * OBJECTS / 1000 + 8
-    assert spreading.waiting() == EMPTY
+    # The forged result is left to the owner whose task it may be, if there is one.
+    assert spreading.waiting() == {**EMPTY, "results": 1}
 
 
 def test_killed_and_frozen_workers_and_a_killed_owner_lose_and_repeat_nothing(
     stage: Stage, ministack: S3Server, make_client: MakeClient
 ) -> None:
-    spreading = spread_over(stage, ministack, make_client, receives=2)
+    spreading = spread_over(stage, ministack, make_client)
     copied_before(stage, but=2 * MISSING)
     gate = Event()
 
@@ -171,8 +217,10 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     replica = (
         f"s3://{stage.world.bucket}/ to s3://{stage.world.consumer('account-z').bucket}/replica/ at {stage.server.url}"
     )
+    (job,) = files.load(stage.config).jobs
     task = {
         "v": 1,
+        "terms": terms_of(job),
         "task": "x",
         "job": "account-z",
         "replica": replica,
@@ -183,6 +231,7 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     outside = ["private/", "222222222222", "CloudTrail", "us-east-1", ""]
     hostile = (
         {**task, "job": "other"},
+        {**task, "terms": "of another job file"},
         {**task, "replica": "s3://elsewhere/ to s3://mine/"},
         {**task, "shard": outside},
         {**task, "last": "2024-02-01"},
@@ -208,6 +257,26 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     assert not [item for item in stage.server.requests if item.query.get("prefix", "").startswith("private")]
     assert len(refused) == len(hostile) + 1
     assert len([item for item in ran.logged if item["event"] == "result.ignored"]) == 2
+
+
+def test_two_owners_of_one_job_do_not_take_each_others_results(
+    stage: Stage, ministack: S3Server, make_client: MakeClient
+) -> None:
+    """As after a takeover of a slot while the daemon of before still had a catch-up under way."""
+    spreading = spread_over(stage, ministack, make_client)
+    copied_before(stage, but=40)
+    with spreading.start_owner(*WINDOW) as one:
+        wait_until(lambda: spreading.waiting()["tasks"] == 2, what="the tasks of one")
+        spreading.configure(state_dir=stage.state.with_name("another"))
+        with spreading.start_owner(*WINDOW) as other:
+            wait_until(lambda: spreading.waiting()["tasks"] == 4, what="the tasks of both")
+            with spreading.start_worker():
+                ran = [owner.ended() for owner in (one, other)]
+
+    assert [(item.code, item.job["outcome"]) for item in ran] == [(0, "ok"), (0, "ok")]
+    assert [len([line for line in item.logged if line["event"] == "task.done"]) for item in ran] == [2, 2]
+    assert set(stage.watched().writes.values()) == {1}
+    assert spreading.waiting() == EMPTY
 
 
 def test_without_queues_the_file_and_the_key_are_named(stage: Stage) -> None:

@@ -14,9 +14,11 @@ from hostile.attacks import ATTACKS
 from hostile.neighbour import HONEST
 from hostile.runs import HOSTILE, attacked
 
+LIMIT_MIB = 256
+
 
 def main() -> int:
-    """One line an attack; 1 if one of them was not held."""
+    """One line an attack; 1 if one of them was not held, or took more memory than it may."""
     print("| attack | tried | held | daemon, MiB | worker, MiB | its job, s | neighbour, s |")
     print("|---|---|---|---|---|---|---|")
     is_held = True
@@ -30,7 +32,7 @@ def main() -> int:
             came = attacked(stage, attack)
             is_whole = set(stage.replica(HONEST)) == set(came.keys) and not stage.replica(HOSTILE)
         held = is_whole and came.honest["outcome"] == "ok" and came.reasons <= attack.reasons and bool(came.reasons)
-        is_held &= held
+        is_held &= held and max(came.parent_mib, came.worker_mib) < LIMIT_MIB
         seconds = [f"{job['duration_seconds']:.1f}" for job in (*came.harmed, came.honest)]
         figures = [str(came.parent_mib), str(came.worker_mib), *seconds]
         print(f"| {name} | 1 | {int(held)} | {' | '.join(figures)} |", flush=True)

@@ -89,7 +89,7 @@ def test_the_base_image_is_an_argument_that_the_build_requires(service: Any) -> 
     arguments = re.findall(r"^ARG (.*)$", DOCKERFILE.read_text(), re.MULTILINE)
 
     assert bases == {"${BASE_IMAGE}"}
-    assert set(arguments) == {"BASE_IMAGE"}
+    assert [name for name in set(arguments) if "=" not in name] == ["BASE_IMAGE"]
     assert service["build"]["args"] == {"BASE_IMAGE": "${SYNCD_BASE_IMAGE:-}"}
 
 
@@ -187,3 +187,11 @@ def test_hadolint_finds_nothing_wrong_with_the_dockerfile(tool: Path) -> None:
     run = subprocess.run([tool, "--no-color", DOCKERFILE], capture_output=True, text=True, check=False)
 
     assert (run.returncode, run.stdout) == (0, "")
+
+
+def test_the_image_says_what_it_is_and_from_what_it_was_built(image: dict[str, Instruction]) -> None:
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', image["LABEL"].text))
+
+    assert labels["licenses"] == "Apache-2.0"
+    assert {"title", "description", "version", "revision", "source", "base.name"} <= set(labels)
+    assert labels["base.name"] == "${BASE_IMAGE}"

@@ -13,6 +13,7 @@ from syncd.config.files import load
 
 KUBERNETES = DEPLOY / "kubernetes"
 WORKERS = KUBERNETES / "workers"
+FLEET = DEPLOY / "kubernetes-fleet"
 MANIFESTS = sorted(path.name for path in KUBERNETES.glob("*.yaml") if path.name != "kustomization.yaml")
 ALTERNATIVE = "cronjob.yaml"
 USER = 10001
@@ -210,6 +211,39 @@ def test_workers_are_as_many_as_there_are_tasks() -> None:
     assert (scaled["spec"]["minReplicaCount"], trigger["type"]) == (0, "aws-sqs-queue")
     assert trigger["metadata"]["scaleOnInFlight"] == "true"
     assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
+
+
+def test_the_fleet_is_the_daemon_with_a_volume_each_and_one_to_stand_by(daemon: Any) -> None:
+    fleet, budget = yaml.safe_load_all((FLEET / "statefulset.yaml").read_text())
+    own, base = fleet["spec"]["template"]["spec"], daemon["template"]["spec"]
+    spread = own.pop("topologySpreadConstraints")
+    (volume,) = fleet["spec"]["volumeClaimTemplates"]
+
+    assert fleet["spec"]["replicas"] == 2
+    assert fleet["spec"]["template"]["metadata"] == daemon["template"]["metadata"]
+    assert own == {**base, "volumes": [item for item in base["volumes"] if item["name"] != "state"]}
+    assert volume["metadata"]["name"] == "state"
+    assert budget["spec"] == {"maxUnavailable": 1, "selector": fleet["spec"]["selector"]}
+    assert spread[0]["labelSelector"] == fleet["spec"]["selector"]
+    assert read_yaml(FLEET / "kustomization.yaml")["images"] == read_yaml(KUBERNETES / "kustomization.yaml")["images"]
+
+
+@pytest.mark.needs_tool("kubectl")
+def test_kustomize_puts_the_fleet_in_place_of_the_one_daemon(tool: Path) -> None:
+    run = subprocess.run([tool, "kustomize", FLEET], capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stderr
+    kinds = [item["kind"] for item in yaml.safe_load_all(run.stdout)]
+    assert kinds.count("StatefulSet") == 1
+    assert not {"Deployment", "PersistentVolumeClaim"} & set(kinds)
+
+
+@pytest.mark.needs_tool("kubernetes-validate")
+def test_the_fleet_obeys_the_schema_of_kubernetes(tool: Path) -> None:
+    command = [tool, "--strict", FLEET / "statefulset.yaml"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.needs_tool("kubernetes-validate")

@@ -15,7 +15,8 @@ from deployed import DEPLOY, PROJECT, read_yaml
 from syncd.daemon.web.gauges import JOB, Gauges
 from syncd.daemon.web.metrics import Metrics
 from syncd.model.reasons import Reason
-from syncd.model.reports import JobError, TickReport
+from syncd.model.reports import JobError, SpreadProgress, TickReport
+from syncd.spread.metrics import SpreadMetrics
 
 RULES = DEPLOY / "alerts" / "syncd.rules.yaml"
 RULE_TESTS = Path(__file__).with_name("syncd.rules.test.yaml")
@@ -27,12 +28,15 @@ ENDINGS = ("_bucket", "_sum", "_count")
 
 
 def names() -> set[str]:
-    """Every metric that the daemon tells Prometheus, the parts of histograms included."""
+    """Every metric that daemons, owners and workers tell Prometheus, the parts of histograms included."""
     metrics = Metrics(lambda: Gauges(now=0.0, healths=[]))
     error = JobError(reason="timeout", detail="", remedy="")
     metrics.take_report(TickReport(job="a", outcome="failed", error=error, failed_by_reason={"timeout": 1}))
+    owner, worker = SpreadMetrics(), SpreadMetrics()
+    owner.take_progress("a", SpreadProgress())
     found = set()
-    for line in metrics.exposition().decode().splitlines():
+    told = b"".join(item.exposition() for item in (metrics, owner, worker))
+    for line in told.decode().splitlines():
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split()
             found |= {name} | ({name + ending for ending in ENDINGS} if kind == "histogram" else set())

@@ -1,9 +1,11 @@
 """Where the parts come from: the bill of materials, and the hashes of the lock files beside those of an index."""
 
+import email
 import json
 import re
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from deployed import PROJECT
 
 from syncd import __version__
@@ -175,21 +178,96 @@ def test_every_lock_file_is_understood_to_the_last_line() -> None:
         "bench.txt",
         "build.txt",
         "docs.txt",
+        "release.txt",
     }
     for lock in LOCKS:
         assert bill(lock)["components"]
 
 
-def test_the_wheel_has_the_templates_of_the_pages(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two builds of what a release holds, without the Debian package, which `make packages` builds."""
+    folders = [tmp_path_factory.mktemp("release") / name for name in ("one", "two")]
+    for folder in folders:
+        url = ("--url", "https://git.example.com/owner/syncd")
+        ran = run("release.py", "--output", folder, "--without-deb", *url)
+        assert ran.returncode == 0, ran.stderr
+    return folders
 
-    packed = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
-    assert {
-        path.relative_to(PROJECT) for path in (PROJECT / "syncd" / "daemon" / "web" / "templates").iterdir()
-    } <= packed
+
+def test_two_builds_of_a_release_are_the_same_bytes(releases: list[Path]) -> None:
+    one, two = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in releases)
+
+    assert {name for name in one if one[name] != two.get(name)} == set()
+    assert (
+        set(one)
+        == set(two)
+        == {
+            f"syncd-{__version__}-py3-none-any.whl",
+            f"syncd-{__version__}.tar.gz",
+            f"syncd-{__version__}.cdx.json",
+            f"syncd-chart-{__version__}.tgz",
+            "RELEASE_NOTES.md",
+            "SHA256SUMS",
+        }
+    )
+
+
+def test_the_wheel_says_who_it_is_for_and_has_the_templates_of_the_pages(releases: list[Path]) -> None:
+    (wheel,) = releases[0].glob("*.whl")
+    packed = zipfile.ZipFile(wheel)
+    metadata = email.message_from_bytes(packed.read(f"syncd-{__version__}.dist-info/METADATA"))
+
+    templates = (PROJECT / "syncd" / "daemon" / "web" / "templates").iterdir()
+    assert {path.relative_to(PROJECT) for path in templates} <= {Path(name) for name in packed.namelist()}
+    urls = dict(str(each).split(", ") for each in metadata.get_all("Project-URL", []))
+    assert urls["Source"] == "https://git.example.com/owner/syncd"
+    assert {"Documentation", "Changelog", "Issues", "Security"} <= set(urls)
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert f"Programming Language :: Python :: {sys.version_info.major}.{sys.version_info.minor}" in (
+        metadata.get_all("Classifier") or []
+    )
+    needed = {
+        re.split(r"[<>=; \[]", each)[0] for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each
+    }
+    assert {"boto3", "awscrt", "pydantic", "cryptography"} <= needed
+
+
+def test_the_sdist_has_what_the_manuals_speak_of(releases: list[Path]) -> None:
+    with tarfile.open(releases[0] / f"syncd-{__version__}.tar.gz") as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {"LICENSE", "requirements/runtime.txt", "deploy/systemd/syncd.service", "supply/deb.py"} <= names
+    assert {"tools/manpage.py", "docs/index.md", "Makefile"} <= names
+
+
+def test_the_chart_of_a_release_is_that_of_the_version_and_holds_nothing_that_is_not_in_git(
+    releases: list[Path],
+) -> None:
+    with tarfile.open(releases[0] / f"syncd-chart-{__version__}.tgz") as archive:
+        names, about = archive.getnames(), archive.extractfile("syncd/Chart.yaml")
+        assert about is not None
+        described = yaml.safe_load(about)
+
+    assert (described["version"], described["appVersion"]) == (__version__, __version__)
+    assert names[0] == "syncd/Chart.yaml"
+    assert {"syncd/values.yaml", "syncd/templates/deployment.yaml"} <= set(names)
+
+
+def test_the_notes_of_a_release_are_the_changelogs_and_the_sums_are_right(releases: list[Path]) -> None:
+    notes = (releases[0] / "RELEASE_NOTES.md").read_text()
+    check = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=releases[0], check=False)
+
+    assert notes.startswith(f"# syncd {__version__}\n\n### Added")
+    assert notes.count("\n## ") == 1
+    assert check.returncode == 0
+
+
+def test_a_release_into_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.whl").touch()
+
+    ran = run("release.py", "--output", tmp_path, "--without-deb")
+
+    assert ran.returncode == 2
+    assert "is not empty (old.whl)" in ran.stderr

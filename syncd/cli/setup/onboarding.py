@@ -19,7 +19,7 @@ from syncd.cli.setup.init_answers import Answers, derived
 from syncd.config.files import find, load
 from syncd.config.job import Job
 from syncd.config.partitions import partition_of
-from syncd.config.toml_file import UnusableError, read_toml
+from syncd.config.reading.toml_file import UnusableError, read_toml
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",

@@ -39,6 +39,7 @@ class Trials:
     def __init__(self) -> None:
         self._identities = Identities(now=time.time)
         self._lookups = Lookups()
+        self._is_signed_out = False
 
     def of(self, answer: str, answers: Answers) -> Tried | None:
         """Try the answer just given. Returns None if there is nothing to try about it."""
@@ -52,6 +53,10 @@ class Trials:
         }
         if answer not in tries or (answer == "organization_id" and answers.organization_id is None):
             return None
+        if answer == "profile":
+            self._is_signed_out = False
+        elif self._is_signed_out:
+            return Tried(None, "not tried, since nobody is signed in")
         try:
             return self._lookups.run(answer, lambda: tries[answer](answers))
         except LookupFailed as failed:
@@ -93,6 +98,7 @@ class Trials:
             there = self.profiles(answers)
             return Tried(False, f"there is no such profile; there are: {', '.join(there) or 'none'}")
         except (BotoCoreError, ClientError) as error:
+            self._is_signed_out = True
             return Tried(False, f"it cannot sign in: {_said(error)}")
         if str(caller["Arn"]).endswith(":root"):
             return Tried(False, "these are the keys of a root user, which may not assume roles; use a user or a role")

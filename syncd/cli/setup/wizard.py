@@ -166,7 +166,7 @@ class Wizard:
 
     def _ask(self, question: Question) -> str | None:
         """Return the text of an answer, or None to go back."""
-        default = self._typed.get(question.answer) or getattr(self._known(self._answers), question.answer) or ""
+        default = self._typed.get(question.answer) or getattr(derived(self._answers), question.answer) or ""
         about = question.about
         if default:
             about = f"Enter: {default}" + ("" if question.is_required else f"; {NOTHING} for none")

@@ -26,7 +26,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "check": ("syncd check", "syncd check account-b"),
     "policies": ("syncd policies account-b", "syncd policies account-b --format terraform --output ./iam"),
     "completion": ("source <(syncd completion bash)", "syncd completion fish > ~/.config/fish/completions/syncd.fish"),
-    "rebuild": ("syncd ledger rebuild account-b",),
+    "rebuild": ("syncd ledger rebuild account-b --dry-run", "syncd ledger rebuild account-b"),
     "export": ("syncd ledger export account-b | head",),
     "list": ("syncd ledger quarantine list", "syncd ledger quarantine list account-b --json"),
     "retry": (

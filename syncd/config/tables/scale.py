@@ -50,11 +50,21 @@ class Work(Table):
         timedelta(seconds=60), description="a task goes to another worker when its own has been silent for this long"
     )
     task_objects: TaskObjects = Field(20_000, description="about how many objects a task has")
+    metrics_listen: fields.Listen = Field(
+        "",
+        description="where an owner or a worker answers /metrics and /healthz while it runs; allowed as http.listen is",
+    )
 
     @property
     def is_given(self) -> bool:
         """True if catch-ups can be spread."""
         return self.tasks is not None
+
+    @property
+    def queues(self) -> dict[str, str]:
+        """The queues that are given, by their keys."""
+        given = {"tasks": self.tasks, "results": self.results, "dead": self.dead}
+        return {key: queue for key, queue in given.items() if queue is not None}
 
 
 class Fleet(Table):

@@ -78,6 +78,11 @@ def sum_of(name: str, body: Bytes) -> str:
     return made.value
 
 
+def header_of(algorithm: str) -> str:
+    """Return the header of a checksum by the name of its algorithm, such as crc64nvme."""
+    return f"{_PREFIX}{algorithm}"
+
+
 def algorithm_of(name: str) -> str:
     """Return the algorithm of a header as S3 names it, such as CRC64NVME."""
     return name.removeprefix(_PREFIX).upper()

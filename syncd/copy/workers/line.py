@@ -4,6 +4,7 @@ Python's own HTTP client reads and parses the answers. It bounds a header's line
 """
 
 import socket
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -61,6 +62,7 @@ class Line:
         self._server = server
         self._connection = connection
         self._answer: HTTPResponse | None = None
+        self._ahead_bytes = 0
         if connection.sock is None:
             connection.connect()
         assert connection.sock is not None, "it is connected"
@@ -97,6 +99,38 @@ class Line:
         """Wait for the answer, and read its header block."""
         self._answer = self._connection.getresponse()
         return self._answer
+
+    def begin_body(self) -> None:
+        """Wait for the first bytes of the answer's body, which has some."""
+        assert self._answer is not None, "it was answered"
+        stream: Any = self._answer.fp
+        self._ahead_bytes = len(stream.peek())
+
+    def fill(self, piece: memoryview) -> None:
+        """Fill this with the next bytes of the body.
+
+        They come from the socket itself: TLS has 16 KiB at a time, and each layer between costs as much as they do.
+
+        Raises:
+            HTTPException: it ends before.
+        """
+        answer = self._answer
+        assert answer is not None, "it was answered"
+        filled = answer.readinto(piece[: self._ahead_bytes])
+        self._ahead_bytes -= filled
+        while filled < len(piece):
+            came = self._receive(piece[filled:])
+            if not came:
+                raise HTTPException("the body broke off")
+            filled += came
+            answer.length = (answer.length or 0) - came
+        if not answer.length:
+            answer.close()
+
+    def _receive(self, piece: memoryview) -> int:
+        if isinstance(self.socket, ssl.SSLSocket):
+            return self.socket.recv_into(piece)
+        return self.socket.recv_into(piece, 0, socket.MSG_WAITALL)
 
 
 class Lines:

@@ -159,6 +159,7 @@ class Relay:
         response = source.answer()
         traffic.answered_at = monotonic()
         write = passage.begun(_head_of(response, passage.read))
+        source.begin_body()
         buffer = lines.enter_context(self._buffer(size if write is None else min(size, PIECE_BYTES)))
         destination: Line | None = None
         held = 0
@@ -166,7 +167,7 @@ class Relay:
             piece = buffer[held : held + min(size - start, PIECE_BYTES)]
             held += len(piece)
             move.go_on(self._seconds(piece))
-            _fill(response, piece)
+            source.fill(piece)
             traffic.end(0, len(piece))
             passage.take(piece)
             is_last = start + len(piece) == size
@@ -228,15 +229,6 @@ def _head_of(response: HTTPResponse, request: Request) -> Answer:
     if not (is_whole or (span and is_span)) or response.chunked or response.length != request.expected_bytes:
         raise NotPassed(f"{response.status} with {response.length} bytes")
     return Answer(response.status, headers, b"")
-
-
-def _fill(response: HTTPResponse, piece: memoryview) -> None:
-    filled = 0
-    while filled < len(piece):
-        came = response.readinto(piece[filled:])
-        if not came:
-            raise NotPassed("the body broke off")
-        filled += came
 
 
 def _written(response: HTTPResponse) -> Answer:

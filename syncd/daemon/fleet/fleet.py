@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from syncd.config.job import Configuration
 from syncd.daemon.fleet.slots import Slots
@@ -52,10 +53,12 @@ class Share:
         """Return true if ticks may begin."""
         return self.slots is None or self.slots.may_tick()
 
-    @property
-    def has_lease(self) -> bool:
-        """True if there are slots, and the lease of one is renewed in time."""
-        return self.slots is not None and self.slots.may_tick()
+    def gauges(self) -> dict[str, Any]:
+        """Return what the metrics show: whether the lease is renewed in time, and how many slots there are."""
+        return {
+            "has_lease": self.slots is not None and self.may_tick(),
+            "slots": 0 if self._fleet is None else self._fleet.members,
+        }
 
     @property
     def is_standing_by(self) -> bool:

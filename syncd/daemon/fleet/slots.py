@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from syncd.aws.leases import Lease, LeaseStore
 from syncd.config.job import Fleet
 from syncd.daemon.log.repeats import RepeatedProblems
+from syncd.job.health.clock import boot_clock
 from syncd.job.health.slot import Slot, read_slot, write_slot
 from syncd.model import events
 from syncd.model.errors import JobFailed
@@ -36,11 +36,6 @@ class Held(NamedTuple):
     """On the clock of this process, before the last write that succeeded was sent."""
     is_anothers: bool
     """Another state directory may have had the slot since this one did."""
-
-
-def boot_clock() -> float:
-    """Return seconds that go on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Slots:

@@ -24,7 +24,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Return no request."""
 
 
-_OPENER = urllib.request.build_opener(_NoRedirects)
+_GET, _POST = urllib.request.build_opener(), urllib.request.build_opener(_NoRedirects)
 
 
 def read(address: Address, *, job: str, is_shared: bool = False) -> str:
@@ -58,7 +58,7 @@ def failure_of(url: str, body: bytes | None = None, headers: Mapping[str, str] |
     sent = {"User-Agent": f"syncd/{__version__}", **(headers or {})}
     request = urllib.request.Request(url, data=body, headers=sent)  # noqa: S310 - http or https, as the configuration checks
     try:
-        with _OPENER.open(request, timeout=CALL_SECONDS) as answer:
+        with (_GET if body is None else _POST).open(request, timeout=CALL_SECONDS) as answer:
             answer.read(_READ_BYTES)
     except urllib.error.HTTPError as error:
         error.close()

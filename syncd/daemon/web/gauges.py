@@ -46,6 +46,8 @@ class Gauges:
     """Queues of hints, and whether each can be received from."""
     has_lease: bool = False
     """A slot's lease is renewed in time."""
+    slots: int = 0
+    """Slots among which the jobs are shared. 0 without `[fleet]`."""
     known: Mapping[str, int] = field(default_factory=dict)
     """About how many objects each job has at the destination."""
     prices: Prices = field(default_factory=Prices)
@@ -189,6 +191,7 @@ _OF_DAEMON: Sequence[tuple[str, str, Callable[[Gauges], float]]] = (
     ("syncd_ticks_stalled", "Ticks that have made no progress for ten minutes.", lambda it: it.stalled),
     ("syncd_ledger_bytes", "Size of the state file and what belongs to it.", lambda it: it.ledger_bytes),
     ("syncd_lease_held", "1 if this daemon has a slot and renewed its lease in time, else 0.", lambda it: it.has_lease),
+    ("syncd_slots", "Slots among which the jobs are shared; 0 without [fleet].", lambda it: it.slots),
     ("syncd_hint_queues", "Queues of hints that are listened to.", lambda it: len(it.queues)),
     (
         "syncd_hint_queues_unavailable",
@@ -209,11 +212,7 @@ _OF_JOB: Sequence[tuple[str, str, Callable[[JobHealth, Gauges], float]]] = (
         "How long the job's last tick took.",
         lambda it, _: it.last.duration_seconds if it.last else 0.0,
     ),
-    (
-        "syncd_last_tick_failed",
-        "1 if the job's last tick failed.",
-        lambda it, _: it.error is not None,
-    ),
+    ("syncd_last_tick_failed", "1 if the job's last tick failed.", lambda it, _: it.error is not None),
     (
         "syncd_complete_from_timestamp_seconds",
         "The stamp from which the replica is complete; 0 for the beginning, or for none.",

@@ -27,11 +27,11 @@ class TaskView:
             row = self._rows.one("SELECT * FROM tasks WHERE replica = ? AND task = ?", self._rows.id(), name)
             return task_of(row) if is_whole(row) else None
 
-    def has_sent_tasks(self) -> bool:
-        """Return True while workers still have to tell of tasks."""
+    def sent_tasks(self, *, most: int) -> int:
+        """Count the tasks that workers still have to tell of, up to `most`."""
         with self._rows.guarded():
-            query = "SELECT 1 FROM tasks WHERE replica = ? AND state = 'sent'"
-            return self._rows.one(query, self._rows.id()) is not None
+            query = "SELECT 1 FROM tasks WHERE replica = ? AND state = 'sent' LIMIT ?"
+            return len(self._rows.db.execute(query, (self._rows.id(), most)).fetchall())
 
     def progress(self) -> SpreadProgress:
         """Return how far the last spread catch-up is, without reading its tasks one by one."""

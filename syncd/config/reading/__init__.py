@@ -1,0 +1,1 @@
+"""Files of the configuration, read with everything that is wrong with them."""
