@@ -1,5 +1,6 @@
 """`syncd demo` as a newcomer runs it."""
 
+import fcntl
 import json
 import os
 import shlex
@@ -7,8 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from syncd.cli.demo import demo
 from syncd.cli.demo.embedded import EmbeddedError
 
 _SECONDS = 90
+_LOOKS_SECONDS = 2.0
+"""A hundred looks, each of which runs the program."""
 
 
 @dataclass(frozen=True)
@@ -35,35 +38,54 @@ class Kept:
     """The jobs' entries in `status` while they were broken, by trouble."""
     page: str
     """The status page while three jobs were broken."""
-    ran: Mapping[str, subprocess.CompletedProcess[str]]
-    """The commands that the demo suggests."""
+    codes: Mapping[str, int]
+    """The exit codes of the commands that the demo suggests."""
+    again: Any
+    """The document of a tick without the state."""
     code: int
     stderr: str
     left_behind: list[str]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """One demo for the tests of this module; Ctrl-C ends it."""
-    folder = tmp_path_factory.mktemp("demo")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """One demo for the tests of this module, whichever worker of pytest-xdist runs them."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = shared / "demo.json"
+        if not file.exists():
+            file.write_text(json.dumps(asdict(played(tmp_path_factory.mktemp("demo")))))
+        return Kept(**json.loads(file.read_text()))
+
+
+def played(folder: Path) -> Kept:
+    """A demo with --keep, which Ctrl-C ends."""
     with started("--keep", "--json", folder=folder) as process:
         assert process.stdout is not None
         document = json.loads(process.stdout.readline())
         config = Path(document["kept"]["config"])
-        tried = {
+        keys, stateless = config.parent / "cloudtrail-public-keys.json", config.parent / "no-state" / "syncd.toml"
+        suggested = {
             "check": ran(folder, "check", "account-b", "--config", str(config)),
-            "verify": ran(
-                folder,
-                *("verify", "--no-heal", "--json", "--config", str(config)),
-                *("--keys", str(config.parent / "cloudtrail-public-keys.json")),
-            ),
-            "without state": ran(folder, "tick", "--json", "--config", str(config.parent / "no-state" / "syncd.toml")),
+            "verify": ran(folder, "verify", "--no-heal", "--keys", str(keys), "--config", str(config)),
+            "without state": ran(folder, "tick", "--json", "--config", str(stateless)),
         }
         broken, troubled, page = troubles(folder, document["kept"])
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=_SECONDS)
-        left = [path.name for path in folder.iterdir()]
-        yield Kept(document, broken, troubled, page, tried, process.returncode, stderr, left)
+    return Kept(
+        document,
+        broken,
+        troubled,
+        page,
+        {name: done.returncode for name, done in suggested.items()},
+        json.loads(suggested["without state"].stdout),
+        process.returncode,
+        stderr,
+        [path.name for path in folder.iterdir()],
+    )
 
 
 def troubles(folder: Path, kept: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any], str]:
@@ -75,14 +97,14 @@ def troubles(folder: Path, kept: Mapping[str, str]) -> tuple[dict[str, Any], dic
         for trouble in together:
             broken[trouble] = json.loads(ran(folder, "demo", "break", trouble, "--json").stdout)
         jobs = {trouble: "account-b" if trouble == "clock" else broken[trouble]["job"] for trouble in together}
-        wait_until(lambda jobs=jobs: not set(jobs.values()) & healthy(folder), seconds=_SECONDS)
+        wait_until(lambda jobs=jobs: not set(jobs.values()) & healthy(folder), seconds=_LOOKS_SECONDS)
         troubled |= {trouble: states(folder)[job] for trouble, job in jobs.items()}
         with urlopen(kept["page"], timeout=_SECONDS) as answer:
             page = page or answer.read().decode()
         for trouble in together:
             command = shlex.split(broken[trouble]["mend"])
             assert ran(folder, *command[1:]).returncode == 0
-        wait_until(lambda: len(healthy(folder)) == 3, seconds=_SECONDS)
+        wait_until(lambda: len(healthy(folder)) == 3, seconds=_LOOKS_SECONDS)
     return broken, troubled, page
 
 
@@ -183,9 +205,9 @@ def test_what_is_proved_is_so_no_more_where_somebody_tampered_with_it_until_it_i
 
 
 def test_what_a_kept_demo_suggests_works(kept: Kept) -> None:
-    again = json.loads(kept.ran["without state"].stdout)["jobs"]
+    again = kept.again["jobs"]
 
-    assert {name: run.returncode for name, run in kept.ran.items()} == dict.fromkeys(kept.ran, 0)
+    assert kept.codes == dict.fromkeys(kept.codes, 0)
     assert [job["copied"] for job in again] == [0, 0, 0]
     assert all(job["already_there"] > 100 for job in again)
 
