@@ -239,10 +239,18 @@ DEMO: Mapping[str, str] = {
     "seconds": "The duration, without waiting for Ctrl-C.",
     "delivered": "The trail's deliveries, in order: `what` and `objects`.",
     "ticks": "The ticks: `what`, `holds`, and `jobs` as in `tick`.",
+    "markers": (
+        "The comparison with a marker: `delivered` logs, `polls`, `lost_by_marker` and `lost_by_syncd`, keys each, and `holds`."
+    ),
     "compared": "The comparisons: `job`, `source`, `destination`, `objects`, `bytes`, `differences` and `holds`.",
     "refused": "The attempts that must be refused: `what`, `at` which operation, `holds`, and `job` as in `tick`.",
-    "proved": "The proofs, the second after one replica was tampered with: `what`, `holds`, and `jobs` as in `verify`.",
-    "kept": "With --keep: `url` of the embedded AWS and `config`, the configuration file; else null.",
+    "proved": (
+        "The proofs: of all jobs, of one after its replica was tampered with, and of that one mended: `what`, `holds`, and"
+        " `jobs` as in `verify`."
+    ),
+    "kept": (
+        "With --keep: `url` of the embedded AWS, `page` of the status page, and `config`, the configuration file; else null."
+    ),
 }
 
 DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -295,7 +303,13 @@ DOCUMENTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "ledger quarantine retry": ("One object, or many:", QUARANTINE_DONE),
     "ledger quarantine accept": ("As `ledger quarantine retry`.", {}),
-    "demo": ("One object:", DEMO),
+    "demo": (
+        (
+            "One object; of `break` and `mend`: `trouble`, `job` that shows it (`*` for all), `told`, `page`, and the command"
+            " `mend`, null if it is mended. Else:"
+        ),
+        DEMO,
+    ),
     "completion": ("The script.", {}),
     "config schema": ("The schema.", {}),
     "config validate": (

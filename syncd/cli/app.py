@@ -13,6 +13,7 @@ import typer
 from syncd import __version__
 from syncd.cli import config as config_verbs
 from syncd.cli import ledger, streams, work
+from syncd.cli.demo import verb as demo_verb
 from syncd.cli.options import (
     AccountOption,
     ConfigOption,
@@ -64,6 +65,7 @@ app.add_typer(setup.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(work.app)
+app.add_typer(demo_verb.app)
 app.command()(verify.verify)
 app.command("prune-source")(prune.prune_source)
 
@@ -229,24 +231,6 @@ def plan(
         verbs.plans_document(plans), lambda screen: screen.plans_table(plans, with_month=month), as_json=as_json
     )
     sys.exit(exit_codes.of_reports(report for report, _ in plans))
-
-
-@app.command("demo")
-def show_demo(
-    *,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave it running afterwards until Ctrl-C, so that you can try things.")
-    ] = False,
-    _config: Annotated[
-        Path | None,
-        typer.Option("--config", help="Accepted as for every verb, but not read: the demo writes its own."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Run everything against an embedded AWS. Needs no configuration and leaves nothing behind."""
-    from syncd.cli.demo import demo
-
-    sys.exit(demo.run(keep=keep, as_json=as_json))
 
 
 def _do(

@@ -2,14 +2,18 @@
 
 import io
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from statistics import mean
 
 import pytest
 from rich.console import Console
 
-from syncd.cli.demo.compare import Stored, differences
 from syncd.cli.demo.demo import document
+from syncd.cli.demo.play.arrivals import arrivals, fewest_and_most, lost_behind_a_marker, polls
+from syncd.cli.demo.play.compare import Stored, differences
+from syncd.cli.demo.play.steps import Compared, Delivered, Raced, Ticked, Tried
+from syncd.cli.demo.samples import TrailSpec
 from syncd.cli.demo.screen import DemoScreen
-from syncd.cli.demo.story import Compared, Delivered, Ticked, Tried
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 
@@ -28,7 +32,7 @@ SAME = Compared("account-b", "s3://a", "s3://b", 2, 20, ())
 STORED = Stored(b"log", "application/json", "gzip", {"signature": "00"})
 
 
-def shown(*steps: Ticked | Compared | Tried | Delivered) -> str:
+def shown(*steps: Ticked | Raced | Compared | Tried | Delivered) -> str:
     """The steps as the screen prints them."""
     text = io.StringIO()
     screen = DemoScreen(Console(file=text, width=100))
@@ -54,6 +58,35 @@ def test_a_tick_holds_when_it_copied_what_was_new_and_asked_for_nothing_else(
     report: TickReport, expected: int, *, holds: bool
 ) -> None:
     assert Ticked("A tick", "", [report], [expected]).holds is holds
+
+
+@pytest.mark.parametrize(("report", "holds"), [(DENIED, True), (IDLE, False), (UNREACHABLE, False), (COPIED, False)])
+def test_a_tick_of_a_broken_role_holds_only_when_it_was_denied(report: TickReport, *, holds: bool) -> None:
+    assert Ticked("A role breaks", "", [report], [0], denied=(report.job,)).holds is holds
+
+
+@pytest.mark.parametrize(
+    ("marker", "syncd", "holds"),
+    [(["a"], [], True), ([], [], False), (["b"], [], False), (["a", "b"], [], False), (["a"], ["b"], False)],
+)
+def test_a_race_holds_when_syncd_lost_nothing_and_the_marker_what_the_order_costs(
+    marker: list[str], syncd: list[str], *, holds: bool
+) -> None:
+    step = Raced(19, 13, marker, syncd, 2, 4, ["a"])
+
+    assert step.holds is holds
+    assert ("✗" in shown(step)) is not holds
+
+
+@pytest.mark.parametrize("end", [datetime(2026, 11, 27, 12, 45, tzinfo=UTC), datetime(2026, 3, 1, 0, 5, tzinfo=UTC)])
+def test_a_marker_loses_two_to_four_of_the_real_deliveries_over_midnight_too(end: datetime) -> None:
+    delivered = arrivals(TrailSpec("example", (), (), end), "111111111111", "us-east-1", end)
+    phases = [timedelta(seconds=10 * number) for number in range(30)]
+
+    assert len(delivered) == 19
+    assert all(sum(len(arrived) for _, arrived in polls(delivered, phase)) == 19 for phase in phases)
+    assert fewest_and_most(delivered) == (2, 4)
+    assert round(mean(len(lost_behind_a_marker(delivered, phase)) for phase in phases), 1) == 2.8
 
 
 @pytest.mark.parametrize(

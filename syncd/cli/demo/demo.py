@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 from typing import Any
 
 from syncd.cli.demo.embedded import embedded_aws
-from syncd.cli.demo.proof import Proved
+from syncd.cli.demo.kept import keeping
+from syncd.cli.demo.play.proof import Proved
+from syncd.cli.demo.play.steps import Built, Compared, Delivered, Interrupted, Raced, Step, Ticked, Tried
+from syncd.cli.demo.play.story import play
 from syncd.cli.demo.screen import DemoScreen, console
-from syncd.cli.demo.story import Built, Compared, Delivered, Interrupted, Step, Ticked, Tried, play
 from syncd.job import exit_codes
 from syncd.job.report import report_document
 
@@ -26,35 +28,49 @@ def run(*, keep: bool, as_json: bool) -> int:
     Raises:
         EmbeddedError: the embedded AWS is not installed, or does not start.
     """
-    screen = DemoScreen(None if as_json else console())
+    screen = DemoScreen(None if as_json else console(), program())
     try:
-        with _signals_raised(), tempfile.TemporaryDirectory(prefix="syncd-demo-") as directory, embedded_aws() as aws:
-            return _told(aws.url, Path(directory), screen, keep=keep, as_json=as_json)
+        with _signals_raised(), tempfile.TemporaryDirectory(prefix=keeping.PREFIX) as directory, embedded_aws() as aws:
+            code = _told(aws.url, Path(directory), screen, keep=keep, as_json=as_json)
+        if keep:
+            screen.stopped()
     except Interrupted as interruption:
         screen.interrupted()
         return interruption.exit_code
+    return code
 
 
 def _told(url: str, directory: Path, screen: DemoScreen, *, keep: bool, as_json: bool) -> int:
     began_at = time.monotonic()
     screen.begun(url)
     steps: list[Step] = []
-    with screen.working():
-        for step in play(url, directory, tell=_log_to(directory / "demo.log")):
+    tell = _log_to(directory / "demo.log")
+    with screen.working() as doing:
+        for step in play(url, directory, tell=tell, doing=doing):
             screen.show(step)
             steps.append(step)
     seconds = time.monotonic() - began_at
     holds = all(step.holds for step in steps)
     screen.ended(holds=holds, seconds=seconds, is_kept=keep)
+    told = document(steps, seconds=seconds)
+    if not keep:
+        _print(told, as_json=as_json)
+        return exit_codes.of_demo(holds=holds)
     built = next(step for step in steps if isinstance(step, Built))
-    if as_json:
-        kept = {"url": url, "config": str(built.config)} if keep else None
-        sys.stdout.write(json.dumps(document(steps, seconds=seconds) | {"kept": kept}) + "\n")
-        sys.stdout.flush()
-    if keep:
-        screen.kept(built.world, built.config, _program())
-        _until_interrupted()
+    kept = keeping.prepared(built.world, built.config)
+
+    def announce() -> None:
+        _print(told | {"kept": {"url": url, "page": kept.page, "config": str(kept.config)}}, as_json=as_json)
+        screen.kept(kept)
+
+    keeping.serve(kept, tell=tell, on_started=announce)
     return exit_codes.of_demo(holds=holds)
+
+
+def _print(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"kept": None} | told) + "\n")
+        sys.stdout.flush()
 
 
 def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
@@ -67,6 +83,17 @@ def document(steps: Sequence[Step], *, seconds: float) -> dict[str, Any]:
             {"what": step.title, "holds": step.holds, "jobs": [report_document(report) for report in step.reports]}
             for step in steps
             if isinstance(step, Ticked)
+        ],
+        "markers": [
+            {
+                "delivered": step.delivered,
+                "polls": step.polls,
+                "lost_by_marker": list(step.marker_lost),
+                "lost_by_syncd": list(step.syncd_lost),
+                "holds": step.holds,
+            }
+            for step in steps
+            if isinstance(step, Raced)
         ],
         "compared": [
             {
@@ -109,14 +136,6 @@ def _signals_raised() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _until_interrupted() -> None:
-    """Wait for Ctrl-C, which is not a failure here."""
-    try:
-        Event().wait()
-    except Interrupted:
-        return
-
-
 def _log_to(path: Path) -> Callable[..., None]:
     """Log the jobs' events to a file, because they would clutter the screen."""
     guard = Lock()
@@ -128,6 +147,6 @@ def _log_to(path: Path) -> Callable[..., None]:
     return tell
 
 
-def _program() -> str:
+def program() -> str:
     """Return the command that runs `syncd` here."""
     return "syncd" if shutil.which("syncd") else str(Path(sys.executable).parent / "syncd")

@@ -107,6 +107,12 @@ def late_log(
     return log.sample, replace(digest, metadata={**digest.metadata, "backfill-generation-timestamp": _iso(delivered)})
 
 
+def named_log(spec: TrailSpec, account_id: str, region: str, stamp: datetime, letters: str) -> SampleObject:
+    """Return a log with that stamp whose random suffix begins with these letters."""
+    place = _Place(spec, account_id, region)
+    return _log(place, place.source("named", stamp, letters), stamp, letters).sample
+
+
 def public_keys(spec: TrailSpec) -> Mapping[str, SigningKey]:
     """Return the key pair that signs each region's digests."""
     return {region: _region_key(spec, region) for region in spec.regions}
@@ -147,11 +153,11 @@ def _logs(place: _Place, begin: datetime, end: datetime) -> list[_Log]:
     return [_log(place, source, stamp) for stamp in stamps]
 
 
-def _log(place: _Place, source: random.Random, stamp: datetime) -> _Log:
+def _log(place: _Place, source: random.Random, stamp: datetime, letters: str = "") -> _Log:
     times = sorted(stamp - timedelta(seconds=source.randrange(0, 600)) for _ in range(source.randrange(1, 7)))
     records = [record(source, place.account_id, place.region, at) for at in times]
     content = json.dumps({"Records": records}, separators=(",", ":")).encode()
-    unique = "".join(source.choices(_UNIQUE_ALPHABET, k=16))
+    unique = letters + "".join(source.choices(_UNIQUE_ALPHABET, k=16 - len(letters)))
     file = f"{place.account_id}_CloudTrail_{place.region}_{stamp:%Y%m%dT%H%MZ}_{unique}"
     sample = SampleObject(place.key("CloudTrail", stamp, file), _gzip(content))
     return _Log(sample, stamp, hashlib.sha256(content).hexdigest(), _iso(times[0]), _iso(times[-1]))

@@ -10,9 +10,9 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -20,6 +20,7 @@ import botocore.session
 from botocore.config import Config
 
 from syncd.cli.demo.embedded import ROOT_SECRET
+from syncd.cli.demo.policies import all_logs_policy, own_logs_policy, trust_policy, user_policy
 from syncd.cli.demo.samples import SampleObject
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ ACCOUNT_A = "111111111111"
 ACCOUNT_B = "222222222222"
 ACCOUNT_C = "333333333333"
 ACCOUNT_Z = "999999999999"
+ACCOUNT_BUSY = "444444444444"
 REGION = "us-east-1"
 TRAIL_BUCKET = "example-trail"
+BUSY_BUCKET = "example-busy-trail"
 EXTERNAL_ID = "example-external-id-7f3a"
 USER = "syncd"
+_READ_POLICY = "read-logs"
 _UPLOADS_IN_FLIGHT = 4
 
 
@@ -75,8 +79,8 @@ def build_world(url: str, *, prefix: str = "", organization_id: str | None = Non
     """Create the sample world on an empty MiniStack."""
     with root_client(url, ACCOUNT_A, "s3") as s3:
         s3.create_bucket(Bucket=TRAIL_BUCKET)
-    own_b = _own_logs_policy(prefix, organization_id, ACCOUNT_B)
-    own_c = _own_logs_policy(prefix, organization_id, ACCOUNT_C)
+    own_b = own_logs_policy(TRAIL_BUCKET, prefix, organization_id, ACCOUNT_B)
+    own_c = own_logs_policy(TRAIL_BUCKET, prefix, organization_id, ACCOUNT_C)
     return World(
         url=url,
         account_id=ACCOUNT_A,
@@ -87,15 +91,51 @@ def build_world(url: str, *, prefix: str = "", organization_id: str | None = Non
         consumers=(
             _build_consumer(url, "account-b", ACCOUNT_B, own_b, accounts=(ACCOUNT_B,), external_id=None),
             _build_consumer(url, "account-c", ACCOUNT_C, own_c, accounts=(ACCOUNT_C,), external_id=None),
-            _build_consumer(url, "account-z", ACCOUNT_Z, _all_logs_policy(), accounts=(), external_id=EXTERNAL_ID),
+            _build_consumer(
+                url, "account-z", ACCOUNT_Z, all_logs_policy(TRAIL_BUCKET), accounts=(), external_id=EXTERNAL_ID
+            ),
         ),
     )
 
 
-def write_configuration(world: World, directory: Path) -> Path:
+def build_busy_world(world: World) -> World:
+    """Create a busy trail's bucket in Account A, and a third party that reads it, beside the sample world."""
+    with root_client(world.url, world.account_id, "s3") as s3:
+        s3.create_bucket(Bucket=BUSY_BUCKET)
+    policy = all_logs_policy(BUSY_BUCKET)
+    busy = _build_consumer(world.url, "busy", ACCOUNT_BUSY, policy, accounts=(), external_id=EXTERNAL_ID)
+    return replace(world, bucket=BUSY_BUCKET, consumers=(busy,))
+
+
+def allow_reading(world: World, consumer: Consumer, *, all_but: str = "") -> None:
+    """Put the consumer's read policy on its role: all that it may read, but for the key `all_but`."""
+    own = consumer.accounts[0] if consumer.accounts else None
+    policy = (
+        own_logs_policy(world.bucket, world.prefix, world.organization_id, own)
+        if own
+        else all_logs_policy(TRAIL_BUCKET)
+    )
+    if all_but:
+        deny = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{world.bucket}/{all_but}"}
+        policy = {**policy, "Statement": [*policy["Statement"], deny]}
+    with root_client(world.url, world.account_id, "iam") as iam:
+        iam.put_role_policy(
+            RoleName=_role_name(consumer.name), PolicyName=_READ_POLICY, PolicyDocument=json.dumps(policy)
+        )
+
+
+def forbid_reading(world: World, consumer: Consumer) -> None:
+    """Take the read policy off the consumer's role."""
+    with root_client(world.url, world.account_id, "iam") as iam:
+        iam.delete_role_policy(RoleName=_role_name(consumer.name), PolicyName=_READ_POLICY)
+
+
+def write_configuration(
+    world: World, directory: Path, *, every: str = "5m", settings: str = '[http]\nlisten = ""\n'
+) -> Path:
     """Write syncd.toml, jobs.d and a credentials file with one profile per consumer.
 
-    Returns the path of `syncd.toml`. The state goes to `directory/state`.
+    Returns the path of `syncd.toml`. The state goes to `directory/state`. `settings` are tables of `syncd.toml`.
     """
     jobs = directory / "jobs.d"
     jobs.mkdir(parents=True, exist_ok=True)
@@ -103,10 +143,10 @@ def write_configuration(world: World, directory: Path) -> Path:
     credentials.touch(mode=0o600)
     credentials.write_text(credentials_text(world), encoding="utf-8")
     for consumer in world.consumers:
-        text = job_text(world, consumer, credentials_file=credentials)
+        text = job_text(world, consumer, credentials_file=credentials, every=every)
         (jobs / f"{consumer.name}.toml").write_text(text, encoding="utf-8")
     configuration = directory / "syncd.toml"
-    top = f'state_dir = {_quoted(directory / "state")}\njobs = ["jobs.d/*.toml"]\n\n[http]\nlisten = ""\n'
+    top = f'state_dir = {_quoted(directory / "state")}\njobs = ["jobs.d/*.toml"]\n\n{settings}'
     configuration.write_text(top, encoding="utf-8")
     return configuration
 
@@ -123,13 +163,13 @@ aws_secret_access_key = {consumer.secret_access_key}
     )
 
 
-def job_text(world: World, consumer: Consumer, *, credentials_file: Path) -> str:
+def job_text(world: World, consumer: Consumer, *, credentials_file: Path, every: str = "5m") -> str:
     """Return the job file of one consumer."""
     organization = f"organization_id = {_quoted(world.organization_id)}\n" if world.organization_id else ""
     third_party = f"third_party = true\nexternal_id = {_quoted(consumer.external_id)}\n" if consumer.external_id else ""
     return f"""\
 name = {_quoted(consumer.name)}
-every = "5m"
+every = {_quoted(every)}
 start = "31d"
 
 [consumer]
@@ -222,19 +262,19 @@ def _build_consumer(
     accounts: tuple[str, ...],
     external_id: str | None,
 ) -> Consumer:
-    role_name = f"CloudTrailReader-{name}"
+    role_name = _role_name(name)
     role_arn = f"arn:aws:iam::{ACCOUNT_A}:role/{role_name}"
     bucket = f"example-{name.removeprefix('account-')}-logs"
     with root_client(url, ACCOUNT_A, "iam") as iam:
-        trust_policy = json.dumps(_trust_policy(account_id, external_id))
-        iam.create_role(RoleName=role_name, AssumeRolePolicyDocument=trust_policy)
-        iam.put_role_policy(RoleName=role_name, PolicyName="read-logs", PolicyDocument=json.dumps(access_policy))
+        trust = json.dumps(trust_policy(account_id, external_id))
+        iam.create_role(RoleName=role_name, AssumeRolePolicyDocument=trust)
+        iam.put_role_policy(RoleName=role_name, PolicyName=_READ_POLICY, PolicyDocument=json.dumps(access_policy))
     with root_client(url, account_id, "s3") as s3:
         s3.create_bucket(Bucket=bucket)
     with root_client(url, account_id, "iam") as iam:
         iam.create_user(UserName=USER)
-        user_policy = json.dumps(_user_policy(role_arn, bucket))
-        iam.put_user_policy(UserName=USER, PolicyName="syncd", PolicyDocument=user_policy)
+        own_policy = json.dumps(user_policy(role_arn, bucket))
+        iam.put_user_policy(UserName=USER, PolicyName="syncd", PolicyDocument=own_policy)
         key = iam.create_access_key(UserName=USER)["AccessKey"]
     return Consumer(
         name=name,
@@ -248,47 +288,5 @@ def _build_consumer(
     )
 
 
-def _policy(*statements: Mapping[str, object]) -> Mapping[str, object]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def _allow(actions: str | Sequence[str], resource: str, **more: object) -> Mapping[str, object]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}
-
-
-def _trust_policy(account_id: str, external_id: str | None) -> Mapping[str, object]:
-    """Return a policy that trusts the whole account, whose administrator chooses the users."""
-    statement: dict[str, object] = {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
-        "Action": "sts:AssumeRole",
-    }
-    if external_id is not None:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-    return _policy(statement)
-
-
-def _own_logs_policy(prefix: str, organization_id: str | None, account_id: str) -> Mapping[str, object]:
-    """Return scenario 1's policy. A condition on `s3:prefix` keeps B from listing C's logs."""
-    folder = "/".join(part for part in (prefix, "AWSLogs", organization_id, account_id) if part)
-    own_prefix = {"StringLike": {"s3:prefix": f"{folder}/*"}}
-    return _policy(
-        _allow(["s3:Get*", "s3:List*"], f"arn:aws:s3:::{TRAIL_BUCKET}/{folder}/*"),
-        _allow("s3:Get*", f"arn:aws:s3:::{TRAIL_BUCKET}"),
-        _allow("s3:List*", f"arn:aws:s3:::{TRAIL_BUCKET}", Condition=own_prefix),
-    )
-
-
-def _all_logs_policy() -> Mapping[str, object]:
-    return _policy(
-        _allow(["s3:Get*", "s3:List*"], f"arn:aws:s3:::{TRAIL_BUCKET}/*"),
-        _allow(["s3:Get*", "s3:List*"], f"arn:aws:s3:::{TRAIL_BUCKET}"),
-    )
-
-
-def _user_policy(role_arn: str, bucket: str) -> Mapping[str, object]:
-    return _policy(
-        _allow("sts:AssumeRole", role_arn),
-        _allow(["s3:PutObject", "s3:GetObject"], f"arn:aws:s3:::{bucket}/*"),
-        _allow("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
-    )
+def _role_name(consumer: str) -> str:
+    return f"CloudTrailReader-{consumer}"

@@ -14,7 +14,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "plan": ("syncd plan", "syncd plan --month", "syncd plan account-b --from 2026-01-01"),
     "status": ("syncd status", "syncd status --unhealthy --watch", "syncd status 'customer-0*' --json"),
-    "demo": ("syncd demo", "syncd demo --keep"),
+    "demo": ("syncd demo", "syncd demo --keep", "syncd demo break role"),
     "init": (
         "syncd init",
         "syncd init --config ./syncd.toml --profile b --bucket example-trail --destination example-b-logs",

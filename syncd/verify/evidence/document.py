@@ -67,8 +67,10 @@ def proof_document(proof: Proof) -> dict[str, Any]:
 
 def _repairs(proof: Proof) -> dict[str, Any]:
     """Return what `--repair` did, and what it wrote beside replicas before."""
+    beside = sorted(key for place in proof.places for key in place.beside)
     return {
-        "vouched_beside": sorted(key for place in proof.places for key in place.beside)[:LISTED],
+        "vouched_beside_count": len(beside),
+        "vouched_beside": beside[:LISTED],
         "repaired_count": len(proof.repaired),
         "repaired": [_repaired(item) for item in sorted(proof.repaired)[:LISTED]],
         "not_repaired_count": len(proof.not_repaired),

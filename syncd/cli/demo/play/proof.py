@@ -57,33 +57,47 @@ def problems(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from (problem for problem in span["problems"] if problem["reason"] != "no_digest_yet")
 
 
-def proofs(world: World, config: Path, spec: TrailSpec, *, tell: Callable[..., None]) -> Iterator[Proved]:
-    """Prove all jobs, tamper with the first one's replica, and prove again."""
+def proofs(
+    world: World, config: Path, spec: TrailSpec, *, tell: Callable[..., None], catch_up: Callable[[str], int]
+) -> Iterator[Proved]:
+    """Prove all jobs, tamper with the first one's replica, prove again, and mend it.
+
+    `catch_up` catches up one job, and returns how many objects it copied.
+    """
     keys = config.parent / "cloudtrail-public-keys.json"
     keys.write_text(keys_text(_keys(spec)), encoding="utf-8")
     yield Proved(
         "Can it be proved?",
-        "`syncd verify` checks CloudTrail's signed digests on the replica: each signature, each link,\n"
-        "and the content of each log. (The AWS CLI refuses to check logs that were moved.)",
+        "`syncd verify` checks CloudTrail's signed digests on the replica: each signature,"
+        " each link, each log's content. (The AWS CLI refuses to check logs that were moved.)",
         _proved(config, keys, tell=tell),
     )
     victim = world.consumers[0]
     named = _tamper(world, victim)
     yield Proved(
         "And after somebody tampered with it?",
-        f"One log of {victim.name} is altered, and the newest digests of a region are deleted. (The AWS CLI\n"
-        "does not notice missing newest digests, even at the source.)",
-        _proved(config, keys, tell=tell),
+        f"A log of {victim.name} is altered, and the newest digests of a region are"
+        " deleted. (The AWS CLI does not notice that newest digests are missing.)",
+        _proved(config, keys, tell=tell, only=victim.name),
         victim.name,
         named,
     )
+    with root_client(world.url, victim.account_id, "s3") as client:
+        client.delete_object(Bucket=victim.bucket, Key=named[0])
+    copied = catch_up(victim.name)
+    yield Proved(
+        "And mended?",
+        f"The forged log is deleted. `syncd catch-up` lists both sides and copies the {copied} objects that are missing from the"
+        " source again. Everything is proved once more.",
+        _proved(config, keys, tell=tell, only=victim.name),
+    )
 
 
-def _proved(config: Path, keys: Path, *, tell: Callable[..., None]) -> Sequence[Mapping[str, Any]]:
+def _proved(config: Path, keys: Path, *, tell: Callable[..., None], only: str = "") -> Sequence[Mapping[str, Any]]:
     configuration = files.load(config)
     done = prove(
         configuration,
-        configuration.jobs,
+        [job for job in configuration.jobs if only in ("", job.name)],
         Asked(first=0.0, last=time.time(), heals=False),
         Files(keys=keys),
         now=time.time,

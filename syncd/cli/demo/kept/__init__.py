@@ -1,0 +1,1 @@
+"""A demo that was left running: its daemon, and troubles to watch."""

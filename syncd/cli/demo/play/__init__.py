@@ -1,0 +1,1 @@
+"""The steps of the demo, and what each of them must show."""
