@@ -104,7 +104,7 @@ def do_work(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Do the tasks of spread catch-ups, from the queue in [work], until SIGTERM. Keeps no state."""
+    """Do the tasks of spread catch-ups until SIGTERM. Keeps no state."""
     import json
 
     from syncd.spread.work import work

@@ -67,10 +67,10 @@ OnlyAccountOption = Annotated[
     str | None, typer.Option("--account", metavar="ID", help="Only this account's documents.")
 ]
 HintsOption = Annotated[
-    bool, typer.Option("--hints", help="The documents of the queues in [hints] instead of the job's own.")
+    bool, typer.Option("--hints", help="The documents of the hint queues instead of the job's own.")
 ]
 FleetOption = Annotated[
-    bool, typer.Option("--fleet", help="The document of the leases in [fleet] instead of the job's own.")
+    bool, typer.Option("--fleet", help="The document of the leases of slots instead of the job's own.")
 ]
 PruneOption = Annotated[
     bool, typer.Option("--prune", help="Only the statement that `prune-source` needs beside, as JSON.")
