@@ -299,3 +299,23 @@ def test_in_a_month_proved_until_is_never_wrong_and_what_is_altered_is_named_wit
     assert (proof.proved_until, proof.doubts) == (min(newest), [])
     # If hashes were kept, only the altered replica was read.
     assert month.store.read <= {bad, gone} if hashes else len(month.store.read) > 100
+
+
+@pytest.mark.parametrize("day", ["2026/10/01", "2099/12/31"])
+def test_a_digest_named_after_another_time_takes_no_chain_with_it(tmp_path: Path, day: str) -> None:
+    """Everything that comes later would be older than what was seen last."""
+    month = Month(tmp_path, 5, days=1, hashes=True, regions=1)
+    digests = sorted(month.digested.values(), key=lambda it: it.end)
+    true = digests[3]
+    folder, name = true.key.rsplit("/", 1)
+    stray = f"{folder[:-10]}{day}/{name[:-24]}20991231T235959Z.json.gz"
+    month.samples[stray] = replace(month.samples[true.key], key=stray)
+    planted = Delivery(true.arrives_at + MINUTE, stray, true.end, "e" * 32, 1)
+    month.source = Bucket(sorted([*month._coming(), planted], key=lambda item: item.arrives_at))
+
+    for hour in range(3, 60):
+        proof = month.tick(BEGINS.timestamp() + hour * HOUR)
+        month.check(proof)
+
+    assert stray in month.store.bodies
+    assert (proof.proved_until, proof.doubts) == (digests[-1].end, [])

@@ -179,6 +179,35 @@ def test_a_digest_under_another_name_is_named_and_so_is_the_one_after_it() -> No
     assert Flaw.MOVED in {reason for step in found for reason in reasons(step)}
 
 
+def of_2030(document: dict[str, Any]) -> None:
+    document.update(digestStartTime="2030-01-01T00:00:00Z", digestEndTime="2030-01-01T01:00:00Z", logFiles=[])
+
+
+def test_an_altered_digest_does_not_tell_its_own_time() -> None:
+    """Whoever rewrites it could say that it is of another year, beyond what anybody asks about."""
+    found = shown(with_one(4, forged(CHAIN[4], of_2030, key=another_key())))
+
+    spans = [found[4].span, *found[4].before]
+    assert [(span.start, span.end, span.verdict) for span in spans] == [
+        (parse(CHAIN[3].body).end, parse(CHAIN[4].body).end, Verdict.UNPROVED)
+    ]
+
+
+def test_a_name_that_its_day_folder_does_not_bear_out_is_named_and_no_chain_goes_by_it() -> None:
+    stray = copied(CHAIN[2], "20991231T235959Z")
+    chain = Chain(NAME, [BUCKET], known_keys())
+    chain.accept(CHAIN[0])
+
+    step = chain.accept(stray)
+
+    assert [(problem.flaw, problem.key) for problem in step.span.problems] == [(Flaw.MOVED, stray.key)]
+    assert chain.last is not None
+    assert chain.last.key == CHAIN[0].key
+    day = 1795478400.0
+    assert (step.span.start, step.span.end) == (day, day + 86399)
+    assert chain.accept(CHAIN[1]).span.verdict == Verdict.PROVED
+
+
 def test_two_digests_in_each_others_place_are_both_named() -> None:
     one, other = CHAIN[3], CHAIN[4]
     swapped = [

@@ -30,13 +30,15 @@ from syncd.verify.rules.chain import Chain
 from syncd.verify.rules.digest import ChainName, name_of
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.place import Place, Stored
-from syncd.verify.rules.unnamed import NAMED_WITHIN_SECONDS
+from syncd.verify.rules.unnamed import NAMED_WITHIN_SECONDS, times_of
 
 DIGESTS_AT_ONCE = 500
 """Digests of one account and region that one tick checks, at most."""
 DOUBTS_AT_ONCE = 8
 LOGS_AT_ONCE = 10_000
 _ROWS_AT_ONCE = 1000
+_AHEAD_SECONDS = 600.0
+"""A digest ends before it is delivered, but clocks differ."""
 
 
 class Watched(NamedTuple):
@@ -138,12 +140,17 @@ class Watch:
         found: dict[ChainName, list[tuple[float, Stored]]] = defaultdict(list)
         for key, known in islice(self._rows(shard, after), DIGESTS_AT_ONCE + 2 * len(positions) * 48):
             named = name_of(key)
-            if named is None:
+            if named is None or not self._is_of_its_time(key, named[1]):
                 continue
             position = positions.get(named[0].text)
             if position is None or named[1] > position.end:
                 found[named[0]].append((named[1], Stored(key, known.size_bytes)))
         return {name: [item for _, item in sorted(items)][:DIGESTS_AT_ONCE] for name, items in sorted(found.items())}
+
+    def _is_of_its_time(self, key: str, end: float) -> bool:
+        """Return True if a digest's name may be true. No chain goes on after one that is not."""
+        first, last = times_of(key)
+        return first == last and end <= self._now() + _AHEAD_SECONDS
 
     def _rows(self, shard: Shard, after: str) -> Iterator[tuple[str, Known]]:
         while True:
@@ -191,7 +198,9 @@ class Watch:
             if key > last:
                 break
             named = name_of(key)
-            if named is not None and named[0] == name and since < named[1] <= doubt.end:
+            if named is None or not self._is_of_its_time(key, named[1]):
+                continue
+            if named[0] == name and since < named[1] <= doubt.end:
                 items.append((named[1], Stored(key, known.size_bytes)))
         left: Doubt | None = None
         wanted = [item for _, item in sorted(items)]

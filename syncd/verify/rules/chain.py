@@ -10,6 +10,7 @@ from typing import NamedTuple
 from syncd.job.health.proofs import Seen
 from syncd.verify.rules.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.unnamed import times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 _HOUR = 3600.0
@@ -66,24 +67,33 @@ class Chain:
         named = name_of(found.key)
         if named is None or named[0] != self._name:
             raise ValueError(f"{found.key} is not a digest of {self._name}")
+        first_second, last_second = times_of(found.key)
+        if first_second < last_second:
+            # Neither the chain nor anything else goes by its name.
+            detail = "its day folder does not bear its name out"
+            return Step(_span(first_second, last_second, "", [Finding(Flaw.MOVED, detail, found.key)]))
         end = named[1]
         last = self._last
+        # What nobody vouches for does not tell its own time.
+        start = last.end if last is not None else end - _HOUR
         try:
             digest = parse(found.body)
         except Refused as refused:
             self._last = Seen(found.key, end, "", "", is_good=False)
-            start = last.end if last is not None else end - _HOUR
             return Step(_span(start, end, found.key, [refused.finding]))
         signature = _signature_of(found, digest, following)
         problems = [*self._place_problems(found, digest, end), *self._signature_problems(found, digest, signature)]
+        is_vouched = not problems
         before, link_problems, is_anchored = self._link(digest, last)
         problems += link_problems
         self._last = Seen(
             found.key, max(end, last.end if last else 0.0), digest.sha256, signature, is_good=not problems
         )
+        if not is_vouched:
+            problems += [problem for span in before for problem in span.problems]
+            return Step(_of(digest, _span(start, end, found.key, problems)))
         if problems:
-            span = _span(digest.start, digest.end, found.key, problems)
-            return Step(span._replace(sha256=digest.sha256, fingerprint=digest.fingerprint), before)
+            return Step(_of(digest, _span(digest.start, digest.end, found.key, problems)), before)
         verdict = Verdict.BACKFILL if self._name.is_backfill else Verdict.PROVED if is_anchored else Verdict.UNANCHORED
         span = Span(
             digest.start,
@@ -192,6 +202,10 @@ def _stranger(digest: Digest, previous: Previous, name: ChainName) -> Finding | 
 
 def _between(start: float, end: float) -> tuple[Span, ...]:
     return (Span(start, end, Verdict.GAP),) if end > start else ()
+
+
+def _of(digest: Digest, span: Span) -> Span:
+    return span._replace(sha256=digest.sha256, fingerprint=digest.fingerprint)
 
 
 def _span(start: float, end: float, key: str, problems: list[Finding]) -> Span:
