@@ -85,6 +85,8 @@ class PlaceResult:
     log_bytes: int
     newest_end: float
     """The end of the newest digest; 0.0 if there is none."""
+    ends: Mapping[ChainName, float] = field(default_factory=dict)
+    """The end of each chain, also after the audit's end."""
     unnamed_after: Sequence[str]
     """Logs that are newer than the newest digest accounts for: the oldest of them."""
     unnamed_overdue: int = 0
@@ -135,6 +137,7 @@ class Audit:
         self._hashes: dict[str, Hashes] = {}
         self._progress = progress or Progress()
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
+        self._ends: dict[ChainName, float] = {}
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._replacements: dict[str, str] = {}
         """The SHA-256 that each replacement beside a log should have, by its key."""
@@ -194,19 +197,24 @@ class Audit:
                 yield name, chain.accept(before, parsed(found) if not before.signature else None)
         for name, found in waiting.items():
             yield name, chains[name].accept(found)
+        self._ends = {name: chain.last.end for name, chain in chains.items() if chain.last is not None}
 
     def _logs_of(self, name: ChainName, step: Step) -> Iterator[Stored]:
         """Yield the logs of one digest that have to be read. What lies before the audit's beginning anchors it only."""
-        is_within = step.span.end > self._first and step.span.start < self._last
         checked = Checked(name, step.span)
-        if is_within:
-            self._chains[name] += [*(Checked(name, span) for span in step.before), checked]
+        # A digest after the audit's end may show that the one before it is missing.
+        self._chains[name] += [Checked(name, span) for span in step.before if self._is_within(span)]
+        if is_within := self._is_within(step.span):
+            self._chains[name].append(checked)
         if step.digest is None:
             return
         listed = [(log, self._unnamed.name(log.key, self._kind_of(log.key))) for log in step.digest.logs]
         if is_within:
             yield from self._checked(checked, listed)
             yield from self._replacements_of(step.digest.logs)
+
+    def _is_within(self, span: Span) -> bool:
+        return span.end > self._first and span.start < self._last
 
     def _kind_of(self, key: str) -> str:
         return next((kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix)), "")
@@ -284,6 +292,7 @@ class Audit:
             logs_read=self._read,
             log_bytes=self._log_bytes,
             newest_end=max(ends, default=0.0),
+            ends=self._ends,
             unnamed_after=left.after,
             unnamed_overdue=left.overdue,
             in_flight=left.in_flight,

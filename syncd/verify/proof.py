@@ -133,14 +133,13 @@ class Proof:
 
 def _proved_until(place: PlaceResult) -> float:
     """Return the end of what is proved without a break in all trails of a place that go on."""
-    if not place.newest_end:
-        return place.tail.start if place.tail is not None else inf
-    until = []
+    until = [place.tail.start] if place.tail is not None and (place.is_cut or not place.newest_end) else []
     for name, spans in place.chains.items():
-        newest = max((span.end for span in spans if span.digest_key), default=0.0)
-        if not name.is_backfill and place.newest_end - newest < STOPPED_SECONDS:
+        # A hole at the end is no stop: a later digest tells of it.
+        newest = max((span.end for span in spans if span.digest_key or span.verdict == Verdict.UNPROVED), default=0.0)
+        if not name.is_backfill and newest and place.newest_end - newest < STOPPED_SECONDS:
             until.append(_chain_proved_until(spans, newest))
-    return min(until, default=0.0)
+    return min(until, default=0.0 if place.newest_end else inf)
 
 
 def _chain_proved_until(spans: Sequence[Span], newest: float) -> float:

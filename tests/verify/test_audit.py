@@ -24,6 +24,7 @@ from chains import (
 from syncd.cli.demo.samples import SampleObject
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.sealed import NO_WITNESS, witnessed
+from syncd.verify.proof import Asked, Proof, with_tail
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.passing import Nothing
 from syncd.verify.rules.place import Stored
@@ -234,3 +235,22 @@ def test_progress_is_told_in_parts_of_the_whole() -> None:
 
     assert parts == sorted(parts)
     assert (parts[0], parts[-1]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("gone", [(20, 26), (17, 26), (18, 19), (23, 25)])
+def test_a_digest_after_the_audits_end_tells_of_those_that_are_missing_before_it(gone: tuple[int, int]) -> None:
+    """The digests around the end are taken away with all their logs. Nothing else in the span names them."""
+    delivered = objects(40)
+    end = BEGINS.timestamp() + 18 * HOUR
+    lost = digests(delivered)[slice(*gone)]
+    begin = stamp_of(lost[0].key) or 0.0
+    for item in lost:
+        for key in [item.key, *(log["s3Object"] for log in content(item)["logFiles"])]:
+            del delivered[key]
+
+    result = with_tail(audited(delivered, last=end), end)
+    proof = Proof(job="job", asked=Asked(last=end), places=[result])
+
+    is_touched = begin - HOUR < end
+    assert ("digest_missing" in flaws(result), proof.verdict) == (is_touched, "some" if is_touched else "proved")
+    assert proof.proved_until <= (begin - HOUR + 1 if is_touched else begin)
