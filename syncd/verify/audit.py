@@ -203,13 +203,12 @@ class Audit:
         """Yield the logs of one digest that have to be read. What lies before the audit's beginning anchors it only."""
         checked = Checked(name, step.span)
         # A digest after the audit's end may show that the one before it is missing.
-        self._chains[name] += [Checked(name, span) for span in step.before if self._is_within(span)]
-        if is_within := self._is_within(step.span):
-            self._chains[name].append(checked)
+        found = [*(Checked(name, span) for span in step.before), checked]
+        self._chains[name] += [item for item in found if self._is_within(item.span)]
         if step.digest is None:
             return
         listed = [(log, self._unnamed.name(log.key, self._kind_of(log.key))) for log in step.digest.logs]
-        if is_within:
+        if self._is_within(step.span):
             yield from self._checked(checked, listed)
             yield from self._replacements_of(step.digest.logs)
 

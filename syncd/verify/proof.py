@@ -1,7 +1,7 @@
 """The question and the answer of a proof: what is asked of one job, and what its audits come to. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from syncd.model.keys.trail import EVERY
 from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
 from syncd.verify.audit import PlaceResult
+from syncd.verify.rules.digest import name_of
 from syncd.verify.rules.unnamed import OVERDUE_SECONDS, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
@@ -149,22 +150,25 @@ def _chain_proved_until(spans: Sequence[Span], newest: float) -> float:
 
 
 class Newest(NamedTuple):
-    """The newest digest of an account and region that is at the destination, by the ledger."""
+    """The newest digest of a chain that is at the destination, by the ledger. Or a day that has digests."""
 
     end: float
     key: str
+    """Of a digest, or the folder of a day."""
 
 
-def with_tail(result: PlaceResult, end: float, newest: Newest | None = None) -> PlaceResult:
+def with_tail(result: PlaceResult, end: float, newest: Iterable[Newest] = ()) -> PlaceResult:
     """Add the span after the newest digest, or after the first log if there is no digest.
 
-    `newest` is the digest that the ledger knows as the newest. One that is not there was taken away.
+    `newest` are the digests that the ledger knows as the newest. One that is not there was taken away.
     """
     first = min((times_of(key)[0] for key in result.unnamed_after), default=None)
-    if newest is not None and result.newest_end < newest.end <= end:
+    gone = [(_end_of(result, item), item) for item in newest if _end_of(result, item) < item.end]
+    if gone:
         detail = "it was copied, and the replica has neither it nor a newer one"
-        finding = Finding(Flaw.DIGEST_MISSING, detail, newest.key)
-        return replace(result, tail=Span(result.newest_end or first or 0.0, end, Verdict.UNPROVED, "", (finding,)))
+        findings = tuple(Finding(Flaw.DIGEST_MISSING, detail, item.key) for _, item in gone)
+        begin = min(min(found for found, _ in gone) or first or 0.0, end)
+        return replace(result, tail=Span(begin, end, Verdict.UNPROVED, "", findings))
     begin = result.newest_end or (end if first is None else first)
     if end <= begin:
         return result
@@ -179,3 +183,9 @@ def with_tail(result: PlaceResult, end: float, newest: Newest | None = None) -> 
     else:
         finding = Finding(Flaw.NO_DIGEST_YET, "a digest comes about half an hour after its hour has ended")
     return replace(result, tail=Span(begin, end, Verdict.UNPROVED, "", (finding,)))
+
+
+def _end_of(result: PlaceResult, newest: Newest) -> float:
+    """Return the end of the chain of a digest. Of a day, any chain's digest will do."""
+    named = name_of(newest.key)
+    return max(result.ends.values(), default=0.0) if named is None else result.ends.get(named[0], 0.0)

@@ -54,8 +54,8 @@ class Prover:
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
         self._known: list[Expected] = []
-        self.newest: dict[str, Newest] = {}
-        """The newest digest that each account and region should have, by the prefix of its digests."""
+        self.newest: dict[str, list[Newest]] = {}
+        """The newest digest that each chain should have, by the prefix of its digests."""
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
 
     def run(self) -> Proof:
@@ -111,11 +111,11 @@ class Prover:
                 result = audit()
             self.add(result)
 
-    def _expected(self, scope: Scope) -> dict[str, Newest]:
-        """Return the newest digest of each account and region that is asked about, by the prefix of its digests."""
+    def _expected(self, scope: Scope) -> dict[str, list[Newest]]:
+        """Return the newest digest of each chain that is asked about, by the prefix of its digests."""
         last = min(self._asked.last, self._installation.now())
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
-            known = expected(reader.view(replica_of(self._job)), scope, last=last)
+            known = expected(reader.view(replica_of(self._job)), scope, first=self._asked.first, last=last)
         asked = self._asked
         self._known = [
             item
@@ -123,14 +123,12 @@ class Prover:
             if _is_asked(item.place.account, asked.accounts) and _is_asked(item.place.region, asked.regions)
         ]
         return {
-            item.place.digests: item.newest
-            for item in self._known
-            if item.newest is not None and item.newest.end > asked.first
+            item.place.digests: [newest for newest in item.newest if newest.end >= asked.first] for item in self._known
         }
 
     def add(self, result: PlaceResult) -> None:
         """Take the audit of one account and region into the proof."""
-        newest = self.newest.get(result.place.digests)
+        newest = self.newest.get(result.place.digests, [])
         self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:

@@ -143,8 +143,8 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
             last=asked.last,
             passing=bundled.replica,
         )
-        newest = about.get("newest", {}).get(place.digests)
-        proof.places.append(with_tail(audit.run(), asked.last, None if newest is None else Newest(*newest)))
+        newest = about.get("newest", {}).get(place.digests, ())
+        proof.places.append(with_tail(audit.run(), asked.last, [Newest(*item) for item in newest]))
     _write(files, keys, [proof])
     return Proved([proof])
 
