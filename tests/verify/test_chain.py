@@ -169,6 +169,7 @@ def test_a_digest_that_was_tampered_with_is_named_and_the_one_after_it_has_no_an
     found = shown(with_one(4, item))
 
     assert (found[4].span.verdict, reasons(found[4])[0]) == (Verdict.UNPROVED, reason)
+    assert found[4].span.problems[0].key == item.key
     assert found[5].span.verdict in (Verdict.UNANCHORED, Verdict.PROVED)
     assert verdicts(found[:4]) == ["proved"] * 4
 
@@ -306,6 +307,16 @@ def test_a_key_is_good_for_its_own_time_only(days: int) -> None:
     )
 
     assert {reason for step in shown(CHAIN, keys) for reason in reasons(step)} == {Flaw.KEY_EXPIRED}
+
+
+def test_only_a_backfill_is_signed_at_another_time_than_its_end() -> None:
+    """The time stands in the metadata, which nobody signs."""
+    (key,) = known_keys().all()
+    later = Keys([key._replace(starts=key.ends, ends=key.ends + 30 * 86400)])
+    (item,) = shown([CHAIN[0]._replace(generated_at=key.ends)], later)
+    (filled,) = shown([backfill(CHAIN[:1])[0]._replace(generated_at=key.ends)], later, NAME._replace(is_backfill=True))
+
+    assert (reasons(item), filled.span.verdict) == ([Flaw.KEY_EXPIRED], Verdict.BACKFILL)
 
 
 def test_a_key_is_good_for_its_own_region_only() -> None:

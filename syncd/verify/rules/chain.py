@@ -80,7 +80,7 @@ class Chain:
             digest = parse(found.body)
         except Refused as refused:
             self._last = Seen(found.key, end, "", "", is_good=False)
-            return Step(_span(start, end, found.key, [refused.finding]))
+            return Step(_span(start, end, found.key, [refused.finding._replace(key=found.key)]))
         signature = _signature_of(found, digest, following)
         problems = [*self._place_problems(found, digest, end), *self._signature_problems(found, digest, signature)]
         is_vouched = not problems
@@ -131,7 +131,9 @@ class Chain:
         if not signature:
             yield Finding(Flaw.NO_SIGNATURE, "its replica has no signature in its metadata", found.key)
             return
-        signed_at = digest.end if found.generated_at is None else found.generated_at
+        # Nobody signs the metadata: it dates backfills only.
+        generated_at = found.generated_at if self._name.is_backfill else None
+        signed_at = digest.end if generated_at is None else generated_at
         problem = self._keys.problem_of(digest, self._name.region, signature, signed_at)
         if problem is not None:
             yield problem._replace(key=found.key)
