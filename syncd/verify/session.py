@@ -62,8 +62,7 @@ def prove(
     """
     installation = Installation.of(configuration, now=now, tell=tell)
     state_dir = configuration.settings.state_dir
-    keys = kept_keys(state_dir)
-    keys.add_all(read_keys(files.keys) if files.keys is not None else ())
+    keys = kept_keys(state_dir) if files.keys is None else Keys(read_keys(files.keys))
     proofs: list[Proof] = []
     with interruptible() as interruption:
         session = _Session(installation, asked, files, keys, interruption.stop, progress)
@@ -75,7 +74,8 @@ def prove(
             return Proved(proofs, exit_codes.of_signal(interruption.signal))
         finally:
             installation.close()
-            keep_keys(state_dir, keys)
+            if files.keys is None:
+                keep_keys(state_dir, keys)
     _write(files, keys, proofs)
     return Proved(proofs)
 

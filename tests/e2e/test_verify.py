@@ -116,6 +116,21 @@ def test_check_looks_up_the_keys_and_says_what_is_missing(replicated: Replicated
     assert "--keys" in found[500]["detail"]
 
 
+def test_keys_of_a_file_are_used_alone_and_not_kept(replicated: Replicated, tmp_path: Path) -> None:
+    """A file of forged keys must not outlive its run, and an auditor's own must not be mixed with kept ones."""
+    empty = tmp_path / "none.json"
+    empty.write_text('{"PublicKeyList": []}')
+    nowhere = {"AWS_ENDPOINT_URL_CLOUDTRAIL": "http://127.0.0.1:9"}
+
+    given = replicated.verify()
+    kept = replicated.stage.syncd("verify", "--json", "--no-heal", **nowhere)
+    (replicated.stage.state / "cloudtrail-public-keys.json").write_text(replicated.keys.read_text())
+    alone = replicated.stage.syncd("verify", "--json", "--no-heal", "--keys", str(empty), **nowhere)
+
+    assert given[1]["verdict"] == "proved"
+    assert [list(ran.job["problems"]) for ran in (kept, alone)] == [["no_key"], ["no_key"]]
+
+
 def altered(body: bytes) -> bytes:
     return gzip.compress(gzip.decompress(body) + b" ")
 

@@ -68,7 +68,7 @@ def _prune(
     from syncd.verify.keystore import kept_keys, read_keys
     from syncd.verify.pruning.pruner import Pruner
 
-    known = [*kept_keys(configuration.settings.state_dir).all(), *(read_keys(keys) if keys is not None else ())]
+    known = kept_keys(configuration.settings.state_dir).all() if keys is None else read_keys(keys)
     installation = Installation.of(configuration, now=time.time, tell=logs.event_logger())
     with verbs.interruptible() as interruption:
         pruner = Pruner(
