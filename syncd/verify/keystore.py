@@ -220,7 +220,9 @@ def asks_aws(job: Job) -> bool:
     return job.endpoints.s3 is None or job.endpoints.cloudtrail is not None or is_elsewhere
 
 
-def _key(number: int, entry: dict[str, Any]) -> PublicKey:
+def _key(number: int, entry: Any) -> PublicKey:
+    if not isinstance(entry, dict):
+        raise TypeError(f"entry {number} is not an object")
     for field in ("Region", "Fingerprint", "Value", "ValidityStartTime", "ValidityEndTime"):
         if not isinstance(entry.get(field), str):
             raise TypeError(f"entry {number} has no {field}, or it is not a text")
@@ -235,7 +237,10 @@ def _key(number: int, entry: dict[str, Any]) -> PublicKey:
 
 
 def _instant(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except OverflowError:
+        raise ValueError(f"{text} is beyond all times") from None
 
 
 def _text(instant: float) -> str:

@@ -131,19 +131,19 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
     bundled = read_bundle(bundle)
     keys = bundled.keys if files.keys is None else Keys(read_keys(files.keys))
     about = bundled.asked
-    asked = Asked(first=about["first"], last=about["last"], heals=False)
-    proof = Proof(job=about["job"], asked=asked)
+    asked = Asked(first=about.first, last=about.last, heals=False)
+    proof = Proof(job=about.job, asked=asked)
     for place in bundled.places:
         audit = Audit(
             bundled.replica,
             place,
-            buckets=[about["bucket"], *about.get("trail_buckets", ())],
+            buckets=[about.bucket, *about.trail_buckets],
             keys=keys,
             first=asked.first,
             last=asked.last,
             passing=bundled.replica,
         )
-        newest = about.get("newest", {}).get(place.digests, ())
+        newest = about.newest.get(place.digests, [])
         proof.places.append(with_tail(audit.run(), asked.last, [Newest(*item) for item in newest]))
     _write(files, keys, [proof])
     return Proved([proof])

@@ -10,12 +10,14 @@ import io
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from syncd.model.errors import ConfigError, Problem
 from syncd.verify.audit import ReplicaReader
+from syncd.verify.evidence.members import ASKED, DIGEST, OBJECT, VERSION, AskedMember, ObjectMember, member
 from syncd.verify.keystore import keys_of, keys_text
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys
@@ -23,7 +25,6 @@ from syncd.verify.rules.passing import Nothing, Passing
 from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.verdict import Finding, Flaw
 
-VERSION = 1
 LARGEST_BYTES = 1024**3
 """Of all members together, uncompressed: they are held in memory."""
 _MEMBERS = re.compile(r"asked\.json|keys\.json|objects\.jsonl|digests/[0-9]{8,}\.json(\.gz)?")
@@ -41,7 +42,7 @@ class Hashed(NamedTuple):
 class Bundled(NamedTuple):
     """A bundle, read."""
 
-    asked: Mapping[str, Any]
+    asked: AskedMember
     keys: Keys
     places: Sequence[Place]
     replica: "BundledReplica"
@@ -142,23 +143,23 @@ class BundleWriter:
         self._file.close()
 
     def _add(self, name: str, data: bytes) -> None:
-        member = tarfile.TarInfo(name)
-        member.size = len(data)
-        self._tar.addfile(member, io.BytesIO(data))
+        part = tarfile.TarInfo(name)
+        part.size = len(data)
+        self._tar.addfile(part, io.BytesIO(data))
 
 
 class BundledReplica(Nothing):
     """The part of a replica that a bundle holds, read like the replica."""
 
-    def __init__(self, objects: Mapping[str, Mapping[str, Any]], digests: Mapping[str, Found]) -> None:
+    def __init__(self, objects: Mapping[str, ObjectMember], digests: Mapping[str, Found]) -> None:
         self._objects, self._digests = objects, digests
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
         """List what the audit listed: its span is the bundle's own."""
         del first, last
         for key, entry in self._objects.items():
-            if key.startswith(prefix) and not entry.get("unlisted"):
-                yield Stored(key, entry["size"], modified=entry.get("modified", 0.0))
+            if key.startswith(prefix) and not entry.unlisted:
+                yield Stored(key, entry.size, modified=entry.modified)
 
     def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
         """Give the digests, in the order asked for."""
@@ -169,18 +170,18 @@ class BundledReplica(Nothing):
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
         """Give the hashes that were computed when the bundle was made."""
         for item in items:
-            entry = self._objects.get(item.key, {})
-            if "sha256" in entry:
-                yield item, entry["sha256"]
-            elif "finding" in entry:
-                yield item, Finding(Flaw(entry["finding"][0]), entry["finding"][1])
+            entry = self._objects.get(item.key, ObjectMember())
+            if entry.sha256 is not None:
+                yield item, entry.sha256
+            elif entry.finding is not None:
+                yield item, Finding(*entry.finding)
             else:
                 yield item, Finding(Flaw.LOG_MISSING, "the bundle has no hash of it")
 
     def kept(self, items: Sequence[Stored]) -> Mapping[str, str]:
         """Give the hashes of logs that were not read."""
-        entries = ((item.key, self._objects.get(item.key, {})) for item in items)
-        return {key: entry["sha256"] for key, entry in entries if entry.get("kept")}
+        entries = ((item.key, self._objects.get(item.key, ObjectMember())) for item in items)
+        return {key: entry.sha256 for key, entry in entries if entry.kept and entry.sha256 is not None}
 
 
 def read_bundle(path: Path) -> Bundled:
@@ -192,44 +193,40 @@ def read_bundle(path: Path) -> Bundled:
     try:
         with tarfile.open(path, "r:gz") as tar:
             members = dict(_contents(tar))
-        asked = json.loads(members["asked.json"])
-        if asked["version"] != VERSION:
-            raise ValueError(f"it is of version {asked['version']}, and this syncd reads version {VERSION}")  # noqa: TRY301
-        objects = {}
-        for line in members["objects.jsonl"].splitlines():
-            entry = json.loads(line)
-            objects[entry.pop("key")] = entry
+        asked = member(ASKED, "asked.json", members["asked.json"])
+        if asked.version != VERSION:
+            raise ValueError(f"it is of version {asked.version}, and this syncd reads version {VERSION}")  # noqa: TRY301
+        entries = (member(OBJECT, "objects.jsonl", line) for line in members["objects.jsonl"].splitlines())
+        objects = {entry.key: entry for entry in entries}
         keys = Keys(keys_of(json.loads(members["keys.json"])))
-        places = [Place(**place) for place in asked["places"]]
+        places = [Place(it.account, it.region, it.digests, it.kinds, it.organization) for it in asked.places]
         digests = {found.key: found for found in _digests(members)}
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from None
-    except (tarfile.TarError, EOFError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _unusable(path, f"it has no {error}" if isinstance(error, KeyError) else str(error)) from None
     return Bundled(asked, keys, places, BundledReplica(objects, digests))
 
 
 def _contents(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     left = LARGEST_BYTES
-    for member in tar:
-        left -= member.size
-        file = tar.extractfile(member) if member.isfile() and _MEMBERS.fullmatch(member.name) else None
+    for part in tar:
+        left -= part.size
+        file = tar.extractfile(part) if part.isfile() and _MEMBERS.fullmatch(part.name) else None
         if file is None:
-            raise ValueError(f"{member.name} is no part of a bundle")
+            raise ValueError(f"{part.name} is no part of a bundle")
         if left < 0:
             raise ValueError(
                 f"it unpacks to more than {LARGEST_BYTES} bytes: make bundles of shorter spans (--from, --to)"
             )
-        yield member.name, file.read()
+        yield part.name, file.read()
 
 
 def _digests(members: Mapping[str, bytes]) -> Iterator[Found]:
     for name, raw in members.items():
         if name.startswith("digests/") and name.endswith(".json"):
-            about = json.loads(raw)
-            yield Found(
-                about["key"], members[f"{name}.gz"], about["signature"], about["algorithm"], about["generated_at"]
-            )
+            about = member(DIGEST, name, raw)
+            yield Found(about.key, members[f"{name}.gz"], about.signature, about.algorithm, about.generated_at)
 
 
 def _unusable(path: Path, why: str) -> ConfigError:
