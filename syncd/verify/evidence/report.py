@@ -5,6 +5,7 @@ unseen.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.resources import files
@@ -18,6 +19,7 @@ from syncd.verify.evidence.document import proof_document
 from syncd.verify.proof import Proof
 
 SUMS = "SHA256SUMS"
+_SPAN = re.compile(r"(beginning|[0-9]{4}-[0-9]{2}-[0-9]{2})_([0-9]{8}T[0-9]{6}Z)")
 # These differ from run to run, whatever the replica is.
 _OF_THE_RUN = (
     "requests",
@@ -51,8 +53,8 @@ def write_files(
     span = f"{(document['from'] or 'beginning')[:10]}_{document['to'].replace(':', '').replace('-', '')}"
     stem = f"syncd-{kind}-{document['job']}"
     name = f"{stem}-{span}"
-    before = [path for path in sorted(folder.glob(f"{stem}-*.json")) if path.stem != name]
-    document["previous_report"] = {"file": before[-1].name, "sha256": _sha256(before[-1])} if before else None
+    before = _before(folder, stem, span)
+    document["previous_report"] = {"file": before.name, "sha256": _sha256(before)} if before else None
     written = [folder / f"{name}.json", folder / f"{name}.html"]
     written[0].write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     written[1].write_text(render(document), encoding="utf-8")
@@ -60,6 +62,18 @@ def write_files(
     sums = folder / SUMS
     sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in reports), encoding="utf-8")
     return [*written, sums]
+
+
+def _before(folder: Path, stem: str, span: str) -> Path | None:
+    """Return the newest report of this job that ends before a span, so that one made again stays the same."""
+    found = {_order(path.stem.removeprefix(f"{stem}-")): path for path in folder.glob(f"{stem}-*.json")}
+    earlier = [order for order in found if order is not None and order < (_order(span) or ("", ""))]
+    return found[max(earlier)] if earlier else None
+
+
+def _order(span: str) -> tuple[str, str] | None:
+    match = _SPAN.fullmatch(span)
+    return (match[2], match[1]) if match else None
 
 
 def report(proof: Proof) -> dict[str, Any]:

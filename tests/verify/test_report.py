@@ -1,0 +1,27 @@
+"""Which report a report names as the one before it."""
+
+import json
+from pathlib import Path
+
+from syncd.verify.evidence.report import write_files
+
+
+def previous(folder: Path, job: str, first: str | None, last: str) -> str | None:
+    """The file that a report of a span names."""
+    document = {"job": job, "from": first, "to": last}
+    (written, *_) = write_files(folder, "verify", document, lambda _: "")
+    named = json.loads(written.read_text())["previous_report"]
+    return named and str(named["file"])
+
+
+def test_a_report_names_the_one_of_its_job_that_ends_before_it_also_if_it_is_made_again(tmp_path: Path) -> None:
+    """A report that was made again would name a later one, which names it: neither could be believed."""
+    autumn = "2026-10-01T00:00:00Z"
+    spans = [(None, "2026-09-01T00:00:00Z"), ("2026-08-01T00:00:00Z", autumn), (None, "2026-11-01T00:00:00Z")]
+    names = [f"syncd-verify-a-{span}.json" for span in ("beginning_20260901T000000Z", "2026-08-01_20261001T000000Z")]
+
+    told = [previous(tmp_path, "a", *span) for span in spans]
+    previous(tmp_path, "a-b", None, autumn)
+    again = [previous(tmp_path, "a", *span) for span in spans]
+
+    assert told == again == [None, *names]
