@@ -1,7 +1,7 @@
 """The proof of several jobs, one after the other: the keys they share, the files that are asked for, and signals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -106,9 +106,16 @@ class _Session:
         )
         try:
             proof = prover.run()
+        except Interrupted:
+            if writer is not None:
+                writer.discard()
+            raise
         finally:
             self.keys.add_all(prover.keys.all())
-        if writer is not None:
+        if writer is not None and proof.error is not None:
+            writer.discard()
+            proof.error = replace(proof.error, detail=f"{proof.error.detail}; no bundle is written")
+        elif writer is not None:
             about = {
                 "job": job.name,
                 "bucket": job.source.bucket,

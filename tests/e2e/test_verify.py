@@ -258,6 +258,17 @@ def test_a_bundle_repeats_the_verdict_without_the_replica(replicated: Replicated
     }
 
 
+def test_a_proof_that_failed_leaves_no_bundle_and_says_so(replicated: Replicated, tmp_path: Path) -> None:
+    """Offline, what was read by then could look like all there is."""
+    replicated.delete(*replicated.digests())
+    bundle = tmp_path / "bundle.tar.gz"
+
+    code, entry = replicated.verify("--bundle", str(bundle), "account-z")
+
+    assert (code, entry["error"]["reason"], bundle.exists()) == (4, "source_empty", False)
+    assert entry["error"]["detail"].endswith("no bundle is written")
+
+
 def events(ran: Any, name: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, ran.stderr.splitlines()) if line["event"] == name]
 

@@ -87,6 +87,7 @@ HOSTILE: list[tuple[str, str, Any]] = [
     ("asked.json", "first", "yesterday"),
     ("asked.json", "last", float("nan")),
     ("asked.json", "last", 1e300),
+    ("asked.json", "last", 0),
     ("asked.json", "job", "../../outside"),
     ("asked.json", "job", ["account-b"]),
     ("asked.json", "bucket", None),

@@ -138,6 +138,14 @@ class BundleWriter:
         self._add(
             "asked.json", json.dumps({"version": VERSION, **asked, "places": named}, sort_keys=True, indent=1).encode()
         )
+        self._end()
+
+    def discard(self) -> None:
+        """Leave no file: what was not read to its end would give another verdict."""
+        self._end()
+        self._path.unlink(missing_ok=True)
+
+    def _end(self) -> None:
         self._tar.close()
         self._packed.close()
         self._file.close()

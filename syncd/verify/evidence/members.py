@@ -34,7 +34,7 @@ class AskedMember:
     job: JobName
     bucket: str
     first: _Instant
-    last: _Instant
+    last: Annotated[_Instant, Field(gt=0)]
     places: list[PlaceMember]
     trail_buckets: list[str] = Field(default_factory=list)
     newest: dict[str, list[tuple[_Instant, str]]] = Field(default_factory=dict)
