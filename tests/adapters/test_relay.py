@@ -232,6 +232,17 @@ def test_what_stands_still_is_given_up_and_says_so(faulty: FaultyS3, operation: 
     assert operation in detail(outcome)
 
 
+@pytest.mark.parametrize("header", ["Connection: close", "Connection: keep-alive"])
+def test_a_write_that_stands_still_is_given_up_whatever_became_of_the_line_that_was_read(
+    faulty: FaultyS3, header: str
+) -> None:
+    ends = Ends(faulty)
+    faulty.faults.add("PutObject", Stall())
+    served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}", header)
+
+    assert attacked(ends, lambda _: [served], deadline_seconds=0.2).code == "timeout"
+
+
 # Servers that send what nobody asked for
 
 
@@ -250,9 +261,12 @@ def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
     transfer = transfer_of(listed("logs/a", BODY[:SIZE], etag=""))
     step: Any = next(stream(Copy(transfer, replace(terms(), passage_bytes=SIZE))))
     relay.begin(step, source, ends.destination, answers.put)
-    while answers.empty():
+
+    def is_answered() -> bool:
         relay.expire()
-        threading.Event().wait(0.02)
+        return not answers.empty()
+
+    wait_until(is_answered, what="an answer")
     return answers.get()
 
 

@@ -64,10 +64,10 @@ class _Move:
         if self.why_ended:
             self.end(self.why_ended)
 
-    def forget(self) -> None:
-        """Leave the lines to others."""
+    def forget(self, line: Line) -> None:
+        """Leave this line to others."""
         with self._lock:
-            self._sockets.clear()
+            self._sockets.remove(line.socket)
 
     def expire(self) -> None:
         """Shut the lines down if time is up."""
@@ -76,11 +76,13 @@ class _Move:
 
     def end(self, why: str) -> None:
         """Shut the lines down, whatever is under way on them."""
-        with self._lock, suppress(OSError):
+        with self._lock:
             self.why_ended = why
             for each in self._sockets:
-                # Not TLS's own: that one would leave plain text to whoever still sends.
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
+                # One that is closed already is no reason to leave the others open.
+                with suppress(OSError):
+                    # Not TLS's own: that one would leave plain text to whoever still sends.
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 class Relay:
@@ -143,7 +145,6 @@ class Relay:
         move.begin(self._deadline_seconds + move.passage.size_bytes / SLOWEST_BYTES_PER_SECOND)
         try:
             with ExitStack() as lines:
-                lines.callback(move.forget)
                 return self._moved(move, lines)
         except Exception as error:  # noqa: BLE001  # whatever it is, the copy goes another way and says so there
             code = Reason.TIMEOUT if move.why_ended else Reason.UNEXPECTED
@@ -193,7 +194,11 @@ class Relay:
     def _line(self, move: _Move, end: Endpoint) -> Iterator[Line]:
         with self._lines.open(end.transport.traffic_of(end.address).address) as line:
             move.uses(line)
-            yield line
+            try:
+                yield line
+            finally:
+                # Before it is given back: the next one to use it must not be shut down by this one's deadline.
+                move.forget(line)
 
     @staticmethod
     def _ask(line: Line, end: Endpoint, request: Request, body_bytes: int) -> None:
