@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from awscrt.checksums import crc64nvme
-from builders_copy import MISSING, THERE, detail, listed, ok, reason, refused, sha256_of, terms, transfer_of
+from builders_copy import MISSING, THERE, detail, forged, listed, ok, reason, refused, sha256_of, terms, transfer_of
 
 from syncd.aws.s3 import Answer, Request
 from syncd.copy.hashes.checksums import SHA256
@@ -331,21 +331,6 @@ def test_an_upload_that_lost_against_a_crc_is_compared_by_the_crc_of_its_parts()
     _, outcome = walk(told(), MISSING, BEGUN, *parts(*PARTS), THERE, ok(status=204), there, agreed=LARGE)
 
     assert type(outcome) is AlreadyThere
-
-
-def forged(begins: bytes, crc: int) -> bytes:
-    """Return these bytes and 8 more, so that all together have this CRC: anybody can, since a CRC is linear."""
-    zero = crc64nvme(begins + bytes(8))
-    rows: list[tuple[int, int]] = []
-    for bit in range(64):
-        changes, bits = crc64nvme(begins + (1 << bit).to_bytes(8)) ^ zero, 1 << bit
-        for other, others in rows:
-            changes, bits = min((changes, bits), (changes ^ other, bits ^ others))
-        rows.append((changes, bits))
-    wanted, found = crc ^ zero, 0
-    for changes, bits in sorted(rows, reverse=True):
-        wanted, found = min((wanted, found), (wanted ^ changes, found ^ bits))
-    return begins + found.to_bytes(8)
 
 
 def test_an_equal_crc_is_no_proof_if_the_source_may_have_been_altered() -> None:
