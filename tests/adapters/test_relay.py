@@ -232,6 +232,14 @@ def test_what_stands_still_is_given_up_and_says_so(faulty: FaultyS3, operation: 
     assert operation in detail(outcome)
 
 
+def test_a_write_is_given_the_time_that_its_size_takes(faulty: FaultyS3) -> None:
+    ends = Ends(faulty, deadline_seconds=0.2)
+    transfer = ends.put("logs/a", BODY)
+    faulty.faults.add("PutObject", Slow(0.6))
+
+    assert (words(copy(ends, transfer)), len(asked(faulty))) == ({"logs/a": "Copied"}, 2)
+
+
 @pytest.mark.parametrize("header", ["Connection: close", "Connection: keep-alive"])
 def test_a_write_that_stands_still_is_given_up_whatever_became_of_the_line_that_was_read(
     faulty: FaultyS3, header: str
@@ -249,17 +257,17 @@ def test_a_write_that_stands_still_is_given_up_whatever_became_of_the_line_that_
 SIZE = 64 * 1024
 
 
-def passed(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
+def passed(ends: Ends, source: Endpoint, relay: Relay, size: int = SIZE) -> Answer:
     """What comes of a passage that leaves nothing."""
-    got = answer_to_a_passage(ends, source, relay)
+    got = answer_to_a_passage(ends, source, relay, size)
     assert ends.server.objects(DESTINATION) == {}
     return got
 
 
-def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
+def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay, size: int = SIZE) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    transfer = transfer_of(listed("logs/a", BODY[:SIZE], etag=""))
-    step: Any = next(stream(Copy(transfer, replace(terms(), passage_bytes=SIZE))))
+    transfer = transfer_of(listed("logs/a", etag="", size=size))
+    step: Any = next(stream(Copy(transfer, replace(terms(part_size=size), passage_bytes=SIZE))))
     relay.begin(step, source, ends.destination, answers.put)
 
     def is_answered() -> bool:
@@ -270,10 +278,10 @@ def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
     return answers.get()
 
 
-def attacked(ends: Ends, attack: Callable[[Asked], Any], *, deadline_seconds: float = 20.0) -> Answer:
+def attacked(ends: Ends, attack: Callable[[Asked], Any], *, deadline_seconds: float = 20.0, size: int = SIZE) -> Answer:
     with hostile(attack) as server:
         source = replace(ends.source, address=address_of(server.url, SOURCE))
-        return passed(ends, source, relay_of(deadline_seconds))
+        return passed(ends, source, relay_of(deadline_seconds), size)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % SIZE
@@ -324,6 +332,20 @@ def test_an_answer_that_is_none_is_bounded_and_makes_no_passage(ends: Ends, atta
 @pytest.mark.parametrize("attack", [drip, slow_head])
 def test_a_source_that_comes_drop_by_drop_is_given_up(ends: Ends, attack: Callable[[Asked], Any]) -> None:
     assert attacked(ends, attack, deadline_seconds=0.5).code == "timeout"
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB)])
+def test_a_source_that_says_nothing_is_given_up_as_soon_whatever_the_size(ends: Ends, head: bytes) -> None:
+    rest = threading.Event()
+
+    def silent(_: Asked) -> Iterator[bytes]:
+        yield head
+        rest.wait()
+
+    got = attacked(ends, silent, deadline_seconds=0.2, size=64 * MIB)
+    rest.set()
+
+    assert got.code == "timeout"
 
 
 # Lines

@@ -211,6 +211,19 @@ def test_what_took_too_long_is_the_write_once_it_has_begun() -> None:
     assert "PutObject by" in detail(walk(relay)[1])
 
 
+def test_a_large_write_that_took_too_long_is_looked_for_and_made_in_parts_if_it_is_not_there() -> None:
+    def relay(passage: Passage) -> Answer:
+        passage.begun(TOLD)
+        return refused(0, "timeout", "it stands still")
+
+    found = ok(etag='"new"', content_length="10", x_amz_checksum_crc64nvme=crc_of(BODY))
+    asked, outcome = walk(TOLD, relay, found, TOLD, agreed=LARGE)
+    anew, copied = walk(TOLD, relay, MISSING, BEGUN, *parts(*PARTS), COMPLETED, agreed=LARGE)
+
+    assert (asked[2:], type(outcome)) == (["HeadObject destination", "HeadObject source"], AlreadyThere)
+    assert (anew[2], type(copied)) == ("HeadObject destination", Copied)
+
+
 def test_a_known_key_is_compared_before_it_makes_a_passage() -> None:
     steps = stream(Copy(TRANSFER._replace(compare_first=True), AGREED))
 

@@ -142,7 +142,7 @@ class Relay:
         traffic = move.source.transport.traffic_of(move.source.address)
         most_bytes = move.passage.size_bytes + ANSWER_BYTES
         traffic.begin(most_bytes)
-        move.begin(self._deadline_seconds + move.passage.size_bytes / SLOWEST_BYTES_PER_SECOND)
+        move.begin(self._seconds(move.passage.size_bytes))
         try:
             with ExitStack() as lines:
                 return self._moved(move, lines)
@@ -156,10 +156,13 @@ class Relay:
         passage, size = move.passage, move.passage.size_bytes
         source = lines.enter_context(self._line(move, move.source))
         traffic = move.source.transport.traffic_of(move.source.address)
+        # Whatever the size: what a source says first is small.
+        move.go_on(self._deadline_seconds)
         self._ask(source, move.source, passage.read, 0)
         response = source.answer()
         traffic.answered_at = monotonic()
         write = passage.begun(_head_of(response, passage.read))
+        move.go_on(self._deadline_seconds)
         source.begin_body()
         buffer = lines.enter_context(self._buffer(size if write is None else min(size, PIECE_BYTES)))
         destination: Line | None = None
@@ -167,7 +170,7 @@ class Relay:
         for start in range(0, size, PIECE_BYTES):
             piece = buffer[held : held + min(size - start, PIECE_BYTES)]
             held += len(piece)
-            move.go_on(self._seconds(piece))
+            move.go_on(self._seconds(len(piece)))
             source.fill(piece)
             traffic.end(0, len(piece))
             passage.take(piece)
@@ -177,18 +180,19 @@ class Relay:
             if write is None and not is_last:
                 continue
             write = write or passage.ended()
-            move.go_on(self._seconds(buffer[:held]))
+            move.go_on(self._seconds(held))
             if destination is None:
                 destination = lines.enter_context(self._line(move, move.destination))
                 self._ask(destination, move.destination, write, size)
             destination.send(buffer[:held])
             held = 0
         assert destination is not None, "a passage has a body"
-        move.go_on(self._deadline_seconds)
+        # S3 may go through all of it once more before it answers.
+        move.go_on(self._seconds(size))
         return _written(destination.answer())
 
-    def _seconds(self, piece: memoryview) -> float:
-        return self._deadline_seconds + len(piece) / SLOWEST_BYTES_PER_SECOND
+    def _seconds(self, size_bytes: int) -> float:
+        return self._deadline_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
 
     @contextmanager
     def _line(self, move: _Move, end: Endpoint) -> Iterator[Line]:
