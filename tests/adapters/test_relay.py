@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer
+from syncd.aws.wire.connections import connections
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
@@ -391,6 +393,29 @@ def test_a_server_that_is_not_trusted_gets_nothing(authority: Authority, tmp_pat
 
         assert (got.code, "CERTIFICATE_VERIFY_FAILED" in got.message) == ("unexpected_answer", True)
         assert asked(server) == []
+
+
+def test_all_that_either_server_may_send_is_told_to_the_watch_over_memory(authority: Authority) -> None:
+    served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}")
+    with hostile(lambda _: [served]) as near, FaultyS3(certificate=authority.certificate()) as far:
+        ends = trusting(Ends(far), authority)
+        source = replace(ends.source, address=address_of(near.url, SOURCE))
+
+        got = answer_to_a_passage(ends, source, ends.relay)
+        came: Counter[int] = Counter()
+        for connection in connections():
+            came[connection.peer[1]] += connection.received_bytes
+
+    assert got.is_ok
+    read, written = (each.transport.traffic_of(each.address).traffic() for each in (source, ends.destination))
+    assert SIZE < came[port_of(near.url)] < read.begun_bytes - SIZE // 64
+    # The handshake too.
+    assert 0 < came[port_of(far.url)] < written.begun_bytes
+    assert (read.begun_bytes, written.begun_bytes) == (read.ended_bytes, written.ended_bytes)
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
 
 
 def test_signatures_cover_the_body_if_a_server_asks_for_that(faulty: FaultyS3, ends: Ends) -> None:

@@ -63,7 +63,9 @@ class Line:
         self._connection = connection
         self._answer: HTTPResponse | None = None
         self._ahead_bytes = 0
-        if connection.sock is None:
+        self.is_new = connection.sock is None
+        """True if it was opened for this request."""
+        if self.is_new:
             connection.connect()
         assert connection.sock is not None, "it is connected"
         self.socket: socket.socket = connection.sock

@@ -139,9 +139,6 @@ class Relay:
             move.on_answer(answer)
 
     def _answer(self, move: _Move) -> Answer:
-        traffic = move.source.transport.traffic_of(move.source.address)
-        most_bytes = move.passage.size_bytes + ANSWER_BYTES
-        traffic.begin(most_bytes)
         move.begin(self._seconds(move.passage.size_bytes))
         try:
             with ExitStack() as lines:
@@ -149,12 +146,10 @@ class Relay:
         except Exception as error:  # noqa: BLE001  # whatever it is, the copy goes another way and says so there
             code = Reason.TIMEOUT if move.why_ended else Reason.UNEXPECTED
             return Answer(0, {}, b"", code, move.why_ended or repr(error))
-        finally:
-            traffic.end(most_bytes, 0)
 
     def _moved(self, move: _Move, lines: ExitStack) -> Answer:
         passage, size = move.passage, move.passage.size_bytes
-        source = lines.enter_context(self._line(move, move.source))
+        source = lines.enter_context(self._line(move, move.source, size))
         traffic = move.source.transport.traffic_of(move.source.address)
         # Whatever the size: what a source says first is small.
         move.go_on(self._deadline_seconds)
@@ -182,7 +177,7 @@ class Relay:
             write = write or passage.ended()
             move.go_on(self._seconds(held))
             if destination is None:
-                destination = lines.enter_context(self._line(move, move.destination))
+                destination = lines.enter_context(self._line(move, move.destination, 0))
                 self._ask(destination, move.destination, write, size)
             destination.send(buffer[:held])
             held = 0
@@ -195,14 +190,20 @@ class Relay:
         return self._deadline_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
 
     @contextmanager
-    def _line(self, move: _Move, end: Endpoint) -> Iterator[Line]:
-        with self._lines.open(end.transport.traffic_of(end.address).address) as line:
+    def _line(self, move: _Move, end: Endpoint, body_bytes: int) -> Iterator[Line]:
+        """Lend a line, for an answer with such a body. The watch over memory is told of all that may come on it."""
+        traffic = end.transport.traffic_of(end.address)
+        with self._lines.open(traffic.address) as line:
+            # A handshake takes no more than an answer. Records of one packet each add a 64th to a body.
+            most_bytes = body_bytes + body_bytes // 32 + ANSWER_BYTES * (1 + line.is_new)
+            traffic.begin(most_bytes)
             move.uses(line)
             try:
                 yield line
             finally:
                 # Before it is given back: the next one to use it must not be shut down by this one's deadline.
                 move.forget(line)
+                traffic.end(most_bytes, 0)
 
     @staticmethod
     def _ask(line: Line, end: Endpoint, request: Request, body_bytes: int) -> None:
