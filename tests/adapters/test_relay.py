@@ -37,11 +37,13 @@ from proxy import ConnectProxy
 from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.s3 import Answer
+from syncd.aws.s3 import Address, Answer
 from syncd.aws.wire.connections import connections
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
+from syncd.copy.workers import line
+from syncd.copy.workers.line import Lines
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
 from syncd.copy.workers.relay import Relay
 from syncd.model.errors import Interrupted
@@ -412,6 +414,31 @@ def test_all_that_either_server_may_send_is_told_to_the_watch_over_memory(author
     # The handshake too.
     assert 0 < came[port_of(far.url)] < written.begun_bytes
     assert (read.begun_bytes, written.begun_bytes) == (read.ended_bytes, written.ended_bytes)
+
+
+def test_lines_that_are_idle_for_long_are_closed_whoever_is_asked_next(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_KEPT_SECONDS", 0.0)
+    lines = Lines()
+    with hostile(lambda _: [answer(b"")]) as first, hostile(lambda _: [answer(b"")]) as second:
+        ask(lines, address_of(first.url, SOURCE))
+        ask(lines, address_of(second.url, SOURCE))
+        kept = [each.peer[1] for each in connections()]
+        ends.put("logs/a", BODY[:SIZE])
+        answer_to_a_passage(ends, ends.source, ends.relay)
+        ends.relay.expire()
+        lines.expire()
+        after = [each.peer[1] for each in connections()]
+
+    assert [kept.count(port_of(server.url)) for server in (first, second)] == [0, 1]
+    assert not {port_of(server.url) for server in (second, ends.server)} & set(after)
+
+
+def ask(lines: Lines, server: Address) -> None:
+    with lines.open(server) as one:
+        one.ask("GET", "/", [("host", server.host)])
+        one.answer().read()
 
 
 def port_of(url: str) -> int:

@@ -127,6 +127,7 @@ class Relay:
             moves = list(self._moves)
         for move in moves:
             move.expire()
+        self._lines.expire()
 
     def _run(self) -> None:
         with suppress(OSError):
