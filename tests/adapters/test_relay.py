@@ -319,6 +319,10 @@ ATTACKS: dict[str, tuple[Callable[[Asked], Any], str]] = {
     "less than was listed": (lambda _: [answer(b"short")], "5 bytes"),
     "no length": (lambda _: endless(b"HTTP/1.1 200 OK\r\n\r\n"), "None bytes"),
     "chunks": (lambda _: endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n"), "bytes"),
+    "an encoding and a length": (
+        lambda _: [HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + BODY[:SIZE]],
+        f"200 with {SIZE} bytes",
+    ),
     "no HTTP": (lambda _: [b"220 mail ready\r\n"], "BadStatusLine"),
 }
 
