@@ -319,7 +319,6 @@ def test_a_denied_listing_ends_with_its_remedy(flat: Replicated) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--read-data",),
         ("--against", "source", "--account", "222222222222"),
         ("--against", "source", "--bundle", "x"),
         ("--against", "source", "--offline", "x"),

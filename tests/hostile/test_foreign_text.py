@@ -140,7 +140,11 @@ def failing(text: str) -> Iterator[RenderableType]:
     item = {"key": text, "reason": "timeout", "attempts": 1, "first_at": "F", "next_at": None, "detail": text}
     yield Group(*map(Text, screen.held_lines("account-b", item)))
     yield screen.rebuild_table(
-        {"jobs": [{"job": "b", "shards": 0, "replicas": 0, "error": {"reason": "timeout", "detail": text}}]}
+        {
+            "jobs": [
+                {"job": "b", "shards": 0, "replicas": 0, "would": None, "error": {"reason": "timeout", "detail": text}}
+            ]
+        }
     )
 
 
