@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from awscrt.checksums import crc64nvme
 from builders import changed
 from fakes import MemoryPrincipal
 from faulty import FaultyS3
@@ -42,6 +43,21 @@ def sha256_of(body: bytes) -> str:
 def md5_of(body: bytes) -> str:
     """The ETag of a plain object."""
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def forged(begins: bytes, crc: int) -> bytes:
+    """Return these bytes and 8 more, so that all together have this CRC: anybody can, since a CRC is linear."""
+    zero = crc64nvme(begins + bytes(8))
+    rows: list[tuple[int, int]] = []
+    for bit in range(64):
+        changes, bits = crc64nvme(begins + (1 << bit).to_bytes(8)) ^ zero, 1 << bit
+        for other, others in rows:
+            changes, bits = min((changes, bits), (changes ^ other, bits ^ others))
+        rows.append((changes, bits))
+    wanted, found = crc ^ zero, 0
+    for changes, bits in sorted(rows, reverse=True):
+        wanted, found = min((wanted, found), (wanted ^ changes, found ^ bits))
+    return begins + found.to_bytes(8)
 
 
 def listed(key: str, body: bytes = b"body", *, etag: str | None = None, size: int | None = None) -> LogObject:

@@ -163,7 +163,9 @@ def _pass(copy: Copy, passage: Passage) -> Generator[Passage, Answer, Answer | N
         CopyFailed: it was given up, since it took too long.
     """
     answer = yield passage
-    if answer.code == Reason.TIMEOUT:
+    # A large object that was sent as one may be there by now. If it is not, its parts are answered sooner.
+    is_other_way_left = copy.is_large and passage.under_way.operation == "PutObject"
+    if answer.code == Reason.TIMEOUT and not is_other_way_left:
         raise copy.failure(answer, passage.under_way)
     return answer if answer.is_ok else None
 

@@ -124,8 +124,8 @@ class Transfer(NamedTuple):
     compare_first: bool = False
     """True if the key is known to be at the destination: compare before writing."""
     is_changed: bool = False
-    """True if the ledger has another ETag, so the source may have changed: then only a cryptographic hash proves
-    the same content, a CRC does not."""
+    """True if the ledger has another ETag, or a copy failed before, so the source may have changed: then only a
+    cryptographic hash proves the same content, a CRC does not."""
 
 
 class Copied(NamedTuple):

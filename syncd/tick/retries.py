@@ -1,4 +1,7 @@
-"""Retries of objects that failed before."""
+"""Retries of objects that failed before.
+
+A replica that one of them meets may be of another version of its source, so each counts as changed.
+"""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
@@ -45,7 +48,7 @@ class Retries:
                 if not (yield from self._may_retry()):
                     return
                 key = self._task.destination_prefix + held.object.key
-                yield self._handover.hand_over(Transfer(held.shard, held.object, key))
+                yield self._handover.hand_over(Transfer(held.shard, held.object, key, is_changed=True))
 
     def _may_retry(self) -> Generator[None, None, bool]:
         """Wait for those in flight if they may be the last. Returns False once so many have failed again."""
@@ -70,7 +73,7 @@ class Retries:
             for item in page.objects:
                 if item.key == held.object.key:
                     found.add(item.key)
-                    yield self._handover.hand_over(Transfer(held.shard, item, key))
+                    yield self._handover.hand_over(Transfer(held.shard, item, key, is_changed=True))
             if page.is_last and held.object.key not in found:
                 transfer = Transfer(held.shard, held.object, key)
                 self._recorder.begin(transfer)

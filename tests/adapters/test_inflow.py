@@ -1,6 +1,7 @@
 """The watch over what comes in: whose requests are given up when memory runs short, and whose are not."""
 
 import socket
+import threading
 from collections.abc import Collection, Iterator, Mapping
 
 import pytest
@@ -117,6 +118,19 @@ def test_what_a_second_attacker_has_sent_still_counts_once_the_first_is_given_up
     wire.look(BOUND + 50 * MIB, (BAD, 30 * MIB), (GOOD, 20 * MIB))
 
     assert [hosts for hosts, _ in wire.given_up] == [{BAD}, {GOOD}]
+
+
+def test_what_came_while_nothing_was_watched_is_not_held_against_anybody(wire: Wire) -> None:
+    wire.is_idle = True
+    wire.resident, wire.open = BOUND + MIB, [TcpConnection(0, BAD, 0)]
+    before = set(threading.enumerate())
+    wire.inflow.begin()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+
+    wire.look(BOUND + 50 * MIB, (BAD, 30 * MIB))
+
+    assert wire.given_up == []
 
 
 def test_all_that_send_unasked_share_one_slack(wire: Wire) -> None:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,10 +37,13 @@ from proxy import ConnectProxy
 from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
-from syncd.aws.s3 import Answer
+from syncd.aws.s3 import Address, Answer
+from syncd.aws.wire.connections import connections
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
+from syncd.copy.workers import line
+from syncd.copy.workers.line import Lines
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
 from syncd.copy.workers.relay import Relay
 from syncd.model.errors import Interrupted
@@ -232,34 +236,56 @@ def test_what_stands_still_is_given_up_and_says_so(faulty: FaultyS3, operation: 
     assert operation in detail(outcome)
 
 
+def test_a_write_is_given_the_time_that_its_size_takes(faulty: FaultyS3) -> None:
+    ends = Ends(faulty, deadline_seconds=0.2)
+    transfer = ends.put("logs/a", BODY)
+    faulty.faults.add("PutObject", Slow(0.6))
+
+    assert (words(copy(ends, transfer)), len(asked(faulty))) == ({"logs/a": "Copied"}, 2)
+
+
+@pytest.mark.parametrize("header", ["Connection: close", "Connection: keep-alive"])
+def test_a_write_that_stands_still_is_given_up_whatever_became_of_the_line_that_was_read(
+    faulty: FaultyS3, header: str
+) -> None:
+    ends = Ends(faulty)
+    faulty.faults.add("PutObject", Stall())
+    served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}", header)
+
+    assert attacked(ends, lambda _: [served], deadline_seconds=0.2).code == "timeout"
+
+
 # Servers that send what nobody asked for
 
 
 SIZE = 64 * 1024
 
 
-def passed(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
+def passed(ends: Ends, source: Endpoint, relay: Relay, size: int = SIZE) -> Answer:
     """What comes of a passage that leaves nothing."""
-    got = answer_to_a_passage(ends, source, relay)
+    got = answer_to_a_passage(ends, source, relay, size)
     assert ends.server.objects(DESTINATION) == {}
     return got
 
 
-def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay) -> Answer:
+def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay, size: int = SIZE) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    transfer = transfer_of(listed("logs/a", BODY[:SIZE], etag=""))
-    step: Any = next(stream(Copy(transfer, replace(terms(), passage_bytes=SIZE))))
+    transfer = transfer_of(listed("logs/a", etag="", size=size))
+    step: Any = next(stream(Copy(transfer, replace(terms(part_size=size), passage_bytes=SIZE))))
     relay.begin(step, source, ends.destination, answers.put)
-    while answers.empty():
+
+    def is_answered() -> bool:
         relay.expire()
-        threading.Event().wait(0.02)
+        return not answers.empty()
+
+    wait_until(is_answered, what="an answer")
     return answers.get()
 
 
-def attacked(ends: Ends, attack: Callable[[Asked], Any], *, deadline_seconds: float = 20.0) -> Answer:
+def attacked(ends: Ends, attack: Callable[[Asked], Any], *, deadline_seconds: float = 20.0, size: int = SIZE) -> Answer:
     with hostile(attack) as server:
         source = replace(ends.source, address=address_of(server.url, SOURCE))
-        return passed(ends, source, relay_of(deadline_seconds))
+        return passed(ends, source, relay_of(deadline_seconds), size)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % SIZE
@@ -293,6 +319,10 @@ ATTACKS: dict[str, tuple[Callable[[Asked], Any], str]] = {
     "less than was listed": (lambda _: [answer(b"short")], "5 bytes"),
     "no length": (lambda _: endless(b"HTTP/1.1 200 OK\r\n\r\n"), "None bytes"),
     "chunks": (lambda _: endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n"), "bytes"),
+    "an encoding and a length": (
+        lambda _: [HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + BODY[:SIZE]],
+        f"200 with {SIZE} bytes",
+    ),
     "no HTTP": (lambda _: [b"220 mail ready\r\n"], "BadStatusLine"),
 }
 
@@ -310,6 +340,20 @@ def test_an_answer_that_is_none_is_bounded_and_makes_no_passage(ends: Ends, atta
 @pytest.mark.parametrize("attack", [drip, slow_head])
 def test_a_source_that_comes_drop_by_drop_is_given_up(ends: Ends, attack: Callable[[Asked], Any]) -> None:
     assert attacked(ends, attack, deadline_seconds=0.5).code == "timeout"
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB)])
+def test_a_source_that_says_nothing_is_given_up_as_soon_whatever_the_size(ends: Ends, head: bytes) -> None:
+    rest = threading.Event()
+
+    def silent(_: Asked) -> Iterator[bytes]:
+        yield head
+        rest.wait()
+
+    got = attacked(ends, silent, deadline_seconds=0.2, size=64 * MIB)
+    rest.set()
+
+    assert got.code == "timeout"
 
 
 # Lines
@@ -355,6 +399,54 @@ def test_a_server_that_is_not_trusted_gets_nothing(authority: Authority, tmp_pat
 
         assert (got.code, "CERTIFICATE_VERIFY_FAILED" in got.message) == ("unexpected_answer", True)
         assert asked(server) == []
+
+
+def test_all_that_either_server_may_send_is_told_to_the_watch_over_memory(authority: Authority) -> None:
+    served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}")
+    with hostile(lambda _: [served]) as near, FaultyS3(certificate=authority.certificate()) as far:
+        ends = trusting(Ends(far), authority)
+        source = replace(ends.source, address=address_of(near.url, SOURCE))
+
+        got = answer_to_a_passage(ends, source, ends.relay)
+        came: Counter[int] = Counter()
+        for connection in connections():
+            came[connection.peer[1]] += connection.received_bytes
+
+    assert got.is_ok
+    read, written = (each.transport.traffic_of(each.address).traffic() for each in (source, ends.destination))
+    assert SIZE < came[port_of(near.url)] < read.begun_bytes - SIZE // 64
+    # The handshake too.
+    assert 0 < came[port_of(far.url)] < written.begun_bytes
+    assert (read.begun_bytes, written.begun_bytes) == (read.ended_bytes, written.ended_bytes)
+
+
+def test_lines_that_are_idle_for_long_are_closed_whoever_is_asked_next(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_KEPT_SECONDS", 0.0)
+    lines = Lines()
+    with hostile(lambda _: [answer(b"")]) as first, hostile(lambda _: [answer(b"")]) as second:
+        ask(lines, address_of(first.url, SOURCE))
+        ask(lines, address_of(second.url, SOURCE))
+        kept = [each.peer[1] for each in connections()]
+        ends.put("logs/a", BODY[:SIZE])
+        answer_to_a_passage(ends, ends.source, ends.relay)
+        ends.relay.expire()
+        lines.expire()
+        after = [each.peer[1] for each in connections()]
+
+    assert [kept.count(port_of(server.url)) for server in (first, second)] == [0, 1]
+    assert not {port_of(server.url) for server in (second, ends.server)} & set(after)
+
+
+def ask(lines: Lines, server: Address) -> None:
+    with lines.open(server) as one:
+        one.ask("GET", "/", [("host", server.host)])
+        one.answer().read()
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
 
 
 def test_signatures_cover_the_body_if_a_server_asks_for_that(faulty: FaultyS3, ends: Ends) -> None:

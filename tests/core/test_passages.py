@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from awscrt.checksums import crc64nvme
-from builders_copy import MISSING, THERE, detail, listed, ok, reason, refused, sha256_of, terms, transfer_of
+from builders_copy import MISSING, THERE, detail, forged, listed, ok, reason, refused, sha256_of, terms, transfer_of
 
 from syncd.aws.s3 import Answer, Request
 from syncd.copy.hashes.checksums import SHA256
@@ -211,6 +211,19 @@ def test_what_took_too_long_is_the_write_once_it_has_begun() -> None:
     assert "PutObject by" in detail(walk(relay)[1])
 
 
+def test_a_large_write_that_took_too_long_is_looked_for_and_made_in_parts_if_it_is_not_there() -> None:
+    def relay(passage: Passage) -> Answer:
+        passage.begun(TOLD)
+        return refused(0, "timeout", "it stands still")
+
+    found = ok(etag='"new"', content_length="10", x_amz_checksum_crc64nvme=crc_of(BODY))
+    asked, outcome = walk(TOLD, relay, found, TOLD, agreed=LARGE)
+    anew, copied = walk(TOLD, relay, MISSING, BEGUN, *parts(*PARTS), COMPLETED, agreed=LARGE)
+
+    assert (asked[2:], type(outcome)) == (["HeadObject destination", "HeadObject source"], AlreadyThere)
+    assert (anew[2], type(copied)) == ("HeadObject destination", Copied)
+
+
 def test_a_known_key_is_compared_before_it_makes_a_passage() -> None:
     steps = stream(Copy(TRANSFER._replace(compare_first=True), AGREED))
 
@@ -331,21 +344,6 @@ def test_an_upload_that_lost_against_a_crc_is_compared_by_the_crc_of_its_parts()
     _, outcome = walk(told(), MISSING, BEGUN, *parts(*PARTS), THERE, ok(status=204), there, agreed=LARGE)
 
     assert type(outcome) is AlreadyThere
-
-
-def forged(begins: bytes, crc: int) -> bytes:
-    """Return these bytes and 8 more, so that all together have this CRC: anybody can, since a CRC is linear."""
-    zero = crc64nvme(begins + bytes(8))
-    rows: list[tuple[int, int]] = []
-    for bit in range(64):
-        changes, bits = crc64nvme(begins + (1 << bit).to_bytes(8)) ^ zero, 1 << bit
-        for other, others in rows:
-            changes, bits = min((changes, bits), (changes ^ other, bits ^ others))
-        rows.append((changes, bits))
-    wanted, found = crc ^ zero, 0
-    for changes, bits in sorted(rows, reverse=True):
-        wanted, found = min((wanted, found), (wanted ^ changes, found ^ bits))
-    return begins + found.to_bytes(8)
 
 
 def test_an_equal_crc_is_no_proof_if_the_source_may_have_been_altered() -> None:

@@ -451,7 +451,7 @@ def test_what_is_tried_again_after_everything_new_is_compared_first_if_it_was_th
 ) -> None:
     made = plan(item(), known=known, held={KEY: held_for()})
 
-    assert made.deferred == [Transfer(SHARD, item(), KEY, compare_first=expected)]
+    assert made.deferred == [Transfer(SHARD, item(), KEY, compare_first=expected, is_changed=True)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from awscrt.checksums import crc64nvme
+from builders_copy import forged
 from test_found_faults import BEGIN, DAY, HOUR, PREFIX, World
 
 from syncd.model.objects import Window
@@ -150,3 +153,25 @@ def test_a_source_that_has_been_quiet_for_three_days_is_no_alarm(tmp_path: Path)
 
     assert report is not None
     assert (report.outcome, report.error) == ("ok", None)
+
+
+@pytest.mark.parametrize("reason", ["slow_down", "object_changed"])
+@pytest.mark.parametrize("window", [None, Window("2026-11-24", "2026-11-24")])
+def test_what_is_tried_again_is_not_taken_for_copied_by_a_forged_crc(
+    tmp_path: Path, reason: str, window: Window | None
+) -> None:
+    world = World(tmp_path)
+    key = world.deliver(BEGIN - HOUR)
+    world.source.put(key, b"what was logged", last_modified=BEGIN)
+    world.tick()
+    world.source.put(key, forged(b"another", crc64nvme(b"what was logged")), last_modified=BEGIN + 1)
+    world.failing = {key: reason}
+    world.now += HOUR
+    world.tick()
+    world.failing.clear()
+    world.now += DAY
+    world.tick(window)
+
+    with world.ledger() as ledger:
+        assert ledger.quarantined()[key].reason == "conflict"
+    assert world.destination.bodies[PREFIX + key] == b"what was logged"

@@ -243,6 +243,8 @@ class Inflow:
                 with self._guard:
                     if self._watched.is_idle:
                         self._is_running = False
+                        # What comes until the next run is not seen.
+                        self._since = None
                         return
 
 

@@ -63,7 +63,9 @@ class Line:
         self._connection = connection
         self._answer: HTTPResponse | None = None
         self._ahead_bytes = 0
-        if connection.sock is None:
+        self.is_new = connection.sock is None
+        """True if it was opened for this request."""
+        if self.is_new:
             connection.connect()
         assert connection.sock is not None, "it is connected"
         self.socket: socket.socket = connection.sock
@@ -161,23 +163,28 @@ class Lines:
 
     def keep(self, server: Address, connection: HTTPConnection) -> None:
         """Keep a connection for the next request."""
+        self.expire()
         with self._lock:
             self._idle.setdefault(server, []).append((connection, monotonic()))
 
+    def expire(self) -> None:
+        """Close those that were idle for too long."""
+        latest = monotonic() - _KEPT_SECONDS
+        stale: list[HTTPConnection] = []
+        with self._lock:
+            for server, idle in list(self._idle.items()):
+                stale += [connection for connection, since in idle if since <= latest]
+                self._idle[server] = [each for each in idle if each[1] > latest]
+                if not self._idle[server]:
+                    del self._idle[server]
+        for connection in stale:
+            connection.close()
+
     def _take(self, server: Address) -> HTTPConnection | None:
+        self.expire()
         with self._lock:
             idle = self._idle.get(server)
-            if not idle:
-                return None
-            connection, since = idle.pop()
-            if since + _KEPT_SECONDS > monotonic():
-                return connection
-            # The others have been idle for longer.
-            stale = [connection, *(each for each, _ in idle)]
-            idle.clear()
-        for each in stale:
-            each.close()
-        return None
+            return idle.pop()[0] if idle else None
 
 
 def _is_alive(connection: HTTPConnection) -> bool:

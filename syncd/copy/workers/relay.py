@@ -64,10 +64,10 @@ class _Move:
         if self.why_ended:
             self.end(self.why_ended)
 
-    def forget(self) -> None:
-        """Leave the lines to others."""
+    def forget(self, line: Line) -> None:
+        """Leave this line to others."""
         with self._lock:
-            self._sockets.clear()
+            self._sockets.remove(line.socket)
 
     def expire(self) -> None:
         """Shut the lines down if time is up."""
@@ -76,11 +76,13 @@ class _Move:
 
     def end(self, why: str) -> None:
         """Shut the lines down, whatever is under way on them."""
-        with self._lock, suppress(OSError):
+        with self._lock:
             self.why_ended = why
             for each in self._sockets:
-                # Not TLS's own: that one would leave plain text to whoever still sends.
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
+                # One that is closed already is no reason to leave the others open.
+                with suppress(OSError):
+                    # Not TLS's own: that one would leave plain text to whoever still sends.
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 class Relay:
@@ -125,6 +127,7 @@ class Relay:
             moves = list(self._moves)
         for move in moves:
             move.expire()
+        self._lines.expire()
 
     def _run(self) -> None:
         with suppress(OSError):
@@ -137,28 +140,25 @@ class Relay:
             move.on_answer(answer)
 
     def _answer(self, move: _Move) -> Answer:
-        traffic = move.source.transport.traffic_of(move.source.address)
-        most_bytes = move.passage.size_bytes + ANSWER_BYTES
-        traffic.begin(most_bytes)
-        move.begin(self._deadline_seconds + move.passage.size_bytes / SLOWEST_BYTES_PER_SECOND)
+        move.begin(self._seconds(move.passage.size_bytes))
         try:
             with ExitStack() as lines:
-                lines.callback(move.forget)
                 return self._moved(move, lines)
         except Exception as error:  # noqa: BLE001  # whatever it is, the copy goes another way and says so there
             code = Reason.TIMEOUT if move.why_ended else Reason.UNEXPECTED
             return Answer(0, {}, b"", code, move.why_ended or repr(error))
-        finally:
-            traffic.end(most_bytes, 0)
 
     def _moved(self, move: _Move, lines: ExitStack) -> Answer:
         passage, size = move.passage, move.passage.size_bytes
-        source = lines.enter_context(self._line(move, move.source))
+        source = lines.enter_context(self._line(move, move.source, size))
         traffic = move.source.transport.traffic_of(move.source.address)
+        # Whatever the size: what a source says first is small.
+        move.go_on(self._deadline_seconds)
         self._ask(source, move.source, passage.read, 0)
         response = source.answer()
         traffic.answered_at = monotonic()
         write = passage.begun(_head_of(response, passage.read))
+        move.go_on(self._deadline_seconds)
         source.begin_body()
         buffer = lines.enter_context(self._buffer(size if write is None else min(size, PIECE_BYTES)))
         destination: Line | None = None
@@ -166,7 +166,7 @@ class Relay:
         for start in range(0, size, PIECE_BYTES):
             piece = buffer[held : held + min(size - start, PIECE_BYTES)]
             held += len(piece)
-            move.go_on(self._seconds(piece))
+            move.go_on(self._seconds(len(piece)))
             source.fill(piece)
             traffic.end(0, len(piece))
             passage.take(piece)
@@ -176,24 +176,35 @@ class Relay:
             if write is None and not is_last:
                 continue
             write = write or passage.ended()
-            move.go_on(self._seconds(buffer[:held]))
+            move.go_on(self._seconds(held))
             if destination is None:
-                destination = lines.enter_context(self._line(move, move.destination))
+                destination = lines.enter_context(self._line(move, move.destination, 0))
                 self._ask(destination, move.destination, write, size)
             destination.send(buffer[:held])
             held = 0
         assert destination is not None, "a passage has a body"
-        move.go_on(self._deadline_seconds)
+        # S3 may go through all of it once more before it answers.
+        move.go_on(self._seconds(size))
         return _written(destination.answer())
 
-    def _seconds(self, piece: memoryview) -> float:
-        return self._deadline_seconds + len(piece) / SLOWEST_BYTES_PER_SECOND
+    def _seconds(self, size_bytes: int) -> float:
+        return self._deadline_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
 
     @contextmanager
-    def _line(self, move: _Move, end: Endpoint) -> Iterator[Line]:
-        with self._lines.open(end.transport.traffic_of(end.address).address) as line:
+    def _line(self, move: _Move, end: Endpoint, body_bytes: int) -> Iterator[Line]:
+        """Lend a line, for an answer with such a body. The watch over memory is told of all that may come on it."""
+        traffic = end.transport.traffic_of(end.address)
+        with self._lines.open(traffic.address) as line:
+            # A handshake takes no more than an answer. Records of one packet each add a 64th to a body.
+            most_bytes = body_bytes + body_bytes // 32 + ANSWER_BYTES * (1 + line.is_new)
+            traffic.begin(most_bytes)
             move.uses(line)
-            yield line
+            try:
+                yield line
+            finally:
+                # Before it is given back: the next one to use it must not be shut down by this one's deadline.
+                move.forget(line)
+                traffic.end(most_bytes, 0)
 
     @staticmethod
     def _ask(line: Line, end: Endpoint, request: Request, body_bytes: int) -> None:
@@ -226,7 +237,9 @@ def _head_of(response: HTTPResponse, request: Request) -> Answer:
     span = next((value for name, value in request.headers if name == "range"), "").removeprefix("bytes=")
     is_span = response.status == 206 and headers.get("content-range", "").startswith(f"bytes {span}/")
     is_whole = response.status == 200 and not span
-    if not (is_whole or (span and is_span)) or response.chunked or response.length != request.expected_bytes:
+    # With an encoding, the length is not that of the body.
+    is_encoded = "transfer-encoding" in headers
+    if not (is_whole or (span and is_span)) or is_encoded or response.length != request.expected_bytes:
         raise NotPassed(f"{response.status} with {response.length} bytes")
     return Answer(response.status, headers, b"")
 

@@ -141,7 +141,8 @@ def _decide(
     rules: Rules,
     replicas: Mapping[str, LogObject] | None,
 ) -> None:
-    transfer = Transfer(page.range.shard, item, rules.destination_prefix + item.key)
+    # What failed before may have left a replica of what it was then.
+    transfer = Transfer(page.range.shard, item, rules.destination_prefix + item.key, is_changed=held is not None)
     if remembered is None:
         made.new.append(item)
     skipped = _skipped(item, remembered, held, in_progress, rules)
@@ -169,7 +170,7 @@ def _known(
     if remembered.etag is None and replica is not None and vouches(item, replica, ran_here=ran_here):
         made.adopted.append((item, replica.etag))
     elif remembered.etag != item.etag:
-        is_changed = remembered.etag is not None
+        is_changed = transfer.is_changed or remembered.etag is not None
         made.transfers.append(transfer._replace(compare_first=True, is_changed=is_changed))
     elif is_listed and replica is None:
         made.restored.append(item.key)
