@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def test_a_room_says_what_it_is_for_and_has_at_most_twelve_entries(room: Path) -
     assert len(entries) <= MOST_ENTRIES
     assert ast.get_docstring(tree)
     assert not [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    names = Counter(path.name for path in TESTS if not (path.parent / "__init__.py").exists())
+
+    assert [name for name, count in names.items() if count > 1 and name.startswith("test_")] == []
 
 
 @pytest.mark.parametrize("path", [*PACKAGE, *TESTS], ids=label)
