@@ -24,7 +24,7 @@ from syncd.aws.wire.connections import (
     shut,
 )
 
-ALLOWED_BYTES = 16 * 1024**2
+ALLOWED_BYTES = 32 * 1024**2
 """Memory above that at the start before connections are counted."""
 # Above the bound by this much, and by the bodies in flight, the servers with the most are stopped, even if each one sends
 # no more than it may: until answers that have not come to their end have no more than half of what they may have together.
