@@ -5,11 +5,8 @@ connection down, since a TLS handshake or a header can come byte by byte too.
 """
 
 import io
-import os
-import socket
-from contextlib import suppress
 from http.client import HTTPResponse
-from threading import Lock, Timer, local
+from threading import local
 from typing import Any
 
 from botocore.awsrequest import (
@@ -21,6 +18,8 @@ from botocore.awsrequest import (
 from botocore.exceptions import BotoCoreError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
+
+from syncd.aws.wire.timed_call import TimedCall
 
 CONNECT_SECONDS = 10.0
 CALL_SECONDS = 20.0
@@ -35,43 +34,10 @@ class AnswerTooLongError(BotoCoreError):
     fmt = "more than {most} bytes came, which is no answer of STS"
 
 
-class _TimedCall:
-    """One call in progress, in its thread."""
+class _Call(TimedCall):
+    """One call to STS."""
 
-    def __init__(self, seconds: float) -> None:
-        self.is_late = False
-        self.is_too_long = False
-        self._socket: socket.socket | None = None
-        self._lock = Lock()
-        self._timer = Timer(seconds, self._end)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def uses(self, connected: socket.socket) -> None:
-        """Shut this connection down at the deadline."""
-        with self._lock:
-            self._forget()
-            # TLS takes the descriptor from the socket that connected. A duplicate remains.
-            self._socket = socket.socket(fileno=os.dup(connected.fileno()))
-        if self.is_late:
-            self._end()
-
-    def close(self) -> None:
-        """Stop the clock."""
-        self._timer.cancel()
-        with self._lock:
-            self._forget()
-
-    def _end(self) -> None:
-        with self._lock, suppress(OSError):
-            self.is_late = True
-            if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def _forget(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+    is_too_long = False
 
 
 class _Counted(io.RawIOBase):
@@ -157,7 +123,7 @@ class BoundedSession(URLLib3Session):
             AnswerTooLongError: the answer is too large. botocore does not retry this.
             BotoCoreError: no answer came, or it took too long.
         """
-        call = _under_way.call = _TimedCall(self._seconds)
+        call = _under_way.call = _Call(self._seconds)
         try:
             return super().send(request)
         except BotoCoreError as error:

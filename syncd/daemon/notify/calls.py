@@ -3,10 +3,12 @@
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import local
 from typing import Any
 
 from syncd import __version__
+from syncd.aws.wire.timed_call import TimedCall
 from syncd.config.addresses import check_heartbeat
 from syncd.config.tables.webhooks import JOB_IN_URL, Address
 
@@ -17,6 +19,29 @@ _READ_BYTES = 1024
 _MAY_PASS = frozenset({"HTTP 429", "HTTP 500", "HTTP 502", "HTTP 503", "HTTP 504"})
 
 
+_under_way = local()
+
+
+class _Timed(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _under_way.call.uses(self.sock)
+
+
+class _TimedTls(HTTPSConnection, _Timed):
+    pass
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(_Timed, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(_TimedTls, req)
+
+
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A refusal of redirects, which would turn a POST into a GET of somebody else's choice."""
 
@@ -24,7 +49,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Return no request."""
 
 
-_GET, _POST = urllib.request.build_opener(), urllib.request.build_opener(_NoRedirects)
+_GET, _POST = urllib.request.build_opener(_Http, _Https), urllib.request.build_opener(_Http, _Https, _NoRedirects)
 
 
 def read(address: Address, *, job: str, is_shared: bool = False) -> str:
@@ -53,18 +78,29 @@ def read_text(address: Address) -> str:
     return text
 
 
-def failure_of(url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> str | None:
-    """Call a URL: POST if there is a body. Returns why that failed, without the URL, or None."""
+def failure_of(
+    url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, *, seconds: float = CALL_SECONDS
+) -> str | None:
+    """Call a URL: POST if there is a body. Returns why that failed, without the URL, or None.
+
+    The whole call ends after so many seconds, also if the other side sends a byte now and then.
+    """
     sent = {"User-Agent": f"syncd/{__version__}", **(headers or {})}
     request = urllib.request.Request(url, data=body, headers=sent)  # noqa: S310 - http or https, as the configuration checks
+    call = _under_way.call = TimedCall(seconds)
     try:
-        with (_GET if body is None else _POST).open(request, timeout=CALL_SECONDS) as answer:
+        with (_GET if body is None else _POST).open(request, timeout=seconds) as answer:
+            # Headers that the deadline cut off look as if they had come to their end.
+            if call.is_late:
+                return TimeoutError.__name__
             answer.read(_READ_BYTES)
     except urllib.error.HTTPError as error:
         error.close()
         return f"HTTP {error.code}"
     except (OSError, HTTPException, ValueError) as error:
-        return type(error).__name__
+        return TimeoutError.__name__ if call.is_late else type(error).__name__
+    finally:
+        call.close()
     return None
 
 
