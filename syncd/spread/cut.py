@@ -4,6 +4,7 @@ A page of keys each month tells how dense a shard is. Days that a tick may still
 has to know their keys. So do shards that are small, or whose keys have no days.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -11,12 +12,12 @@ from datetime import date, timedelta
 from syncd.model.keys.layout import Layout
 from syncd.model.keys.stamps import DAY_SECONDS, day_start, utc_day
 from syncd.model.objects import Page, Range, Shard, ShardState, Window
-from syncd.model.reports import SpreadTask
+from syncd.model.reports import SpreadTask, TaskState
 from syncd.tick.listing import tiers
 from syncd.tick.listing.sealing import first_unsealed_day
 from syncd.tick.listing.survey import survey
 from syncd.tick.ports import Lister, Ports
-from syncd.tick.task import Pace, Task
+from syncd.tick.task import Pace, Spread, Task
 
 LEAST_OBJECTS = 2000
 """A task costs a worker and its owner 30 ms, whatever is in it."""
@@ -35,6 +36,20 @@ def tasks_of(densities: Iterable["Density"], *, request: str, task_objects: int)
         for density in densities
         for first, last, objects in density.spans(task_objects)
     ]
+
+
+def parts_of(tasks: Sequence[SpreadTask], window: Window | None) -> Mapping[str, Spread]:
+    """Return what tasks cover of each shard, by its prefix. A gap between tasks covers nothing."""
+    by_shard: defaultdict[str, list[SpreadTask]] = defaultdict(list)
+    for task in sorted(tasks, key=lambda task: task.first):
+        by_shard[task.shard.prefix].append(task)
+    parts: dict[str, Spread] = {}
+    for prefix, own in by_shard.items():
+        follows = [_day_after(task.last) for task in own]
+        is_whole = [task.first for task in own] == [window and window.first, *follows[:-1]]
+        if is_whole:
+            parts[prefix] = Spread(follows[-1], is_done=all(task.state is TaskState.OK for task in own))
+    return parts
 
 
 def measured(task: Task, ports: Ports) -> list["Density"]:
@@ -166,6 +181,10 @@ def _days(first: str, last: str) -> Iterator[str]:
 
 def _day_before(day: str) -> str:
     return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+
+
+def _day_after(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def _month_after(day: str) -> str:

@@ -27,9 +27,8 @@ from syncd.model.errors import AlreadyRunning, Interrupted, JobFailed, LedgerErr
 from syncd.model.objects import Window
 from syncd.model.reports import Counts, JobError, SpreadProgress, SpreadTask, TaskState, TickReport, job_error
 from syncd.spread.collecting import Collector
-from syncd.spread.cut import cut
+from syncd.spread.cut import cut, parts_of
 from syncd.spread.mail import Mail
-from syncd.spread.parts import parts_of
 from syncd.tick.scope import layout_of, replica_of
 
 SENT_AT_ONCE = 100

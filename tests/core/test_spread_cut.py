@@ -13,8 +13,7 @@ from syncd.model.keys.patterns import PatternLayout
 from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Shard, ShardState, Window
 from syncd.model.reports import SpreadTask, TaskState
-from syncd.spread.cut import LEAST_OBJECTS, Density, last_sealed_day, sample
-from syncd.spread.parts import parts_of
+from syncd.spread.cut import LEAST_OBJECTS, Density, last_sealed_day, parts_of, sample
 from syncd.tick.task import Spread
 
 from pace import NOON, PACE  # isort: skip

@@ -46,3 +46,15 @@ def _cron_goes_on_while_other_tests_run(request: pytest.FixtureRequest) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that wait for a minute to begin come last, when it has."""
     items.sort(key=lambda item: "by_cron" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing of AWS can be reached, and nobody has credentials."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_MAX_ATTEMPTS": "1",
+    }

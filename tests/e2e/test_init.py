@@ -29,18 +29,6 @@ GIVEN = {
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path) -> dict[str, str]:
-    """An environment in which nothing of AWS can be reached, and nobody has credentials."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "AWS_MAX_ATTEMPTS": "1",
-    }
-
-
-@pytest.fixture
 def accounts(ministack: S3Server, tmp_path: Path, nowhere: dict[str, str]) -> Accounts:
     """B's user and its buckets on a server that stands for AWS."""
     made = Accounts(ministack.url, tmp_path, environment={**nowhere, "AWS_ENDPOINT_URL": ministack.url})

@@ -21,18 +21,6 @@ GIVEN = ("--account", CUSTOMER, "--bucket", "example-trail", "--region", "eu-wes
 OURS = ("--consumer-account", VENDOR, "--destination", "example-z-logs", "--destination-region", "us-east-1")
 
 
-@pytest.fixture
-def nowhere(tmp_path: Path) -> dict[str, str]:
-    """An environment in which nothing of AWS can be reached, and nobody has credentials."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "AWS_MAX_ATTEMPTS": "1",
-    }
-
-
 def syncd(folder: Path, environment: dict[str, str], *arguments: str) -> Ran:
     with running(arguments, folder=folder, environment=environment) as process:
         return process.ended()
