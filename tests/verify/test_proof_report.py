@@ -25,3 +25,10 @@ def test_a_report_names_the_one_of_its_job_that_ends_before_it_also_if_it_is_mad
     again = [previous(tmp_path, "a", *span) for span in spans]
 
     assert told == again == [None, *names]
+
+
+def test_of_reports_that_end_in_the_same_second_the_widest_comes_first(tmp_path: Path) -> None:
+    end = "2026-10-01T00:00:00Z"
+
+    assert previous(tmp_path, "a", None, end) is None
+    assert previous(tmp_path, "a", "2026-01-01T00:00:00Z", end) == "syncd-verify-a-beginning_20261001T000000Z.json"

@@ -72,8 +72,9 @@ def _before(folder: Path, stem: str, span: str) -> Path | None:
 
 
 def _order(span: str) -> tuple[str, str] | None:
+    """Return where a span stands among reports: by its end, and of those that end alike the widest first."""
     match = _SPAN.fullmatch(span)
-    return (match[2], match[1]) if match else None
+    return (match[2], "" if match[1] == "beginning" else match[1]) if match else None
 
 
 def report(proof: Proof) -> dict[str, Any]:
