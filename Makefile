@@ -98,7 +98,7 @@ packages: $(VENV)/.test  ## builds that package, and installs, runs, upgrades an
 	$(BIN)/pytest tests/packages $(ARGS)
 
 hashes: | $(BIN)/python  ## whether the hashes of the lock files are those of the package index at this moment
-	@$(BIN)/python supply/check_locks.py $(ARGS)
+	@$(BIN)/python supply/check_locks.py --tries 6 $(ARGS)
 
 lock:  ## resolves the lock files anew; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv" >&2; exit 1; }

@@ -1,6 +1,6 @@
 """Compare the hashes of the lock files with those that the configured package index names at this moment.
 
-    python supply/check_locks.py [requirements/runtime.txt ...] [--index URL ...]
+    python supply/check_locks.py [requirements/runtime.txt ...] [--index URL ...] [--tries N]
 
 A hash that the index does not know means that a file was replaced or withdrawn since it was locked. Whatever cannot be
 compared is a failure too: nothing is left out. Without --index it is asked where pip would look.
@@ -13,6 +13,7 @@ import re
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,10 @@ _ACCEPTED = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1
 
 class UnreadError(Exception):
     """The page of a package could not be read; says why."""
+
+
+class UnreachedError(UnreadError):
+    """The index could not be reached, or was too busy: another time it may."""
 
 
 def pip_settings() -> Mapping[str, Sequence[str]]:
@@ -54,6 +59,7 @@ def known_hashes(index: str, name: str, context: ssl.SSLContext) -> set[str] | N
 
     Raises:
         UnreadError: it cannot be asked, or names no hashes.
+        UnreachedError: it cannot be reached now.
     """
     url = f"{index.rstrip('/')}/{name}/"
     if url.startswith("file:"):
@@ -65,13 +71,14 @@ def known_hashes(index: str, name: str, context: ssl.SSLContext) -> set[str] | N
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
-        raise UnreadError(f"HTTP status {error.code}") from error
+        kind_of_error = UnreachedError if error.code >= 500 or error.code == 429 else UnreadError
+        raise kind_of_error(f"HTTP status {error.code}") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, FileNotFoundError):
             return None
-        raise UnreadError(str(error.reason)) from error
+        raise UnreachedError(str(error.reason)) from error
     except OSError as error:
-        raise UnreadError(str(error)) from error
+        raise UnreachedError(str(error)) from error
     found = set(_of_json(body) if kind.endswith("json") else _of_html(body))
     if not found:
         raise UnreadError("its page names no SHA-256")
@@ -99,16 +106,25 @@ class Told(NamedTuple):
     """Why an index could not be asked, in words."""
 
 
-def told_of(name: str, indexes: Sequence[str], context: ssl.SSLContext) -> Told:
-    """Ask each index for a package."""
+def told_of(name: str, indexes: Sequence[str], context: ssl.SSLContext, tries: int) -> Told:
+    """Ask each index for a package; one that cannot be reached, up to so many times."""
     known: set[str] = set()
     unread: list[str] = []
     for index in indexes:
         try:
-            known |= known_hashes(index, name, context) or set()
+            known |= _asked_again(index, name, context, tries) or set()
         except UnreadError as error:
             unread.append(f"{name}: an index cannot be compared: {error}")
     return Told(known, unread)
+
+
+def _asked_again(index: str, name: str, context: ssl.SSLContext, tries: int) -> set[str] | None:
+    for tried in range(tries - 1):
+        try:
+            return known_hashes(index, name, context)
+        except UnreachedError:
+            time.sleep(2**tried)
+    return known_hashes(index, name, context)
 
 
 def problems_of(lock: Path, told: Mapping[str, Told]) -> tuple[int, list[str]]:
@@ -131,6 +147,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare the hashes of lock files with those of the package index.")
     parser.add_argument("locks", nargs="*", type=Path, default=sorted(FOLDER.glob("*.txt")))
     parser.add_argument("--index", action="append", metavar="URL", help="an index to ask; else those of pip's settings")
+    parser.add_argument("--tries", type=int, default=1, help="how often an index that cannot be reached is asked")
     given = parser.parse_args()
     settings = pip_settings()
     certificates = os.environ.get("PIP_CERT") or next(iter(settings.get("cert", ())), None)
@@ -138,7 +155,7 @@ def main() -> int:
     indexes = given.index or configured_indexes(settings)
     names = sorted({pin.name for lock in given.locks for pin in read_lock(lock)})
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        told = dict(zip(names, pool.map(lambda name: told_of(name, indexes, context), names), strict=True))
+        told = dict(zip(names, pool.map(lambda name: told_of(name, indexes, context, given.tries), names), strict=True))
     if all(answer.unread and not answer.hashes for answer in told.values()):
         sys.stderr.write(f"no package index can be asked, so nothing was compared: {told[names[0]].unread[0]}\n")
         return 1

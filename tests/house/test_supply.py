@@ -83,12 +83,20 @@ def test_a_lock_that_pins_something_without_a_hash_has_no_bill(tmp_path: Path) -
 
 
 class Index(BaseHTTPRequestHandler):
-    """A package index: /json and /html have `example` with two files, /bare names no hashes, all else is an error."""
+    """A package index: /json and /html have `example` with two files, /bare names no hashes, all else is an error.
+
+    /busy answers as /json does, but refuses the first request.
+    """
 
     def do_GET(self) -> None:
+        if self.path == "/busy/example/" and not getattr(self.server, "was_busy", False):
+            self.server.was_busy = True  # type: ignore[attr-defined]
+            self.send_error(503)
+            return
         files = [{"filename": f"example-1.0-{each[0]}.whl", "hashes": {"sha256": each}} for each in (ONE, TWO)]
         pages = {
             "/json/example/": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": files})),
+            "/busy/example/": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": files})),
             "/html/example/": ("text/html", f'<a href="x#sha256={ONE}">x</a><a href="y#sha256={TWO}">y</a>'),
             "/bare/example/": ("text/html", '<a href="x">x</a>'),
         }
@@ -162,6 +170,12 @@ def test_one_index_that_cannot_be_reached_is_no_failure_if_another_has_the_files
     ran = run("check_locks.py", lock_of(tmp_path, ONE), "--index", "http://127.0.0.1:1/s", "--index", f"{index}/json")
 
     assert ran.returncode == 0
+
+
+def test_an_index_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path, index: str) -> None:
+    ran = run("check_locks.py", lock_of(tmp_path, ONE, TWO), "--index", f"{index}/busy", "--tries", 2)
+
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_ci_compares_the_hashes_beside_the_tests() -> None:
