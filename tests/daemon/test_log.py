@@ -64,12 +64,15 @@ def pipe() -> Iterator[Pipe]:
 
 
 @pytest.fixture
-def address(service: Service) -> str:
+def address(service: Service) -> Iterator[str]:
     """Where the daemon is told to listen, since its log does not say."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    service.configure({"http.listen": address})
-    return address
+    with socket.socket() as held:
+        # As long as this one does not listen, the daemon may, and nobody is given the port who asks for a free one.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        service.configure({"http.listen": address})
+        yield address
 
 
 def log(now: datetime, number: int = 0) -> Delivery:
