@@ -154,6 +154,17 @@ def nobody() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
+@pytest.fixture
+def held_addresses() -> Iterator[list[str]]:
+    """Two addresses where a program may be told to listen: whoever asks for a free port is not given theirs."""
+    with socket.socket() as one, socket.socket() as other:
+        for held in (one, other):
+            # Without it nobody could listen there. With it somebody can, as long as this one does not.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+        yield [f"127.0.0.1:{held.getsockname()[1]}" for held in (one, other)]
+
+
 @pytest.fixture(params=["faulty", "ministack", "moto", "seaweed"])
 def place(request: pytest.FixtureRequest, make_client: MakeClient) -> Place:
     """A fresh bucket on each of the servers in turn; `place.server` is its name."""

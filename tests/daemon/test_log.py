@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -64,15 +63,10 @@ def pipe() -> Iterator[Pipe]:
 
 
 @pytest.fixture
-def address(service: Service) -> Iterator[str]:
+def address(service: Service, held_addresses: list[str]) -> str:
     """Where the daemon is told to listen, since its log does not say."""
-    with socket.socket() as held:
-        # As long as this one does not listen, the daemon may, and nobody is given the port who asks for a free one.
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{held.getsockname()[1]}"
-        service.configure({"http.listen": address})
-        yield address
+    service.configure({"http.listen": held_addresses[0]})
+    return held_addresses[0]
 
 
 def log(now: datetime, number: int = 0) -> Delivery:
