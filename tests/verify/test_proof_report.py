@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from syncd.verify.evidence.report import write_files
 
 
@@ -27,8 +29,21 @@ def test_a_report_names_the_one_of_its_job_that_ends_before_it_also_if_it_is_mad
     assert told == again == [None, *names]
 
 
-def test_of_reports_that_end_in_the_same_second_the_widest_comes_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [None, "2026-01-01T00:00:00Z"])
+def test_reports_that_end_in_the_same_second_are_chained(tmp_path: Path, first: str | None) -> None:
+    end, second = "2026-10-01T00:00:00Z", "2026-02-01T00:00:00Z"
+    name = f"syncd-verify-a-{(first or 'beginning')[:10]}_20261001T000000Z.json"
+
+    told = [previous(tmp_path, "a", start, end) for start in (first, second)]
+    again = [previous(tmp_path, "a", start, end) for start in (first, second)]
+
+    assert told == again == [None, name]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"[]", b'{"previous_report": {"file": "gone.json"}}'])
+def test_a_damaged_report_is_made_again(tmp_path: Path, damaged: bytes) -> None:
     end = "2026-10-01T00:00:00Z"
+    previous(tmp_path, "a", None, end)
+    (tmp_path / "syncd-verify-a-beginning_20261001T000000Z.json").write_bytes(damaged)
 
     assert previous(tmp_path, "a", None, end) is None
-    assert previous(tmp_path, "a", "2026-01-01T00:00:00Z", end) == "syncd-verify-a-beginning_20261001T000000Z.json"

@@ -194,7 +194,7 @@ class Exchange:
 
     def _too_large(self, body: bytes, status: int) -> Answer | None:
         """Return an answer in place of one that is too large, or None."""
-        headers_bytes = sum(len(name) + len(value) for name, value in self._headers.items())
+        headers_bytes = sum(map(len, self._headers)) + sum(map(len, self._headers.values()))
         if headers_bytes > ANSWER_BYTES:
             what = f"a header block of {headers_bytes} bytes"
         # The reader of an object checks the length of its body.
@@ -233,11 +233,11 @@ _TOKEN_BEGINS = 16
 
 def without_token(on_answer: Callable[[Answer], None], token: str) -> Callable[[Answer], None]:
     """Hide the session token in answers: a server may repeat it, and answers are logged."""
-    repeated = re.compile(re.escape(token[:_TOKEN_BEGINS]) + r"\S*")
 
     def hear(answer: Answer) -> None:
-        code, message = (repeated.sub("(not shown)", text) for text in (answer.code, answer.message))
-        if (code, message) != (answer.code, answer.message):
+        if answer.code or answer.message:
+            repeated = re.compile(re.escape(token[:_TOKEN_BEGINS]) + r"\S*")
+            code, message = (repeated.sub("(not shown)", text) for text in (answer.code, answer.message))
             answer = answer._replace(code=code, message=message)
         on_answer(answer)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from typing import TypeAlias
 
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
@@ -26,6 +26,10 @@ from syncd.model.reasons import Reason
 ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
+# With so many copies in flight outcomes are taken in together. To wake for each one, and to fight for Python's lock with
+# the runtime's thread, took a tenth of a small copy.
+_MANY = 16
+_REST_SECONDS = 0.002
 
 
 class _InFlight:
@@ -173,6 +177,8 @@ class CopyEngine:
     def _outcomes(self, intake: _Intake, *, wait: bool) -> Iterator[Outcome]:
         """Return outcomes since the last call. Waits a moment for the first if nothing else can be done."""
         try:
+            if wait and intake.active >= _MANY:
+                sleep(_REST_SECONDS)
             event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
             while True:
                 if event is None:

@@ -65,16 +65,25 @@ def write_files(
 
 
 def _before(folder: Path, stem: str, span: str) -> Path | None:
-    """Return the newest report of this job that ends before a span, so that one made again stays the same."""
-    found = {_order(path.stem.removeprefix(f"{stem}-")): path for path in folder.glob(f"{stem}-*.json")}
-    earlier = [order for order in found if order is not None and order < (_order(span) or ("", ""))]
-    return found[max(earlier)] if earlier else None
+    """Return the newest report of this job that ends before a span does, or with it.
+
+    A report that is made again names the same one again, or two could name each other.
+    """
+    order = _order(span) or ("", "")
+    own = folder / f"{stem}-{span}.json"
+    ends = {path: _order(path.stem.removeprefix(f"{stem}-")) for path in folder.glob(f"{stem}-*.json") if path != own}
+    earlier = {path: end for path, end in ends.items() if end is not None and end[0] <= order[0]}
+    try:
+        named = json.loads(own.read_bytes())["previous_report"]
+        again = folder / named["file"] if named else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return max(earlier, key=earlier.__getitem__, default=None)
+    return again if again in earlier else None
 
 
 def _order(span: str) -> tuple[str, str] | None:
-    """Return where a span stands among reports: by its end, and of those that end alike the widest first."""
     match = _SPAN.fullmatch(span)
-    return (match[2], "" if match[1] == "beginning" else match[1]) if match else None
+    return (match[2], match[1]) if match else None
 
 
 def report(proof: Proof) -> dict[str, Any]:
