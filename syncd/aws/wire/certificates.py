@@ -10,7 +10,7 @@ import ssl
 from base64 import b64encode
 from contextlib import suppress
 from functools import lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -19,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 from awscrt import io
 
 from syncd.aws.s3 import Address
+from syncd.aws.wire.timed_http import TlsConnection
 from syncd.model.reasons import Reason
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def connection_to(address: Address, *, seconds: float = _HANDSHAKE_SECONDS) -> H
         return HTTPConnection(host, parts.port or 80, timeout=seconds)
     options: dict[str, Any] = {"context": _context(address.authorities), "timeout": seconds}
     if not proxy.hostname:
-        return HTTPSConnection(host, parts.port or 443, **options)
-    through = HTTPSConnection(proxy.hostname, proxy.port or 80, **options)
+        return TlsConnection(host, parts.port or 443, **options)
+    through = TlsConnection(proxy.hostname, proxy.port or 80, **options)
     user = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()
     asked = {"Proxy-Authorization": f"Basic {b64encode(user).decode()}"} if proxy.username else {}
     through.set_tunnel(host, parts.port or 443, headers=asked)
