@@ -35,7 +35,7 @@ class ReplicaReader(Protocol):
     """The replica, read."""
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
-        """List the objects below a prefix whose days lie between two instants, both included, in key order."""
+        """List the objects below a prefix whose days lie between two instants, both included, the oldest day first."""
         ...
 
     def digests(self, items: Iterable[Stored]) -> Iterator[Found]:

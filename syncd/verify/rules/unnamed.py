@@ -56,7 +56,7 @@ class Unnamed:
         first: float,
         last: float,
     ) -> None:
-        """`listings` are those of each kind, in key order, and `spans` gives those of all digests so far.
+        """`listings` are those of each kind, the oldest day first, and `spans` gives those of all digests so far.
 
         Only logs with a stamp in [first, last) are told of.
         """
