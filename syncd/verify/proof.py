@@ -10,8 +10,8 @@ from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
 from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
-from syncd.verify.audit import PlaceResult
 from syncd.verify.rules.digest import name_of
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.unnamed import OVERDUE_SECONDS, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 

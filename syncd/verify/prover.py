@@ -16,7 +16,7 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import Audit, PlaceResult, ReplicaReader
+from syncd.verify.audit import Audit, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
 from syncd.verify.healing.expected import Expected, expected
 from syncd.verify.healing.healer import Healer, as_job_failure
@@ -29,6 +29,11 @@ from syncd.verify.rules.keys import PublicKey
 from syncd.verify.rules.passing import LedgerPassing, Nothing, Passing
 from syncd.verify.rules.place import Place
 from syncd.verify.rules.progress import Progress
+from syncd.verify.rules.result import PlaceResult
+from syncd.verify.rules.verdict import Flaw
+
+MOST_FORMER = 16
+"""Key prefixes that one account's trails delivered to before, at most."""
 
 
 class Prover:
@@ -54,6 +59,7 @@ class Prover:
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
         self._known: list[Expected] = []
+        self._former: dict[str, list[Place]] = {}
         self.newest: dict[str, list[Newest]] = {}
         """The newest digest that each chain should have, by the prefix of its digests."""
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
@@ -104,7 +110,7 @@ class Prover:
         repairer = Repairer(job, self._installation, proof, stop=self._stop)
         for number, (place, _) in enumerate(places):
             self._progress.place(number, len(places))
-            audit = partial(self._audit, place, replica, voucher.conflicts(place))
+            audit = partial(self._followed, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
             found = voucher.vouch(place, result)
             if self._asked.repairs and repairer.repair(place, found):
@@ -130,6 +136,18 @@ class Prover:
         """Take the audit of one account and region into the proof."""
         newest = self.newest.get(result.place.digests, [])
         self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
+
+    def _followed(self, place: Place, replica: BucketReplica, watched: Sequence[str]) -> PlaceResult:
+        """Audit a place with the key prefixes to which its trails delivered before, as far as the replica has them."""
+        known = self._former.setdefault(place.digests, [])
+        while True:
+            place = place._replace(former=tuple(known))
+            result = self._audit(place, replica, watched)
+            named = place.prefixes_elsewhere(_predecessors(result))
+            found = [prefix for prefix in named if next(replica.keys(prefix, 0.0, self._asked.last), None) is not None]
+            if not found or len(known) + len(found) > MOST_FORMER:
+                return result
+            known += [_former(place, prefix, replica) for prefix in found]
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
@@ -183,6 +201,21 @@ class Prover:
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
+
+
+def _predecessors(result: PlaceResult) -> Iterator[str]:
+    """Yield the digests that others follow and the replica lacks."""
+    for spans in result.chains.values():
+        for finding in (finding for span in spans for finding in span.problems):
+            if finding.flaw in (Flaw.DIGEST_MISSING, Flaw.OTHER_PREFIX):
+                yield finding.key
+
+
+def _former(place: Place, digests: str, replica: BucketReplica) -> Place:
+    above = digests.removesuffix(f"{DIGESTS}/{place.region}/")
+    kinds = {folder[len(above) : -1]: f"{folder}{place.region}/" for folder in replica.folders(above)}
+    kinds.pop(DIGESTS, None)
+    return Place(place.account, place.region, digests, kinds)
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

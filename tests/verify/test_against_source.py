@@ -11,9 +11,9 @@ from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Known, LogObject, Page, Range, Shard
 from syncd.model.sealed import SealedObject, fold_day
-from syncd.verify.audit import PlaceResult
 from syncd.verify.pruning.prunable import DigestProof, Prunable
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 from syncd.verify.source.days import Day, SealedRun
 from syncd.verify.source.judge import Judge, Question

@@ -267,6 +267,26 @@ def test_hours_that_were_delivered_to_another_bucket_are_a_gap_and_what_follows_
     assert verdicts(found[3:]) == ["proved"] * (len(CHAIN) - 5)
 
 
+def test_a_chain_goes_on_under_another_key_prefix_if_its_predecessor_is_there() -> None:
+    """Twice: to another prefix and back. AWS's own validator follows the key that a digest names, too."""
+    there = moved(CHAIN, BUCKET, 4, since=2, prefix="old/")
+    lost = shown([*there[:2], *there[4:]])
+
+    assert verdicts(shown(there)) == ["proved"] * len(CHAIN)
+    (first, *rest) = shown(there[4:])
+    for step in (first, lost[2]):
+        assert (step.span.verdict, reasons(step)) == (Verdict.UNANCHORED, [Flaw.OTHER_PREFIX])
+        assert step.span.problems[0].key == there[3].key
+        assert f"s3://{BUCKET}/old/" in step.span.problems[0].detail
+    assert verdicts(rest) == ["proved"] * (len(CHAIN) - 5)
+    (hole,) = lost[2].before
+    assert (hole.verdict, hole.problems[0].flaw, hole.problems[0].key) == (
+        Verdict.UNPROVED,
+        Flaw.DIGEST_MISSING,
+        there[3].key,
+    )
+
+
 def test_a_backfill_that_follows_a_standard_digest_is_refused() -> None:
     (item,) = backfill(CHAIN[:1])
     pretending = forged(

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import Scope, in_scope, is_ignored
 from syncd.model.objects import LogObject, Shard, ShardState
-from syncd.verify.audit import PlaceResult
 from syncd.verify.rules.digest import name_of
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.unnamed import OVERDUE_SECONDS
 from syncd.verify.rules.verdict import Finding, Flaw, Span
 

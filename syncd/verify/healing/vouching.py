@@ -11,12 +11,12 @@ from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.objects import Conflict, LogObject, Transfer
 from syncd.tick.scope import replica_of
-from syncd.verify.audit import PlaceResult
 from syncd.verify.healing.healer import as_job_failure
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.proof import Disagreement, Proof
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 
 
 class Vouched(NamedTuple):

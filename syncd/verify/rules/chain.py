@@ -10,6 +10,7 @@ from typing import NamedTuple
 from syncd.job.health.proofs import Seen
 from syncd.verify.rules.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.place import under
 from syncd.verify.rules.unnamed import times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
@@ -100,19 +101,24 @@ class Chain:
             digest.end,
             verdict,
             found.key,
-            tuple(self._elsewhere(digest)),
+            () if is_anchored else tuple(self._elsewhere(digest, last)),
             len(digest.logs),
             digest.sha256,
             digest.fingerprint,
         )
         return Step(span, before, digest)
 
-    def _elsewhere(self, digest: Digest) -> Iterator[Finding]:
-        """Yield why a digest is not anchored although it is good: its trail delivered to another bucket before."""
+    def _elsewhere(self, digest: Digest, last: Seen | None) -> Iterator[Finding]:
+        """Yield why a digest is not anchored although it is good: its trail delivered to another place before."""
         previous = digest.previous
-        if previous is not None and previous.bucket not in self._buckets:
-            place = f"s3://{previous.bucket}/{previous.key}"
+        if previous is None:
+            return
+        place = f"s3://{previous.bucket}/{previous.key}"
+        if previous.bucket not in self._buckets:
             yield Finding(Flaw.OTHER_BUCKET, f"it follows a digest in another bucket, {place}; {_NAME_IT}", digest.key)
+        elif under(previous.key) not in (under(digest.key), under(last.key) if last is not None else ""):
+            detail = f"it follows {place}, which the replica lacks: what was delivered under that prefix is not checked"
+            yield Finding(Flaw.OTHER_PREFIX, detail, previous.key)
 
     def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Finding]:
         place = f"s3://{digest.bucket}/{digest.key}"
@@ -176,6 +182,8 @@ class Chain:
             return (), [Finding(Flaw.CHAIN_BROKEN, detail, digest.key)], False
         hours = max(1, round((digest.start - last.end) / _HOUR))
         many = f"it and {hours - 1} before it are missing" if hours > 1 else "it is missing"
+        if under(previous_key) != under(digest.key):
+            many += f"; the digest after it is under another key prefix, {under(digest.key)}"
         problem = Finding(Flaw.DIGEST_MISSING, many, previous_key)
         return (_span(last.end, digest.start, "", [problem]),), [], False
 

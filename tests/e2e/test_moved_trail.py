@@ -1,0 +1,105 @@
+"""A trail whose key prefix was changed, and changed back, verified from outside: the chain goes through all of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import Delivery
+from chains import content, found, known_keys, moved
+from key_server import lists_keys
+from stage import Stage
+
+from syncd.cli.demo.samples import TrailSpec, trail
+from syncd.verify.keystore import keys_text
+from syncd.verify.rules.chain import Found
+
+ACCOUNT, REGION = "222222222222", "us-east-1"
+HOURS = 9
+OLD = "old/trails"
+
+
+@dataclass
+class Moved:
+    """A replica of a trail that delivered its middle third under another prefix."""
+
+    stage: Stage
+    keys: Path
+    digests: list[Found]
+    url: str
+    arrived: datetime
+
+    @property
+    def bucket(self) -> str:
+        return self.stage.world.consumer("account-z").bucket
+
+    def job(self, prefix: str) -> None:
+        changes = {"source.prefix": prefix, "verify": "continuous", "endpoints.cloudtrail": self.url}
+        self.stage.job(changes={**changes, "destination.prefix": "copies/"})
+
+    def verify(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        ran = self.stage.syncd("verify", "--json", "--no-heal", "--keys", str(self.keys), *arguments)
+        (entry,) = ran.document["jobs"]
+        return ran.code, entry
+
+
+@pytest.fixture
+def it(stage: Stage, now: datetime, tmp_path: Path) -> Iterator[Moved]:
+    begins = (now - timedelta(hours=HOURS)).replace(minute=0, second=0)
+    spec = TrailSpec(stage.world.bucket, [ACCOUNT], [REGION], begins, logs_per_hour=3)
+    items = {item.key: item for item in trail(spec, now - timedelta(minutes=40))}
+    before = [found(item) for key, item in sorted(items.items()) if "/CloudTrail-Digest/" in key]
+    digests = moved(before, stage.world.bucket, 6, since=3, prefix=f"{OLD}/")
+    logs = [log["s3Object"] for item in digests for log in content(item)["logFiles"]]
+    arrived = now - timedelta(minutes=5)
+    stage.deliver(Delivery(key, items[key.removeprefix(f"{OLD}/")].body, arrived) for key in logs)
+    for item in digests:
+        metadata = {"signature": item.signature, "signature-algorithm": item.algorithm}
+        stage.deliver([Delivery(item.key, item.body, arrived, metadata)])
+    keys = tmp_path / "keys.json"
+    keys.write_text(keys_text(known_keys(spec)))
+    with lists_keys(known_keys(spec)) as url:
+        yield Moved(stage, keys, digests, url, arrived)
+
+
+def test_a_chain_is_followed_through_a_key_prefix_that_the_job_no_longer_copies(it: Moved, tmp_path: Path) -> None:
+    for prefix in (OLD, ""):
+        it.job(prefix)
+        assert it.stage.syncd("tick").code == 0
+    bundle = tmp_path / "bundle.tar.gz"
+
+    code, entry = it.verify("--bundle", str(bundle), "account-z")
+    offline = it.stage.syncd("verify", "--offline", str(bundle), "--json", with_config=False)
+
+    assert (code, entry["verdict"], entry["problems"], entry["extra"]) == (0, "proved", {}, []), entry["error"]
+    (chain,) = entry["chains"]
+    assert ([span["verdict"] for span in chain["spans"]], entry["digests"]) == (["proved"], len(it.digests))
+    (again,) = offline.document["jobs"]
+    assert (offline.code, again["chains"], again["logs"]) == (0, entry["chains"], entry["logs"])
+
+    # What lies under the former prefix is held to the same rules, also if the job does not copy it.
+    logs = [log["s3Object"] for log in content(it.digests[4])["logFiles"]]
+    it.stage.server.delete(it.bucket, f"copies/{logs[0]}")
+    it.stage.server.delete(it.bucket, f"copies/{it.digests[5].key}")
+    planted = content(it.digests[3])["logFiles"][0]["s3Object"] + "0.json.gz"
+    it.stage.server.put(it.bucket, f"copies/{planted}", b"", last_modified=it.arrived - timedelta(hours=3))
+    code, entry = it.verify()
+    assert (code, entry["problems"]) == (3, {"digest_missing": 1, "log_missing": 1})
+    assert entry["extra"] == [planted]
+
+
+def test_what_the_replica_lacks_of_a_former_prefix_is_said_not_to_be_checked(it: Moved) -> None:
+    it.job("")
+    it.stage.syncd("tick")
+
+    code, entry = it.verify()
+
+    spans = entry["chains"][0]["spans"]
+    assert (code, [span["verdict"] for span in spans]) == (3, ["proved", "unproved", "unanchored", "proved"])
+    assert entry["problems"] == {"digest_missing": 1, "under_another_prefix": 1}
+    (problem,) = spans[2]["problems"]
+    assert (problem["reason"], problem["key"]) == ("under_another_prefix", it.digests[5].key)
+    assert "is not checked" in problem["detail"]
+    assert spans[1]["problems"][0]["key"] == it.digests[5].key
