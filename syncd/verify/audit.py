@@ -10,7 +10,8 @@ from math import inf
 from typing import Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.verify.rules.chain import Chain, Found, Step, parsed
+from syncd.model.keys.vouched import replaced_by
+from syncd.verify.rules.chain import Chain, Found, Step, own_word, parsed
 from syncd.verify.rules.digest import ChainName, Named, name_of
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.passing import Nothing, Passing, SealedDays
@@ -96,6 +97,7 @@ class Audit:
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._replacements: dict[str, str] = {}
         """The SHA-256 that each replacement beside a log should have, by its key."""
+        self._beside_digests: list[Stored] = []
         self._beside: list[str] = []
         self._planted: list[str] = []
         self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
@@ -113,6 +115,10 @@ class Audit:
                 self._compare(checked, named, found)
             self._read += 1
             self._done(item)
+        for digest in self._replica.digests(self._beside_digests):
+            original = digest._replace(key=replaced_by(digest.key))
+            is_right = own_word(original, self._buckets, self._keys) is not None
+            (self._beside if is_right else self._planted).append(digest.key)
         return self._result()
 
     def _done(self, item: Stored) -> None:
@@ -132,7 +138,11 @@ class Audit:
         first, last = self._first - ANCHOR_SECONDS, self._last + DAY_SECONDS
         for prefix in self._place.all_digests:
             listed = ((name_of(item.key), item) for item in self._replica.keys(prefix, first, last))
-            dated += [(named[1], named[0], item) for named, item in listed if named is not None]
+            for named, item in listed:
+                if named is not None:
+                    dated.append((named[1], named[0], item))
+                elif name_of(replaced_by(item.key)) is not None:
+                    self._beside_digests.append(item)
         dated.sort()
         for number, (name, step) in enumerate(self._steps([item for _, _, item in dated]), 1):
             self._unnamed.read_until(step.span.end)

@@ -107,15 +107,18 @@ class Prover:
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
-        repairer = Repairer(job, self._installation, proof, stop=self._stop)
+        repairer = Repairer(job, self._installation, proof, self.keys, stop=self._stop)
         for number, (place, _) in enumerate(places):
             self._progress.place(number, len(places))
             audit = partial(self._followed, place, replica, voucher.conflicts(place))
             result = healer.heal(place, audit(), audit)
+            if self._asked.repairs and repairer.repair_digests(place, result):
+                # It may name logs that were not looked at.
+                result = healer.heal(place, audit(), audit)
             found = voucher.vouch(place, result)
             if self._asked.repairs and repairer.repair(place, found):
                 result = audit()
-            self.add(result)
+            proof.places.append(result)
 
     def _expected(self, scope: Scope) -> dict[str, list[Newest]]:
         """Return the newest digest of each chain that is asked about, by the prefix of its digests."""
@@ -132,11 +135,6 @@ class Prover:
             item.place.digests: [newest for newest in item.newest if newest.end >= asked.first] for item in self._known
         }
 
-    def add(self, result: PlaceResult) -> None:
-        """Take the audit of one account and region into the proof."""
-        newest = self.newest.get(result.place.digests, [])
-        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
-
     def _followed(self, place: Place, replica: BucketReplica, watched: Sequence[str]) -> PlaceResult:
         """Audit a place with the key prefixes to which its trails delivered before, as far as the replica has them."""
         known = self._former.setdefault(place.digests, [])
@@ -146,7 +144,8 @@ class Prover:
             named = place.prefixes_elsewhere(_predecessors(result))
             found = [prefix for prefix in named if next(replica.keys(prefix, 0.0, self._asked.last), None) is not None]
             if not found or len(known) + len(found) > MOST_FORMER:
-                return result
+                newest = self.newest.get(place.digests, [])
+                return with_tail(result, min(self._asked.last, self._installation.now()), newest)
             known += [_former(place, prefix, replica) for prefix in found]
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:

@@ -4,7 +4,7 @@ The hash of a log is computed on other threads, which zlib and SHA-256 leave fre
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -36,7 +36,6 @@ _HASHING_THREADS = 2
 _WAIT_SECONDS = 0.1
 _AFTER_FOLDER = "0"
 """A name with it comes after all that is in the folder, by bytes and folder by folder."""
-_GENERATED = "%Y-%m-%dT%H:%M:%SZ"
 
 
 # In place of an object that is not read. A digest that is no gzip is unreadable.
@@ -186,24 +185,7 @@ def _digest(key: str, answer: Answer, end: Endpoint) -> Found | None:
     if answer.status == 404:
         return None
     _check(answer, key, end)
-    return Found(
-        key,
-        answer.body,
-        _metadata(answer.headers, "signature").lower(),
-        _metadata(answer.headers, "signature-algorithm"),
-        _instant(_metadata(answer.headers, "backfill-generation-timestamp")),
-    )
-
-
-def _metadata(headers: Mapping[str, str], name: str) -> str:
-    return headers.get(f"x-amz-meta-{name}", "").strip()
-
-
-def _instant(text: str) -> float | None:
-    try:
-        return datetime.strptime(text, _GENERATED).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+    return Found.of(key, answer.body, answer.headers)
 
 
 def _check(answer: Answer, key: str, end: Endpoint) -> None:

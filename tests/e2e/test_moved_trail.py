@@ -1,5 +1,6 @@
 """A trail whose key prefix was changed, and changed back, verified from outside: the chain goes through all of it."""
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -78,6 +79,20 @@ def test_a_chain_is_followed_through_a_key_prefix_that_the_job_no_longer_copies(
     assert ([span["verdict"] for span in chain["spans"]], entry["digests"]) == (["proved"], len(it.digests))
     (again,) = offline.document["jobs"]
     assert (offline.code, again["chains"], again["logs"]) == (0, entry["chains"], entry["logs"])
+
+    # A repair replaces what the job copies, whatever is altered beside it.
+    there, here = [[item.key, content(item)["logFiles"][0]["s3Object"]] for item in (it.digests[3], it.digests[7])]
+    kept = {key: it.stage.server.get(it.bucket, f"copies/{key}") for key in (*there, *here)}
+    altered = [there[1], there[0], here[0]]
+    for key in altered:
+        it.stage.server.put(it.bucket, f"copies/{key}", gzip.compress(b"{}"), metadata=kept[key].metadata)
+    repair = it.stage.syncd("verify", "--json", "--repair", "--keys", str(it.keys)).job
+    again = it.stage.syncd("verify", "--json", "--repair", "--keys", str(it.keys)).job
+    assert [item["key"] for item in repair["repaired"]] == [here[0]]
+    assert {item["key"]: item["reason"] for item in repair["not_repaired"]} == {there[0]: "unsupported"}
+    assert again["not_repaired"] == repair["not_repaired"]
+    for key in (*there, *here):
+        it.stage.server.put(it.bucket, f"copies/{key}", kept[key].body, metadata=kept[key].metadata)
 
     # What lies under the former prefix is held to the same rules, also if the job does not copy it.
     logs = [log["s3Object"] for log in content(it.digests[4])["logFiles"]]

@@ -4,7 +4,8 @@ A digest is trusted for four things together: it lies where it says it was deliv
 predecessor is the one that it names by key, content and signature, and no time lies between the two.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from syncd.job.health.proofs import Seen
@@ -15,6 +16,7 @@ from syncd.verify.rules.unnamed import times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 _HOUR = 3600.0
+_GENERATED = "%Y-%m-%dT%H:%M:%SZ"
 _NAME_IT = "if the trail delivered there, name the bucket in source.trail_buckets"
 
 
@@ -30,6 +32,18 @@ class Found(NamedTuple):
     """Of the object's metadata."""
     generated_at: float | None = None
     """Of a backfill's metadata."""
+
+    @classmethod
+    def of(cls, key: str, body: bytes, headers: Mapping[str, str]) -> "Found":
+        """Return a digest as S3 sent it."""
+        generated = _metadata(headers, "backfill-generation-timestamp")
+        return cls(
+            key,
+            body,
+            _metadata(headers, "signature").lower(),
+            _metadata(headers, "signature-algorithm"),
+            _instant(generated),
+        )
 
 
 class Step(NamedTuple):
@@ -188,11 +202,28 @@ class Chain:
         return (_span(last.end, digest.start, "", [problem]),), [], False
 
 
+def own_word(found: Found, buckets: Iterable[str], keys: Keys) -> Digest | None:
+    """Return what a digest says, if it is signed by itself and lies where it was delivered, whatever is before it."""
+    named = name_of(found.key)
+    return Chain(named[0], buckets, keys).accept(found).digest if named is not None else None
+
+
 def parsed(found: Found) -> Digest | None:
     """Return what a digest says, or None if it cannot be used."""
     try:
         return parse(found.body)
     except Refused:
+        return None
+
+
+def _metadata(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(f"x-amz-meta-{name}", "").strip()
+
+
+def _instant(text: str) -> float | None:
+    try:
+        return datetime.strptime(text, _GENERATED).replace(tzinfo=UTC).timestamp()
+    except ValueError:
         return None
 
 

@@ -52,4 +52,5 @@ class PlaceResult:
     @property
     def is_cut(self) -> bool:
         """The newest digests are missing, and not only late."""
-        return self.tail is not None and self.tail.problems[0].flaw == Flaw.DIGEST_MISSING
+        missing = (Flaw.DIGEST_MISSING, Flaw.MISSING_AT_SOURCE)
+        return self.tail is not None and self.tail.problems[0].flaw in missing
