@@ -35,8 +35,10 @@ NAME = ChainName(ACCOUNT, REGION, "management-events", "us-east-1")
 CHAIN = digests(objects())
 
 
-def shown(items: Sequence[Found], keys: Keys | None = None, name: ChainName = NAME) -> list[Step]:
-    chain = Chain(name, [BUCKET], keys or known_keys())
+def shown(
+    items: Sequence[Found], keys: Keys | None = None, name: ChainName = NAME, buckets: Sequence[str] = (BUCKET,)
+) -> list[Step]:
+    chain = Chain(name, buckets, keys or known_keys())
     return [chain.accept(item, parsed(after) if after else None) for item, after in pairwise([*items, None])]
 
 
@@ -273,6 +275,8 @@ def test_a_chain_goes_on_under_another_key_prefix_if_its_predecessor_is_there() 
     lost = shown([*there[:2], *there[4:]])
 
     assert verdicts(shown(there)) == ["proved"] * len(CHAIN)
+    both = moved(CHAIN, "former", 4, prefix="old/")
+    assert verdicts(shown(both, buckets=[BUCKET, "former"])) == ["proved"] * len(CHAIN)
     (first, *rest) = shown(there[4:])
     for step in (first, lost[2]):
         assert (step.span.verdict, reasons(step)) == (Verdict.UNANCHORED, [Flaw.OTHER_PREFIX])
