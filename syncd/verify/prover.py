@@ -1,8 +1,9 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from threading import Event
+from typing import Protocol, TypeVar
 
 from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
@@ -108,17 +109,28 @@ class Prover:
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
         repairer = Repairer(job, self._installation, proof, self.keys, stop=self._stop)
-        for number, (place, _) in enumerate(places):
+        # An organization's trail may have been an account's before: then its place has the account's as a former one.
+        for number, (place, _) in enumerate(reversed(places)):
             self._progress.place(number, len(places))
-            audit = partial(self._followed, place, replica, voucher.conflicts(place))
+            if place.digests in self._formers:
+                continue
+            audit = partial(self._followed, place, replica, voucher.conflicts)
             result = healer.heal(place, audit(), audit)
-            if self._asked.repairs and repairer.repair_digests(place, result):
+            if self._asked.repairs and repairer.repair_digests(result.place, result):
                 # It may name logs that were not looked at.
                 result = healer.heal(place, audit(), audit)
-            found = voucher.vouch(place, result)
-            if self._asked.repairs and repairer.repair(place, found):
+            found = voucher.vouch(result.place, result)
+            if self._asked.repairs and repairer.repair(result.place, found):
                 result = audit()
             proof.places.append(result)
+        proof.places = [item for item in reversed(proof.places) if item.place.digests not in self._formers]
+        # What one had that turned out to be a former place was found twice.
+        proof.conflicts, proof.repaired = _once(proof.conflicts), _once(proof.repaired)
+        proof.not_repaired = _once(proof.not_repaired)
+
+    @property
+    def _formers(self) -> set[str]:
+        return {former.digests for known in self._former.values() for former in known}
 
     def _expected(self, scope: Scope) -> dict[str, list[Newest]]:
         """Return the newest digest of each chain that is asked about, by the prefix of its digests."""
@@ -135,17 +147,16 @@ class Prover:
             item.place.digests: [newest for newest in item.newest if newest.end >= asked.first] for item in self._known
         }
 
-    def _followed(self, place: Place, replica: BucketReplica, watched: Sequence[str]) -> PlaceResult:
+    def _followed(self, place: Place, replica: BucketReplica, watched: Callable[[Place], Sequence[str]]) -> PlaceResult:
         """Audit a place with the key prefixes to which its trails delivered before, as far as the replica has them."""
         known = self._former.setdefault(place.digests, [])
         while True:
             place = place._replace(former=tuple(known))
-            result = self._audit(place, replica, watched)
+            result = self._audit(place, replica, watched(place))
             named = place.prefixes_elsewhere(_predecessors(result))
             found = [prefix for prefix in named if next(replica.keys(prefix, 0.0, self._asked.last), None) is not None]
             if not found or len(known) + len(found) > MOST_FORMER:
-                newest = self.newest.get(place.digests, [])
-                return with_tail(result, min(self._asked.last, self._installation.now()), newest)
+                return with_tail(result, min(self._asked.last, self._installation.now()), self.newest)
             known += [_former(place, prefix, replica) for prefix in found]
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
@@ -202,6 +213,22 @@ class Prover:
         self._proof.requests[operation] += 1
 
 
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+_K = TypeVar("_K", bound=_Keyed)
+
+
+def _once(items: Iterable[_K]) -> list[_K]:
+    """Return the first item of each key."""
+    found: dict[str, _K] = {}
+    for item in items:
+        found.setdefault(item.key, item)
+    return list(found.values())
+
+
 def _predecessors(result: PlaceResult) -> Iterator[str]:
     """Yield the digests that others follow and the replica lacks."""
     for spans in result.chains.values():
@@ -214,7 +241,8 @@ def _former(place: Place, digests: str, replica: BucketReplica) -> Place:
     above = digests.removesuffix(f"{DIGESTS}/{place.region}/")
     kinds = {folder[len(above) : -1]: f"{folder}{place.region}/" for folder in replica.folders(above)}
     kinds.pop(DIGESTS, None)
-    return Place(place.account, place.region, digests, kinds)
+    name = above.split("/")[-3]
+    return Place(place.account, place.region, digests, kinds, name if name.startswith("o-") else "")
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

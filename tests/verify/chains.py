@@ -81,19 +81,21 @@ def chained(items: Sequence[Found]) -> list[Found]:
     return linked
 
 
-def moved(items: Sequence[Found], bucket: str, count: int, *, since: int = 0, prefix: str = "") -> list[Found]:
-    """The same chain, some of whose digests and their logs were delivered to another bucket or under a key prefix."""
+def moved(
+    items: Sequence[Found], bucket: str, count: int, *, since: int = 0, rename: Callable[[str], str] = str
+) -> list[Found]:
+    """The same chain, some of whose digests and their logs were delivered to another bucket or under other keys."""
 
     def deliver(document: dict[str, Any]) -> None:
         document["digestS3Bucket"] = bucket
-        document["digestS3Object"] = prefix + document["digestS3Object"]
+        document["digestS3Object"] = rename(document["digestS3Object"])
         for log in document["logFiles"]:
             log["s3Bucket"] = bucket
-            log["s3Object"] = prefix + log["s3Object"]
+            log["s3Object"] = rename(log["s3Object"])
 
     return chained(
         [
-            forged(item, deliver)._replace(key=prefix + item.key) if since <= number < count else item
+            forged(item, deliver)._replace(key=rename(item.key)) if since <= number < count else item
             for number, item in enumerate(items)
         ]
     )

@@ -45,7 +45,7 @@ class Voucher:
 
     def conflicts(self, place: Place) -> Sequence[str]:
         """Return the keys of the place's logs that are in quarantine as conflicts. Raises JobFailed."""
-        prefixes = tuple(place.kinds.values())
+        prefixes = tuple(prefix for found in place.prefixes().values() for prefix in found)
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
             held = reader.view(replica_of(self._job)).quarantined(with_details=False)
         return [key for key, item in held.items() if item.is_conflict and key.startswith(prefixes)]

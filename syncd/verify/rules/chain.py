@@ -172,6 +172,8 @@ class Chain:
         stranger = _stranger(digest, previous, self._name)
         if stranger is not None:
             return (), [stranger], False
+        if under(previous.key) not in (under(digest.key), under(last.key)):
+            return _between(last.end, digest.start), [], False
         if previous.key != last.key:
             return self._not_the_last(digest, previous.key, last)
         is_same = (previous.sha256, previous.signature) == (last.sha256, last.signature)
@@ -196,8 +198,6 @@ class Chain:
             return (), [Finding(Flaw.CHAIN_BROKEN, detail, digest.key)], False
         hours = max(1, round((digest.start - last.end) / _HOUR))
         many = f"it and {hours - 1} before it are missing" if hours > 1 else "it is missing"
-        if under(previous_key) != under(digest.key):
-            many += f"; the digest after it is under another key prefix, {under(digest.key)}"
         problem = Finding(Flaw.DIGEST_MISSING, many, previous_key)
         return (_span(last.end, digest.start, "", [problem]),), [], False
 

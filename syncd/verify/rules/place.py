@@ -47,7 +47,8 @@ class Place(NamedTuple):
     def shard_of(self, key: str) -> Shard:
         """Return the shard of a key of the place."""
         kind, prefix = self.prefix_of(key)
-        return Shard(prefix, self.account, kind, self.region, self.organization)
+        former = [place for place in self.former if prefix in (place.digests, *place.kinds.values())]
+        return Shard(prefix, self.account, kind, self.region, (former[0] if former else self).organization)
 
 
 def under(key: str) -> str:
