@@ -83,7 +83,7 @@ ceph: $(VENV)/.test  ## server-side copies between two owners, on Ceph's gateway
 	$(BIN)/pytest tests/ceph $(ARGS)
 
 queues: $(VENV)/.test  ## hints and spread catch-ups on fauxqs, SQS by another author; needs npm and Node 20: two minutes
-	@command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null || { \
+	@command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null || { \
 		echo "make queues needs npm and Node 20 or later; on Debian 13: apt-get install npm" >&2; exit 1; }
 	@mkdir -p build/fauxqs && cp tests/fauxqs/* build/fauxqs
 	@cd build/fauxqs && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
