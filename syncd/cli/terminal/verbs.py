@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.terminal.help import COMPLETING
 from syncd.job import exit_codes
 
 app = typer.Typer()
-COMPLETING = "_SYNCD_COMPLETE"
-"""The variable in which a shell asks for completions."""
 
 
 class Shell(StrEnum):
