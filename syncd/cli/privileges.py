@@ -4,7 +4,6 @@ The process keeps only CAP_DAC_READ_SEARCH, to read credentials that only root c
 Whatever the other user plants in the state folder, root writes, creates and removes nothing there.
 """
 
-import ctypes
 import os
 import pwd
 import resource
@@ -12,8 +11,12 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syncd.model.errors import LedgerExposed
+
+if TYPE_CHECKING:
+    import ctypes
 
 _READ_SEARCH = 2  # CAP_DAC_READ_SEARCH, capabilities(7)
 _VERSION_3 = 0x20080522
@@ -45,6 +48,8 @@ def drop_to_owner(state_dir: Path) -> str | None:
         name, gid, groups = str(status.st_uid), status.st_gid or status.st_uid, []
     else:
         name, gid, groups = user.pw_name, user.pw_gid, os.getgrouplist(user.pw_name, user.pw_gid)
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
     try:
@@ -67,7 +72,7 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _keep_reading(libc: ctypes.CDLL) -> None:
+def _keep_reading(libc: "ctypes.CDLL") -> None:
     """Drop all capabilities but the one to read, which children inherit. Drops that one too if it is refused."""
     header = struct.pack("=Ii", _VERSION_3, 0)
     one = 1 << _READ_SEARCH
