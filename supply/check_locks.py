@@ -18,12 +18,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
 from locks import FOLDER, read_lock
 
-_SECONDS = 60
+_SECONDS = 15
+"""For a silent index, as long as pip waits."""
+_AGAIN_SECONDS = 300
+"""After so long nothing is asked a second time, or an index that says nothing at all would hold up a run for hours."""
 _AT_A_TIME = 8
 _LARGEST_BYTES = 64 * 1024 * 1024
 _ACCEPTED = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -68,6 +72,9 @@ def known_hashes(index: str, name: str, context: ssl.SSLContext) -> set[str] | N
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS, context=context) as answer:  # noqa: S310
             kind, body = answer.headers.get_content_type(), answer.read(_LARGEST_BYTES)
+            # What is left of an answer by HTTP.
+            if getattr(answer, "length", None):
+                raise UnreachedError("its answer broke off, or is too large")
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
@@ -77,8 +84,8 @@ def known_hashes(index: str, name: str, context: ssl.SSLContext) -> set[str] | N
         if isinstance(error.reason, FileNotFoundError):
             return None
         raise UnreachedError(str(error.reason)) from error
-    except OSError as error:
-        raise UnreachedError(str(error)) from error
+    except (OSError, HTTPException) as error:
+        raise UnreachedError(repr(error)) from error
     found = set(_of_json(body) if kind.endswith("json") else _of_html(body))
     if not found:
         raise UnreadError("its page names no SHA-256")
@@ -106,23 +113,25 @@ class Told(NamedTuple):
     """Why an index could not be asked, in words."""
 
 
-def told_of(name: str, indexes: Sequence[str], context: ssl.SSLContext, tries: int) -> Told:
-    """Ask each index for a package; one that cannot be reached, up to so many times."""
+def told_of(name: str, indexes: Sequence[str], context: ssl.SSLContext, tries: int, until: float) -> Told:
+    """Ask each index for a package; one that cannot be reached, up to so many times until then."""
     known: set[str] = set()
     unread: list[str] = []
     for index in indexes:
         try:
-            known |= _asked_again(index, name, context, tries) or set()
+            known |= _asked_again(index, name, context, tries, until) or set()
         except UnreadError as error:
             unread.append(f"{name}: an index cannot be compared: {error}")
     return Told(known, unread)
 
 
-def _asked_again(index: str, name: str, context: ssl.SSLContext, tries: int) -> set[str] | None:
+def _asked_again(index: str, name: str, context: ssl.SSLContext, tries: int, until: float) -> set[str] | None:
     for tried in range(tries - 1):
         try:
             return known_hashes(index, name, context)
         except UnreachedError:
+            if time.monotonic() > until:
+                raise
             time.sleep(2**tried)
     return known_hashes(index, name, context)
 
@@ -154,8 +163,10 @@ def main() -> int:
     context = ssl.create_default_context(cafile=certificates)
     indexes = given.index or configured_indexes(settings)
     names = sorted({pin.name for lock in given.locks for pin in read_lock(lock)})
+    until = time.monotonic() + _AGAIN_SECONDS
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        told = dict(zip(names, pool.map(lambda name: told_of(name, indexes, context, given.tries), names), strict=True))
+        answers = pool.map(lambda name: told_of(name, indexes, context, given.tries, until), names)
+        told = dict(zip(names, answers, strict=True))
     if all(answer.unread and not answer.hashes for answer in told.values()):
         sys.stderr.write(f"no package index can be asked, so nothing was compared: {told[names[0]].unread[0]}\n")
         return 1

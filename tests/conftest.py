@@ -115,7 +115,7 @@ def _ministack_process(_aws_environment: None) -> Iterator[S3Server]:
 @pytest.fixture
 def ministack(_ministack_process: S3Server) -> S3Server:
     """MiniStack, emptied."""
-    assert ask(_port(_ministack_process), "POST", "/_ministack/reset") == 200
+    _reset(_ministack_process, "/_ministack/reset")
     return _ministack_process
 
 
@@ -128,7 +128,7 @@ def _moto_process(_aws_environment: None) -> Iterator[S3Server]:
 @pytest.fixture
 def moto(_moto_process: S3Server) -> S3Server:
     """moto's server, emptied."""
-    assert ask(_port(_moto_process), "POST", "/moto-api/reset") == 200
+    _reset(_moto_process, "/moto-api/reset")
     return _moto_process
 
 
@@ -154,6 +154,17 @@ def nobody() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
+@pytest.fixture
+def held_addresses() -> Iterator[list[str]]:
+    """Two addresses where a program may be told to listen: whoever asks for a free port is not given theirs."""
+    with socket.socket() as one, socket.socket() as other:
+        for held in (one, other):
+            # Without it nobody could listen there. With it somebody can, as long as this one does not.
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+        yield [f"127.0.0.1:{held.getsockname()[1]}" for held in (one, other)]
+
+
 @pytest.fixture(params=["faulty", "ministack", "moto", "seaweed"])
 def place(request: pytest.FixtureRequest, make_client: MakeClient) -> Place:
     """A fresh bucket on each of the servers in turn; `place.server` is its name."""
@@ -176,5 +187,7 @@ def world(ministack: S3Server) -> World:
     return build_world(ministack.url)
 
 
-def _port(server: S3Server) -> int:
-    return int(server.url.rpartition(":")[2])
+def _reset(server: S3Server, path: str) -> None:
+    """Empties a server; one that did not answer in time is asked once more."""
+    port = int(server.url.rpartition(":")[2])
+    assert (ask(port, "POST", path) or ask(port, "POST", path)) == 200

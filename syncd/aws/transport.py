@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from time import monotonic
-from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -55,29 +54,6 @@ _PIPES = 8
 _WITH_BODY = frozenset({"PUT", "POST"})
 # Operations whose headers are not needed: handing these over costs as much as any other part of a request.
 _HEADERS_UNREAD = frozenset({"CopyObject", "ListObjectsV2"})
-
-
-class _Unheard:
-    """A future and an event that nobody waits for.
-
-    The runtime's binding makes both for each request, with three locks. They took a twelfth of a small copy.
-    """
-
-    __slots__ = ()
-
-    def set(self) -> None:
-        """Tell nobody."""
-
-    def set_result(self, _: object) -> None:
-        """Tell nobody."""
-
-    def set_exception(self, _: object) -> None:
-        """Tell nobody: `on_done` gets the error too."""
-
-
-# A later binding that has other names for them is as good, only slower.
-for _name, _stand_in in (("Future", _Unheard), ("threading", SimpleNamespace(Event=_Unheard))):
-    setattr(s3, _name, _stand_in)
 
 
 class Credentials(NamedTuple):

@@ -147,6 +147,9 @@ def run(
             progressed(None)
 
     with interruptible() as interruption:
+        if request.window is not None and not request.spread:
+            # A catch-up mostly has something to copy. A tick mostly has not.
+            installation.pool.begin()
         try:
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:

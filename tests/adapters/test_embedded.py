@@ -53,7 +53,8 @@ def test_it_is_gone_after_the_context(scratch: Path) -> None:
     with embedded_aws() as server:
         pass
 
-    assert ask(server.port, "GET", "/_ministack/health") is None
+    # Another server may have been given its port meanwhile.
+    assert ask(server.port, "GET", "/_ministack/health") != 200
     assert list(scratch.iterdir()) == []
 
 
@@ -84,7 +85,7 @@ def test_it_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
         owner.send_signal(signal.SIGKILL)
         owner.wait()
 
-    wait_until(lambda: ask(port, "GET", "/_ministack/health") is None, what="the end of the server")
+    wait_until(lambda: ask(port, "GET", "/_ministack/health") != 200, what="the end of the server")
     wait_until(lambda: list(tmp_path.iterdir()) == [], what="the removal of its directory")
 
 

@@ -1,6 +1,7 @@
 """The calendar of a job's page: what the ledger has of each day, and what it says of it."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -118,7 +119,7 @@ def test_the_calendar_begins_a_year_back_at_a_month_however_old_the_replica_is(l
 def test_rows_and_stamps_of_no_day_are_shown_nowhere(ledger_file: LedgerFile) -> None:
     with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
         remember(ledger, copied(key("2026-11-20")))
-        with sqlite3.connect(ledger_file.path) as other:
+        with closing(sqlite3.connect(ledger_file.path)) as other, other:
             other.execute("UPDATE objects SET tail = '2026101x' || tail")
         remember(ledger, copied(key("2026-11-21")))
     with ledger_file.open_readonly() as reader:

@@ -71,7 +71,7 @@ def test_one_ticks_and_the_other_takes_over_from_where_it_was(pair: list[Service
     keys = first.deliver(*logs(now, 0, 5))
     with first.running(store.environment) as one:
         one.wait_for("lease.taken", slot=0, generation=1)
-        wait_until(lambda: {*keys} <= {*first.replica("account-z")}, what="the first's copies")
+        wait_for_copies(first, keys)
         with second.running(store.environment) as other:
             other.wait_for("daemon.started")
             page = wait_for_page(other, "Stands by")
@@ -79,7 +79,7 @@ def test_one_ticks_and_the_other_takes_over_from_where_it_was(pair: list[Service
             os.kill(one.pid, signal.SIGSTOP)
             taken = other.wait_for("lease.taken", slot=0, generation=2)
             more = first.deliver(*logs(now, 10, 5))
-            wait_until(lambda: {*more} <= {*first.replica("account-z")}, what="the second's copies")
+            wait_for_copies(first, more)
             before = len(one.events)
             first.server.forget_requests()
             os.kill(one.pid, signal.SIGCONT)
@@ -87,7 +87,7 @@ def test_one_ticks_and_the_other_takes_over_from_where_it_was(pair: list[Service
             assert other.stopped() == 0
             one.wait_for("lease.taken", generation=3)
             even_more = first.deliver(*logs(now, 20, 1))
-            wait_until(lambda: {*even_more} <= {*first.replica("account-z")}, what="the first's copies again")
+            wait_for_copies(first, even_more)
             assert one.stopped() == 0
 
     assert "account-z" not in page
@@ -161,7 +161,7 @@ def test_without_its_store_nobody_ticks_on_and_all_goes_on_when_it_is_back(
 def test_jobs_are_shared_among_slots_and_each_daemon_shows_its_own(
     pair: list[Service], store: Store, now: datetime
 ) -> None:
-    first, second = (member(service, store, members=2) for service in pair)
+    first, second = (member(service, store, members=2, ttl="1h") for service in pair)
     keys = first.deliver(*logs(now, 0, 2))
     for service in pair:
         service.job("account-c")
@@ -238,6 +238,12 @@ class Cut:
         for end in (one, other):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+def wait_for_copies(service: Service, keys: list[str]) -> None:
+    """Waits until each job has copied all of them."""
+    replicas = ("account-b", "account-z")
+    wait_until(lambda: all({*keys} <= {*service.replica(name)} for name in replicas), what=f"copies of {keys}")
 
 
 def wait_for_page(daemon: Running, words: str) -> str:

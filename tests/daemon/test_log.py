@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -64,12 +63,10 @@ def pipe() -> Iterator[Pipe]:
 
 
 @pytest.fixture
-def address(service: Service) -> str:
+def address(service: Service, held_addresses: list[str]) -> str:
     """Where the daemon is told to listen, since its log does not say."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    service.configure({"http.listen": address})
-    return address
+    service.configure({"http.listen": held_addresses[0]})
+    return held_addresses[0]
 
 
 def log(now: datetime, number: int = 0) -> Delivery:

@@ -8,6 +8,7 @@ from typing import Any
 
 import apscheduler.schedulers.base
 import pytest
+from apscheduler.events import EVENT_JOB_EXECUTED
 from jobs import job
 from waiting import wait_until
 
@@ -56,6 +57,7 @@ class Ticks:
 
     def __init__(self) -> None:
         self.names: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.overruns: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.free = threading.Event()
         self.free.set()
@@ -66,6 +68,11 @@ class Ticks:
 
     def next(self) -> str:
         return self.names.get(timeout=30)
+
+    def wait_for_end(self, name: str) -> None:
+        """Waits until APScheduler knows that the tick has ended, which is later than the tick itself does."""
+        while self.ended.get(timeout=30) != name:
+            pass
 
 
 @pytest.fixture
@@ -78,6 +85,7 @@ def ticks() -> Iterator[Ticks]:
 @pytest.fixture
 def schedule(clock: Clock, ticks: Ticks) -> Iterator[Schedule]:
     schedule = Schedule(ticks.tick, now=clock.now, on_overrun=ticks.overruns.put)
+    schedule._scheduler.add_listener(lambda event: ticks.ended.put(event.job_id), EVENT_JOB_EXECUTED)
     yield schedule
     schedule.close()
 
@@ -151,6 +159,7 @@ def test_a_job_is_due_at_once_and_then_every_interval(schedule: Schedule, clock:
     schedule.put(job("a", every="5m"))
     schedule.start()
     first = ticks.next()
+    ticks.wait_for_end("a")
     wait_until(lambda: due(schedule, "a") == timedelta(minutes=5), what="the second due time")
 
     clock.add(301)
@@ -200,6 +209,7 @@ def test_ticks_missed_while_the_machine_slept_are_made_up_for_by_one(
     schedule.put(job("a", every="5m"))
     schedule.start()
     ticks.next()
+    ticks.wait_for_end("a")
 
     clock.add(HOUR)
     schedule.follow_clock(HOUR)

@@ -65,12 +65,12 @@ def day_of(key: str) -> str:
 @pytest.fixture
 def digested(stage: Stage, now: datetime, tmp_path: Path) -> Replicated:
     """A trail of six days with digests, replicated."""
-    return with_digests(stage, now, tmp_path, logs_per_hour=2)
+    return with_digests(stage, now, tmp_path)
 
 
-def with_digests(stage: Stage, now: datetime, tmp_path: Path, *, logs_per_hour: int) -> Replicated:
+def with_digests(stage: Stage, now: datetime, tmp_path: Path, **more: int) -> Replicated:
     begins = (now - timedelta(days=DAYS)).replace(hour=0, minute=0, second=0)
-    spec = TrailSpec(stage.world.bucket, [ACCOUNT], [REGION], begins, logs_per_hour=logs_per_hour)
+    spec = TrailSpec(stage.world.bucket, [ACCOUNT], [REGION], begins, **more)
     stage.deliver(
         Delivery(item.key, item.body, now - timedelta(hours=1), item.metadata)
         for item in trail(spec, now - timedelta(minutes=40))
@@ -220,7 +220,8 @@ def test_logs_go_before_digests(digested: Replicated) -> None:
 
 
 def test_a_digest_stays_as_long_as_a_log_that_it_names(stage: Stage, now: datetime, tmp_path: Path) -> None:
-    digested = with_digests(stage, now, tmp_path, logs_per_hour=12)
+    # The digests of this seed end three minutes past the hour: the one after midnight names logs of the day before.
+    digested = with_digests(stage, now, tmp_path, logs_per_hour=6, seed=44)
     digests = digested.old(DIGEST)
     named = {key: digested.named_by(key) for key in digests}
     waiting = [key for key in digests if any(day_of(log) < day_of(key) for log in named[key])]

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import urllib.request
 from datetime import date, datetime, timedelta
 from threading import Event
@@ -45,9 +44,9 @@ def copied_before(stage: Stage, *, but: int) -> None:
         stage.server.put(stage.world.consumer("account-z").bucket, f"replica/{key}", item.body, metadata=item.metadata)
 
 
-def metrics(port: int) -> dict[str, float]:
+def metrics(address: str) -> dict[str, float]:
     """What is served there, by name and labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
@@ -69,17 +68,11 @@ def forged(stage: Stage) -> dict[str, Any]:
     }
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
-    stage: Stage, ministack: S3Server, make_client: MakeClient
+    stage: Stage, ministack: S3Server, make_client: MakeClient, held_addresses: list[str]
 ) -> None:
     """A worker that is told to stop in its second task gives it back at once. Both sides serve metrics meanwhile."""
-    ports = [free_port(), free_port()]
-    spreading = spread_over(stage, ministack, make_client, visibility="10m", metrics_listen=f"127.0.0.1:{ports[0]}")
+    spreading = spread_over(stage, ministack, make_client, visibility="10m", metrics_listen=held_addresses[0])
     copied_before(stage, but=MISSING)
     stage.job(file="second", changes={"name": "second", "destination.prefix": "second/"})
     gate = Event()
@@ -89,10 +82,10 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
     with spreading.start_owner("account-z", *WINDOW) as owner:
         wait_until(lambda: spreading.waiting()["tasks"] == 2, what="tasks")
         spreading.sqs.send_message(QueueUrl=spreading.urls["results"], MessageBody=json.dumps(forged(stage)))
-        spreading.configure(metrics_listen=f"127.0.0.1:{ports[1]}")
+        spreading.configure(metrics_listen=held_addresses[1])
         with spreading.start_worker() as first:
             wait_until(lambda: stalled.hits and spreading.waiting()["results"] == 1, what="a task that is recorded")
-            served = [metrics(port) for port in ports]
+            served = [metrics(address) for address in held_addresses]
             status = stage.syncd("status", "--json", "account-z")
             first.signal(signal.SIGTERM)
             stage.server.faults.remove(stalled)
@@ -171,7 +164,8 @@ def test_what_workers_cannot_copy_is_named_and_the_horizon_waits_for_it(
     stage: Stage, ministack: S3Server, make_client: MakeClient, now: datetime
 ) -> None:
     """An object that kills its worker is tried by the owner. One that is refused is in the owner's quarantine."""
-    spreading = spread_over(stage, ministack, make_client, receives=1)
+    # A worker that is held up for as long as a task is hidden would be taken for dead.
+    spreading = spread_over(stage, ministack, make_client, receives=1, visibility="6s")
     keys = sorted(stage.source())
     poison, refused = keys[0], keys[-100]
     copied_before(stage, but=40)

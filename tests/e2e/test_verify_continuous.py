@@ -117,7 +117,7 @@ def test_an_altered_replica_is_an_alarm_with_its_digest_until_somebody_decides(w
     (held,) = status["quarantine"]["objects"]
     assert all(word in held["detail"] for word in (right, wrong, "the digest vouches for the source's"))
     watched.stage.job(changes=watched.changes | {"listing.audit": "1s"})
-    assert watched.tick()[1]["conflict_count"] == 1
+    wait_until(lambda: watched.tick()[1]["conflict_count"] == 1, what="a tick that audits")
     accepted = watched.stage.syncd("ledger", "quarantine", "accept", key)
 
     # Somebody takes the replica as it is, and the proof goes on.
@@ -173,8 +173,8 @@ def test_a_daemon_follows_the_chain_and_names_what_is_altered_with_the_digest_th
         if item.key in digests
         for log in json.loads(gzip.decompress(item.body))["logFiles"]
     }
+    watched.deliver(watched.early)
     with stage.start("run") as daemon:
-        watched.deliver(watched.early)
         wait_until(lambda: watched.status()[1]["proved_until"] == last["digestStartTime"])
         assert watched.status()[1]["unproved_count"] == 0
         watched.stage.server.put(watched.bucket, key, gzip.compress(b'{"Records":[1]}'))

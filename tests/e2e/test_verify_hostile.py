@@ -113,7 +113,7 @@ def test_whatever_a_planted_object_is_called_it_is_extra(held: Held) -> None:
         log.replace(stamp, "19991231T0000Z"),
         f"{folder}/planted.json.gz",
         f"{folder}/deeper/planted.json.gz",
-        f"{log[:-9]}A.json.gz",
+        f"{log[:-9]}{'B' if log[-9] == 'A' else 'A'}.json.gz",
         f"{log}.vouched",
     )
     for name in names:

@@ -1,10 +1,13 @@
 """The faults do what they say: each is seen through a client that has no part in making it."""
 
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from builders_copy import address_of, sha256_of
+from certificates import Authority
 from faulty import (
     Call,
     CorruptBody,
@@ -314,3 +318,13 @@ def test_the_server_ends_while_a_request_is_stalled(make_client: MakeClient, thr
         wait_until(lambda: fault.hits == 1, what="the request")
 
     assert isinstance(reading.exception(), ConnectionClosedError)
+
+
+def test_the_server_ends_while_tls_waits_for_a_client_that_says_nothing(tmp_path: Path) -> None:
+    with FaultyS3(certificate=Authority(tmp_path).certificate()) as server:
+        client = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        http: Any = server._http
+        wait_until(lambda: {type(each) for each in http._connections} == {ssl.SSLSocket}, what="TLS")
+
+    with client:
+        assert client.recv(1) == b""

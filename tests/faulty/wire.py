@@ -74,7 +74,8 @@ class HttpServer:
         self._listener.close()
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                # Not TLS's own, which pulls TLS away from whoever reads.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in list(self._threads):
             thread.join()
 
@@ -99,17 +100,26 @@ class HttpServer:
         with connection, contextlib.suppress(OSError, UnansweredError):
             spoken = connection
             try:
-                spoken = connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
-                with self._lock:
-                    # TLS takes the descriptor from the socket that was accepted.
-                    self._connections = self._connections - {connection} | {spoken}
-                with spoken, spoken.makefile("rb") as stream:
-                    while self._exchange(spoken, stream):
-                        pass
+                if self._tls is not None:
+                    spoken = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                with spoken:
+                    with self._lock:
+                        # TLS takes the descriptor from the socket that was accepted, which is all that `close` may have seen.
+                        self._connections = self._connections - {connection} | {spoken}
+                        if self._is_closed:
+                            return
+                    self._converse(spoken)
             finally:
                 with self._lock:
                     self._connections -= {connection, spoken}
                     self._threads.discard(threading.current_thread())
+
+    def _converse(self, spoken: socket.socket) -> None:
+        if isinstance(spoken, ssl.SSLSocket):
+            spoken.do_handshake()
+        with spoken.makefile("rb") as stream:
+            while self._exchange(spoken, stream):
+                pass
 
     def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
         """One request and its answer; false where the connection is to be closed."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from faulty import FaultyS3
@@ -187,10 +188,11 @@ def test_who_says_nothing_is_cut_off(server: WebServer, monkeypatch: pytest.Monk
 
 
 def test_who_does_not_take_the_reply_is_cut_off(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "WHOLE_SECONDS", 0.2)
     with connected(server.address) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(1)
+        monkeypatch.setattr(connections, "monotonic", lambda: monotonic() + connections.WHOLE_SECONDS)
+        server._connections._wake()
         wait_until(lambda: not server._connections._open, what="the end of the connection")
         received = 0
         with contextlib.suppress(ConnectionResetError):

@@ -97,6 +97,7 @@ def browse(tool: Path, folder: Path, *options: str) -> "subprocess.CompletedProc
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            "--disable-dev-shm-usage",
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
@@ -109,7 +110,7 @@ def browse(tool: Path, folder: Path, *options: str) -> "subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
         cwd=folder,
     )
 

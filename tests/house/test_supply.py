@@ -85,24 +85,30 @@ def test_a_lock_that_pins_something_without_a_hash_has_no_bill(tmp_path: Path) -
 class Index(BaseHTTPRequestHandler):
     """A package index: /json and /html have `example` with two files, /bare names no hashes, all else is an error.
 
-    /busy answers as /json does, but refuses the first request.
+    /busy, /short and /cut have a file each, but refuse the first request or break off the first answer.
     """
 
     def do_GET(self) -> None:
-        if self.path == "/busy/example/" and not getattr(self.server, "was_busy", False):
-            self.server.was_busy = True  # type: ignore[attr-defined]
-            self.send_error(503)
-            return
-        files = [{"filename": f"example-1.0-{each[0]}.whl", "hashes": {"sha256": each}} for each in (ONE, TWO)]
+        page = self.path.split("/")[1]
+        files = [{"filename": f"example-1.0-{each[0]}.whl", "hashes": {"sha256": each}} for each in (ONE, TWO, OTHER)]
+        parts = {"json": files[:2], "busy": files[:1], "short": files[1:2], "cut": files[2:]}
         pages = {
-            "/json/example/": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": files})),
-            "/busy/example/": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": files})),
-            "/html/example/": ("text/html", f'<a href="x#sha256={ONE}">x</a><a href="y#sha256={TWO}">y</a>'),
-            "/bare/example/": ("text/html", '<a href="x">x</a>'),
+            name: ("application/vnd.pypi.simple.v1+json", json.dumps({"files": has})) for name, has in parts.items()
         }
-        kind, text = pages.get(self.path, ("text/plain", "no"))
-        self.send_response(200 if self.path in pages else 500 if self.path.startswith("/broken") else 404)
+        pages["html"] = ("text/html", f'<a href="x#sha256={ONE}">x</a><a href="y#sha256={TWO}">y</a>')
+        pages["bare"] = ("text/html", '<a href="x">x</a>')
+        kind, text = pages.get(page, ("text/plain", "no"))
+        met: set[str] = self.server.__dict__.setdefault("met", set())
+        fault = page if page not in met else ""
+        met.add(page)
+        status = 200 if page in pages else 500 if page == "broken" else 404
+        self.send_response(503 if fault == "busy" else status)
         self.send_header("Content-Type", kind)
+        if fault == "short":
+            self.send_header("Content-Length", "1000")
+        if fault == "cut":
+            self.send_header("Transfer-Encoding", "chunked")
+            text = f"3e8\r\n{text}"
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -172,8 +178,10 @@ def test_one_index_that_cannot_be_reached_is_no_failure_if_another_has_the_files
     assert ran.returncode == 0
 
 
-def test_an_index_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path, index: str) -> None:
-    ran = run("check_locks.py", lock_of(tmp_path, ONE, TWO), "--index", f"{index}/busy", "--tries", 2)
+def test_an_index_that_is_busy_or_breaks_off_for_a_moment_is_asked_again(tmp_path: Path, index: str) -> None:
+    indexes = [word for page in ("busy", "short", "cut") for word in ("--index", f"{index}/{page}")]
+
+    ran = run("check_locks.py", lock_of(tmp_path, ONE, TWO, OTHER), *indexes, "--tries", 2)
 
     assert ran.returncode == 0, ran.stderr
 

@@ -1,5 +1,6 @@
 """Faults of the program's own life: signals, its workers, its output, a second one, and the clock."""
 
+import calendar
 import contextlib
 import fcntl
 import os
@@ -145,7 +146,7 @@ def _skewed(scene: Scene) -> None:
         stamp = getattr(request, "headers", {}).get("x-amz-date", "")
         if not stamp:
             return False
-        asked = time.mktime(time.strptime(stamp, "%Y%m%dT%H%M%SZ")) - time.timezone
+        asked = calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ"))
         return abs(asked - time.time()) > 900
 
     skewed = Status(

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,9 @@ class Daemon:
 
 def _damage_rows(path: Path, luck: float) -> None:
     tables = {"quarantine": "size_bytes = size_bytes + 1", "cursors": "listed_at = listed_at + 1"}
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for table, change in tables.items():
             with suppress(sqlite3.OperationalError):
                 rows = [row for (row,) in connection.execute(f"SELECT rowid FROM {table} ORDER BY 1")]
                 if rows:
                     connection.execute(f"UPDATE {table} SET {change} WHERE rowid = ?", (rows[int(luck * len(rows))],))
-    connection.close()

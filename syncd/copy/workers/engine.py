@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event
-from time import monotonic, sleep
+from time import monotonic
 from typing import TypeAlias
 
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
@@ -137,6 +137,8 @@ class CopyEngine:
                 pass
             if intake.active:
                 can_only_wait = self._is_woken or stop.is_set() or not self._has_room(intake)
+                if can_only_wait and intake.active >= _MANY:
+                    stop.wait(_REST_SECONDS)
                 yield from self._outcomes(intake, wait=can_only_wait)
             elif intake.error is not None:
                 raise intake.error
@@ -177,8 +179,6 @@ class CopyEngine:
     def _outcomes(self, intake: _Intake, *, wait: bool) -> Iterator[Outcome]:
         """Return outcomes since the last call. Waits a moment for the first if nothing else can be done."""
         try:
-            if wait and intake.active >= _MANY:
-                sleep(_REST_SECONDS)
             event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
             while True:
                 if event is None:

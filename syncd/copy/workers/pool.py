@@ -7,6 +7,7 @@ objects and bytes together.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
@@ -25,8 +26,7 @@ from syncd.model.reasons import Reason
 
 # At most this many objects of a job are with the workers. With those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
-# A message holds objects of about this weight in all. No object weighs more, so that a worker with one of gigabytes still
-# gets small ones.
+# A message holds objects of about this weight in all. No object weighs more: a worker with one of gigabytes gets small ones.
 WEIGHT_A_MESSAGE = 32
 # A streamed object costs, beside its bytes, as much as so many bytes.
 _BYTES_A_WEIGHT = 64 * 1024
@@ -67,6 +67,11 @@ class WorkerPool:
     ) -> "PooledCopier":
         """Return the copier of one job. `locks` are descriptors that workers hold too, until they have finished."""
         return PooledCopier(self, order, principals, requests, locks)
+
+    def begin(self) -> None:
+        """Start the workers, which takes a moment, before there is something to copy. Without resources, start none."""
+        with suppress(JobFailed):
+            self.processes()
 
     def processes(self) -> list[WorkerProcess]:
         """Return all workers, and replace those that have ended. Raises JobFailed if one cannot be started."""

@@ -25,7 +25,8 @@ from syncd.model.reasons import Reason
 
 # Bodies at once, as far as the engine's bounds on copies and memory let them begin.
 _MOST_THREADS = 32
-PIECE_BYTES = 1024**2
+# What the processor's cache holds while it is read, summed and sent: a mebibyte took a fourteenth more of the processor.
+PIECE_BYTES = 256 * 1024
 # Buffers that wait for the next body. What is lent is within the engine's bound on memory.
 _KEPT_BYTES = 32 * 1024**2
 
