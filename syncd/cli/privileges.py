@@ -1,9 +1,10 @@
-"""The process itself: its limit of open files, and dropping root's privileges before touching another user's state, in verbs and their workers.
+"""The process itself: its limit of open files, its garbage, and dropping root's privileges before touching another user's state, in verbs and their workers.
 
 The process keeps only CAP_DAC_READ_SEARCH, to read credentials that only root can read, and this program itself.
 Whatever the other user plants in the state folder, root writes, creates and removes nothing there.
 """
 
+import gc
 import os
 import pwd
 import resource
@@ -18,6 +19,7 @@ from syncd.model.errors import LedgerExposed
 if TYPE_CHECKING:
     import ctypes
 
+_ALLOCATIONS_TO_A_LOOK = 20_000
 _READ_SEARCH = 2  # CAP_DAC_READ_SEARCH, capabilities(7)
 _VERSION_3 = 0x20080522
 _PR_SET_KEEPCAPS = 8
@@ -70,6 +72,12 @@ def raise_descriptor_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def look_for_garbage() -> None:
+    """Have the collector look more often from now on, and not among what was loaded until now, which stays."""
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_TO_A_LOOK)
 
 
 def _keep_reading(libc: "ctypes.CDLL") -> None:

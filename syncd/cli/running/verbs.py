@@ -22,6 +22,7 @@ from syncd.cli.options import (
     print_document,
     window_of,
 )
+from syncd.cli.privileges import look_for_garbage
 from syncd.cli.running.work import SpreadOption, one_plan, one_run, require_queues
 from syncd.cli.terminal.log import bars_on_a_terminal, besides_the_table
 from syncd.daemon import logs
@@ -40,7 +41,9 @@ def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: J
     """Run the daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
-    code = service.run(load(config, strict=strict, tells_refused=False), now=time.time, tell=logs.event_logger())
+    configuration = load(config, strict=strict, tells_refused=False)
+    look_for_garbage()
+    code = service.run(configuration, now=time.time, tell=logs.event_logger())
     if as_json:
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
     sys.exit(code)
@@ -148,6 +151,7 @@ def _do(
         from syncd.verify.continuous.run import verified
 
         besides["after"] = verified
+    look_for_garbage()
     with bars_on_a_terminal() as bars, one_run(configuration, bars, is_spread=is_spread) as run_one:
         done = verbs.run(
             configuration,
