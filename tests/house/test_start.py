@@ -9,6 +9,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 _DAEMON = frozenset({"apscheduler", "jinja2", "prometheus_client", "structlog"})
 _WIRE = frozenset({"awscrt", "botocore", "urllib3"})
+_COPYING = frozenset({"syncd.tick.audit", "syncd.tick.listing.plan", "syncd.tick.ports", "syncd.tick.recorder"})
 _NEVER = frozenset({"boto3", "s3transfer"})
 _PRINT_MODULES = "print('loaded:', *sys.modules, file=sys.__stderr__)"
 
@@ -64,6 +65,7 @@ def test_status_loads_no_wire_and_draws_nothing_as_json(config: str) -> None:
     loads = loaded(f"sys.exit = lambda code: None; {verb('status', '--json', '--config', config)}")
 
     assert "sqlite3" in loads
+    assert not {name for name in loads if name.startswith("syncd.tick.")} & _COPYING
     assert not loads & (_NEVER | _DAEMON | _WIRE | {"rich"})
 
 
@@ -77,4 +79,5 @@ def test_a_copy_worker_loads_the_runtime_alone() -> None:
     modules = loaded("import syncd.copy.workers.worker")
 
     assert "awscrt" in modules
+    assert not modules & {"http.client", "ssl", "urllib.request"}
     assert not modules & (_NEVER | _DAEMON | {"botocore", "pydantic", "rich", "sqlite3", "typer", "urllib3"})
