@@ -16,11 +16,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import NamedTuple
 
 from syncd.ledger.ledger import LedgerFile, ReplicaLedger
-from syncd.model.objects import Copied, LogObject, Outcome, Replica, Shard, Transfer
+from syncd.model.objects import Copied, LogObject, Outcome, Page, Range, Replica, Shard, Transfer
+from syncd.tick.listing.plan import Rules, make_plan
 
 DEFAULT_ROWS = (1_000_000, 10_000_000)
 FIRST_TICK = 1_790_812_800
@@ -100,6 +101,8 @@ def measures(directory: Path, rows: int) -> Iterator[Measure]:
         yield Measure("a page of 1,000 keys, median", statistics.median(times), "ms", at_most=5)
         yield Measure("  95 of 100 are within", times[len(times) * 95 // 100], "ms")
         yield Measure("  the slowest", times[-1], "ms")
+        seconds = statistics.median(planned(ledger, rows))
+        yield Measure("known keys a second of CPU, through plan and ledger", PAGE_KEYS / seconds, "", at_least=150_000)
         yield Measure("  memory after it, more than early", resident_mib() - resident_early, "MiB", at_most=16)
         before = perf_counter()
         sealed = ledger.seal(SHARDS[0], "9999-12-31", limit=50_000)
@@ -136,22 +139,41 @@ def log_object(shard: Shard, tick: int, number: int) -> LogObject:
 
 def lookups(ledger: ReplicaLedger, rows: int) -> Iterator[float]:
     """Milliseconds for one page after the other, each of which has to be known whole."""
+    for shard, page in pages(rows):
+        keys = [item.key for item in page]
+        before = perf_counter()
+        known = ledger.known(shard, keys)
+        yield (perf_counter() - before) * 1000
+        if len(known) != PAGE_KEYS:
+            raise AssertionError(f"{len(known)} of {PAGE_KEYS} keys are known")
+
+
+def planned(ledger: ReplicaLedger, rows: int) -> Iterator[float]:
+    """Seconds of CPU for one page after the other, which holds nothing to copy."""
+    rules = Rules(destination_prefix="", start=0.0, stamp=lambda item: item.last_modified)
+    for shard, items in pages(rows):
+        page = Page(Range(shard, ""), items, is_last=False)
+        before = process_time()
+        known = ledger.known(shard, [item.key for item in items])
+        plan = make_plan(page, known=known, held={}, in_progress=(), rules=rules)
+        yield process_time() - before
+        if plan.known_listed != PAGE_KEYS or plan.transfers:
+            raise AssertionError(f"{plan.known_listed} of {PAGE_KEYS} keys are known")
+
+
+def pages(rows: int) -> Iterator[tuple[Shard, list[LogObject]]]:
+    """Pages of the listing, at random."""
     chance = random.Random(0)
     ticks = rows // (len(SHARDS) * OBJECTS_A_TICK)
     ticks_a_page = PAGE_KEYS // OBJECTS_A_TICK
     for _ in range(LOOKUPS):
         shard, first = chance.choice(SHARDS), chance.randrange(ticks - ticks_a_page)
         page = [
-            log_object(shard, tick, number).key
+            log_object(shard, tick, number)
             for tick in range(first, first + ticks_a_page)
             for number in range(OBJECTS_A_TICK)
         ]
-        page.sort()
-        before = perf_counter()
-        known = ledger.known(shard, page)
-        yield (perf_counter() - before) * 1000
-        if len(known) != PAGE_KEYS:
-            raise AssertionError(f"{len(known)} of {PAGE_KEYS} keys are known")
+        yield shard, sorted(page, key=lambda item: item.key)
 
 
 def sealed_size(directory: Path) -> Measure:

@@ -154,9 +154,10 @@ class CopyEngine:
     def _has_room(self, intake: _Intake) -> bool:
         if intake.is_exhausted or intake.active >= self._throttle.window(self._in_flight()):
             return False
-        if intake.held is None or not intake.active:
-            return True
-        return intake.reserved_bytes + self._bytes_for(intake.held) <= self._memory_bytes()
+        return intake.held is None or self._fits(intake, intake.held)
+
+    def _fits(self, intake: _Intake, transfer: Transfer) -> bool:
+        return not intake.active or intake.reserved_bytes + self._bytes_for(transfer) <= self._memory_bytes()
 
     def _bytes_for(self, transfer: Transfer) -> int:
         return self._held_bytes(transfer.object.size_bytes)
@@ -167,7 +168,7 @@ class CopyEngine:
         if transfer is None:
             return False
         intake.held = transfer
-        if not self._has_room(intake) or not self._throttle.admits(transfer.object.size_bytes):
+        if not self._fits(intake, transfer) or not self._throttle.admits(transfer.object.size_bytes):
             return False
         intake.held = None
         task = _InFlight(self._begin(transfer), self._bytes_for(transfer))

@@ -35,7 +35,7 @@ _RENEW_EVERY_SECONDS = 1.0
 
 
 class WorkerPool:
-    """The workers of a process, started when there is something to copy."""
+    """The workers of a process, started when there is something to copy, or by `begin`."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from syncd.ledger.rows import (
     is_whole,
     last_tail,
     object_checksum,
-    tail_form,
+    tails_by_form,
 )
 from syncd.model.objects import Known, Shard, Written
 from syncd.model.sealed import SealedDay
@@ -40,9 +40,7 @@ class ObjectView:
         give correct results too, only slower. Raises ValueError for a key outside the shard.
         """
         known = {}
-        by_form: dict[str, dict[str, str]] = {}
-        for wanted, key_of_it in encode_keys(shard, keys).items():
-            by_form.setdefault(tail_form(wanted), {})[wanted] = key_of_it
+        by_form = tails_by_form(encode_keys(shard, keys))
         with self._rows.guarded():
             shard_id = self._rows.shard_id(shard)
             if shard_id is None:

@@ -96,13 +96,15 @@ def make_plan(
         rules: the rules of the tick.
         replicas: the replicas of the page's keys, by the source's key; None if the destination was not listed.
     """
-    made = _Made()
+    made, there = _Made(), 0
     for item in page.objects:
         remembered = known.get(item.key)
         if replicas is None and remembered is not None and remembered.etag == item.etag:
-            made.skipped[SkipReason.ALREADY_COPIED] += 1
+            there += 1
             continue
         _decide(made, page, item, remembered, held.get(item.key), in_progress, rules, replicas)
+    if there:
+        made.skipped[SkipReason.ALREADY_COPIED] += there
     listed_before = sum(item.key in known or item.key in held for item in page.objects) if held else len(known)
     return Plan(
         transfers=made.transfers,
