@@ -80,7 +80,7 @@ class BucketLister:
         self._plus = " " if is_aws(end.address.host) else ""
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Yield the pages of the ranges. Those of one range come in key order.
+        """Yield the pages of the ranges. Those of one range come in the order in which the store lists.
 
         Yields None while nothing has come, so that the caller can do something else. The next page of a range is
         requested before the last one is yielded.
@@ -115,8 +115,9 @@ class BucketLister:
 
     def _page(self, cursor: _Cursor, wanted: Range, listing: "_Listed") -> Page:
         objects, unreadable = listing.rows.objects, listing.rows.unreadable
+        assert cursor.checks is not None
         is_past = _is_past(cursor, listing)
-        if is_past and not wanted.whole_pages:
+        if not wanted.whole_pages and cursor.checks.may_be_past([item.key for item in objects], wanted.until):
             objects = [item for item in objects if item.key <= wanted.until]
             unreadable = [item for item in unreadable if item.key <= wanted.until]
         return Page(
@@ -284,5 +285,6 @@ class _Listed(NamedTuple):
 
 
 def _is_past(cursor: _Cursor, listing: _Listed) -> bool:
-    wanted, objects = cursor.range, listing.rows.objects
-    return bool(wanted and wanted.until and objects and objects[-1].key > wanted.until)
+    until = cursor.range.until if cursor.range is not None else ""
+    assert cursor.checks is not None
+    return bool(until) and cursor.checks.is_past([item.key for item in listing.rows.objects], until)

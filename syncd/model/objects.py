@@ -56,7 +56,7 @@ class Range(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Up to 1,000 LogObjects of one range in key order."""
+    """Up to 1,000 LogObjects of one range, in the order in which the store lists."""
 
     range: Range
     objects: Sequence[LogObject]

@@ -25,7 +25,7 @@ class Lister(Protocol):
     """Lists one bucket."""
 
     def pages(self, ranges: Iterable[Range]) -> Iterator[Page | None]:
-        """Yield each range's pages in key order, or None while none has arrived. Raises JobFailed."""
+        """Yield each range's pages in the store's order, or None while none has arrived. Raises JobFailed."""
         ...
 
     def folders(self, prefixes: Iterable[str]) -> Iterator[Folder]:

@@ -7,35 +7,29 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.verify.rules.chain import Chain, Found, Step, parsed
+from syncd.model.keys.vouched import replaced_by
+from syncd.verify.rules.chain import Chain, Found, Step, own_word, parsed
 from syncd.verify.rules.digest import ChainName, Named, name_of
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.passing import Nothing, Passing, SealedDays
 from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.progress import Progress
-from syncd.verify.rules.unnamed import Unnamed
+from syncd.verify.rules.result import Hashes, PlaceResult
+from syncd.verify.rules.unnamed import Unnamed, by_time
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 ANCHOR_SECONDS = 2 * DAY_SECONDS
 """Digests are read from so long before the audit's beginning, so that its first one finds its predecessor."""
 
 
-class Hashes(NamedTuple):
-    """The SHA-256 of a log, as its digest names it and as the replica has it."""
-
-    digest: str
-    replica: str
-    """Empty if the replica's content cannot be hashed."""
-
-
 class ReplicaReader(Protocol):
     """The replica, read."""
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
-        """List the objects below a prefix whose days lie between two instants, both included, in key order."""
+        """List the objects below a prefix whose days lie between two instants, both included, the oldest day first."""
         ...
 
     def digests(self, items: Iterable[Stored]) -> Iterator[Found]:
@@ -66,44 +60,6 @@ class Checked:
         if not self.problems:
             return self.span
         return self.span._replace(verdict=Verdict.UNPROVED, problems=(*self.span.problems, *self.problems))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceResult:
-    """The findings of the audit of one account and region."""
-
-    place: Place
-    chains: Mapping[ChainName, Sequence[Span]]
-    extra: Sequence[str]
-    """Objects that no digest names, although one tells of their time."""
-    uncovered: Mapping[str, int]
-    """Kinds that no digest names anything of, and how many objects there are."""
-    logs: int
-    """Logs that were compared."""
-    logs_read: int = 0
-    """Those of them that were read. Of the others, a hash was computed while they were copied."""
-    log_bytes: int
-    newest_end: float
-    """The end of the newest digest; 0.0 if there is none."""
-    ends: Mapping[ChainName, float] = field(default_factory=dict)
-    """The end of each chain, also after the audit's end."""
-    unnamed_after: Sequence[str]
-    """Logs that are newer than the newest digest accounts for: the oldest of them."""
-    unnamed_overdue: int = 0
-    """The number of those that a digest should have named by the end of the audit."""
-    in_flight: Sequence[str] = ()
-    """Logs that the next digest may name: they were copied after the newest one."""
-    beside: Sequence[str] = ()
-    """Replacements beside altered logs, each with the content that the digest names."""
-    hashes: Mapping[str, Hashes] = field(default_factory=dict)
-    """Of logs that are not what their digest names, and of those that were watched."""
-    tail: Span | None = None
-    """The span after the newest digest."""
-
-    @property
-    def is_cut(self) -> bool:
-        """The newest digests are missing, and not only late."""
-        return self.tail is not None and self.tail.problems[0].flaw == Flaw.DIGEST_MISSING
 
 
 class Audit:
@@ -141,6 +97,7 @@ class Audit:
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._replacements: dict[str, str] = {}
         """The SHA-256 that each replacement beside a log should have, by its key."""
+        self._beside_digests: list[Stored] = []
         self._beside: list[str] = []
         self._planted: list[str] = []
         self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
@@ -158,6 +115,10 @@ class Audit:
                 self._compare(checked, named, found)
             self._read += 1
             self._done(item)
+        for digest in self._replica.digests(self._beside_digests):
+            original = digest._replace(key=replaced_by(digest.key))
+            is_right = own_word(original, self._buckets, self._keys) is not None
+            (self._beside if is_right else self._planted).append(digest.key)
         return self._result()
 
     def _done(self, item: Stored) -> None:
@@ -166,15 +127,22 @@ class Audit:
 
     def _listings(self) -> Mapping[str, Iterator[Stored]]:
         first, last = self._first - DAY_SECONDS, self._last + DAY_SECONDS
-        return {kind: self._replica.keys(prefix, first, last) for kind, prefix in self._place.kinds.items()}
+        return {
+            kind: by_time([self._replica.keys(prefix, first, last) for prefix in prefixes])
+            for kind, prefixes in self._place.prefixes().items()
+        }
 
     def _wanted(self) -> Iterator[Stored]:
         """Yield the logs to read, while going through the digests of all chains by their ends."""
         dated: list[tuple[float, ChainName, Stored]] = []
-        for item in self._replica.keys(self._place.digests, self._first - ANCHOR_SECONDS, self._last + DAY_SECONDS):
-            named = name_of(item.key)
-            if named is not None:
-                dated.append((named[1], named[0], item))
+        first, last = self._first - ANCHOR_SECONDS, self._last + DAY_SECONDS
+        for prefix in self._place.all_digests:
+            listed = ((name_of(item.key), item) for item in self._replica.keys(prefix, first, last))
+            for named, item in listed:
+                if named is not None:
+                    dated.append((named[1], named[0], item))
+                elif name_of(replaced_by(item.key)) is not None:
+                    self._beside_digests.append(item)
         dated.sort()
         for number, (name, step) in enumerate(self._steps([item for _, _, item in dated]), 1):
             self._unnamed.read_until(step.span.end)
@@ -207,16 +175,13 @@ class Audit:
         self._chains[name] += [item for item in found if self._is_within(item.span)]
         if step.digest is None:
             return
-        listed = [(log, self._unnamed.name(log.key, self._kind_of(log.key))) for log in step.digest.logs]
+        listed = [(log, self._unnamed.name(log.key, self._place.prefix_of(log.key)[0])) for log in step.digest.logs]
         if self._is_within(step.span):
             yield from self._checked(checked, listed)
             yield from self._replacements_of(step.digest.logs)
 
     def _is_within(self, span: Span) -> bool:
         return span.end > self._first and span.start < self._last
-
-    def _kind_of(self, key: str) -> str:
-        return next((kind for kind, prefix in self._place.kinds.items() if key.startswith(prefix)), "")
 
     def _checked(self, checked: Checked, logs: Sequence[tuple[Named, Stored | None]]) -> Iterator[Stored]:
         """Check logs by hashes that were kept, and yield the others to be read."""

@@ -1,7 +1,7 @@
 """The question and the answer of a proof: what is asked of one job, and what its audits come to. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.trail import EVERY
 from syncd.model.keys.vouched import VOUCHES
 from syncd.model.reports import JobError
-from syncd.verify.audit import PlaceResult
 from syncd.verify.rules.digest import name_of
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.unnamed import OVERDUE_SECONDS, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
@@ -157,13 +157,15 @@ class Newest(NamedTuple):
     """Of a digest, or the folder of a day."""
 
 
-def with_tail(result: PlaceResult, end: float, newest: Iterable[Newest] = ()) -> PlaceResult:
+def with_tail(result: PlaceResult, end: float, newest: Mapping[str, Sequence[Newest]]) -> PlaceResult:
     """Add the span after the newest digest, or after the first log if there is no digest.
 
-    `newest` are the digests that the ledger knows as the newest. One that is not there was taken away.
+    `newest` are the digests that the ledger knows as the newest, by the prefix of a place's digests. One that is not there
+    was taken away.
     """
     first = min((times_of(key)[0] for key in result.unnamed_after), default=None)
-    gone = [(_end_of(result, item), item) for item in newest if _end_of(result, item) < item.end]
+    known = [item for prefix in result.place.all_digests for item in newest.get(prefix, ())]
+    gone = [(_end_of(result, item), item) for item in known if _end_of(result, item) < item.end]
     if gone:
         detail = "it was copied, and the replica has neither it nor a newer one"
         findings = tuple(Finding(Flaw.DIGEST_MISSING, detail, item.key) for _, item in gone)

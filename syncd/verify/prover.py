@@ -1,8 +1,9 @@
 """The proof of one job: who reads, which accounts and regions there are, and their audits."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from threading import Event
+from typing import Protocol, TypeVar
 
 from syncd.aws.identity.principals import ConsumerPrincipal
 from syncd.aws.listing import BucketLister
@@ -16,7 +17,7 @@ from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import replica_of, scope_of
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import Audit, PlaceResult, ReplicaReader
+from syncd.verify.audit import Audit, ReplicaReader
 from syncd.verify.evidence.bundle import Recorder, Recording
 from syncd.verify.healing.expected import Expected, expected
 from syncd.verify.healing.healer import Healer, as_job_failure
@@ -29,6 +30,11 @@ from syncd.verify.rules.keys import PublicKey
 from syncd.verify.rules.passing import LedgerPassing, Nothing, Passing
 from syncd.verify.rules.place import Place
 from syncd.verify.rules.progress import Progress
+from syncd.verify.rules.result import PlaceResult
+from syncd.verify.rules.verdict import Flaw
+
+MOST_FORMER = 16
+"""Key prefixes that one account's trails delivered to before, at most."""
 
 
 class Prover:
@@ -54,6 +60,7 @@ class Prover:
         self._proof = Proof(job=job.name, asked=asked)
         self._principals: list[ConsumerPrincipal] = []
         self._known: list[Expected] = []
+        self._former: dict[str, list[Place]] = {}
         self.newest: dict[str, list[Newest]] = {}
         """The newest digest that each chain should have, by the prefix of its digests."""
         self.keys = AskedKeys(known_keys, self._ask_keys if asks else lambda _: ())
@@ -101,15 +108,29 @@ class Prover:
             )
         healer = Healer(job, self._installation, proof, heals=self._asked.heals, stop=self._stop)
         voucher = Voucher(job, self._installation, proof, holds=self._asked.heals, stop=self._stop)
-        repairer = Repairer(job, self._installation, proof, stop=self._stop)
-        for number, (place, _) in enumerate(places):
+        repairer = Repairer(job, self._installation, proof, self.keys, stop=self._stop)
+        # An organization's trail may have been an account's before: then its place has the account's as a former one.
+        for number, (place, _) in enumerate(reversed(places)):
             self._progress.place(number, len(places))
-            audit = partial(self._audit, place, replica, voucher.conflicts(place))
+            if place.digests in self._formers:
+                continue
+            audit = partial(self._followed, place, replica, voucher.conflicts)
             result = healer.heal(place, audit(), audit)
-            found = voucher.vouch(place, result)
-            if self._asked.repairs and repairer.repair(place, found):
+            if self._asked.repairs and repairer.repair_digests(result.place, result):
+                # It may name logs that were not looked at.
+                result = healer.heal(place, audit(), audit)
+            found = voucher.vouch(result.place, result)
+            if self._asked.repairs and repairer.repair(result.place, found):
                 result = audit()
-            self.add(result)
+            proof.places.append(result)
+        proof.places = [item for item in reversed(proof.places) if item.place.digests not in self._formers]
+        # What one had that turned out to be a former place was found twice.
+        proof.conflicts, proof.repaired = _once(proof.conflicts), _once(proof.repaired)
+        proof.not_repaired = _once(proof.not_repaired)
+
+    @property
+    def _formers(self) -> set[str]:
+        return {former.digests for known in self._former.values() for former in known}
 
     def _expected(self, scope: Scope) -> dict[str, list[Newest]]:
         """Return the newest digest of each chain that is asked about, by the prefix of its digests."""
@@ -126,10 +147,17 @@ class Prover:
             item.place.digests: [newest for newest in item.newest if newest.end >= asked.first] for item in self._known
         }
 
-    def add(self, result: PlaceResult) -> None:
-        """Take the audit of one account and region into the proof."""
-        newest = self.newest.get(result.place.digests, [])
-        self._proof.places.append(with_tail(result, min(self._asked.last, self._installation.now()), newest))
+    def _followed(self, place: Place, replica: BucketReplica, watched: Callable[[Place], Sequence[str]]) -> PlaceResult:
+        """Audit a place with the key prefixes to which its trails delivered before, as far as the replica has them."""
+        known = self._former.setdefault(place.digests, [])
+        while True:
+            place = place._replace(former=tuple(known))
+            result = self._audit(place, replica, watched(place))
+            named = place.prefixes_elsewhere(_predecessors(result))
+            found = [prefix for prefix in named if next(replica.keys(prefix, 0.0, self._asked.last), None) is not None]
+            if not found or len(known) + len(found) > MOST_FORMER:
+                return with_tail(result, min(self._asked.last, self._installation.now()), self.newest)
+            known += [_former(place, prefix, replica) for prefix in found]
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
@@ -183,6 +211,38 @@ class Prover:
 
     def _count(self, operation: str) -> None:
         self._proof.requests[operation] += 1
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+_K = TypeVar("_K", bound=_Keyed)
+
+
+def _once(items: Iterable[_K]) -> list[_K]:
+    """Return the first item of each key."""
+    found: dict[str, _K] = {}
+    for item in items:
+        found.setdefault(item.key, item)
+    return list(found.values())
+
+
+def _predecessors(result: PlaceResult) -> Iterator[str]:
+    """Yield the digests that others follow and the replica lacks."""
+    for spans in result.chains.values():
+        for finding in (finding for span in spans for finding in span.problems):
+            if finding.flaw in (Flaw.DIGEST_MISSING, Flaw.OTHER_PREFIX):
+                yield finding.key
+
+
+def _former(place: Place, digests: str, replica: BucketReplica) -> Place:
+    above = digests.removesuffix(f"{DIGESTS}/{place.region}/")
+    kinds = {folder[len(above) : -1]: f"{folder}{place.region}/" for folder in replica.folders(above)}
+    kinds.pop(DIGESTS, None)
+    name = above.split("/")[-3]
+    return Place(place.account, place.region, digests, kinds, name if name.startswith("o-") else "")
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ The hash of a log is computed on other threads, which zlib and SHA-256 leave fre
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -17,6 +17,7 @@ from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Credentials
 from syncd.model.errors import Interrupted, JobFailed
+from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.objects import Range, Shard
 from syncd.model.reasons import Reason, remedy_of
 from syncd.verify.rules.chain import Found
@@ -33,8 +34,8 @@ LARGEST_STORED_BYTES = 512 * 1024**2
 """Of an object that is read whole into memory. CloudTrail's logs have a few megabytes, its digests fewer."""
 _HASHING_THREADS = 2
 _WAIT_SECONDS = 0.1
-_LAST_CHARACTER = "\U0010ffff"
-_GENERATED = "%Y-%m-%dT%H:%M:%SZ"
+_AFTER_FOLDER = "0"
+"""A name with it comes after all that is in the folder, by bytes and folder by folder."""
 
 
 # In place of an object that is not read. A digest that is no gzip is unreadable.
@@ -61,10 +62,11 @@ class BucketReplica:
         self._stop = stop
 
     def keys(self, prefix: str, first: float, last: float) -> Iterator[Stored]:
-        """List the objects below a prefix whose days lie between two instants, both included, in key order."""
+        """List the objects below a prefix whose days lie between two instants, both included, the oldest day first."""
         under = self._prefix + prefix
-        after = f"{under}{_day(first)}/" if first > 0 else ""
-        return self._listed(Range(Shard(under), after, f"{under}{_day(last)}/{_LAST_CHARACTER}"))
+        # Stores that keep a tree take the name of a folder as the place after all that is in it.
+        after = f"{under}{_day(first - DAY_SECONDS)}{_AFTER_FOLDER}" if first >= DAY_SECONDS else ""
+        return self._listed(Range(Shard(under), after, f"{under}{_day(last)}{_AFTER_FOLDER}"))
 
     def between(self, prefix: str, first: str, last: str) -> Iterator[Stored]:
         """List the objects below a prefix from one key to another, both included."""
@@ -183,24 +185,7 @@ def _digest(key: str, answer: Answer, end: Endpoint) -> Found | None:
     if answer.status == 404:
         return None
     _check(answer, key, end)
-    return Found(
-        key,
-        answer.body,
-        _metadata(answer.headers, "signature").lower(),
-        _metadata(answer.headers, "signature-algorithm"),
-        _instant(_metadata(answer.headers, "backfill-generation-timestamp")),
-    )
-
-
-def _metadata(headers: Mapping[str, str], name: str) -> str:
-    return headers.get(f"x-amz-meta-{name}", "").strip()
-
-
-def _instant(text: str) -> float | None:
-    try:
-        return datetime.strptime(text, _GENERATED).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+    return Found.of(key, answer.body, answer.headers)
 
 
 def _check(answer: Answer, key: str, end: Endpoint) -> None:

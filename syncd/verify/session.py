@@ -150,8 +150,8 @@ def prove_offline(files: Files, bundle: Path) -> Proved:
             last=asked.last,
             passing=bundled.replica,
         )
-        newest = about.newest.get(place.digests, [])
-        proof.places.append(with_tail(audit.run(), asked.last, [Newest(*item) for item in newest]))
+        newest = {prefix: [Newest(*item) for item in items] for prefix, items in about.newest.items()}
+        proof.places.append(with_tail(audit.run(), asked.last, newest))
     _write(files, keys, [proof])
     return Proved([proof])
 

@@ -93,6 +93,47 @@ def test_keys_that_do_not_ascend_are_refused_within_a_page_and_across_pages(name
         gate().check(listing(first, second))
 
 
+def test_a_store_that_keeps_a_tree_lists_folder_by_folder_and_in_no_other_order_from_then_on() -> None:
+    pages, folders = gate(), gate(delimiter="/")
+
+    first = pages.check(listing(row("logs/a/1"), row("logs/a/2"), row("logs/a!"), token="t"))
+    passed = folders.check(listing(prefixes=("logs/a/", "logs/a-b/")))
+
+    assert (keys(first), passed.prefixes) == (["logs/a/1", "logs/a/2", "logs/a!"], ("logs/a/", "logs/a-b/"))
+    assert keys(pages.check(listing(row("logs/a-"), row("logs/b/1"), token="t"))) == ["logs/a-", "logs/b/1"]
+    for name in ("logs/a.b", "logs/b/1", "logs/b/"):
+        with pytest.raises(MalformedAnswer, match="does not come after 'logs/b/1'"):
+            pages.check(listing(row(name)))
+
+
+def test_a_listing_by_bytes_turns_to_no_other_order_within_a_page() -> None:
+    with pytest.raises(MalformedAnswer, match="'logs/a/2' does not come after 'logs/b/1'"):
+        gate().check(listing(row("logs/a-"), row("logs/a/1"), row("logs/b-"), row("logs/b/1"), row("logs/a/2")))
+
+
+@pytest.mark.parametrize(
+    ("names", "until", "is_past"),
+    [
+        (("a", "b"), "b", False),
+        (("a", "c"), "b", True),
+        (("a/1", "a/2"), "a-5", False),  # in a tree `a-5` may follow
+        (("a-1", "a/2"), "a-5", True),  # by bytes, as the page shows
+        (("a/1", "a-1"), "a-5", False),
+        (("a/1", "a-6"), "a-5", True),
+        (("a/1", "a-6"), "a/5", True),
+        ((), "b", False),
+    ],
+)
+def test_a_range_ends_once_its_last_key_is_passed_in_the_order_of_the_store(
+    names: tuple[str, ...], until: str, *, is_past: bool
+) -> None:
+    pages = gate()
+    pages.check(listing(*(row(f"logs/{name}") for name in names)))
+
+    assert pages.is_past([f"logs/{name}" for name in names], f"logs/{until}") == is_past
+    assert not pages.is_past([f"logs/{name}" for name in names], "")
+
+
 def test_a_key_from_before_the_beginning_of_the_range_is_refused() -> None:
     with pytest.raises(MalformedAnswer, match="does not come after 'logs/b'"):
         gate(start_after="logs/b").check(listing(row("logs/b")))

@@ -84,6 +84,8 @@ class Bucket:
         """Empty, `Enabled` or `Suspended`."""
         self.older: dict[str, list[StoredObject]] = {}
         """Versions that are not current any more, the oldest first."""
+        self.lists_folder_by_folder = False
+        """As stores do that keep a tree: `a/1` before `a-`, and StartAfter is a place in it."""
         self.objects: dict[str, StoredObject] = {}
         self.uploads: dict[str, Upload] = {}
         self._order: list[bytes] = []
@@ -120,6 +122,8 @@ class Bucket:
 
     def page(self, *, prefix: str, after: str, delimiter: str, limit: int) -> ListedPage:
         """Up to `limit` keys and common prefixes that follow `after`."""
+        if self.lists_folder_by_folder:
+            return self._tree_page(prefix=prefix, after=after, delimiter=delimiter, limit=limit)
         start, past, until = prefix.encode(), after.encode(), delimiter.encode()
         order = self._order
         position = max(bisect_left(order, start), bisect_right(order, past) if past else 0)
@@ -140,6 +144,26 @@ class Bucket:
                 last = entry
             position = following
         return ListedPage(keys, prefixes, last.decode(), is_truncated=False)
+
+    def _tree_page(self, *, prefix: str, after: str, delimiter: str, limit: int) -> ListedPage:
+        entries: dict[str, bool] = {}
+        for key in sorted(self.objects, key=_in_tree):
+            # The folder of the name that a listing goes on after lies before that place.
+            if not key.startswith(prefix) or (after and _in_tree(key) <= [*_in_tree(after.rstrip("/")), "\U0010ffff"]):
+                continue
+            end = key.find(delimiter, len(prefix)) if delimiter else -1
+            entries[key if end < 0 else key[: end + len(delimiter)]] = end >= 0
+        listed = list(entries.items())[:limit]
+        return ListedPage(
+            [name for name, is_folder in listed if not is_folder],
+            [name for name, is_folder in listed if is_folder],
+            listed[-1][0] if listed else "",
+            is_truncated=len(entries) > limit,
+        )
+
+
+def _in_tree(key: str) -> list[str]:
+    return key.split("/")
 
 
 def _successor(prefix: bytes) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,6 +20,7 @@ from syncd.job.health.proofs import Doubt, JobProof, proof_in
 from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.errors import JobFailed
 from syncd.model.keys.layout import CloudTrailLayout
+from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import Scope
 from syncd.model.objects import Copied, LogObject, Outcome, Replica, Transfer
 from syncd.model.reports import TickReport
@@ -122,9 +124,12 @@ class Store(Destination):
 class Month:
     """A trail, its replica, and ticks with their verification, at times that a chance decides on."""
 
-    def __init__(self, folder: Path, seed: int, *, days: int, hashes: bool, regions: int) -> None:
+    def __init__(
+        self, folder: Path, seed: int, *, days: int, hashes: bool, regions: int, lateness: float = PACE.lateness
+    ) -> None:
         self.chance = random.Random(seed)
         until = BEGINS + timedelta(days=days)
+        self.pace = replace(PACE, lateness=lateness)
         self.spec = replace(SPEC, regions=REGIONS[:regions])
         self.samples = {item.key: item for item in trail(self.spec, until)}
         self.digested = {item.key: item for item in self._digested()}
@@ -140,8 +145,11 @@ class Month:
         )
         self.is_down = False
         self.broken: dict[str, float] = {}
+        self.reasons: dict[str, str] = {}
+        self.claimed_until: dict[float, float] = {}
+        """The horizon at each tick that could list the source."""
         self.events: list[str] = []
-        self.healed: list[str] = []
+        self.healed: dict[str, float] = {}
 
     def _digested(self) -> Iterator[Digested]:
         for key, item in self.samples.items():
@@ -168,9 +176,13 @@ class Month:
         with self.file.open(REPLICA, "job") as ledger:
             report = self._tick(ledger)
             if report.outcome in ("ok", "partial"):
-                watched = self._watch(ledger)
-                for problem in watched.broken:
+                states = ledger.shards().values()
+                self.claimed_until[now] = max(
+                    (it.complete_until for it in states if not is_digest(it.shard.prefix)), default=0.0
+                )
+                for problem in self._watch(ledger).broken:
                     self.broken.setdefault(problem.key, now)
+                    self.reasons[problem.key] = problem.reason
             return proof_in(ledger, lambda _: True)
 
     def _tick(self, ledger: ReplicaLedger) -> TickReport:
@@ -180,7 +192,7 @@ class Month:
             shard=None,
             layout=CloudTrailLayout(),
             destination_prefix="",
-            pace=PACE,
+            pace=self.pace,
             start=lambda _: 0.0,
         )
         source = Down() if self.is_down else self.source
@@ -216,7 +228,7 @@ class Month:
             for problem in doubt.problems:
                 item = next((it for it in self._listed(problem.key)), None)
                 if problem.reason in (Flaw.LOG_MISSING, Flaw.DIGEST_MISSING) and item is not None and not self.is_down:
-                    self.healed.append(problem.key)
+                    self.healed.setdefault(problem.key, self.source.now)
                     outcome = self.store._copy(Transfer(shard_of(problem.key, place), item, problem.key))
                     with self.file.open(REPLICA, "job") as ledger:
                         ledger.record([outcome], [], now=self.source.now)
@@ -233,6 +245,14 @@ class Month:
         pass
 
     # What is true.
+
+    def late_alarms(self, ticks: Sequence[float]) -> Iterator[tuple[str, float]]:
+        """Yield the digests that come so late that they are an alarm before, and when, if the one after is on time."""
+        for one, after in pairwise(self.digested.values()):
+            is_next = after.start == one.end and after.arrives_at < after.end + HOUR
+            told_at = next((at for at in ticks if at >= max(after.end + 3 * HOUR, after.arrives_at)), one.arrives_at)
+            if is_next and told_at < one.arrives_at:
+                yield one.key, told_at
 
     def check(self, proof: JobProof) -> None:
         """Everything before `proved_until` is here, as its digest says."""
@@ -254,12 +274,15 @@ class Down:
 
 
 @pytest.mark.parametrize(
-    ("days", "hashes", "regions"), [(30, True, 1), (8, False, 2)], ids=["with hashes", "read back, two regions"]
+    ("days", "hashes", "regions", "is_claimed"),
+    [(30, True, 1, True), (8, False, 2, False)],
+    ids=["with hashes", "read back, two regions, before the horizon has come so far"],
 )
 def test_in_a_month_proved_until_is_never_wrong_and_what_is_altered_is_named_with_its_digest(
-    tmp_path: Path, days: int, *, hashes: bool, regions: int
+    tmp_path: Path, days: int, *, hashes: bool, regions: int, is_claimed: bool
 ) -> None:
-    month = Month(tmp_path, days, days=days, hashes=hashes, regions=regions)
+    lateness = PACE.lateness if is_claimed else 3 * HOUR
+    month = Month(tmp_path, days, days=days, hashes=hashes, regions=regions, lateness=lateness)
     chance, now = random.Random(days), BEGINS.timestamp() + 3 * HOUR
     prompt = [it for it in month.digested.values() if it.named and it.arrives_at < it.end + HOUR]
     # Some tick comes between the log and its digest.
@@ -286,11 +309,21 @@ def test_in_a_month_proved_until_is_never_wrong_and_what_is_altered_is_named_wit
 
     # One was put back, and the other one is named, by the tick that found its digest, and holds the proof.
     assert touched == {bad, gone}
-    assert gone in month.healed
+    # It is fetched once it cannot be late, since the horizon has come so far.
+    ticks = sorted(month.claimed_until)
+    due = [at for at in ticks if at >= deleted.arrives_at and month.claimed_until[at] >= (stamp_of(gone) or 0.0)]
+    assert month.healed[gone] == due[0]
     assert (proof.proved_until, [it.problems[0].key for it in proof.doubts]) == (altered.start, [bad])
-    assert month.broken[bad] <= altered.arrives_at + 71 * MINUTE
+    named_at = next(at for at in ticks if at >= altered.arrives_at)
+    assert (month.broken[bad], month.reasons[bad]) == (named_at, Flaw.LOG_ALTERED)
+    # At once, whether or not the horizon has come so far: what is altered is not merely late.
+    assert (month.claimed_until[named_at] >= (stamp_of(bad) or 0.0)) == is_claimed
     late = {key for key in month.broken if is_digest(key)}
     assert all(month.digested[key].arrives_at > month.digested[key].end + 3 * HOUR for key in late)
+    # A digest is late for three hours after the end of the next one, which names it, and an alarm from then on.
+    alarms = dict(month.late_alarms(ticks))
+    assert all(month.broken[key] <= at for key, at in alarms.items())
+    assert alarms or hashes
 
     month.store.restore(bad, next(month._listed(bad)))
     proof = month.tick(now + 2 * HOUR)

@@ -10,11 +10,12 @@ from typing import Any
 
 from syncd.cli.demo.keys import SigningKey, signing_key
 from syncd.cli.demo.samples import SampleObject, TrailSpec, public_keys, signed_text, trail
-from syncd.verify.audit import Audit, PlaceResult
+from syncd.verify.audit import Audit
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.digest import Refused, content_sha256
 from syncd.verify.rules.keys import Keys, PublicKey
 from syncd.verify.rules.place import Place, Stored
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Finding, Flaw
 
 BUCKET, ACCOUNT, REGION = "trail-bucket", "111111111111", "us-east-1"
@@ -80,15 +81,24 @@ def chained(items: Sequence[Found]) -> list[Found]:
     return linked
 
 
-def moved(items: Sequence[Found], former: str, count: int) -> list[Found]:
-    """The same chain, whose first digests and their logs were delivered to a former bucket of the trail."""
+def moved(
+    items: Sequence[Found], bucket: str, count: int, *, since: int = 0, rename: Callable[[str], str] = str
+) -> list[Found]:
+    """The same chain, some of whose digests and their logs were delivered to another bucket or under other keys."""
 
     def deliver(document: dict[str, Any]) -> None:
-        document["digestS3Bucket"] = former
+        document["digestS3Bucket"] = bucket
+        document["digestS3Object"] = rename(document["digestS3Object"])
         for log in document["logFiles"]:
-            log["s3Bucket"] = former
+            log["s3Bucket"] = bucket
+            log["s3Object"] = rename(log["s3Object"])
 
-    return chained([forged(item, deliver) if number < count else item for number, item in enumerate(items)])
+    return chained(
+        [
+            forged(item, deliver)._replace(key=rename(item.key)) if since <= number < count else item
+            for number, item in enumerate(items)
+        ]
+    )
 
 
 def another_key() -> SigningKey:

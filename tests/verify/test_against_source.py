@@ -11,9 +11,9 @@ from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Known, LogObject, Page, Range, Shard
 from syncd.model.sealed import SealedObject, fold_day
-from syncd.verify.audit import PlaceResult
 from syncd.verify.pruning.prunable import DigestProof, Prunable
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 from syncd.verify.source.days import Day, SealedRun
 from syncd.verify.source.judge import Judge, Question
@@ -43,7 +43,10 @@ def waiting(items: Sequence[_T]) -> Iterator[_T | None]:
         yield one
 
 
-@given(st.sets(st.text(max_size=3)), st.sets(st.text(max_size=3)), st.sets(st.text(max_size=3)))
+WITHOUT_FOLDERS = st.sets(st.text(st.characters(exclude_characters="/"), max_size=3))
+
+
+@given(WITHOUT_FOLDERS, WITHOUT_FOLDERS, WITHOUT_FOLDERS)
 def test_three_listings_are_merged_into_one_in_key_order(here: set[str], there: set[str], known: set[str]) -> None:
     trios = side_by_side(
         waiting([item(key) for key in sorted(here)]),
@@ -56,6 +59,41 @@ def test_three_listings_are_merged_into_one_in_key_order(here: set[str], there: 
     assert [trio.key for trio in found] == sorted(here | there | known)
     for present, side in ((here, 1), (there, 2), (known, 3)):
         assert {trio.key for trio in found if trio[side] is not None} == present
+
+
+NAMES = st.sets(st.text("ab-/", max_size=6))
+
+
+@given(NAMES, NAMES, NAMES, st.sets(st.sampled_from([1, 2])))
+def test_a_store_that_keeps_a_tree_is_merged_all_the_same(
+    here: set[str], there: set[str], known: set[str], trees: set[int]
+) -> None:
+    listed = [
+        sorted(keys, key=(lambda key: key.split("/")) if side in trees else str)
+        for side, keys in enumerate((here, there), 1)
+    ]
+    trios = side_by_side(
+        *(waiting([item(key) for key in keys]) for keys in listed),
+        iter([(key, Known(MD5, 10)) for key in sorted(known)]),
+    )
+
+    found = [trio for trio in trios if trio is not None]
+
+    assert sorted(trio.key for trio in found) == sorted(here | there | known)
+    for present, side in ((here, 1), (there, 2), (known, 3)):
+        assert {trio.key for trio in found if trio[side] is not None} == present
+
+
+def test_the_keys_that_wait_are_bounded() -> None:
+    missing = [f"a-{number}" for number in range(9)]
+    here = waiting([item(key) for key in [*missing, "a/1", "b"]])
+
+    yielded = []
+    for trio in side_by_side(here, waiting([item("a/1"), item("b")]), iter([]), most_waiting=3):
+        yielded += [trio.key] if trio is not None else []
+
+    assert yielded[:6] == missing[:6]
+    assert sorted(yielded) == sorted([*missing, "a/1", "b"])
 
 
 def test_a_listing_of_the_destination_is_read_under_the_keys_of_the_source() -> None:

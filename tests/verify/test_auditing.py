@@ -248,7 +248,7 @@ def test_a_digest_after_the_audits_end_tells_of_those_that_are_missing_before_it
         for key in [item.key, *(log["s3Object"] for log in content(item)["logFiles"])]:
             del delivered[key]
 
-    result = with_tail(audited(delivered, last=end), end)
+    result = with_tail(audited(delivered, last=end), end, {})
     proof = Proof(job="job", asked=Asked(last=end), places=[result])
 
     is_touched = begin - HOUR < end

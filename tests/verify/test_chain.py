@@ -35,8 +35,10 @@ NAME = ChainName(ACCOUNT, REGION, "management-events", "us-east-1")
 CHAIN = digests(objects())
 
 
-def shown(items: Sequence[Found], keys: Keys | None = None, name: ChainName = NAME) -> list[Step]:
-    chain = Chain(name, [BUCKET], keys or known_keys())
+def shown(
+    items: Sequence[Found], keys: Keys | None = None, name: ChainName = NAME, buckets: Sequence[str] = (BUCKET,)
+) -> list[Step]:
+    chain = Chain(name, buckets, keys or known_keys())
     return [chain.accept(item, parsed(after) if after else None) for item, after in pairwise([*items, None])]
 
 
@@ -265,6 +267,27 @@ def test_hours_that_were_delivered_to_another_bucket_are_a_gap_and_what_follows_
     assert (after.verdict, reasons(found[2])) == (Verdict.UNANCHORED, [Flaw.OTHER_BUCKET])
     assert f"s3://former/{CHAIN[3].key}" in after.problems[0].detail
     assert verdicts(found[3:]) == ["proved"] * (len(CHAIN) - 5)
+
+
+def test_a_chain_goes_on_under_another_key_prefix_if_its_predecessor_is_there() -> None:
+    """Twice: to another prefix and back. AWS's own validator follows the key that a digest names, too."""
+    there = moved(CHAIN, BUCKET, 4, since=2, rename=lambda key: f"old/{key}")
+    lost = shown([*there[:2], *there[4:]])
+
+    assert verdicts(shown(there)) == ["proved"] * len(CHAIN)
+    both = moved(CHAIN, "former", 4, rename=lambda key: f"old/{key}")
+    assert verdicts(shown(both, buckets=[BUCKET, "former"])) == ["proved"] * len(CHAIN)
+    (first, *rest) = shown(there[4:])
+    for step in (first, lost[2]):
+        assert (step.span.verdict, reasons(step)) == (Verdict.UNANCHORED, [Flaw.OTHER_PREFIX])
+        assert step.span.problems[0].key == there[3].key
+        assert f"s3://{BUCKET}/old/" in step.span.problems[0].detail
+    assert verdicts(rest) == ["proved"] * (len(CHAIN) - 5)
+    assert [(span.verdict, span.end) for span in lost[2].before] == [(Verdict.GAP, parse(there[4].body).start)]
+    # If some of the former prefix is there, what it lacks is missing.
+    cut = shown([*there[:3], *there[4:]])
+    assert [problem.flaw for problem in cut[3].before[0].problems] == [Flaw.DIGEST_MISSING]
+    assert (cut[3].span.verdict, reasons(cut[3])) == (Verdict.UNANCHORED, [])
 
 
 def test_a_backfill_that_follows_a_standard_digest_is_refused() -> None:

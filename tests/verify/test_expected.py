@@ -49,7 +49,8 @@ def without(delivered: dict[str, SampleObject], lost: Sequence[str]) -> dict[str
 
 
 def proved(delivered: dict[str, SampleObject], newest: Sequence[Newest], *, last: float) -> Proof:
-    result = with_tail(audited(delivered, keys=KEYS, last=last), last, newest)
+    result = audited(delivered, keys=KEYS, last=last)
+    result = with_tail(result, last, {result.place.digests: newest})
     return Proof(job="job", asked=Asked(last=last), places=[result])
 
 

@@ -3,16 +3,22 @@
 A source is not trusted to follow the API. A row out of order would make a listing endless or hide a key, one of the year
 9999 would move the horizon for good, and one with a negative size would turn a limit off. Such a row fails the job that
 lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
+
+S3 lists in the order of the keys' bytes. Stores that keep a tree list folder by folder, each by the names in it: there `a/b`
+comes before `a-b`, as the folder `a` does. A listing has one of these orders throughout.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
-from typing import NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from syncd.aws.pages.page import ListingPage
 from syncd.aws.s3 import MalformedAnswer
+from syncd.model.keys.tree import in_tree
 from syncd.model.objects import LogObject
 from syncd.model.units import LARGEST_SIZE
 
@@ -28,6 +34,7 @@ _SHOWN = 200
 _ETAG = re.compile(r"[\x21-\x7e]{0,256}")
 _STORAGE_CLASS = re.compile(r"[A-Za-z0-9_\-]{1,64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_Order: TypeAlias = Callable[[str], str] | Callable[[str], bytes]
 
 
 class Passed(NamedTuple):
@@ -46,13 +53,19 @@ class Passed(NamedTuple):
         return len(self.objects) + len(self.prefixes) + len(self.unreadable) + len(self.unreadable_prefixes)
 
 
+class _OutOfOrder(MalformedAnswer):
+    """A row does not come after the one before."""
+
+
 class ListingChecks:
     """The checks of one listing, which remember the end of its last page."""
 
     def __init__(self, prefix: str, *, start_after: str, delimiter: str) -> None:
         self._prefix = prefix
         self._delimiter = delimiter
-        self._last = start_after
+        self._last = self._before = start_after
+        self._is_tree = False
+        """A row has shown that the store lists folder by folder."""
 
     def check(self, listing: ListingPage) -> Passed:
         """Return a page's rows.
@@ -69,13 +82,13 @@ class ListingChecks:
         everything = "".join((self._last, *keys, *listing.prefixes))
         is_utf8 = everything.isascii() or not _SURROGATE.search(everything)
         # Characters sort as their bytes do, unless a byte belongs to no character.
-        order = _itself if is_utf8 else _bytes
-        ends = (self._ascending(keys, "key", order), self._ascending(listing.prefixes, "common prefix", order))
+        orders: Sequence[_Order] = (_itself, in_tree) if is_utf8 else (_bytes, _bytes_in_tree)
+        last = self._last_of(keys, listing.prefixes, *(orders[1:] if self._is_tree else orders))
         for item in listing.objects:
             self._check_object(item)
         for name in listing.prefixes:
             self._check_prefix(name)
-        self._last = max(*ends, key=order)
+        self._before, self._last = self._last, last
         if is_utf8:
             return Passed(listing.objects, listing.prefixes, (), ())
         return Passed(
@@ -85,13 +98,43 @@ class ListingChecks:
             [written(name) for name in listing.prefixes if _SURROGATE.search(name)],
         )
 
-    def _ascending(self, names: Sequence[str], what: str, order: Callable[[str], str | bytes]) -> str:
+    def may_be_past(self, keys: Sequence[str], until: str) -> bool:
+        """Return True if the last page, with these keys, may have some after `until`."""
+        return bool(until and keys) and (self._is_tree or keys[-1] > until)
+
+    def is_past(self, keys: Sequence[str], until: str) -> bool:
+        """Return True if no key up to `until` is left to list after the last page, which had these keys."""
+        if not self.may_be_past(keys, until):
+            return False
+        if in_tree(keys[-1]) > in_tree(until):
+            return True
+        # A store that keeps a tree may yet come to it, unless the page shows that this one lists by bytes.
+        names = [in_tree(name) for name in (self._before, *keys)]
+        return not self._is_tree and any(name >= following for name, following in pairwise(names))
+
+    def _last_of(
+        self, keys: Sequence[str], prefixes: Sequence[str], order: _Order, by_folders: _Order | None = None
+    ) -> str:
+        """Return the last name of both, in the first order in which they ascend. Raises MalformedAnswer if in none."""
+        try:
+            ends = (self._ascending(keys, "key", order), self._ascending(prefixes, "common prefix", order))
+            return max(*ends, key=order)
+        except _OutOfOrder as error:
+            if by_folders is None:
+                raise
+            with suppress(_OutOfOrder):
+                last = self._last_of(keys, prefixes, by_folders)
+                self._is_tree = True
+                return last
+            raise error from None
+
+    def _ascending(self, names: Sequence[str], what: str, order: _Order) -> str:
         """Return the last name, or that of the page before if there is none."""
         last, key = self._last, order(self._last)
         for name in names:
             before, key = key, order(name)
             if not before < key:  # type: ignore[operator]  # both are of one type
-                raise MalformedAnswer(f"{what} {_shown(name)} does not come after {_shown(last)}")
+                raise _OutOfOrder(f"{what} {_shown(name)} does not come after {_shown(last)}")
             if not name.startswith(self._prefix):
                 raise MalformedAnswer(f"{what} {_shown(name)} is outside of the prefix")
             if len(name) * 4 > LONGEST_KEY_BYTES and len(_bytes(name)) > LONGEST_KEY_BYTES:
@@ -137,6 +180,10 @@ def _itself(name: str) -> str:
 
 def _bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
+
+
+def _bytes_in_tree(name: str) -> bytes:
+    return _bytes(name).replace(b"/", b"\0")
 
 
 def _shown(text: str) -> str:

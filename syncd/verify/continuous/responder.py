@@ -12,13 +12,13 @@ from syncd.ledger.ledger import ReplicaLedger
 from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.objects import Conflict, LogObject, Transfer
-from syncd.verify.audit import PlaceResult
 from syncd.verify.healing.healer import Healer
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.proof import Asked, Disagreement, Proof
 from syncd.verify.rules.digest import ChainName
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 _OF_CONTENT = frozenset(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from syncd.model.errors import ConfigError, Problem
 from syncd.verify.audit import ReplicaReader
-from syncd.verify.evidence.members import ASKED, DIGEST, OBJECT, VERSION, AskedMember, ObjectMember, member
+from syncd.verify.evidence.members import ASKED, DIGEST, OBJECT, VERSION, AskedMember, ObjectMember, PlaceMember, member
 from syncd.verify.keystore import keys_of, keys_text
 from syncd.verify.rules.chain import Found
 from syncd.verify.rules.keys import Keys
@@ -134,10 +134,8 @@ class BundleWriter:
         lines = (json.dumps({"key": key, **entry}, sort_keys=True) for key, entry in sorted(self._objects.items()))
         self._add("objects.jsonl", "".join(f"{line}\n" for line in lines).encode())
         self._add("keys.json", keys_text(keys).encode())
-        named = [place._asdict() | {"kinds": dict(place.kinds)} for place in places]
-        self._add(
-            "asked.json", json.dumps({"version": VERSION, **asked, "places": named}, sort_keys=True, indent=1).encode()
-        )
+        about = {"version": VERSION, **asked, "places": list(map(_member_of, places))}
+        self._add("asked.json", json.dumps(about, sort_keys=True, indent=1).encode())
         self._end()
 
     def discard(self) -> None:
@@ -207,13 +205,23 @@ def read_bundle(path: Path) -> Bundled:
         entries = (member(OBJECT, "objects.jsonl", line) for line in members["objects.jsonl"].splitlines())
         objects = {entry.key: entry for entry in entries}
         keys = Keys(keys_of(json.loads(members["keys.json"])))
-        places = [Place(it.account, it.region, it.digests, it.kinds, it.organization) for it in asked.places]
+        places = list(map(_place_of, asked.places))
         digests = {found.key: found for found in _digests(members)}
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from None
     except (tarfile.TarError, zlib.error, EOFError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _unusable(path, f"it has no {error}" if isinstance(error, KeyError) else str(error)) from None
     return Bundled(asked, keys, places, BundledReplica(objects, digests))
+
+
+def _member_of(place: Place) -> dict[str, Any]:
+    named = {**place._asdict(), "kinds": dict(place.kinds), "former": list(map(_member_of, place.former))}
+    return named if place.former else {name: value for name, value in named.items() if name != "former"}
+
+
+def _place_of(item: PlaceMember) -> Place:
+    former = tuple(map(_place_of, item.former))
+    return Place(item.account, item.region, item.digests, item.kinds, item.organization, former)
 
 
 def _contents(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:

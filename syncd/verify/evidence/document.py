@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from syncd.job.report import utc
-from syncd.verify.audit import PlaceResult
 from syncd.verify.proof import Proof, Repaired
 from syncd.verify.rules.digest import ChainName
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Finding, Span
 
 LISTED = 1000

@@ -24,6 +24,7 @@ class PlaceMember:
     digests: str
     kinds: dict[str, str]
     organization: _Word = ""
+    former: list["PlaceMember"] = Field(default_factory=list)
 
 
 @dataclass(config=_STRICT, frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,11 @@ from syncd.model.errors import Interrupted, JobFailed, LedgerError
 from syncd.model.objects import Failed, LogObject, Transfer, Window
 from syncd.model.reasons import Reason
 from syncd.tick.scope import pace_of, replica_of, scope_of
-from syncd.verify.audit import PlaceResult
 from syncd.verify.healing.lost import Lost, lost_keys, lost_of, reworded
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.proof import Proof
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Finding, Flaw
 
 KEYS_LOGGED = 100

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from syncd.model.keys.stamps import stamp_of
 from syncd.model.keys.trail import Scope, in_scope, is_ignored
 from syncd.model.objects import LogObject, Shard, ShardState
-from syncd.verify.audit import PlaceResult
 from syncd.verify.rules.digest import name_of
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.unnamed import OVERDUE_SECONDS
 from syncd.verify.rules.verdict import Finding, Flaw, Span
 
@@ -84,7 +84,10 @@ def reworded(result: PlaceResult, words: Callable[[Finding], Finding]) -> PlaceR
         name: [span._replace(problems=tuple(map(words, span.problems))) for span in spans]
         for name, spans in result.chains.items()
     }
-    return replace(result, chains=chains)
+    tail = result.tail
+    if tail is not None:
+        tail = tail._replace(problems=tuple(map(words, tail.problems)))
+    return replace(result, chains=chains, tail=tail)
 
 
 def _findings(result: PlaceResult) -> Iterator[tuple[Span, Finding]]:
@@ -93,6 +96,10 @@ def _findings(result: PlaceResult) -> Iterator[tuple[Span, Finding]]:
             for finding in span.problems:
                 if finding.key:
                     yield span, finding
+    # Of the newest ones only digests are named: a day, or a log that none names, is none that is known to be missing.
+    tail = result.tail
+    if tail is not None:
+        yield from ((tail, finding) for finding in tail.problems if name_of(finding.key) is not None)
 
 
 def _day_of(key: str, span: Span) -> str:

@@ -17,20 +17,44 @@ from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.read import described, etag_of, read, tags
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.keys.vouched import beside
-from syncd.model.objects import AlreadyThere, Conflict, Outcome
+from syncd.model.objects import AlreadyThere, Conflict, LogObject, Outcome
 from syncd.model.reasons import Reason
 from syncd.verify.proof import Repaired
-from syncd.verify.rules.digest import Refused, content_sha256
+from syncd.verify.rules.chain import Found
+from syncd.verify.rules.digest import ALGORITHM, Refused, content_sha256
 
 LARGEST_BYTES = 512 * 1024 * 1024
 """Of an object, which is held in memory; CloudTrail's logs have a few megabytes."""
 LARGEST_CONTENT_BYTES = 4 * 1024**3
 ALTERED_AT_SOURCE = "altered_at_source"
+NOT_AT_SOURCE = "not_at_source"
 _NO_VERSION = ("", "null")
 _REFUSED = (400, 403, 405, 501)
 """Answers of a server or a policy that takes no write but one of a new object."""
 
 Headers = Sequence[tuple[str, str]]
+
+
+class Wanted(NamedTuple):
+    """The object that a digest vouches for, as the source lists it."""
+
+    listed: LogObject
+    sha256: str
+    """Of its uncompressed content, hexadecimal."""
+    words: str
+    """A sentence about it and the replica."""
+    signature: str = ""
+    """The signature in the metadata of a digest, hexadecimal. It is empty for a log."""
+
+    def is_in(self, answer: Answer) -> bool:
+        """Return True if this is it."""
+        told = Found.of(self.listed.key, answer.body, answer.headers)
+        if self.signature and (told.signature, told.algorithm) != (self.signature, ALGORITHM):
+            return False
+        try:
+            return content_sha256(answer.body, most=LARGEST_CONTENT_BYTES) == self.sha256
+        except Refused:
+            return False
 
 
 class Replica(NamedTuple):
@@ -41,32 +65,32 @@ class Replica(NamedTuple):
     is_vouched: bool
 
 
-def replacement(copy: Copy, sha256: str, note: Callable[[Repaired], None]) -> Steps:
-    """Replace the replica of a log by the source's object, whose content has this SHA-256.
+def replacement(copy: Copy, wanted: Wanted, note: Callable[[Repaired], None]) -> Steps:
+    """Replace the replica of a log or a digest by the source's object, if this is what is wanted.
 
     Each write, and each that turns out to be done already, is told to `note`.
     """
     try:
-        source = yield from _vouched(copy, sha256)
+        source = yield from _vouched(copy, wanted)
         source_tags = yield from tags(copy, source.headers)
         why = yield from _why_not_over(copy)
         if not why:
-            outcome = yield from _over(copy, source, source_tags, sha256, note)
+            outcome = yield from _over(copy, source, source_tags, wanted, note)
             if isinstance(outcome, AlreadyThere):
                 return outcome
             why = outcome
-        return (yield from _beside(copy, source, source_tags, sha256, why, note))
+        return (yield from _beside(copy, source, source_tags, wanted, why, note))
     except CopyFailed as failed:
         return copy.failed(failed)
 
 
-def _vouched(copy: Copy, sha256: str) -> Generator[Request, Answer, Answer]:
+def _vouched(copy: Copy, wanted: Wanted) -> Generator[Request, Answer, Answer]:
     """Read the source's object and hash it. Raises CopyFailed if it is not what the digest names."""
     if copy.object.size_bytes > LARGEST_BYTES:
         raise CopyFailed(Reason.TOO_LARGE, f"{copy.source_url} has more than {LARGEST_BYTES:,} bytes")
     source = yield from read(copy)
-    if not _is_vouched(source.body, sha256):
-        raise CopyFailed(ALTERED_AT_SOURCE, f"{copy.source_url} has other content than its digest names, too")
+    if not wanted.is_in(source):
+        raise CopyFailed(ALTERED_AT_SOURCE, f"{copy.source_url} has other content than its digest vouches for, too")
     return source
 
 
@@ -83,10 +107,10 @@ def _why_not_over(copy: Copy) -> Generator[Request, Answer, str]:
 
 
 def _over(
-    copy: Copy, source: Answer, source_tags: Headers, sha256: str, note: Callable[[Repaired], None]
+    copy: Copy, source: Answer, source_tags: Headers, wanted: Wanted, note: Callable[[Repaired], None]
 ) -> Generator[Request, Answer, AlreadyThere | str]:
     """Write a newer version. Returns why not, if that would not keep the altered one."""
-    there = yield from _look(copy, sha256)
+    there = yield from _look(copy, wanted)
     if there.is_vouched:
         note(Repaired(copy.object.key, "already", copy.key, there.version_id, "", "it was replaced meanwhile"))
         return AlreadyThere(copy.transfer, there.etag)
@@ -97,7 +121,7 @@ def _over(
         return f"replacing it was refused ({answer.code or answer.status})"
     if answer.status == 412:
         # It was changed meanwhile, or an answer was lost and the replacement is there.
-        again = yield from _look(copy, sha256)
+        again = yield from _look(copy, wanted)
         if not again.is_vouched:
             raise CopyFailed(Reason.OBJECT_CHANGED, f"{copy.replica_url} was changed while it was to be replaced")
         note(Repaired(copy.object.key, "version", copy.key, again.version_id, there.version_id, ""))
@@ -110,13 +134,13 @@ def _over(
 
 
 def _beside(
-    copy: Copy, source: Answer, source_tags: Headers, sha256: str, why: str, note: Callable[[Repaired], None]
+    copy: Copy, source: Answer, source_tags: Headers, wanted: Wanted, why: str, note: Callable[[Repaired], None]
 ) -> Generator[Request, Answer, Outcome]:
     near = copy._replace(transfer=copy.transfer._replace(destination_key=beside(copy.key)))
     write.check(near)
     answer = yield from _written(near, source, source_tags)
     if answer.status == 412:
-        there = yield from _look(near, sha256)
+        there = yield from _look(near, wanted)
         if not there.is_vouched:
             raise CopyFailed(Reason.CONFLICT, f"something else lies at {near.replica_url} already; {why}")
         why = f"it was there already; {why}"
@@ -144,19 +168,10 @@ def _written(
     raise copy.failure(answer, request)
 
 
-def _look(copy: Copy, sha256: str) -> Generator[Request, Answer, Replica]:
+def _look(copy: Copy, wanted: Wanted) -> Generator[Request, Answer, Replica]:
     """Read the replica as it is now. Raises CopyFailed."""
     request = Request("GetObject", Side.DESTINATION, "GET", copy.key, "", (), expected_bytes=copy.object.size_bytes)
     answer = yield request
     if not answer.is_ok:
         raise copy.failure(answer, request)
-    return Replica(
-        etag_of(answer), answer.headers.get("x-amz-version-id", ""), is_vouched=_is_vouched(answer.body, sha256)
-    )
-
-
-def _is_vouched(body: bytes, sha256: str) -> bool:
-    try:
-        return content_sha256(body, most=LARGEST_CONTENT_BYTES) == sha256
-    except Refused:
-        return False
+    return Replica(etag_of(answer), answer.headers.get("x-amz-version-id", ""), is_vouched=wanted.is_in(answer))

@@ -1,7 +1,7 @@
 """The source, looked up key by key: does it have an object, and with which content."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from threading import Event
 
 from syncd.aws.listing import BucketLister
@@ -10,6 +10,7 @@ from syncd.config.job import Job
 from syncd.job.installation import Installation
 from syncd.model.objects import LogObject, Range, Shard
 from syncd.verify.replica import BucketReplica
+from syncd.verify.rules.chain import Found
 from syncd.verify.rules.place import Stored
 from syncd.verify.rules.verdict import Finding
 from syncd.verify.source.ends import ends_of
@@ -29,6 +30,10 @@ class SourceReader:
         ranges = [Range(shard, key[:-1], key) for key, shard in sorted(wanted)]
         pages = (page for page in self._lister.pages(ranges) if page is not None)
         return {item.key: item for page in pages for item in page.objects if item.key in keys}
+
+    def digests(self, objects: Collection[LogObject]) -> Iterator[Found]:
+        """Read digests."""
+        return self._reader.digests(Stored(item.key, item.size_bytes) for item in objects)
 
     def hashes(self, objects: Collection[LogObject]) -> dict[str, str]:
         """Return the SHA-256 of the uncompressed content of each object, empty if it is not a log's."""

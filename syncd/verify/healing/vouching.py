@@ -9,14 +9,17 @@ from syncd.job.installation import Installation
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.keys.stamps import stamp_of
+from syncd.model.keys.trail import in_scope
 from syncd.model.objects import Conflict, LogObject, Transfer
-from syncd.tick.scope import replica_of
-from syncd.verify.audit import PlaceResult
+from syncd.tick.scope import replica_of, scope_of
 from syncd.verify.healing.healer import as_job_failure
 from syncd.verify.healing.lost import shard_of
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.proof import Disagreement, Proof
 from syncd.verify.rules.place import Place
+from syncd.verify.rules.result import PlaceResult
+
+NOT_COPIED = "the job does not copy it, or not any more"
 
 
 class Vouched(NamedTuple):
@@ -42,7 +45,7 @@ class Voucher:
 
     def conflicts(self, place: Place) -> Sequence[str]:
         """Return the keys of the place's logs that are in quarantine as conflicts. Raises JobFailed."""
-        prefixes = tuple(place.kinds.values())
+        prefixes = tuple(prefix for found in place.prefixes().values() for prefix in found)
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
             held = reader.view(replica_of(self._job)).quarantined(with_details=False)
         return [key for key, item in held.items() if item.is_conflict and key.startswith(prefixes)]
@@ -64,7 +67,15 @@ class Voucher:
         self._proof.conflicts += differing
         if self._holds:
             self._note_all(place, found, listed)
-        return [Vouched(item, listed.get(item.key), self._why_not) for item in differing]
+        return [
+            Vouched(item, listed.get(item.key), self._why_not if self._is_copied(item.key, place) else NOT_COPIED)
+            for item in differing
+        ]
+
+    def _is_copied(self, key: str, place: Place) -> bool:
+        """Return False for what the job may not look at, such as what lies under a former key prefix of the trail."""
+        scope = scope_of(self._job)
+        return scope is not None and in_scope(shard_of(key, place), scope)
 
     def _note_all(self, place: Place, found: Sequence[Disagreement], listed: Mapping[str, LogObject]) -> None:
         with (
@@ -77,7 +88,9 @@ class Voucher:
     def _of_source(self, place: Place, result: PlaceResult) -> tuple[Mapping[str, LogObject], Mapping[str, str]]:
         try:
             source = SourceReader(self._job, self._installation, self._proof.requests, stop=self._stop)
-            listed = source.listed([(key, shard_of(key, place)) for key in result.hashes])
+            listed = source.listed(
+                [(key, shard_of(key, place)) for key in result.hashes if self._is_copied(key, place)]
+            )
             return listed, source.hashes(listed.values())
         except Interrupted:
             raise

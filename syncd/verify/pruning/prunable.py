@@ -13,7 +13,7 @@ from syncd.model.keys.stamps import DAY_SECONDS, day_start
 from syncd.model.objects import Failed, LogObject, Shard
 from syncd.model.reports import JobError
 from syncd.tick.task import DIGESTS
-from syncd.verify.audit import PlaceResult
+from syncd.verify.rules.result import PlaceResult
 from syncd.verify.rules.verdict import Span, Verdict
 from syncd.verify.source.results import Compared
 

@@ -4,16 +4,19 @@ A digest is trusted for four things together: it lies where it says it was deliv
 predecessor is the one that it names by key, content and signature, and no time lies between the two.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from syncd.job.health.proofs import Seen
 from syncd.verify.rules.digest import ALGORITHM, ChainName, Digest, Previous, Refused, name_of, parse
 from syncd.verify.rules.keys import Keys
+from syncd.verify.rules.place import under
 from syncd.verify.rules.unnamed import times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 _HOUR = 3600.0
+_GENERATED = "%Y-%m-%dT%H:%M:%SZ"
 _NAME_IT = "if the trail delivered there, name the bucket in source.trail_buckets"
 
 
@@ -29,6 +32,18 @@ class Found(NamedTuple):
     """Of the object's metadata."""
     generated_at: float | None = None
     """Of a backfill's metadata."""
+
+    @classmethod
+    def of(cls, key: str, body: bytes, headers: Mapping[str, str]) -> "Found":
+        """Return a digest as S3 sent it."""
+        generated = _metadata(headers, "backfill-generation-timestamp")
+        return cls(
+            key,
+            body,
+            _metadata(headers, "signature").lower(),
+            _metadata(headers, "signature-algorithm"),
+            _instant(generated),
+        )
 
 
 class Step(NamedTuple):
@@ -100,19 +115,24 @@ class Chain:
             digest.end,
             verdict,
             found.key,
-            tuple(self._elsewhere(digest)),
+            () if is_anchored else tuple(self._elsewhere(digest, last)),
             len(digest.logs),
             digest.sha256,
             digest.fingerprint,
         )
         return Step(span, before, digest)
 
-    def _elsewhere(self, digest: Digest) -> Iterator[Finding]:
-        """Yield why a digest is not anchored although it is good: its trail delivered to another bucket before."""
+    def _elsewhere(self, digest: Digest, last: Seen | None) -> Iterator[Finding]:
+        """Yield why a digest is not anchored although it is good: its trail delivered to another place before."""
         previous = digest.previous
-        if previous is not None and previous.bucket not in self._buckets:
-            place = f"s3://{previous.bucket}/{previous.key}"
+        if previous is None:
+            return
+        place = f"s3://{previous.bucket}/{previous.key}"
+        if previous.bucket not in self._buckets:
             yield Finding(Flaw.OTHER_BUCKET, f"it follows a digest in another bucket, {place}; {_NAME_IT}", digest.key)
+        elif under(previous.key) not in (under(digest.key), under(last.key) if last is not None else ""):
+            detail = f"it follows {place}, which the replica lacks: what was delivered under that prefix is not checked"
+            yield Finding(Flaw.OTHER_PREFIX, detail, previous.key)
 
     def _place_problems(self, found: Found, digest: Digest, end: float) -> Iterator[Finding]:
         place = f"s3://{digest.bucket}/{digest.key}"
@@ -152,6 +172,8 @@ class Chain:
         stranger = _stranger(digest, previous, self._name)
         if stranger is not None:
             return (), [stranger], False
+        if under(previous.key) not in (under(digest.key), under(last.key)):
+            return _between(last.end, digest.start), [], False
         if previous.key != last.key:
             return self._not_the_last(digest, previous.key, last)
         is_same = (previous.sha256, previous.signature) == (last.sha256, last.signature)
@@ -180,11 +202,28 @@ class Chain:
         return (_span(last.end, digest.start, "", [problem]),), [], False
 
 
+def own_word(found: Found, buckets: Iterable[str], keys: Keys) -> Digest | None:
+    """Return what a digest says, if it is signed by itself and lies where it was delivered, whatever is before it."""
+    named = name_of(found.key)
+    return Chain(named[0], buckets, keys).accept(found).digest if named is not None else None
+
+
 def parsed(found: Found) -> Digest | None:
     """Return what a digest says, or None if it cannot be used."""
     try:
         return parse(found.body)
     except Refused:
+        return None
+
+
+def _metadata(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(f"x-amz-meta-{name}", "").strip()
+
+
+def _instant(text: str) -> float | None:
+    try:
+        return datetime.strptime(text, _GENERATED).replace(tzinfo=UTC).timestamp()
+    except ValueError:
         return None
 
 

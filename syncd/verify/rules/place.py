@@ -1,6 +1,6 @@
 """One account and region of a replica, and the objects in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from syncd.model.objects import Shard
@@ -17,16 +17,43 @@ class Place(NamedTuple):
     kinds: Mapping[str, str]
     """The prefixes of its other kinds, such as CloudTrail and CloudTrail-Insight."""
     organization: str = ""
+    former: Sequence["Place"] = ()
+    """The same account and region under other key prefixes, to which its trails delivered before."""
 
     def prefix_of(self, key: str) -> tuple[str, str]:
         """Return the kind of a key and the kind's prefix. Both are empty if it is of none."""
-        kinds = {**self.kinds, DIGESTS: self.digests}
-        return next((found for found in kinds.items() if key.startswith(found[1])), ("", ""))
+        kinds = (item for place in (self, *self.former) for item in {**place.kinds, DIGESTS: place.digests}.items())
+        return next((found for found in kinds if key.startswith(found[1])), ("", ""))
+
+    @property
+    def all_digests(self) -> Sequence[str]:
+        """All prefixes of digests."""
+        return [place.digests for place in (self, *self.former)]
+
+    def prefixes(self) -> Mapping[str, Sequence[str]]:
+        """Return all prefixes of each kind but digests."""
+        found: dict[str, list[str]] = {}
+        for place in (self, *self.former):
+            for kind, prefix in place.kinds.items():
+                found.setdefault(kind, []).append(prefix)
+        return found
+
+    def prefixes_elsewhere(self, keys: Iterable[str]) -> Sequence[str]:
+        """Return the prefixes of digests with these keys, if they are of the same account and region under another one."""
+        found = dict.fromkeys(under(key) for key in keys)
+        ending = f"/{self.account}/{DIGESTS}/{self.region}/"
+        return [prefix for prefix in found if prefix not in self.all_digests and prefix.endswith(ending)]
 
     def shard_of(self, key: str) -> Shard:
         """Return the shard of a key of the place."""
         kind, prefix = self.prefix_of(key)
-        return Shard(prefix, self.account, kind, self.region, self.organization)
+        former = [place for place in self.former if prefix in (place.digests, *place.kinds.values())]
+        return Shard(prefix, self.account, kind, self.region, (former[0] if former else self).organization)
+
+
+def under(key: str) -> str:
+    """Return the prefix of a digest's key or a log's, up to the dates."""
+    return f"{key.rsplit('/', 4)[0]}/"
 
 
 class Stored(NamedTuple):

@@ -7,6 +7,7 @@ grow with the logs of a sound replica.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import merge
 from itertools import chain
 from math import inf
 from typing import NamedTuple
@@ -56,7 +57,7 @@ class Unnamed:
         first: float,
         last: float,
     ) -> None:
-        """`listings` are those of each kind, in key order, and `spans` gives those of all digests so far.
+        """`listings` are those of each kind, the oldest day first, and `spans` gives those of all digests so far.
 
         Only logs with a stamp in [first, last) are told of.
         """
@@ -152,6 +153,11 @@ class Unnamed:
             if not is_covered or not proved.covers(first, last):
                 del self._left[key]
                 self._uncovered[kind] += not is_covered and last >= self._first and first < self._last
+
+
+def by_time(listings: Sequence[Iterator[Stored]]) -> Iterator[Stored]:
+    """Yield the listings of one kind under several prefixes, the oldest day first."""
+    return merge(*listings, key=lambda item: item.key.rsplit("/", 4)[1:]) if len(listings) > 1 else listings[0]
 
 
 class _Proved:

@@ -32,6 +32,8 @@ class Flaw(StrEnum):
     MOVED = "digest_moved"
     OTHER_BUCKET = "in_another_bucket"
     """It was delivered to a bucket that is not the job's source, and not named in `source.trail_buckets`."""
+    OTHER_PREFIX = "under_another_prefix"
+    """Its predecessor was delivered under another key prefix, and is not in the replica."""
     NO_SIGNATURE = "no_signature"
     NO_KEY = "no_key"
     KEY_EXPIRED = "key_not_valid_then"
