@@ -147,10 +147,10 @@ def run(
             progressed(None)
 
     with interruptible() as interruption:
-        if request.window is not None and not request.spread:
-            # A catch-up mostly has something to copy. A tick mostly has not.
-            installation.pool.begin()
         try:
+            if jobs and request.window is not None and one_run is run_job:
+                # A catch-up mostly has something to copy. A tick mostly has not.
+                installation.pool.begin()
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
             installation.close()

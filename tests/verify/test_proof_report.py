@@ -40,6 +40,37 @@ def test_reports_that_end_in_the_same_second_are_chained(tmp_path: Path, first: 
     assert told == again == [None, name]
 
 
+def test_each_report_is_named_by_one_whatever_their_spans(tmp_path: Path) -> None:
+    september, october = "2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"
+    spans = [(None, september), *((f"2026-09-0{day}T00:00:00Z", september) for day in (3, 2, 1)), (None, october)]
+
+    told = [previous(tmp_path, "a", *span) for span in spans]
+
+    names = [path.name for path in tmp_path.glob("*.json")]
+    assert told[0] is None
+    assert sorted(name for name in told if name) == sorted(
+        set(names) - {"syncd-verify-a-beginning_20261101T000000Z.json"}
+    )
+
+
+def test_a_lost_report_that_is_made_again_makes_no_circle(tmp_path: Path) -> None:
+    end = "2026-10-01T00:00:00Z"
+    previous(tmp_path, "a", "2026-09-03T00:00:00Z", end)
+    previous(tmp_path, "a", "2026-09-02T00:00:00Z", end)
+    (tmp_path / "syncd-verify-a-2026-09-03_20261001T000000Z.json").unlink()
+
+    assert previous(tmp_path, "a", "2026-09-03T00:00:00Z", end) is None
+
+
+def test_a_report_whose_predecessor_is_lost_names_the_one_before_that(tmp_path: Path) -> None:
+    ends = [f"2026-{month}-01T00:00:00Z" for month in ("09", "10", "11")]
+    for end in ends:
+        previous(tmp_path, "a", None, end)
+    (tmp_path / "syncd-verify-a-beginning_20261001T000000Z.json").unlink()
+
+    assert previous(tmp_path, "a", None, ends[2]) == "syncd-verify-a-beginning_20260901T000000Z.json"
+
+
 @pytest.mark.parametrize("damaged", [b"", b"[]", b'{"previous_report": {"file": "gone.json"}}'])
 def test_a_damaged_report_is_made_again(tmp_path: Path, damaged: bytes) -> None:
     end = "2026-10-01T00:00:00Z"

@@ -137,7 +137,8 @@ class CopyEngine:
                 pass
             if intake.active:
                 can_only_wait = self._is_woken or stop.is_set() or not self._has_room(intake)
-                if can_only_wait and intake.active >= _MANY:
+                if self._is_woken and intake.active >= _MANY:
+                    # Elsewhere a signal sets `stop`, in the thread that would wait for it here.
                     stop.wait(_REST_SECONDS)
                 yield from self._outcomes(intake, wait=can_only_wait)
             elif intake.error is not None:
@@ -183,10 +184,10 @@ class CopyEngine:
             event = self._events.get(timeout=_WAIT_SECONDS) if wait else self._events.get_nowait()
             while True:
                 if event is None:
-                    return
-                if isinstance(event, BaseException):
+                    pass
+                elif isinstance(event, BaseException):
                     raise event
-                if len(event) == 2:
+                elif len(event) == 2:
                     intake.finish(event[0])
                     self._throttle.learn(event[1], in_flight=self._in_flight())
                     yield event[1]

@@ -6,7 +6,7 @@ unseen.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -65,20 +65,37 @@ def write_files(
 
 
 def _before(folder: Path, stem: str, span: str) -> Path | None:
-    """Return the newest report of this job that ends before a span does, or with it.
+    """Return the newest report of this job that ends before a span does, or with it, and that no other names.
 
-    A report that is made again names the same one again, or two could name each other.
+    A report that is made again names the same one again. None names one that leads to it.
     """
-    order = _order(span) or ("", "")
-    own = folder / f"{stem}-{span}.json"
-    ends = {path: _order(path.stem.removeprefix(f"{stem}-")) for path in folder.glob(f"{stem}-*.json") if path != own}
-    earlier = {path: end for path, end in ends.items() if end is not None and end[0] <= order[0]}
+    own, end = f"{stem}-{span}.json", (_order(span) or ("", ""))[0]
+    named = {path.name: _named(path) for path in folder.glob(f"{stem}-*.json")}
+    orders = {name: _order(name.removeprefix(f"{stem}-").removesuffix(".json")) for name in named}
+    earlier = {
+        name: order for name, order in orders.items() if order and order[0] <= end and not _leads(named, name, own)
+    }
+    if named.get(own) in earlier:
+        return folder / named[own]
+    free = earlier.keys() - {named[name] for name in earlier}
+    return folder / max(free or earlier, key=earlier.__getitem__) if earlier else None
+
+
+def _named(path: Path) -> str:
+    """Return the file that a report names as the one before. Empty if there is none."""
     try:
-        named = json.loads(own.read_bytes())["previous_report"]
-        again = folder / named["file"] if named else None
+        return str(json.loads(path.read_bytes())["previous_report"]["file"])
     except (OSError, ValueError, KeyError, TypeError):
-        return max(earlier, key=earlier.__getitem__, default=None)
-    return again if again in earlier else None
+        return ""
+
+
+def _leads(named: Mapping[str, str], name: str, own: str) -> bool:
+    """Return True if a report is this one, or names one that leads to it."""
+    seen: set[str] = set()
+    while name and name != own and name not in seen:
+        seen.add(name)
+        name = named.get(name, "")
+    return name == own
 
 
 def _order(span: str) -> tuple[str, str] | None:
