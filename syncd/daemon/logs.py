@@ -1,4 +1,4 @@
-"""Logging to stderr: JSON in ASCII for machines, lines for people.
+"""Logging to stderr by structlog: JSON in ASCII for machines, lines for people.
 
 Facts contain text from outside. JSON escapes it by itself. For a console it is escaped and quoted here, so that it can
 neither begin a line nor pass for another fact.
@@ -7,6 +7,7 @@ Nothing waits for stderr: what is written to it is queued, and a thread of its o
 """
 
 import errno
+import functools
 import io
 import os
 import select
@@ -16,7 +17,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -198,6 +198,8 @@ class _Written:
             self.stream.write(line + "\n")
             self.stream.flush()
 
+    debug = info = warning = error = write
+
 
 def configure(log: "Log") -> None:
     """Write events to stderr as `[log]` configures. `auto` means console on a terminal and JSON elsewhere."""
@@ -224,20 +226,31 @@ def event_logger() -> Callable[..., None]:
     def log(event: str, **facts: Any) -> None:
         level = _SEVERITY.get(event, "info")
         if _LEVELS[level] >= _written.least_level:
-            _written.write(_written.render(_whole(event, level, facts)))
+            getattr(_logger(), level)(event, **facts)
 
     return log
 
 
-def _whole(event: str, level: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts with the event, its level, the time, and the traceback of the error in `exc_info`, if there is one."""
-    error = facts.pop("exc_info", None)
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    whole = {**facts, "event": event, "level": level, "timestamp": now}
-    if error is not None:
-        # It shows no values of variables, which may be credentials.
-        whole["exception"] = "".join(traceback.format_exception(error)).removesuffix("\n")
-    return whole
+@functools.cache
+def _logger() -> Any:
+    """Return structlog's logger. It is loaded with the first event, so that verbs without one start faster."""
+    import structlog  # noqa: PLC0415
+
+    # The default formatter shows no values of variables, which may be credentials.
+    return structlog.wrap_logger(
+        _written,
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _rendered,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+
+
+def _rendered(_logger: Any, _method: str, facts: Mapping[str, Any]) -> str:
+    return _written.render(facts)
 
 
 @contextmanager

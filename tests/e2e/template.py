@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 
+import structlog  # noqa: F401  # which the program loads late
 from boto3.session import Session  # noqa: F401
 
 import syncd.cli.running.verbs

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_DAEMON = frozenset({"apscheduler", "jinja2", "prometheus_client"})
+_DAEMON = frozenset({"apscheduler", "jinja2", "prometheus_client", "structlog"})
 _WIRE = frozenset({"awscrt", "botocore", "urllib3"})
 _COPYING = frozenset({"syncd.tick.audit", "syncd.tick.listing.plan", "syncd.tick.ports", "syncd.tick.recorder"})
 _NEVER = frozenset({"boto3", "s3transfer"})
