@@ -13,7 +13,7 @@ from syncd.config.partitions import partitions
 
 
 class Endpoints:
-    """What botocore asks for the place of a service. It reads the list when it is asked for anything but STS."""
+    """A resolver of endpoints for botocore. It reads the list when it is asked for anything but STS."""
 
     uses_builtin_data = True
 
