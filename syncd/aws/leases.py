@@ -1,6 +1,7 @@
 """Leases: small objects in a bucket of their own, each written on the condition that nobody else wrote it meanwhile."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -68,11 +69,16 @@ class LeaseStore:
             JobFailed: the store cannot be asked. It may have been written.
         """
         condition = {"IfMatch": lease.etag} if lease.etag else {"IfNoneMatch": "*"}
-        body = json.dumps({"owner": lease.owner, "generation": lease.generation}).encode()
+        # S3's ETag is of the bytes: without something new in them, nobody could see a renewal.
+        facts = {"owner": lease.owner, "generation": lease.generation, "write": secrets.token_hex(8)}
         try:
             with self._client("PutObject", name) as client:
                 answer = client.put_object(
-                    Bucket=self.bucket, Key=self._key(name), Body=body, ContentType="application/json", **condition
+                    Bucket=self.bucket,
+                    Key=self._key(name),
+                    Body=json.dumps(facts).encode(),
+                    ContentType="application/json",
+                    **condition,
                 )
                 return lease._replace(etag=answer["ETag"])
         except JobFailed as error:

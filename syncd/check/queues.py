@@ -10,6 +10,7 @@ from syncd.aws.queues import Message, Queues
 from syncd.check.result import Check, Status
 from syncd.config.tables.scale import Work
 from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
 
 RECEIVE, DELETE = "hints-receive", "hints-delete"
 TASKS, DEAD, OWNER, WORKER = "work-tasks", "work-dead", "work-owner", "work-worker"
@@ -120,8 +121,9 @@ def _hold(client: Queues, queue: str) -> None:
 
 
 def _lesser(check: Check) -> Check:
-    """Return a failure as information: this process is the other."""
-    return check if check.status is Status.OK else check._replace(status=Status.INFORMATION)
+    """Return a denial as information: this process is the other. A queue that is not there is nobody's."""
+    is_denied = check.detail.startswith(f"{Reason.ACCESS_DENIED}:")
+    return check._replace(status=Status.INFORMATION) if check.status is not Status.OK and is_denied else check
 
 
 def _failed(step: str, error: JobFailed) -> Check:

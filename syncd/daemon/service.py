@@ -152,7 +152,7 @@ class Daemon:
         self._jobs.begin(jobs, self._schedule)
         self._schedule.start()
         self._heartbeat.follow(heartbeat.beats(self._configuration))
-        self._hints.follow(self._configuration)
+        self._hints.follow(self._configuration, listens=not self._share.is_standing_by)
         self._share.begin()
         self._unready = None
         self._log(events.DAEMON_STARTED, jobs=len(jobs))
@@ -250,7 +250,7 @@ class Daemon:
         self._jobs.apply(changes, self._schedule)
         self._refused.take(after.refused)
         self._ticker.read_health([*changes.added, *changes.changed])
-        self._hints.follow(after)
+        self._hints.follow(after, listens=not self._share.is_standing_by)
         return changes
 
     def _try_again(self) -> None:

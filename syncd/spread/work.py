@@ -122,7 +122,7 @@ class Worker:
             return True
         if (why := refusal(task, self._jobs)) is not None:
             self._refuse(message, why)
-            return True
+            return False
         ending = _Ending(self._interruption.stop)
         hold = Hold(
             self._queues,

@@ -15,7 +15,7 @@ from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile, ReplicaLedger
 from syncd.model.keys.trail import in_scope
 from syncd.model.objects import Failed, Shard, Transfer, Window
-from syncd.model.reports import TaskState, TickReport
+from syncd.model.reports import SpreadTask, TaskState, TickReport
 from syncd.model.sealed import SealedDay
 from syncd.spread.messages import TaskMessage, result_text
 from syncd.spread.terms import terms_of
@@ -60,6 +60,8 @@ def refusal(task: TaskMessage, jobs: Mapping[str, Job]) -> str | None:
         return f"here {task.job} is {replica_of(job)}, and the task is for {task.replica}"
     if task.terms != terms_of(job):
         return f"[source] or [destination] of {task.job} is another here than at the owner: give both the same job file"
+    if task.task != SpreadTask(task.place, task.first, task.last, "", 0).name:
+        return f"{task.task} is no task of {task.place.prefix} from {task.first} to {task.last}: somebody altered the message"
     if not _is_of(job, task.place):
         return f"{task.place.prefix} is outside what {task.job} may copy"
     return None

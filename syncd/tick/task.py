@@ -13,6 +13,8 @@ from syncd.model.objects import Shard, Window
 DIGESTS = "CloudTrail-Digest"
 LISTED_AT_ONCE = 1000
 """Keys of one listing, and rows of the ledger that are compared with it."""
+EARLIEST = 1_767_225_600.0
+"""2026-01-01: a clock that is earlier is wrong."""
 
 
 # CloudTrail delivers a digest 26 to 31 minutes after its stamp, which is the end of its hour.

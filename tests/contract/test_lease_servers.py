@@ -53,12 +53,16 @@ def test_a_lease_is_renewed_by_its_holder_alone_and_given_back(url: str) -> None
     assert taken is not None
 
     renewed = store.write("7", taken)
-    given_back = store.write("7", taken._replace(owner="")) if renewed is None or renewed.etag == taken.etag else None
-
     assert renewed is not None
+    assert renewed.etag != taken.etag, "a renewal that nobody sees"
+    seen = store.read("7")
+    assert seen == renewed
+    assert store.write("7", taken) is None, "it was renewed since"
     assert store.write("7", Lease("two", 2)) is None
     assert store.write("7", Lease("two", 2, '"0123456789abcdef0123456789abcdef"')) is None
-    assert given_back is None or given_back.owner == ""
+    given_back = store.write("7", renewed._replace(owner=""))
+    assert given_back is not None
+    assert given_back.owner == ""
 
 
 def test_check_tries_the_conditions_for_real(url: str, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from waiting import wait_until
 
 B, C = ACCOUNTS[0], ACCOUNTS[1]
 
+TTL_SECONDS = 3
+
 
 class Store:
     """The bucket of the leases."""
@@ -56,10 +58,21 @@ def pair(faulty: FaultyS3, tmp_path: Path, store: Store) -> list[Service]:
 
 
 def member(service: Service, store: Store, **fleet: Any) -> Service:
-    service.configure({"fleet": {"lease": f"s3://{store.bucket}/fleet/", "ttl": "3s", **fleet}})
+    service.configure({"fleet": {"lease": f"s3://{store.bucket}/fleet/", "ttl": f"{TTL_SECONDS}s", **fleet}})
     service.job("account-b")
     service.job("account-z")
     return service
+
+
+def wait_for_renewals(store: Store, *, seconds: float) -> None:
+    """Wait until a lease has been renewed for so long, as often as every third of its time."""
+    seen: set[str] = set()
+
+    def is_renewed() -> bool:
+        seen.add(store.lease()["write"])
+        return len(seen) > seconds / (TTL_SECONDS / 3)
+
+    wait_until(is_renewed, what="renewals")
 
 
 def logs(now: datetime, first: int, count: int) -> list[Delivery]:
@@ -76,6 +89,8 @@ def test_one_ticks_and_the_other_takes_over_from_where_it_was(pair: list[Service
             other.wait_for("daemon.started")
             page = wait_for_page(other, "Stands by")
             assert other.metric("syncd_lease_held") == 0
+            wait_for_renewals(store, seconds=2 * TTL_SECONDS)
+            assert not one.told("lease.lost")
             os.kill(one.pid, signal.SIGSTOP)
             taken = other.wait_for("lease.taken", slot=0, generation=2)
             more = first.deliver(*logs(now, 10, 5))
@@ -97,7 +112,7 @@ def test_one_ticks_and_the_other_takes_over_from_where_it_was(pair: list[Service
     assert len(begun_frozen) <= 2
     # Every object was copied once: what the other had copied was recalled, not read again.
     assert first.server.count("GetObject") == 2
-    assert store.lease() == {"owner": "", "generation": 3}
+    assert {**store.lease(), "write": ""} == {"owner": "", "generation": 3, "write": ""}
     assert one.wait_for("ledger.rebuilt", job="account-z")["replicas"] >= 5
 
 

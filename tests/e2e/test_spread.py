@@ -226,6 +226,7 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
     hostile = (
         {**task, "job": "other"},
         {**task, "terms": "of another job file"},
+        {**task, "first": "2020-01-01", "last": "2020-01-02"},
         {**task, "replica": "s3://elsewhere/ to s3://mine/"},
         {**task, "shard": outside},
         {**task, "last": "2024-02-01"},

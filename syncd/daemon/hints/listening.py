@@ -49,16 +49,20 @@ class Hints:
         self._listened: set[str] = set()
         self._is_closed = False
 
-    def follow(self, configuration: Configuration) -> None:
-        """Listen to the queues of a configuration, and to no others. Those that failed are tried again now."""
+    def follow(self, configuration: Configuration, *, listens: bool = True) -> None:
+        """Listen to the queues of a configuration, and to no others. Those that failed are tried again now.
+
+        Without `listens`, leave what comes to others.
+        """
         hints = configuration.settings.hints
-        self._routes = Routes(configuration.jobs) if hints.queues else Routes(())
-        self._queues = hints.queues
-        if hints.queues:
+        queues = hints.queues if listens else ()
+        self._routes = Routes(configuration.jobs) if queues else Routes(())
+        self._queues = queues
+        if queues:
             self._ticks.begin(hints.settle.total_seconds())
         with self._wake:
             self._wake.notify_all()
-        for queue in set(hints.queues) - self._listened:
+        for queue in set(queues) - self._listened:
             self._listened.add(queue)
             threading.Thread(target=self._listen, args=(queue,), name="hints", daemon=True).start()
 
