@@ -11,8 +11,8 @@ from typing import Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.vouched import replaced_by
-from syncd.verify.rules.chain import Chain, Found, Step, own_word, parsed
-from syncd.verify.rules.digest import ChainName, Named, name_of
+from syncd.verify.rules.chain import Chain, Found, Step, named_by, own_word, parsed
+from syncd.verify.rules.digest import ChainName, Digest, Named, name_of
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.passing import Nothing, Passing, SealedDays
 from syncd.verify.rules.place import Place, Stored
@@ -97,7 +97,10 @@ class Audit:
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._replacements: dict[str, str] = {}
         """The SHA-256 that each replacement beside a log should have, by its key."""
-        self._beside_digests: list[Stored] = []
+        self._beside_digests: dict[str, Stored] = {}
+        """The replacements beside digests, by the digest's key."""
+        self._followers: dict[str, Digest] = {}
+        """The digests that name one of these as the one before, by its key."""
         self._beside: list[str] = []
         self._planted: list[str] = []
         self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
@@ -115,9 +118,12 @@ class Audit:
                 self._compare(checked, named, found)
             self._read += 1
             self._done(item)
-        for digest in self._replica.digests(self._beside_digests):
+        for digest in self._replica.digests(self._beside_digests.values()):
             original = digest._replace(key=replaced_by(digest.key))
-            is_right = own_word(original, self._buckets, self._keys) is not None
+            said = own_word(original, self._buckets, self._keys) or named_by(
+                self._followers.get(original.key), original
+            )
+            is_right = said is not None
             (self._beside if is_right else self._planted).append(digest.key)
         return self._result()
 
@@ -142,7 +148,7 @@ class Audit:
                 if named is not None:
                     dated.append((named[1], named[0], item))
                 elif name_of(replaced_by(item.key)) is not None:
-                    self._beside_digests.append(item)
+                    self._beside_digests[replaced_by(item.key)] = item
         dated.sort()
         for number, (name, step) in enumerate(self._steps([item for _, _, item in dated]), 1):
             self._unnamed.read_until(step.span.end)
@@ -175,6 +181,8 @@ class Audit:
         self._chains[name] += [item for item in found if self._is_within(item.span)]
         if step.digest is None:
             return
+        if (previous := step.digest.previous) is not None and previous.key in self._beside_digests:
+            self._followers[previous.key] = step.digest
         listed = [(log, self._unnamed.name(log.key, self._place.prefix_of(log.key)[0])) for log in step.digest.logs]
         if self._is_within(step.span):
             yield from self._checked(checked, listed)

@@ -179,15 +179,25 @@ def rotated(digests: list[Found]) -> list[Found]:
     return [*digests[:-2], strange, forged(digests[-1], follow)]
 
 
-def test_without_its_key_the_digest_after_it_vouches_for_it(replicated: Callable[..., Replicated]) -> None:
-    it = replicated("Enabled", rotated)
-    assert it.verify("--repair")[1]["not_repaired"] == []  # that nobody knows the key is no alteration
+@pytest.mark.parametrize("versioning", ["Enabled", ""])
+def test_without_its_key_the_digest_after_it_vouches_for_it(
+    replicated: Callable[..., Replicated], versioning: str
+) -> None:
+    it = replicated(versioning, rotated)
+    key, puts = it.digests[-2].key, it.stage.server.count("PutObject")
+    sound = it.verify("--repair")[1]
+    # That nobody knows the key is no alteration.
+    assert (sound["repaired"], sound["not_repaired"], it.held()) == ([], [], [])
+    assert it.stage.server.count("PutObject") == puts
     it.edit(-2)
 
     code, entry, _ = it.verify("--repair")
 
-    assert ([item["key"] for item in entry["repaired"]], it.is_right(-2)) == ([it.digests[-2].key], True)
-    assert (code, entry["problems"]) == (3, {"no_key": 1})
+    written = key if versioning else key + SUFFIX
+    assert [(item["key"], item["written"]) for item in entry["repaired"]] == [(key, written)]
+    assert (code, it.is_right(-2, written.removeprefix(key)), entry["extra"]) == (3, True, [])
+    assert entry["problems"] == {"no_key": 1}
+    assert entry["vouched_beside"] == ([] if versioning else [written])
 
 
 def test_digests_that_are_missing_are_fetched_the_newest_too(replicated: Callable[..., Replicated]) -> None:

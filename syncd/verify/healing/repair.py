@@ -87,12 +87,10 @@ class Repairer:
         return self._replace_all(place, wanted)
 
     def _replace_all(self, place: Place, wanted: Sequence[Wanted]) -> bool:
-        right = {item.listed.key: item for item in wanted}
-        is_changed = False
+        right, before = {item.listed.key: item for item in wanted}, len(self._proof.repaired)
         for outcome in self._replaced(place, right) if right else ():
-            is_changed |= not isinstance(outcome, Failed)
             self._take(place, outcome, right[outcome.transfer.object.key])
-        return is_changed
+        return len(self._proof.repaired) > before
 
     def _replaced(self, place: Place, right: Mapping[str, Wanted]) -> Iterator[Outcome]:
         job, installation = self._job, self._installation
