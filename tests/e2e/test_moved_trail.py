@@ -150,9 +150,16 @@ def test_a_chain_is_followed_through_a_key_prefix_that_the_job_no_longer_copies(
 
 def test_what_the_replica_lacks_of_a_former_prefix_is_said_not_to_be_checked(it: Moved) -> None:
     it.job("")
-    assert it.stage.syncd("tick").code == 0
+    ticked, status = it.stage.syncd("tick", "--json"), it.stage.syncd("status", "--json").job
 
     code, entry = it.verify()
+
+    assert (ticked.code, ticked.job["unproved"]) == (0, [])
+    # Nothing is claimed of the hours under the other prefix.
+    after, newest = content(it.digests[6]), content(it.digests[-1])
+    assert (status["proved_from"], status["proved_until"]) == (after["digestStartTime"], newest["digestEndTime"])
+    told = [(line["reason"], line["key"]) for line in ticked.logged if line["event"] == "proof.begun_anew"]
+    assert told == [("under_another_prefix", it.digests[5].key)]
 
     spans = entry["chains"][0]["spans"]
     assert (code, [span["verdict"] for span in spans]) == (3, ["proved", "gap", "unanchored", "proved"])
