@@ -166,6 +166,15 @@ def test_nothing_is_written_that_no_signature_vouches_for(replicated: Callable[.
     assert (code, entry["repaired"], it.stage.server.count("PutObject")) == (3, [], before)
     assert len([line for line in lines if line["event"] == "replica.not_repaired"]) == 3
 
+    # Nor what the job does not copy, even if the source has it.
+    log = content(it.digests[5])["logFiles"][0]["s3Object"]
+    it.put(log, gzip.compress(b"{}"), {})
+    it.edit(1)
+    it.stage.job(changes={"source.ignore": [it.digests[1].key, log]})
+    entry = it.verify("--repair")[1]
+    reasons = {item["key"]: item["reason"] for item in entry["not_repaired"]}
+    assert (entry["repaired"], reasons[it.digests[1].key], reasons[log]) == ([], "unsupported", "unsupported")
+
 
 def rotated(digests: list[Found]) -> list[Found]:
     """The last but one is signed with a key that nobody keeps, and the last one names it as its predecessor."""

@@ -15,13 +15,12 @@ from syncd.job.installation import Installation
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed
-from syncd.model.keys.trail import in_scope
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
 from syncd.model.reasons import Reason
 from syncd.tick.scope import layout_of, replica_of, scope_of
 from syncd.verify.healing.digests import DigestVoucher, altered
 from syncd.verify.healing.healer import as_job_failure
-from syncd.verify.healing.lost import shard_of
+from syncd.verify.healing.lost import is_copied, shard_of
 from syncd.verify.healing.replacement import ALTERED_AT_SOURCE, LARGEST_BYTES, NOT_AT_SOURCE, Wanted, replacement
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.healing.vouching import NOT_COPIED, Vouched
@@ -52,7 +51,7 @@ class Repairer:
         scope = scope_of(self._job)
         assert scope is not None
         found = altered(result)
-        elsewhere = [item for item in found if not in_scope(place.shard_of(item.key), scope)]
+        elsewhere = [item for item in found if not is_copied(item.key, place, scope)]
         for strange in elsewhere:
             if strange.is_certain:
                 self._give_up(NotRepaired(strange.key, Reason.UNSUPPORTED, NOT_COPIED))
