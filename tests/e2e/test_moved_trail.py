@@ -87,7 +87,7 @@ def test_a_place_that_a_chain_came_from_is_told_of_once(
 
     with delivered(stage, now, tmp_path, span, rename) as it:
         it.job("")
-        ticked = stage.syncd("tick", "--json")
+        ticked, delivered_before = stage.syncd("tick", "--json"), len(stage.source())
         code, entry = it.verify()
         newest, oldest = it.digests[-1].key, it.digests[1].key
         log = content(it.digests[0])["logFiles"][0]["s3Object"]
@@ -96,12 +96,19 @@ def test_a_place_that_a_chain_came_from_is_told_of_once(
         stage.server.put(it.bucket, f"copies/{log}", b"")
         cut = it.verify()[1]
         mended = it.stage.syncd("verify", "--json", "--repair", "--keys", str(it.keys)).job
+        gone = content(it.digests[2])["logFiles"][0]["s3Object"]
+        stage.server.delete(it.bucket, f"copies/{gone}")
+        stage.server.delete(stage.world.bucket, gone)
+        ran = stage.syncd("verify", "--json", "--keys", str(it.keys))
+        lost = ran.job, ran.logged
 
-    assert (ticked.code, ticked.job["copied"]) == (0, len(stage.source())), ticked
+    assert (ticked.code, ticked.job["copied"]) == (0, delivered_before), ticked
     assert (code, entry["verdict"], entry["digests"]) == (0, "proved", len(it.digests)), entry
     assert len(entry["places"]) == 1
     assert cut["problems"] == {"digest_missing": 1, "unreadable": 1}
     assert [problem["key"] for problem in cut["places"][0]["after_newest_digest"]["problems"]] == [newest]
+    assert (lost[0]["missing_at_source"], lost[0]["horizon_contradicted"]) == ([gone], [gone])
+    assert [line["key"] for line in lost[1] if line["event"] == "horizon.contradicted"] == [gone]
     # The newest may come with the day of the other.
     assert {oldest} <= set(mended["healed"]) <= {oldest, newest}
     assert ([item["key"] for item in mended["repaired"]], mended["problems"]) == ([log], {"unreadable": 1})
