@@ -4,13 +4,13 @@ import gzip
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import Delivery
-from chains import another_key, content, forged, found, known_keys
+from chains import another_key, chained, content, forged, found, known_keys
 from faulty import StoredObject
 from key_server import lists_keys
 from stage import Stage
@@ -64,7 +64,11 @@ class Replicated:
 
 
 def metadata_of(item: Found) -> dict[str, str]:
-    return {"signature": item.signature, "signature-algorithm": item.algorithm}
+    metadata = {"signature": item.signature, "signature-algorithm": item.algorithm}
+    if item.generated_at is not None:
+        generated = datetime.fromtimestamp(item.generated_at, UTC)
+        metadata["backfill-generation-timestamp"] = f"{generated:%Y-%m-%dT%H:%M:%SZ}"
+    return metadata
 
 
 @pytest.fixture
@@ -207,6 +211,31 @@ def test_without_its_key_the_digest_after_it_vouches_for_it(
     assert (code, it.is_right(-2, written.removeprefix(key)), entry["extra"]) == (3, True, [])
     assert entry["problems"] == {"no_key": 1}
     assert entry["vouched_beside"] == ([] if versioning else [written])
+
+
+def backfilled(digests: list[Found]) -> list[Found]:
+    """Two digests of a backfill beside the others."""
+
+    def late(item: Found) -> Found:
+        key = item.key.replace(".json.gz", "_backfill.json.gz")
+        made = forged(item, lambda document: document.update(digestS3Object=key, logFiles=[]))
+        ended = datetime.strptime(content(item)["digestEndTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return made._replace(key=key, generated_at=ended.timestamp() + 7200)
+
+    return [*digests, *chained([late(item) for item in digests[1:3]])]
+
+
+def test_the_time_of_a_backfill_is_a_part_of_it(replicated: Callable[..., Replicated]) -> None:
+    it = replicated("Enabled", backfilled)
+    late = it.digests[-1]
+    it.put(late.key, late.body, {**metadata_of(late), "backfill-generation-timestamp": "2001-01-01T00:00:00Z"})
+
+    found = it.verify("--no-heal")[1]
+    entry = it.verify("--repair")[1]
+
+    assert found["problems"] == {"key_not_valid_then": 1}
+    assert [(item["key"], item["how"]) for item in entry["repaired"]] == [(late.key, "version")]
+    assert (it.is_right(-1), entry["problems"], entry["verdict"]) == (True, {}, "proved")
 
 
 def test_digests_that_are_missing_are_fetched_the_newest_too(replicated: Callable[..., Replicated]) -> None:

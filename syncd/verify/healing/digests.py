@@ -85,7 +85,7 @@ class DigestVoucher:
             follower = self._own_word(after[item.after][1]) if item.after in after else None
             said = self._own_word(digest) or named_by(follower, digest)
             if said is not None:
-                wanted.append(_wanted(listed, said, digest.signature, is_certain=item.is_certain))
+                wanted.append(_wanted(listed, said, digest, is_certain=item.is_certain))
             elif item.is_certain:
                 detail = "neither its signature nor the digest after it vouches for the one at the source"
                 others.append(NotRepaired(key, ALTERED_AT_SOURCE, detail))
@@ -99,8 +99,8 @@ class DigestVoucher:
         return own_word(found, self._buckets, self._keys)
 
 
-def _wanted(listed: LogObject, said: Digest, signature: str, *, is_certain: bool) -> Wanted:
+def _wanted(listed: LogObject, said: Digest, digest: Found, *, is_certain: bool) -> Wanted:
     words = (
         f"the replica is not the digest that CloudTrail delivered; {VOUCHES} the source's: it has SHA-256 {said.sha256}"
     )
-    return Wanted(listed, said.sha256, words, signature, is_certain)
+    return Wanted(listed, said.sha256, words, digest.signature, digest.generated_at, is_certain)

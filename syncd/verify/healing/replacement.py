@@ -45,13 +45,16 @@ class Wanted(NamedTuple):
     """A sentence about it and the replica."""
     signature: str = ""
     """The signature in the metadata of a digest, hexadecimal. It is empty for a log."""
+    generated_at: float | None = None
+    """In the metadata of a backfill."""
     is_certain: bool = True
     """False if the replica may be right: only its key is not known."""
 
     def is_in(self, answer: Answer) -> bool:
         """Return True if this is it."""
         told = Found.of(self.listed.key, answer.body, answer.headers)
-        if self.signature and (told.signature, told.algorithm) != (self.signature, ALGORITHM):
+        metadata = told.signature, told.algorithm, told.generated_at
+        if self.signature and metadata != (self.signature, ALGORITHM, self.generated_at):
             return False
         try:
             return content_sha256(answer.body, most=LARGEST_CONTENT_BYTES) == self.sha256
