@@ -18,7 +18,7 @@ from syncd.verify.rules.passing import Nothing, Passing, SealedDays
 from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.progress import Progress
 from syncd.verify.rules.result import Hashes, PlaceResult
-from syncd.verify.rules.unnamed import Unnamed, by_time
+from syncd.verify.rules.unnamed import NAMED_WITHIN_SECONDS, Unnamed, by_time, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 ANCHOR_SECONDS = 2 * DAY_SECONDS
@@ -94,6 +94,8 @@ class Audit:
         self._progress = progress or Progress()
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._ends: dict[ChainName, float] = {}
+        self._newest_under: defaultdict[str, float] = defaultdict(float)
+        """The end of the newest digest under each prefix."""
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._replacements: dict[str, str] = {}
         """The SHA-256 that each replacement beside a log should have, by its key."""
@@ -146,6 +148,7 @@ class Audit:
             listed = ((name_of(item.key), item) for item in self._replica.keys(prefix, first, last))
             for named, item in listed:
                 if named is not None:
+                    self._newest_under[prefix] = max(self._newest_under[prefix], named[1])
                     dated.append((named[1], named[0], item))
                 elif name_of(replaced_by(item.key)) is not None:
                     self._beside_digests[replaced_by(item.key)] = item
@@ -250,15 +253,24 @@ class Audit:
         """
         return [item.span for name, found in self._chains.items() if not name.is_backfill for item in found]
 
+    def _may_be_named(self, key: str) -> bool:
+        """Return True for a log that a digest names which the job came to copy no more."""
+        first, last = times_of(key)
+        if first < last or replaced_by(key):
+            return False
+        ends = [self._newest_under[former.digests] for former in self._place.uncopied() if former.has(key)]
+        return any(first > end - NAMED_WITHIN_SECONDS for end in ends)
+
     def _result(self) -> PlaceResult:
         chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
         standard = [found for name, found in chains.items() if not name.is_backfill]
         ends = [max((span.end for span in found if span.digest_key), default=0.0) for found in standard]
         left = self._unnamed.left(ends)
+        extra = [key for key in left.extra if not self._may_be_named(key)]
         return PlaceResult(
             place=self._place,
             chains=chains,
-            extra=sorted([*left.extra, *self._planted]),
+            extra=sorted([*extra, *self._planted]),
             uncovered=left.uncovered,
             logs=self._read + self._not_read,
             logs_read=self._read,
