@@ -82,6 +82,13 @@ scale: $(VENV)/.test  ## state files of a million and ten million objects, and a
 ceph: $(VENV)/.test  ## server-side copies between two owners, on Ceph's gateway, which has to be installed
 	$(BIN)/pytest tests/ceph $(ARGS)
 
+queues: $(VENV)/.test  ## hints and spread catch-ups on fauxqs, SQS by another author; needs npm and Node 20: two minutes
+	@command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null || { \
+		echo "make queues needs npm and Node 20 or later; on Debian 13: apt-get install npm" >&2; exit 1; }
+	@mkdir -p build/fauxqs && cp tests/fauxqs/* build/fauxqs
+	@cd build/fauxqs && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(BIN)/pytest --queues fauxqs tests/contract/test_queue_servers.py tests/daemon/test_hints.py tests/e2e/test_spread.py $(ARGS)
+
 release: $(VENV)/.demo $(VENV)/.release  ## everything of a release, dist/, the same bytes each time: make release URL=https://HOST/OWNER/syncd
 	@test -n "$(URL)" || { echo "name the place of the project: make release URL=https://HOST/OWNER/syncd" >&2; exit 1; }
 	@rm -rf dist
@@ -130,4 +137,4 @@ $(BIN)/python:
 	done; \
 	echo "syncd needs Python 3.11 or later, with venv. On Debian 12: apt-get install python3-venv" >&2; exit 1
 
-.PHONY: help demo test check docs pictures docs-site format bench memory vendor spread slots simulate mutants hostile faults scale ceph lock release sbom deb packages hashes
+.PHONY: help demo test check docs pictures docs-site format bench memory vendor spread slots simulate mutants hostile faults scale ceph queues lock release sbom deb packages hashes

@@ -1,7 +1,8 @@
 """The entry point. `python -m syncd` is `syncd`.
 
 A short run is mostly its imports, which make objects that stay. Looking for garbage among them, in the middle and at the
-end, would take a quarter of its time. So the collector looks seldom, and at the end not at all.
+end, would take a quarter of its time. So the collector looks seldom, and at the end not at all. What runs for long has it
+look more often once everything is loaded.
 
 In a locale of another encoding than UTF-8, Python is started again in its UTF-8 mode: paths and names in the configuration
 are UTF-8 everywhere. What is printed stays in the locale's encoding.
@@ -12,7 +13,7 @@ import os
 import sys
 
 _INTERRUPTED = 130
-_ALLOCATIONS_TO_A_LOOK = 20_000
+_ALLOCATIONS_TO_A_LOOK = 200_000
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from needed_tools import (
     tool,
 )
 from place import Place
-from servers import MakeClient, S3Server, ask, ministack_server, moto_server, seaweed_server
+from servers import MakeClient, S3Server, ask, fauxqs_server, ministack_server, moto_server, seaweed_server
 
 from syncd.cli.demo.world import ACCOUNT_A, REGION, World, build_world
 
@@ -45,6 +45,13 @@ hypothesis.settings.register_profile(
     "syncd", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("syncd")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option of `make queues`."""
+    parser.addoption(
+        "--queues", choices=["ministack", "fauxqs"], default="ministack", help="whose queues the tests of queues use"
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -117,6 +124,20 @@ def ministack(_ministack_process: S3Server) -> S3Server:
     """MiniStack, emptied."""
     _reset(_ministack_process, "/_ministack/reset")
     return _ministack_process
+
+
+@pytest.fixture
+def fauxqs(_aws_environment: None) -> Iterator[S3Server]:
+    """fauxqs, a new one for each test, since nothing empties it."""
+    with fauxqs_server() as server:
+        yield server
+
+
+@pytest.fixture
+def queue_server(request: pytest.FixtureRequest) -> S3Server:
+    """A server of queues without any: MiniStack, or the one that --queues names."""
+    server: S3Server = request.getfixturevalue(request.config.getoption("--queues"))
+    return server
 
 
 @pytest.fixture(scope="session")

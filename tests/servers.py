@@ -3,6 +3,7 @@
     MiniStack   S3, STS, IAM and SQS with trust policies, external IDs and policies enforced
     SeaweedFS   a real store, written in Go
     moto        S3 and STS; it allows a wrong external ID and roles that do not exist
+    fauxqs      SQS, by another author; `make queues` installs it
 
 They end with this process, also when it is killed (`syncd.cli.demo.guard`).
 """
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 from syncd.cli.demo.embedded import HOST, ROOT_SECRET, embedded_aws, free_port
 from syncd.cli.demo.guard import ServerError, serving
 
+FAUXQS = Path(__file__).parents[1] / "build" / "fauxqs"
 _ATTEMPTS = 3
 _SEAWEED_GRPC_OFFSET = 10_000
 _SEAWEED_PORTS = 4
@@ -80,6 +82,17 @@ def moto_server() -> Iterator[S3Server]:
 
     with _on_free_ports(free_port, start) as port:
         yield S3Server("moto", f"http://{HOST}:{port}", "testing", "testing")
+
+
+@contextlib.contextmanager
+def fauxqs_server() -> Iterator[S3Server]:
+    """fauxqs, which asks nobody who he is."""
+
+    def start(port: int) -> AbstractContextManager[None]:
+        return _running(["node", str(FAUXQS / "serve.mjs"), str(port)], port, "/")
+
+    with _on_free_ports(free_port, start) as port:
+        yield S3Server("fauxqs", f"http://{HOST}:{port}", "testing", "testing")
 
 
 @contextlib.contextmanager

@@ -48,7 +48,9 @@ def flags(command: Any) -> Sequence[str]:
 
 
 def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    for name, inner in getattr(command, "commands", {}).items():
+    context = typer.Context(command)
+    for name in command.list_commands(context):
+        inner = command.get_command(context, name)
         whole = f"{path} {name}".strip()
         if hasattr(inner, "commands"):
             yield from _leaves(whole, inner)

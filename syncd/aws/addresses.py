@@ -76,7 +76,7 @@ def _plain_suffix(bucket: str, region: str, session: Session) -> str | None:
         return None
     if not session.get_scoped_config().keys() <= _UNMOVING_KEYS:
         return None
-    found = (each.dns_suffix for each in partitions() if each.regions.fullmatch(region))
+    found = (each.dns_suffix for each in partitions() if each.has(region))
     return next(found, None)
 
 

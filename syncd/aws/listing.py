@@ -62,11 +62,14 @@ class BucketLister:
         budget_seconds: float | None = None,
         stalled_seconds: float = STALLED_SECONDS,
         clock: Callable[[], float] = monotonic,
+        takes_trees: bool = False,
     ) -> None:
         """Once `stop` is set, send no request and wait for none, but raise Interrupted.
 
         `budget_seconds` bounds the time spent waiting for all listings together; None is no bound. `stalled_seconds` is
         the longest time in which one listing may bring no row. `clock` is the monotonic one.
+        `takes_trees` allows pages in the order of a store that keeps a tree. Without it only folders and the regions of a
+        trail, in which keys sort alike, may come in that order.
         """
         self._end = end
         self._side = side
@@ -75,6 +78,7 @@ class BucketLister:
         self._budget_seconds = budget_seconds
         self._stalled_seconds = stalled_seconds
         self._clock = clock
+        self._takes_trees = takes_trees
         self._waited_seconds = 0.0
         # What a plus means in encoded keys: for S3 a space. Of other servers it is found out if need be.
         self._plus = " " if is_aws(end.address.host) else ""
@@ -145,6 +149,7 @@ class BucketLister:
                     cursor.prefix,
                     start_after="" if cursor.range is None else cursor.range.start_after,
                     delimiter=cursor.delimiter,
+                    takes_trees=self._takes_trees or cursor.range is None or bool(cursor.range.shard.region),
                 )
                 cursor.brought_at = self._clock()
                 under_way[id(cursor)] = cursor

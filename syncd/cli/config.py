@@ -15,7 +15,10 @@ from syncd.model.errors import ConfigError, Problem
 from syncd.model.escaping import safe_line
 
 app = typer.Typer(
-    cls=Verbs, no_args_is_help=True, help="The configuration itself: its schema for editors, and whether it is right."
+    name="config",
+    cls=Verbs,
+    no_args_is_help=True,
+    help="The configuration itself: its schema for editors, and whether it is right.",
 )
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from syncd.job.ledger_verbs import Chosen
     from syncd.ledger.ledger import LedgerFile
 
-app = typer.Typer(cls=Verbs, no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects.")
+app = typer.Typer(
+    name="ledger", cls=Verbs, no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects."
+)
 quarantine_app = typer.Typer(
     cls=Verbs, no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
 )

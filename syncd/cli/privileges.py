@@ -1,10 +1,10 @@
-"""The process itself: its limit of open files, and dropping root's privileges before touching another user's state, in verbs and their workers.
+"""The process itself: its limit of open files, its garbage, and dropping root's privileges before touching another user's state, in verbs and their workers.
 
 The process keeps only CAP_DAC_READ_SEARCH, to read credentials that only root can read, and this program itself.
 Whatever the other user plants in the state folder, root writes, creates and removes nothing there.
 """
 
-import ctypes
+import gc
 import os
 import pwd
 import resource
@@ -12,9 +12,14 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syncd.model.errors import LedgerExposed
 
+if TYPE_CHECKING:
+    import ctypes
+
+_ALLOCATIONS_TO_A_LOOK = 20_000
 _READ_SEARCH = 2  # CAP_DAC_READ_SEARCH, capabilities(7)
 _VERSION_3 = 0x20080522
 _PR_SET_KEEPCAPS = 8
@@ -45,6 +50,8 @@ def drop_to_owner(state_dir: Path) -> str | None:
         name, gid, groups = str(status.st_uid), status.st_gid or status.st_uid, []
     else:
         name, gid, groups = user.pw_name, user.pw_gid, os.getgrouplist(user.pw_name, user.pw_gid)
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
     try:
@@ -67,7 +74,13 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _keep_reading(libc: ctypes.CDLL) -> None:
+def look_for_garbage() -> None:
+    """Have the collector look more often from now on, and not among what was loaded until now, which stays."""
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_TO_A_LOOK)
+
+
+def _keep_reading(libc: "ctypes.CDLL") -> None:
     """Drop all capabilities but the one to read, which children inherit. Drops that one too if it is refused."""
     header = struct.pack("=Ii", _VERSION_3, 0)
     one = 1 << _READ_SEARCH

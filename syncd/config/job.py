@@ -14,7 +14,7 @@ from syncd.config.names import is_job_name
 from syncd.config.partitions import partition_of, region_of_host
 from syncd.config.rules import JOB_RULES
 from syncd.config.tables.ends import Consumer, Destination, Endpoints, Role, Source
-from syncd.config.tables.files import JobDefaults, JobTable, SettingsTable
+from syncd.config.tables.files import JobTable, SettingsTable, job_defaults
 from syncd.config.tables.scale import Fleet, Hints, Work
 from syncd.config.tables.settings import Engine, Http, JobEngine, Listing, Log, Prices
 from syncd.config.tables.settings_rules import SETTINGS_RULES
@@ -135,13 +135,18 @@ class Document(NamedTuple):
     """One of the two files that configure syncd."""
 
     whole: type[Table]
-    parts: type[Table]
-    """The same table with no key required and without the rules."""
+    keys: type[Table]
+    """The same table without the rules."""
     rules: Sequence[Callable[[Any], Iterator[Finding]]]
 
+    @property
+    def parts(self) -> type[Table]:
+        """The table without the rules, and with no key required."""
+        return partial(self.keys)
 
-JOB = Document(Job, JobDefaults, JOB_RULES)
-SETTINGS = Document(Settings, partial(SettingsTable), SETTINGS_RULES)
+
+JOB = Document(Job, JobTable, JOB_RULES)
+SETTINGS = Document(Settings, SettingsTable, SETTINGS_RULES)
 
 
 def schema_rows() -> list[Row]:
@@ -154,7 +159,7 @@ def json_schema(*, is_job: bool) -> dict[str, Any]:
     model: type[Table] = SettingsTable
     about: dict[str, Any] = {"title": "syncd.toml"}
     if is_job:
-        model, about = JobDefaults, {"title": "A job file of syncd", "required": ["name"]}
+        model, about = job_defaults(), {"title": "A job file of syncd", "required": ["name"]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(), **about}
 
 

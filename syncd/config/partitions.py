@@ -16,9 +16,14 @@ class Partition(NamedTuple):
 
     name: str
     """The word in ARNs, such as `aws-us-gov`."""
-    regions: re.Pattern[str]
+    regions: str
+    """The pattern of its regions' names."""
     dns_suffix: str
     """The end of its hosts, such as `amazonaws.com`."""
+
+    def has(self, region: str) -> bool:
+        """Return whether it is the partition of a region. `re` compiles and keeps the patterns that are asked."""
+        return re.fullmatch(self.regions, region, re.ASCII) is not None
 
 
 @cache
@@ -29,8 +34,7 @@ def partitions() -> tuple[Partition, ...]:
     assert spec.origin is not None
     listed = json.loads((Path(spec.origin).parent / "data" / "partitions.json").read_text())
     return tuple(
-        Partition(item["id"], re.compile(item["regionRegex"], re.ASCII), item["outputs"]["dnsSuffix"])
-        for item in listed["partitions"]
+        Partition(item["id"], item["regionRegex"], item["outputs"]["dnsSuffix"]) for item in listed["partitions"]
     )
 
 
@@ -44,7 +48,7 @@ def partition_of(region: str) -> str | None:
 
     As for botocore, a region that is newer than its list is one of `aws`.
     """
-    known = next((partition.name for partition in partitions() if partition.regions.fullmatch(region)), None)
+    known = next((partition.name for partition in partitions() if partition.has(region)), None)
     return known or ("aws" if _REGION.fullmatch(region) else None)
 
 
@@ -54,7 +58,7 @@ def region_of_host(url: str) -> str | None:
     if not is_aws(host):
         return None
     labels = host.split(".")
-    regions = [label for label in labels if any(partition.regions.fullmatch(label) for partition in partitions())]
+    regions = [label for label in labels if any(partition.has(label) for partition in partitions())]
     # The service's global endpoint signs for this region.
     return regions[-1] if regions else "us-east-1" if labels[0] == "sts" else None
 

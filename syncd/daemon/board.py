@@ -10,8 +10,8 @@ from syncd.daemon.ticks.running import RunningTicks
 from syncd.daemon.ticks.schedule import PULSE_SECONDS, TICKS_AT_A_TIME
 from syncd.job.health.health import JobHealth, is_fresh, late_reasons, trouble
 from syncd.job.health.progress import STALLED_SECONDS, Progress
+from syncd.job.health.refused import refused_health
 from syncd.job.health.word import WORST_FIRST, headline, health_word
-from syncd.job.refused import refused_health
 from syncd.model.reports import TickReport
 
 _SILENT_SECONDS = 12 * PULSE_SECONDS

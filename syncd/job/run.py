@@ -21,9 +21,9 @@ from syncd.model import events
 from syncd.model.errors import AlreadyRunning, LedgerError
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
-from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.recorder import Recorder
 from syncd.tick.scope import pace_of, replica_of
+from syncd.tick.task import audit_lists_a_day
 
 OBJECTS_FOR_A_RATE = 200
 

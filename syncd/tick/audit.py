@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import ceil
 
 from syncd.model import events
-from syncd.model.keys.stamps import DAY_SECONDS, day_start
+from syncd.model.keys.stamps import day_start
 from syncd.model.objects import Failed, Known, LogObject, Range, Shard, ShardState, Transfer
 from syncd.model.reasons import Reason
 from syncd.model.sealed import SealedDay
@@ -21,12 +21,11 @@ from syncd.tick.listing.survey import Survey, Visit
 from syncd.tick.ports import Ports
 from syncd.tick.recorder import Recorder
 from syncd.tick.side_by_side import replicas_in
-from syncd.tick.task import Pace, Task
+from syncd.tick.task import LISTED_AT_ONCE, Task
 
 LISTS_A_TICK = 64
 """Listings of the destination in one tick, of 1,000 keys each, for both parts of the audit."""
 _USUAL_PERIOD_SECONDS = 300.0
-ROWS_AT_ONCE = 1000
 KEYS_LOGGED = 20
 
 PlanDay = Callable[[Shard, str], Generator[Transfer | None, None, int]]
@@ -83,18 +82,18 @@ class Audit:
         sealed = [self._task.layout.day_end(state.shard, day) for day in days]
         while self._lists_left > 0:
             # Read rows before listing: whatever was recorded by then must be listed.
-            rows = self._ports.ledger.remembered(state.shard, key, limit=ROWS_AT_ONCE)
+            rows = self._ports.ledger.remembered(state.shard, key, limit=LISTED_AT_ONCE)
             if rows:
                 for some in _between_sealed(rows, sealed):
                     wanted = Range(state.shard, max(key, some[0][0][:-1]), some[-1][0])
-                    self._lists_left -= 1 + len(some) // ROWS_AT_ONCE
+                    self._lists_left -= 1 + len(some) // LISTED_AT_ONCE
                     replicas = yield from replicas_in(wanted, self._ports.destination, self._task.destination_prefix)
                     if replicas is None:
                         return
                     for item in self._differing(state, some, replicas):
                         yield hand_over(item)
                 key = rows[-1][0]
-            if len(rows) < ROWS_AT_ONCE:
+            if len(rows) < LISTED_AT_ONCE:
                 self._move(visit, audit_key="", audit_at=began, audited_at=began)
                 return
             self._move(visit, audit_key=key, audit_at=began)
@@ -135,7 +134,7 @@ class Audit:
                 replicas = yield from replicas_in(wanted, self._ports.destination, self._task.destination_prefix)
                 if replicas is None:
                     return
-                self._lists_left -= 1 + len(replicas) // ROWS_AT_ONCE
+                self._lists_left -= 1 + len(replicas) // LISTED_AT_ONCE
                 for key, item in replicas.items():
                     found.setdefault(self._task.layout.day(state.shard, key), {})[key] = item
             for day, was in batch.items():
@@ -156,7 +155,7 @@ class Audit:
         self, shard: Shard, day: str, was: SealedDay, found: Mapping[str, LogObject], plan_day: PlanDay
     ) -> Iterator[Transfer | None]:
         self._log(f"{shard.prefix}{day}", f"{was.count} objects were sealed, {len(found)} are there or are others")
-        self._lists_left -= 2 * (1 + was.count // ROWS_AT_ONCE)
+        self._lists_left -= 2 * (1 + was.count // LISTED_AT_ONCE)
         known = yield from plan_day(shard, day)
         if known < was.count:
             lost = was.count - known
@@ -199,20 +198,8 @@ def _batch(waiting: list[tuple[str, SealedDay]]) -> dict[str, SealedDay]:
     batch: dict[str, SealedDay] = {}
     total = 0
     for day, was in waiting:
-        if batch and total + was.count > ROWS_AT_ONCE:
+        if batch and total + was.count > LISTED_AT_ONCE:
             break
         batch[day] = was
         total += was.count
     return batch
-
-
-def audit_lists_a_day(pace: Pace, counts: tuple[int, int], shards: int) -> int:
-    """Return how many listings of the destination the audit takes a day.
-
-    `counts` are the objects remembered key by key, and in sealed days. A shard takes at least one listing.
-    """
-    total = 0.0
-    for every, count in zip((pace.audit_every, pace.audit_sealed_every), counts, strict=True):
-        if every and count:
-            total += max(shards, count / ROWS_AT_ONCE) * DAY_SECONDS / every
-    return ceil(total)

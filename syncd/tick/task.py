@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 
 from syncd.model.keys.layout import Layout
@@ -11,6 +11,8 @@ from syncd.model.keys.trail import EVERY, Scope
 from syncd.model.objects import Shard, Window
 
 DIGESTS = "CloudTrail-Digest"
+LISTED_AT_ONCE = 1000
+"""Keys of one listing, and rows of the ledger that are compared with it."""
 
 
 # CloudTrail delivers a digest 26 to 31 minutes after its stamp, which is the end of its hour.
@@ -55,6 +57,18 @@ class Pace:
     def lateness_of(self, kind: str) -> float:
         """Return how late a log of this kind may be before the horizon passes it."""
         return lateness_of(kind, self.lateness)
+
+
+def audit_lists_a_day(pace: Pace, counts: tuple[int, int], shards: int) -> int:
+    """Return how many listings of the destination the audit takes a day.
+
+    `counts` are the objects remembered key by key, and in sealed days. A shard takes at least one listing.
+    """
+    total = 0.0
+    for every, count in zip((pace.audit_every, pace.audit_sealed_every), counts, strict=True):
+        if every and count:
+            total += max(shards, count / LISTED_AT_ONCE) * DAY_SECONDS / every
+    return ceil(total)
 
 
 class Spread(NamedTuple):

@@ -93,7 +93,7 @@ class Prover:
         consumer = self._installation.identities.consumer(job, count=self._count)
         self._principals = [consumer]
         end = end_of(job, Side.DESTINATION, consumer, self._installation, proof.requests)
-        lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop)
+        lister = BucketLister(end, Side.DESTINATION, now=self._installation.now, stop=self._stop, takes_trees=True)
         replica = BucketReplica(end, lister, prefix=job.destination.prefix, stop=self._stop)
         # Before the replica is listed, which may have more by then.
         self.newest = self._expected(scope)

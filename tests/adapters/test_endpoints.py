@@ -1,13 +1,18 @@
 """Where a bucket is reached: AWS's own addresses, the environment's, and those of other servers."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
+from botocore.regions import EndpointResolver
 
 from syncd.aws import addresses
 from syncd.aws.addresses import bucket_address
+from syncd.aws.identity.boto import own_session
+from syncd.aws.identity.endpoints import Endpoints
 from syncd.aws.s3 import Address
 
 BUCKET = "example-trail"
@@ -130,3 +135,38 @@ def test_any_other_address_is_left_to_botocore(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
 
     assert addresses._plain_suffix(bucket, region, botocore.session.Session()) is None
+
+
+def test_sts_is_where_botocores_list_has_it_without_that_being_read() -> None:
+    listed: Any = botocore.session.Session().get_component("data_loader").load_data("endpoints")
+    whole, knowing = EndpointResolver(listed), Endpoints(lambda: listed)
+    regions = [region for partition in listed["partitions"] for region in partition["regions"]]
+
+    for region in regions:
+        found = whole.construct_endpoint("sts", region)
+        assert Endpoints(_no_list).construct_endpoint("sts", region).items() <= found.items()
+    for service, region, more in (
+        ("s3", "us-east-1", {}),
+        ("sts", "us-east-1", {"use_fips_endpoint": True}),
+        ("sts", "aws-global", {}),
+        ("sts", "nowhere", {}),
+    ):
+        found = whole.construct_endpoint(service, region, **more)
+        assert knowing.construct_endpoint(service, region, **more) == found
+    assert knowing.get_available_partitions() == whole.get_available_partitions()
+
+
+def test_a_list_of_services_of_the_users_own_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = {"hostname": "{service}.{region}.{dnsSuffix}", "protocols": ["https"], "signatureVersions": ["v4"]}
+    partition = {"partition": "lab", "dnsSuffix": "example.net", "defaults": defaults, "regions": {"us-east-1": {}}}
+    (tmp_path / "endpoints.json").write_text(json.dumps({"partitions": [partition | {"services": {}}]}))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+
+    assert (
+        own_session().create_client("sts", region_name="us-east-1").meta.endpoint_url
+        == "https://sts.us-east-1.example.net"
+    )
+
+
+def _no_list() -> None:
+    raise AssertionError

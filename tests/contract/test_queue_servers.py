@@ -1,4 +1,4 @@
-"""The contract of queues, against MiniStack, which enforces policies."""
+"""The contract of queues, against MiniStack; with `make queues` against fauxqs."""
 
 import pytest
 from servers import MakeClient, S3Server
@@ -10,12 +10,15 @@ from syncd.model.reasons import Reason
 
 
 @pytest.fixture
-def queue(ministack: S3Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> str:
+def queue(queue_server: S3Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of an empty queue."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ministack.access_key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ministack.secret_access_key)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", queue_server.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", queue_server.secret_access_key)
     client = make_client(
-        ministack.url, "sqs", access_key_id=ministack.access_key_id, secret_access_key=ministack.secret_access_key
+        queue_server.url,
+        "sqs",
+        access_key_id=queue_server.access_key_id,
+        secret_access_key=queue_server.secret_access_key,
     )
     return str(client.create_queue(QueueName="hints", Attributes={"VisibilityTimeout": "60"})["QueueUrl"])
 

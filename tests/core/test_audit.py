@@ -15,11 +15,11 @@ from syncd.model.errors import JobFailed
 from syncd.model.keys.layout import CloudTrailLayout
 from syncd.model.objects import Conflict, Copied, LogObject, Shard, ShardState, Transfer, Window
 from syncd.tick import audit
-from syncd.tick.audit import Audit, audit_lists_a_day
+from syncd.tick.audit import Audit
 from syncd.tick.listing.survey import Survey, Visit
 from syncd.tick.ports import Ports
 from syncd.tick.recorder import Recorder
-from syncd.tick.task import Pace, Task
+from syncd.tick.task import Pace, Task, audit_lists_a_day
 
 P = "AWSLogs/222222222222/CloudTrail/us-east-1/"
 SHARD = Shard(P, "222222222222", "CloudTrail", "us-east-1")
@@ -229,7 +229,7 @@ def test_a_catch_up_does_not_audit() -> None:
 def test_a_round_that_is_too_long_for_a_tick_goes_on_in_the_next_and_counts_from_its_beginning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(audit, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(audit, "LISTED_AT_ONCE", 2)
     monkeypatch.setattr(audit, "LISTS_A_TICK", 2)
     desk = Desk()
     keys = [desk.copied(f"2026/11/{day}/x") for day in (20, 21, 22, 23, 24)]
@@ -362,7 +362,7 @@ def test_sealed_days_are_compared_once_a_week(changes: dict[str, Any], pace: dic
 
 
 def test_a_round_over_sealed_days_goes_on_in_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(audit, "LISTED_AT_ONCE", 1)
     monkeypatch.setattr(audit, "LISTS_A_TICK", 1)
     desk, _ = sealed_desk()
 

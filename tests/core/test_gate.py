@@ -17,8 +17,10 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
 DAY = 86_400.0
 
 
-def gate(prefix: str = "logs/", *, start_after: str = "", delimiter: str = "") -> ListingChecks:
-    return ListingChecks(prefix, start_after=start_after, delimiter=delimiter)
+def gate(
+    prefix: str = "logs/", *, start_after: str = "", delimiter: str = "", takes_trees: bool = True
+) -> ListingChecks:
+    return ListingChecks(prefix, start_after=start_after, delimiter=delimiter, takes_trees=takes_trees)
 
 
 def row(key: str, *, size: int = 1, modified: float = NOW, etag: str = "00ff", storage: str = "STANDARD") -> LogObject:
@@ -106,6 +108,11 @@ def test_a_store_that_keeps_a_tree_lists_folder_by_folder_and_in_no_other_order_
             pages.check(listing(row(name)))
 
 
+def test_without_leave_a_listing_by_folders_is_refused() -> None:
+    with pytest.raises(MalformedAnswer, match="'logs/a!' does not come after 'logs/a/2'"):
+        gate(takes_trees=False).check(listing(row("logs/a/2"), row("logs/a!")))
+
+
 def test_a_listing_by_bytes_turns_to_no_other_order_within_a_page() -> None:
     with pytest.raises(MalformedAnswer, match="'logs/a/2' does not come after 'logs/b/1'"):
         gate().check(listing(row("logs/a-"), row("logs/a/1"), row("logs/b-"), row("logs/b/1"), row("logs/a/2")))
@@ -120,7 +127,7 @@ def test_a_listing_by_bytes_turns_to_no_other_order_within_a_page() -> None:
         (("a-1", "a/2"), "a-5", True),  # by bytes, as the page shows
         (("a/1", "a-1"), "a-5", False),
         (("a/1", "a-6"), "a-5", True),
-        (("a/1", "a-6"), "a/5", True),
+        (("a/1", "a-6"), "a/5", False),  # by bytes it has not come to it
         ((), "b", False),
     ],
 )

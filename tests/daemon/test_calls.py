@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 
 import pytest
-from hostile.server import Asked, answer, hostile
+from hostile.server import Asked, answer, endless_proxy, hostile
 
 from syncd.daemon.notify.calls import failure_of
 
@@ -26,6 +26,14 @@ def test_a_tls_handshake_that_drips_is_given_up_too() -> None:
 
     with hostile(lambda _: [], greeting=lambda server: server.drip(record, 0.05)) as server:
         assert failure_of(server.url.replace("http:", "https:"), seconds=0.5) == "TimeoutError"
+
+
+def test_a_proxy_that_drips_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hostile(lambda _: endless_proxy(server)) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+
+        assert failure_of("https://example.com/", seconds=0.5) == "TimeoutError"
+        assert [asked.method for asked in server.asked] == ["CONNECT"]
 
 
 @pytest.mark.parametrize("body", BODIES)

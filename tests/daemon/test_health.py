@@ -183,6 +183,19 @@ def test_a_job_that_has_not_ticked_for_long_says_so_though_its_horizon_is_young(
     assert why == ["its last tick ended 33m18s ago, and one is due every 5m"]
 
 
+@pytest.mark.parametrize(("began_at", "now"), [(NOW, 978_307_200.0), (978_307_200.0, NOW)])
+def test_a_clock_that_says_2001_tells_no_lateness(began_at: float, now: float) -> None:
+    """In the daemon whose clock it is, and in a `status` after it was set right."""
+    error = JobError(reason="clock_skewed", detail="this machine's clock says 2001-01-01", remedy="set the clock")
+    why = late_reasons(health(last=report(started_at=began_at, error=error), complete_until=0.0), now)
+
+    assert why == [
+        "it is not known how late it is, since this machine's clock is wrong",
+        "its last tick failed: clock_skewed: this machine's clock says 2001-01-01",
+        "what to do: set the clock",
+    ]
+
+
 def test_a_job_that_is_paused_says_so() -> None:
     pauses = Pauses(monotonic=monotonic)
     pauses.pause("account-b", REFUSED, period=300.0)

@@ -48,8 +48,8 @@ def mailbox_on(server: S3Server, make_client: MakeClient, name: str = "hints") -
 
 
 @pytest.fixture
-def mailbox(ministack: S3Server, make_client: MakeClient) -> Mailbox:
-    return mailbox_on(ministack, make_client)
+def mailbox(queue_server: S3Server, make_client: MakeClient) -> Mailbox:
+    return mailbox_on(queue_server, make_client)
 
 
 def log(now: datetime, number: int, account: str = B, region: str = REGIONS[0]) -> Delivery:

@@ -17,8 +17,9 @@ import threading
 import structlog  # noqa: F401  # which the program loads late
 from boto3.session import Session  # noqa: F401
 
-import syncd.cli.app
+import syncd.cli.running.verbs
 import syncd.cli.screen
+import syncd.cli.terminal.verbs
 import syncd.config.files
 import syncd.job.verbs  # noqa: F401
 from syncd.__main__ import main

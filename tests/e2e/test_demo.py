@@ -221,12 +221,15 @@ def test_a_trouble_shows_in_the_job_that_has_it_with_its_reason(kept: Kept) -> N
     why = {trouble: " ".join(job["why"]) for trouble, job in kept.troubled.items()}
 
     assert jobs["role"] == ("account-b", "failing")
-    assert jobs["late"] == ("account-c", "late")
+    assert jobs["late"] == ("account-c", "incomplete")
     assert jobs["conflict"] == ("account-z", "incomplete")
     assert "ListObjectsV2" in why["role"]
     assert "access_denied" in why["late"]
     assert "conflict" in why["conflict"]
     assert "clock_skewed" in why["clock"]
+    assert "it is not known how late" in why["clock"]
+    assert jobs["clock"] == ("account-b", "late")
+    assert kept.page.count('class="badge warn"') == 3
     assert all(job in kept.page for job, _ in jobs.values())
     assert "3 of 3 jobs need attention" in kept.page
 

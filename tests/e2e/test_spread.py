@@ -69,10 +69,10 @@ def forged(stage: Stage) -> dict[str, Any]:
 
 
 def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
-    stage: Stage, ministack: S3Server, make_client: MakeClient, held_addresses: list[str]
+    stage: Stage, queue_server: S3Server, make_client: MakeClient, held_addresses: list[str]
 ) -> None:
     """A worker that is told to stop in its second task gives it back at once. Both sides serve metrics meanwhile."""
-    spreading = spread_over(stage, ministack, make_client, visibility="10m", metrics_listen=held_addresses[0])
+    spreading = spread_over(stage, queue_server, make_client, visibility="10m", metrics_listen=held_addresses[0])
     copied_before(stage, but=MISSING)
     stage.job(file="second", changes={"name": "second", "destination.prefix": "second/"})
     gate = Event()
@@ -125,9 +125,9 @@ def test_workers_copy_each_object_once_and_the_owner_knows_all_of_it(
 
 
 def test_killed_and_frozen_workers_and_a_killed_owner_lose_and_repeat_nothing(
-    stage: Stage, ministack: S3Server, make_client: MakeClient
+    stage: Stage, queue_server: S3Server, make_client: MakeClient
 ) -> None:
-    spreading = spread_over(stage, ministack, make_client)
+    spreading = spread_over(stage, queue_server, make_client)
     copied_before(stage, but=2 * MISSING)
     gate = Event()
 
@@ -161,11 +161,11 @@ def test_killed_and_frozen_workers_and_a_killed_owner_lose_and_repeat_nothing(
 
 
 def test_what_workers_cannot_copy_is_named_and_the_horizon_waits_for_it(
-    stage: Stage, ministack: S3Server, make_client: MakeClient, now: datetime
+    stage: Stage, queue_server: S3Server, make_client: MakeClient, now: datetime
 ) -> None:
     """An object that kills its worker is tried by the owner. One that is refused is in the owner's quarantine."""
     # A worker that is held up for as long as a task is hidden would be taken for dead.
-    spreading = spread_over(stage, ministack, make_client, receives=1, visibility="6s")
+    spreading = spread_over(stage, queue_server, make_client, receives=1, visibility="6s")
     keys = sorted(stage.source())
     poison, refused = keys[0], keys[-100]
     copied_before(stage, but=40)
@@ -203,10 +203,10 @@ def test_what_workers_cannot_copy_is_named_and_the_horizon_waits_for_it(
 
 
 def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
-    stage: Stage, ministack: S3Server, make_client: MakeClient
+    stage: Stage, queue_server: S3Server, make_client: MakeClient
 ) -> None:
     stage.deliver(Trail().span(ACCOUNTS[:1], REGIONS[:1], DAYS, logs=3))
-    spreading = Spreading.of(stage, ministack, make_client, receives=1, task_objects=2000)
+    spreading = Spreading.of(stage, queue_server, make_client, receives=1, task_objects=2000)
     stage.job(changes={"destination.prefix": "replica/"})
     replica = (
         f"s3://{stage.world.bucket}/ to s3://{stage.world.consumer('account-z').bucket}/replica/ at {stage.server.url}"
@@ -254,10 +254,10 @@ def test_a_message_makes_a_worker_do_nothing_beyond_its_own_configuration(
 
 
 def test_two_owners_of_one_job_do_not_take_each_others_results(
-    stage: Stage, ministack: S3Server, make_client: MakeClient
+    stage: Stage, queue_server: S3Server, make_client: MakeClient
 ) -> None:
     """As after a takeover of a slot while the daemon of before still had a catch-up under way."""
-    spreading = spread_over(stage, ministack, make_client)
+    spreading = spread_over(stage, queue_server, make_client)
     copied_before(stage, but=40)
     with spreading.start_owner(*WINDOW) as one:
         wait_until(lambda: spreading.waiting()["tasks"] == 2, what="the tasks of one")

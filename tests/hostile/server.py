@@ -1,6 +1,7 @@
 """A server on a raw socket that answers as an attack says: any bytes, at any pace, without an end."""
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -123,6 +124,12 @@ def endless(head: bytes, piece: bytes = PIECE) -> Iterator[bytes]:
     yield head
     for _ in range(ENDLESS // len(piece)):
         yield piece
+
+
+def endless_proxy(server: HostileServer) -> Iterator[bytes]:
+    """An answer to CONNECT that drips and does not end."""
+    yield b"HTTP/1.1 200 Connection established\r\n"
+    yield from server.drip(itertools.repeat(b"X-Padding: x\r\n"), 0.05)
 
 
 def row(key: str, *, size: str = "2", modified: str = "2026-11-24T08:00:00.000Z", etag: str = "00ff") -> str:

@@ -9,16 +9,17 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 _DAEMON = frozenset({"apscheduler", "jinja2", "prometheus_client", "structlog"})
 _WIRE = frozenset({"awscrt", "botocore", "urllib3"})
+_COPYING = frozenset({"syncd.tick.audit", "syncd.tick.listing.plan", "syncd.tick.ports", "syncd.tick.recorder"})
 _NEVER = frozenset({"boto3", "s3transfer"})
 _PRINT_MODULES = "print('loaded:', *sys.modules, file=sys.__stderr__)"
 
 
 def loaded(code: str) -> frozenset[str]:
-    """The top-level packages that are loaded when a Python process that runs this code ends."""
+    """The modules that are loaded when a Python process that runs this code ends."""
     program = f"import atexit, sys; atexit.register(lambda: {_PRINT_MODULES}); {code}"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=_ROOT)
     (line,) = (line for line in ran.stderr.splitlines() if line.startswith("loaded: "))
-    return frozenset(name.partition(".")[0] for name in line.split()[1:])
+    return frozenset(line.split()[1:])
 
 
 def verb(*arguments: str) -> str:
@@ -38,6 +39,24 @@ def test_a_version_loads_no_configuration_no_state_and_no_wire() -> None:
     assert not loaded(verb("--version")) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
 
 
+def test_a_help_loads_no_configuration_and_no_wire() -> None:
+    assert not loaded(verb("--help")) & (_NEVER | _DAEMON | _WIRE | {"pydantic", "sqlite3"})
+
+
+def test_a_verb_loads_no_other_verb(config: str) -> None:
+    loads = loaded(verb("config", "validate", "--config", config))
+
+    assert {name for name in loads if name.startswith("syncd.cli.")} == {
+        "syncd.cli.app",
+        "syncd.cli.config",
+        "syncd.cli.options",
+        "syncd.cli.privileges",
+        "syncd.cli.streams",
+        "syncd.cli.terminal",
+        "syncd.cli.terminal.help",
+    }
+
+
 def test_validate_loads_no_state_and_no_wire(config: str) -> None:
     assert not loaded(verb("config", "validate", "--config", config)) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
 
@@ -46,11 +65,12 @@ def test_status_loads_no_wire_and_draws_nothing_as_json(config: str) -> None:
     loads = loaded(f"sys.exit = lambda code: None; {verb('status', '--json', '--config', config)}")
 
     assert "sqlite3" in loads
+    assert not {name for name in loads if name.startswith("syncd.tick.")} & _COPYING
     assert not loads & (_NEVER | _DAEMON | _WIRE | {"rich"})
 
 
 def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
-    needed = "import syncd.cli.app, syncd.config.files, syncd.job.refused, syncd.job.verbs"
+    needed = "import syncd.cli.running.verbs, syncd.config.files, syncd.job.refused, syncd.job.verbs"
 
     assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
 
@@ -59,4 +79,5 @@ def test_a_copy_worker_loads_the_runtime_alone() -> None:
     modules = loaded("import syncd.copy.workers.worker")
 
     assert "awscrt" in modules
+    assert not modules & {"http.client", "ssl", "urllib.request"}
     assert not modules & (_NEVER | _DAEMON | {"botocore", "pydantic", "rich", "sqlite3", "typer", "urllib3"})

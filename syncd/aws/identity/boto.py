@@ -1,6 +1,7 @@
 """botocore sessions of a consumer: which files they read, and which STS they ask."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from syncd.aws.identity import sts as sts_wire
+from syncd.aws.identity.endpoints import Endpoints
 from syncd.aws.identity.lookups import tame
 from syncd.aws.wire import certificates
 from syncd.config.job import Consumer, Job
@@ -108,6 +110,15 @@ def _look_for_no_services(core: Session) -> None:
     core.get_component("data_loader").list_available_services = lambda *_, **__: _Every()
 
 
+def _know_sts(core: Any) -> None:
+    """Have the session know STS without botocore's list of all services, unless the user has a list of their own."""
+    loader = core.get_component("data_loader")
+    paths = [path for path in loader.search_paths if not loader.is_builtin_path(path)]
+    if not any(loader.file_loader.exists(str(Path(path, "endpoints"))) for path in paths):
+        knowing = Endpoints(partial(loader.load_data, "endpoints"))
+        core._register_internal_component("endpoint_resolver", knowing)  # noqa: SLF001  # the only way in
+
+
 def session_of(consumer: Consumer, place: Place) -> Session:
     """Return a new session. It may raise whatever its files give rise to."""
     path = consumer.credentials_file
@@ -126,4 +137,5 @@ def _tamed(core: Session) -> Session:
     core.set_config_variable("sts_regional_endpoints", "regional")
     tame(core)
     _look_for_no_services(core)
+    _know_sts(core)
     return core

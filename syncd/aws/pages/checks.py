@@ -5,7 +5,8 @@ A source is not trusted to follow the API. A row out of order would make a listi
 lists. A key that is not UTF-8 fails alone: S3 has none, but other servers do, and their owner may not know.
 
 S3 lists in the order of the keys' bytes. Stores that keep a tree list folder by folder, each by the names in it: there `a/b`
-comes before `a-b`, as the folder `a` does. A listing has one of these orders throughout.
+comes before `a-b`, as the folder `a` does. A listing has one of these orders throughout, and only who says that the order does
+not matter gets the second one.
 """
 
 import re
@@ -60,7 +61,9 @@ class _OutOfOrder(MalformedAnswer):
 class ListingChecks:
     """The checks of one listing, which remember the end of its last page."""
 
-    def __init__(self, prefix: str, *, start_after: str, delimiter: str) -> None:
+    def __init__(self, prefix: str, *, start_after: str, delimiter: str, takes_trees: bool) -> None:
+        """`takes_trees` allows the order of a store that keeps a tree."""
+        self._takes_trees = takes_trees
         self._prefix = prefix
         self._delimiter = delimiter
         self._last = self._before = start_after
@@ -83,7 +86,8 @@ class ListingChecks:
         is_utf8 = everything.isascii() or not _SURROGATE.search(everything)
         # Characters sort as their bytes do, unless a byte belongs to no character.
         orders: Sequence[_Order] = (_itself, in_tree) if is_utf8 else (_bytes, _bytes_in_tree)
-        last = self._last_of(keys, listing.prefixes, *(orders[1:] if self._is_tree else orders))
+        orders = orders[1:] if self._is_tree else orders if self._takes_trees else orders[:1]
+        last = self._last_of(keys, listing.prefixes, *orders)
         for item in listing.objects:
             self._check_object(item)
         for name in listing.prefixes:
@@ -104,7 +108,8 @@ class ListingChecks:
 
     def is_past(self, keys: Sequence[str], until: str) -> bool:
         """Return True if no key up to `until` is left to list after the last page, which had these keys."""
-        if not self.may_be_past(keys, until):
+        # By bytes too: a tree may have come by a folder that the range ends in only by bytes.
+        if not until or not keys or keys[-1] <= until:
             return False
         if in_tree(keys[-1]) > in_tree(until):
             return True

@@ -2,29 +2,16 @@
 
 AWS's runtime trusts what OpenSSL trusts: SSL_CERT_FILE and SSL_CERT_DIR, else the system's authorities. It does not know
 AWS_CA_BUNDLE. It also says nothing of a certificate that it does not trust: the connection hangs and is tried again, so
-that only the deadline ends a request. A silent server is therefore asked for its certificate here.
+that only the deadline ends a request. A silent server is therefore asked for its certificate (`handshake`).
 """
 
 import os
-import ssl
-from base64 import b64encode
-from contextlib import suppress
-from functools import lru_cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING
 
 from awscrt import io
 
-from syncd.aws.s3 import Address
-from syncd.model.reasons import Reason
-
 if TYPE_CHECKING:
     from botocore.session import Session
-
-_HANDSHAKE_SECONDS = 5.0
 
 
 def authorities_of(session: "Session") -> str:
@@ -48,69 +35,6 @@ def tls_options(authorities: str) -> io.TlsConnectionOptions | None:
     options = io.TlsContextOptions()
     options.override_default_trust_store_from_path(None, authorities)
     return io.ClientTlsContext(options).new_connection_options()
-
-
-def refusal(address: Address) -> tuple[Reason, str] | None:
-    """Return why TLS cannot be spoken with a server: the reason and a sentence. None if it can, or if it is silent.
-
-    Shakes hands with it, through the proxy of the environment if there is one, and sends no request.
-    """
-    connection = connection_to(address)
-    try:
-        connection.connect()
-    except ssl.SSLCertVerificationError as error:
-        return Reason.UNTRUSTED, f"the certificate of {address.host} is not trusted: {error.verify_message}"
-    except ssl.SSLError as error:
-        return Reason.CONNECTION, f"{address.host} speaks no TLS that is understood here: {error.reason or error}"
-    except (OSError, HTTPException):
-        return None
-    finally:
-        connection.close()
-    return None
-
-
-def connection_to(address: Address, *, seconds: float = _HANDSHAKE_SECONDS) -> HTTPConnection:
-    """Return a connection to a server that is not open yet. It has so many seconds to open.
-
-    It goes through the proxy of the environment, as the runtime's connections do.
-
-    Raises:
-        HTTPException: the runtime does not send plain HTTP through a tunnel, and what it does is not done here.
-    """
-    parts = urlsplit(f"//{address.host}")
-    host, proxy = parts.hostname or "", _proxy(address.scheme, parts.hostname or "")
-    if address.scheme == "http":
-        if proxy.hostname:
-            raise HTTPException("plain HTTP, and a proxy")
-        return HTTPConnection(host, parts.port or 80, timeout=seconds)
-    options: dict[str, Any] = {"context": _context(address.authorities), "timeout": seconds}
-    if not proxy.hostname:
-        return HTTPSConnection(host, parts.port or 443, **options)
-    through = HTTPSConnection(proxy.hostname, proxy.port or 80, **options)
-    user = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()
-    asked = {"Proxy-Authorization": f"Basic {b64encode(user).decode()}"} if proxy.username else {}
-    through.set_tunnel(host, parts.port or 443, headers=asked)
-    return through
-
-
-@lru_cache(8)
-def _context(authorities: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=authorities or None)
-    # The runtime is not as strict, and a server that it trusts must not be refused here.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def _proxy(scheme: str, host: str) -> SplitResult:
-    """Return the proxy's URL, or an empty one. Of NO_PROXY, Python knows no networks such as 10.0.0.0/8."""
-    names = {} if proxy_bypass(host) else getproxies()
-    with suppress(ValueError):
-        number = ip_address(host)
-        for entry in names.get("no", "").split(","):
-            with suppress(ValueError):
-                if number in ip_network(entry.strip(), strict=False):
-                    names = {}
-    return urlsplit(names.get(scheme, ""))
 
 
 def unusable(authorities: str, error: Exception) -> str:

@@ -19,6 +19,7 @@ from syncd.model.escaping import safe_key, safe_line
 if TYPE_CHECKING:
     from syncd.config.job import Configuration, Job
 
+app = typer.Typer()
 _SHOWN = 20
 _LISTED = 1000
 
@@ -32,6 +33,7 @@ KeysOption = Annotated[
 ]
 
 
+@app.command("prune-source")
 def prune_source(
     job: JobArgument,
     *,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from syncd.config.job import Configuration, Job
 
 
+app = typer.Typer()
+
+
 class Against(StrEnum):
     """The side that a replica may be compared with."""
 
@@ -71,6 +74,7 @@ ReadDataOption = Annotated[
 ]
 
 
+@app.command()
 def verify(
     jobs: JobsArgument = None,
     *,

@@ -10,7 +10,7 @@ import typer
 
 from syncd.aws.policies.formats import Format
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, job_names, load
-from syncd.cli.work import require_queues
+from syncd.cli.running.work import require_queues
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.model.escaping import safe_indented

@@ -5,6 +5,9 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+COMPLETING = "_SYNCD_COMPLETE"
+"""The variable in which a shell asks for completions."""
+
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "run": ("syncd run", "syncd run --config /etc/syncd/syncd.toml"),
     "tick": ("syncd tick", "syncd tick account-b", "syncd tick 'customer-*' --json"),

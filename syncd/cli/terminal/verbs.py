@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
+from syncd.cli.terminal.help import COMPLETING
 from syncd.job import exit_codes
 
 app = typer.Typer()
-COMPLETING = "_SYNCD_COMPLETE"
-"""The variable in which a shell asks for completions."""
 
 
 class Shell(StrEnum):
@@ -37,6 +36,7 @@ def show_status(
     """Show each job's health, the worst first, and what to do. Exits with 4 if one needs attention."""
     from syncd.job import refused
     from syncd.job.health import status
+    from syncd.job.health.refused import refused_status
 
     if watch and (as_json or not sys.stdout.isatty()):
         raise typer.BadParameter("needs a terminal, and no --json", param_hint="--watch")
@@ -50,7 +50,7 @@ def show_status(
         document = status.status_document(configuration, shown, now=time.time())
         if (fleet := status.fleet_document(configuration)) is not None:
             document["fleet"] = fleet
-        document["jobs"] += map(refused.refused_status, left_out)
+        document["jobs"] += map(refused_status, left_out)
         return document
 
     def draw(document: dict[str, Any]) -> Any:

@@ -1,13 +1,13 @@
 """The base of all tables of the configuration, and what its keys say of themselves."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from syncd.config.fields import Words
 from syncd.config.words import shown
@@ -16,9 +16,9 @@ TableT = TypeVar("TableT", bound="Table")
 
 
 class Table(BaseModel):
-    """A frozen table that takes no unknown key."""
+    """A frozen table that takes no unknown key. What pydantic needs to read it is built when the first one is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -38,6 +38,22 @@ class Table(BaseModel):
             schema["properties"][key] = new
         schema.pop("title", None)
         return whole
+
+
+class Later(NamedTuple):
+    """The type of a key that holds a table which is made for the first file that has the key."""
+
+    make: Callable[[], type[Table]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        """Return what checks the key. Called by pydantic."""
+        del source, handler
+        return core_schema.no_info_plain_validator_function(lambda raw: self.make().model_validate(raw))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema of the table. Called by pydantic."""
+        del core
+        return handler(self.make().__pydantic_core_schema__)
 
 
 class Row(NamedTuple):
@@ -65,7 +81,7 @@ def rows_of(file: str, model: type[Table]) -> list[Row]:
     ]
 
 
-@lru_cache
+@cache
 def keys_of(table: type[Table]) -> Mapping[str, FieldInfo]:
     """Return the keys of one table as TOML spells them."""
     return {field.alias or name: field for name, field in table.model_fields.items()}
@@ -82,7 +98,11 @@ def tables_of(table: type[Table], path: str = "") -> Iterator[tuple[str, type[Ta
 
 def table_in(field: FieldInfo) -> type[Table] | None:
     """Return the table that a key holds, or None if it holds a value."""
-    kinds = (field.annotation, *get_args(field.annotation))
+    kinds = (
+        field.annotation,
+        *get_args(field.annotation),
+        *(each.make() for each in field.metadata if isinstance(each, Later)),
+    )
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Table)), None)
 
 
@@ -106,6 +126,7 @@ def default_of(field: FieldInfo, words: Words) -> str:
     return "none" if default is None else words.show(default)
 
 
+@cache
 def partial(table: type[TableT]) -> type[TableT]:
     """Return the same table with no key required, for defaults and for files that are wrong in part."""
     changed: dict[str, Any] = {}

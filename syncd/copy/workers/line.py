@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncd.aws.s3 import Address
-from syncd.aws.wire import certificates
+from syncd.aws.wire import handshake
 from syncd.aws.wire.exchange import ANSWER_BYTES
 
 _CONNECT_SECONDS = 10.0
@@ -153,7 +153,7 @@ class Lines:
             if _is_alive(connection):
                 return Line(self, server, connection)
             connection.close()
-        connection = certificates.connection_to(server, seconds=_CONNECT_SECONDS)
+        connection = handshake.connection_to(server, seconds=_CONNECT_SECONDS)
         connection.response_class = _Response
         try:
             return Line(self, server, connection)

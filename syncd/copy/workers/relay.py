@@ -9,10 +9,10 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from http.client import HTTPResponse
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, error_of
@@ -20,8 +20,12 @@ from syncd.aws.transport import SLOWEST_BYTES_PER_SECOND
 from syncd.aws.wire.exchange import ANSWER_BYTES
 from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.passage import NotPassed, Passage
-from syncd.copy.workers.line import Line, Lines
 from syncd.model.reasons import Reason
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+    from syncd.copy.workers.line import Line, Lines
 
 # Bodies at once, as far as the engine's bounds on copies and memory let them begin.
 _MOST_THREADS = 32
@@ -58,14 +62,14 @@ class _Move:
         """Give the next step so many seconds."""
         self._deadline = min(self._last, monotonic() + seconds)
 
-    def uses(self, line: Line) -> None:
+    def uses(self, line: "Line") -> None:
         """Shut this line down when time is up."""
         with self._lock:
             self._sockets.append(line.socket)
         if self.why_ended:
             self.end(self.why_ended)
 
-    def forget(self, line: Line) -> None:
+    def forget(self, line: "Line") -> None:
         """Leave this line to others."""
         with self._lock:
             self._sockets.remove(line.socket)
@@ -92,7 +96,7 @@ class Relay:
     def __init__(self, *, deadline_seconds: float, cores: Collection[int]) -> None:
         self._deadline_seconds = deadline_seconds
         self._cores = cores
-        self._lines = Lines()
+        self._lines: Lines | None = None
         self._waiting: SimpleQueue[_Move] = SimpleQueue()
         self._lock = Lock()
         self._moves: set[_Move] = set()
@@ -104,8 +108,11 @@ class Relay:
         self, passage: Passage, source: Endpoint, destination: Endpoint, on_answer: Callable[[Answer], None]
     ) -> None:
         """Make a passage. Calls `on_answer` exactly once, on another thread."""
+        from syncd.copy.workers.line import Lines  # noqa: PLC0415  # its HTTP client is loaded for the first large body
+
         move = _Move(passage, source, destination, on_answer)
         with self._lock:
+            self._lines = self._lines or Lines()
             self._moves.add(move)
             is_short = len(self._moves) > self._threads and self._threads < _MOST_THREADS
             self._threads += is_short
@@ -128,7 +135,8 @@ class Relay:
             moves = list(self._moves)
         for move in moves:
             move.expire()
-        self._lines.expire()
+        if self._lines is not None:
+            self._lines.expire()
 
     def _run(self) -> None:
         with suppress(OSError):
@@ -192,9 +200,10 @@ class Relay:
         return self._deadline_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
 
     @contextmanager
-    def _line(self, move: _Move, end: Endpoint, body_bytes: int) -> Iterator[Line]:
+    def _line(self, move: _Move, end: Endpoint, body_bytes: int) -> "Iterator[Line]":
         """Lend a line, for an answer with such a body. The watch over memory is told of all that may come on it."""
         traffic = end.transport.traffic_of(end.address)
+        assert self._lines is not None, "a passage has begun"
         with self._lines.open(traffic.address) as line:
             # A handshake takes no more than an answer. Records of one packet each add a 64th to a body.
             most_bytes = body_bytes + body_bytes // 32 + ANSWER_BYTES * (1 + line.is_new)
@@ -208,7 +217,7 @@ class Relay:
                 traffic.end(most_bytes, 0)
 
     @staticmethod
-    def _ask(line: Line, end: Endpoint, request: Request, body_bytes: int) -> None:
+    def _ask(line: "Line", end: Endpoint, request: Request, body_bytes: int) -> None:
         sha256 = dict(request.headers).get(SHA256, "")
         target, headers = end.signed(request, body_bytes=body_bytes, body_sha256=sha256)
         line.ask(request.method, target, headers)
@@ -232,7 +241,7 @@ class Relay:
                 kept.append(buffer)
 
 
-def _head_of(response: HTTPResponse, request: Request) -> Answer:
+def _head_of(response: "HTTPResponse", request: Request) -> Answer:
     """Return the head of an answer whose body is what was asked for."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     span = next((value for name, value in request.headers if name == "range"), "").removeprefix("bytes=")
@@ -245,7 +254,7 @@ def _head_of(response: HTTPResponse, request: Request) -> Answer:
     return Answer(response.status, headers, b"")
 
 
-def _written(response: HTTPResponse) -> Answer:
+def _written(response: "HTTPResponse") -> Answer:
     body = response.read(ANSWER_BYTES)
     if not 200 <= response.status < 300 or not response.isclosed() or error_of(body)[0]:
         raise NotPassed(f"{response.status} to the write")

@@ -3,12 +3,11 @@
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from threading import local
+from http.client import HTTPException
 from typing import Any
 
 from syncd import __version__
-from syncd.aws.wire.timed_call import TimedCall
+from syncd.aws.wire.timed_http import answer_to
 from syncd.config.addresses import check_heartbeat
 from syncd.config.tables.webhooks import JOB_IN_URL, Address
 
@@ -19,37 +18,11 @@ _READ_BYTES = 1024
 _MAY_PASS = frozenset({"HTTP 429", "HTTP 500", "HTTP 502", "HTTP 503", "HTTP 504"})
 
 
-_under_way = local()
-
-
-class _Timed(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _under_way.call.uses(self.sock)
-
-
-class _TimedTls(HTTPSConnection, _Timed):
-    pass
-
-
-class _Http(urllib.request.HTTPHandler):
-    def http_open(self, req: urllib.request.Request) -> Any:
-        return self.do_open(_Timed, req)
-
-
-class _Https(urllib.request.HTTPSHandler):
-    def https_open(self, req: urllib.request.Request) -> Any:
-        return self.do_open(_TimedTls, req)
-
-
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """A refusal of redirects, which would turn a POST into a GET of somebody else's choice."""
 
     def redirect_request(self, *_: Any) -> None:
         """Return no request."""
-
-
-_GET, _POST = urllib.request.build_opener(_Http, _Https), urllib.request.build_opener(_Http, _Https, _NoRedirects)
 
 
 def read(address: Address, *, job: str, is_shared: bool = False) -> str:
@@ -87,20 +60,15 @@ def failure_of(
     """
     sent = {"User-Agent": f"syncd/{__version__}", **(headers or {})}
     request = urllib.request.Request(url, data=body, headers=sent)  # noqa: S310 - http or https, as the configuration checks
-    call = _under_way.call = TimedCall(seconds)
+    handlers = [] if body is None else [_NoRedirects()]
     try:
-        with (_GET if body is None else _POST).open(request, timeout=seconds) as answer:
-            # Headers that the deadline cut off look as if they had come to their end.
-            if call.is_late:
-                return TimeoutError.__name__
+        with answer_to(request, *handlers, seconds=seconds) as answer:
             answer.read(_READ_BYTES)
     except urllib.error.HTTPError as error:
         error.close()
         return f"HTTP {error.code}"
     except (OSError, HTTPException, ValueError) as error:
-        return TimeoutError.__name__ if call.is_late else type(error).__name__
-    finally:
-        call.close()
+        return type(error).__name__
     return None
 
 

@@ -20,6 +20,7 @@ from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.tick.listing import horizon
+from syncd.tick.listing.survey import EARLIEST
 from syncd.tick.listing.tiers import as_of
 from syncd.tick.scope import pace_of, source_prefixes
 
@@ -167,7 +168,7 @@ def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) ->
 
     `with_failure` adds why its last tick failed, and what to do about it.
     """
-    promise, last = health.promise, health.last
+    last = health.last
     if is_starting(health, now):
         words = "due soon" if health.running is None else f"under way: {progress_words(health.running)}"
         return [f"its first tick is {words}"]
@@ -176,6 +177,16 @@ def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) ->
             "it has never ticked",
             f"what to do: `syncd run` ticks every job, `syncd tick {health.job}` this one now",
         ]
+    why = _lateness_words(health, last, now)
+    if why and with_failure:
+        why += trouble(health)
+    return why
+
+
+def _lateness_words(health: JobHealth, last: TickReport, now: float) -> list[str]:
+    if min(now, last.started_at) < EARLIEST and not is_fresh(health, now):
+        return ["it is not known how late it is, since this machine's clock is wrong"]
+    promise = health.promise
     why = []
     if not _has_ticked(health, now):
         why.append(
@@ -196,8 +207,6 @@ def late_reasons(health: JobHealth, now: float, *, with_failure: bool = True) ->
             f"it is complete up to {utc(health.complete_until)}, {span(now - health.complete_until)} ago,"
             f" and its objective is {allowed}{where}"
         )
-    if why and with_failure:
-        why += trouble(health)
     return why
 
 

@@ -3,11 +3,13 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncd.job.health.freshness import span
 from syncd.model import events
-from syncd.tick.recorder import Recorder
+
+if TYPE_CHECKING:
+    from syncd.tick.recorder import Recorder
 
 STALLED_SECONDS = 600.0
 """Longer than any timeout inside a tick: AssumeRole has a minute and a half, S3 one minute, the state file less."""
@@ -103,7 +105,7 @@ class Tracker:
         """Show that the run has begun."""
         self._show(Progress(kind=self._kind, began_at=self._began_at, at=self._began_at))
 
-    def take(self, recorder: Recorder) -> None:
+    def take(self, recorder: "Recorder") -> None:
         """Look at the run, if a second has passed."""
         now = self._now()
         if now < self._shown_at:
@@ -119,7 +121,7 @@ class Tracker:
             self._told_at = now
             self._tell(events.TICK_PROGRESS, **_facts(progress))
 
-    def _progress(self, recorder: Recorder, now: float) -> Progress:
+    def _progress(self, recorder: "Recorder", now: float) -> Progress:
         counts, reach = recorder.counts, recorder.reach
         known = max(recorder.wanted, recorder.planned)
         per_second = self._rate(recorder.ended, now)

@@ -21,8 +21,8 @@ from syncd.model.errors import LedgerError, LedgerFull
 from syncd.model.escaping import safe_line
 from syncd.model.objects import ShardState
 from syncd.model.reports import SpreadProgress, TickReport
-from syncd.tick.audit import audit_lists_a_day
 from syncd.tick.scope import pace_of, replica_of
+from syncd.tick.task import audit_lists_a_day
 
 ROOM_BYTES = 1 << 20
 """A disk with less free space than this counts as full."""

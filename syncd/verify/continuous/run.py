@@ -68,7 +68,7 @@ def _watch(
     state_dir, now = installation.settings.state_dir, installation.now
     consumer = installation.identities.consumer(job, count=count)
     end = end_of(job, Side.DESTINATION, consumer, installation, requests)
-    lister = BucketLister(end, Side.DESTINATION, now=now, stop=stop)
+    lister = BucketLister(end, Side.DESTINATION, now=now, stop=stop, takes_trees=True)
     known = kept_keys(state_dir)
     service = KeyService(job, installation, consumer, count=count)
     keys = AskedKeys(known.all(), lambda region: service.ask(region, 0.0, now()))

@@ -7,6 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from syncd.aws.wire.timed_http import answer_to
 from syncd.model.errors import ConfigError, Problem
 
 SUFFIX = ".tsr"
@@ -29,10 +30,10 @@ def require_url(url: str) -> None:
         raise _unusable(url, "rfc3161-client is not installed; install syncd[timestamp]") from None
 
 
-def stamp(path: Path, url: str) -> Path:
+def stamp(path: Path, url: str, *, seconds: float = _CALL_SECONDS) -> Path:
     """Have a file stamped. Returns the answer's file, which `openssl ts -verify` checks offline.
 
-    The answer is kept only if it is about this file and this request.
+    The answer is kept only if it is about this file and this request. The whole call ends after so many seconds.
 
     Raises:
         ConfigError: the authority cannot be reached, refuses, or answers something else.
@@ -46,7 +47,7 @@ def stamp(path: Path, url: str) -> Path:
 
     data = path.read_bytes()
     asked = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256).build()
-    raw = _post(url, asked.as_bytes())
+    raw = _post(url, asked.as_bytes(), seconds)
     try:
         answer = decode_timestamp_response(raw)
         status = answer.status
@@ -62,16 +63,16 @@ def stamp(path: Path, url: str) -> Path:
     return stamped
 
 
-def _post(url: str, body: bytes) -> bytes:
+def _post(url: str, body: bytes, seconds: float) -> bytes:
     request = urllib.request.Request(url, body, {"Content-Type": "application/timestamp-query"})  # noqa: S310  # `require_url`
     try:
-        with urllib.request.urlopen(request, timeout=_CALL_SECONDS) as answer:  # noqa: S310
+        with answer_to(request, seconds=seconds) as answer:
             raw: bytes = answer.read(_LARGEST_BYTES + 1)
     except urllib.error.HTTPError as error:
         error.close()
         raise _unusable(url, f"it answered HTTP {error.code}") from None
     except (OSError, HTTPException, ValueError) as error:
-        raise _unusable(url, f"it cannot be reached: {error}") from None
+        raise _unusable(url, f"it does not answer: {error}") from None
     if len(raw) > _LARGEST_BYTES:
         raise _unusable(url, f"its answer is larger than {_LARGEST_BYTES} bytes")
     return raw

@@ -21,7 +21,7 @@ class SourceReader:
 
     def __init__(self, job: Job, installation: Installation, requests: Counter[str], *, stop: Event) -> None:
         end, _ = ends_of(job, installation, requests)
-        self._lister = BucketLister(end, Side.SOURCE, now=installation.now, stop=stop)
+        self._lister = BucketLister(end, Side.SOURCE, now=installation.now, stop=stop, takes_trees=True)
         self._reader = BucketReplica(end, self._lister, prefix="", stop=stop, side=Side.SOURCE)
 
     def listed(self, wanted: Collection[tuple[str, Shard]]) -> dict[str, LogObject]:

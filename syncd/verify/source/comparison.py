@@ -131,8 +131,8 @@ class Comparison:
         destination: Endpoint,
     ) -> Iterator[Question | None]:
         now, stop = self._installation.now, self._stop
-        here = BucketLister(source, Side.SOURCE, now=now, stop=stop)
-        there = BucketLister(destination, Side.DESTINATION, now=now, stop=stop)
+        here = BucketLister(source, Side.SOURCE, now=now, stop=stop, takes_trees=True)
+        there = BucketLister(destination, Side.DESTINATION, now=now, stop=stop, takes_trees=True)
         states, loose = self._shards(known, here, there)
         for page in loose:
             shard = page.range.shard

@@ -18,6 +18,20 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{- define "syncd.volume" -}}
+accessModes: [ReadWriteOnce]
+{{- with .Values.persistence.storageClassName }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ .Values.persistence.size }}
+{{- end }}
+
+{{- define "syncd.daemon" -}}
+{{ if .Values.fleet.lease }}statefulset{{ else }}deployment{{ end }}/{{ .Release.Name }}
+{{- end }}
+
 {{- define "syncd.config" -}}
 state_dir = "/var/lib/syncd"
 # Beside this file, because a ConfigMap has no folders.
@@ -33,3 +47,17 @@ allow_remote = true
 hosts = ["{{ .Release.Name }}", "{{ .Release.Name }}.{{ .Release.Namespace }}", "{{ .Release.Name }}.{{ .Release.Namespace }}.svc"]
 {{- end }}
 {{ end }}
+
+{{- define "syncd.fleet" -}}
+{{- with .Values.fleet }}
+{{- if regexMatch "(?m)^[ \\t]*\\[[ \\t]*fleet[ \\t]*\\]" $.Values.config }}
+{{- fail "config has [fleet], which the chart writes: leave it out there, and set fleet.lease, fleet.members and fleet.ttl" }}
+{{- end }}
+{{- if .lease }}
+[fleet]
+lease = {{ .lease | quote }}
+members = {{ .members }}
+ttl = {{ .ttl | quote }}
+{{- end }}
+{{- end }}
+{{- end }}

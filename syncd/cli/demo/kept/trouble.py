@@ -18,7 +18,8 @@ from syncd.job.ledger_verbs import Chosen
 from syncd.ledger.ledger import LedgerFile
 from syncd.model.reasons import Reason
 
-_LATE_HOURS = 10
+# Later than any log may be, and within the objective for the next half hour: the page is amber first, and then red.
+_LATE_HOURS = 2
 _LATE_REGION = "eu-west-1"
 _MARK = timedelta(minutes=5)
 _FLAT_BATTERY = datetime(2001, 1, 1, tzinfo=UTC)
@@ -54,6 +55,7 @@ def break_it(kept: Kept, trouble: Trouble) -> Told:
         case Trouble.CONFLICT:
             return _break_conflict(kept)
         case Trouble.CLOCK:
+            # Red at once: by such a clock no daemon can say that it meets an objective.
             set_clock(kept, _FLAT_BATTERY.timestamp() - time.time())
             return Told(
                 "*",
@@ -98,7 +100,7 @@ def _break_late(kept: Kept) -> Told:
     return Told(
         "account-c",
         f"CloudTrail has delivered a log of account C {_LATE_HOURS} hours late, and A's administrator does not let C's role"
-        " read it. The job is no longer complete until now, but until that log.",
+        " read it. The job is complete only until that log, and within half an hour it misses its objective.",
         "syncd demo mend late",
     )
 

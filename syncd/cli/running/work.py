@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncd.cli.options import ConfigOption, JsonOption, StrictOption, load
+from syncd.cli.privileges import look_for_garbage
 from syncd.daemon import logs
 from syncd.model.errors import ConfigError, Problem
 
@@ -111,6 +112,7 @@ def do_work(
 
     configuration = load(config, strict=strict, touches_state=False)
     require_queues(configuration, "work")
+    look_for_garbage()
     with metrics_served(configuration) as metrics:
         done = work(configuration, metrics, until_empty=until_empty, now=time.time, tell=logs.event_logger())
     if as_json:

@@ -1,0 +1,1 @@
+"""The verbs that copy: run, tick, catch-up, plan and work."""
