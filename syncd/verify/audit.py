@@ -122,10 +122,8 @@ class Audit:
             self._done(item)
         for digest in self._replica.digests(self._beside_digests.values()):
             original = digest._replace(key=replaced_by(digest.key))
-            said = own_word(original, self._buckets, self._keys) or named_by(
-                self._followers.get(original.key), original
-            )
-            is_right = said is not None
+            follower = self._followers.get(original.key)
+            is_right = bool(own_word(original, self._buckets, self._keys) or named_by(follower, original))
             (self._beside if is_right else self._planted).append(digest.key)
         return self._result()
 
@@ -254,7 +252,7 @@ class Audit:
         return [item.span for name, found in self._chains.items() if not name.is_backfill for item in found]
 
     def _may_be_named(self, key: str) -> bool:
-        """Return True for a log that a digest names which the job came to copy no more."""
+        """Return True for a log that a digest may name which came when the job copied its prefix no more."""
         first, last = times_of(key)
         if first < last or replaced_by(key):
             return False

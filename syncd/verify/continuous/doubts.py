@@ -64,9 +64,9 @@ def doubt_of(followed: Followed, of_logs: Sequence[Finding], *, now: float) -> D
 
 
 def gap_before(followed: Followed) -> Finding | None:
-    """Return why nothing is known of the time before a digest that is good. Returns None if its chain goes on."""
+    """Return why hours before a good digest are not checked. Returns None if there are none."""
     span = followed.step.span
-    is_anew = followed.before is not None and span.verdict == Verdict.UNANCHORED
+    is_anew = bool(followed.step.before) and span.verdict == Verdict.UNANCHORED
     return span.problems[0] if is_anew and span.problems else None
 
 

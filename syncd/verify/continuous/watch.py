@@ -126,7 +126,7 @@ class Watch:
         )
 
     def _claim_from(self, followed: Followed) -> None:
-        """Claim nothing before the first digest, nor before one that follows a digest of another place."""
+        """Claim nothing before the first digest, nor before one that follows unchecked hours."""
         start, gap = followed.step.span.start, gap_before(followed)
         if not self._proved_from:
             self._proved_from = start

@@ -159,9 +159,8 @@ class Prunable:
             return shard.prefix
         above = shard.prefix.replace(f"/{shard.kind}/", "/*/", 1)
         proof = self._places.get(above)
-        is_named = (
-            proof is not None and shard.kind in proof.place.place.prefixes().keys() - proof.place.uncovered.keys()
-        )
+        result = proof.place if proof is not None else None
+        is_named = result is not None and shard.kind in result.place.prefixes().keys() - result.uncovered.keys()
         return above if is_named or shard.kind in ALWAYS_NAMED else shard.prefix
 
     def _kept(self, above: str, day: str, shards: Sequence[Shard]) -> Kept | None:
