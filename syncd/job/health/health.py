@@ -20,8 +20,7 @@ from syncd.model.objects import Quarantined, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError, TickReport
 from syncd.tick.listing import horizon
-from syncd.tick.listing.survey import EARLIEST
-from syncd.tick.listing.tiers import as_of
+from syncd.tick.listing.tiers import EARLIEST, as_of
 from syncd.tick.scope import pace_of, source_prefixes
 
 _TICK = "tick"

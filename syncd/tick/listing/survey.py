@@ -15,7 +15,7 @@ from syncd.tick.listing import tiers
 from syncd.tick.listing.discovery import discover, side_folders
 from syncd.tick.listing.hinted import Hinted, exist, hinted
 from syncd.tick.listing.horizon import Listed
-from syncd.tick.listing.tiers import Slice, Tier
+from syncd.tick.listing.tiers import EARLIEST, Slice, Tier
 from syncd.tick.ports import Ports
 from syncd.tick.task import Task
 
@@ -66,10 +66,6 @@ class Survey:
     """This replica was filled from here before."""
     is_hinted: bool = False
     """Only what hints name is listed."""
-
-
-EARLIEST = 1_767_225_600.0
-"""2026-01-01: a clock that is earlier is wrong."""
 
 
 def survey(task: Task, ports: Ports, *, began_at: float) -> Survey:

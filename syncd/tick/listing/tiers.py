@@ -36,6 +36,8 @@ _ROUND_FRACTION = 1 / 48
 _CLOCK_TOLERANCE = 1e-6
 # Clocks of two hosts with one state may differ by this much. A cursor further ahead was made by a wrong clock.
 CLOCK_SKEW_SECONDS = 600.0
+EARLIEST = 1_767_225_600.0
+"""2026-01-01: a clock that is earlier is wrong."""
 
 _SEARCH_ORDER = (FoundBy.TAIL, FoundBy.RECENT, FoundBy.DEEP, FoundBy.WHOLE)
 
