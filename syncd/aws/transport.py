@@ -12,7 +12,7 @@ import os
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
@@ -227,9 +227,11 @@ class Transport:
         threading.Thread(target=self._end_if_untrusted, args=(traffic,), name="certificate", daemon=True).start()
 
     def _end_if_untrusted(self, traffic: HostTraffic) -> None:
-        from syncd.aws.wire import handshake  # noqa: PLC0415  # its HTTP client is loaded for a silent server alone
+        refusal = None
+        with suppress(OSError, ImportError, MemoryError):
+            from syncd.aws.wire import handshake  # noqa: PLC0415  # its HTTP client is loaded for a silent server alone
 
-        refusal = handshake.refusal(traffic.address)
+            refusal = handshake.refusal(traffic.address)
         if refusal is None:
             return
         reason, why = refusal

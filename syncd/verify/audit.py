@@ -11,14 +11,14 @@ from typing import Protocol
 
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.keys.vouched import replaced_by
-from syncd.verify.rules.chain import Chain, Found, Step, own_word, parsed
-from syncd.verify.rules.digest import ChainName, Named, name_of
+from syncd.verify.rules.chain import Chain, Found, Step, named_by, own_word, parsed
+from syncd.verify.rules.digest import ChainName, Digest, Named, name_of
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.passing import Nothing, Passing, SealedDays
 from syncd.verify.rules.place import Place, Stored
 from syncd.verify.rules.progress import Progress
 from syncd.verify.rules.result import Hashes, PlaceResult
-from syncd.verify.rules.unnamed import Unnamed, by_time
+from syncd.verify.rules.unnamed import NAMED_WITHIN_SECONDS, Unnamed, by_time, times_of
 from syncd.verify.rules.verdict import Finding, Flaw, Span, Verdict
 
 ANCHOR_SECONDS = 2 * DAY_SECONDS
@@ -94,10 +94,15 @@ class Audit:
         self._progress = progress or Progress()
         self._chains: dict[ChainName, list[Checked]] = defaultdict(list)
         self._ends: dict[ChainName, float] = {}
+        self._newest_under: defaultdict[str, float] = defaultdict(float)
+        """The end of the newest digest under each prefix."""
         self._waiting: dict[str, list[tuple[Checked, Named]]] = {}
         self._replacements: dict[str, str] = {}
         """The SHA-256 that each replacement beside a log should have, by its key."""
-        self._beside_digests: list[Stored] = []
+        self._beside_digests: dict[str, Stored] = {}
+        """The replacements beside digests, by the digest's key."""
+        self._followers: dict[str, Digest] = {}
+        """The digests that name one of these as the one before, by its key."""
         self._beside: list[str] = []
         self._planted: list[str] = []
         self._unnamed = Unnamed(self._listings(), self._spans, first=first, last=last)
@@ -115,9 +120,10 @@ class Audit:
                 self._compare(checked, named, found)
             self._read += 1
             self._done(item)
-        for digest in self._replica.digests(self._beside_digests):
+        for digest in self._replica.digests(self._beside_digests.values()):
             original = digest._replace(key=replaced_by(digest.key))
-            is_right = own_word(original, self._buckets, self._keys) is not None
+            follower = self._followers.get(original.key)
+            is_right = bool(own_word(original, self._buckets, self._keys) or named_by(follower, original))
             (self._beside if is_right else self._planted).append(digest.key)
         return self._result()
 
@@ -140,9 +146,10 @@ class Audit:
             listed = ((name_of(item.key), item) for item in self._replica.keys(prefix, first, last))
             for named, item in listed:
                 if named is not None:
+                    self._newest_under[prefix] = max(self._newest_under[prefix], named[1])
                     dated.append((named[1], named[0], item))
                 elif name_of(replaced_by(item.key)) is not None:
-                    self._beside_digests.append(item)
+                    self._beside_digests[replaced_by(item.key)] = item
         dated.sort()
         for number, (name, step) in enumerate(self._steps([item for _, _, item in dated]), 1):
             self._unnamed.read_until(step.span.end)
@@ -175,6 +182,8 @@ class Audit:
         self._chains[name] += [item for item in found if self._is_within(item.span)]
         if step.digest is None:
             return
+        if (previous := step.digest.previous) is not None and previous.key in self._beside_digests:
+            self._followers[previous.key] = step.digest
         listed = [(log, self._unnamed.name(log.key, self._place.prefix_of(log.key)[0])) for log in step.digest.logs]
         if self._is_within(step.span):
             yield from self._checked(checked, listed)
@@ -242,15 +251,24 @@ class Audit:
         """
         return [item.span for name, found in self._chains.items() if not name.is_backfill for item in found]
 
+    def _may_be_named(self, key: str) -> bool:
+        """Return True for a log that a digest may name which came when the job copied its prefix no more."""
+        first, last = times_of(key)
+        if first < last or replaced_by(key):
+            return False
+        ends = [self._newest_under[former.digests] for former in self._place.uncopied() if former.has(key)]
+        return any(first > end - NAMED_WITHIN_SECONDS for end in ends)
+
     def _result(self) -> PlaceResult:
         chains = {name: [checked.result() for checked in found] for name, found in sorted(self._chains.items())}
         standard = [found for name, found in chains.items() if not name.is_backfill]
         ends = [max((span.end for span in found if span.digest_key), default=0.0) for found in standard]
         left = self._unnamed.left(ends)
+        extra = [key for key in left.extra if not self._may_be_named(key)]
         return PlaceResult(
             place=self._place,
             chains=chains,
-            extra=sorted([*left.extra, *self._planted]),
+            extra=sorted([*extra, *self._planted]),
             uncovered=left.uncovered,
             logs=self._read + self._not_read,
             logs_read=self._read,

@@ -12,7 +12,7 @@ from syncd.config.job import Job
 from syncd.job.installation import Installation, end_of
 from syncd.model.errors import JobFailed
 from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.model.keys.trail import EVERY, Scope, children, roots
+from syncd.model.keys.trail import EVERY, Scope, children, in_scope, roots
 from syncd.model.reasons import Reason
 from syncd.model.reports import JobError
 from syncd.tick.scope import replica_of, scope_of
@@ -157,7 +157,16 @@ class Prover:
             found = [prefix for prefix in named if next(replica.keys(prefix, 0.0, self._asked.last), None) is not None]
             if not found or len(known) + len(found) > MOST_FORMER:
                 return with_tail(result, min(self._asked.last, self._installation.now()), self.newest)
-            known += [_former(place, prefix, replica) for prefix in found]
+            known += [self._former_place(place, prefix, replica) for prefix in found]
+
+    def _former_place(self, place: Place, digests: str, replica: BucketReplica) -> Place:
+        above = digests.removesuffix(f"{DIGESTS}/{place.region}/")
+        kinds = {folder[len(above) : -1]: f"{folder}{place.region}/" for folder in replica.folders(above)}
+        kinds.pop(DIGESTS, None)
+        name = above.split("/")[-3]
+        former = Place(place.account, place.region, digests, kinds, name if name.startswith("o-") else "")
+        scope = scope_of(self._job)
+        return former._replace(is_copied=scope is not None and in_scope(former.shard_of(digests), scope))
 
     def _audit(self, place: Place, replica: ReplicaReader, watched: Sequence[str]) -> PlaceResult:
         with as_job_failure(), self._installation.ledger_file.open_readonly() as reader:
@@ -235,14 +244,6 @@ def _predecessors(result: PlaceResult) -> Iterator[str]:
         for finding in (finding for span in spans for finding in span.problems):
             if finding.flaw in (Flaw.DIGEST_MISSING, Flaw.OTHER_PREFIX):
                 yield finding.key
-
-
-def _former(place: Place, digests: str, replica: BucketReplica) -> Place:
-    above = digests.removesuffix(f"{DIGESTS}/{place.region}/")
-    kinds = {folder[len(above) : -1]: f"{folder}{place.region}/" for folder in replica.folders(above)}
-    kinds.pop(DIGESTS, None)
-    name = above.split("/")[-3]
-    return Place(place.account, place.region, digests, kinds, name if name.startswith("o-") else "")
 
 
 def _is_asked(name: str, asked: Sequence[str]) -> bool:

@@ -87,21 +87,33 @@ def test_a_place_that_a_chain_came_from_is_told_of_once(
 
     with delivered(stage, now, tmp_path, span, rename) as it:
         it.job("")
-        ticked = stage.syncd("tick", "--json")
+        ticked, delivered_before = stage.syncd("tick", "--json"), len(stage.source())
         code, entry = it.verify()
         newest, oldest = it.digests[-1].key, it.digests[1].key
         log = content(it.digests[0])["logFiles"][0]["s3Object"]
         for key in (newest, oldest):
             stage.server.delete(it.bucket, f"copies/{key}")
         stage.server.put(it.bucket, f"copies/{log}", b"")
+        named = content(it.digests[6])["logFiles"][0]["s3Object"]
+        there = named.replace("o-abcdefghij/", "") if "o-abcdefghij" in named else rename(named)
+        planted = f"{there.rpartition('_')[0]}_whatNobodyNames0.json.gz"
+        stage.server.put(it.bucket, f"copies/{planted}", b"", last_modified=it.arrived - timedelta(hours=3))
         cut = it.verify()[1]
         mended = it.stage.syncd("verify", "--json", "--repair", "--keys", str(it.keys)).job
+        gone = content(it.digests[2])["logFiles"][0]["s3Object"]
+        stage.server.delete(it.bucket, f"copies/{gone}")
+        stage.server.delete(stage.world.bucket, gone)
+        ran = stage.syncd("verify", "--json", "--keys", str(it.keys))
+        lost = ran.job, ran.logged
 
-    assert (ticked.code, ticked.job["copied"]) == (0, len(stage.source())), ticked
+    assert (ticked.code, ticked.job["copied"]) == (0, delivered_before), ticked
     assert (code, entry["verdict"], entry["digests"]) == (0, "proved", len(it.digests)), entry
     assert len(entry["places"]) == 1
+    assert cut["extra"] == [planted]
     assert cut["problems"] == {"digest_missing": 1, "unreadable": 1}
     assert [problem["key"] for problem in cut["places"][0]["after_newest_digest"]["problems"]] == [newest]
+    assert (lost[0]["missing_at_source"], lost[0]["horizon_contradicted"]) == ([gone], [gone])
+    assert [line["key"] for line in lost[1] if line["event"] == "horizon.contradicted"] == [gone]
     # The newest may come with the day of the other.
     assert {oldest} <= set(mended["healed"]) <= {oldest, newest}
     assert ([item["key"] for item in mended["repaired"]], mended["problems"]) == ([log], {"unreadable": 1})
@@ -112,6 +124,10 @@ def test_a_chain_is_followed_through_a_key_prefix_that_the_job_no_longer_copies(
     for prefix in (OLD, ""):
         it.job(prefix)
         assert it.stage.syncd("tick").code == 0
+    # Another trail stayed under the former prefix: the digest of its last logs came when nobody copied it any more.
+    here = content(it.digests[6])["logFiles"][0]["s3Object"]
+    last = f"{OLD}/{here.rpartition('_')[0]}_ofAnotherTrail00.json.gz"
+    it.stage.server.put(it.bucket, f"copies/{last}", b"", last_modified=it.arrived - timedelta(hours=3))
     bundle = tmp_path / "bundle.tar.gz"
 
     code, entry = it.verify("--bundle", str(bundle), "account-z")
@@ -122,6 +138,7 @@ def test_a_chain_is_followed_through_a_key_prefix_that_the_job_no_longer_copies(
     assert ([span["verdict"] for span in chain["spans"]], entry["digests"]) == (["proved"], len(it.digests))
     (again,) = offline.document["jobs"]
     assert (offline.code, again["chains"], again["logs"]) == (0, entry["chains"], entry["logs"])
+    assert again["extra"] == []
 
     # A repair replaces what the job copies, whatever is altered beside it.
     there, here = [[item.key, content(item)["logFiles"][0]["s3Object"]] for item in (it.digests[3], it.digests[7])]
@@ -150,9 +167,16 @@ def test_a_chain_is_followed_through_a_key_prefix_that_the_job_no_longer_copies(
 
 def test_what_the_replica_lacks_of_a_former_prefix_is_said_not_to_be_checked(it: Moved) -> None:
     it.job("")
-    assert it.stage.syncd("tick").code == 0
+    ticked, status = it.stage.syncd("tick", "--json"), it.stage.syncd("status", "--json").job
 
     code, entry = it.verify()
+
+    assert (ticked.code, ticked.job["unproved"]) == (0, [])
+    # Nothing is claimed of the hours under the other prefix.
+    after, newest = content(it.digests[6]), content(it.digests[-1])
+    assert (status["proved_from"], status["proved_until"]) == (after["digestStartTime"], newest["digestEndTime"])
+    told = [(line["reason"], line["key"]) for line in ticked.logged if line["event"] == "proof.begun_anew"]
+    assert told == [("under_another_prefix", it.digests[5].key)]
 
     spans = entry["chains"][0]["spans"]
     assert (code, [span["verdict"] for span in spans]) == (3, ["proved", "gap", "unanchored", "proved"])

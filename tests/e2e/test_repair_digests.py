@@ -4,13 +4,13 @@ import gzip
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import Delivery
-from chains import another_key, content, forged, found, known_keys
+from chains import another_key, chained, content, forged, found, known_keys
 from faulty import StoredObject
 from key_server import lists_keys
 from stage import Stage
@@ -64,7 +64,11 @@ class Replicated:
 
 
 def metadata_of(item: Found) -> dict[str, str]:
-    return {"signature": item.signature, "signature-algorithm": item.algorithm}
+    metadata = {"signature": item.signature, "signature-algorithm": item.algorithm}
+    if item.generated_at is not None:
+        generated = datetime.fromtimestamp(item.generated_at, UTC)
+        metadata["backfill-generation-timestamp"] = f"{generated:%Y-%m-%dT%H:%M:%SZ}"
+    return metadata
 
 
 @pytest.fixture
@@ -166,6 +170,15 @@ def test_nothing_is_written_that_no_signature_vouches_for(replicated: Callable[.
     assert (code, entry["repaired"], it.stage.server.count("PutObject")) == (3, [], before)
     assert len([line for line in lines if line["event"] == "replica.not_repaired"]) == 3
 
+    # Nor what the job does not copy, even if the source has it.
+    log = content(it.digests[5])["logFiles"][0]["s3Object"]
+    it.put(log, gzip.compress(b"{}"), {})
+    it.edit(1)
+    it.stage.job(changes={"source.ignore": [it.digests[1].key, log]})
+    entry = it.verify("--repair")[1]
+    reasons = {item["key"]: item["reason"] for item in entry["not_repaired"]}
+    assert (entry["repaired"], reasons[it.digests[1].key], reasons[log]) == ([], "unsupported", "unsupported")
+
 
 def rotated(digests: list[Found]) -> list[Found]:
     """The last but one is signed with a key that nobody keeps, and the last one names it as its predecessor."""
@@ -179,15 +192,50 @@ def rotated(digests: list[Found]) -> list[Found]:
     return [*digests[:-2], strange, forged(digests[-1], follow)]
 
 
-def test_without_its_key_the_digest_after_it_vouches_for_it(replicated: Callable[..., Replicated]) -> None:
-    it = replicated("Enabled", rotated)
-    assert it.verify("--repair")[1]["not_repaired"] == []  # that nobody knows the key is no alteration
+@pytest.mark.parametrize("versioning", ["Enabled", ""])
+def test_without_its_key_the_digest_after_it_vouches_for_it(
+    replicated: Callable[..., Replicated], versioning: str
+) -> None:
+    it = replicated(versioning, rotated)
+    key, puts = it.digests[-2].key, it.stage.server.count("PutObject")
+    sound = it.verify("--repair")[1]
+    # That nobody knows the key is no alteration.
+    assert (sound["repaired"], sound["not_repaired"], it.held()) == ([], [], [])
+    assert it.stage.server.count("PutObject") == puts
     it.edit(-2)
 
     code, entry, _ = it.verify("--repair")
 
-    assert ([item["key"] for item in entry["repaired"]], it.is_right(-2)) == ([it.digests[-2].key], True)
-    assert (code, entry["problems"]) == (3, {"no_key": 1})
+    written = key if versioning else key + SUFFIX
+    assert [(item["key"], item["written"]) for item in entry["repaired"]] == [(key, written)]
+    assert (code, it.is_right(-2, written.removeprefix(key)), entry["extra"]) == (3, True, [])
+    assert entry["problems"] == {"no_key": 1}
+    assert entry["vouched_beside"] == ([] if versioning else [written])
+
+
+def backfilled(digests: list[Found]) -> list[Found]:
+    """Two digests of a backfill beside the others."""
+
+    def late(item: Found) -> Found:
+        key = item.key.replace(".json.gz", "_backfill.json.gz")
+        made = forged(item, lambda document: document.update(digestS3Object=key, logFiles=[]))
+        ended = datetime.strptime(content(item)["digestEndTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return made._replace(key=key, generated_at=ended.timestamp() + 7200)
+
+    return [*digests, *chained([late(item) for item in digests[1:3]])]
+
+
+def test_the_time_of_a_backfill_is_a_part_of_it(replicated: Callable[..., Replicated]) -> None:
+    it = replicated("Enabled", backfilled)
+    late = it.digests[-1]
+    it.put(late.key, late.body, {**metadata_of(late), "backfill-generation-timestamp": "2001-01-01T00:00:00Z"})
+
+    found = it.verify("--no-heal")[1]
+    entry = it.verify("--repair")[1]
+
+    assert found["problems"] == {"key_not_valid_then": 1}
+    assert [(item["key"], item["how"]) for item in entry["repaired"]] == [(late.key, "version")]
+    assert (it.is_right(-1), entry["problems"], entry["verdict"]) == (True, {}, "proved")
 
 
 def test_digests_that_are_missing_are_fetched_the_newest_too(replicated: Callable[..., Replicated]) -> None:

@@ -215,6 +215,23 @@ def test_what_neither_side_has_of_a_sealed_day_is_lost() -> None:
 
 DIGEST = f"{DIGESTS.prefix}2026/11/20/digest"
 LATER = f"{LOGS.prefix}2026/11/21/late"
+INSIGHTS = LOGS._replace(prefix=f"{ABOVE}/CloudTrail-Insight/us-east-1/", kind="CloudTrail-Insight")
+INSIGHT = (
+    f"{INSIGHTS.prefix}2026/11/20/222222222222_CloudTrail-Insight_us-east-1_20261120T0605Z_abcdefghijklmnop.json.gz"
+)
+PLACE = Place(
+    "222222222222", "us-east-1", DIGESTS.prefix, {"CloudTrail": LOGS.prefix, "CloudTrail-Insight": INSIGHTS.prefix}
+)
+ABOVE_NOW = "AWSLogs/o-abcdefghij/222222222222"
+MOVED = Place(
+    "222222222222",
+    "us-east-1",
+    f"{ABOVE_NOW}/CloudTrail-Digest/us-east-1/",
+    {"CloudTrail": f"{ABOVE_NOW}/CloudTrail/us-east-1/"},
+    "o-abcdefghij",
+    (PLACE,),
+)
+"""The same account and region, which delivers under another prefix now."""
 
 
 def planned(
@@ -223,10 +240,10 @@ def planned(
     listed: Sequence[Shard] = (LOGS, DIGESTS),
     verdict: Verdict = Verdict.PROVED,
     last_day: str = DAY,
+    place: Place = PLACE,
 ) -> Prunable:
     begin = day_start(DAY)
     span = Span(begin, begin + 86400, verdict, DIGEST)
-    place = Place("222222222222", "us-east-1", DIGESTS.prefix, {"CloudTrail": LOGS.prefix})
     result = PlaceResult(
         place=place,
         chains={None: [span]},
@@ -239,7 +256,7 @@ def planned(
     )  # type: ignore[dict-item]  # which chain it is does not matter here
     found = Compared(job="a", asked=Asked(now=NOW), complete_until=NOW)
     objects = {}
-    for shard, key in ((LOGS, KEY), (DIGESTS, DIGEST)):
+    for shard, key in ((LOGS, KEY), (INSIGHTS, INSIGHT), (DIGESTS, DIGEST)):
         if shard in listed:
             found.prefixes.add(shard.prefix)
             found.days[shard, DAY] = Day()
@@ -260,6 +277,17 @@ def test_a_day_stays_of_which_a_part_is_not_proved(verdict: Verdict) -> None:
     plan = planned(verdict=verdict)
 
     assert (plan.days, plan.digests, [kept.day for kept in plan.kept]) == ([], [], [DAY])
+
+
+@pytest.mark.parametrize("place", [PLACE, MOVED], ids=["where it delivers", "where it delivered before"])
+def test_all_kinds_of_a_day_go_or_stay_together(place: Place) -> None:
+    listed = (LOGS, INSIGHTS, DIGESTS)
+    good = planned(named=(KEY, INSIGHT), listed=listed, place=place)
+    bad = planned(named=(KEY, INSIGHT), listed=listed, place=place, verdict=Verdict.UNPROVED)
+
+    assert ({day.shard for day in good.days}, good.kept) == ({LOGS, INSIGHTS}, [])
+    assert good.may_go(DIGEST, {KEY, INSIGHT})
+    assert (bad.days, [kept.reason for kept in bad.kept]) == ([], ["unproved"])
 
 
 def test_a_day_stays_with_an_object_that_no_digest_names() -> None:

@@ -108,8 +108,12 @@ class Relay:
         self, passage: Passage, source: Endpoint, destination: Endpoint, on_answer: Callable[[Answer], None]
     ) -> None:
         """Make a passage. Calls `on_answer` exactly once, on another thread."""
-        from syncd.copy.workers.line import Lines  # noqa: PLC0415  # its HTTP client is loaded for the first large body
-
+        try:
+            # Its HTTP client is loaded for the first large body.
+            from syncd.copy.workers.line import Lines  # noqa: PLC0415
+        except Exception as error:  # noqa: BLE001  # no descriptor, say: the copy goes another way
+            on_answer(Answer(0, {}, b"", Reason.UNEXPECTED, repr(error)))
+            return
         move = _Move(passage, source, destination, on_answer)
         with self._lock:
             self._lines = self._lines or Lines()

@@ -63,6 +63,13 @@ def doubt_of(followed: Followed, of_logs: Sequence[Finding], *, now: float) -> D
     )
 
 
+def gap_before(followed: Followed) -> Finding | None:
+    """Return why hours before a good digest are not checked. Returns None if there are none."""
+    span = followed.step.span
+    is_anew = bool(followed.step.before) and span.verdict == Verdict.UNANCHORED
+    return span.problems[0] if is_anew and span.problems else None
+
+
 def without(doubt: Doubt | None, given_up: Callable[[str], bool]) -> Doubt | None:
     """Return the doubt without what an operator has accepted. Returns None if nothing is left."""
     if doubt is None:

@@ -16,6 +16,7 @@ from syncd.verify.continuous.doubts import (
     Followed,
     doubt_of,
     follow,
+    gap_before,
     is_alarm,
     is_due,
     proved_until,
@@ -75,6 +76,7 @@ class Watch:
         self._shards: Mapping[str, ShardState] = {}
         self._accepted: Mapping[str, Any] = {}
         self._broken: list[Problem] = []
+        self._proved_from = 0.0
 
     def run(self) -> Watched:
         """Check what is new.
@@ -102,7 +104,7 @@ class Watch:
         if place.digests not in self._shards and not proof.positions:
             return self._undigested(place, proof)
         now, positions = self._now(), dict(proof.positions)
-        doubts, proved_from = list(proof.doubts), proof.proved_from if positions else 0.0
+        doubts, self._proved_from = list(proof.doubts), proof.proved_from if positions else 0.0
         for name, items in self._new(place, positions).items():
             for followed in self._followed(name, positions.get(name.text), items):
                 # What is not remembered is not proved: no chain goes on with more doubts than can be.
@@ -110,19 +112,27 @@ class Watch:
                 if problems is None:
                     break
                 positions[name.text] = followed.seen
-                if not proved_from:
-                    proved_from = followed.step.span.start
+                self._claim_from(followed)
                 doubt = without(doubt_of(followed, problems, now=now), self._is_given_up)
                 doubts += [doubt] if doubt is not None else []
         doubts = self._settled(place, doubts)
         return replace(
             proof,
-            proved_from=proved_from,
+            proved_from=self._proved_from,
             proved_until=proved_until(positions, doubts) if positions else proof.proved_until,
             has_ended=self._has_ended(place, positions),
             positions=positions,
             doubts=doubts,
         )
+
+    def _claim_from(self, followed: Followed) -> None:
+        """Claim nothing before the first digest, nor before one that follows unchecked hours."""
+        start, gap = followed.step.span.start, gap_before(followed)
+        if not self._proved_from:
+            self._proved_from = start
+        elif gap is not None and start > self._proved_from:
+            self._proved_from = start
+            self._tell(events.PROOF_BEGUN_ANEW, key=gap.key, reason=gap.flaw, detail=gap.detail, digest=followed.digest)
 
     def _undigested(self, place: Place, proof: PlaceProof) -> PlaceProof:
         """Prove nothing from the first log on: no digest names any."""
@@ -210,6 +220,7 @@ class Watch:
             problems = self._logs.problems(place, followed.step.digest)
             if problems is None:
                 return doubt
+            self._claim_from(followed)
             found = without(doubt_of(followed, problems, now=now), self._is_given_up)
             if found is not None:
                 left = found if left is None else replace(left, end=found.end, problems=left.problems + found.problems)

@@ -216,12 +216,13 @@ def read_bundle(path: Path) -> Bundled:
 
 def _member_of(place: Place) -> dict[str, Any]:
     named = {**place._asdict(), "kinds": dict(place.kinds), "former": list(map(_member_of, place.former))}
-    return named if place.former else {name: value for name, value in named.items() if name != "former"}
+    usual = {"former": [], "is_copied": True}
+    return {name: value for name, value in named.items() if name not in usual or value != usual[name]}
 
 
 def _place_of(item: PlaceMember) -> Place:
     former = tuple(map(_place_of, item.former))
-    return Place(item.account, item.region, item.digests, item.kinds, item.organization, former)
+    return Place(item.account, item.region, item.digests, item.kinds, item.organization, former, item.is_copied)
 
 
 def _contents(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:

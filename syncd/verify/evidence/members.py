@@ -25,6 +25,7 @@ class PlaceMember:
     kinds: dict[str, str]
     organization: _Word = ""
     former: list["PlaceMember"] = Field(default_factory=list)
+    is_copied: bool = True
 
 
 @dataclass(config=_STRICT, frozen=True, slots=True, kw_only=True)

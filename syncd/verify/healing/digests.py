@@ -9,7 +9,7 @@ from syncd.model.objects import LogObject
 from syncd.verify.healing.replacement import ALTERED_AT_SOURCE, NOT_AT_SOURCE, Wanted
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.proof import NotRepaired
-from syncd.verify.rules.chain import Found, own_word, parsed
+from syncd.verify.rules.chain import Found, named_by, own_word
 from syncd.verify.rules.digest import Digest
 from syncd.verify.rules.keys import Keys
 from syncd.verify.rules.place import Place
@@ -82,9 +82,10 @@ class DigestVoucher:
                 others.append(NotRepaired(key, NOT_AT_SOURCE, "the source has no such digest"))
                 continue
             listed, digest = there[key]
-            said = own_word(digest, self._buckets, self._keys) or self._named_by(after.get(item.after), digest)
+            follower = self._own_word(after[item.after][1]) if item.after in after else None
+            said = self._own_word(digest) or named_by(follower, digest)
             if said is not None:
-                wanted.append(_wanted(listed, said, digest.signature))
+                wanted.append(_wanted(listed, said, digest, is_certain=item.is_certain))
             elif item.is_certain:
                 detail = "neither its signature nor the digest after it vouches for the one at the source"
                 others.append(NotRepaired(key, ALTERED_AT_SOURCE, detail))
@@ -94,18 +95,12 @@ class DigestVoucher:
         listed = self._source.listed([(key, self._place.shard_of(key)) for key in keys])
         return {found.key: (listed[found.key], found) for found in self._source.digests(listed.values())}
 
-    def _named_by(self, after: tuple[LogObject, Found] | None, digest: Found) -> Digest | None:
-        """Return what a digest says, if the one after it is signed and names its content and signature."""
-        said = own_word(after[1], self._buckets, self._keys) if after is not None else None
-        previous, content = said.previous if said is not None else None, parsed(digest)
-        if content is None or previous is None:
-            return None
-        named = (previous.key, previous.sha256, previous.signature)
-        return content if named == (digest.key, content.sha256, digest.signature) else None
+    def _own_word(self, found: Found) -> Digest | None:
+        return own_word(found, self._buckets, self._keys)
 
 
-def _wanted(listed: LogObject, said: Digest, signature: str) -> Wanted:
+def _wanted(listed: LogObject, said: Digest, digest: Found, *, is_certain: bool) -> Wanted:
     words = (
         f"the replica is not the digest that CloudTrail delivered; {VOUCHES} the source's: it has SHA-256 {said.sha256}"
     )
-    return Wanted(listed, said.sha256, words, signature)
+    return Wanted(listed, said.sha256, words, digest.signature, digest.generated_at, is_certain)

@@ -60,16 +60,19 @@ class Healer:
         if self._heals and at_source is not None:
             gone = {item.key for item in still if item.key not in at_source and not item.may_come}
             self._hold([item for item in still if item.key in gone and item.is_due])
-            self._proof.missing_at_source += sorted(gone)
+            self._proof.missing_at_source += sorted(gone.difference(self._proof.missing_at_source))
             kept = {item.key: self._why_kept(item.key, why) for item in still if item.key in at_source}
             result = reworded(result, _words(kept, gone))
         elif self._heals:
             result = reworded(result, _words({item.key: why_not for item in still}, ()))
         pace = pace_of(self._job)
+        # Of a place that a chain came from, the audit before may have told of it.
+        told = set(self._proof.contradicted)
         wrong = [
             item
             for item in lost.values()
-            if item.is_contradiction((at_source or {}).get(item.key), pace.lateness_of(item.shard.kind))
+            if item.key not in told
+            and item.is_contradiction((at_source or {}).get(item.key), pace.lateness_of(item.shard.kind))
         ]
         self._contradict(wrong, healed, gone)
         return result

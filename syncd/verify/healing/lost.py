@@ -63,7 +63,7 @@ def lost_of(
     found = {}
     for key, day in lost_keys(result).items():
         shard = shard_of(key, result.place)
-        if key in given_up or not in_scope(shard, scope) or is_ignored(key, scope.ignore):
+        if key in given_up or not is_copied(key, result.place, scope):
             continue
         stamp, state = stamp_of(key) or 0.0, shards.get(shard.prefix)
         is_claimed = state is not None and state.complete_from <= stamp <= state.complete_until
@@ -76,6 +76,11 @@ def lost_of(
 def shard_of(key: str, place: Place) -> Shard:
     """Return the shard of a key of the place."""
     return place.shard_of(key)
+
+
+def is_copied(key: str, place: Place, scope: Scope) -> bool:
+    """Return False for what the job may not look at, such as what it ignores or lies under a former key prefix."""
+    return in_scope(shard_of(key, place), scope) and not is_ignored(key, scope.ignore)
 
 
 def reworded(result: PlaceResult, words: Callable[[Finding], Finding]) -> PlaceResult:

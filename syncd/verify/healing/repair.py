@@ -15,13 +15,12 @@ from syncd.job.installation import Installation
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed
-from syncd.model.keys.trail import in_scope
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
 from syncd.model.reasons import Reason
 from syncd.tick.scope import layout_of, replica_of, scope_of
 from syncd.verify.healing.digests import DigestVoucher, altered
 from syncd.verify.healing.healer import as_job_failure
-from syncd.verify.healing.lost import shard_of
+from syncd.verify.healing.lost import is_copied, shard_of
 from syncd.verify.healing.replacement import ALTERED_AT_SOURCE, LARGEST_BYTES, NOT_AT_SOURCE, Wanted, replacement
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.healing.vouching import NOT_COPIED, Vouched
@@ -52,7 +51,7 @@ class Repairer:
         scope = scope_of(self._job)
         assert scope is not None
         found = altered(result)
-        elsewhere = [item for item in found if not in_scope(place.shard_of(item.key), scope)]
+        elsewhere = [item for item in found if not is_copied(item.key, place, scope)]
         for strange in elsewhere:
             if strange.is_certain:
                 self._give_up(NotRepaired(strange.key, Reason.UNSUPPORTED, NOT_COPIED))
@@ -87,12 +86,10 @@ class Repairer:
         return self._replace_all(place, wanted)
 
     def _replace_all(self, place: Place, wanted: Sequence[Wanted]) -> bool:
-        right = {item.listed.key: item for item in wanted}
-        is_changed = False
+        right, before = {item.listed.key: item for item in wanted}, len(self._proof.repaired)
         for outcome in self._replaced(place, right) if right else ():
-            is_changed |= not isinstance(outcome, Failed)
             self._take(place, outcome, right[outcome.transfer.object.key])
-        return is_changed
+        return len(self._proof.repaired) > before
 
     def _replaced(self, place: Place, right: Mapping[str, Wanted]) -> Iterator[Outcome]:
         job, installation = self._job, self._installation

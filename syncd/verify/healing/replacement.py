@@ -45,11 +45,16 @@ class Wanted(NamedTuple):
     """A sentence about it and the replica."""
     signature: str = ""
     """The signature in the metadata of a digest, hexadecimal. It is empty for a log."""
+    generated_at: float | None = None
+    """In the metadata of a backfill."""
+    is_certain: bool = True
+    """False if the replica may be right: only its key is not known."""
 
     def is_in(self, answer: Answer) -> bool:
         """Return True if this is it."""
         told = Found.of(self.listed.key, answer.body, answer.headers)
-        if self.signature and (told.signature, told.algorithm) != (self.signature, ALGORITHM):
+        metadata = told.signature, told.algorithm, told.generated_at
+        if self.signature and metadata != (self.signature, ALGORITHM, self.generated_at):
             return False
         try:
             return content_sha256(answer.body, most=LARGEST_CONTENT_BYTES) == self.sha256
@@ -72,10 +77,15 @@ def replacement(copy: Copy, wanted: Wanted, note: Callable[[Repaired], None]) ->
     """
     try:
         source = yield from _vouched(copy, wanted)
+        there = yield from _look(copy, wanted)
+        if there.is_vouched:
+            if wanted.is_certain:
+                note(Repaired(copy.object.key, "already", copy.key, there.version_id, "", "it was replaced meanwhile"))
+            return AlreadyThere(copy.transfer, there.etag)
         source_tags = yield from tags(copy, source.headers)
         why = yield from _why_not_over(copy)
         if not why:
-            outcome = yield from _over(copy, source, source_tags, wanted, note)
+            outcome = yield from _over(copy, there, source, source_tags, wanted, note)
             if isinstance(outcome, AlreadyThere):
                 return outcome
             why = outcome
@@ -107,13 +117,14 @@ def _why_not_over(copy: Copy) -> Generator[Request, Answer, str]:
 
 
 def _over(
-    copy: Copy, source: Answer, source_tags: Headers, wanted: Wanted, note: Callable[[Repaired], None]
+    copy: Copy,
+    there: Replica,
+    source: Answer,
+    source_tags: Headers,
+    wanted: Wanted,
+    note: Callable[[Repaired], None],
 ) -> Generator[Request, Answer, AlreadyThere | str]:
     """Write a newer version. Returns why not, if that would not keep the altered one."""
-    there = yield from _look(copy, wanted)
-    if there.is_vouched:
-        note(Repaired(copy.object.key, "already", copy.key, there.version_id, "", "it was replaced meanwhile"))
-        return AlreadyThere(copy.transfer, there.etag)
     if there.version_id in _NO_VERSION:
         return "the altered replica has no version of its own, so it might not stay"
     answer = yield from _written(copy, source, source_tags, if_match=there.etag)

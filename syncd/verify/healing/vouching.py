@@ -9,11 +9,10 @@ from syncd.job.installation import Installation
 from syncd.ledger.ledger import ReplicaLedger
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.keys.stamps import stamp_of
-from syncd.model.keys.trail import in_scope
 from syncd.model.objects import Conflict, LogObject, Transfer
 from syncd.tick.scope import replica_of, scope_of
 from syncd.verify.healing.healer import as_job_failure
-from syncd.verify.healing.lost import shard_of
+from syncd.verify.healing.lost import is_copied, shard_of
 from syncd.verify.healing.source import SourceReader
 from syncd.verify.proof import Disagreement, Proof
 from syncd.verify.rules.place import Place
@@ -73,9 +72,8 @@ class Voucher:
         ]
 
     def _is_copied(self, key: str, place: Place) -> bool:
-        """Return False for what the job may not look at, such as what lies under a former key prefix of the trail."""
         scope = scope_of(self._job)
-        return scope is not None and in_scope(shard_of(key, place), scope)
+        return scope is not None and is_copied(key, place, scope)
 
     def _note_all(self, place: Place, found: Sequence[Disagreement], listed: Mapping[str, LogObject]) -> None:
         with (

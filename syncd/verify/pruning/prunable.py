@@ -109,7 +109,7 @@ class Prunable:
             last_day: the last day that is old enough and within the horizon.
         """
         self._found, self._objects, self._last_day = found, objects, last_day
-        self._places = None if proofs is None else {_place_of(proof.place): proof for proof in proofs}
+        self._places = None if proofs is None else {above: proof for proof in proofs for above in _folders(proof.place)}
         self._named: dict[str, Sequence[str]] = {}
         self._proved: dict[str, set[str]] = {}
         for place, proof in (self._places or {}).items():
@@ -159,7 +159,8 @@ class Prunable:
             return shard.prefix
         above = shard.prefix.replace(f"/{shard.kind}/", "/*/", 1)
         proof = self._places.get(above)
-        is_named = proof is not None and shard.kind in proof.place.place.kinds.keys() - proof.place.uncovered.keys()
+        result = proof.place if proof is not None else None
+        is_named = result is not None and shard.kind in result.place.prefixes().keys() - result.uncovered.keys()
         return above if is_named or shard.kind in ALWAYS_NAMED else shard.prefix
 
     def _kept(self, above: str, day: str, shards: Sequence[Shard]) -> Kept | None:
@@ -197,8 +198,9 @@ class Prunable:
         return None
 
 
-def _place_of(result: PlaceResult) -> str:
-    return result.place.digests.replace(f"/{DIGESTS}/", "/*/", 1)
+def _folders(result: PlaceResult) -> Sequence[str]:
+    """Return the folders of all kinds of an account and region, under former key prefixes too."""
+    return [digests.replace(f"/{DIGESTS}/", "/*/", 1) for digests in result.place.all_digests]
 
 
 def _day_folder(key: str) -> tuple[str, str]:

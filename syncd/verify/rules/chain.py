@@ -208,6 +208,15 @@ def own_word(found: Found, buckets: Iterable[str], keys: Keys) -> Digest | None:
     return Chain(named[0], buckets, keys).accept(found).digest if named is not None else None
 
 
+def named_by(after: Digest | None, found: Found) -> Digest | None:
+    """Return what a digest says, if a signed one after it names its key, its content and its signature."""
+    previous, content = after.previous if after is not None else None, parsed(found)
+    if content is None or previous is None:
+        return None
+    named = (previous.key, previous.sha256, previous.signature)
+    return content if named == (found.key, content.sha256, found.signature) else None
+
+
 def parsed(found: Found) -> Digest | None:
     """Return what a digest says, or None if it cannot be used."""
     try:

@@ -19,11 +19,21 @@ class Place(NamedTuple):
     organization: str = ""
     former: Sequence["Place"] = ()
     """The same account and region under other key prefixes, to which its trails delivered before."""
+    is_copied: bool = True
+    """False for a former one that the job does not copy, so that no more digests of it come."""
 
     def prefix_of(self, key: str) -> tuple[str, str]:
         """Return the kind of a key and the kind's prefix. Both are empty if it is of none."""
         kinds = (item for place in (self, *self.former) for item in {**place.kinds, DIGESTS: place.digests}.items())
         return next((found for found in kinds if key.startswith(found[1])), ("", ""))
+
+    def has(self, key: str) -> bool:
+        """Return True if a key is of one of its kinds but digests."""
+        return key.startswith(tuple(self.kinds.values()))
+
+    def uncopied(self) -> Sequence["Place"]:
+        """Return the former places that the job does not copy."""
+        return [place for place in self.former if not place.is_copied]
 
     @property
     def all_digests(self) -> Sequence[str]:
