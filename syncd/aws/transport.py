@@ -44,7 +44,6 @@ _RUNTIME_MEMORY_BYTES = 1024**4
 _RETRIES = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.EXPONENTIAL_BACKOFF)
 # The least size of a range for which the runtime's part buffer pays.
 _PART_BYTES = 1024**2
-
 # A server that is silent for so long is asked for its certificate, which the runtime does not report.
 _SILENT_SECONDS = 3.0
 _LOOK_EVERY_SECONDS = 10.0
