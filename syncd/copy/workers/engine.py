@@ -27,7 +27,7 @@ ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 # With so many copies in flight outcomes are taken in together. To wake for each one, and to fight for Python's lock with
-# the runtime's thread, took a tenth of a small copy.
+# the runtime's thread, took a tenth of a small copy on a busy machine, and a thirtieth on a quiet one.
 _MANY = 16
 _REST_SECONDS = 0.002
 
