@@ -104,25 +104,27 @@ class Worker:
                 self._pause()
                 continue
             for message in received:
-                if self._take(message, began):
-                    self._failures = 0
+                most_seconds = self._take(message, began)
+                if most_seconds:
+                    self._pause(most_seconds)
                 else:
-                    self._pause()
+                    self._failures = 0
 
     def _is_empty(self) -> bool:
         counts = self._queues.attributes(self._tasks_queue)
         return not any(int(value) for name, value in counts.items() if name.startswith("ApproximateNumberOf"))
 
-    def _take(self, message: Message, since: float) -> bool:
-        """Do a task. Returns False if it failed, for whatever reason lies here."""
+    def _take(self, message: Message, since: float) -> float:
+        """Do a task. Returns the most seconds to pause after it, 0.0 unless it failed for a reason that lies here."""
         try:
             task = read_task(message.body)
         except UnreadableMessage as error:
             self._refuse(message, str(error))
-            return True
+            return 0.0
         if (why := refusal(task, self._jobs)) is not None:
             self._refuse(message, why)
-            return False
+            # By then this one is with others. Tasks of other jobs must not keep this worker from its own for longer.
+            return self._visibility
         ending = _Ending(self._interruption.stop)
         hold = Hold(
             self._queues,
@@ -141,7 +143,7 @@ class Worker:
                 stop=ending,
                 on_progress=lambda _: hold.look(),
             )
-            return self._finish(task, message, done, hold)
+            return 0.0 if self._finish(task, message, done, hold) else _LONGEST_PAUSE_SECONDS
 
     def _refuse(self, message: Message, why: str) -> None:
         """Leave a message to others. After as many receives as the queue allows, the owner deals with it."""
@@ -171,9 +173,9 @@ class Worker:
         self.objects += done.report.copied + done.report.already_there
         return True
 
-    def _pause(self) -> None:
+    def _pause(self, most_seconds: float = _LONGEST_PAUSE_SECONDS) -> None:
         """Wait longer after each failure in a row, so that a worker that cannot work leaves tasks to others."""
-        self._interruption.stop.wait(min(_LONGEST_PAUSE_SECONDS, 2.0**self._failures))
+        self._interruption.stop.wait(min(most_seconds, 2.0**self._failures))
         self._failures = min(self._failures + 1, 10)
 
 
