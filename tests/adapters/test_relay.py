@@ -35,11 +35,11 @@ from faulty import Call, CorruptBody, FaultyS3, Request, ShortBody, Slow, Stall,
 from faulty.faults import Action
 from hostile.server import Asked, answer, endless, hostile
 from proxy import ConnectProxy
+from syncd.aws.wire.connections import connections
 from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Address, Answer
-from syncd.aws.wire.connections import connections
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms

@@ -1,17 +1,27 @@
-"""Certificates of servers: which authorities are trusted, and why a server is not.
+"""Certificates of servers: which authorities are trusted.
 
-AWS's runtime trusts what OpenSSL trusts: SSL_CERT_FILE and SSL_CERT_DIR, else the system's authorities. It does not know
-AWS_CA_BUNDLE. It also says nothing of a certificate that it does not trust: the connection hangs and is tried again, so
-that only the deadline ends a request. A silent server is therefore asked for its certificate (`handshake`).
+Each request may name a file of them. Without one, those that OpenSSL trusts hold: SSL_CERT_FILE and SSL_CERT_DIR, else
+the system's. curl's library brings an OpenSSL that looks for the system's in the folders of the machine that built it.
 """
 
 import os
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from awscrt import io
 
 if TYPE_CHECKING:
     from botocore.session import Session
+
+# Where systems keep them: those of Debian, Fedora, openSUSE, Alpine (crypto/x509/root_linux.go of Go has the same list).
+_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+_BEGINS = b"-----BEGIN "
 
 
 def authorities_of(session: "Session") -> str:
@@ -23,18 +33,29 @@ def authorities_of(session: "Session") -> str:
     return str(configured or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "")
 
 
-def tls_options(authorities: str) -> io.TlsConnectionOptions | None:
-    """Return the runtime's TLS options that trust only these authorities. None for the default.
+def check(authorities: str) -> None:
+    """Look whether a file has certificates.
 
     Raises:
-        OSError: the file cannot be read.
-        RuntimeError: it has no certificates.
+        OSError: it cannot be read.
+        ValueError: it has none.
     """
-    if not authorities:
-        return None
-    options = io.TlsContextOptions()
-    options.override_default_trust_store_from_path(None, authorities)
-    return io.ClientTlsContext(options).new_connection_options()
+    if authorities and _BEGINS not in Path(authorities).read_bytes():
+        raise ValueError("no certificates")
+
+
+def trusted(authorities: str) -> tuple[str, str]:
+    """Return the file and the folder of the authorities to trust, each empty if there is none. `authorities` may name one."""
+    if authorities:
+        return authorities, ""
+    file, folder = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
+    return (file, folder) if file or folder else _of_the_system()
+
+
+@lru_cache(1)
+def _of_the_system() -> tuple[str, str]:
+    file = next((path for path in _FILES if Path(path).is_file()), "")
+    return file, "" if file else next((path for path in _FOLDERS if Path(path).is_dir()), "")
 
 
 def unusable(authorities: str, error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.workers import messages
 from syncd.copy.workers.engine import CopyEngine
 from syncd.copy.workers.messages import Opening, Order, Parcel, Result, result_of, transfer_of

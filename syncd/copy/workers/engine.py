@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.passage import Passage
 from syncd.copy.terms import Steps
 from syncd.copy.workers.relay import Relay
@@ -195,7 +195,6 @@ class CopyEngine:
                     self._resume(intake, *event)
                 event = self._events.get_nowait()
         except Empty:
-            self._ends[Side.SOURCE].transport.expire()
             if self._relay is not None:
                 self._relay.expire()
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncd.aws.s3 import Address
-from syncd.aws.wire import handshake
+from syncd.aws.wire import connecting
 from syncd.aws.wire.exchange import ANSWER_BYTES
 
 _CONNECT_SECONDS = 10.0
@@ -63,9 +63,7 @@ class Line:
         self._connection = connection
         self._answer: HTTPResponse | None = None
         self._ahead_bytes = 0
-        self.is_new = connection.sock is None
-        """True if it was opened for this request."""
-        if self.is_new:
+        if connection.sock is None:
             connection.connect()
         assert connection.sock is not None, "it is connected"
         self.socket: socket.socket = connection.sock
@@ -153,7 +151,7 @@ class Lines:
             if _is_alive(connection):
                 return Line(self, server, connection)
             connection.close()
-        connection = handshake.connection_to(server, seconds=_CONNECT_SECONDS)
+        connection = connecting.connection_to(server, seconds=_CONNECT_SECONDS)
         connection.response_class = _Response
         try:
             return Line(self, server, connection)

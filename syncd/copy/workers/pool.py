@@ -16,7 +16,8 @@ from typing import Any
 
 from syncd.aws.endpoint import Principal
 from syncd.aws.s3 import Side
-from syncd.aws.transport import DEADLINE_SECONDS, Credentials
+from syncd.aws.transport import DEADLINE_SECONDS
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.copy.workers.process import WorkerProcess

@@ -1,6 +1,6 @@
-"""Connections of our own, by Python's HTTP client: to move large bodies on, and to ask a silent server for its certificate.
+"""Connections for large bodies, by Python's HTTP client, which can read into a buffer and send from it.
 
-That client and what it loads are a tenth of the start of a copy worker, and most workers need neither.
+That client and what it loads are a tenth of the start of a copy worker, and most workers need none.
 """
 
 import ssl
@@ -15,37 +15,15 @@ from urllib.request import getproxies, proxy_bypass
 
 from syncd.aws.s3 import Address
 from syncd.aws.wire.timed_http import TlsConnection
-from syncd.model.reasons import Reason
-
-_HANDSHAKE_SECONDS = 5.0
 
 
-def refusal(address: Address) -> tuple[Reason, str] | None:
-    """Return why TLS cannot be spoken with a server: the reason and a sentence. None if it can, or if it is silent.
-
-    Shakes hands with it, through the proxy of the environment if there is one, and sends no request.
-    """
-    connection = connection_to(address)
-    try:
-        connection.connect()
-    except ssl.SSLCertVerificationError as error:
-        return Reason.UNTRUSTED, f"the certificate of {address.host} is not trusted: {error.verify_message}"
-    except ssl.SSLError as error:
-        return Reason.CONNECTION, f"{address.host} speaks no TLS that is understood here: {error.reason or error}"
-    except (OSError, HTTPException):
-        return None
-    finally:
-        connection.close()
-    return None
-
-
-def connection_to(address: Address, *, seconds: float = _HANDSHAKE_SECONDS) -> HTTPConnection:
+def connection_to(address: Address, *, seconds: float) -> HTTPConnection:
     """Return a connection to a server that is not open yet. It has so many seconds to open.
 
-    It goes through the proxy of the environment, as the runtime's connections do.
+    It goes through the proxy of the environment, as curl's connections do.
 
     Raises:
-        HTTPException: the runtime does not send plain HTTP through a tunnel, and what it does is not done here.
+        HTTPException: plain HTTP goes through no tunnel, and what a proxy does then is not done here.
     """
     parts = urlsplit(f"//{address.host}")
     host, proxy = parts.hostname or "", _proxy(address.scheme, parts.hostname or "")
@@ -66,7 +44,7 @@ def connection_to(address: Address, *, seconds: float = _HANDSHAKE_SECONDS) -> H
 @lru_cache(8)
 def _context(authorities: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=authorities or None)
-    # The runtime is not as strict, and a server that it trusts must not be refused here.
+    # curl is not as strict, and a server that it trusts must not be refused here.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
