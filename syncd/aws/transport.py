@@ -1,4 +1,4 @@
-"""Requests on the wire, many at a time, by curl's library.
+"""Requests on the wire, many at a time, on one thread.
 
 What may pass (500, 502, 503, 504, connections that fail, break or stall) is sent again up to five times, after pauses that
 grow; nothing above sends a request again. Memory is bounded by what each answer may have: its header block, and its body.
@@ -10,10 +10,11 @@ from functools import partial
 from time import monotonic
 
 from syncd.aws.s3 import Address, Answer, Request
-from syncd.aws.wire import certificates
+from syncd.aws.wire.connection import Failure
 from syncd.aws.wire.exchange import Exchange, signed
-from syncd.aws.wire.handles import Handle
 from syncd.aws.wire.loop import Loop
+from syncd.aws.wire.pool import Pool
+from syncd.aws.wire.servers import Server, server_of
 from syncd.aws.wire.signing import Credentials, Signer
 from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit
@@ -22,10 +23,8 @@ DEADLINE_SECONDS = 60.0
 """A request is given up after this long, retries included."""
 SLOWEST_BYTES_PER_SECOND = 256 * 1024
 """A large body adds the time that it takes at so many bytes a second, so that slow links can move it."""
-# Handles that wait for the next request: as many as there are copies in flight at the most, or so.
-_KEPT_HANDLES = 256
-
-_Kind = tuple[str, str, str]
+# A connection on which nothing moves for so long is given up, and its request sent again.
+_STALLED_SECONDS = 30.0
 
 
 class Transport:
@@ -37,11 +36,12 @@ class Transport:
         self._signer = Signer()
         # Only its thread uses these.
         self._under_way: set[Exchange] = set()
-        self._handles: dict[_Kind, list[Handle]] = {}
+        self._servers: dict[Address, Server] = {}
         try:
-            self._loop = Loop(each_second=self._expire)
+            self._loop = Loop(each_second=self._look)
         except OSError as error:
             raise resource_limit("the wire cannot begin", error) from error
+        self._pool = Pool(self._loop)
 
     def send(
         self,
@@ -93,40 +93,28 @@ class Transport:
         for exchange in list(self._under_way):
             self._give_up(exchange, "given up, since syncd was told to end")
 
-    def _begin(self, exchange: Exchange) -> None:
+    def _begin(self, exchange: Exchange, *, on_new: bool = False) -> None:
         """Begin the first attempt, or another."""
         if exchange.is_over:
             return
         self._under_way.add(exchange)
-        address = exchange.address
-        kind = (exchange.request.method, address.scheme, address.authorities)
         try:
-            handle = self._handle(kind)
-        except (OSError, ValueError) as error:
-            why = certificates.unusable(address.authorities, error)
-            self._end(exchange, Answer(0, {}, b"", Reason.UNTRUSTED, why))
-            return
-        try:
-            exchange.ask(handle, self._signer)
+            connection = self._pool.take(self._server(exchange.address), is_new=on_new)
+            exchange.begin(connection, self._signer, partial(self._ended, exchange))
         except ValueError as error:
             self._end(exchange, Answer(0, {}, b"", Reason.UNEXPECTED, f"it cannot be sent: {error}"))
+
+    def _server(self, address: Address) -> Server:
+        server = self._servers.get(address)
+        if server is None:
+            server = self._servers[address] = server_of(address)
+        return server
+
+    def _ended(self, exchange: Exchange, failure: Failure | None) -> None:
+        answer = exchange.ended(failure)
+        if failure is not None and failure.is_stale:
+            self._begin(exchange, on_new=True)
             return
-        self._loop.begin(handle.curl, partial(self._ended, exchange, kind))
-
-    def _handle(self, kind: _Kind) -> Handle:
-        kept = self._handles.setdefault(kind, [])
-        if kept:
-            return kept.pop()
-        method, scheme, authorities = kind
-        certificates.check(authorities)
-        return Handle(method, scheme, authorities)
-
-    def _ended(self, exchange: Exchange, kind: _Kind, error: int, message: str) -> None:
-        handle = exchange.handle
-        answer = exchange.ended(error, message)
-        kept = self._handles[kind]
-        if handle is not None and len(kept) < _KEPT_HANDLES:
-            kept.append(handle)
         if exchange.may_pass(answer):
             pause = exchange.pause_seconds
             if monotonic() + pause < exchange.deadline:
@@ -138,14 +126,18 @@ class Transport:
         self._under_way.discard(exchange)
         exchange.hand_over(answer)
 
-    def _expire(self) -> None:
-        """Give up what is overdue."""
+    def _look(self) -> None:
+        """Give up what is overdue, and connections on which nothing moves."""
         now = monotonic()
-        for exchange in [each for each in self._under_way if each.deadline < now]:
-            self._give_up(exchange, f"no answer within {exchange.allowed_seconds:.0f} s")
+        for exchange in list(self._under_way):
+            connection = exchange.connection
+            if exchange.deadline < now:
+                self._give_up(exchange, f"no answer within {exchange.allowed_seconds:.0f} s")
+            elif connection is not None and connection.moved_at + _STALLED_SECONDS < now:
+                connection.fail(Reason.CONNECTION, f"nothing came or went for {_STALLED_SECONDS:.0f} s")
+        self._pool.expire()
 
     def _give_up(self, exchange: Exchange, why: str) -> None:
-        handle, exchange.handle = exchange.handle, None
-        if handle is not None:
-            self._loop.cancel(handle.curl)
+        if exchange.connection is not None:
+            exchange.connection.close()
         self._end(exchange, Answer(0, {}, b"", Reason.TIMEOUT, why))

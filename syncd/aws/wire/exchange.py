@@ -1,18 +1,16 @@
 """One request under way: what each attempt sends, what came of it, and whether another attempt may help."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from random import uniform
 from time import monotonic
 
-import pycurl
-
 from syncd.aws.s3 import Address, Answer, Request, error_of, quote_key
-from syncd.aws.wire.handles import Handle
+from syncd.aws.wire.connection import Connection, Ended, Failure
+from syncd.aws.wire.response import Response
 from syncd.aws.wire.signing import UNSIGNED, Credentials, Signer
 from syncd.model.reasons import Reason
-from syncd.model.shortage import SPENT
 
 LISTING_BYTES = 4 * 1024**2
 """The largest page: a thousand rows with keys of 1,024 bytes, each written as %XX, have 3.4 MB."""
@@ -23,14 +21,10 @@ ANSWER_BYTES = 64 * 1024
 _ATTEMPTS = 6
 _BACKOFF_SECONDS = 0.5
 _PASSING_STATUSES = frozenset({500, 502, 503, 504})
-_PASSING_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
-# What came of an attempt without an answer, but what another attempt cannot better.
-_PASSING_WORDS = frozenset({Reason.CONNECTION, Reason.RESOURCE_LIMIT})
-_UNTRUSTED = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE, pycurl.E_SSL_ISSUER_ERROR})
-# Operations whose headers nobody needs if they succeed.
-_HEADERS_UNREAD = frozenset({"CopyObject", "ListObjectsV2"})
-# How long it took is another number each time, and messages are compared.
-_TOOK = re.compile(r" after \d+ (ms|milliseconds)\b")
+_PASSING_CODES = frozenset(
+    {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", Reason.CONNECTION, Reason.RESOURCE_LIMIT}
+)
+_WITH_BODY = frozenset({"PUT", "POST"})
 
 Headers = Sequence[tuple[str, str]]
 
@@ -43,10 +37,11 @@ class Exchange:
         "_credentials",
         "_headers",
         "_on_answer",
+        "_response",
         "address",
         "allowed_seconds",
+        "connection",
         "deadline",
-        "handle",
         "request",
     )
 
@@ -67,8 +62,9 @@ class Exchange:
         self.allowed_seconds = allowed_seconds
         self.deadline = monotonic() + allowed_seconds
         """The monotonic time at which it is given up, attempts included."""
-        self.handle: Handle | None = None
-        """The handle of the attempt under way."""
+        self.connection: Connection | None = None
+        """The connection of the attempt under way."""
+        self._response: Response | None = None
         self._attempts = 0
 
     @property
@@ -76,41 +72,42 @@ class Exchange:
         """True if its answer was handed over."""
         return self._on_answer is None
 
-    def ask(self, handle: Handle, signer: Signer) -> None:
-        """Give a handle the next attempt.
+    def begin(self, connection: Connection, signer: Signer, ended: Ended) -> None:
+        """Send it on a connection.
 
         Raises:
             ValueError: a header cannot be sent.
         """
         request, address = self.request, self.address
         path, headers = signed(request, address, self._credentials, self._headers, signer)
+        target = f"{path}?{request.query}" if request.query else path
+        proxy = connection.server.proxy
+        if proxy is not None and address.scheme == "http":
+            target = f"http://{address.host}{target}"
+            headers += [("proxy-authorization", proxy.authorization)] if proxy.authorization else []
+        if request.method in _WITH_BODY:
+            headers.append(("content-length", str(len(request.body))))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        head = f"{request.method} {target} HTTP/1.1\r\n{lines}user-agent: syncd\r\n\r\n".encode("latin-1")
         self._attempts += 1
-        self.handle = handle
-        query = f"?{request.query}" if request.query else ""
-        handle.ask(f"{address.scheme}://{address.host}{path}{query}", headers, request.body, self._most_bytes)
+        self._response = Response(request.method, self._most_bytes)
+        self.connection = connection
+        connection.ask(head, request.body, self._response, ended)
 
-    def ended(self, error: int, message: str) -> Answer:
-        """Return what came of the attempt under way. `error` is curl's number."""
-        handle = self.handle
-        assert handle is not None, "it was begun"
-        self.handle = None
-        what = handle.is_too_large
-        spent = error and handle.curl.getinfo(pycurl.OS_ERRNO)
-        status, lines, body = handle.answer()
-        is_body = self.request.operation == "GetObject" and 200 <= status < 300
+    def ended(self, failure: Failure | None) -> Answer:
+        """Return what came of the attempt."""
+        response, self._response, self.connection = self._response, None, None
+        assert response is not None, "it was begun"
+        is_object = self.request.operation == "GetObject" and 200 <= response.status < 300
+        if failure is not None and failure.is_stale:
+            self._attempts -= 1
         # The reader of an object looks how much of it came.
-        if what and not (is_body and len(body) > self._most_bytes):
-            return Answer(0, {}, b"", Reason.UNEXPECTED, what)
-        if error and not what:
-            return Answer(0, {}, b"", *_failure(error, spent, message, self.address))
-        return self._answer(status, lines, body, is_body=is_body)
-
-    def _answer(self, status: int, lines: list[bytes], body: bytes, *, is_body: bool) -> Answer:
-        code, message = ("", "") if is_body else error_of(body)
-        is_success = 200 <= status < 300
-        if not is_success and not code:
+        if failure is not None and not (is_object and len(response.body) > self._most_bytes):
+            return Answer(0, {}, b"", failure.reason, failure.message)
+        status, headers, body = response.status, response.headers, response.body
+        code, message = ("", "") if is_object else error_of(body)
+        if not 200 <= status < 300 and not code:
             code, message = str(status), "no reason given"
-        headers = {} if is_success and self.request.operation in _HEADERS_UNREAD else headers_of(lines)
         asked = next((value for name, value in self.request.headers if name == "range"), "")
         if status == 206 and asked and not is_range(headers, asked):
             return Answer(0, {}, b"", Reason.UNEXPECTED, f"{asked} was asked for, and the Content-Range is another")
@@ -118,7 +115,7 @@ class Exchange:
 
     def may_pass(self, answer: Answer) -> bool:
         """Return whether another attempt may have a better answer, and there is one left."""
-        passes = answer.status in _PASSING_STATUSES or answer.code in _PASSING_CODES or answer.code in _PASSING_WORDS
+        passes = answer.status in _PASSING_STATUSES or answer.code in _PASSING_CODES
         return passes and self._attempts < _ATTEMPTS
 
     @property
@@ -163,31 +160,9 @@ def signed(
     return path, signer.sign(request.method, path, request.query, headers, credentials, address.region, covered)
 
 
-def headers_of(lines: Iterable[bytes]) -> Mapping[str, str]:
-    """Return the headers of an answer, names in lower case: those of the last, if others came before it."""
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, separator, value = line.decode("latin-1").partition(":")
-        if separator:
-            headers[name.lower()] = value.strip(" \t\r\n")
-        elif name.startswith("HTTP/"):
-            headers.clear()
-    return headers
-
-
 def is_range(headers: Mapping[str, str], asked: str) -> bool:
     """Return whether an answer has the range that was asked for, such as `bytes=0-9`."""
     return headers.get("content-range", "").startswith(f"{asked.replace('=', ' ')}/")
-
-
-def _failure(error: int, errno: int, message: str, address: Address) -> tuple[str, str]:
-    """Return the reason and a sentence for an attempt without an answer."""
-    message = _TOOK.sub("", message)
-    if error == pycurl.E_OUT_OF_MEMORY or errno in SPENT:
-        return Reason.RESOURCE_LIMIT, message
-    if error in _UNTRUSTED:
-        return Reason.UNTRUSTED, f"the certificate of {address.host} is not trusted: {message}"
-    return Reason.CONNECTION, message
 
 
 _TOKEN_BEGINS = 16

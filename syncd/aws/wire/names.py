@@ -1,0 +1,97 @@
+"""Names of servers and their addresses. A look-up blocks, so each has a thread of its own for as long as it takes."""
+
+import socket
+from collections.abc import Callable
+from random import randrange
+from threading import Thread
+from time import monotonic
+from typing import Any, NamedTuple
+
+from syncd.aws.wire.loop import Loop
+
+# S3 answers with other addresses after a few seconds, and takes away those that are overloaded.
+_KNOWN_SECONDS = 15.0
+
+Family = int
+
+
+class Place(NamedTuple):
+    """One address of a server."""
+
+    family: Family
+    address: Any
+    """As sockets take it."""
+
+
+Found = Callable[[list[Place], OSError | None], None]
+"""What is called with the places of a server, best first, or with the error."""
+
+
+class Names:
+    """The addresses of servers, as far as they are known. All of it runs on the loop's thread."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._known: dict[tuple[str, int], tuple[float, list[Place]]] = {}
+        self._asking: dict[tuple[str, int], list[Found]] = {}
+
+    def find(self, host: str, port: int, found: Found) -> None:
+        """Find a server. Calls `found` once, now or later.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        place = _literal(host, port)
+        if place is not None:
+            found([place], None)
+            return
+        known = self._known.get((host, port))
+        if known is not None and monotonic() < known[0] + _KNOWN_SECONDS:
+            found(_spread(known[1]), None)
+            return
+        waiting = self._asking.setdefault((host, port), [])
+        waiting.append(found)
+        if len(waiting) == 1:
+            try:
+                Thread(target=self._look_up, args=(host, port), name="name", daemon=True).start()
+            except RuntimeError:
+                del self._asking[host, port]
+                raise
+
+    def _look_up(self, host: str, port: int) -> None:
+        """Run on a thread of its own."""
+        places: list[Place] = []
+        failed: OSError | None = None
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            places = [Place(row[0], row[4]) for row in rows]
+        except OSError as error:
+            failed = error
+        except UnicodeError as error:
+            failed = OSError(f"{host!r} is no name of a server: {error}")
+        self._loop.call(lambda: self._looked_up(host, port, places, failed))
+
+    def _looked_up(self, host: str, port: int, places: list[Place], failed: OSError | None) -> None:
+        if failed is None:
+            self._known[host, port] = (monotonic(), places)
+        for found in self._asking.pop((host, port)):
+            found(_spread(places), failed)
+
+
+def _literal(host: str, port: int) -> Place | None:
+    """Return the place of a host that is an address itself."""
+    for family, address in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return Place(family, address)
+    return None
+
+
+def _spread(places: list[Place]) -> list[Place]:
+    """Return the same places from another one on, of the family that the system prefers: connections go to all of them."""
+    first = [place for place in places if place.family == places[0].family]
+    rest = places[len(first) :] if places[: len(first)] == first else [place for place in places if place not in first]
+    turn = randrange(len(first)) if first else 0  # noqa: S311  # no secret
+    return first[turn:] + first[:turn] + rest

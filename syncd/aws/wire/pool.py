@@ -1,0 +1,45 @@
+"""Connections that are kept for the next request. All of it runs on the loop's thread."""
+
+from time import monotonic
+
+from syncd.aws.wire.connection import Connection
+from syncd.aws.wire.loop import Loop
+from syncd.aws.wire.names import Names
+from syncd.aws.wire.servers import Server
+
+# S3 closes connections that are idle for longer than about this.
+_KEPT_SECONDS = 15.0
+_MOST_KEPT = 512
+
+
+class Pool:
+    """The connections that nobody uses now, by server."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._names = Names(loop)
+        self._idle: dict[Server, list[Connection]] = {}
+
+    def take(self, server: Server, *, is_new: bool) -> Connection:
+        """Return the connection that was used last, or a new one if it has to be, or none is kept."""
+        kept = self._idle.get(server)
+        while kept and not is_new:
+            connection = kept.pop()
+            if not connection.is_closed:
+                return connection
+        return Connection(self._loop, self._names, server, self._keep)
+
+    def expire(self) -> None:
+        """Close those that were idle for too long, and forget those that their servers have closed."""
+        latest = monotonic() - _KEPT_SECONDS
+        for server, kept in list(self._idle.items()):
+            fresh = [each for each in kept[-_MOST_KEPT:] if each.moved_at > latest and not each.is_closed]
+            for each in kept:
+                if each not in fresh:
+                    each.close()
+            self._idle[server] = fresh
+            if not fresh:
+                del self._idle[server]
+
+    def _keep(self, connection: Connection) -> None:
+        self._idle.setdefault(connection.server, []).append(connection)

@@ -1,0 +1,207 @@
+"""An HTTP/1.1 answer as it comes in, within bounds (RFC 9112). Pure.
+
+Whatever is not plainly HTTP is refused: two lengths that differ, a length that is no number, a coding other than chunked.
+"""
+
+import re
+from collections.abc import Mapping
+
+HEAD_BYTES = 64 * 1024
+"""The largest header block. S3's own have a few kilobytes."""
+_STATUS = re.compile(r"HTTP/1\.([01]) (\d{3})(?: |$)")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
+_MOST_CHUNK_LINE = 1024
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+class MalformedResponseError(ValueError):
+    """What came is no HTTP answer."""
+
+
+class TooLargeError(ValueError):
+    """The answer has more bytes than it may."""
+
+
+class Response:
+    """One answer, taken in piece by piece."""
+
+    __slots__ = (
+        "_body",
+        "_head",
+        "_is_chunk_over",
+        "_left",
+        "_may_have_body",
+        "_most_bytes",
+        "_take",
+        "headers",
+        "keeps_alive",
+        "status",
+        "status_line",
+    )
+
+    def __init__(self, method: str, most_bytes: int) -> None:
+        """Take no more than `most_bytes` of a body. `method` is the request's: the answer to a HEAD has none."""
+        self._may_have_body = method != "HEAD"
+        self._most_bytes = most_bytes
+        self.status = 0
+        self.status_line = ""
+        """The status and its words, such as `404 Not Found`."""
+        self.headers: Mapping[str, str] = {}
+        """Names in lower case. The last value of a name."""
+        self.keeps_alive = False
+        """True if the connection may be used for another request."""
+        self._head = b""
+        self._body: bytes | bytearray = b""
+        # Bytes of the body, or of the chunk under way, that are still to come.
+        self._left = 0
+        self._is_chunk_over = False
+        self._take = self._take_head
+
+    @property
+    def has_begun(self) -> bool:
+        """True if anything came."""
+        return bool(self.status or self._head)
+
+    @property
+    def body(self) -> bytes:
+        """What came of the body."""
+        return bytes(self._body)
+
+    def take(self, data: bytes) -> bool:
+        """Take in what came next. Returns True if the answer is complete.
+
+        Raises:
+            MalformedResponseError: it is no HTTP answer, or there is more than the answer.
+            TooLargeError: it is too large. `body` has what came until then.
+        """
+        return self._take(data)
+
+    def end(self) -> bool:
+        """Take in that the connection has ended. Returns True if the answer is complete."""
+        return self._take == self._take_rest
+
+    def _take_head(self, data: bytes) -> bool:
+        data = self._head + data if self._head else data
+        end = data.find(b"\r\n\r\n")
+        if end > HEAD_BYTES or (end < 0 and len(data) > HEAD_BYTES):
+            raise TooLargeError(f"a header block of more than {HEAD_BYTES} bytes")
+        if end < 0:
+            if data[:7] != b"HTTP/1."[: len(data)]:
+                raise MalformedResponseError("it does not begin as HTTP/1.1 does")
+            self._head = data
+            return False
+        rest = data[end + 4 :]
+        self._head = b""
+        self._parse(data[:end].decode("latin-1"))
+        if self.status < 200:
+            # 100 Continue, say: the answer comes after it.
+            self.status = 0
+            return self._take_head(rest) if rest else False
+        return self._begin_body(rest)
+
+    def _parse(self, head: str) -> None:
+        first, *lines = head.split("\r\n")
+        status = _STATUS.match(first)
+        if status is None:
+            raise MalformedResponseError("it does not begin as HTTP/1.1 does")
+        headers: dict[str, str] = {}
+        lengths = set()
+        for line in lines:
+            name, _, value = line.partition(":")
+            name, value = name.lower(), value.strip(" \t")
+            if name == "content-length":
+                lengths.add(value)
+            headers[name] = value
+        if len(lengths) > 1:
+            raise MalformedResponseError("it has two lengths")
+        self.status, self.status_line, self.headers = int(status[2]), first[9:], headers
+        wish = headers.get("connection", "").lower()
+        self.keeps_alive = wish != "close" if status[1] == "1" else wish == "keep-alive"
+
+    def _begin_body(self, rest: bytes) -> bool:
+        coding, length = self.headers.get("transfer-encoding", ""), self.headers.get("content-length")
+        if not self._may_have_body or self.status in _WITHOUT_BODY:
+            self._left = 0
+        elif coding:
+            if coding.lower() != "chunked":
+                raise MalformedResponseError("its coding is not chunked")
+            self._take = self._take_chunked
+            self.keeps_alive = self.keeps_alive and length is None
+            return bool(rest) and self._take(rest)
+        elif length is not None:
+            if not (length.isascii() and length.isdigit()):
+                raise MalformedResponseError("its length is no number")
+            self._left = int(length)
+        else:
+            self.keeps_alive = False
+            self._take = self._take_rest
+            return bool(rest) and self._take(rest)
+        self._take = self._take_body
+        return self._take_body(rest)
+
+    def _take_body(self, data: bytes) -> bool:
+        if len(data) > self._left:
+            raise MalformedResponseError("more came than the answer")
+        self._left -= len(data)
+        if data:
+            self._keep(data)
+        return not self._left
+
+    def _take_rest(self, data: bytes) -> bool:
+        self._keep(data)
+        return False
+
+    def _take_chunked(self, data: bytes) -> bool:
+        data, at = self._head + data, 0
+        self._head = b""
+        while True:
+            if self._left:
+                piece = data[at : at + self._left]
+                at += len(piece)
+                self._left -= len(piece)
+                self._keep(piece)
+                if self._left:
+                    return False
+                self._is_chunk_over = True
+            end = data.find(b"\r\n", at)
+            if end < 0:
+                return self._wait(data[at:], _MOST_CHUNK_LINE)
+            if self._is_chunk_over:
+                if end != at:
+                    raise MalformedResponseError("it has a chunk that does not end where it should")
+                self._is_chunk_over = False
+            else:
+                size = _CHUNK.fullmatch(data, at, end)
+                if size is None:
+                    raise MalformedResponseError("it has a chunk without a size")
+                self._left = int(size[1], 16)
+                if not self._left:
+                    self._take = self._take_trailer
+                    return self._take_trailer(data[end + 2 :])
+            at = end + 2
+
+    def _take_trailer(self, data: bytes) -> bool:
+        """Take the lines after the last chunk, which nobody needs."""
+        data = self._head + data
+        if data == b"\r\n" or data.endswith(b"\r\n\r\n"):
+            return True
+        if data.startswith(b"\r\n") or b"\r\n\r\n" in data:
+            raise MalformedResponseError("more came than the answer")
+        return self._wait(data, HEAD_BYTES)
+
+    def _wait(self, data: bytes, most: int) -> bool:
+        if len(data) > most:
+            raise TooLargeError(f"a line of more than {most} bytes")
+        self._head = data
+        return False
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a piece of the body. Many small ones take no more memory than their bytes do."""
+        if not self._body:
+            self._body = piece
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += piece
+        if len(self._body) > self._most_bytes:
+            raise TooLargeError(f"an answer of more than {self._most_bytes} bytes")
