@@ -98,13 +98,12 @@ class Exchange:
         """Return what came of the attempt."""
         response, self._response, self.connection = self._response, None, None
         assert response is not None, "it was begun"
-        is_object = self.request.operation == "GetObject" and 200 <= response.status < 300
         if failure is not None and failure.is_stale:
             self._attempts -= 1
-        # The reader of an object looks how much of it came.
-        if failure is not None and not (is_object and len(response.body) > self._most_bytes):
+        if failure is not None:
             return Answer(0, {}, b"", failure.reason, failure.message)
         status, headers, body = response.status, response.headers, response.body
+        is_object = self.request.operation == "GetObject" and 200 <= status < 300
         code, message = ("", "") if is_object else error_of(body)
         if not 200 <= status < 300 and not code:
             code, message = str(status), "no reason given"
