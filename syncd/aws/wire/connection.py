@@ -73,7 +73,9 @@ class Connection:
 
     def close(self) -> None:
         """Close it. The request on it is told nothing."""
-        self._is_closed, self._ended = True, None
+        # A timer may know it for some seconds more, and must not keep what was sent and what came.
+        self._is_closed, self._ended, self._response = True, None, None
+        self._pieces.clear()
         self._leave()
 
     def fail(self, reason: Reason, message: str, *, is_stale: bool = False) -> None:
@@ -271,27 +273,39 @@ class Connection:
     def _receive(self) -> None:
         connection, response = self._connection, self._response
         assert response is not None, "there is a request"
+        is_plain = not isinstance(connection, ssl.SSLSocket)
+        failed: OSError | ValueError | None
         try:
             while True:
                 came = connection.recv(_PIECE_BYTES)
                 if response.take(came) if came else response.end():
-                    self._finish(response)
-                    return
+                    failed = None
+                    break
                 if not came:
-                    self._break(None, "the server ends the connection")
-                    return
-                if len(came) < _PIECE_BYTES and not isinstance(connection, ssl.SSLSocket):
+                    failed = ConnectionResetError("the server ends it")
+                    break
+                if is_plain and len(came) < _PIECE_BYTES:
                     return
         except (BlockingIOError, ssl.SSLWantReadError):
             return
         except ssl.SSLWantWriteError:
             self._wait_for(READ | WRITE)
-        except OSError as error:
-            self._break(error, "the connection broke")
-        except TooLargeError as error:
+            return
+        except (OSError, ValueError) as error:
+            failed = error
+        if failed is None:
+            self._finish(response)
+        else:
+            # Not where it is handled: what the hearer raises would keep it, and with it what came.
+            self._receive_failed(failed.with_traceback(None))
+
+    def _receive_failed(self, error: OSError | ValueError) -> None:
+        if isinstance(error, TooLargeError):
             self.fail(Reason.UNEXPECTED, str(error))
-        except MalformedResponseError as error:
+        elif isinstance(error, MalformedResponseError):
             self.fail(Reason.CONNECTION, f"the answer is no HTTP: {error}")
+        else:
+            self._break(error, "the connection broke")
 
     def _finish(self, response: Response) -> None:
         """Tell the end of the request, and be there for the next one."""
@@ -323,13 +337,12 @@ class Connection:
             self._loop.forget(left.fileno())
             left.close()
 
-    def _break(self, error: OSError | ValueError | None, what: str) -> None:
+    def _break(self, error: OSError | ValueError, what: str) -> None:
         """Fail for an error of the system's."""
         number = getattr(error, "errno", None)
-        words = f"{what}: {getattr(error, 'strerror', None) or error}" if error else what
         has_begun = self._response is not None and self._response.has_begun
         self.fail(
             Reason.RESOURCE_LIMIT if number in SPENT else Reason.CONNECTION,
-            words,
+            f"{what}: {getattr(error, 'strerror', None) or error}",
             is_stale=self._is_used and not has_begun,
         )

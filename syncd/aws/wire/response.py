@@ -55,7 +55,8 @@ class Response:
         # Bytes of the body, or of the chunk under way, that are still to come.
         self._left = 0
         self._is_chunk_over = False
-        self._take = self._take_head
+        # Not bound: it would keep the answer, body and all, until the garbage is collected.
+        self._take = Response._take_head
 
     @property
     def has_begun(self) -> bool:
@@ -74,11 +75,11 @@ class Response:
             MalformedResponseError: it is no HTTP answer, or there is more than the answer.
             TooLargeError: it is too large. `body` has what came until then.
         """
-        return self._take(data)
+        return self._take(self, data)
 
     def end(self) -> bool:
         """Take in that the connection has ended. Returns True if the answer is complete."""
-        return self._take == self._take_rest
+        return self._take is Response._take_rest
 
     def _take_head(self, data: bytes) -> bool:
         data = self._head + data if self._head else data
@@ -125,18 +126,20 @@ class Response:
         elif coding:
             if coding.lower() != "chunked":
                 raise MalformedResponseError("its coding is not chunked")
-            self._take = self._take_chunked
+            self._take = Response._take_chunked
             self.keeps_alive = self.keeps_alive and length is None
-            return bool(rest) and self._take(rest)
+            return bool(rest) and self._take(self, rest)
         elif length is not None:
             if not (length.isascii() and length.isdigit()):
                 raise MalformedResponseError("its length is no number")
-            self._left = int(length)
+            self._left = int(length[:20])
+            if self._left > self._most_bytes:
+                raise TooLargeError(f"an answer of {self._left} bytes, where {self._most_bytes} are the most")
         else:
             self.keeps_alive = False
-            self._take = self._take_rest
-            return bool(rest) and self._take(rest)
-        self._take = self._take_body
+            self._take = Response._take_rest
+            return bool(rest) and self._take(self, rest)
+        self._take = Response._take_body
         return self._take_body(rest)
 
     def _take_body(self, data: bytes) -> bool:
@@ -176,7 +179,7 @@ class Response:
                     raise MalformedResponseError("it has a chunk without a size")
                 self._left = int(size[1], 16)
                 if not self._left:
-                    self._take = self._take_trailer
+                    self._take = Response._take_trailer
                     return self._take_trailer(data[end + 2 :])
             at = end + 2
 
