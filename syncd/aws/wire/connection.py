@@ -105,7 +105,7 @@ class Connection:
     @property
     def _who(self) -> str:
         to: Server | Proxy = self.server.proxy or self.server
-        return f"{'the proxy ' if self.server.proxy else ''}{to.host}:{to.port}"
+        return f"{'the proxy ' if self.server.proxy else ''}{_named(to)}"
 
     def _found(self, places: list[Place], error: OSError | None) -> None:
         if self._is_closed:
@@ -159,8 +159,7 @@ class Connection:
             self._opened()
 
     def _ask_for_tunnel(self, proxy: Proxy) -> None:
-        host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
-        target = f"{host}:{self.server.port}"
+        target = _named(self.server)
         authorization = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
         asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n".encode()
         answer = Response("HEAD", 0)
@@ -346,3 +345,9 @@ class Connection:
             f"{what}: {getattr(error, 'strerror', None) or error}",
             is_stale=self._is_used and not has_begun,
         )
+
+
+def _named(server: Server | Proxy) -> str:
+    """Return a server as HOST:PORT."""
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{host}:{server.port}"
