@@ -12,13 +12,11 @@ from syncd.aws.wire.loop import Loop
 # S3 answers with other addresses after a few seconds, and takes away those that are overloaded.
 _KNOWN_SECONDS = 15.0
 
-Family = int
-
 
 class Place(NamedTuple):
     """One address of a server."""
 
-    family: Family
+    family: int
     address: Any
     """As sockets take it."""
 
@@ -90,8 +88,11 @@ def _literal(host: str, port: int) -> Place | None:
 
 
 def _spread(places: list[Place]) -> list[Place]:
-    """Return the same places from another one on, of the family that the system prefers: connections go to all of them."""
+    """Return the same places from another one on, those of the family first that the system prefers.
+
+    So connections go to all of them.
+    """
     first = [place for place in places if place.family == places[0].family]
-    rest = places[len(first) :] if places[: len(first)] == first else [place for place in places if place not in first]
+    rest = [place for place in places if place not in first]
     turn = randrange(len(first)) if first else 0  # noqa: S311  # no secret
     return first[turn:] + first[:turn] + rest

@@ -33,11 +33,11 @@ class Credentials(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What signs on one day: the derived key, and the scope that it is for."""
+    """What signs on one day: the scope, and the derived key's HMAC, of which each request takes a copy."""
 
     day: str
     scope: str
-    secret: bytes
+    mac: hmac.HMAC
 
 
 class Signer:
@@ -78,9 +78,11 @@ class Signer:
             raise ValueError("a header with a line break")
         canonical = f"{method}\n{path}\n{_canonical_query(query)}\n{lines}\n\n{names}\n{payload}"
         text = f"{_ALGORITHM}\n{stamp}\n{key.scope}\n{sha256(canonical.encode('latin-1')).hexdigest()}"
-        signature = hmac.digest(key.secret, text.encode(), "sha256").hex()
+        # A third of the time of `hmac.digest`.
+        mac = key.mac.copy()
+        mac.update(text.encode())
         credential = f"{credentials.access_key_id}/{key.scope}"
-        authorization = f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+        authorization = f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={mac.hexdigest()}"
         signed.append(("authorization", authorization))
         return signed
 
@@ -99,7 +101,7 @@ class Signer:
             secret = f"AWS4{credentials.secret_access_key}".encode()
             for part in (day, region, "s3", "aws4_request"):
                 secret = hmac.digest(secret, part.encode(), "sha256")
-            key = _Key(day, f"{day}/{region}/s3/aws4_request", secret)
+            key = _Key(day, f"{day}/{region}/s3/aws4_request", hmac.new(secret, digestmod="sha256"))
             with self._lock:
                 if len(self._keys) > _KEPT_KEYS:
                     self._keys.clear()

@@ -8,6 +8,7 @@ import hashlib
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Protocol, Self, TypeAlias
 
 SHA256 = "x-amz-checksum-sha256"
@@ -143,8 +144,9 @@ class _Crc:
         return _Crc(self._compute, self._size_bytes, self._value)
 
 
+@cache
 def _of_the_runtime(name: str) -> Callable[[bytes, int], int]:
-    """Return a checksum of AWS's C runtime. To load that takes 70 ms, a start's fifth, so it is loaded for the first one."""
+    """Return a checksum of AWS's C runtime. To load that takes 70 ms, so it is loaded for the first one."""
     from awscrt import checksums  # noqa: PLC0415
 
     return getattr(checksums, name)  # type: ignore[no-any-return]  # it has no types

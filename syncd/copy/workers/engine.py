@@ -1,7 +1,7 @@
 """The copy engine: many copies in flight on one thread.
 
-Each copy is a generator of requests (`stream`, `server_side`). Answers come on the runtime's thread, which takes a copy's next step at once. The thread that owns the engine starts
-copies, renews credentials and hands over outcomes.
+Each copy is a generator of requests (`stream`, `server_side`). Answers come on the wire's thread, which takes a copy's next
+step at once. The thread that owns the engine starts copies, renews credentials and hands over outcomes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 # With so many copies in flight outcomes are taken in together. To wake for each one, and to fight for Python's lock with
-# the runtime's thread, took a tenth of a small copy on a busy machine, and a thirtieth on a quiet one.
+# the wire's thread, took a tenth of a small copy on a busy machine, and a thirtieth on a quiet one.
 _MANY = 16
 _REST_SECONDS = 0.002
 
