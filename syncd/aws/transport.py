@@ -12,7 +12,7 @@ from time import monotonic
 from syncd.aws.s3 import Address, Answer, Request
 from syncd.aws.wire.connection import Failure
 from syncd.aws.wire.exchange import Exchange, signed
-from syncd.aws.wire.loop import Loop
+from syncd.aws.wire.loop import Loop, safely
 from syncd.aws.wire.pool import Pool
 from syncd.aws.wire.servers import Server, server_of
 from syncd.aws.wire.signing import Credentials, Signer
@@ -99,10 +99,12 @@ class Transport:
             return
         self._under_way.add(exchange)
         try:
-            connection = self._pool.take(self._server(exchange.address), is_new=on_new)
-            exchange.begin(connection, self._signer, partial(self._ended, exchange))
+            server = self._server(exchange.address)
+            head = exchange.head(server, self._signer)
         except ValueError as error:
             self._end(exchange, Answer(0, {}, b"", Reason.UNEXPECTED, f"it cannot be sent: {error}"))
+            return
+        exchange.begin(self._pool.take(server, is_new=on_new), head, partial(self._ended, exchange))
 
     def _server(self, address: Address) -> Server:
         server = self._servers.get(address)
@@ -124,7 +126,8 @@ class Transport:
 
     def _end(self, exchange: Exchange, answer: Answer) -> None:
         self._under_way.discard(exchange)
-        exchange.hand_over(answer)
+        # A hearer that fails must not stop what others are told.
+        safely(partial(exchange.hand_over, answer))
 
     def _look(self) -> None:
         """Give up what is overdue, and connections on which nothing moves."""

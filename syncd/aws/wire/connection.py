@@ -70,8 +70,9 @@ class Connection:
         """Close it. The request on it is told nothing."""
         self._is_closed, self._ended, self._response = True, None, None
         self._pieces.clear()
-        if self._opening is not None:
-            self._opening.leave()
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.leave()
         left, self._socket = self._socket, None
         if left is not None:
             self._loop.forget(left.fileno())

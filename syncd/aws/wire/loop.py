@@ -43,13 +43,14 @@ class Loop:
         self._epoll.register(self._alarm, READ)
 
     def call(self, what: Callable[[], None]) -> None:
-        """Call something on the thread: at once, if this is it. Safe from any thread.
+        """Call something on the thread, soon. Safe from any thread.
 
         Raises:
             RuntimeError: there is no thread, and none can be started.
         """
         if threading.get_ident() == self._thread:
-            what()
+            # Not at once: calls within calls might have no end, and would close descriptors that are known to be ready.
+            self._inbox.append(what)
             return
         with self._lock:
             self._inbox.append(what)
@@ -87,15 +88,15 @@ class Loop:
         idle_since = second_at = monotonic()
         while True:
             while self._inbox:
-                _safely(self._inbox.popleft())
+                safely(self._inbox.popleft())
             self._wait(min(second_at, self._timers[0][0]) if self._timers else second_at)
             now = monotonic()
             while self._timers and self._timers[0][0] <= now:
-                _safely(heappop(self._timers)[2])
+                safely(heappop(self._timers)[2])
             if second_at > now:
                 continue
             second_at = now + _SECOND
-            _safely(self._each_second)
+            safely(self._each_second)
             if self._ready or self._timers:
                 idle_since = now
             elif idle_since + _IDLE_SECONDS < now:
@@ -114,12 +115,14 @@ class Loop:
             # The one before may have closed it.
             ready = self._ready.get(descriptor)
             if ready is not None:
-                _safely(partial(ready, events))
+                safely(partial(ready, events))
 
 
-def _safely(what: Callable[[], None]) -> None:
+def safely(what: Callable[[], None]) -> None:
     """Call something. If it fails, the thread goes on with all else, and the error is shown as any thread's is."""
     try:
         what()
-    except Exception as error:  # noqa: BLE001  # see above
-        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
+    except BaseException as error:  # noqa: BLE001  # see above
+        # Standard error may be closed.
+        with suppress(Exception):
+            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
