@@ -47,12 +47,18 @@ class RawServer:
             each.close()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        while not self.closing.is_set():
+            try:
                 accepted, _ = self._listening.accept()
-                self.connections.append(accepted)
-                number = len(self.connections) - 1
-                threading.Thread(target=self._run, args=(accepted, number), daemon=True).start()
+            except OSError:
+                # It is closed, or the process has no descriptors for a while.
+                self.closing.wait(0.01)
+                continue
+            # What is sent has left before a close that resets.
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections.append(accepted)
+            number = len(self.connections) - 1
+            threading.Thread(target=self._run, args=(accepted, number), daemon=True).start()
 
     def _run(self, accepted: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError, ValueError):
