@@ -79,6 +79,15 @@ def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
     assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
 
 
+def test_an_event_loads_nothing_that_draws_and_leaves_it_to_be_loaded() -> None:
+    event = "from syncd.daemon import logs; logs.event_logger()('tick.finished')"
+    loads = loaded(event)
+
+    assert "structlog" in loads
+    assert not loads & {"attr", "colorama", "pygments", "rich"}
+    assert "rich.table" in loaded(f"{event}; import rich.table")
+
+
 def test_a_copy_worker_loads_the_runtime_alone() -> None:
     modules = loaded("import syncd.copy.workers.worker")
 
