@@ -79,6 +79,15 @@ def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
     assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
 
 
+def test_botocore_is_loaded_without_the_runtime_which_is_left_to_be_loaded() -> None:
+    botocore = "import syncd.aws.identity.lookups, syncd.aws.identity.sts, syncd.aws.identity.refusals"
+    loads = loaded(botocore)
+
+    assert "botocore.session" in loads
+    assert not {name for name in loads if name.startswith(("awscrt", "_awscrt"))}
+    assert "awscrt.auth" in loaded(f"{botocore}; import awscrt.auth")
+
+
 def test_an_event_loads_nothing_that_draws_and_leaves_it_to_be_loaded() -> None:
     event = "from syncd.daemon import logs; logs.event_logger()('tick.finished')"
     loads = loaded(event)
