@@ -9,6 +9,7 @@ from time import monotonic
 from syncd.aws.s3 import Address, Answer, Request, error_of, quote_key
 from syncd.aws.wire.connection import Connection, Ended, Failure
 from syncd.aws.wire.response import Response
+from syncd.aws.wire.servers import Server
 from syncd.aws.wire.signing import UNSIGNED, Credentials, Signer
 from syncd.model.reasons import Reason
 
@@ -72,8 +73,8 @@ class Exchange:
         """True if its answer was handed over."""
         return self._on_answer is None
 
-    def begin(self, connection: Connection, signer: Signer, ended: Ended) -> None:
-        """Send it on a connection.
+    def head(self, server: Server, signer: Signer) -> bytes:
+        """Return what is sent before the body, signed now.
 
         Raises:
             ValueError: a header cannot be sent.
@@ -81,18 +82,21 @@ class Exchange:
         request, address = self.request, self.address
         path, headers = signed(request, address, self._credentials, self._headers, signer)
         target = f"{path}?{request.query}" if request.query else path
-        proxy = connection.server.proxy
+        proxy = server.proxy
         if proxy is not None and address.scheme == "http":
             target = f"http://{address.host}{target}"
             headers += [("proxy-authorization", proxy.authorization)] if proxy.authorization else []
         if request.method in _WITH_BODY:
             headers.append(("content-length", str(len(request.body))))
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        head = f"{request.method} {target} HTTP/1.1\r\n{lines}user-agent: syncd\r\n\r\n".encode("latin-1")
+        return f"{request.method} {target} HTTP/1.1\r\n{lines}user-agent: syncd\r\n\r\n".encode("latin-1")
+
+    def begin(self, connection: Connection, head: bytes, ended: Ended) -> None:
+        """Send it on a connection."""
         self._attempts += 1
-        self._response = Response(request.method, self._most_bytes)
+        self._response = Response(self.request.method, self._most_bytes)
         self.connection = connection
-        connection.ask(head, request.body, self._response, ended)
+        connection.ask(head, self.request.body, self._response, ended)
 
     def ended(self, failure: Failure | None) -> Answer:
         """Return what came of the attempt."""

@@ -7,7 +7,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
@@ -24,8 +23,8 @@ Ready = Callable[[int], None]
 class Loop:
     """The thread. What it calls runs on it, and only what runs on it may call it, but for `call`."""
 
-    def __init__(self, *, each_second: Callable[[], None]) -> None:
-        """`each_second` is called about once a second while the thread runs.
+    def __init__(self, *, each_second: Callable[[], bool]) -> None:
+        """`each_second` is called about once a second while the thread runs, and returns True while it has to.
 
         Raises:
             OSError: there are no descriptors.
@@ -87,16 +86,15 @@ class Loop:
         idle_since = second_at = monotonic()
         while True:
             while self._inbox:
-                _safely(self._inbox.popleft())
+                safely(self._inbox.popleft())
             self._wait(min(second_at, self._timers[0][0]) if self._timers else second_at)
             now = monotonic()
             while self._timers and self._timers[0][0] <= now:
-                _safely(heappop(self._timers)[2])
+                safely(heappop(self._timers)[2])
             if second_at > now:
                 continue
             second_at = now + _SECOND
-            _safely(self._each_second)
-            if self._ready or self._timers:
+            if safely(self._each_second) is not False or self._timers:
                 idle_since = now
             elif idle_since + _IDLE_SECONDS < now:
                 with self._lock:
@@ -114,12 +112,20 @@ class Loop:
             # The one before may have closed it.
             ready = self._ready.get(descriptor)
             if ready is not None:
-                _safely(partial(ready, events))
+                try:
+                    ready(events)
+                except Exception as error:  # noqa: BLE001  # as in `safely`, which costs a call more
+                    _show(error)
 
 
-def _safely(what: Callable[[], None]) -> None:
-    """Call something. If it fails, the thread goes on with all else, and the error is shown as any thread's is."""
+def safely(what: Callable[[], object]) -> object:
+    """Call something, and return what it returns. If it fails, the error is shown as any thread's is, and all else goes on."""
     try:
-        what()
+        return what()
     except Exception as error:  # noqa: BLE001  # see above
-        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
+        _show(error)
+        return None
+
+
+def _show(error: Exception) -> None:
+    threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
