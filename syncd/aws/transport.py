@@ -124,7 +124,8 @@ class Transport:
 
     def _end(self, exchange: Exchange, answer: Answer) -> None:
         self._under_way.discard(exchange)
-        exchange.hand_over(answer)
+        # A hearer that fails must not stop what others are told.
+        safely(partial(exchange.hand_over, answer))
 
     def _look(self) -> bool:
         """Give up what is overdue, and connections on which nothing moves. Returns True if there is more to look at."""

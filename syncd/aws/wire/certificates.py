@@ -33,6 +33,15 @@ def check(authorities: str) -> None:
         raise ValueError("no certificates")
 
 
+def look_for_descriptor() -> None:
+    """Look whether a file can be opened.
+
+    Raises:
+        OSError: there are no descriptors.
+    """
+    os.close(os.open("/", os.O_RDONLY))
+
+
 def unusable(authorities: str, error: Exception) -> str:
     """Return a sentence about a file of authorities that cannot be used."""
     why = error.strerror if isinstance(error, OSError) and error.strerror else "it has no PEM certificates"

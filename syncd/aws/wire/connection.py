@@ -74,8 +74,9 @@ class Connection:
         """Close it. The request on it is told nothing."""
         self._is_closed, self._ended, self._response = True, None, None
         self._pieces.clear()
-        if self._opening is not None:
-            self._opening.leave()
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.leave()
         left, self._socket = self._socket, None
         if left is not None:
             self._loop.forget(left.fileno())
@@ -101,11 +102,11 @@ class Connection:
             self.close()
             return
         self.moved_at = monotonic()
+        # An answer before the whole body ends it.
+        if events & ~WRITE:
+            self._receive()
         if self._pieces and events & WRITE:
             self._send()
-        # What could not be sent may have ended it.
-        if events & ~WRITE and self._socket is not None:
-            self._receive()
 
     def _send(self) -> None:
         connection = self._connection
@@ -186,6 +187,17 @@ class Connection:
     def is_closed(self) -> bool:
         """True if it can be used no more."""
         return self._is_closed
+
+    @property
+    def has_more(self) -> bool:
+        """True if something has come on it that was not read yet, or its end."""
+        try:
+            socket.socket.recv(self._connection, 1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     @property
     def _connection(self) -> socket.socket:

@@ -26,6 +26,7 @@ _PASSING_CODES = frozenset(
     {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", Reason.CONNECTION, Reason.RESOURCE_LIMIT}
 )
 _WITH_BODY = frozenset({"PUT", "POST"})
+_TARGET = re.compile("[!-~]+")
 
 Headers = Sequence[tuple[str, str]]
 
@@ -74,7 +75,7 @@ class Exchange:
         return self._on_answer is None
 
     def head(self, server: Server, signer: Signer) -> bytes:
-        """Return what is sent before the body, signed now.
+        """Return what is sent to a server before the body, signed now.
 
         Raises:
             ValueError: a header cannot be sent.
@@ -155,9 +156,11 @@ def signed(
     `payload` is the SHA-256 of a body that is sent by somebody else, in hex.
 
     Raises:
-        ValueError: a header cannot be sent.
+        ValueError: a header cannot be sent, or the target.
     """
     path = f"{address.base_path}/{quote_key(request.key)}"
+    if not _TARGET.fullmatch(path + request.query):
+        raise ValueError("a target with a space, a line break, or characters beyond ASCII")
     covered = (payload or sha256(request.body).hexdigest()) if address.signs_payload else UNSIGNED
     headers = [("host", address.host), *more_headers]
     return path, signer.sign(request.method, path, request.query, headers, credentials, address.region, covered)

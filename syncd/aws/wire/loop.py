@@ -42,13 +42,14 @@ class Loop:
         self._epoll.register(self._alarm, READ)
 
     def call(self, what: Callable[[], None]) -> None:
-        """Call something on the thread: at once, if this is it. Safe from any thread.
+        """Call something on the thread, soon. Safe from any thread.
 
         Raises:
             RuntimeError: there is no thread, and none can be started.
         """
         if threading.get_ident() == self._thread:
-            what()
+            # Not at once: calls within calls might have no end, and would close descriptors that are known to be ready.
+            self._inbox.append(what)
             return
         with self._lock:
             self._inbox.append(what)
@@ -114,7 +115,7 @@ class Loop:
             if ready is not None:
                 try:
                     ready(events)
-                except Exception as error:  # noqa: BLE001  # as in `safely`, which costs a call more
+                except BaseException as error:  # noqa: BLE001  # as in `safely`, which costs a call more
                     _show(error)
 
 
@@ -122,10 +123,12 @@ def safely(what: Callable[[], object]) -> object:
     """Call something, and return what it returns. If it fails, the error is shown as any thread's is, and all else goes on."""
     try:
         return what()
-    except Exception as error:  # noqa: BLE001  # see above
+    except BaseException as error:  # noqa: BLE001  # see above
         _show(error)
         return None
 
 
-def _show(error: Exception) -> None:
-    threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
+def _show(error: BaseException) -> None:
+    # Standard error may be closed.
+    with suppress(Exception):
+        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))

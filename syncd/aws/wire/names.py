@@ -68,9 +68,13 @@ class Names:
             places = [Place(row[0], row[4]) for row in rows]
         except OSError as error:
             failed = error
-        except UnicodeError as error:
-            failed = OSError(f"{host!r} is no name of a server: {error}")
-        self._loop.call(lambda: self._looked_up(host, port, places, failed))
+        except Exception as error:  # noqa: BLE001  # a null in it, say: whoever waits is told
+            failed = OSError(f"{host!r} is no name of a server: {error or error!r}")
+        try:
+            self._loop.call(lambda: self._looked_up(host, port, places, failed))
+        except RuntimeError:
+            # No thread, so nobody waits any more. The next one asks again.
+            self._asking.pop((host, port), None)
 
     def _looked_up(self, host: str, port: int, places: list[Place], failed: OSError | None) -> None:
         if failed is None:

@@ -156,7 +156,10 @@ class Opening:
         try:
             context = context_of(authorities)
         except (OSError, ValueError) as error:
-            self._fail(Reason.UNTRUSTED, certificates.unusable(authorities, error))
+            if reason_of(error) is Reason.RESOURCE_LIMIT:
+                self._break(error, "certificates cannot be read")
+            else:
+                self._fail(Reason.UNTRUSTED, certificates.unusable(authorities, error))
             return
         self._loop.forget(plain.fileno())
         try:
@@ -176,8 +179,9 @@ class Opening:
         except ssl.SSLWantWriteError:
             self._loop.watch(secured.fileno(), WRITE, self._shake_hands)
         except ssl.SSLCertVerificationError as error:
-            what = f"the certificate of {self._server.host} is not trusted: {error.verify_message}"
-            self._fail(Reason.UNTRUSTED, what)
+            self._distrust(error)
+        except ssl.SSLEOFError:
+            self._fail(Reason.CONNECTION, f"{self._server.host} ends the connection before TLS has begun")
         except ssl.SSLError as error:
             what = f"{self._server.host} speaks no TLS that is understood here: {error.reason or error}"
             self._fail(Reason.CONNECTION, what)
@@ -185,6 +189,16 @@ class Opening:
             self._break(error, f"{self._server.host} ends the connection before TLS has begun")
         else:
             self._opened()
+
+    def _distrust(self, error: ssl.SSLCertVerificationError) -> None:
+        try:
+            # Authorities in a folder are read when they are needed.
+            certificates.look_for_descriptor()
+        except OSError as lack:
+            self._break(lack, "certificates cannot be read")
+        else:
+            what = f"the certificate of {self._server.host} is not trusted: {error.verify_message}"
+            self._fail(Reason.UNTRUSTED, what)
 
     def _opened(self) -> None:
         opened, self._socket = self._connection, None

@@ -25,8 +25,12 @@ class Pool:
         kept = self._idle.get(server)
         while kept and not is_new:
             connection = kept.pop()
-            if not connection.is_closed:
+            if connection.is_closed:
+                continue
+            # What comes unasked, such as a 408, is no answer to the next request.
+            if not connection.has_more:
                 return connection
+            connection.close()
         return Connection(self._loop, self._names, server, self._keep)
 
     def expire(self) -> bool:

@@ -1,14 +1,18 @@
 """An HTTP/1.1 answer as it comes in, within bounds (RFC 9112). Pure.
 
-Whatever is not plainly HTTP is refused: two lengths that differ, a length that is no number, a coding other than chunked.
+Whatever is not plainly HTTP is refused: two lengths that differ, a length that is no number, a coding other than chunked,
+a header that goes on in the next line. How the bytes are cut into pieces makes no difference.
 """
 
 import re
 from collections.abc import Mapping
 
 HEAD_BYTES = 64 * 1024
-"""The largest header block. S3's own have a few kilobytes."""
-_STATUS = re.compile(r"HTTP/1\.([01]) (\d{3})(?: |$)")
+"""The largest header block, together with interim answers before it. S3's own have a few kilobytes."""
+_BEGINS = b"HTTP/1."
+_BREAK = b"\r\n"
+_END = b"\r\n\r\n"
+_STATUS = re.compile(r"HTTP/1\.([01]) ([1-9]\d{2})(?: |$)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _MOST_CHUNK_LINE = 1024
 _WITHOUT_BODY = frozenset({204, 304})
@@ -28,6 +32,7 @@ class Response:
     __slots__ = (
         "_body",
         "_head",
+        "_interim_bytes",
         "_is_chunk_over",
         "_left",
         "_may_have_body",
@@ -51,6 +56,7 @@ class Response:
         self.keeps_alive = False
         """True if the connection may be used for another request."""
         self._head = b""
+        self._interim_bytes = 0
         self._body: bytes | bytearray = b""
         # Bytes of the body, or of the chunk under way, that are still to come.
         self._left = 0
@@ -83,41 +89,45 @@ class Response:
 
     def _take_head(self, data: bytes) -> bool:
         data = self._head + data if self._head else data
-        end = data.find(b"\r\n\r\n")
-        if end > HEAD_BYTES or (end < 0 and len(data) > HEAD_BYTES):
-            raise TooLargeError(f"a header block of more than {HEAD_BYTES} bytes")
-        if end < 0:
-            if data[:7] != b"HTTP/1."[: len(data)]:
+        while True:
+            if not data.startswith(_BEGINS[: len(data)]):
                 raise MalformedResponseError("it does not begin as HTTP/1.1 does")
-            self._head = data
-            return False
-        rest = data[end + 4 :]
-        self._head = b""
-        self._parse(data[:end].decode("latin-1"))
-        if self.status < 200:
+            end, most = data.find(_END), HEAD_BYTES - self._interim_bytes
+            if end > most or (end < 0 and len(data) >= most + len(_END)):
+                raise TooLargeError(f"a header block of more than {HEAD_BYTES} bytes")
+            if end < 0:
+                self._head = data
+                return False
+            self._head = b""
+            self._parse(data[:end].decode("latin-1"))
+            data = data[end + len(_END) :]
+            if self.status >= 200:
+                return self._begin_body(data)
             # 100 Continue, say: the answer comes after it.
             self.status = 0
-            return self._take_head(rest) if rest else False
-        return self._begin_body(rest)
+            self._interim_bytes += end + len(_END)
 
     def _parse(self, head: str) -> None:
         first, *lines = head.split("\r\n")
         status = _STATUS.match(first)
         if status is None:
             raise MalformedResponseError("it does not begin as HTTP/1.1 does")
+        if head.count("\n") > len(lines) or head.count("\r") > len(lines) or "\0" in head:
+            raise MalformedResponseError("it has a header with a line break")
         headers: dict[str, str] = {}
-        lengths = set()
         for line in lines:
-            name, _, value = line.partition(":")
+            name, colon, value = line.partition(":")
+            if not colon or not name or " " in name or "\t" in name:
+                raise MalformedResponseError("it has a header without a name")
             name, value = name.lower(), value.strip(" \t")
-            if name == "content-length":
-                lengths.add(value)
+            if name in headers and (
+                name == "transfer-encoding" or (name == "content-length" and headers[name] != value)
+            ):
+                raise MalformedResponseError("it has two lengths or codings")
             headers[name] = value
-        if len(lengths) > 1:
-            raise MalformedResponseError("it has two lengths")
         self.status, self.status_line, self.headers = int(status[2]), first[9:], headers
         wish = headers.get("connection", "").lower()
-        self.keeps_alive = wish != "close" if status[1] == "1" else wish == "keep-alive"
+        self.keeps_alive = "close" not in wish if status[1] == "1" else wish == "keep-alive"
 
     def _begin_body(self, rest: bytes) -> bool:
         coding, length = self.headers.get("transfer-encoding", ""), self.headers.get("content-length")
@@ -132,7 +142,7 @@ class Response:
         elif length is not None:
             if not (length.isascii() and length.isdigit()):
                 raise MalformedResponseError("its length is no number")
-            self._left = int(length[:20])
+            self._left = int(length.lstrip("0")[:20] or "0")
             if self._left > self._most_bytes:
                 raise TooLargeError(f"an answer of {self._left} bytes, where {self._most_bytes} are the most")
         else:
@@ -166,12 +176,12 @@ class Response:
                 if self._left:
                     return False
                 self._is_chunk_over = True
-            end = data.find(b"\r\n", at)
-            if end < 0:
-                return self._wait(data[at:], _MOST_CHUNK_LINE)
+            if self._is_chunk_over and not _BREAK.startswith(data[at : at + len(_BREAK)]):
+                raise MalformedResponseError("it has a chunk that does not end where it should")
+            end = data.find(_BREAK, at)
+            if end < 0 or end - at > _MOST_CHUNK_LINE:
+                return self._wait(data[at:], _MOST_CHUNK_LINE + len(_BREAK))
             if self._is_chunk_over:
-                if end != at:
-                    raise MalformedResponseError("it has a chunk that does not end where it should")
                 self._is_chunk_over = False
             else:
                 size = _CHUNK.fullmatch(data, at, end)
@@ -180,21 +190,22 @@ class Response:
                 self._left = int(size[1], 16)
                 if not self._left:
                     self._take = Response._take_trailer
-                    return self._take_trailer(data[end + 2 :])
-            at = end + 2
+                    return self._take_trailer(data[end:])
+            at = end + len(_BREAK)
 
     def _take_trailer(self, data: bytes) -> bool:
-        """Take the lines after the last chunk, which nobody needs."""
+        """Take the lines after the last chunk, from its own line's break on. Nobody needs them."""
         data = self._head + data
-        if data == b"\r\n" or data.endswith(b"\r\n\r\n"):
-            return True
-        if data.startswith(b"\r\n") or b"\r\n\r\n" in data:
+        end = data.find(_END)
+        if end < 0 or end > HEAD_BYTES:
+            return self._wait(data, HEAD_BYTES + len(_END))
+        if len(data) > end + len(_END):
             raise MalformedResponseError("more came than the answer")
-        return self._wait(data, HEAD_BYTES)
+        return True
 
     def _wait(self, data: bytes, most: int) -> bool:
-        if len(data) > most:
-            raise TooLargeError(f"a line of more than {most} bytes")
+        if len(data) >= most:
+            raise TooLargeError(f"lines of more than {most} bytes")
         self._head = data
         return False
 

@@ -54,10 +54,12 @@ def context_of(authorities: str) -> ssl.SSLContext:
     """Return how TLS is spoken with servers that these authorities certify.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or there is no descriptor to read it.
         ValueError: it has no certificates.
     """
     certificates.check(authorities)
+    # OpenSSL passes over what it cannot read of the system's, and the context is kept.
+    certificates.look_for_descriptor()
     context = ssl.create_default_context(cafile=authorities or None)
     # OpenSSL by itself is not as strict, and private authorities are often not what RFC 5280 says.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
