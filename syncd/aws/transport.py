@@ -23,8 +23,6 @@ DEADLINE_SECONDS = 60.0
 """A request is given up after this long, retries included."""
 SLOWEST_BYTES_PER_SECOND = 256 * 1024
 """A large body adds the time that it takes at so many bytes a second, so that slow links can move it."""
-# A connection on which nothing moves for so long is given up, and its request sent again.
-_STALLED_SECONDS = 30.0
 
 
 class Transport:
@@ -91,7 +89,7 @@ class Transport:
 
     def _abandon(self) -> None:
         for exchange in list(self._under_way):
-            self._give_up(exchange, "given up, since syncd was told to end")
+            safely(partial(self._give_up, exchange, "given up, since syncd was told to end"))
 
     def _begin(self, exchange: Exchange, *, on_new: bool = False) -> None:
         """Begin the first attempt, or another."""
@@ -129,16 +127,15 @@ class Transport:
         # A hearer that fails must not stop what others are told.
         safely(partial(exchange.hand_over, answer))
 
-    def _look(self) -> None:
-        """Give up what is overdue, and connections on which nothing moves."""
+    def _look(self) -> bool:
+        """Give up what is overdue, and connections on which nothing moves. Returns True if there is more to look at."""
         now = monotonic()
         for exchange in list(self._under_way):
-            connection = exchange.connection
             if exchange.deadline < now:
-                self._give_up(exchange, f"no answer within {exchange.allowed_seconds:.0f} s")
-            elif connection is not None and connection.moved_at + _STALLED_SECONDS < now:
-                connection.fail(Reason.CONNECTION, f"nothing came or went for {_STALLED_SECONDS:.0f} s")
-        self._pool.expire()
+                safely(partial(self._give_up, exchange, f"no answer within {exchange.allowed_seconds:.0f} s"))
+            elif exchange.connection is not None:
+                safely(partial(exchange.connection.look, now))
+        return self._pool.expire() or bool(self._under_way)
 
     def _give_up(self, exchange: Exchange, why: str) -> None:
         if exchange.connection is not None:

@@ -13,6 +13,8 @@ from syncd.aws.wire.response import MalformedResponseError, Response, TooLargeEr
 from syncd.aws.wire.servers import Server
 from syncd.model.reasons import Reason
 
+# A request is sent again if nothing moves on its connection for so long.
+_STALLED_SECONDS = 30.0
 _PIECE_BYTES = 64 * 1024
 # A body up to this size is sent together with its head.
 _TOGETHER_BYTES = 64 * 1024
@@ -59,7 +61,9 @@ class Connection:
         if self._socket is not None:
             self._send()
         else:
-            self._opening = Opening(self._loop, self._names, self.server, self._opened, self.fail)
+            opening = Opening(self._loop, self._names, self.server, self._opened, self.fail)
+            # It may have failed at once.
+            self._opening = opening if not self._is_closed else None
 
     def _opened(self, opened: socket.socket) -> None:
         self._socket, self._opening = opened, None
@@ -84,6 +88,13 @@ class Connection:
         self.close()
         if ended is not None:
             ended(Failure(reason, message, is_stale))
+
+    def look(self, now: float) -> None:
+        """Fail its request if nothing has moved for long by this monotonic time."""
+        if self._opening is not None:
+            self._opening.look(now)
+        elif self.moved_at + _STALLED_SECONDS < now:
+            self.fail(Reason.CONNECTION, f"nothing came or went for {_STALLED_SECONDS:.0f} s")
 
     def _ready(self, events: int) -> None:
         if self._ended is None:

@@ -7,7 +7,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
@@ -24,8 +23,8 @@ Ready = Callable[[int], None]
 class Loop:
     """The thread. What it calls runs on it, and only what runs on it may call it, but for `call`."""
 
-    def __init__(self, *, each_second: Callable[[], None]) -> None:
-        """`each_second` is called about once a second while the thread runs.
+    def __init__(self, *, each_second: Callable[[], bool]) -> None:
+        """`each_second` is called about once a second while the thread runs, and returns True while it has to.
 
         Raises:
             OSError: there are no descriptors.
@@ -96,8 +95,7 @@ class Loop:
             if second_at > now:
                 continue
             second_at = now + _SECOND
-            safely(self._each_second)
-            if self._ready or self._timers:
+            if safely(self._each_second) is not False or self._timers:
                 idle_since = now
             elif idle_since + _IDLE_SECONDS < now:
                 with self._lock:
@@ -115,14 +113,22 @@ class Loop:
             # The one before may have closed it.
             ready = self._ready.get(descriptor)
             if ready is not None:
-                safely(partial(ready, events))
+                try:
+                    ready(events)
+                except BaseException as error:  # noqa: BLE001  # as in `safely`, which costs a call more
+                    _show(error)
 
 
-def safely(what: Callable[[], None]) -> None:
-    """Call something. If it fails, the thread goes on with all else, and the error is shown as any thread's is."""
+def safely(what: Callable[[], object]) -> object:
+    """Call something, and return what it returns. If it fails, the error is shown as any thread's is, and all else goes on."""
     try:
-        what()
+        return what()
     except BaseException as error:  # noqa: BLE001  # see above
-        # Standard error may be closed.
-        with suppress(Exception):
-            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))
+        _show(error)
+        return None
+
+
+def _show(error: BaseException) -> None:
+    # Standard error may be closed.
+    with suppress(Exception):
+        threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, None)))

@@ -11,6 +11,7 @@ from syncd.aws.wire.loop import Loop
 
 # S3 answers with other addresses after a few seconds, and takes away those that are overloaded.
 _KNOWN_SECONDS = 15.0
+_ASKED_SECONDS = 60.0
 
 
 class Place(NamedTuple):
@@ -31,7 +32,7 @@ class Names:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._known: dict[tuple[str, int], tuple[float, list[Place]]] = {}
-        self._asking: dict[tuple[str, int], list[Found]] = {}
+        self._asking: dict[tuple[str, int], tuple[float, list[Found]]] = {}
 
     def find(self, host: str, port: int, found: Found) -> None:
         """Find a server. Calls `found` once, now or later.
@@ -43,13 +44,15 @@ class Names:
         if place is not None:
             found([place], None)
             return
-        known = self._known.get((host, port))
-        if known is not None and monotonic() < known[0] + _KNOWN_SECONDS:
+        now, known = monotonic(), self._known.get((host, port))
+        if known is not None and now < known[0] + _KNOWN_SECONDS:
             found(_spread(known[1]), None)
             return
-        waiting = self._asking.setdefault((host, port), [])
+        since, waiting = self._asking.setdefault((host, port), (now, []))
         waiting.append(found)
-        if len(waiting) == 1:
+        # A look-up whose end was lost must not be waited for for good.
+        if len(waiting) == 1 or since + _ASKED_SECONDS < now:
+            self._asking[host, port] = (now, waiting)
             try:
                 Thread(target=self._look_up, args=(host, port), name="name", daemon=True).start()
             except RuntimeError:
@@ -76,7 +79,8 @@ class Names:
     def _looked_up(self, host: str, port: int, places: list[Place], failed: OSError | None) -> None:
         if failed is None:
             self._known[host, port] = (monotonic(), places)
-        for found in self._asking.pop((host, port), ()):
+        _, waiting = self._asking.pop((host, port), (0.0, []))
+        for found in waiting:
             found(_spread(places), failed)
 
 

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 
 from syncd.aws.wire import certificates
 from syncd.aws.wire.loop import READ, WRITE, Loop
@@ -40,7 +41,7 @@ class Opening:
         self._socket: socket.socket | None = None
         self._places: list[Place] = []
         self._is_over = False
-        loop.call_later(_OPEN_SECONDS, self._is_late)
+        self._began_at = self._tried_at = monotonic()
         to: Server | Proxy = server.proxy or server
         if server.proxy is not None and server.proxy.scheme != "http":
             self._fail(Reason.CONNECTION, f"a proxy is asked by http://, not by {server.proxy.scheme}://")
@@ -60,9 +61,12 @@ class Opening:
             self.leave()
             self._failed_with(reason, message)
 
-    def _is_late(self) -> None:
-        if not self._is_over:
+    def look(self, now: float) -> None:
+        """Give up what takes too long by this monotonic time: the address that is tried, or all of it."""
+        if self._began_at + _OPEN_SECONDS < now:
             self._fail(Reason.CONNECTION, f"no connection to {self._who} within {_OPEN_SECONDS:.0f} s")
+        elif self._places and self._tried_at + _TRY_SECONDS < now:
+            self._try(OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
 
     @property
     def _who(self) -> str:
@@ -85,6 +89,7 @@ class Opening:
             self._break(last, f"no connection to {self._who}")
             return
         place = self._places.pop(0)
+        self._tried_at = monotonic()
         try:
             # Known before it connects, so that nothing is left open.
             self._socket = tried = socket.socket(place.family, socket.SOCK_STREAM)
@@ -97,13 +102,6 @@ class Opening:
             return
         if code not in (0, errno.EINPROGRESS):
             self._try(OSError(code, os.strerror(code)))
-        elif self._places:
-            self._loop.call_later(_TRY_SECONDS, partial(self._try_another, tried))
-
-    def _try_another(self, tried: socket.socket) -> None:
-        """Leave an address that has not answered, if it has not."""
-        if self._socket is tried and not self._is_over:
-            self._try(OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
 
     def _connected(self, _events: int) -> None:
         connected = self._connection

@@ -33,17 +33,16 @@ class Pool:
             connection.close()
         return Connection(self._loop, self._names, server, self._keep)
 
-    def expire(self) -> None:
-        """Close those that were idle for too long, and forget those that their servers have closed."""
+    def expire(self) -> bool:
+        """Close those that were idle for too long. Returns True if any are left."""
         latest = monotonic() - _KEPT_SECONDS
         for server, kept in list(self._idle.items()):
-            fresh = [each for each in kept[-_MOST_KEPT:] if each.moved_at > latest and not each.is_closed]
-            for each in kept:
-                if each not in fresh:
-                    each.close()
-            self._idle[server] = fresh
-            if not fresh:
+            # Those that were used last are at the end.
+            while kept and (kept[0].is_closed or kept[0].moved_at < latest or len(kept) > _MOST_KEPT):
+                kept.pop(0).close()
+            if not kept:
                 del self._idle[server]
+        return bool(self._idle)
 
     def _keep(self, connection: Connection) -> None:
         self._idle.setdefault(connection.server, []).append(connection)
