@@ -61,7 +61,7 @@ def test_authorities_that_cannot_be_used_fail_at_once(
 
         assert answered.code == "certificate_untrusted"
         assert str(path) in answered.message
-        assert len(server.connections) == 1
+        assert len(server.connections) <= 1
 
 
 def test_a_server_is_trusted_by_the_authorities_of_each_request(authority: Authority, tmp_path: Path) -> None:
