@@ -98,6 +98,10 @@ class Transport:
         self._under_way.add(exchange)
         try:
             server = self._server(exchange.address)
+        except ValueError as error:
+            self._end(exchange, Answer(0, {}, b"", Reason.CONNECTION, str(error)))
+            return
+        try:
             head = exchange.head(server, self._signer)
         except ValueError as error:
             self._end(exchange, Answer(0, {}, b"", Reason.UNEXPECTED, f"it cannot be sent: {error}"))
@@ -111,7 +115,10 @@ class Transport:
         return server
 
     def _ended(self, exchange: Exchange, failure: Failure | None) -> None:
-        answer = exchange.ended(failure)
+        try:
+            answer = exchange.ended(failure)
+        except Exception as error:  # noqa: BLE001  # no defect may leave a request without an answer
+            answer = Answer(0, {}, b"", Reason.UNEXPECTED, repr(error))
         if failure is not None and failure.is_stale:
             self._begin(exchange, on_new=True)
             return

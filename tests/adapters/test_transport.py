@@ -390,7 +390,7 @@ RETRIED = {
     "a part copied with an error in its 200": Retried(part_copy(), ErrorIn200(), None, 6, 200, "InternalError"),
     "a completion with an error in its 200": Retried(complete(), ErrorIn200(), None, 6, 200, "InternalError"),
     "a completion whose connection drops": Retried(complete(), DropConnection(), None, 6, 0, "connection_failed"),
-    "too many requests": Retried(get(), Status(429, "TooManyRequests"), None, 1, 429, "TooManyRequests"),
+    "too many requests": Retried(get(), Status(429, "TooManyRequests"), None, 6, 429, "TooManyRequests"),
     "a bad gateway": Retried(get(), Status(502, "BadGateway"), None, 6, 502, "BadGateway"),
     "a conflicting write": Retried(
         put(), Status(409, "ConditionalRequestConflict"), None, 1, 409, "ConditionalRequestConflict"

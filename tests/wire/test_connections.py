@@ -218,7 +218,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What every name's look-up finds, in this order."""
     places: list[tuple[object, ...]] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(places))
-    monkeypatch.setattr(names, "randrange", lambda _: 0)
+    monkeypatch.setattr(names, "shuffle", lambda _: None)
     monkeypatch.setattr(opening, "_TRY_SECONDS", 0.05)
     return places
 
@@ -387,8 +387,14 @@ ENDLESS: dict[str, Callable[[Asked], Iterator[bytes]]] = {
     "trailers": lambda _: endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n" * 5000),
     "a header": lambda _: endless(b"HTTP/1.1 200 OK\r\nX: "),
     "interim answers": lambda _: endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 2000),
-    "an error": lambda _: endless(b"HTTP/1.1 503 Slow Down\r\n\r\n<Error><Code>SlowDown</Code>"),
 }
+
+
+def test_of_a_refusal_without_an_end_the_status_is_told() -> None:
+    with hostile(lambda _: endless(b"HTTP/1.1 403 Forbidden\r\n\r\n<Error><Code>No</Code>")) as server:
+        answer = asked(Transport(), server.url)
+
+    assert (answer.status, answer.code) == (403, "403")
 
 
 @pytest.mark.parametrize("what", ENDLESS)

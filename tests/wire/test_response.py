@@ -21,17 +21,19 @@ class Taken:
 
     def __init__(self, pieces: list[bytes], method: str = "GET", most: int = MOST) -> None:
         response, self.is_over, self.refused = Response(method, most), False, ""
+        is_more = False
         try:
             for piece in pieces:
                 if self.is_over:
-                    # The connection is closed when more comes than the answer.
-                    self.refused = "MalformedResponseError"
+                    is_more = True
                     break
                 self.is_over = response.take(piece)
         except (MalformedResponseError, TooLargeError) as error:
             self.refused = type(error).__name__
         self.is_over = not self.refused and (self.is_over or response.end())
         self.status, self.headers, self.keeps_alive = response.status, response.headers, response.keeps_alive
+        # The connection is closed when more comes than the answer.
+        self.keeps_alive = self.keeps_alive and not is_more
         self.body = response.body if self.is_over else b""
 
     def told(self) -> tuple[Any, ...]:
@@ -178,12 +180,6 @@ MALFORMED = {
     "a line that only breaks": whole("200 OK", "X-A: 1\nContent-Length: 4", body=b"body"),
     "a line that only returns": whole("200 OK", "X-A: 1\rContent-Length: 4", body=b"body"),
     "a null": whole("200 OK", "X-A: 1\x00", "Content-Length: 4", body=b"body"),
-    "more than its length": whole("200 OK", "Content-Length: 3", body=b"body"),
-    "another answer after it": WHOLE["a length"][0] * 2,
-    "a body after a 204": whole("204 No Content", body=b"body"),
-    "an answer after chunks": WHOLE["chunks"][0] + WHOLE["a length"][0],
-    "an answer after chunks that has only a head": WHOLE["chunks"][0] + whole("200 OK"),
-    "two trailers": WHOLE["chunks with trailers"][0] + b"A: b\r\n\r\n",
     "a chunk without a size": whole("200 OK", CHUNKED, body=b"\r\nbody\r\n"),
     "a negative chunk": whole("200 OK", CHUNKED, body=b"-4\r\nbody\r\n0\r\n\r\n"),
     "a chunk with a sign": whole("200 OK", CHUNKED, body=b"+4\r\nbody\r\n0\r\n\r\n"),
@@ -193,6 +189,14 @@ MALFORMED = {
     "a chunk that is longer than it says": whole("200 OK", CHUNKED, body=b"3\r\nbody\r\n0\r\n\r\n"),
     "a chunk that is longer than it says by much": whole("200 OK", CHUNKED, body=b"3\r\n" + bytes(3000)),
     "a chunk that only breaks": whole("200 OK", CHUNKED, body=b"4\r\nbody\n0\r\n\r\n"),
+}
+MORE = {
+    "more than its length": (whole("200 OK", "Content-Length: 3", body=b"body"), b"bod"),
+    "another answer after it": (WHOLE["a length"][0] * 2, b"body"),
+    "a body after a 204": (whole("204 No Content", body=b"body"), b""),
+    "an answer after chunks": (WHOLE["chunks"][0] + WHOLE["a length"][0], b"body"),
+    "an answer after chunks that has only a head": (WHOLE["chunks"][0] + whole("200 OK"), b"body"),
+    "two trailers": (WHOLE["chunks with trailers"][0] + b"A: b\r\n\r\n", b"body"),
 }
 TOO_LARGE = {
     "a length that is one too large": whole("200 OK", f"Content-Length: {MOST + 1}"),
@@ -218,6 +222,34 @@ HUGE = {
 @pytest.mark.parametrize("what", MALFORMED)
 def test_what_is_no_answer_is_refused_however_it_is_cut(what: str) -> None:
     assert {Taken(pieces).told() for pieces in cuts(MALFORMED[what])} == {("MalformedResponseError",)}
+
+
+@pytest.mark.parametrize("what", MORE)
+def test_what_comes_after_an_answer_ends_the_connection_however_it_is_cut(what: str) -> None:
+    data, body = MORE[what]
+
+    assert {(t.is_over, t.keeps_alive, t.body) for t in map(Taken, cuts(data))} == {(True, False, body)}
+
+
+REFUSAL = "503 Slow Down"
+CUT = {
+    "a length": whole(REFUSAL, f"Content-Length: {MOST + 7}", body=b"x" * (MOST + 7)),
+    "chunks": whole(REFUSAL, CHUNKED, body=b"a0\r\n" + b"x" * 160 + b"\r\n0\r\n\r\n"),
+    "no length": whole(REFUSAL, body=b"x" * (MOST + 7)),
+}
+
+
+@pytest.mark.parametrize("what", CUT)
+def test_the_beginning_of_a_refusal_is_enough_however_it_is_cut(what: str) -> None:
+    seen = {(t.is_over, t.status, t.keeps_alive, t.body) for t in map(Taken, cuts(CUT[what]))}
+
+    assert seen == {(True, 503, False, b"x" * MOST)}
+
+
+def test_chunks_of_next_to_nothing_are_refused() -> None:
+    data = whole("200 OK", CHUNKED, body=b"1\r\nx\r\n" * 100_000)
+
+    assert Taken([data], most=1 << 20).told() == ("MalformedResponseError",)
 
 
 @pytest.mark.parametrize("what", TOO_LARGE)

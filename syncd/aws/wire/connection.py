@@ -16,6 +16,8 @@ from syncd.model.reasons import Reason
 # A request is sent again if nothing moves on its connection for so long.
 _STALLED_SECONDS = 30.0
 _PIECE_BYTES = 64 * 1024
+# So much is read of one answer before others are looked after.
+_TURN_BYTES = 256 * 1024
 # A body up to this size is sent together with its head.
 _TOGETHER_BYTES = 64 * 1024
 
@@ -102,11 +104,14 @@ class Connection:
             self.close()
             return
         self.moved_at = monotonic()
-        # An answer before the whole body ends it.
-        if events & ~WRITE:
-            self._receive()
-        if self._pieces and events & WRITE:
-            self._send()
+        try:
+            # An answer before the whole body ends it.
+            if events & ~WRITE:
+                self._receive()
+            if self._pieces and events & WRITE:
+                self._send()
+        except Exception as error:  # noqa: BLE001  # no defect may leave a request without an answer
+            self.fail(Reason.UNEXPECTED, repr(error))
 
     def _send(self) -> None:
         connection = self._connection
@@ -137,6 +142,7 @@ class Connection:
         connection, response = self._connection, self._response
         assert response is not None, "there is a request"
         is_plain = not isinstance(connection, ssl.SSLSocket)
+        left_bytes = _TURN_BYTES
         failed: OSError | ValueError | None
         try:
             while True:
@@ -148,6 +154,11 @@ class Connection:
                     failed = ConnectionResetError("the server ends it")
                     break
                 if is_plain and len(came) < _PIECE_BYTES:
+                    return
+                left_bytes -= len(came)
+                if left_bytes <= 0:
+                    # It is the others' turn. TLS may hold what epoll knows nothing of.
+                    self._loop.call(self._go_on)
                     return
         except (BlockingIOError, ssl.SSLWantReadError):
             return
@@ -161,6 +172,10 @@ class Connection:
         else:
             # Not where it is handled: what the hearer raises would keep it, and with it what came.
             self._receive_failed(failed.with_traceback(None))
+
+    def _go_on(self) -> None:
+        if self._ended is not None and self._socket is not None:
+            self._receive()
 
     def _receive_failed(self, error: OSError | ValueError) -> None:
         if isinstance(error, TooLargeError):

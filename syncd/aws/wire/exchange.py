@@ -21,9 +21,19 @@ ANSWER_BYTES = 64 * 1024
 # jitter" ("Retry behavior", AWS SDKs and Tools Reference Guide).
 _ATTEMPTS = 6
 _BACKOFF_SECONDS = 0.5
-_PASSING_STATUSES = frozenset({500, 502, 503, 504})
+_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 _PASSING_CODES = frozenset(
-    {"InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown", Reason.CONNECTION, Reason.RESOURCE_LIMIT}
+    {
+        "InternalError",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        Reason.CONNECTION,
+        Reason.RESOURCE_LIMIT,
+    }
 )
 _WITH_BODY = frozenset({"PUT", "POST"})
 _TARGET = re.compile("[!-~]+")

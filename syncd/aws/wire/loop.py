@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
@@ -86,9 +87,11 @@ class Loop:
         self._thread = threading.get_ident()
         idle_since = second_at = monotonic()
         while True:
-            while self._inbox:
+            # What these call for is done after the descriptors that are ready, so that neither holds up the other.
+            for _ in range(len(self._inbox)):
                 safely(self._inbox.popleft())
-            self._wait(min(second_at, self._timers[0][0]) if self._timers else second_at)
+            until = min(second_at, self._timers[0][0]) if self._timers else second_at
+            safely(partial(self._wait, 0.0 if self._inbox else until))
             now = monotonic()
             while self._timers and self._timers[0][0] <= now:
                 safely(heappop(self._timers)[2])

@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import Callable
-from random import randrange
+from itertools import zip_longest
+from random import shuffle
 from threading import Thread
 from time import monotonic
 from typing import Any, NamedTuple
@@ -31,8 +32,13 @@ class Names:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
+        self._families: dict[str, int] = {}
         self._known: dict[tuple[str, int], tuple[float, list[Place]]] = {}
         self._asking: dict[tuple[str, int], tuple[float, list[Found]]] = {}
+
+    def worked(self, host: str, family: int) -> None:
+        """Note that a server was reached by an address of this family. It is tried first from now on."""
+        self._families[host] = family
 
     def find(self, host: str, port: int, found: Found) -> None:
         """Find a server. Calls `found` once, now or later.
@@ -46,7 +52,7 @@ class Names:
             return
         now, known = monotonic(), self._known.get((host, port))
         if known is not None and now < known[0] + _KNOWN_SECONDS:
-            found(_spread(known[1]), None)
+            found(self._spread(host, known[1]), None)
             return
         since, waiting = self._asking.setdefault((host, port), (now, []))
         waiting.append(found)
@@ -81,7 +87,20 @@ class Names:
             self._known[host, port] = (monotonic(), places)
         _, waiting = self._asking.pop((host, port), (0.0, []))
         for found in waiting:
-            found(_spread(places), failed)
+            found(self._spread(host, places), failed)
+
+    def _spread(self, host: str, places: list[Place]) -> list[Place]:
+        """Return the places in the order in which to try them: families in turn, each from another place on.
+
+        So connections go to all addresses, and a family that leads nowhere holds up none for long.
+        """
+        families = {place.family: [each for each in places if each.family == place.family] for place in places}
+        for each in families.values():
+            shuffle(each)
+        best = self._families.get(host)
+        first = families.pop(best, []) if best is not None else []
+        in_turn = [place for row in zip_longest(*families.values()) for place in row if place is not None]
+        return first[:1] + in_turn[:1] + first[1:] + in_turn[1:]
 
 
 def _literal(host: str, port: int) -> Place | None:
@@ -93,14 +112,3 @@ def _literal(host: str, port: int) -> Place | None:
             continue
         return Place(family, address)
     return None
-
-
-def _spread(places: list[Place]) -> list[Place]:
-    """Return the same places from another one on, those of the family first that the system prefers.
-
-    So connections go to all of them.
-    """
-    first = [place for place in places if place.family == places[0].family]
-    rest = [place for place in places if place not in first]
-    turn = randrange(len(first)) if first else 0  # noqa: S311  # no secret
-    return first[turn:] + first[:turn] + rest

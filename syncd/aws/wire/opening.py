@@ -18,7 +18,7 @@ from syncd.model.shortage import SPENT
 
 # A connection is open within this time, with its proxy and TLS. The next address is tried sooner, if there is one.
 _OPEN_SECONDS = 10.0
-_TRY_SECONDS = 3.0
+_TRY_SECONDS = 1.0
 _PIECE_BYTES = 64 * 1024
 
 
@@ -42,12 +42,10 @@ class Opening:
         self._places: list[Place] = []
         self._is_over = False
         self._began_at = self._tried_at = monotonic()
-        to: Server | Proxy = server.proxy or server
-        if server.proxy is not None and server.proxy.scheme != "http":
-            self._fail(Reason.CONNECTION, f"a proxy is asked by http://, not by {server.proxy.scheme}://")
-            return
+        self._names = names
+        self._to: Server | Proxy = server.proxy or server
         try:
-            names.find(to.host, to.port, self._found)
+            names.find(self._to.host, self._to.port, self._found)
         except RuntimeError as error:
             self._fail(Reason.RESOURCE_LIMIT, str(error))
 
@@ -70,8 +68,7 @@ class Opening:
 
     @property
     def _who(self) -> str:
-        to: Server | Proxy = self._server.proxy or self._server
-        return f"{'the proxy ' if self._server.proxy else ''}{_named(to)}"
+        return f"{'the proxy ' if self._server.proxy else ''}{_named(self._to)}"
 
     def _found(self, places: list[Place], error: OSError | None) -> None:
         if self._is_over:
@@ -110,6 +107,7 @@ class Opening:
             self._try(OSError(code, os.strerror(code)))
             return
         self._places = []
+        self._names.worked(self._to.host, connected.family)
         proxy = self._server.proxy
         if self._server.scheme == "https" and proxy is not None:
             self._ask_for_tunnel(proxy)
@@ -137,7 +135,7 @@ class Opening:
                 self._fail(Reason.CONNECTION, f"{self._who} ends the connection")
             elif not answer.take(came):
                 return
-            elif answer.status == 200:
+            elif answer.status == 200 and not answer.is_followed:
                 self._secure()
             else:
                 self._fail(Reason.CONNECTION, f"{self._who} answers {answer.status_line} to CONNECT")
@@ -163,7 +161,9 @@ class Opening:
             return
         self._loop.forget(plain.fileno())
         try:
-            self._socket = context.wrap_socket(plain, server_hostname=self._server.host, do_handshake_on_connect=False)
+            self._socket = context.wrap_socket(
+                plain, server_hostname=self._server.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
         except (OSError, ValueError) as error:
             self._break(error, f"TLS with {self._server.host} cannot begin")
             return

@@ -5,7 +5,7 @@ a header that goes on in the next line. How the bytes are cut into pieces makes 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 HEAD_BYTES = 64 * 1024
 """The largest header block, together with interim answers before it. S3's own have a few kilobytes."""
@@ -31,14 +31,17 @@ class Response:
 
     __slots__ = (
         "_body",
+        "_framing_bytes",
         "_head",
         "_interim_bytes",
         "_is_chunk_over",
+        "_is_cut",
         "_left",
         "_may_have_body",
         "_most_bytes",
         "_take",
         "headers",
+        "is_followed",
         "keeps_alive",
         "status",
         "status_line",
@@ -55,14 +58,17 @@ class Response:
         """Names in lower case. The last value of a name."""
         self.keeps_alive = False
         """True if the connection may be used for another request."""
-        self._head = b""
-        self._interim_bytes = 0
+        self.is_followed = False
+        """True if more came with the end of a body, or in place of one."""
+        self._head = bytearray()
+        self._interim_bytes = self._framing_bytes = 0
+        self._is_cut = False
         self._body: bytes | bytearray = b""
         # Bytes of the body, or of the chunk under way, that are still to come.
         self._left = 0
         self._is_chunk_over = False
         # Not bound: it would keep the answer, body and all, until the garbage is collected.
-        self._take = Response._take_head
+        self._take: Callable[[Response, bytes], bool] = Response._take_head
 
     @property
     def has_begun(self) -> bool:
@@ -78,31 +84,34 @@ class Response:
         """Take in what came next. Returns True if the answer is complete.
 
         Raises:
-            MalformedResponseError: it is no HTTP answer, or there is more than the answer.
-            TooLargeError: it is too large. `body` has what came until then.
+            MalformedResponseError: it is no HTTP answer.
+            TooLargeError: it is too large. Of a refusal the beginning is enough.
         """
-        return self._take(self, data)
+        return self._take(self, data) or self._is_cut
 
     def end(self) -> bool:
         """Take in that the connection has ended. Returns True if the answer is complete."""
         return self._take is Response._take_rest
 
-    def _take_head(self, data: bytes) -> bool:
-        data = self._head + data if self._head else data
+    def _take_head(self, piece: bytes | bytearray) -> bool:
+        looked_through, data = max(len(self._head) - len(_END), 0), piece
+        if self._head:
+            self._head += piece
+            data = self._head
         while True:
             if not data.startswith(_BEGINS[: len(data)]):
                 raise MalformedResponseError("it does not begin as HTTP/1.1 does")
-            end, most = data.find(_END), HEAD_BYTES - self._interim_bytes
+            end, most = data.find(_END, looked_through), HEAD_BYTES - self._interim_bytes
             if end > most or (end < 0 and len(data) >= most + len(_END)):
                 raise TooLargeError(f"a header block of more than {HEAD_BYTES} bytes")
             if end < 0:
-                self._head = data
+                self._head = data if isinstance(data, bytearray) else bytearray(data)
                 return False
-            self._head = b""
+            self._head, looked_through = bytearray(), 0
             self._parse(data[:end].decode("latin-1"))
             data = data[end + len(_END) :]
             if self.status >= 200:
-                return self._begin_body(data)
+                return self._begin_body(bytes(data))
             # 100 Continue, say: the answer comes after it.
             self.status = 0
             self._interim_bytes += end + len(_END)
@@ -143,7 +152,7 @@ class Response:
             if not (length.isascii() and length.isdigit()):
                 raise MalformedResponseError("its length is no number")
             self._left = int(length.lstrip("0")[:20] or "0")
-            if self._left > self._most_bytes:
+            if self._left > self._most_bytes and self._is_success:
                 raise TooLargeError(f"an answer of {self._left} bytes, where {self._most_bytes} are the most")
         else:
             self.keeps_alive = False
@@ -154,7 +163,9 @@ class Response:
 
     def _take_body(self, data: bytes) -> bool:
         if len(data) > self._left:
-            raise MalformedResponseError("more came than the answer")
+            # As some servers do after the answer to a HEAD. It is read no further.
+            self.keeps_alive, self.is_followed = False, True
+            data = data[: self._left]
         self._left -= len(data)
         if data:
             self._keep(data)
@@ -165,8 +176,8 @@ class Response:
         return False
 
     def _take_chunked(self, data: bytes) -> bool:
-        data, at = self._head + data, 0
-        self._head = b""
+        data, at = bytes(self._head) + data, 0
+        self._head = bytearray()
         while True:
             if self._left:
                 piece = data[at : at + self._left]
@@ -180,7 +191,11 @@ class Response:
                 raise MalformedResponseError("it has a chunk that does not end where it should")
             end = data.find(_BREAK, at)
             if end < 0 or end - at > _MOST_CHUNK_LINE:
-                return self._wait(data[at:], _MOST_CHUNK_LINE + len(_BREAK))
+                self._head += data[at:]
+                return self._is_too_long(_MOST_CHUNK_LINE + len(_BREAK))
+            self._framing_bytes += end - at + len(_BREAK)
+            if self._framing_bytes > len(self._body) + HEAD_BYTES:
+                raise MalformedResponseError("it has more of its chunks' sizes than of its chunks")
             if self._is_chunk_over:
                 self._is_chunk_over = False
             else:
@@ -195,19 +210,23 @@ class Response:
 
     def _take_trailer(self, data: bytes) -> bool:
         """Take the lines after the last chunk, from its own line's break on. Nobody needs them."""
-        data = self._head + data
-        end = data.find(_END)
+        looked_through = max(len(self._head) - len(_END), 0)
+        self._head += data
+        end = self._head.find(_END, looked_through)
         if end < 0 or end > HEAD_BYTES:
-            return self._wait(data, HEAD_BYTES + len(_END))
-        if len(data) > end + len(_END):
-            raise MalformedResponseError("more came than the answer")
+            return self._is_too_long(HEAD_BYTES + len(_END))
+        self.keeps_alive = self.keeps_alive and len(self._head) == end + len(_END)
         return True
 
-    def _wait(self, data: bytes, most: int) -> bool:
-        if len(data) >= most:
+    def _is_too_long(self, most: int) -> bool:
+        """Return False if the line under way may go on."""
+        if len(self._head) >= most:
             raise TooLargeError(f"lines of more than {most} bytes")
-        self._head = data
         return False
+
+    @property
+    def _is_success(self) -> bool:
+        return 200 <= self.status < 300
 
     def _keep(self, piece: bytes) -> None:
         """Keep a piece of the body. Many small ones take no more memory than their bytes do."""
@@ -218,4 +237,6 @@ class Response:
                 self._body = bytearray(self._body)
             self._body += piece
         if len(self._body) > self._most_bytes:
-            raise TooLargeError(f"an answer of more than {self._most_bytes} bytes")
+            if self._is_success:
+                raise TooLargeError(f"an answer of more than {self._most_bytes} bytes")
+            self._body, self._is_cut, self.keeps_alive = self._body[: self._most_bytes], True, False

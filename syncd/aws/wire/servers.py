@@ -18,11 +18,13 @@ _PORTS = {"http": 80, "https": 443}
 class Proxy(NamedTuple):
     """A proxy that the environment names."""
 
-    scheme: str
     host: str
     port: int
     authorization: str
     """The value of Proxy-Authorization, or empty."""
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.host}:{self.port})"
 
 
 class Server(NamedTuple):
@@ -44,9 +46,8 @@ def server_of(address: Address) -> Server:
     """
     parts = urlsplit(f"//{address.host}")
     host = parts.hostname or ""
-    return Server(
-        address.scheme, host, parts.port or _PORTS[address.scheme], address.authorities, _proxy(address.scheme, host)
-    )
+    port = parts.port or _PORTS[address.scheme]
+    return Server(address.scheme, host, port, address.authorities, _proxy(address.scheme, host, port))
 
 
 @lru_cache(16)
@@ -66,20 +67,31 @@ def context_of(authorities: str) -> ssl.SSLContext:
     return context
 
 
-def _proxy(scheme: str, host: str) -> Proxy | None:
+def _proxy(scheme: str, host: str, port: int) -> Proxy | None:
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     # It loads an HTTP client, a tenth of a worker's start.
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
 
-    names = {} if proxy_bypass(host) or _is_in_networks(host, getproxies().get("no", "")) else getproxies()
-    url = names.get(scheme, "")
-    if not url:
-        return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    names = getproxies()
+    is_excepted = proxy_bypass(host) or proxy_bypass(f"{host}:{port}") or _is_in_networks(host, names.get("no", ""))
+    return None if is_excepted or not names.get(scheme) else _parsed(names[scheme], f"{scheme.upper()}_PROXY")
+
+
+def _parsed(url: str, variable: str) -> Proxy:
+    """Return the proxy of a URL. What is said of one that is none has no password in it."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or _PORTS["http"]
+    except ValueError:
+        port = 0
+    # An "@" after the host is that of a password with "/", "?" or "#" in it.
+    if not port or not parts.hostname or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(f"{variable} is no URL of a proxy: write special characters of its password as %XX")
+    if parts.scheme != "http":
+        raise ValueError(f"{variable} names a proxy that is reached by {parts.scheme}://: only http:// is known here")
     user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
-    authorization = f"Basic {b64encode(user).decode()}" if parts.username else ""
-    return Proxy(parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 80), authorization)
+    return Proxy(parts.hostname, port, f"Basic {b64encode(user).decode()}" if parts.username else "")
 
 
 def _is_in_networks(host: str, names: str) -> bool:
