@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 import weakref
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -229,6 +229,20 @@ def test_idle_connections_are_closed_and_the_thread_ends_and_starts_anew() -> No
             wait_until(lambda: transport._loop._thread is None, seconds=10.0, what="the end of the thread")
             assert len(server.connections) == number
         wait_until(lambda: descriptors() <= before, what="the server's ends")
+
+
+def test_a_thread_that_ends_as_a_request_comes_loses_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_SECOND", 0.0)
+    monkeypatch.setattr(loop, "_IDLE_SECONDS", -1.0)
+    transport = Transport()
+
+    def send_each(_: int) -> list[str]:
+        return [asked(transport, "http://127.0.0.1:1", ODD).code for _ in range(100)]
+
+    with ThreadPoolExecutor(4) as threads:
+        codes = [code for each in threads.map(send_each, range(4)) for code in each]
+
+    assert codes == ["unexpected_answer"] * 400
 
 
 @pytest.mark.usefixtures("_quick")
