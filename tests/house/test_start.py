@@ -97,9 +97,9 @@ def test_an_event_loads_nothing_that_draws_and_leaves_it_to_be_loaded() -> None:
     assert "rich.table" in loaded(f"{event}; import rich.table")
 
 
-def test_a_copy_worker_loads_the_runtime_alone() -> None:
+def test_a_copy_worker_loads_no_more_than_copies_need() -> None:
     modules = loaded("import syncd.copy.workers.worker")
 
-    assert "awscrt" in modules
-    assert not modules & {"http.client", "ssl", "urllib.request"}
+    assert "syncd.aws.transport" in modules
+    assert not modules & {"awscrt", "http.client", "urllib.request"}
     assert not modules & (_NEVER | _DAEMON | {"botocore", "pydantic", "rich", "sqlite3", "typer", "urllib3"})

@@ -23,7 +23,7 @@ _TOGETHER_BYTES = 64 * 1024
 
 
 class Failure(NamedTuple):
-    """Why there is no answer."""
+    """The reason for which there is no answer."""
 
     reason: Reason
     message: str
@@ -32,7 +32,7 @@ class Failure(NamedTuple):
 
 
 Ended = Callable[[Failure | None], None]
-"""What is called when a request has its answer, or has failed."""
+"""Callback for a request that has its answer, or has failed."""
 
 
 class Connection:

@@ -134,7 +134,7 @@ class Exchange:
 
     @property
     def pause_seconds(self) -> float:
-        """How long to wait for the next attempt."""
+        """Time to wait for the next attempt."""
         return uniform(0.0, _BACKOFF_SECONDS * 2 ** (self._attempts - 1))  # noqa: S311  # no secret
 
     def hand_over(self, answer: Answer) -> None:

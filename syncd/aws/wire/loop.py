@@ -18,7 +18,7 @@ _IDLE_SECONDS = 5.0
 _SECOND = 1.0
 
 Ready = Callable[[int], None]
-"""What is called with epoll's events when a descriptor is ready."""
+"""Callback for epoll's events of a descriptor that is ready."""
 
 
 class Loop:

@@ -20,11 +20,11 @@ class Place(NamedTuple):
 
     family: int
     address: Any
-    """As sockets take it."""
+    """Its form is that of sockets."""
 
 
 Found = Callable[[list[Place], OSError | None], None]
-"""What is called with the places of a server, best first, or with the error."""
+"""Callback for the places of a server, best first, or for the error."""
 
 
 class Names:

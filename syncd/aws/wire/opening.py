@@ -1,4 +1,4 @@
-"""How a connection comes about: its address, its proxy and TLS. All of it runs on the loop's thread, and nothing blocks."""
+"""The opening of a connection: its address, its proxy and TLS. All of it runs on the loop's thread, and nothing blocks."""
 
 import errno
 import os

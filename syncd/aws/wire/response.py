@@ -19,7 +19,7 @@ _WITHOUT_BODY = frozenset({204, 304})
 
 
 class MalformedResponseError(ValueError):
-    """What came is no HTTP answer."""
+    """Bytes that are no HTTP answer."""
 
 
 class TooLargeError(ValueError):
@@ -77,7 +77,7 @@ class Response:
 
     @property
     def body(self) -> bytes:
-        """What came of the body."""
+        """The body, as far as it came."""
         return bytes(self._body)
 
     def take(self, data: bytes) -> bool:

@@ -33,7 +33,7 @@ class Credentials(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What signs on one day: the scope, and the derived key's HMAC, of which each request takes a copy."""
+    """The key of one day: its scope, and its HMAC, of which each request takes a copy."""
 
     day: str
     scope: str
