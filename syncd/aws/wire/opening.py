@@ -137,6 +137,8 @@ class Opening:
                 return
             elif answer.status == 200 and not answer.is_followed:
                 self._secure()
+            elif answer.status == 200:
+                self._fail(Reason.CONNECTION, f"{self._who} sends more than an answer to CONNECT")
             else:
                 self._fail(Reason.CONNECTION, f"{self._who} answers {answer.status_line} to CONNECT")
         except BlockingIOError:
