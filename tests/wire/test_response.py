@@ -338,4 +338,5 @@ def test_what_is_held_is_bounded_by_bytes_and_not_by_pieces() -> None:
 
     assert is_over
     assert response.body == b"x" * size
-    assert peak < 1.5 * size
+    # An object each would take forty times as much. What else the process does is counted, too.
+    assert peak < 10 * size
