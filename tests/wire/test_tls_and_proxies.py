@@ -166,7 +166,7 @@ REFUSED = {
     "a half": (b"HTTP/1.1 200 OK\r\n", "ends the connection"),
     "more than was asked for": (
         b"HTTP/1.1 200 OK\r\n\r\nmore",
-        "sends more than an answer to CONNECT",
+        "answers 200 OK and more to CONNECT",
     ),
 }
 

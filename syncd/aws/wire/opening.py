@@ -140,7 +140,8 @@ class Opening:
             elif answer.status == 200:
                 self._fail(Reason.CONNECTION, f"{self._who} sends more than an answer to CONNECT")
             else:
-                self._fail(Reason.CONNECTION, f"{self._who} answers {answer.status_line} to CONNECT")
+                more = " and more" if answer.status == 200 else ""
+                self._fail(Reason.CONNECTION, f"{self._who} answers {answer.status_line}{more} to CONNECT")
         except BlockingIOError:
             return
         except OSError as error:
