@@ -137,8 +137,6 @@ class Opening:
                 return
             elif answer.status == 200 and not answer.is_followed:
                 self._secure()
-            elif answer.status == 200:
-                self._fail(Reason.CONNECTION, f"{self._who} sends more than an answer to CONNECT")
             else:
                 more = " and more" if answer.status == 200 else ""
                 self._fail(Reason.CONNECTION, f"{self._who} answers {answer.status_line}{more} to CONNECT")
