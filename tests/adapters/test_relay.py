@@ -446,7 +446,7 @@ def connected() -> dict[str, int]:
     """The connections of this process: the port at the other end by the socket's own number."""
     ports = {}
     for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as found:
+        with suppress(OSError, IndexError), socket.socket(fileno=os.dup(int(entry.name))) as found:
             ports[str(entry.readlink())] = found.getpeername()[1]
     return ports
 

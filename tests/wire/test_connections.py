@@ -218,7 +218,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What every name's look-up finds, in this order."""
     places: list[tuple[object, ...]] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list(places))
-    monkeypatch.setattr(names, "shuffle", lambda _: None)
+    monkeypatch.setattr(names._chance, "shuffle", lambda _: None)
     monkeypatch.setattr(opening, "_TRY_SECONDS", 0.05)
     return places
 
@@ -296,7 +296,7 @@ def test_whatever_is_under_way_can_be_given_up(monkeypatch: pytest.MonkeyPatch) 
         return real("127.0.0.1", arguments[1], **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", looked_up)
-    monkeypatch.setattr(exchange, "uniform", lambda _, most: most)
+    monkeypatch.setattr(exchange._chance, "uniform", lambda _, most: most)
     before = len(list(Path("/proc/self/fd").iterdir()))
     transport = Transport(deadline_seconds=100_000.0)
     with serving(lambda *_: go_on.wait(SECONDS) and None) as silent, black_hole() as hole:

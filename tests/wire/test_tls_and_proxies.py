@@ -44,7 +44,7 @@ def test_a_certificate_that_is_not_trusted_fails_at_once(authority: Authority, t
         answered = asked(Transport(), server.url, authorities=str(authority.path))
 
         assert (answered.status, answered.code) == (0, "certificate_untrusted")
-        assert answered.message.startswith("the certificate of 127.0.0.1 is not trusted: ")
+        assert answered.message.startswith(f"the certificate of 127.0.0.1:{server.port} is not trusted: ")
         assert why in answered.message
         assert len(server.connections) == 1
 
@@ -102,7 +102,10 @@ WITHOUT_TLS = {
     # A record of TLS of 16 KiB that does not come to its end.
     "a handshake that drips": (dripping(b"\x16\x03\x03\x40\x00\x02"), "no connection to 127.0.0.1:PORT within 0 s"),
     "a handshake that ends": (ending, "127.0.0.1 ends the connection before TLS has begun"),
-    "plain HTTP": (lambda connection, _: connection.sendall(OK), "127.0.0.1 speaks no TLS that is understood here"),
+    "plain HTTP": (
+        lambda connection, _: connection.sendall(OK),
+        "127.0.0.1:PORT speaks no TLS that is understood here",
+    ),
 }
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from random import uniform
+from random import Random
 from time import monotonic
 
 from syncd.aws.s3 import Address, Answer, Request, error_of, quote_key
@@ -36,6 +36,8 @@ _PASSING_CODES = frozenset(
     }
 )
 _WITH_BODY = frozenset({"PUT", "POST"})
+# Of its own: it draws on a thread, and others may count on the sequence of the common one.
+_chance = Random()  # noqa: S311  # no secret
 _TARGET = re.compile("[!-~]+")
 
 Headers = Sequence[tuple[str, str]]
@@ -135,7 +137,7 @@ class Exchange:
     @property
     def pause_seconds(self) -> float:
         """Time to wait for the next attempt."""
-        return uniform(0.0, _BACKOFF_SECONDS * 2 ** (self._attempts - 1))  # noqa: S311  # no secret
+        return _chance.uniform(0.0, _BACKOFF_SECONDS * 2 ** (self._attempts - 1))
 
     def hand_over(self, answer: Answer) -> None:
         """Hand over the answer, once."""

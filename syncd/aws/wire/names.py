@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 from itertools import zip_longest
-from random import shuffle
+from random import Random
 from threading import Thread
 from time import monotonic
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from syncd.aws.wire.loop import Loop
 # S3 answers with other addresses after a few seconds, and takes away those that are overloaded.
 _KNOWN_SECONDS = 15.0
 _ASKED_SECONDS = 60.0
+_chance = Random()  # noqa: S311  # no secret
 
 
 class Place(NamedTuple):
@@ -96,7 +97,7 @@ class Names:
         """
         families = {place.family: [each for each in places if each.family == place.family] for place in places}
         for each in families.values():
-            shuffle(each)
+            _chance.shuffle(each)
         best = self._families.get(host)
         first = families.pop(best, []) if best is not None else []
         in_turn = [place for row in zip_longest(*families.values()) for place in row if place is not None]

@@ -184,7 +184,7 @@ class Opening:
         except ssl.SSLEOFError:
             self._fail(Reason.CONNECTION, f"{self._server.host} ends the connection before TLS has begun")
         except ssl.SSLError as error:
-            what = f"{self._server.host} speaks no TLS that is understood here: {error.reason or error}"
+            what = f"{self._server.shown} speaks no TLS that is understood here: {error.reason or error}"
             self._fail(Reason.CONNECTION, what)
         except OSError as error:
             self._break(error, f"{self._server.host} ends the connection before TLS has begun")
@@ -198,7 +198,7 @@ class Opening:
         except OSError as lack:
             self._break(lack, "certificates cannot be read")
         else:
-            what = f"the certificate of {self._server.host} is not trusted: {error.verify_message}"
+            what = f"the certificate of {self._server.shown} is not trusted: {error.verify_message}"
             self._fail(Reason.UNTRUSTED, what)
 
     def _opened(self) -> None:

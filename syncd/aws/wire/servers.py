@@ -37,6 +37,11 @@ class Server(NamedTuple):
     """The file of certificates that its own must come from. Empty for the system's."""
     proxy: Proxy | None
 
+    @property
+    def shown(self) -> str:
+        """Its host, and its port if that is not the scheme's own."""
+        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+
 
 def server_of(address: Address) -> Server:
     """Return the server of a bucket, behind the proxy of the environment if it names one.
