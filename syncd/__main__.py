@@ -11,6 +11,7 @@ are UTF-8 everywhere. What is printed stays in the locale's encoding.
 import gc
 import os
 import sys
+from types import ModuleType
 
 _INTERRUPTED = 130
 _ALLOCATIONS_TO_A_LOOK = 200_000
@@ -19,8 +20,7 @@ _ALLOCATIONS_TO_A_LOOK = 200_000
 def main() -> None:
     """Run the command line. An interruption during startup ends it silently."""
     _use_utf8()
-    # No other package that is installed has a say in the configuration, and none is looked for.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _use_no_plugins()
     gc.set_threshold(_ALLOCATIONS_TO_A_LOOK)
     try:
         from syncd.cli.app import main as run  # noqa: PLC0415  # after the collector has been told
@@ -30,6 +30,18 @@ def main() -> None:
         run()
     finally:
         gc.freeze()
+
+
+def _use_no_plugins() -> None:
+    """Have pydantic look for no plugins: no other package that is installed has a say in the configuration.
+
+    Even then it loads the module that would look for them, and with it what reads the metadata of packages and e-mail. That
+    would be a twentieth of `syncd status`, so an empty module stands in for it.
+    """
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        loader = ModuleType("pydantic.plugin._loader")
+        vars(loader)["get_plugins"] = tuple
+        sys.modules[loader.__name__] = loader
 
 
 def _use_utf8() -> None:

@@ -18,7 +18,8 @@ from servers import MakeClient, S3Server
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Address, Answer, Request, Side
-from syncd.aws.transport import Credentials, Transport
+from syncd.aws.transport import Transport
+from syncd.aws.wire.signing import Credentials
 from syncd.config.job import Job
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Steps, Terms

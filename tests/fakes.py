@@ -10,7 +10,7 @@ from threading import Event
 
 from awscrt.checksums import crc64nvme
 
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.model.errors import JobFailed
 from syncd.model.objects import (
     AlreadyThere,

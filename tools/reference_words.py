@@ -336,7 +336,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "AWS_REGION": "The region of the leases' bucket, and of queues whose URL names none.",
     "AWS_ENDPOINT_URL_SQS": "The endpoint of queues, if it is not the one in their URLs.",
     "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT": "As in every AWS tool.",
-    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "As in every AWS tool, for the copies too; of either case.",
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "As in every AWS tool, for the copies too; of either case. A proxy that is itself reached by TLS (`https://`) is refused for S3.",
     "AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE, SSL_CERT_FILE": (
         "A PEM file of all authorities to trust, for STS, listings and copies. The first that is set holds; a profile's `ca_bundle`"
         " comes after AWS_CA_BUNDLE."

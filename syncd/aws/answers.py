@@ -1,4 +1,4 @@
-"""Reasons by the codes, messages and statuses of S3, STS and AWS's runtime. Pure.
+"""Reasons by the codes, messages and statuses of S3 and STS. Pure.
 
 Codes are those of "Error responses" of the S3 API Reference, and of "Common Errors" and AssumeRole of the STS API
 Reference. STS has one code for several refusals, which its message tells apart ("Troubleshooting" of the IAM User
@@ -47,6 +47,8 @@ _OF_S3: Mapping[str, Reason] = {
     "NoSuchBucket": Reason.NO_BUCKET,
     "InvalidObjectState": Reason.ARCHIVED,
     "SlowDown": Reason.SLOW_DOWN,
+    # "Please reduce your request rate" comes with either code.
+    "ServiceUnavailable": Reason.SLOW_DOWN,
     "RequestLimitExceeded": Reason.SLOW_DOWN,
     "InternalError": Reason.SERVER_ERROR,
     # A body that does not match its digest: the first is S3's own, the others come from servers beside it.
@@ -123,22 +125,6 @@ _STATUS_OF_S3: Mapping[int, Reason] = {
     412: Reason.OBJECT_CHANGED,
 }
 _STATUS_OF_STS: Mapping[int, Reason] = {**_STATUS_OF_BOTH, 401: Reason.ACCESS_DENIED}
-
-RUNTIME_ERRORS: Mapping[str, tuple[int, str]] = {
-    "AWS_ERROR_S3_SLOW_DOWN": (503, "SlowDown"),
-    "AWS_ERROR_S3_INTERNAL_ERROR": (500, "InternalError"),
-    "AWS_ERROR_S3_CANCELED": (0, Reason.TIMEOUT),
-    "AWS_ERROR_S3_REQUEST_TIMEOUT": (408, Reason.TIMEOUT),
-    # The runtime sends these again five times, and hands over nothing of the answer, not even its Date.
-    "AWS_ERROR_S3_REQUEST_TIME_TOO_SKEWED": (403, "RequestTimeTooSkewed"),
-    "AWS_IO_MAX_FDS_EXCEEDED": (0, Reason.RESOURCE_LIMIT),
-    # What it expects in the answer to a range.
-    "AWS_ERROR_S3_MISSING_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
-    "AWS_ERROR_S3_INVALID_CONTENT_RANGE_HEADER": (0, Reason.UNEXPECTED),
-    "AWS_ERROR_S3_MISSING_ETAG": (0, Reason.UNEXPECTED),
-    "AWS_ERROR_DEST_COPY_TOO_SMALL": (0, Reason.SHORT_BODY),
-}
-"""Status and code by the runtime's error, for answers that it does not hand over."""
 
 # Unknown keys are among them: a session's keys may have ended before their time.
 _EXPIRED = frozenset({code for code, reason in _OF_S3.items() if reason is Reason.CREDENTIALS} | {"InvalidAccessKeyId"})

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from syncd.aws import answers
 from syncd.aws.s3 import Address, Answer, Request
-from syncd.aws.transport import Credentials, Transport
+from syncd.aws.transport import Transport
+from syncd.aws.wire.signing import Credentials
 
 # The same answer comes for a session that its owner has revoked. Assuming the role again cures that, once.
 RENEWALS_A_REQUEST = 2
@@ -52,7 +53,7 @@ class Endpoint:
             request, self.address, credentials, lambda answer: on_answer(answer, credentials), self._pin
         )
 
-    def signed(self, request: Request, *, body_bytes: int, body_sha256: str) -> tuple[str, list[tuple[str, str]]]:
+    def signed(self, request: Request, *, body_sha256: str) -> tuple[str, list[tuple[str, str]]]:
         """Return the target and headers of a request that is sent by somebody else, pinned, signed and counted."""
         self.requests[request.operation] += 1
         return self.transport.signed(
@@ -60,7 +61,6 @@ class Endpoint:
             self.address,
             self.principal.current(),
             self._pin,
-            body_bytes=body_bytes,
             body_sha256=body_sha256,
         )
 

@@ -16,7 +16,7 @@ from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.pages.checks import ListingChecks, Passed
 from syncd.aws.pages.page import parse_listing
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.config.partitions import is_aws
 from syncd.model.errors import Interrupted, JobFailed, ListingBudgetSpent
 from syncd.model.objects import Folder, Page, Range
@@ -195,7 +195,6 @@ class BucketLister:
         try:
             cursor, answer, credentials = answers.get(timeout=_WAIT_SECONDS)
         except Empty:
-            self._end.transport.expire()
             if self._stop.is_set():
                 raise Interrupted from None
             self._spend(began, under_way)

@@ -134,7 +134,8 @@ def error_of(body: bytes) -> tuple[str, str]:
         return "", ""
     try:
         root = fromstring(body)  # noqa: S314  # expat itself bounds entity expansion
-    except ParseError:
+    except (ParseError, LookupError, ValueError):
+        # It may also name an encoding that nobody knows.
         return "", ""
     space = root.tag[: -len("Error")]
     code, message = root.findtext(f"{space}Code") or "Unknown", root.findtext(f"{space}Message") or ""
@@ -200,7 +201,7 @@ def document_of(body: bytes, name: str) -> Element:
     """
     try:
         root = fromstring(_without_padding(body))  # noqa: S314  # expat itself bounds entity expansion
-    except ParseError as error:
+    except (ParseError, LookupError, ValueError) as error:
         raise MalformedAnswer(f"not XML ({error})") from error
     if root.tag.rpartition("}")[2] != name:
         raise MalformedAnswer(f"a {root.tag.rpartition('}')[2]} document instead of {name}")

@@ -6,12 +6,12 @@ import secrets
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from syncd.aws import answers
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Answer, Request, Side, copy_source
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.deletion import delete_object
 from syncd.copy.hashes.checksums import SHA256
 from syncd.copy.write import copy_object, put_object
@@ -19,7 +19,6 @@ from syncd.model import reasons
 from syncd.model.reasons import Reason
 
 PROBE = "syncd-check"
-_WAIT_SECONDS = 0.1
 _WRONG_DIGEST = b64encode(hashlib.sha256(b"another content").digest()).decode()
 _DENIALS = frozenset({Reason.ACCESS_DENIED, Reason.KMS_DENIED})
 
@@ -45,11 +44,7 @@ def ask(end: Endpoint, request: Request) -> Answer:
     """Send a request and wait for its answer, up to the transport's deadline."""
     answers: SimpleQueue[Answer] = SimpleQueue()
     end.send(request, lambda answer, _: answers.put(answer))
-    while True:
-        try:
-            return answers.get(timeout=_WAIT_SECONDS)
-        except Empty:
-            end.transport.expire()
+    return answers.get()
 
 
 def told(end: Endpoint, call: str, key: str, answer: Answer) -> str:

@@ -171,7 +171,7 @@ class Upload:
             yield self.abort()
             return (yield from compare_existing(self.copy, content))
         if answer.status == 404:
-            # The runtime repeats a request whose answer was lost, and the first one may have completed the upload.
+            # The transport repeats a request whose answer was lost, and the first one may have completed the upload.
             known = yield from compare(self.copy, content)
             if known is not None:
                 return known

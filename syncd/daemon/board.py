@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from syncd.config.job import RefusedJob
 from syncd.daemon.ticks.pauses import Pauses
@@ -49,7 +49,7 @@ class JobBoard:
         with self._lock:
             before = self._health.get(health.job)
             due_by = before.due_by if before else now + health.promise.period + PULSE_SECONDS
-            self._health[health.job] = self._with_report(replace(health, due_by=due_by))
+            self._health[health.job] = self._with_report(health._replace(due_by=due_by))
 
     def take_report(self, report: TickReport) -> None:
         """Take in a tick's report, in case the state has no record of it (disk full)."""
@@ -125,13 +125,13 @@ class JobBoard:
         return self._running.progress_of() if self._running is not None else {}
 
     def _with_progress(self, health: JobHealth, progress: Mapping[str, Progress]) -> JobHealth:
-        return replace(health, running=progress[health.job]) if health.job in progress else health
+        return health._replace(running=progress[health.job]) if health.job in progress else health
 
     def _with_report(self, health: JobHealth) -> JobHealth:
         report = self._reports.get(health.job)
         if report is None or (health.last is not None and health.last.started_at >= report.started_at):
             return health
-        return replace(health, last=report)
+        return health._replace(last=report)
 
     def _drop(self, job: str) -> None:
         self._health.pop(job, None)

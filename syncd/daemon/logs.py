@@ -234,7 +234,7 @@ def event_logger() -> Callable[..., None]:
 @functools.cache
 def _logger() -> Any:
     """Return structlog's logger. It is loaded with the first event, so that verbs without one start faster."""
-    import structlog  # noqa: PLC0415
+    from syncd.daemon.log.structured import structlog  # noqa: PLC0415
 
     # The default formatter shows no values of variables, which may be credentials.
     return structlog.wrap_logger(

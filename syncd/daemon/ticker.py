@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -116,7 +116,7 @@ class Ticker:
         if not turn.acquire(blocking=False):
             return False
         try:
-            self._tick(name, replace(_TICK, hinted=keys))
+            self._tick(name, _TICK._replace(hinted=keys))
         finally:
             turn.release()
         return True
@@ -178,7 +178,7 @@ class Ticker:
         if job is None or self._state.pauses.is_paused(name) or not self._gate.is_open():
             return False
         if self._gate.needs_recall(name):
-            request = replace(_TICK, recalls=True)
+            request = _TICK._replace(recalls=True)
         with self._state.running.tick(name) as tick:
             if tick is None:
                 return False

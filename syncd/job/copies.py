@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from syncd.aws.endpoint import Endpoint, Principal
@@ -55,8 +55,7 @@ def payer_headers(job: Job, side: Side) -> tuple[tuple[str, str], ...]:
     return () if payer is None or side is Side.DESTINATION else (("x-amz-request-payer", payer),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copies:
+class Copies(NamedTuple):
     """The maker of the copiers of one run of a job."""
 
     job: Job

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from syncd.aws.endpoint import Endpoint, Principal
 from syncd.aws.identity.principals import ConsumerPrincipal
@@ -38,8 +38,7 @@ CATCH_UP = "catch-up"
 _CURABLE = frozenset({*REJECTED, Reason.NO_CREDENTIALS, Reason.WRONG_ACCOUNT, Reason.ROOT_CALLER})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
+class RunRequest(NamedTuple):
     """The request for a tick, a catch-up of a window, or a plan of either."""
 
     kind: str = TICK
@@ -49,7 +48,7 @@ class RunRequest:
     is_patient: bool = False
     only: Shard | None = None
     """The one shard of a catch-up, which is not looked for."""
-    spread: Mapping[str, Spread] = field(default_factory=dict)
+    spread: Mapping[str, Spread] = {}
     """The parts of a catch-up that workers do, by the prefix of the shard."""
     recalls: bool = False
     """Another daemon may have ticked the job since, so the destination is listed too."""

@@ -174,7 +174,7 @@ def _replica_row(replica: Replica, view: LedgerView) -> dict[str, object]:
 
 
 def _state_row(state: ShardState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in state.__slots__ if name != "shard"} | state.shard._asdict()
+    return {name: value for name, value in state._asdict().items() if name != "shard"} | state.shard._asdict()
 
 
 def _quarantined_row(entry: Quarantined) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from syncd.model.units import format_size
 MOST_PARTS = 10_000
 LARGEST_PART = 5 * 1024**3
 COPIES_IN_MEMORY = 3
-"""Copies of a body in memory: as the runtime reads it, as we hold it, and as the runtime sends it."""
+"""Copies of a body in memory: as it is received, as it is held, and as it is sent."""
 _MIB = 1024**2
 
 

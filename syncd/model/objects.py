@@ -5,7 +5,6 @@ since a tick creates one of each for every object it meets.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -244,8 +243,7 @@ class Branch(NamedTuple):
     """The `strftime` format of its days, with `%-m` and `%-d` if they have no leading zeros."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardState:
+class ShardState(NamedTuple):
     """The state of one shard between ticks. Times are seconds since the epoch, 0.0 for never."""
 
     shard: Shard
@@ -282,8 +280,7 @@ class ShardState:
     sealed_audited_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
+class Replica(NamedTuple):
     """One flow of objects from a source prefix to a destination prefix. Owns rows of the ledger."""
 
     source_bucket: str

@@ -109,7 +109,7 @@ class Counts:
         dict[str, int],
         Shown(
             "syncd_requests",
-            "Requests sent, by operation; what the runtime repeats counts once.",
+            "Requests sent, by operation; what is sent again counts once.",
             label="operation",
             in_document=True,
         ),

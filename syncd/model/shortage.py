@@ -12,11 +12,6 @@ UNLOCKABLE = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
 """The kernel's errors for a file system that grants no locks."""
 _SAID = (
     "can't start new thread",
-    "AWS_ERROR_THREAD_INSUFFICIENT_RESOURCE",
-    "AWS_IO_MAX_FDS_EXCEEDED",
-    "AWS_ERROR_OOM",
-    "AWS_ERROR_SYS_CALL_FAILURE",
-    "The maximum number of fds has been exceeded",
     "[Errno 24] ",
     "[Errno 23] ",
 )

@@ -119,7 +119,7 @@ class Owner:
             tasks = ledger.tasks()
             if collector.counts.listed:
                 ledger.record_tick(self._report("ok", [collector.counts]), kind=CATCH_UP)
-            last = self._run(replace(self._request, spread=parts_of(tasks, self._request.window)))
+            last = self._run(self._request._replace(spread=parts_of(tasks, self._request.window)))
             report = self._whole(tasks, own, last)
             if report.outcome == "ok":
                 self._end(tasks)

@@ -7,7 +7,6 @@ again, and logged. Each tick does a bounded number of listings, the stalest shar
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import replace
 from math import ceil
 
 from syncd.model import events
@@ -175,7 +174,7 @@ class Audit:
         self._logged += 1
 
     def _move(self, visit: Visit, **audit: float | str) -> None:
-        visit.state = replace(visit.state, **audit)  # type: ignore[arg-type]
+        visit.state = visit.state._replace(**audit)  # type: ignore[arg-type]
         visit.is_audited = True
 
 

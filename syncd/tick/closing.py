@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from syncd.model import events
 from syncd.model.keys.stamps import DAY_SECONDS, day_start
@@ -90,7 +89,7 @@ def _ended(
     # A catch-up that ran beside this tick may have extended it.
     before = visit.state
     if current is not None and current.listed_at == before.listed_at:
-        before = replace(before, complete_from=current.complete_from)
+        before = before._replace(complete_from=current.complete_from)
     listed = visit.finished()
     if listed:
         after = claims.advance(before, listed, layout=task.layout, pace=task.pace, start=survey.start, missing=missing)
@@ -112,7 +111,7 @@ def _extended(state: ShardState | None, window: Window, missing: Sequence[float]
         return None
     if any(first <= stamp < state.complete_from for stamp in missing):
         return None
-    return replace(state, complete_from=first)
+    return state._replace(complete_from=first)
 
 
 def _log_held(

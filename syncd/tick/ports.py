@@ -1,9 +1,8 @@
 """The ports of a tick: the interfaces of the two buckets, the copier and the ledger."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from syncd.model.objects import (
     Folder,
@@ -170,8 +169,7 @@ class Ledger(Cursors, Objects, Quarantine, Protocol):
     """The memory of one replica between ticks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(NamedTuple):
     """A tick's access to the outside world."""
 
     source: Lister

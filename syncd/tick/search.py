@@ -6,7 +6,6 @@ are split off, and the rest is planned.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import replace
 
 from syncd.model import events
 from syncd.model.keys.layout import Layout
@@ -224,7 +223,7 @@ class Search:
         """List a sealed day on both sides and plan it. Returns how many of its objects either side has."""
         page, replicas = yield from self._listed_day(shard, day)
         # The audit found that the day has changed, so names do not vouch for replicas.
-        yield from self._unsealed(page, day, replace(self._rules(shard), ran_here=False), replicas)
+        yield from self._unsealed(page, day, self._rules(shard)._replace(ran_here=False), replicas)
         return len({item.key for item in page.objects} | without_replacements(replicas or {}).keys())
 
     def _listed_day(
@@ -291,7 +290,7 @@ class Search:
 def _unless_altered(rules: Rules, was: SealedDay, replicas: Mapping[str, LogObject] | None) -> Rules:
     """Return the rules for a sealed day. If its replicas have changed, names do not vouch for them."""
     is_altered = replicas is not None and not is_same_there(was, replicas)
-    return replace(rules, ran_here=False) if is_altered else rules
+    return rules._replace(ran_here=False) if is_altered else rules
 
 
 def _days_of(layout: Layout, shard: Shard, item: LogObject) -> set[str]:

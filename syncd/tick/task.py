@@ -1,7 +1,6 @@
 """The input of a tick: the job's scope, durations and bounds."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import NamedTuple
 
@@ -26,8 +25,7 @@ def lateness_of(kind: str, lateness: float) -> float:
     return max(lateness, _DIGESTS_LATENESS_SECONDS) if kind == DIGESTS else lateness
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(NamedTuple):
     """A job's `[listing]` table and its `lateness`, in seconds."""
 
     tail: float
@@ -81,8 +79,7 @@ class Spread(NamedTuple):
     """The workers copied everything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """The input of a tick, taken from a job."""
 
     job: str
@@ -103,7 +100,7 @@ class Task:
     """The only regions that a catch-up lists."""
     only: Shard | None = None
     """The one shard of a catch-up, which is not looked for."""
-    spread: Mapping[str, Spread] = field(default_factory=dict)
+    spread: Mapping[str, Spread] = {}
     """The parts of a catch-up that workers do, by the prefix of the shard."""
     hinted: Collection[str] = ()
     """Keys that hints name: nothing else is listed, unless one is in a new shard. Empty for an ordinary tick."""

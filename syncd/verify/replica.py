@@ -15,7 +15,7 @@ from syncd.aws.answers import reason_of, said
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.keys.stamps import DAY_SECONDS
 from syncd.model.objects import Range, Shard
@@ -160,7 +160,7 @@ class BucketReplica:
             try:
                 return answers.get(timeout=_WAIT_SECONDS)
             except Empty:
-                self._end.transport.expire()
+                continue
 
     def _request(self, item: Stored) -> Request:
         key = self._prefix + item.key

@@ -13,7 +13,7 @@ from waiting import wait_until
 
 from syncd.aws.s3 import Request as Asked
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.terms import Steps
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.errors import JobFailed

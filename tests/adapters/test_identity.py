@@ -10,7 +10,7 @@ from faulty import Status
 from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
 
 from syncd.aws.policies.session import session_policy
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
 from syncd.model.errors import JobFailed
 

@@ -3,9 +3,10 @@
 import gzip
 import hashlib
 import os
+import socket
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -39,7 +40,6 @@ from waiting import wait_until
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Address, Answer
-from syncd.aws.wire.connections import connections
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
@@ -422,45 +422,33 @@ def test_a_server_that_is_not_trusted_gets_nothing(authority: Authority, tmp_pat
         assert asked(server) == []
 
 
-def test_all_that_either_server_may_send_is_told_to_the_watch_over_memory(authority: Authority) -> None:
-    served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}")
-    others = {connection.number for connection in connections()}
-    with hostile(lambda _: [served]) as near, FaultyS3(certificate=authority.certificate()) as far:
-        ends = trusting(Ends(far), authority)
-        source = replace(ends.source, address=address_of(near.url, SOURCE))
-
-        got = answer_to_a_passage(ends, source, ends.relay)
-        came: Counter[int] = Counter()
-        for connection in connections():
-            if connection.number not in others:
-                came[connection.peer[1]] += connection.received_bytes
-
-    assert got.is_ok
-    read, written = (each.transport.traffic_of(each.address).traffic() for each in (source, ends.destination))
-    assert SIZE < came[port_of(near.url)] < read.begun_bytes - SIZE // 64
-    # The handshake too.
-    assert 0 < came[port_of(far.url)] < written.begun_bytes
-    assert (read.begun_bytes, written.begun_bytes) == (read.ended_bytes, written.ended_bytes)
-
-
 def test_lines_that_are_idle_for_long_are_closed_whoever_is_asked_next(
     ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line, "_KEPT_SECONDS", 0.0)
     lines = Lines()
-    others = {each.number for each in connections()}
+    others = connected()
     with hostile(lambda _: [answer(b"")]) as first, hostile(lambda _: [answer(b"")]) as second:
         ask(lines, address_of(first.url, SOURCE))
         ask(lines, address_of(second.url, SOURCE))
-        kept = [each.peer[1] for each in connections() if each.number not in others]
+        kept = [port for number, port in connected().items() if number not in others]
         ends.put("logs/a", BODY[:SIZE])
         answer_to_a_passage(ends, ends.source, ends.relay)
         ends.relay.expire()
         lines.expire()
-        after = [each.peer[1] for each in connections() if each.number not in others]
+        after = [port for number, port in connected().items() if number not in others]
 
     assert [kept.count(port_of(server.url)) for server in (first, second)] == [0, 1]
     assert not {port_of(server.url) for server in (second, ends.server)} & set(after)
+
+
+def connected() -> dict[str, int]:
+    """The connections of this process: the port at the other end by the socket's own number."""
+    ports = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError, IndexError), socket.socket(fileno=os.dup(int(entry.name))) as found:
+            ports[str(entry.readlink())] = found.getpeername()[1]
+    return ports
 
 
 def ask(lines: Lines, server: Address) -> None:

@@ -15,7 +15,7 @@ from waiting import wait_until
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import Page, Range, Shard
 

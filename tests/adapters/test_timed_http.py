@@ -8,7 +8,7 @@ import pytest
 from builders_copy import address_of
 from hostile.server import Asked, HostileServer, answer, endless_proxy, hostile
 
-from syncd.aws.wire import handshake
+from syncd.copy.workers.line import connection_to
 from syncd.model.errors import ConfigError
 from syncd.verify.evidence.timestamp import SUFFIX, stamp
 
@@ -24,7 +24,7 @@ def dripping_body(server: HostileServer) -> Iterable[bytes]:
 def test_a_connection_through_a_proxy_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with hostile(lambda _: endless_proxy(server)) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
-        connection = handshake.connection_to(address_of("https://example.com", "logs"), seconds=0.5)
+        connection = connection_to(address_of("https://example.com", "logs"), seconds=0.5)
 
         with pytest.raises(TimeoutError):
             connection.connect()

@@ -16,7 +16,8 @@ from servers import MakeClient, S3Server
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials, Transport
+from syncd.aws.transport import Transport
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy

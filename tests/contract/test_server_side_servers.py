@@ -24,7 +24,8 @@ from servers import MakeClient, S3Server
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import BucketLister
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials, Transport
+from syncd.aws.transport import Transport
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.modes import STREAM, ModalCopier, Way
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream

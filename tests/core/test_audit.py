@@ -1,7 +1,6 @@
 """The audit: which rows and days are compared when, and what becomes of a replica that is not as it was."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -212,7 +211,7 @@ def test_remembered_keys_are_compared_once_a_day(changes: dict[str, Any], pace: 
     desk = Desk()
     desk.copied(TODAY + "a")
 
-    desk.run(state_of(**changes), pace=replace(PACE, **pace))
+    desk.run(state_of(**changes), pace=PACE._replace(**pace))
 
     assert desk.lists.total() == lists
 
@@ -237,9 +236,9 @@ def test_a_round_that_is_too_long_for_a_tick_goes_on_in_the_next_and_counts_from
 
     first = desk.run()[P].state
     assert (first.audit_key, first.audit_at, first.audited_at) == (keys[1], NOON, NOON - DAY)
-    second = desk.run(replace(first, listed_at=NOON), began_at=NOON + 300)[P].state
+    second = desk.run(first._replace(listed_at=NOON), began_at=NOON + 300)[P].state
     assert desk.keys() == []
-    third = desk.run(replace(second, listed_at=NOON + 300), began_at=NOON + 600)[P].state
+    third = desk.run(second._replace(listed_at=NOON + 300), began_at=NOON + 600)[P].state
 
     assert desk.keys() == [keys[4]]
     assert (third.audit_key, third.audited_at) == ("", NOON)
@@ -254,7 +253,7 @@ def test_the_stalest_shard_comes_first_and_who_ticks_rarely_has_more_listings(mo
 
     desk.run(*states)
     assert set(desk.lists) == {f"copy/{OTHER.prefix}"}
-    desk.run(*(replace(one, listed_at=NOON - 3600) for one in states))
+    desk.run(*(one._replace(listed_at=NOON - 3600) for one in states))
     assert set(desk.lists) == {f"copy/{OTHER.prefix}", f"copy/{P}"}
 
 
@@ -356,7 +355,7 @@ def test_objects_that_are_remembered_beside_their_sealed_day_do_not_count_to_it(
 def test_sealed_days_are_compared_once_a_week(changes: dict[str, Any], pace: dict[str, float], lists: int) -> None:
     desk, _ = sealed_desk()
 
-    desk.run(state_of(**{**DUE, **changes}), pace=replace(PACE, **pace))
+    desk.run(state_of(**{**DUE, **changes}), pace=PACE._replace(**pace))
 
     assert desk.lists.total() == lists
 
@@ -412,4 +411,4 @@ def test_the_audit_passes_over_days_that_are_sealed_between_remembered_keys() ->
     ],
 )
 def test_the_audits_listings_a_day(counts: tuple[int, int], shards: int, pace: dict[str, float], expected: int) -> None:
-    assert audit_lists_a_day(replace(PACE, **pace), counts, shards) == expected
+    assert audit_lists_a_day(PACE._replace(**pace), counts, shards) == expected

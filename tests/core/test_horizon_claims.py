@@ -1,7 +1,6 @@
 """What listings prove: tables of states, what was listed, and what may be claimed after it. All numbers are literal."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,7 +89,7 @@ def test_digests_may_be_ninety_minutes_late() -> None:
 
 
 def test_digests_may_be_as_late_as_the_jobs_other_logs_if_that_is_more() -> None:
-    pace = replace(PACE, lateness=7200.0)
+    pace = PACE._replace(lateness=7200.0)
 
     assert claimed(state(shard=DIGESTS), pace=pace, missing=()).complete_until == NOON - 7200
 
@@ -201,7 +200,7 @@ def test_a_tail_moves_the_frontier_and_the_time_of_the_last_listing() -> None:
 def test_a_recent_listing_is_a_tail_and_moves_its_own_clock() -> None:
     after = advanced(listed(Tier.RECENT))
 
-    assert after == replace(advanced(listed(Tier.TAIL)), recent_at=NOON + HOUR)
+    assert after == advanced(listed(Tier.TAIL))._replace(recent_at=NOON + HOUR)
 
 
 def test_a_listing_without_objects_leaves_frontier_and_arrival() -> None:
@@ -424,14 +423,14 @@ def test_a_catch_up_extends_what_is_complete_backwards_if_it_meets_it(case: str)
 
     after = _extended(before, window, missing, NOON)
 
-    assert after == (None if expected is None else replace(before, complete_from=expected))
+    assert after == (None if expected is None else before._replace(complete_from=expected))
 
 
 def test_a_catch_up_of_folders_that_may_be_local_days_claims_a_day_less() -> None:
     before = state(complete_from=datetime(2026, 11, 10, tzinfo=UTC).timestamp() + 1, found_by=FoundBy.DEEP)
 
     assert _extended(before, Window("2026-11-01", "2026-11-10"), [], NOON) is None
-    assert _extended(before, Window("2026-11-01", "2026-11-11"), [], NOON) == replace(before, complete_from=MIDNIGHT)
+    assert _extended(before, Window("2026-11-01", "2026-11-11"), [], NOON) == before._replace(complete_from=MIDNIGHT)
 
 
 def test_a_catch_up_of_a_shard_that_is_not_known_claims_nothing() -> None:
@@ -515,14 +514,14 @@ def test_discovery_proves_nothing_while_a_shard_that_it_found_was_not_gone_throu
 
 def test_what_a_catch_up_beside_a_tick_has_extended_stays_extended() -> None:
     ended = Ended()
-    ended.ledger.save_shards([replace(ended.before, complete_from=NOON - 90 * DAY)])
+    ended.ledger.save_shards([ended.before._replace(complete_from=NOON - 90 * DAY)])
 
     assert ended.close()[0] == NOON - 90 * DAY
 
 
 def test_what_was_extended_before_another_tick_moved_on_is_that_ticks() -> None:
     ended = Ended()
-    ended.ledger.save_shards([replace(ended.before, complete_from=NOON - 90 * DAY, listed_at=NOON + 60)])
+    ended.ledger.save_shards([ended.before._replace(complete_from=NOON - 90 * DAY, listed_at=NOON + 60)])
 
     assert ended.close()[0] == NOON - 31 * DAY
 
@@ -533,7 +532,7 @@ def test_a_catch_up_extends_only_what_it_has_listed_to_its_end() -> None:
     begin = datetime(2026, 9, 1, tzinfo=UTC).timestamp()
 
     assert whole.close()[0] == begin
-    assert whole.after == replace(whole.before, complete_from=begin)
+    assert whole.after == whole.before._replace(complete_from=begin)
     assert cut.close()[0] == NOON - 31 * DAY
 
 
@@ -549,11 +548,11 @@ def test_the_object_that_holds_a_horizon_is_named() -> None:
 def test_what_the_audit_has_gone_through_is_kept_though_the_listing_was_not() -> None:
     ended = Ended()
     ended.visit.unresolved = 1
-    ended.visit.state = replace(ended.before, audited_at=NOON + HOUR)
+    ended.visit.state = ended.before._replace(audited_at=NOON + HOUR)
     ended.visit.is_audited = True
     ended.close()
 
-    assert ended.after == replace(ended.before, audited_at=NOON + HOUR)
+    assert ended.after == ended.before._replace(audited_at=NOON + HOUR)
 
 
 # Other layouts

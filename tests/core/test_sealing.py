@@ -242,4 +242,4 @@ UNSEALED = {
 def test_what_any_tier_may_still_list_is_remembered_key_by_key(case: str) -> None:
     changes, pace, expected = UNSEALED[case]
 
-    assert first_unsealed_day(state(**changes), replace(PACE, **pace), NOON) == expected
+    assert first_unsealed_day(state(**changes), PACE._replace(**pace), NOON) == expected

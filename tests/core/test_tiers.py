@@ -7,7 +7,7 @@ of each look cover is noted for places all over it, whether or not an object lie
 from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, cycle
 from math import ceil
@@ -172,7 +172,7 @@ PERIODS = st.sampled_from([6 * HOUR, DAY, 8 * DAY])
 def test_what_deep_has_listed_it_lists_again_within_its_period_and_the_longest_wait_between_looks(
     layout: Layout, days: list[int], late: list[Late], period: float, interval: float, jitters: list[float]
 ) -> None:
-    pace = replace(PACE, deep_every=period)
+    pace = PACE._replace(deep_every=period)
     world = world_of(days, pace=pace, layout=layout, late=late)
     now, longest = BEGIN, 0.0
     for number in count():
@@ -238,7 +238,7 @@ def test_a_shard_that_was_left_alone_for_days_is_gone_through_once_and_at_once()
 def test_a_round_that_was_not_gone_on_with_until_the_next_one_was_due_begins_again_and_is_listed_whole() -> None:
     state = state_at(SHARDS[CLOUDTRAIL], BEGIN)
     now = BEGIN + next(minute for minute in count() if is_deep_due(state, BEGIN + minute * MINUTE)) * MINUTE
-    state = replace(state, deep_key=key_at(SHARDS[CLOUDTRAIL], BEGIN - 9 * DAY, "x"))
+    state = state._replace(deep_key=key_at(SHARDS[CLOUDTRAIL], BEGIN - 9 * DAY, "x"))
 
     deep, _ = slices(state, layout=CLOUDTRAIL, pace=PACE, now=now, start=BEGIN)
 
@@ -268,14 +268,14 @@ def is_deep_due(state: ShardState, now: float) -> bool:
 
 def test_each_of_many_quiet_shards_is_looked_at_within_the_idle_time_and_a_tick() -> None:
     shards = [Shard(f"AWSLogs/{account:012}/CloudTrail/eu-west-1/") for account in range(300)]
-    states = {shard.prefix: replace(state_at(shard, BEGIN), newest_arrival=BEGIN - 9 * DAY) for shard in shards}
+    states = {shard.prefix: state_at(shard, BEGIN)._replace(newest_arrival=BEGIN - 9 * DAY) for shard in shards}
     waits = []
 
     for number in range(1, 30):
         now = BEGIN + number * 5 * MINUTE
         for state in shards_to_visit(list(states.values()), pace=PACE, now=now):
             waits.append(now - state.listed_at)
-            states[state.shard.prefix] = replace(state, listed_at=now)
+            states[state.shard.prefix] = state._replace(listed_at=now)
 
     assert max(waits) <= PACE.idle_every + 5 * MINUTE
     assert len(waits) < 30 * 300 / 2

@@ -2,7 +2,6 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def test_sealed_and_open_days_are_counted_alike(ledger_file: LedgerFile) -> None
 
 def test_each_day_is_a_gap_or_complete_or_not_yet_and_says_which(ledger_file: LedgerFile) -> None:
     with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
-        held_back = replace(LISTED, complete_until=day_start("2026-11-10"))
+        held_back = LISTED._replace(complete_until=day_start("2026-11-10"))
         copies = [copied(key(day)) for day in ("2026-10-01", "2026-10-06")]
         remember(ledger, *copies, failed(key("2026-11-10")), listed=held_back)
         proof = PlaceProof(proved_from=FROM, proved_until=day_start("2026-11-18"), positions={}, doubts=[DOUBT])
@@ -107,7 +106,7 @@ def test_while_the_first_copy_runs_no_day_is_complete(ledger_file: LedgerFile) -
 
 def test_the_calendar_begins_a_year_back_at_a_month_however_old_the_replica_is(ledger_file: LedgerFile) -> None:
     with ledger_file.open(replica_of(JOB), JOB.name) as ledger:
-        old = replace(LISTED, complete_from=day_start("2015-01-01"))
+        old = LISTED._replace(complete_from=day_start("2015-01-01"))
         remember(ledger, copied(key("2015-06-01")), copied(key(TODAY)), copied(key("2027-01-01")), listed=old)
 
     found = days(ledger_file)

@@ -1,7 +1,6 @@
 """Whether a job keeps its objective: what is missing, what was not listed, and what only is quiet."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -38,25 +37,25 @@ def test_a_shard_that_was_never_listed_to_its_end_is_not_fresh() -> None:
 
 
 def test_an_object_that_is_missing_counts_by_its_own_stamp() -> None:
-    held = replace(LISTED, complete_until=NOW - 7200 - 1)
+    held = LISTED._replace(complete_until=NOW - 7200 - 1)
 
     assert fresh_until(held, PROMISE) == NOW - 7200 - 1 + 1800 + 900
 
 
 def test_a_quiet_shard_counts_by_its_last_listing_which_may_be_as_old_as_the_job_lets_it_be() -> None:
-    quiet = replace(LISTED, newest_arrival=NOW - 86400)
+    quiet = LISTED._replace(newest_arrival=NOW - 86400)
 
     assert fresh_until(quiet, PROMISE) == NOW + 900 + 2 * 300
 
 
 def test_a_quiet_shard_that_misses_an_object_is_held_to_the_objective_itself() -> None:
-    held = replace(LISTED, newest_arrival=NOW - 86400, complete_until=NOW - 90000)
+    held = LISTED._replace(newest_arrival=NOW - 86400, complete_until=NOW - 90000)
 
     assert fresh_until(held, PROMISE) == NOW - 90000 + 1800 + 900
 
 
 def test_the_shard_that_is_furthest_behind_decides() -> None:
-    behind = replace(LISTED, shard=SHARD._replace(prefix="behind/"), listed_at=NOW - 600, complete_until=NOW - 2400)
+    behind = LISTED._replace(shard=SHARD._replace(prefix="behind/"), listed_at=NOW - 600, complete_until=NOW - 2400)
 
     found = deadline([LISTED, behind], discovered_at=NOW, promise=PROMISE)
 
@@ -74,8 +73,8 @@ def test_a_job_whose_shards_were_never_discovered_is_not_fresh() -> None:
 
 
 def test_no_news_is_told_from_not_looking() -> None:
-    quiet = replace(LISTED, newest_arrival=NOW - 86400)
-    left_alone = replace(LISTED, listed_at=NOW - 600)
+    quiet = LISTED._replace(newest_arrival=NOW - 86400)
+    left_alone = LISTED._replace(listed_at=NOW - 600)
 
     look = last_look([quiet, left_alone], PROMISE)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.utils import generate_login_cache_key
 from builders import ACCOUNTS, REGIONS, Trail
 from stage import Stage
 from waiting import wait_until
@@ -195,6 +196,21 @@ def test_a_login_that_a_person_has_to_renew_is_told_as_that(foreign: Foreign) ->
 
     require_only_that_job_fails(ran, PROFILE, "corp")
     assert "aws sso login" in ran.document["jobs"][1]["error"]["remedy"]
+
+
+def test_a_login_to_the_console_is_taken_and_told_of_once_it_is_lost(foreign: Foreign, tmp_path: Path) -> None:
+    session = "arn:aws:iam::333333333333:user/ada"
+    foreign.profile(f"login_session = {session}")
+    foreign.environment["AWS_LOGIN_CACHE_DIRECTORY"] = str(tmp_path)
+
+    require_only_that_job_fails(foreign.run("tick", "--json"), PROFILE, "aws login")
+
+    keys = {"accessKeyId": foreign.keys["AccessKeyId"], "secretAccessKey": foreign.keys["SecretAccessKey"]}
+    token = {"sessionToken": "", "accountId": "333333333333", "expiresAt": "2099-01-01T00:00:00Z", **keys}
+    login = {"accessToken": token, "refreshToken": "r", "dpopKey": "d", "clientId": "c"}
+    (tmp_path / f"{generate_login_cache_key(session)}.json").write_text(json.dumps(login))
+    ran = foreign.run("tick", "--json")
+    assert ran.code == 0, ran
 
 
 @pytest.mark.parametrize("line", ["aws_access_key_id =", "aws_access_key_id = schlüssel"])

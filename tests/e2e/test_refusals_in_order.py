@@ -65,7 +65,7 @@ JOBS = {
         at_source("ListObjectsV2"),
         Status(403, "RequestTimeTooSkewed"),
         "clock_skewed",
-        ("ListObjectsV2 by ", ROLE, LISTED, "RequestTimeTooSkewed error received from S3."),
+        ("ListObjectsV2 by ", ROLE, LISTED, "RequestTimeTooSkewed: "),
         "set this machine's clock by NTP",
     ),
     "the secret": Case(

@@ -40,7 +40,8 @@ from waiting import wait_until
 
 from syncd.aws.s3 import Answer, Side
 from syncd.aws.s3 import Request as Asked
-from syncd.aws.transport import Credentials, Transport
+from syncd.aws.transport import Transport
+from syncd.aws.wire.signing import Credentials
 
 BUCKET = "bucket"
 

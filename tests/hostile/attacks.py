@@ -47,7 +47,7 @@ ATTACKS: Mapping[str, Attack] = {
     "a listing in chunks without an end": _s3(
         lambda _: endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n")
     ),
-    "a refusal without an end": _s3(lambda _: endless(_REFUSAL)),
+    "a refusal without an end": _s3(lambda _: endless(_REFUSAL), "access_denied"),
     "a header block without an end": _s3(lambda _: endless(b"HTTP/1.1 200 OK\r\n", _HEADERS)),
     "a header without an end": _s3(lambda _: endless(b"HTTP/1.1 200 OK\r\nx-amz-meta-a: ")),
     "pages without rows or an end": _s3(_next_page),
@@ -55,7 +55,7 @@ ATTACKS: Mapping[str, Attack] = {
     "objects of 2 bytes that send without an end": _s3(
         _objects(lambda _: endless(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n"))
     ),
-    "objects that are refused without an end": _s3(_objects(lambda _: endless(_REFUSAL))),
+    "objects that are refused without an end": _s3(_objects(lambda _: endless(_REFUSAL)), "access_denied"),
     "objects whose header block has no end": _s3(_objects(lambda _: endless(b"HTTP/1.1 200 OK\r\n", _HEADERS))),
     "an object of minus two bytes": _s3(lambda _: [page(row(_key(1), size="-2"))]),
     "an object of the year 9999": _s3(lambda _: [page(row(_key(1), modified="9999-12-31T23:59:59.000Z"))]),

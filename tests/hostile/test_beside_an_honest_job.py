@@ -13,7 +13,7 @@ from hostile.neighbour import HONEST, Neighbour, neighbour_of, prepared
 from hostile.runs import HOSTILE, attacked, last_days
 
 # What docs/operations.md promises of the daemon and of a worker, of one server and of sixteen at once.
-ONE_MIB, MANY_MIB = 256, 320
+MOST_MIB = 256
 
 
 class Alone(NamedTuple):
@@ -45,8 +45,8 @@ def test_an_attack_harms_its_own_job_and_nothing_else(stage: Stage, alone: Alone
     assert stage.replica(HOSTILE) == {}
     assert came.reasons
     assert came.reasons <= attack.reasons
-    assert came.parent_mib < ONE_MIB
-    assert came.worker_mib < ONE_MIB
+    assert came.parent_mib < MOST_MIB
+    assert came.worker_mib < MOST_MIB
 
 
 @pytest.mark.parametrize("name", ["a listing without an end", "objects of 2 bytes that send without an end"])
@@ -56,5 +56,5 @@ def test_many_attackers_at_once_hold_little_more_than_one(stage: Stage, name: st
     assert (came.honest["outcome"], came.honest["copied"]) == ("ok", len(came.keys))
     assert set(stage.replica(HONEST)) == set(came.keys)
     assert came.reasons == {"unexpected_answer"}
-    assert came.parent_mib < MANY_MIB
-    assert came.worker_mib < MANY_MIB
+    assert came.parent_mib < MOST_MIB
+    assert came.worker_mib < MOST_MIB

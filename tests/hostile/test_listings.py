@@ -16,7 +16,8 @@ from hostile.server import Asked, HostileServer, answer, hostile, page, row
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.listing import EMPTY_PAGES_IN_A_ROW, BucketLister
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials, Transport
+from syncd.aws.transport import Transport
+from syncd.aws.wire.signing import Credentials
 from syncd.model.errors import JobFailed, ListingBudgetSpent
 from syncd.model.objects import Page, Range, Shard
 

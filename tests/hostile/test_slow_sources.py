@@ -20,7 +20,7 @@ HONEST = "account-z"
 
 
 def drip(_: Asked) -> Iterator[bytes]:
-    yield b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n"
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n"
     while not threading.Event().wait(0.5):
         yield b"x"
 

@@ -4,7 +4,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,15 +34,13 @@ FINE = JobHealth(
     deadline=Deadline(NOW + 838, None),
     look=Look(NOW - 62, NOW - 200, 0),
 )
-LATE = replace(
-    FINE,
+LATE = FINE._replace(
     job="third-party-z",
     last=TickReport(job="third-party-z", outcome="failed", started_at=NOW - 90, duration_seconds=0.1, error=REFUSED),
     complete_until=NOW - 9000,
     deadline=Deadline(NOW - 6300, None),
 )
-COPYING = replace(
-    FINE,
+COPYING = FINE._replace(
     job="account-c",
     last=None,
     complete_until=0.0,

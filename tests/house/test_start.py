@@ -11,6 +11,8 @@ _DAEMON = frozenset({"apscheduler", "jinja2", "prometheus_client", "structlog"})
 _WIRE = frozenset({"awscrt", "botocore", "urllib3"})
 _COPYING = frozenset({"syncd.tick.audit", "syncd.tick.listing.plan", "syncd.tick.ports", "syncd.tick.recorder"})
 _NEVER = frozenset({"boto3", "s3transfer"})
+_WEIGHT = frozenset({"email.message", "importlib.metadata"})
+"""What others load to look for what is not there."""
 _PRINT_MODULES = "print('loaded:', *sys.modules, file=sys.__stderr__)"
 
 
@@ -58,7 +60,9 @@ def test_a_verb_loads_no_other_verb(config: str) -> None:
 
 
 def test_validate_loads_no_state_and_no_wire(config: str) -> None:
-    assert not loaded(verb("config", "validate", "--config", config)) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
+    loads = loaded(verb("config", "validate", "--config", config))
+
+    assert not loads & (_NEVER | _DAEMON | _WIRE | _WEIGHT | {"rich", "sqlite3"})
 
 
 def test_status_loads_no_wire_and_draws_nothing_as_json(config: str) -> None:
@@ -66,7 +70,7 @@ def test_status_loads_no_wire_and_draws_nothing_as_json(config: str) -> None:
 
     assert "sqlite3" in loads
     assert not {name for name in loads if name.startswith("syncd.tick.")} & _COPYING
-    assert not loads & (_NEVER | _DAEMON | _WIRE | {"rich"})
+    assert not loads & (_NEVER | _DAEMON | _WIRE | _WEIGHT | {"rich"})
 
 
 def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
@@ -75,9 +79,27 @@ def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
     assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
 
 
-def test_a_copy_worker_loads_the_runtime_alone() -> None:
+def test_botocore_is_loaded_without_the_runtime_which_is_left_to_be_loaded() -> None:
+    botocore = "import syncd.aws.identity.lookups, syncd.aws.identity.sts, syncd.aws.identity.refusals"
+    loads = loaded(botocore)
+
+    assert "botocore.session" in loads
+    assert not {name for name in loads if name.startswith(("awscrt", "_awscrt"))}
+    assert "awscrt.auth" in loaded(f"{botocore}; import awscrt.auth")
+
+
+def test_an_event_loads_nothing_that_draws_and_leaves_it_to_be_loaded() -> None:
+    event = "from syncd.daemon import logs; logs.event_logger()('tick.finished')"
+    loads = loaded(event)
+
+    assert "structlog" in loads
+    assert not loads & {"attr", "colorama", "pygments", "rich"}
+    assert "rich.table" in loaded(f"{event}; import rich.table")
+
+
+def test_a_copy_worker_loads_no_more_than_copies_need() -> None:
     modules = loaded("import syncd.copy.workers.worker")
 
-    assert "awscrt" in modules
-    assert not modules & {"http.client", "ssl", "urllib.request"}
+    assert "syncd.aws.transport" in modules
+    assert not modules & {"awscrt", "http.client", "urllib.request"}
     assert not modules & (_NEVER | _DAEMON | {"botocore", "pydantic", "rich", "sqlite3", "typer", "urllib3"})

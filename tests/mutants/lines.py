@@ -78,8 +78,8 @@ MUTANTS = (
     Mutant("tick/listing/horizon", "branches=branches, deep_done_at=0.0)", "branches=branches)"),
     Mutant(
         "tick/listing/horizon",
-        "until = min(until, oldest - 1)\n    return replace",
-        "until = min(until, oldest + 7200)\n    return replace",
+        "until = min(until, oldest - 1)\n    return state._replace",
+        "until = min(until, oldest + 7200)\n    return state._replace",
     ),
     Mutant(
         "tick/listing/horizon",
@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     Mutant("tick/closing", "if end < state.complete_from or first", "if first"),
     Mutant("tick/closing", "if any(first <= stamp < state.complete_from for stamp in missing):", "if False:"),
-    Mutant("tick/closing", "        before = replace(before, complete_from=current.complete_from)", "        pass"),
+    Mutant("tick/closing", "        before = before._replace(complete_from=current.complete_from)", "        pass"),
     Mutant("tick/closing", "survey.discovered_at if is_whole and is_gone_through", "survey.discovered_at if is_whole"),
     Mutant("tick/closing", "end < state.complete_from or first >=", "end <= state.complete_from or first >="),
     Mutant("tick/closing", "or first >= state.complete_from:", "or first > state.complete_from:"),
@@ -127,7 +127,7 @@ MUTANTS = (
     Mutant("tick/listing/survey", "kept[prefix] = tiers.as_of(state, began_at)", "kept[prefix] = state"),
     Mutant("tick/listing/survey", "        found.start = start\n", "        found.start = task.start(began_at)\n"),
     Mutant("tick/listing/survey", "found.start if told is None else min(found.start, told)", "found.start"),
-    Mutant("tick/listing/survey", "return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)", "return state"),
+    Mutant("tick/listing/survey", "return state._replace(found_by=FoundBy.WHOLE, deep_done_at=0.0)", "return state"),
     Mutant(
         "tick/listing/survey",
         "return whole if len(whole) == len(self.slices) and not self.unresolved else []",
@@ -155,7 +155,7 @@ MUTANTS = (
         "return now.total == 0 or (was.exact and (was.count, was.digest) == (now.total, now.digest))",
         "return True",
     ),
-    Mutant("tick/search", "return replace(rules, ran_here=False) if is_altered else rules", "return rules"),
+    Mutant("tick/search", "return rules._replace(ran_here=False) if is_altered else rules", "return rules"),
     Mutant("tick/handover", "            visit.unresolved += 1\n\n", "            pass\n\n"),
     Mutant("tick/handover", "        self._recorder.begin_anew()\n", ""),
     Mutant("tick/retries", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),

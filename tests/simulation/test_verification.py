@@ -129,7 +129,7 @@ class Month:
     ) -> None:
         self.chance = random.Random(seed)
         until = BEGINS + timedelta(days=days)
-        self.pace = replace(PACE, lateness=lateness)
+        self.pace = PACE._replace(lateness=lateness)
         self.spec = replace(SPEC, regions=REGIONS[:regions])
         self.samples = {item.key: item for item in trail(self.spec, until)}
         self.digested = {item.key: item for item in self._digested()}

@@ -13,7 +13,6 @@ from syncd.model.keys.patterns import PatternLayout
 from syncd.model.objects import Failed, LogObject, Transfer, Window
 from syncd.tick.listing import sealing
 from syncd.tick.side_by_side import Beside
-from syncd.tick.task import Pace
 
 
 def day(instant: float) -> str:
@@ -143,7 +142,7 @@ def test_the_daily_audit_does_not_list_the_sealed_history(tmp_path: Path) -> Non
     world.deliver(BEGIN - HOUR)
     world.tick()
     world.ticks(DAY)
-    world.pace = PACE.__class__(**{name: getattr(PACE, name) for name in PACE.__slots__} | {"audit_sealed_every": 0.0})
+    world.pace = PACE._replace(audit_sealed_every=0.0)
     world.now += 2 * DAY
     world.tick()
 
@@ -231,7 +230,7 @@ def test_deeper_listings_do_not_read_what_was_sealed(tmp_path: Path) -> None:
     world.ticks(2 * DAY, every=HOUR)
     with world.ledger() as ledger:
         assert ledger.remembered_counts()[1] > 500
-    world.pace = Pace(**{name: getattr(PACE, name) for name in PACE.__slots__} | {"deep": 70 * DAY})
+    world.pace = PACE._replace(deep=70 * DAY)
     attempts = 0
     for _ in range(300):
         world.now += 5 * MINUTE

@@ -1,6 +1,5 @@
 """What a tick lists that hints hasten, and what it leaves as it is."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -214,7 +213,7 @@ def test_nothing_is_retried_or_audited(world: World) -> None:
     world.tick()
     world.failing.clear()
     world.now += 2 * DAY
-    world.pace = replace(world.pace, audit_every=1.0)
+    world.pace = world.pace._replace(audit_every=1.0)
 
     world.tick(hinted=[f"{SHARD}2026/11/24/x"])
     after_the_hint = world.is_there(failing)

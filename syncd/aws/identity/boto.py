@@ -92,8 +92,8 @@ def authorities_of(core: Session) -> str:
     """
     authorities = certificates.authorities_of(core)
     try:
-        certificates.tls_options(authorities)
-    except (OSError, RuntimeError) as error:
+        certificates.check(authorities)
+    except (OSError, ValueError) as error:
         raise JobFailed(Reason.UNTRUSTED, certificates.unusable(authorities, error)) from error
     return authorities
 

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 import botocore.session
 from botocore import exceptions
-from botocore.credentials import AssumeRoleProvider, ProcessProvider
+from botocore.credentials import AssumeRoleProvider, LoginProvider, ProcessProvider
 
+from syncd.aws.identity.logins import equipped
 from syncd.config.words import as_written
 
 T = TypeVar("T")
@@ -151,12 +152,14 @@ def require_files(*, with_tokens: bool) -> None:
 
 
 def tame(core: botocore.session.Session) -> None:
-    """Have helpers of a session obey the deadline, and nobody asked for an MFA code."""
+    """Have helpers of a session obey the deadline, nobody asked for an MFA code, and logins find what they need."""
     for provider in core.get_component("credential_provider").providers:
         if isinstance(provider, ProcessProvider):
             _tamed(provider)
         elif isinstance(provider, AssumeRoleProvider):
             _refuse_codes(provider)
+        elif isinstance(provider, LoginProvider):
+            equipped(provider)
 
 
 def _refuse_codes(provider: Any) -> None:
@@ -165,6 +168,8 @@ def _refuse_codes(provider: Any) -> None:
     builder = provider._profile_provider_builder  # noqa: SLF001
     create = builder._create_process_provider  # noqa: SLF001
     builder._create_process_provider = lambda name: _tamed(create(name))  # noqa: SLF001
+    create_login = builder._create_login_provider  # noqa: SLF001
+    builder._create_login_provider = lambda name: equipped(create_login(name))  # noqa: SLF001
 
 
 def _tamed(provider: Any) -> Any:

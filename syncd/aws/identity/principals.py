@@ -10,7 +10,7 @@ from botocore.session import Session
 
 from syncd.aws.identity import refusals
 from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.config.job import Consumer
 from syncd.config.words import as_written
 from syncd.model.errors import JobFailed

@@ -5,7 +5,7 @@ from typing import Any
 
 from syncd.aws.identity import refusals
 from syncd.aws.identity.principals import ConsumerPrincipal
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.config.job import Role
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason

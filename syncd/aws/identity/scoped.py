@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from syncd.aws.identity import refusals
 from syncd.aws.identity.role import credentials_in
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.model import events
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason

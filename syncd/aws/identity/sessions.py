@@ -14,7 +14,7 @@ from syncd.aws.identity.lookups import Lookups
 from syncd.aws.identity.principals import ConsumerPrincipal, described
 from syncd.aws.identity.role import RolePrincipal
 from syncd.aws.policies.session import consumer_policy
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.config.job import Consumer, Job, Role
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason

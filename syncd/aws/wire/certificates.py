@@ -1,17 +1,16 @@
-"""Certificates of servers: which authorities are trusted, and why a server is not.
+"""Certificates of servers: which authorities are trusted.
 
-AWS's runtime trusts what OpenSSL trusts: SSL_CERT_FILE and SSL_CERT_DIR, else the system's authorities. It does not know
-AWS_CA_BUNDLE. It also says nothing of a certificate that it does not trust: the connection hangs and is tried again, so
-that only the deadline ends a request. A silent server is therefore asked for its certificate (`handshake`).
+Each request may name a file of them. Without one, those of OpenSSL hold: SSL_CERT_FILE and SSL_CERT_DIR, else the system's.
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from awscrt import io
 
 if TYPE_CHECKING:
     from botocore.session import Session
+
+_BEGINS = b"-----BEGIN "
 
 
 def authorities_of(session: "Session") -> str:
@@ -23,21 +22,27 @@ def authorities_of(session: "Session") -> str:
     return str(configured or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "")
 
 
-def tls_options(authorities: str) -> io.TlsConnectionOptions | None:
-    """Return the runtime's TLS options that trust only these authorities. None for the default.
+def check(authorities: str) -> None:
+    """Look whether a file has certificates.
 
     Raises:
-        OSError: the file cannot be read.
-        RuntimeError: it has no certificates.
+        OSError: it cannot be read.
+        ValueError: it has none.
     """
-    if not authorities:
-        return None
-    options = io.TlsContextOptions()
-    options.override_default_trust_store_from_path(None, authorities)
-    return io.ClientTlsContext(options).new_connection_options()
+    if authorities and _BEGINS not in Path(authorities).read_bytes():
+        raise ValueError("no certificates")
+
+
+def look_for_descriptor() -> None:
+    """Look whether a file can be opened.
+
+    Raises:
+        OSError: there are no descriptors.
+    """
+    os.close(os.open("/", os.O_RDONLY))
 
 
 def unusable(authorities: str, error: Exception) -> str:
     """Return a sentence about a file of authorities that cannot be used."""
-    why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it has no PEM certificates"
+    why = error.strerror if isinstance(error, OSError) and error.strerror else "it has no PEM certificates"
     return f"the authorities in {authorities} (AWS_CA_BUNDLE, ca_bundle of the profile, or SSL_CERT_FILE): {why}"

@@ -1,268 +1,198 @@
-"""One request under way: the callbacks of AWS's C runtime, and their Answer.
+"""One request under way: what each attempt sends, what came of it, and whether another attempt may help."""
 
-The runtime bounds no answer, so one that is larger than its operation can have is dropped here.
-"""
-
-import ctypes
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from random import Random
 from time import monotonic
-from types import SimpleNamespace
-from typing import Any
 
-from awscrt import s3
-
-from syncd.aws import answers
-from syncd.aws.s3 import Address, Answer, Request, error_of
-from syncd.aws.wire.connections import Host
-from syncd.aws.wire.response_limits import Traffic
+from syncd.aws.s3 import Address, Answer, Request, error_of, quote_key
+from syncd.aws.wire.connection import Connection, Ended, Failure
+from syncd.aws.wire.response import Response
+from syncd.aws.wire.servers import Server
+from syncd.aws.wire.signing import UNSIGNED, Credentials, Signer
 from syncd.model.reasons import Reason
 
-# The largest page: a thousand rows with keys of 1,024 bytes, each written as %XX, have 3.4 MB.
 LISTING_BYTES = 4 * 1024**2
-# The largest other answer but an object's body, and the largest header block. S3's own have a few kilobytes.
+"""The largest page: a thousand rows with keys of 1,024 bytes, each written as %XX, have 3.4 MB."""
 ANSWER_BYTES = 64 * 1024
+"""The largest other answer but an object's body. S3's own have a few kilobytes."""
+# A request is sent so many times at the most, a second time after up to half a second, and so on in doubles: "full
+# jitter" ("Retry behavior", AWS SDKs and Tools Reference Guide).
+_ATTEMPTS = 6
+_BACKOFF_SECONDS = 0.5
+_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+_PASSING_CODES = frozenset(
+    {
+        "InternalError",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        Reason.CONNECTION,
+        Reason.RESOURCE_LIMIT,
+    }
+)
+_WITH_BODY = frozenset({"PUT", "POST"})
+# Of its own: it draws on a thread, and others may count on the sequence of the common one.
+_chance = Random()  # noqa: S311  # no secret
+_TARGET = re.compile("[!-~]+")
 
-_thread = threading.local()
-
-
-class _Unheard:
-    """A future and an event that nobody waits for.
-
-    The runtime's binding makes both for each request, with three locks. They took a twelfth of a small copy.
-    """
-
-    __slots__ = ()
-
-    def set(self) -> None:
-        """Tell nobody."""
-
-    def set_result(self, _: object) -> None:
-        """Tell nobody."""
-
-    def set_exception(self, _: object) -> None:
-        """Tell nobody: `on_done` gets the error too."""
-
-
-# A later binding that has other names for them is as good, only slower.
-for _name, _stand_in in (("Future", _Unheard), ("threading", SimpleNamespace(Event=_Unheard))):
-    setattr(s3, _name, _stand_in)
-
-
-def _keep_thread_state() -> None:
-    """Keep the interpreter's state of the calling thread until the thread ends.
-
-    The thread is the runtime's. That holds Python's lock for the length of a callback only, so the interpreter would make a thread state,
-    with a stack mapped and unmapped, for each: more than all else that Python does for a request. One more Ensure than
-    Release keeps it (https://docs.python.org/3/c-api/init.html#c.PyGILState_Ensure). The callback's own Release frees
-    the lock.
-    """
-    if not hasattr(_thread, "is_kept"):
-        _thread.is_kept = True
-        ctypes.pythonapi.PyGILState_Ensure()
-
-
-class HostTraffic:
-    """Bytes asked of one server so far, and received. Counted by the sending threads and the runtime's."""
-
-    __slots__ = (
-        "_lock",
-        "address",
-        "answered_at",
-        "begun_bytes",
-        "ended_bytes",
-        "handed_over_bytes",
-        "host",
-        "looked_at",
-    )
-
-    def __init__(self, host: Host, address: Address) -> None:
-        self.host = host
-        self.address = address
-        self.answered_at = self.looked_at = float("-inf")
-        """Monotonic times of its last answer, and of the last look at its certificate."""
-        self.begun_bytes = self.ended_bytes = self.handed_over_bytes = 0
-        self._lock = threading.Lock()
-
-    def begin(self, most_bytes: int) -> None:
-        """Count a request whose answer may have so many bytes."""
-        with self._lock:
-            self.begun_bytes += most_bytes
-
-    def end(self, most_bytes: int, handed_over_bytes: int) -> None:
-        """Count its end, and the bytes that came."""
-        with self._lock:
-            self.ended_bytes += most_bytes
-            self.handed_over_bytes += handed_over_bytes
-
-    def traffic(self) -> Traffic:
-        """Return all counts so far."""
-        with self._lock:
-            return Traffic(self.begun_bytes, self.ended_bytes, self.handed_over_bytes)
+Headers = Sequence[tuple[str, str]]
 
 
 class Exchange:
-    """One request under way. Drops the runtime's request when done: the two would keep each other alive."""
+    """One request under way, for one hearer of its answer."""
 
     __slots__ = (
-        "_answered",
-        "_chunks",
-        "_code_canceled",
-        "_handed_over_bytes",
+        "_attempts",
+        "_credentials",
         "_headers",
-        "_hearers",
-        "_most_bytes",
-        "_operation",
-        "_request",
-        "_status",
-        "_under_way",
-        "_why_canceled",
+        "_on_answer",
+        "_response",
+        "address",
         "allowed_seconds",
+        "connection",
         "deadline",
-        "host_traffic",
+        "request",
     )
 
     def __init__(
         self,
-        under_way: dict[int, "Exchange"],
         request: Request,
-        host_traffic: HostTraffic,
+        address: Address,
+        credentials: Credentials,
+        more_headers: Headers,
         on_answer: Callable[[Answer], None],
         allowed_seconds: float,
     ) -> None:
+        self.request = request
+        self.address = address
+        self._credentials = credentials
+        self._headers = (*request.headers, *more_headers)
+        self._on_answer: Callable[[Answer], None] | None = on_answer
         self.allowed_seconds = allowed_seconds
         self.deadline = monotonic() + allowed_seconds
-        self._why_canceled = ""
-        self._code_canceled: str = Reason.TIMEOUT
-        self.host_traffic = host_traffic
-        self._most_bytes = ANSWER_BYTES
-        if request.operation == "ListObjectsV2":
-            self._most_bytes = LISTING_BYTES
-        elif request.operation == "GetObject":
-            self._most_bytes += request.expected_bytes
-        self._under_way = under_way
-        self._operation = request.operation
-        # Whoever takes it out answers: the runtime, or `give_up` on another thread.
-        self._hearers: list[Callable[[Answer], None]] = [on_answer]
-        self._request: s3.S3Request | None = None
-        self._status = 0
-        self._headers: Mapping[str, str] = {}
-        self._chunks: list[bytes] = []
-        self._answered = False
-        self._handed_over_bytes = 0
-
-    def begin(self, request: s3.S3Request) -> None:
-        """Count the request, which the runtime has begun and may have ended."""
-        self._request = request
-        self.host_traffic.begin(self._most_bytes)
-        self._under_way[id(self)] = self
-        if self._answered:
-            self._close()
-
-    def cancel(self, why: str, code: str = Reason.TIMEOUT) -> None:
-        """Cancel the request. Its answer has this code and message."""
-        request = self._request
-        if request is not None:
-            if not self._why_canceled:
-                self._why_canceled, self._code_canceled = why, code
-            request.cancel()
-
-    def give_up(self, why: str, code: str) -> None:
-        """Hand over an answer of this code and message now. The runtime may take half a minute to cancel a request."""
-        request = self._request
-        if request is not None:
-            request.cancel()
-            self._hand_over(Answer(0, {}, b"", code, why))
-
-    def _hand_over(self, answer: Answer) -> None:
-        try:
-            on_answer = self._hearers.pop()
-        except IndexError:
-            return
-        self._close()
-        on_answer(answer)
+        """The monotonic time at which it is given up, attempts included."""
+        self.connection: Connection | None = None
+        """The connection of the attempt under way."""
+        self._response: Response | None = None
+        self._attempts = 0
 
     @property
-    def began_at(self) -> float:
-        """The monotonic time at which it was sent."""
-        return self.deadline - self.allowed_seconds
+    def is_over(self) -> bool:
+        """True if its answer was handed over."""
+        return self._on_answer is None
 
-    def on_headers(self, status_code: int, headers: list[tuple[str, str]], **_: Any) -> None:
-        """Keep status and headers."""
-        self._status = status_code
-        self._headers = {name.lower(): value for name, value in headers}
+    def head(self, server: Server, signer: Signer) -> bytes:
+        """Return what is sent to a server before the body, signed now.
 
-    def on_body(self, chunk: bytes, offset: int, **_: Any) -> None:
-        """Keep a piece of the body."""
-        del offset
-        _keep_thread_state()
-        self._chunks.append(chunk)
+        Raises:
+            ValueError: a header cannot be sent.
+        """
+        request, address = self.request, self.address
+        path, headers = signed(request, address, self._credentials, self._headers, signer)
+        target = f"{path}?{request.query}" if request.query else path
+        proxy = server.proxy
+        if proxy is not None and address.scheme == "http":
+            target = f"http://{address.host}{target}"
+            headers += [("proxy-authorization", proxy.authorization)] if proxy.authorization else []
+        if request.method in _WITH_BODY:
+            headers.append(("content-length", str(len(request.body))))
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        return f"{request.method} {target} HTTP/1.1\r\n{lines}user-agent: syncd\r\n\r\n".encode("latin-1")
 
-    def on_done(
-        self, error: Any, error_headers: Any, error_body: bytes | None, status_code: int | None, **_: Any
-    ) -> None:
-        """Hand over the answer."""
-        _keep_thread_state()
-        if error_headers is not None:
-            self._headers = {name.lower(): value for name, value in error_headers}
-        body = error_body if error_body is not None else b"".join(self._chunks)
-        self._handed_over_bytes = len(body)
-        if status_code or self._status:
-            self.host_traffic.answered_at = monotonic()
-        answer = self._too_large(body, status_code or self._status)
-        if answer is None:
-            answer = self._answer(error, status_code or self._status, body)
-        self._answered = True
-        self._hand_over(answer)
+    def begin(self, connection: Connection, head: bytes, ended: Ended) -> None:
+        """Send it on a connection."""
+        self._attempts += 1
+        self._response = Response(self.request.method, self._most_bytes)
+        self.connection = connection
+        connection.ask(head, self.request.body, self._response, ended)
 
-    def _too_large(self, body: bytes, status: int) -> Answer | None:
-        """Return an answer in place of one that is too large, or None."""
-        headers_bytes = sum(map(len, self._headers)) + sum(map(len, self._headers.values()))
-        if headers_bytes > ANSWER_BYTES:
-            what = f"a header block of {headers_bytes} bytes"
-        # The reader of an object checks the length of its body.
-        elif len(body) > self._most_bytes and (self._operation != "GetObject" or not 200 <= status < 300):
-            what = f"an answer of {len(body)} bytes"
-        else:
-            return None
-        return Answer(0, {}, b"", Reason.UNEXPECTED, what)
+    def ended(self, failure: Failure | None) -> Answer:
+        """Return what came of the attempt."""
+        response, self._response, self.connection = self._response, None, None
+        assert response is not None, "it was begun"
+        if failure is not None and failure.is_stale:
+            self._attempts -= 1
+        if failure is not None:
+            return Answer(0, {}, b"", failure.reason, failure.message)
+        status, headers, body = response.status, response.headers, response.body
+        is_object = self.request.operation == "GetObject" and 200 <= status < 300
+        code, message = ("", "") if is_object else error_of(body)
+        if not 200 <= status < 300 and not code:
+            code, message = str(status), "no reason given"
+        asked = next((value for name, value in self.request.headers if name == "range"), "")
+        if status == 206 and asked and not is_range(headers, asked):
+            return Answer(0, {}, b"", Reason.UNEXPECTED, f"{asked} was asked for, and the Content-Range is another")
+        return Answer(status, headers, body, code, message)
 
-    def _answer(self, error: Any, status: int, body: bytes) -> Answer:
-        if error is None and 200 <= status < 300:
-            code, message = ("", "") if self._operation == "GetObject" else error_of(body)
-            return Answer(status, self._headers, body, code, message)
-        code, message = error_of(body)
-        if not code and error is not None:
-            name = getattr(error, "name", type(error).__name__)
-            status, code = answers.RUNTIME_ERRORS.get(name, (status, "" if status else Reason.CONNECTION))
-            if name == "AWS_ERROR_S3_CANCELED":
-                code, message = self._code_canceled, self._why_canceled
-            elif name == "AWS_ERROR_S3_INVALID_RESPONSE_STATUS":
-                message = "no reason given"
-            else:
-                message = str(getattr(error, "message", error))
-        return Answer(status, self._headers, body, code or str(status), message)
+    def may_pass(self, answer: Answer) -> bool:
+        """Return whether another attempt may have a better answer, and there is one left."""
+        passes = answer.status in _PASSING_STATUSES or answer.code in _PASSING_CODES
+        return passes and self._attempts < _ATTEMPTS
 
-    def _close(self) -> None:
-        if self._under_way.pop(id(self), None) is not None:
-            self.host_traffic.end(self._most_bytes, self._handed_over_bytes)
-        self._request = None
-        self._chunks = []
+    @property
+    def pause_seconds(self) -> float:
+        """Time to wait for the next attempt."""
+        return _chance.uniform(0.0, _BACKOFF_SECONDS * 2 ** (self._attempts - 1))
+
+    def hand_over(self, answer: Answer) -> None:
+        """Hand over the answer, once."""
+        on_answer, self._on_answer = self._on_answer, None
+        if on_answer is not None:
+            if self._credentials.session_token and (answer.code or answer.message):
+                answer = _without_token(answer, self._credentials.session_token)
+            on_answer(answer)
+
+    @property
+    def _most_bytes(self) -> int:
+        operation = self.request.operation
+        if operation == "ListObjectsV2":
+            return LISTING_BYTES
+        return ANSWER_BYTES + (self.request.expected_bytes if operation == "GetObject" else 0)
+
+
+def signed(
+    request: Request,
+    address: Address,
+    credentials: Credentials,
+    more_headers: Headers,
+    signer: Signer,
+    payload: str = "",
+) -> tuple[str, list[tuple[str, str]]]:
+    """Return the path and the headers of a request, signed now.
+
+    `payload` is the SHA-256 of a body that is sent by somebody else, in hex.
+
+    Raises:
+        ValueError: a header cannot be sent, or the target.
+    """
+    path = f"{address.base_path}/{quote_key(request.key)}"
+    if not _TARGET.fullmatch(path + request.query):
+        raise ValueError("a target with a space, a line break, or characters beyond ASCII")
+    covered = (payload or sha256(request.body).hexdigest()) if address.signs_payload else UNSIGNED
+    headers = [("host", address.host), *more_headers]
+    return path, signer.sign(request.method, path, request.query, headers, credentials, address.region, covered)
+
+
+def is_range(headers: Mapping[str, str], asked: str) -> bool:
+    """Return whether an answer begins where the range does that was asked for, such as `bytes=0-9`.
+
+    Its reader looks at the length.
+    """
+    begin = asked.replace("=", " ").partition("-")[0]
+    return headers.get("content-range", "").startswith(f"{begin}-")
 
 
 _TOKEN_BEGINS = 16
 """Characters that are enough to recognise a token."""
 
 
-def without_token(on_answer: Callable[[Answer], None], token: str) -> Callable[[Answer], None]:
-    """Hide the session token in answers: a server may repeat it, and answers are logged."""
-
-    def hear(answer: Answer) -> None:
-        if answer.code or answer.message:
-            repeated = re.compile(re.escape(token[:_TOKEN_BEGINS]) + r"\S*")
-            code, message = (repeated.sub("(not shown)", text) for text in (answer.code, answer.message))
-            answer = answer._replace(code=code, message=message)
-        on_answer(answer)
-
-    return hear
+def _without_token(answer: Answer, token: str) -> Answer:
+    """Hide the session token in an answer: a server may repeat it, and answers are logged."""
+    repeated = re.compile(re.escape(token[:_TOKEN_BEGINS]) + r"\S*")
+    code, message = (repeated.sub("(not shown)", text) for text in (answer.code, answer.message))
+    return answer._replace(code=code, message=message)

@@ -8,9 +8,8 @@ import hashlib
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Protocol, Self, TypeAlias
-
-from awscrt.checksums import crc32c, crc64nvme
 
 SHA256 = "x-amz-checksum-sha256"
 """The only checksum that nobody can forge with other bytes."""
@@ -145,10 +144,18 @@ class _Crc:
         return _Crc(self._compute, self._size_bytes, self._value)
 
 
+@cache
+def _of_the_runtime(name: str) -> Callable[[bytes, int], int]:
+    """Return a checksum of AWS's C runtime. To load that takes 70 ms, so it is loaded for the first one."""
+    from awscrt import checksums  # noqa: PLC0415
+
+    return getattr(checksums, name)  # type: ignore[no-any-return]  # it has no types
+
+
 _ALGORITHMS: Mapping[str, Callable[[], _Running]] = {
     SHA256: hashlib.sha256,
     "x-amz-checksum-sha1": lambda: hashlib.sha1(usedforsecurity=False),
     "x-amz-checksum-crc32": lambda: _Crc(zlib.crc32, 4),
-    "x-amz-checksum-crc32c": lambda: _Crc(crc32c, 4),
-    CRC64NVME: lambda: _Crc(crc64nvme, 8),
+    "x-amz-checksum-crc32c": lambda: _Crc(_of_the_runtime("crc32c"), 4),
+    CRC64NVME: lambda: _Crc(_of_the_runtime("crc64nvme"), 8),
 }

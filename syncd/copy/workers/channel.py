@@ -11,7 +11,7 @@ from typing import Any
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.workers import messages
 from syncd.copy.workers.engine import CopyEngine
 from syncd.copy.workers.messages import Opening, Order, Parcel, Result, result_of, transfer_of
@@ -187,7 +187,7 @@ class Channel:
         return result_of(self._numbers.pop(outcome.transfer.destination_key), outcome)
 
     def _hand_in(self, results: list[Result]) -> None:
-        # Pop one by one: the runtime's thread goes on counting.
+        # Pop one by one: the wire's thread goes on counting.
         requests = {operation: self._requests.pop(operation) for operation in list(self._requests)}
         if results or requests:
             self._send(messages.OUTCOMES, list(results), requests)

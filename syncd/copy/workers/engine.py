@@ -1,7 +1,7 @@
 """The copy engine: many copies in flight on one thread.
 
-Each copy is a generator of requests (`stream`, `server_side`). Answers come on the runtime's thread, which takes a copy's next step at once. The thread that owns the engine starts
-copies, renews credentials and hands over outcomes.
+Each copy is a generator of requests (`stream`, `server_side`). Answers come on the wire's thread, which takes a copy's next
+step at once. The thread that owns the engine starts copies, renews credentials and hands over outcomes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from syncd.aws.endpoint import RENEWALS_A_REQUEST, Endpoint, is_expired
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.passage import Passage
 from syncd.copy.terms import Steps
 from syncd.copy.workers.relay import Relay
@@ -27,7 +27,7 @@ ASIDE_BYTES = 1024**2
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
 # With so many copies in flight outcomes are taken in together. To wake for each one, and to fight for Python's lock with
-# the runtime's thread, took a tenth of a small copy on a busy machine, and a thirtieth on a quiet one.
+# the wire's thread, took a tenth of a small copy on a busy machine, and a thirtieth on a quiet one.
 _MANY = 16
 _REST_SECONDS = 0.002
 
@@ -195,7 +195,6 @@ class CopyEngine:
                     self._resume(intake, *event)
                 event = self._events.get_nowait()
         except Empty:
-            self._ends[Side.SOURCE].transport.expire()
             if self._relay is not None:
                 self._relay.expire()
 

@@ -1,6 +1,7 @@
 """Lines: connections of ours, on which one request at a time is sent and answered. Kept for the next request.
 
-Python's own HTTP client reads and parses the answers. It bounds a header's line, and the block is bounded here.
+Python's own HTTP client reads and parses the answers: it can read into a buffer and send from it. It bounds a header's line,
+and the block is bounded here. That client and what it loads are a tenth of the start of a copy worker, and most need none.
 """
 
 import socket
@@ -15,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncd.aws.s3 import Address
-from syncd.aws.wire import handshake
 from syncd.aws.wire.exchange import ANSWER_BYTES
+from syncd.aws.wire.servers import context_of, server_of
+from syncd.aws.wire.timed_http import TlsConnection
 
 _CONNECT_SECONDS = 10.0
 # S3 closes connections that are idle for longer than about this.
@@ -63,9 +65,7 @@ class Line:
         self._connection = connection
         self._answer: HTTPResponse | None = None
         self._ahead_bytes = 0
-        self.is_new = connection.sock is None
-        """True if it was opened for this request."""
-        if self.is_new:
+        if connection.sock is None:
             connection.connect()
         assert connection.sock is not None, "it is connected"
         self.socket: socket.socket = connection.sock
@@ -153,7 +153,7 @@ class Lines:
             if _is_alive(connection):
                 return Line(self, server, connection)
             connection.close()
-        connection = handshake.connection_to(server, seconds=_CONNECT_SECONDS)
+        connection = connection_to(server, seconds=_CONNECT_SECONDS)
         connection.response_class = _Response
         try:
             return Line(self, server, connection)
@@ -194,3 +194,26 @@ def _is_alive(connection: HTTPConnection) -> bool:
         asked.register(connection.sock, POLLIN)
         return not asked.poll(0)
     return False
+
+
+def connection_to(address: Address, *, seconds: float) -> HTTPConnection:
+    """Return a connection to a server that is not open yet. It has so many seconds to open.
+
+    It goes through the proxy of the environment, as the transport's connections do.
+
+    Raises:
+        HTTPException: plain HTTP goes through no tunnel, and what a proxy does then is not done here.
+    """
+    server = server_of(address)
+    proxy = server.proxy
+    if server.scheme == "http":
+        if proxy is not None:
+            raise HTTPException("plain HTTP, and a proxy")
+        return HTTPConnection(server.host, server.port, timeout=seconds)
+    context = context_of(server.authorities)
+    if proxy is None:
+        return TlsConnection(server.host, server.port, context=context, timeout=seconds)
+    through = TlsConnection(proxy.host, proxy.port, context=context, timeout=seconds)
+    asked = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    through.set_tunnel(server.host, server.port, headers=asked)
+    return through

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from syncd.aws.s3 import Address, Side
-from syncd.aws.transport import Credentials
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Steps, Terms

@@ -16,7 +16,8 @@ from typing import Any
 
 from syncd.aws.endpoint import Principal
 from syncd.aws.s3 import Side
-from syncd.aws.transport import DEADLINE_SECONDS, Credentials
+from syncd.aws.transport import DEADLINE_SECONDS
+from syncd.aws.wire.signing import Credentials
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.copy.workers.process import WorkerProcess
@@ -27,8 +28,7 @@ from syncd.model.reasons import Reason
 # At most this many objects of a job are with the workers. With those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
 # A message holds objects of about this weight in all. No object weighs more: a worker with one of gigabytes gets small ones.
-WEIGHT_A_MESSAGE = 32
-# A streamed object costs, beside its bytes, as much as so many bytes.
+WEIGHT_A_MESSAGE = 32  # a streamed object costs, beside its bytes, as much as so many bytes:
 _BYTES_A_WEIGHT = 64 * 1024
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0

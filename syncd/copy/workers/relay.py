@@ -163,13 +163,11 @@ class Relay:
 
     def _moved(self, move: _Move, lines: ExitStack) -> Answer:
         passage, size = move.passage, move.passage.size_bytes
-        source = lines.enter_context(self._line(move, move.source, size))
-        traffic = move.source.transport.traffic_of(move.source.address)
+        source = lines.enter_context(self._line(move, move.source))
         # Whatever the size: what a source says first is small.
         move.go_on(self._deadline_seconds)
         self._ask(source, move.source, passage.read, 0)
         response = source.answer()
-        traffic.answered_at = monotonic()
         write = passage.begun(_head_of(response, passage.read))
         move.go_on(self._deadline_seconds)
         source.begin_body()
@@ -181,7 +179,6 @@ class Relay:
             held += len(piece)
             move.go_on(self._seconds(len(piece)))
             source.fill(piece)
-            traffic.end(0, len(piece))
             passage.take(piece)
             is_last = start + len(piece) == size
             if is_last and passage.is_wrong:
@@ -191,7 +188,7 @@ class Relay:
             write = write or passage.ended()
             move.go_on(self._seconds(held))
             if destination is None:
-                destination = lines.enter_context(self._line(move, move.destination, 0))
+                destination = lines.enter_context(self._line(move, move.destination))
                 self._ask(destination, move.destination, write, size)
             destination.send(buffer[:held])
             held = 0
@@ -204,26 +201,23 @@ class Relay:
         return self._deadline_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
 
     @contextmanager
-    def _line(self, move: _Move, end: Endpoint, body_bytes: int) -> "Iterator[Line]":
-        """Lend a line, for an answer with such a body. The watch over memory is told of all that may come on it."""
-        traffic = end.transport.traffic_of(end.address)
+    def _line(self, move: _Move, end: Endpoint) -> "Iterator[Line]":
+        """Lend a line."""
         assert self._lines is not None, "a passage has begun"
-        with self._lines.open(traffic.address) as line:
-            # A handshake takes no more than an answer. Records of one packet each add a 64th to a body.
-            most_bytes = body_bytes + body_bytes // 32 + ANSWER_BYTES * (1 + line.is_new)
-            traffic.begin(most_bytes)
+        with self._lines.open(end.address._replace(base_path="", signs_payload=False)) as line:
             move.uses(line)
             try:
                 yield line
             finally:
                 # Before it is given back: the next one to use it must not be shut down by this one's deadline.
                 move.forget(line)
-                traffic.end(most_bytes, 0)
 
     @staticmethod
     def _ask(line: "Line", end: Endpoint, request: Request, body_bytes: int) -> None:
         sha256 = dict(request.headers).get(SHA256, "")
-        target, headers = end.signed(request, body_bytes=body_bytes, body_sha256=sha256)
+        target, headers = end.signed(request, body_sha256=sha256)
+        if body_bytes:
+            headers.append(("content-length", str(body_bytes)))
         line.ask(request.method, target, headers)
 
     @contextmanager

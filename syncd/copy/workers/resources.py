@@ -43,7 +43,7 @@ class Resources:
         self._asides: SimpleQueue[Callable[[], None]] = SimpleQueue()
         Thread(target=self._do_asides, args=(cores,), name="aside", daemon=True).start()
         self.relay = Relay(deadline_seconds=limits.deadline_seconds, cores=cores)
-        self.transport = Transport(deadline_seconds=limits.deadline_seconds, body_bytes=limits.memory_bytes)
+        self.transport = Transport(deadline_seconds=limits.deadline_seconds)
 
     def share(self, taker: Taker, wanted: int) -> int:
         """Return how many copies one job may have in flight now.

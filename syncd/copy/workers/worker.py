@@ -1,6 +1,6 @@
 """A copy worker: a process, confined to one core, in which the engine runs.
 
-Handing Python's lock from core to core between the runtime's thread and ours costs more than the copying itself, so
+Handing Python's lock from core to core between the wire's thread and ours costs more than the copying itself, so
 the engine keeps to one core (`docs/adr/`). A worker obeys its parent and ends with it. It also holds the lock of each job
 that it works for, so that no lock is free while a worker still copies.
 """

@@ -5,7 +5,6 @@ Times are seconds since the epoch, spans seconds.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
@@ -111,8 +110,7 @@ def last_look(states: Sequence[ShardState], promise: Promise) -> Look:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lags:
+class Lags(NamedTuple):
     """The times from LastModified to the copy, of the objects of some ticks."""
 
     since: float = 0.0

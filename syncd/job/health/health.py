@@ -4,7 +4,6 @@ It holds instants rather than ages, so that it stays true while nothing happens 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from syncd.config.job import Job
@@ -41,8 +40,7 @@ class Pulse(NamedTuple):
     outcome: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobHealth:
+class JobHealth(NamedTuple):
     """The health of a job when its state was last read."""
 
     job: str
@@ -55,7 +53,7 @@ class JobHealth:
     complete_until: float = 0.0
     deadline: Deadline = _NEVER
     look: Look = _NOT_LOOKED
-    lags: Lags = field(default_factory=Lags)
+    lags: Lags = Lags()
     shards: int = 0
     has_found: bool = True
     """True if any object of the job was ever listed."""
@@ -67,15 +65,15 @@ class JobHealth:
     """The begin of the shards' oldest audit of keys that are remembered one by one."""
     sealed_audited_at: float = 0.0
     """The begin of the shards' oldest audit of sealed days."""
-    kinds: Mapping[str, float] = field(default_factory=dict)
+    kinds: Mapping[str, float] = {}
     """`complete_until` by kind of log."""
     held: int = 0
     """Objects that are known and not at the destination."""
-    held_reasons: Mapping[str, int] = field(default_factory=dict)
+    held_reasons: Mapping[str, int] = {}
     oldest_held: Quarantined | None = None
     is_verified: bool = False
     """Its digests are checked as they arrive."""
-    proof: JobProof = field(default_factory=JobProof)
+    proof: JobProof = JobProof()
     due_by: float = 0.0
     """When a daemon begins the job's first tick at the latest; 0.0 if no daemon is asked."""
     running: Progress | None = None

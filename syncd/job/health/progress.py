@@ -2,8 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from syncd.job.health.freshness import span
 from syncd.model import events
@@ -20,8 +19,7 @@ _RATE_SECONDS = 30.0
 _LEAST_SHARE = 0.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(NamedTuple):
     """The progress of one run at one moment. Times are seconds since the epoch."""
 
     kind: str
@@ -45,13 +43,12 @@ class Progress:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Progress":
         """Return the progress that a document holds. Raises TypeError if it holds none."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in document.items() if name in known})
+        return cls(**{name: value for name, value in document.items() if name in cls._fields})
 
 
 def count_words(progress: Progress) -> str:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from syncd.job.report import utc
@@ -38,8 +37,7 @@ class Problem(NamedTuple):
     """The SHA-256 of its content, or an empty text if it cannot be hashed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class Doubt(NamedTuple):
     """A span of a chain that is not proved. Times are seconds since the epoch."""
 
     chain: str
@@ -56,23 +54,22 @@ class Doubt:
     """It is an alarm. Until then it may be no more than a digest or a log that is late."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceProof:
+class PlaceProof(NamedTuple):
     """The proof of one account and region."""
 
+    positions: Mapping[str, Seen]
+    """The last digest of each chain."""
     proved_from: float = 0.0
     proved_until: float = 0.0
     has_ended: bool = False
     """Nothing is delivered there any more, neither digests nor logs."""
-    positions: Mapping[str, Seen]
-    """The last digest of each chain."""
     doubts: Sequence[Doubt] = ()
 
     def to_json(self) -> str:
         """Return the text that the ledger keeps."""
         kept = sorted(self.doubts, key=lambda doubt: doubt.start)[:MOST_DOUBTS]
-        shorter = [replace(doubt, problems=doubt.problems[:MOST_PROBLEMS]) for doubt in kept]
-        return json.dumps(asdict(replace(self, doubts=shorter)), separators=(",", ":"))
+        shorter = [doubt._replace(problems=doubt.problems[:MOST_PROBLEMS])._asdict() for doubt in kept]
+        return json.dumps({**self._asdict(), "doubts": shorter}, separators=(",", ":"))
 
 
 class JobProof(NamedTuple):

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +130,7 @@ def _running(job: Job, locks: Locks, now: float) -> list[Progress]:
 def _job_status(job: Job, remembered: _Remembered, state_error: dict[str, Any] | None, *, now: float) -> dict[str, Any]:
     shards, held = remembered.state.shards, remembered.state.quarantine
     tick = next((progress for progress in remembered.running if progress.kind == "tick"), None)
-    health = replace(health_of(job, remembered.state, now=now), running=tick)
+    health = health_of(job, remembered.state, now=now)._replace(running=tick)
     word = health_word(health, now)
     ticks = remembered.state.ticks
     why = _complaints(health, now)

@@ -4,7 +4,6 @@ All of it is arithmetic on what the ledger remembers.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from syncd.model.keys.layout import Layout
@@ -86,8 +85,8 @@ def advance(
     if found_by is FoundBy.WHOLE and not is_listed_whole(state, layout):
         # These listings looked for keys of the grammar. Others are found only by listing the whole shard.
         branches = next((item.branches for item in listed if item.branches), state.branches)
-        return replace(state, found_by=found_by, branches=branches, deep_done_at=0.0)
-    state = replace(state, layout=layout.name, found_by=found_by)
+        return state._replace(found_by=found_by, branches=branches, deep_done_at=0.0)
+    state = state._replace(layout=layout.name, found_by=found_by)
     for item in listed:
         state = _advance_one(state, item, start=start)
     return claimed(state, pace=pace, missing=missing)
@@ -102,7 +101,7 @@ def claimed(state: ShardState, *, pace: Pace, missing: Iterable[float]) -> Shard
     oldest = first_within(missing, state.complete_from)
     if oldest is not None:
         until = min(until, oldest - 1)
-    return replace(state, complete_until=max(0.0, until))
+    return state._replace(complete_until=max(0.0, until))
 
 
 def searched_at(state: ShardState) -> float:
@@ -125,18 +124,16 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
     if tier in (Tier.WINDOW, Tier.HINT):
         return state  # neither a catch-up nor a hint advances a cursor
     if listed.left_out_stamp:
-        state = replace(state, complete_from=max(state.complete_from, listed.left_out_stamp + 1))
+        state = state._replace(complete_from=max(state.complete_from, listed.left_out_stamp + 1))
     if tier is Tier.DEEP:
         wanted = listed.slice.range
         is_done = listed.reached_end or max(listed.last_key, wanted.until) >= listed.slice.goal
-        return replace(
-            state,
+        return state._replace(
             deep_key="" if is_done else max(listed.last_key, wanted.until),
             deep_at=listed.slice.since,
             deep_done_at=listed.slice.since if is_done else state.deep_done_at,
         )
-    state = replace(
-        state,
+    state = state._replace(
         frontier=max(state.frontier, listed.newest_stamp),
         listed_at=listed.began_at,
         newest_arrival=max(state.newest_arrival, listed.newest_arrival),
@@ -144,14 +141,14 @@ def _advance_one(state: ShardState, listed: Listed, *, start: float) -> ShardSta
     if tier in (Tier.TAIL, Tier.BRANCH):
         return state
     if tier in (Tier.RECENT, Tier.RECALL):
-        return replace(state, recent_at=listed.began_at)
+        return state._replace(recent_at=listed.began_at)
     # A whole listing covers everything that a deep round would.
-    state = replace(state, recent_at=listed.began_at, deep_key="", deep_at=listed.began_at)
-    state = replace(state, deep_done_at=listed.began_at, branches=listed.branches)
+    state = state._replace(recent_at=listed.began_at, deep_key="", deep_at=listed.began_at)
+    state = state._replace(deep_done_at=listed.began_at, branches=listed.branches)
     if tier is Tier.FIRST:
         # Both sides were listed side by side, which is all that an audit does.
-        state = replace(state, audited_at=listed.began_at, sealed_audited_at=listed.began_at)
-        state = replace(state, complete_from=max(start, state.complete_from))
+        state = state._replace(audited_at=listed.began_at, sealed_audited_at=listed.began_at)
+        state = state._replace(complete_from=max(start, state.complete_from))
     return state
 
 

@@ -60,8 +60,7 @@ class Plan(NamedTuple):
     """Objects without a row in the ledger."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(NamedTuple):
     """The rules for every page of a tick."""
 
     destination_prefix: str
@@ -69,7 +68,7 @@ class Rules:
     """Objects whose LastModified is earlier are left out; 0.0 to leave none out."""
     stamp: Callable[[LogObject], float]
     """Return the stamp of an object of the page."""
-    accepted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    accepted: Mapping[str, tuple[str, str]] = {}
     """ETag and storage class of the objects that an operator has accepted as they are, by key."""
     ran_here: bool = True
     """This replica was filled from here before, so a log's name and size vouch for it."""

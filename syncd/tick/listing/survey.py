@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from syncd.model import events, reasons
 from syncd.model.errors import JobFailed
@@ -244,7 +244,7 @@ def _looked_into(found: Survey, state: ShardState, task: Task, ports: Ports, beg
     found.loose += side_by_side.loose
     if not side_by_side.folders:
         return state
-    return replace(state, found_by=FoundBy.WHOLE, deep_done_at=0.0)
+    return state._replace(found_by=FoundBy.WHOLE, deep_done_at=0.0)
 
 
 def _is_asked_for(shard: Shard, task: Task) -> bool:

@@ -12,7 +12,6 @@ All of it is arithmetic on what the ledger remembers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from math import ceil, floor
 from typing import NamedTuple
@@ -82,11 +81,11 @@ def as_of(state: ShardState, now: float) -> ShardState:
         return begun_again(state)
     audits = (state.audit_at, state.audited_at, state.sealed_audit_at, state.sealed_audited_at)
     if max(audits) > now + CLOCK_SKEW_SECONDS:
-        state = replace(state, audit_key="", audit_at=0.0, audited_at=0.0)
-        state = replace(state, sealed_audit_day="", sealed_audit_at=0.0, sealed_audited_at=0.0)
+        state = state._replace(audit_key="", audit_at=0.0, audited_at=0.0)
+        state = state._replace(sealed_audit_day="", sealed_audit_at=0.0, sealed_audited_at=0.0)
     if max(cursors) > now:
         listed, recent, deep, done = (min(at, now) for at in cursors)
-        state = replace(state, listed_at=listed, recent_at=recent, deep_at=deep, deep_done_at=done)
+        state = state._replace(listed_at=listed, recent_at=recent, deep_at=deep, deep_done_at=done)
     return state
 
 

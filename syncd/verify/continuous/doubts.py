@@ -1,7 +1,6 @@
 """The judgement of one digest, of doubts as time goes by, and of up to when a place is proved. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from syncd.job.health.proofs import MOST_PROBLEMS, Doubt, Problem, Seen
@@ -75,7 +74,7 @@ def without(doubt: Doubt | None, given_up: Callable[[str], bool]) -> Doubt | Non
     if doubt is None:
         return None
     left = tuple(problem for problem in doubt.problems if not given_up(problem.key))
-    return replace(doubt, problems=left) if left else None
+    return doubt._replace(problems=left) if left else None
 
 
 def still_doubted(doubt: Doubt, given_up: Callable[[str], bool]) -> Doubt | None:
@@ -85,7 +84,7 @@ def still_doubted(doubt: Doubt, given_up: Callable[[str], bool]) -> Doubt | None
     """
     left = without(doubt, given_up)
     if left is None and len(doubt.problems) >= MOST_PROBLEMS:
-        return replace(doubt, checked_at=0.0)
+        return doubt._replace(checked_at=0.0)
     return left
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from threading import Event
 
 from syncd.config.job import Job
@@ -73,7 +72,7 @@ class JobResponder:
 
         result = healer.heal(place, _result(place, doubts), look_again)
         spans = {span.digest_key: span for spans in result.chains.values() for span in spans}
-        return [replace(doubt, problems=_problems(spans[digest])) for digest, doubt in kept.items()]
+        return [doubt._replace(problems=_problems(spans[digest])) for digest, doubt in kept.items()]
 
     def hold(self, place: Place, doubt: Doubt) -> None:
         """Hold the horizon back for what is altered, until somebody decides or it is mended."""

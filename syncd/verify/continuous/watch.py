@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -116,8 +115,7 @@ class Watch:
                 doubt = without(doubt_of(followed, problems, now=now), self._is_given_up)
                 doubts += [doubt] if doubt is not None else []
         doubts = self._settled(place, doubts)
-        return replace(
-            proof,
+        return proof._replace(
             proved_from=self._proved_from,
             proved_until=proved_until(positions, doubts) if positions else proof.proved_until,
             has_ended=self._has_ended(place, positions),
@@ -140,7 +138,7 @@ class Watch:
         first = self._ledger.remembered(state.shard, "", limit=1)
         if proof.proved_until or not first:
             return proof
-        return replace(proof, proved_until=stamp_of(first[0][0]) or 0.0)
+        return proof._replace(proved_until=stamp_of(first[0][0]) or 0.0)
 
     def _new(self, place: Place, positions: Mapping[str, Seen]) -> dict[ChainName, list[Stored]]:
         """Return the digests that no chain has come to, by chain, the oldest first."""
@@ -215,7 +213,7 @@ class Watch:
         left: Doubt | None = None
         wanted = [item for _, item in sorted(items)]
         if not wanted:
-            return replace(doubt, checked_at=now)
+            return doubt._replace(checked_at=now)
         for followed in self._followed(name, doubt.before, wanted):
             problems = self._logs.problems(place, followed.step.digest)
             if problems is None:
@@ -223,10 +221,10 @@ class Watch:
             self._claim_from(followed)
             found = without(doubt_of(followed, problems, now=now), self._is_given_up)
             if found is not None:
-                left = found if left is None else replace(left, end=found.end, problems=left.problems + found.problems)
+                left = found if left is None else left._replace(end=found.end, problems=left.problems + found.problems)
         if left is None:
             return None
-        return replace(left, digest=doubt.digest, before=doubt.before, found_at=doubt.found_at, is_told=doubt.is_told)
+        return left._replace(digest=doubt.digest, before=doubt.before, found_at=doubt.found_at, is_told=doubt.is_told)
 
     def _alarmed(self, place: Place, doubt: Doubt) -> Doubt:
         if doubt.is_told:
@@ -242,7 +240,7 @@ class Watch:
                 problems=len(doubt.problems),
             )
         self._responder.hold(place, doubt)
-        return replace(doubt, is_told=True)
+        return doubt._replace(is_told=True)
 
     def _mended(self, doubt: Doubt) -> None:
         self._tell(events.PROOF_MENDED, key=doubt.problems[0].key or doubt.digest, digest=doubt.digest)

@@ -164,11 +164,11 @@ def _look_again(ledger: ReplicaLedger, place: Place, key: str) -> None:
     """Have continuous verification look at a doubt about this log after the next tick."""
     proof = place_proof(ledger.proofs().get(place.digests))
     doubts = [
-        replace(doubt, checked_at=0.0) if key in [problem.key for problem in doubt.problems] else doubt
+        doubt._replace(checked_at=0.0) if key in [problem.key for problem in doubt.problems] else doubt
         for doubt in proof.doubts
     ]
     if doubts != list(proof.doubts):
-        ledger.save_proof(place.digests, replace(proof, doubts=doubts).to_json())
+        ledger.save_proof(place.digests, proof._replace(doubts=doubts).to_json())
 
 
 def _why_not(item: Vouched) -> NotRepaired:

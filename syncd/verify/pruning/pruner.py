@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from secrets import token_hex
 from threading import Event
 
@@ -40,7 +40,6 @@ from syncd.verify.source.probing import Reads
 from syncd.verify.source.results import Asked, Compared
 
 FAILURES_KEPT = 1000
-_WAIT_SECONDS = 0.1
 _PROBE = "syncd-prune"
 
 
@@ -241,11 +240,7 @@ class Pruner:
     def _answer(self, end: Endpoint, request: Request) -> Answer:
         waiting: SimpleQueue[Answer] = SimpleQueue()
         end.send(request, lambda answer, _: waiting.put(answer))
-        while True:
-            try:
-                return waiting.get(timeout=_WAIT_SECONDS)
-            except Empty:
-                end.transport.expire()
+        return waiting.get()
 
 
 def _deleted(transfer: Transfer, *, terms: Terms, is_conditional: bool) -> Steps:

@@ -1,0 +1,110 @@
+"""Servers, the proxies before them, and whom they have to be certified by: the same for every connection of ours."""
+
+import os
+import ssl
+from base64 import b64encode
+from contextlib import suppress
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from syncd.aws.s3 import Address
+from syncd.aws.wire import certificates
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Proxy(NamedTuple):
+    """A proxy that the environment names."""
+
+    host: str
+    port: int
+    authorization: str
+    """The value of Proxy-Authorization, or empty."""
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.host}:{self.port})"
+
+
+class Server(NamedTuple):
+    """Who is at the other end of a connection."""
+
+    scheme: str
+    host: str
+    port: int
+    authorities: str
+    """The file of certificates that its own must come from. Empty for the system's."""
+    proxy: Proxy | None
+
+    @property
+    def shown(self) -> str:
+        """Its host, and its port if that is not the scheme's own."""
+        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+
+
+def server_of(address: Address) -> Server:
+    """Return the server of a bucket, behind the proxy of the environment if it names one.
+
+    Raises:
+        ValueError: the address, or the proxy's, is none.
+    """
+    parts = urlsplit(f"//{address.host}")
+    host = parts.hostname or ""
+    port = parts.port or _PORTS[address.scheme]
+    return Server(address.scheme, host, port, address.authorities, _proxy(address.scheme, host, port))
+
+
+@lru_cache(16)
+def context_of(authorities: str) -> ssl.SSLContext:
+    """Return how TLS is spoken with servers that these authorities certify.
+
+    Raises:
+        OSError: the file cannot be read, or there is no descriptor to read it.
+        ValueError: it has no certificates.
+    """
+    certificates.check(authorities)
+    # OpenSSL passes over what it cannot read of the system's, and the context is kept.
+    certificates.look_for_descriptor()
+    context = ssl.create_default_context(cafile=authorities or None)
+    # OpenSSL by itself is not as strict, and private authorities are often not what RFC 5280 says.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _proxy(scheme: str, host: str, port: int) -> Proxy | None:
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    # It loads an HTTP client, a tenth of a worker's start.
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
+
+    names = getproxies()
+    is_excepted = proxy_bypass(host) or proxy_bypass(f"{host}:{port}") or _is_in_networks(host, names.get("no", ""))
+    return None if is_excepted or not names.get(scheme) else _parsed(names[scheme], f"{scheme.upper()}_PROXY")
+
+
+def _parsed(url: str, variable: str) -> Proxy:
+    """Return the proxy of a URL. What is said of one that is none has no password in it."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or _PORTS["http"]
+    except ValueError:
+        port = 0
+    # An "@" after the host is that of a password with "/", "?" or "#" in it.
+    if not port or not parts.hostname or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError(f"{variable} is no URL of a proxy: write special characters of its password as %XX")
+    if parts.scheme != "http":
+        raise ValueError(f"{variable} names a proxy that is reached by {parts.scheme}://: only http:// is known here")
+    user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    return Proxy(parts.hostname, port, f"Basic {b64encode(user).decode()}" if parts.username else "")
+
+
+def _is_in_networks(host: str, names: str) -> bool:
+    """Return whether NO_PROXY has a network, such as 10.0.0.0/8, that an address is in. Python itself knows none."""
+    with suppress(ValueError):
+        number = ip_address(host)
+        for entry in names.split(","):
+            with suppress(ValueError):
+                if number in ip_network(entry.strip(), strict=False):
+                    return True
+    return False
