@@ -136,6 +136,8 @@ ODD = {
     "an equals sign": request(query="prefix=a%3Db&x=%26"),
     "a value with doubled spaces": request(headers=(("x-amz-meta-a", "  a   b  "),)),
     "a value of spaces": request(headers=(("x-amz-meta-a", "   "),)),
+    "a last value with a space after it": request(headers=(("x-amz-tagging", "a=b "),)),
+    "a value with a space before it": request(headers=(("x-amz-meta-a", " b"),)),
     "an empty header": request(headers=(("x-amz-meta-a", ""),)),
     "a key of dots": request("../a/./b//c/"),
     "a key of an escape": request("a%2Fb+c d"),

@@ -13,6 +13,10 @@ _BEGINS = b"HTTP/1."
 _BREAK = b"\r\n"
 _END = b"\r\n\r\n"
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-9]\d{2})(?: |$)")
+# A name has no space, and nothing has a line break of its own: values of RFC 9110, and those beyond ASCII.
+_LINE = r"[!-9;-~\x80-\xff]+:[^\r\n\0]*"
+_HEADERS = re.compile(rf"(?:{_LINE}(?:\r\n{_LINE})*)?")
+_HEADER = re.compile(r"([^:\r\n]+):[ \t]*([^\r\n]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _MOST_CHUNK_LINE = 1024
 _WITHOUT_BODY = frozenset({204, 304})
@@ -117,23 +121,16 @@ class Response:
             self._interim_bytes += end + len(_END)
 
     def _parse(self, head: str) -> None:
-        first, *lines = head.split("\r\n")
+        first, _, rest = head.partition("\r\n")
         status = _STATUS.match(first)
-        if status is None:
+        if status is None or "\n" in first or "\r" in first or "\0" in first:
             raise MalformedResponseError("it does not begin as HTTP/1.1 does")
-        if head.count("\n") > len(lines) or head.count("\r") > len(lines) or "\0" in head:
-            raise MalformedResponseError("it has a header with a line break")
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon or not name or " " in name or "\t" in name:
-                raise MalformedResponseError("it has a header without a name")
-            name, value = name.lower(), value.strip(" \t")
-            if name in headers and (
-                name == "transfer-encoding" or (name == "content-length" and headers[name] != value)
-            ):
-                raise MalformedResponseError("it has two lengths or codings")
-            headers[name] = value
+        if not _HEADERS.fullmatch(rest):
+            raise MalformedResponseError("it has a header without a name, or with a line break")
+        found = _HEADER.findall(rest)
+        headers = {name.lower(): value.rstrip(" \t") for name, value in found}
+        if len(headers) < len(found):
+            _check_once(found)
         self.status, self.status_line, self.headers = int(status[2]), first[9:], headers
         wish = headers.get("connection", "").lower()
         self.keeps_alive = "close" not in wish if status[1] == "1" else wish == "keep-alive"
@@ -240,3 +237,11 @@ class Response:
             if self._is_success:
                 raise TooLargeError(f"an answer of more than {self._most_bytes} bytes")
             self._body, self._is_cut, self.keeps_alive = self._body[: self._most_bytes], True, False
+
+
+def _check_once(found: list[tuple[str, str]]) -> None:
+    """Raise an error if names of which the end of a body depends have two values."""
+    codings = [value for name, value in found if name.lower() == "transfer-encoding"]
+    lengths = {value.rstrip(" \t") for name, value in found if name.lower() == "content-length"}
+    if len(codings) > 1 or len(lengths) > 1:
+        raise MalformedResponseError("it has two lengths or codings")
