@@ -14,6 +14,7 @@ from syncd.aws.s3 import Address, Side
 from syncd.aws.transport import Transport
 from syncd.config.job import Configuration, Job, Settings
 from syncd.copy.workers.pool import WorkerPool
+from syncd.copy.workers.starting import pool_of
 from syncd.job.copies import payer_headers
 from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile
@@ -37,10 +38,16 @@ class Installation:
     """The buckets' addresses, as the settings of a session have them."""
 
     @classmethod
-    def of(cls, configuration: Configuration, *, now: Callable[[], float], tell: Callable[..., None]) -> "Installation":
-        """Return the installation for a configuration."""
+    def of(
+        cls,
+        configuration: Configuration,
+        *,
+        now: Callable[[], float],
+        tell: Callable[..., None],
+        pool: WorkerPool | None = None,
+    ) -> "Installation":
+        """Return the installation for a configuration. `pool` has its workers, if they were started already."""
         settings = configuration.settings
-        engine = settings.engine
         return cls(
             settings,
             now,
@@ -49,14 +56,7 @@ class Installation:
             Identities(now=now),
             LedgerFile(settings.state_dir, now=now),
             Locks(settings.state_dir),
-            WorkerPool(
-                workers=engine.workers,
-                confine=engine.confine,
-                in_flight=engine.in_flight,
-                memory_bytes=engine.memory,
-                requests_per_second=engine.requests_per_second,
-                bytes_per_second=engine.bytes_per_second,
-            ),
+            pool or pool_of(settings),
         )
 
     def abandon(self) -> None:

@@ -14,6 +14,7 @@ from syncd.config import partitions
 from syncd.config.job import Configuration, Job
 from syncd.config.words import shown
 from syncd.copy.cost import Month
+from syncd.copy.workers.pool import WorkerPool
 from syncd.job import exit_codes
 from syncd.job.health.progress import Progress
 from syncd.job.installation import Installation
@@ -125,14 +126,15 @@ def run(
     besides: Sequence[TickReport] = (),
     one_run: OneRun = run_job,
     after: Callable[..., TickReport] = lambda _, report, __, **___: report,
+    pool: WorkerPool | None = None,
 ) -> Done:
     """Run a tick or catch-up of each job. SIGTERM and SIGINT end it after the objects in flight.
 
     `show` gets each job's progress once a second, and None at its end. `besides` are reports of jobs that cannot be run,
     which count like any other. `one_run` runs one job. `after` is called with the job, its report, the installation and the
-    event to stop by, and returns the report with what it adds.
+    event to stop by, and returns the report with what it adds. `pool` has the workers, if they were started already.
     """
-    installation = Installation.of(configuration, now=now, tell=tell)
+    installation = Installation.of(configuration, now=now, tell=tell, pool=pool)
     guard = Lock()
 
     def one(job: Job) -> TickReport:
@@ -148,9 +150,6 @@ def run(
 
     with interruptible() as interruption:
         try:
-            if jobs and request.window is not None and one_run is run_job:
-                # A catch-up mostly has something to copy. A tick mostly has not.
-                installation.pool.begin()
             reports = [*_side_by_side(one, jobs, interruption, installation), *besides]
         finally:
             installation.close()

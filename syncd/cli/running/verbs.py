@@ -31,6 +31,7 @@ from syncd.model.keys.trail import EVERY
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
+    from syncd.copy.workers.pool import WorkerPool
     from syncd.job.wiring import RunRequest
 
 app = typer.Typer()
@@ -79,10 +80,14 @@ def catch_up(
 ) -> None:
     """Copy everything missing from a date range. Safe to interrupt and rerun."""
     from syncd.config import names as aws_names
+    from syncd.copy.workers.starting import started
+
+    configuration = load(config, strict=strict)
+    # They start while the rest is loaded. The owner of a spread catch-up may not need them.
+    pool = None if spread else started(configuration)
     from syncd.job import refused, verbs
     from syncd.job.wiring import CATCH_UP, RunRequest
 
-    configuration = load(config, strict=strict)
     request = RunRequest(
         kind=CATCH_UP,
         window=window_of(first, last),
@@ -94,7 +99,7 @@ def catch_up(
         raise typer.BadParameter(problem[1], param_hint=problem[0])
     if spread:
         require_queues(configuration, "--spread")
-    _do(configuration, jobs, request, as_json=as_json, is_spread=spread)
+    _do(configuration, jobs, request, as_json=as_json, is_spread=spread, pool=pool)
 
 
 @app.command()
@@ -142,6 +147,7 @@ def _do(
     *,
     as_json: bool,
     is_spread: bool = False,
+    pool: "WorkerPool | None" = None,
 ) -> NoReturn:
     from syncd.job import refused, verbs
 
@@ -162,6 +168,7 @@ def _do(
             show=(lambda *_: None) if bars is None else bars.show,
             besides=refused.refused_reports(refused.refused(configuration, jobs)),
             one_run=run_one,
+            pool=pool,
             **besides,
         )
     print_document(

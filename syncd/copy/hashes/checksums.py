@@ -144,6 +144,11 @@ class _Crc:
         return _Crc(self._compute, self._size_bytes, self._value)
 
 
+def load() -> None:
+    """Load what makes the checksum that S3 computes of its own accord."""
+    _of_the_runtime("crc64nvme")
+
+
 @cache
 def _of_the_runtime(name: str) -> Callable[[bytes, int], int]:
     """Return a checksum of AWS's C runtime. To load that takes 70 ms, so it is loaded for the first one."""

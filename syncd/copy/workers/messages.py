@@ -15,9 +15,10 @@ from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Steps, Terms
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
-OPEN, COPY, CREDENTIALS, END, STOP = "open", "copy", "credentials", "end", "stop"
+PREPARE, OPEN, COPY, CREDENTIALS, END, STOP = "prepare", "open", "copy", "credentials", "end", "stop"
 """Messages from the parent.
 
+(PREPARE, 0): bodies will be streamed, so load what makes their checksums,
 (OPEN, channel, opening), (COPY, channel, parcels), (CREDENTIALS, channel, side, credentials), (END, channel): no more
 transfers follow, (STOP, channel): begin no more copies."""
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
-from queue import Empty, SimpleQueue
+from queue import Empty
 from threading import Event, Lock
 from time import monotonic
 from typing import Any
@@ -19,6 +19,7 @@ from syncd.aws.s3 import Side
 from syncd.aws.transport import DEADLINE_SECONDS
 from syncd.aws.wire.signing import Credentials
 from syncd.copy.workers import messages
+from syncd.copy.workers.conversation import Conversation
 from syncd.copy.workers.messages import Limits, Opening, Order, Parcel, outcome_of, parcel_of
 from syncd.copy.workers.process import WorkerProcess
 from syncd.model.errors import Interrupted, JobFailed
@@ -28,7 +29,8 @@ from syncd.model.reasons import Reason
 # At most this many objects of a job are with the workers. With those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
 # A message holds objects of about this weight in all. No object weighs more: a worker with one of gigabytes gets small ones.
-WEIGHT_A_MESSAGE = 32  # a streamed object costs, beside its bytes, as much as so many bytes:
+WEIGHT_A_MESSAGE = 32
+# A streamed object costs, beside its bytes, as much as so many bytes.
 _BYTES_A_WEIGHT = 64 * 1024
 _WAIT_SECONDS = 0.1
 _RENEW_EVERY_SECONDS = 1.0
@@ -68,10 +70,12 @@ class WorkerPool:
         """Return the copier of one job. `locks` are descriptors that workers hold too, until they have finished."""
         return PooledCopier(self, order, principals, requests, locks)
 
-    def begin(self) -> None:
-        """Start the workers, which takes a moment, before there is something to copy. Without resources, start none."""
+    def begin(self, *, streams: bool) -> None:
+        """Start the workers before there is something to copy. Without resources, start none."""
         with suppress(JobFailed):
-            self.processes()
+            for process in self.processes():
+                if streams:
+                    process.send(messages.PREPARE, 0)
 
     def processes(self) -> list[WorkerProcess]:
         """Return all workers, and replace those that have ended. Raises JobFailed if one cannot be started."""
@@ -95,25 +99,6 @@ class WorkerPool:
             for process in self._processes:
                 process.close()
             self._processes = []
-
-
-class _Conversation:
-    """State of one call of `copy_all`: what is with which worker."""
-
-    def __init__(self, processes: list[WorkerProcess], channel: int) -> None:
-        self.channel = channel
-        self.inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-        self.out: dict[int, tuple[Transfer, WorkerProcess]] = {}
-        self.load: dict[WorkerProcess, int] = dict.fromkeys(processes, 0)
-        self.numbers = count()
-        self.is_exhausted = False
-        self.is_stopped = False
-        self.is_ended = False
-        self.error: JobFailed | None = None
-
-    def fail(self, error: JobFailed) -> None:
-        self.error = self.error or error
-        self.is_exhausted = True
 
 
 class PooledCopier:
@@ -178,16 +163,16 @@ class PooledCopier:
                 return transfer
         return None
 
-    def _begin(self) -> _Conversation:
+    def _begin(self) -> Conversation:
         # A job with fewer objects in flight than there are workers cannot use all of them.
-        talk = _Conversation(self._pool.processes()[: self._order.in_flight], self._pool.next_channel())
+        talk = Conversation(self._pool.processes()[: self._order.in_flight], self._pool.next_channel())
         self._sent = {side: principal.current() for side, principal in self._principals.items()}
         part = self._order.divided(len(talk.load))
         for process in talk.load:
             process.open(talk.channel, talk.inbox, Opening(part, self._sent, len(self._locks)), self._locks)
         return talk
 
-    def _hand_out(self, talk: _Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:
+    def _hand_out(self, talk: Conversation, transfers: Iterator[Transfer | None], held: Transfer | None) -> None:
         """Send transfers to the worker with the least to do, or note their end."""
         process = min(talk.load, key=talk.load.__getitem__)
         parcels: list[Parcel] = []
@@ -220,19 +205,19 @@ class PooledCopier:
             return 1
         return min(1 + transfer.object.size_bytes // _BYTES_A_WEIGHT, WEIGHT_A_MESSAGE)
 
-    def _stop(self, talk: _Conversation) -> None:
+    def _stop(self, talk: Conversation) -> None:
         talk.is_stopped = talk.is_exhausted = True
         for process in talk.load:
             process.send(messages.STOP, talk.channel)
             process.send(messages.END, talk.channel)
 
-    def _end(self, talk: _Conversation) -> None:
+    def _end(self, talk: Conversation) -> None:
         # Only after all outcomes are back: a worker that waits for more sends its results at once.
         talk.is_ended = True
         for process in talk.load:
             process.send(messages.END, talk.channel)
 
-    def _outcomes(self, talk: _Conversation, *, wait: bool) -> Iterator[Outcome]:
+    def _outcomes(self, talk: Conversation, *, wait: bool) -> Iterator[Outcome]:
         try:
             message = talk.inbox.get(timeout=_WAIT_SECONDS) if wait else talk.inbox.get_nowait()
             while True:
@@ -241,7 +226,7 @@ class PooledCopier:
         except Empty:
             return
 
-    def _handle(self, talk: _Conversation, process: WorkerProcess, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
+    def _handle(self, talk: Conversation, process: WorkerProcess, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
         match word:
             case messages.OUTCOMES:
                 results, requests = facts
@@ -256,7 +241,7 @@ class PooledCopier:
                 self._closed(talk, process, *facts)
 
     def _closed(
-        self, talk: _Conversation, process: WorkerProcess, facts: tuple[str, str, str] | None, broken: str
+        self, talk: Conversation, process: WorkerProcess, facts: tuple[str, str, str] | None, broken: str
     ) -> None:
         process.forget(talk.channel)
         talk.load.pop(process, None)
@@ -268,7 +253,7 @@ class PooledCopier:
         elif broken:
             talk.fail(JobFailed(Reason.WORKER_DIED, broken))
 
-    def _renew(self, talk: _Conversation) -> None:
+    def _renew(self, talk: Conversation) -> None:
         now = monotonic()
         if now < self._renew_at:
             return
@@ -281,7 +266,7 @@ class PooledCopier:
                 return
             self._send_credentials(talk, side, fresh)
 
-    def _renew_rejected(self, talk: _Conversation, side: Side, rejected: Credentials) -> None:
+    def _renew_rejected(self, talk: Conversation, side: Side, rejected: Credentials) -> None:
         try:
             fresh = self._principals[side].refresh(rejected=rejected)
         except JobFailed as raised:
@@ -293,7 +278,7 @@ class PooledCopier:
         for process in talk.load:
             process.send(messages.CREDENTIALS, talk.channel, side, fresh)
 
-    def _send_credentials(self, talk: _Conversation, side: Side, fresh: Credentials) -> None:
+    def _send_credentials(self, talk: Conversation, side: Side, fresh: Credentials) -> None:
         if self._sent.get(side) != fresh:
             self._sent[side] = fresh
             for process in talk.load:

@@ -17,6 +17,7 @@ from multiprocessing.reduction import recv_handle
 from threading import Lock
 from typing import Any
 
+from syncd.copy.hashes import checksums
 from syncd.copy.workers import messages
 from syncd.copy.workers.channel import Channel
 from syncd.copy.workers.messages import Limits, Opening
@@ -50,6 +51,9 @@ class Worker:
     def _obey(self, word: str, number: int, *facts: Any) -> None:
         if word == messages.OPEN:
             self._open(number, *facts)
+            return
+        if word == messages.PREPARE:
+            checksums.load()
             return
         channel = self._channels.get(number)
         if channel is None:
