@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
@@ -123,6 +126,29 @@ def test_what_has_ended_is_told_while_another_object_is_still_under_way(pool: Wo
 
     assert {outcome.transfer for outcome in first} == set(others)
     assert [outcome.transfer for outcome in rest] == [slow]
+
+
+def test_workers_that_will_stream_load_what_makes_checksums_before_they_are_asked(pool: WorkerPool) -> None:
+    pool.begin(streams=True)
+
+    def has_loaded(process: WorkerProcess) -> bool:
+        return "_awscrt" in Path(f"/proc/{process.process.pid}/maps").read_text()
+
+    workers = pool.processes()
+    wait_until(lambda: all(map(has_loaded, workers)), what="the checksums")
+
+
+def test_a_worker_that_was_begun_for_nothing_ends_with_its_parent(tmp_path: Path) -> None:
+    script = """
+from syncd.copy.workers.pool import WorkerPool
+pool = WorkerPool(workers=1, confine=False, in_flight=8)
+pool.begin(streams=False)
+print(pool.processes()[0].process.pid, flush=True)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=tmp_path, check=True)
+    worker = Path("/proc", ran.stdout.decode().strip())
+
+    wait_until(lambda: not worker.exists(), what="the worker's end")
 
 
 @pytest.mark.usefixtures("_aws_environment")
