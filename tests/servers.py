@@ -120,6 +120,8 @@ def _start_seaweed(port: int) -> AbstractContextManager[None]:
         f"-master.port={port + 1}",
         f"-volume.port={port + 2}",
         f"-filer.port={port + 3}",
+        # Each bucket has volumes of its own. By itself it allows as many as there is room for on the disk.
+        "-volume.max=10000",
         "-master.telemetry=false",
         f"-master.telemetry.url=http://{HOST}:9/",
         "-admin.ui=false",

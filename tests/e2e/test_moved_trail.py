@@ -94,10 +94,12 @@ def test_a_place_that_a_chain_came_from_is_told_of_once(
         for key in (newest, oldest):
             stage.server.delete(it.bucket, f"copies/{key}")
         stage.server.put(it.bucket, f"copies/{log}", b"")
-        named = content(it.digests[6])["logFiles"][0]["s3Object"]
+        named = content(it.digests[5])["logFiles"][0]["s3Object"]
         there = named.replace("o-abcdefghij/", "") if "o-abcdefghij" in named else rename(named)
         planted = f"{there.rpartition('_')[0]}_whatNobodyNames0.json.gz"
-        stage.server.put(it.bucket, f"copies/{planted}", b"", last_modified=it.arrived - timedelta(hours=3))
+        # Before the digest that should name it, and another digest has come after that, whatever the minute of the hour.
+        in_its_hour = datetime.fromisoformat(content(it.digests[5])["digestEndTime"]) - timedelta(minutes=10)
+        stage.server.put(it.bucket, f"copies/{planted}", b"", last_modified=in_its_hour)
         cut = it.verify()[1]
         mended = it.stage.syncd("verify", "--json", "--repair", "--keys", str(it.keys)).job
         gone = content(it.digests[2])["logFiles"][0]["s3Object"]
