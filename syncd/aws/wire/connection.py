@@ -48,7 +48,7 @@ class Connection:
         self._kept = kept
         self._socket: socket.socket | None = None
         self._opening: Opening | None = None
-        self._is_closed = self._is_used = False
+        self._is_closed = self._is_used = self._goes_on = False
         self._events = 0
         self._pieces: list[memoryview] = []
         self._response: Response | None = None
@@ -108,7 +108,8 @@ class Connection:
             # An answer before the whole body ends it.
             if events & ~WRITE:
                 self._receive()
-            if self._pieces and events & WRITE:
+            # TLS may have had to read before it could send.
+            if self._pieces and (events & WRITE or not self._events & WRITE):
                 self._send()
         except Exception as error:  # noqa: BLE001  # no defect may leave a request without an answer
             self.fail(Reason.UNEXPECTED, repr(error))
@@ -157,8 +158,7 @@ class Connection:
                     return
                 left_bytes -= len(came)
                 if left_bytes <= 0:
-                    # It is the others' turn. TLS may hold what epoll knows nothing of.
-                    self._loop.call(self._go_on)
+                    self._rest()
                     return
         except (BlockingIOError, ssl.SSLWantReadError):
             return
@@ -173,9 +173,16 @@ class Connection:
             # Not where it is handled: what the hearer raises would keep it, and with it what came.
             self._receive_failed(failed.with_traceback(None))
 
+    def _rest(self) -> None:
+        """Let others have their turn, and then go on: TLS may hold what epoll knows nothing of."""
+        if not self._goes_on:
+            self._goes_on = True
+            self._loop.call(self._go_on)
+
     def _go_on(self) -> None:
+        self._goes_on = False
         if self._ended is not None and self._socket is not None:
-            self._receive()
+            self._ready(READ)
 
     def _receive_failed(self, error: OSError | ValueError) -> None:
         if isinstance(error, TooLargeError):
