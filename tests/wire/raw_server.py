@@ -14,7 +14,7 @@ from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.transport import Transport
 from syncd.aws.wire.signing import Credentials
 
-SECONDS = 8.0
+SECONDS = 60.0
 KEYS = Credentials("AKIA1", "secret", None, None)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 
