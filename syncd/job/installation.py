@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
-
-from botocore.session import Session
 
 from syncd.aws.addresses import bucket_address
 from syncd.aws.endpoint import Endpoint, Principal
@@ -18,6 +17,9 @@ from syncd.copy.workers.starting import pool_of
 from syncd.job.copies import payer_headers
 from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile
+
+if TYPE_CHECKING:
+    from botocore.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The hash of a log is computed on other threads, which zlib and SHA-256 leave fre
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -103,8 +104,9 @@ class BucketReplica:
 
     def hashes(self, items: Iterable[Stored]) -> Iterator[tuple[Stored, str | Finding]]:
         """Yield the SHA-256 of logs' uncompressed content, in any order, or a finding if there is none."""
-        with ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="hash") as pool:
+        with _hashers() as pool:
             hashing: deque[tuple[Stored, Future[str | Finding]]] = deque()
+            held_bytes = 0
             for item, answer in self._read(items, in_flight=IN_FLIGHT):
                 if answer is _TOO_LARGE:
                     yield (
@@ -117,9 +119,12 @@ class BucketReplica:
                     continue
                 _check(answer, item.key, self._end)
                 hashing.append((item, pool.submit(_hash, answer.body)))
-                while len(hashing) > IN_FLIGHT or (hashing and hashing[0][1].done()):
+                held_bytes += item.size_bytes
+                while hashing and (len(hashing) > IN_FLIGHT or held_bytes > IN_FLIGHT_BYTES or hashing[0][1].done()):
                     item_done, future = hashing.popleft()
-                    yield item_done, future.result()
+                    found = future.result()
+                    held_bytes -= item_done.size_bytes
+                    yield item_done, found
             for item_done, future in hashing:
                 yield item_done, future.result()
 
@@ -168,6 +173,16 @@ class BucketReplica:
 
     def _send(self, item: Stored, put: Callable[[_Answered], None]) -> None:
         self._end.send(self._request(item), lambda answer, credentials: put(_Answered(item, answer, credentials)))
+
+
+@contextmanager
+def _hashers() -> Iterator[ThreadPoolExecutor]:
+    """Lend threads that hash. Whatever ends the reading, nothing is waited for that nobody wants any more."""
+    pool = ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="hash")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _day(instant: float) -> str:

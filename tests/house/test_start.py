@@ -79,13 +79,14 @@ def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
     assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
 
 
-def test_botocore_is_loaded_without_the_runtime_which_is_left_to_be_loaded() -> None:
-    botocore = "import syncd.aws.identity.lookups, syncd.aws.identity.sts, syncd.aws.identity.refusals"
-    loads = loaded(botocore)
+@pytest.mark.parametrize(
+    "verb_of", ["check.check", "daemon.service", "job.verbs", "spread.work", "verify.session", "cli.proof.prune"]
+)
+def test_no_verb_loads_the_runtime_on_its_way(verb_of: str) -> None:
+    loads = loaded(f"import syncd.cli.app, syncd.{verb_of}, syncd.job.installation")
 
     assert "botocore.session" in loads
-    assert not {name for name in loads if name.startswith(("awscrt", "_awscrt"))}
-    assert "awscrt.auth" in loaded(f"{botocore}; import awscrt.auth")
+    assert not loads & {"_awscrt", "awscrt", "awscrt.crypto"}
 
 
 def test_an_event_loads_nothing_that_draws_and_leaves_it_to_be_loaded() -> None:

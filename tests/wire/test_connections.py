@@ -23,7 +23,7 @@ from waiting import wait_until
 
 from syncd.aws.s3 import Answer
 from syncd.aws.transport import Transport
-from syncd.aws.wire import exchange, loop, names, opening, pool
+from syncd.aws.wire import exchange, loop, names, opening
 
 FORBIDDEN = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 
@@ -100,10 +100,8 @@ def test_a_new_connection_that_ends_costs_an_attempt() -> None:
 @pytest.mark.usefixtures("_once")
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "not known yet"])
 def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
-    monkeypatch: pytest.MonkeyPatch,
     is_known: bool,  # noqa: FBT001
 ) -> None:
-    monkeypatch.setattr(pool, "_FRESH_SECONDS", 0.0)
     uninvited, sent_all = threading.Event(), threading.Event()
 
     def serve(connection: socket.socket, number: int) -> None:

@@ -5,6 +5,7 @@ import io
 import socket
 import sys
 import threading
+import time
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -392,3 +393,24 @@ def test_standard_error_that_is_closed_ends_nothing(monkeypatch: pytest.MonkeyPa
         send(transport, server.url, Hearer(heard))
         wait_until(lambda: heard == ["body"], what="the answer")
         assert asked(transport, server.url).body == b"body"
+
+
+def test_a_loop_whose_thread_was_ended_by_an_error_starts_another(
+    monkeypatch: pytest.MonkeyPatch, shown: list[BaseException | None]
+) -> None:
+    """Without memory, say, outside of what is guarded."""
+    called, fails = threading.Event(), [MemoryError()]
+
+    def clock() -> float:
+        if fails:
+            raise fails.pop()
+        return time.monotonic()
+
+    made = loop.Loop(each_second=lambda: False)
+    monkeypatch.setattr(loop, "monotonic", clock)
+    made.call(lambda: None)
+    wait_until(lambda: made._thread is None, what="the end of the thread")
+    made.call(called.set)
+
+    assert called.wait(SECONDS)
+    assert [type(error) for error in shown] == [MemoryError]

@@ -1,6 +1,6 @@
 """Profiles of `aws login`: the one place where botocore needs AWS's runtime, for a signature by an elliptic curve.
 
-botocore is loaded without the runtime, and gets the curve here for a profile that has a `login_session`.
+botocore is loaded without the runtime (`syncd`), and gets the curve here for a profile that has a `login_session`.
 """
 
 from collections.abc import Callable

@@ -106,7 +106,7 @@ class Connection:
         self.moved_at = monotonic()
         try:
             # An answer before the whole body ends it.
-            if events & ~WRITE:
+            if events & ~WRITE or not self._pieces:
                 self._receive()
             # TLS may have had to read before it could send.
             if self._pieces and (events & WRITE or not self._events & WRITE):

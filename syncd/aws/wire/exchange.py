@@ -21,7 +21,7 @@ ANSWER_BYTES = 64 * 1024
 # jitter" ("Retry behavior", AWS SDKs and Tools Reference Guide).
 _ATTEMPTS = 6
 _BACKOFF_SECONDS = 0.5
-_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
+_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING_CODES = frozenset(
     {
         "InternalError",

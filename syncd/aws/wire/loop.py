@@ -39,7 +39,8 @@ class Loop:
         self._ready: dict[int, Ready] = {}
         self._epoll = select.epoll()
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        weakref.finalize(self, os.close, self._alarm)
+        # Not at exit: another thread may still call, and the number may be a file's by then.
+        weakref.finalize(self, os.close, self._alarm).atexit = False
         self._epoll.register(self._alarm, READ)
 
     def call(self, what: Callable[[], None]) -> None:
@@ -85,6 +86,13 @@ class Loop:
 
     def _run(self) -> None:
         self._thread = threading.get_ident()
+        try:
+            self._pass_on()
+        finally:
+            # Whatever ended it, the next call starts another.
+            self._thread = None
+
+    def _pass_on(self) -> None:
         idle_since = second_at = monotonic()
         while True:
             # What these call for is done after the descriptors that are ready, so that neither holds up the other.

@@ -2,13 +2,14 @@
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from itertools import zip_longest
 from random import Random
 from threading import Thread
 from time import monotonic
 from typing import Any, NamedTuple
 
-from syncd.aws.wire.loop import Loop
+from syncd.aws.wire.loop import Loop, safely
 
 # S3 answers with other addresses after a few seconds, and takes away those that are overloaded.
 _KNOWN_SECONDS = 15.0
@@ -88,7 +89,7 @@ class Names:
             self._known[host, port] = (monotonic(), places)
         _, waiting = self._asking.pop((host, port), (0.0, []))
         for found in waiting:
-            found(self._spread(host, places), failed)
+            safely(partial(found, self._spread(host, places), failed))
 
     def _spread(self, host: str, places: list[Place]) -> list[Place]:
         """Return the places in the order in which to try them: families in turn, each from another place on.

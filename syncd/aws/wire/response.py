@@ -163,9 +163,10 @@ class Response:
             # As some servers do after the answer to a HEAD. It is read no further.
             self.keeps_alive, self.is_followed = False, True
             data = data[: self._left]
-        self._left -= len(data)
         if data:
             self._keep(data)
+        # Not before it is kept: a piece that is lost must not count.
+        self._left -= len(data)
         return not self._left
 
     def _take_rest(self, data: bytes) -> bool:
@@ -179,8 +180,8 @@ class Response:
             if self._left:
                 piece = data[at : at + self._left]
                 at += len(piece)
-                self._left -= len(piece)
                 self._keep(piece)
+                self._left -= len(piece)
                 if self._left:
                     return False
                 self._is_chunk_over = True

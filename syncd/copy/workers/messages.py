@@ -4,6 +4,7 @@ Messages are tuples whose first element is one of the words below. Transfers tra
 thousand objects a second costs more than sending them.
 """
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
@@ -23,6 +24,9 @@ PREPARE, OPEN, COPY, CREDENTIALS, END, STOP = "prepare", "open", "copy", "creden
 transfers follow, (STOP, channel): begin no more copies."""
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
 """From the worker: (OUTCOMES, channel, results, requests), (RENEW, channel, side, rejected), (CLOSED, channel, error)."""
+
+OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that the parent alone acts on."""
 
 Parcel: TypeAlias = tuple[int, str, str, int, str, bool, bool]
 """A transfer: number, source key, ETag, size in bytes, destination key, compare_first, is_changed."""

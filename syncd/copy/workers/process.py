@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -42,9 +43,14 @@ class WorkerProcess:
                 str(core),
                 json.dumps(limits),
             ]
-            self.process = subprocess.Popen(  # noqa: S603
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**_MALLOC, **os.environ}
-            )
+            # A signal to all of the group must not end it before it can say that it ignores those.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, messages.OF_THE_PARENT)
+            try:
+                self.process = subprocess.Popen(  # noqa: S603
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**_MALLOC, **os.environ}
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._connection = Connection(ours.detach())
         self._sending = Lock()
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}

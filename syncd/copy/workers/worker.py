@@ -53,7 +53,9 @@ class Worker:
             self._open(number, *facts)
             return
         if word == messages.PREPARE:
-            checksums.load()
+            # Without it, the copy that needs it says so.
+            with suppress(Exception):
+                checksums.load()
             return
         channel = self._channels.get(number)
         if channel is None:
@@ -83,8 +85,8 @@ class Worker:
 def main() -> None:
     """Run `python -m syncd.copy.workers.worker DESCRIPTOR CORE LIMITS`. Core -1 leaves the process unconfined."""
     descriptor, core = int(sys.argv[1]), int(sys.argv[2])
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The parent handles these, and ends the worker when it is done with it.
+    for number in messages.OF_THE_PARENT:
+        # The parent handles these, and ends the worker when it is done with it. Until here they were blocked.
         signal.signal(number, signal.SIG_IGN)
     cores = os.sched_getaffinity(0)
     if core >= 0:
