@@ -446,8 +446,12 @@ def connected() -> dict[str, int]:
     """The connections of this process: the port at the other end by the socket's own number."""
     ports = {}
     for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError, IndexError), socket.socket(fileno=os.dup(int(entry.name))) as found:
-            ports[str(entry.readlink())] = found.getpeername()[1]
+        with suppress(OSError, IndexError):
+            number = str(entry.readlink())
+            # A pipe that is held open here would keep a server from its end.
+            if number.startswith("socket:["):
+                with socket.socket(fileno=os.dup(int(entry.name))) as found:
+                    ports[number] = found.getpeername()[1]
     return ports
 
 
