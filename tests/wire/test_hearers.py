@@ -414,3 +414,36 @@ def test_a_loop_whose_thread_was_ended_by_an_error_starts_another(
 
     assert called.wait(SECONDS)
     assert [type(error) for error in shown] == [MemoryError]
+
+
+def test_a_thread_that_ends_leaves_the_one_after_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call may start another before the one that was idle has come to its end."""
+    monkeypatch.setattr(loop, "_SECOND", 0.01)
+    monkeypatch.setattr(loop, "_IDLE_SECONDS", 0.05)
+    has_left, go_on, stay = threading.Event(), threading.Event(), threading.Event()
+    run, threads = loop.Loop._pass_on, list[int]()
+
+    def passed_on(made: loop.Loop) -> None:
+        threads.append(threading.get_ident())
+        run(made)
+        if len(threads) == 1:
+            has_left.set()
+            go_on.wait(SECONDS)
+
+    monkeypatch.setattr(loop.Loop, "_pass_on", passed_on)
+    made = loop.Loop(each_second=lambda: len(threads) == 2 and not stay.is_set())
+    made.call(lambda: None)
+    wait_until(lambda: bool(threads), what="the thread")
+    first = next(each for each in threading.enumerate() if each.ident == threads[0])
+    assert has_left.wait(SECONDS)
+    asked = threading.Event()
+    made.call(asked.set)
+    assert asked.wait(SECONDS)
+    go_on.set()
+    first.join(SECONDS)
+    asked_again = threading.Event()
+    made.call(asked_again.set)
+
+    assert asked_again.wait(SECONDS)
+    assert len(threads) == 2
+    stay.set()

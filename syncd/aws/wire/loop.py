@@ -89,8 +89,10 @@ class Loop:
         try:
             self._pass_on()
         finally:
-            # Whatever ended it, the next call starts another.
-            self._thread = None
+            # Whatever ended it, the next call starts another. One that has done so already is left alone.
+            with self._lock:
+                if self._thread == threading.get_ident():
+                    self._thread = None
 
     def _pass_on(self) -> None:
         idle_since = second_at = monotonic()

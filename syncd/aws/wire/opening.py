@@ -12,7 +12,7 @@ from syncd.aws.wire import certificates
 from syncd.aws.wire.loop import READ, WRITE, Loop
 from syncd.aws.wire.names import Names, Place
 from syncd.aws.wire.response import MalformedResponseError, Response, TooLargeError
-from syncd.aws.wire.servers import Proxy, Server, context_of
+from syncd.aws.wire.servers import Proxy, Server, context_of, named
 from syncd.model.reasons import Reason
 from syncd.model.shortage import SPENT
 
@@ -68,7 +68,7 @@ class Opening:
 
     @property
     def _who(self) -> str:
-        return f"{'the proxy ' if self._server.proxy else ''}{_named(self._to)}"
+        return f"{'the proxy ' if self._server.proxy else ''}{named(self._to)}"
 
     def _found(self, places: list[Place], error: OSError | None) -> None:
         if self._is_over:
@@ -117,7 +117,7 @@ class Opening:
             self._opened()
 
     def _ask_for_tunnel(self, proxy: Proxy) -> None:
-        target = _named(self._server)
+        target = named(self._server)
         authorization = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
         asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n".encode()
         answer = Response("HEAD", 0)
@@ -226,9 +226,3 @@ class Opening:
 def reason_of(error: OSError | ValueError) -> Reason:
     """Return the reason for an error of a socket."""
     return Reason.RESOURCE_LIMIT if getattr(error, "errno", None) in SPENT else Reason.CONNECTION
-
-
-def _named(server: Server | Proxy) -> str:
-    """Return a server as HOST:PORT."""
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"{host}:{server.port}"

@@ -40,7 +40,13 @@ class Server(NamedTuple):
     @property
     def shown(self) -> str:
         """Its host, and its port if that is not the scheme's own."""
-        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+        return self.host if self.port == _PORTS[self.scheme] else named(self)
+
+
+def named(server: Server | Proxy) -> str:
+    """Return a server as HOST:PORT, an address of IPv6 in brackets."""
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{host}:{server.port}"
 
 
 def server_of(address: Address) -> Server:
