@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -325,17 +327,26 @@ def test_what_was_sent_is_kept_by_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 # What a process has run out of
 
 
-def test_without_threads_a_request_fails_and_a_later_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    transport, real = Transport(), threading.Thread.start
+@contextmanager
+def no_thread(name: str) -> Iterator[None]:
+    """Let no thread of this name start."""
+    real = threading.Thread.start
 
     def refused(thread: threading.Thread) -> None:
-        if thread.name == "wire":
+        if thread.name == name:
             raise RuntimeError("can't start new thread")
         real(thread)
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        yield
+
+
+def test_without_threads_a_request_fails_and_a_later_one_does_not() -> None:
+    transport = Transport()
+
     with serving(answering()) as server:
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refused)
+        with no_thread("wire"):
             answer = asked(transport, server.url)
         assert (answer.status, answer.code) == (0, "resource_limit")
         assert "can't start new thread" in answer.message
@@ -344,16 +355,10 @@ def test_without_threads_a_request_fails_and_a_later_one_does_not(monkeypatch: p
 
 def test_without_threads_for_names_requests_fail_and_later_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "_BACKOFF_SECONDS", 0.001)
-    transport, real = Transport(), threading.Thread.start
-
-    def refused(thread: threading.Thread) -> None:
-        if thread.name == "name":
-            raise RuntimeError("can't start new thread")
-        real(thread)
+    transport = Transport()
 
     with serving(answering()) as server:
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refused)
+        with no_thread("name"):
             answer = asked(transport, f"http://localhost:{server.port}")
         assert (answer.status, answer.code) == (0, "resource_limit")
         assert asked(transport, f"http://localhost:{server.port}").body == b"body"
