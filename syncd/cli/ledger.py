@@ -126,7 +126,7 @@ def quarantine_list(
     with _state_used("", as_json=False):
         first = next(entries, None)
         if first is None:
-            screen.show("the quarantine is empty")
+            screen.show(["the quarantine is empty"])
         else:
             screen.show_held(chain([first], entries))
     sys.exit(exit_codes.with_refused(DONE, left_out))
@@ -232,5 +232,5 @@ def _deal_with(
     words += "".join(f"\n{job}: {safe_line(detail)}" for job, detail in document["details"].items())
     left_out = refused.refused(configuration, names)
     document |= refused.refused_entries(left_out)
-    print_document(document, lambda _: words, as_json=as_json)
+    print_document(document, lambda _: words.split("\n"), as_json=as_json)
     sys.exit(FAILED if error else exit_codes.with_refused(DONE, left_out))

@@ -1,13 +1,20 @@
 """What people read of `status` and of the quarantine."""
 
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 from rich.progress import Progress
 
 from syncd.cli import screen
+from syncd.cli.screen import Line, Part, Remedy, Styled, Table
 from syncd.cli.terminal.bars import Bars
+from syncd.cli.terminal.drawing import drawn_together
 from syncd.cli.terminal.status import MOST_HEALTHY, status_table
 from syncd.model.reports import SpreadProgress
 
@@ -26,11 +33,22 @@ JOB = {
 }
 
 
-def read(table: RenderableType) -> str:
-    console = Console(width=200, no_color=True, force_terminal=False)
-    with console.capture() as captured:
-        console.print(table)
-    return captured.get()
+def drawn(parts: Sequence[Part], width: int) -> str:
+    """The parts as a terminal of this width shows them."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False, highlight=False)
+    console.print(drawn_together(parts), crop=False)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def read(parts: Sequence[Part]) -> str:
+    return drawn(parts, 200)
+
+
+def piped(parts: Sequence[Part]) -> str:
+    with redirect_stdout(io.StringIO()) as out:
+        screen.show(parts)
+    return out.getvalue()
 
 
 def held(attempts: int, next_at: str | None) -> dict[str, Any]:
@@ -63,7 +81,7 @@ def test_spans_are_written_as_the_page_writes_them() -> None:
 def test_the_quarantine_says_how_often_an_object_was_tried_and_when_it_is_again(
     attempts: int, next_at: str | None, expected: str
 ) -> None:
-    shown = list(screen.held_lines("account-b", held(attempts, next_at)))
+    shown = piped(screen.held_lines("account-b", held(attempts, next_at))).splitlines()
 
     assert shown[:3] == ["account-b: k", f"  {expected}", "  d"]
     assert shown[3].startswith("  → ")
@@ -85,11 +103,8 @@ def jobs_of(**healths: int) -> dict[str, Any]:
 WHY = {"late": ["it is late", "what to do: look"], "failing": ["its last tick failed"]}
 
 
-def read_at_80(table: RenderableType) -> list[str]:
-    console = Console(width=80, no_color=True, force_terminal=False)
-    with console.capture() as captured:
-        console.print(table, crop=False)
-    return captured.get().splitlines()
+def read_at_80(parts: Sequence[Part]) -> list[str]:
+    return drawn(parts, 80).splitlines()
 
 
 def test_80_columns_hold_whole_names_and_the_worst_job_is_first() -> None:
@@ -121,7 +136,7 @@ LONG_KEY = "AWSLogs/222222222222/CloudTrail/eu-west-1/2026/11/24/" + "x" * 60
 
 
 def test_a_command_that_folding_breaks_is_repeated_whole() -> None:
-    found = read_at_80(screen.Remedy(f"do that, then `syncd ledger quarantine retry {LONG_KEY} --job b`: it is late"))
+    found = read_at_80([Remedy(f"do that, then `syncd ledger quarantine retry {LONG_KEY} --job b`: it is late")])
 
     assert found[-1].strip() == f"$ syncd ledger quarantine retry {LONG_KEY} --job b"
     assert found[0].startswith("→ do that")
@@ -137,7 +152,7 @@ def test_a_command_that_folding_breaks_is_repeated_whole() -> None:
     ids=["whole as it is", "a backtick in the key", "no command of a remedy"],
 )
 def test_no_other_command_is_repeated(remedy: str) -> None:
-    assert not [line for line in read_at_80(screen.Remedy(remedy)) if line.strip().startswith("$")]
+    assert not [line for line in read_at_80([Remedy(remedy)]) if line.strip().startswith("$")]
 
 
 def test_a_bar_shows_the_tasks_of_a_spread_catch_up() -> None:
@@ -150,3 +165,41 @@ def test_a_bar_shows_the_tasks_of_a_spread_catch_up() -> None:
 
         assert (task.fields["words"], task.completed, task.total) == ("30 of 1,000 tasks", 600_000, 20_000_000)
         assert shown.tasks == []
+
+
+# Names, spaces to fold at, characters of no or of two columns, control characters, and what no encoding has.
+ODD = st.text(st.sampled_from("abcdefg01-._  é表🙂\u0301\u200b\t\n\x1b\x07\r\udc80…"), max_size=60)
+PLAIN = st.text(st.sampled_from("abcdefg01-._"), max_size=60)
+
+
+@given(st.lists(st.tuples(PLAIN | ODD, PLAIN | ODD, PLAIN), max_size=4), st.sampled_from([None, 3, 22]), PLAIN | ODD)
+def test_a_pipe_gets_what_an_endless_line_would_show(
+    rows: list[tuple[str, str, str]], longest: int | None, words: str
+) -> None:
+    cells = [(name, Styled(word, "red"), number) for name, word, number in rows]
+    table = Table(("Job", "Health"), ("Missing",), cells, longest)
+    parts: list[Part] = [Styled(words, "bold"), table, Line(words), Remedy(words), words]
+
+    assert piped(parts) == drawn(parts, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("variables", "lines"),
+    [
+        ({}, 2),
+        ({"FORCE_COLOR": "1"}, 4),
+        ({"FORCE_COLOR": ""}, 2),
+        ({"TTY_COMPATIBLE": "1"}, 4),
+        ({"TTY_COMPATIBLE": "0", "FORCE_COLOR": "1"}, 2),
+        ({"NO_COLOR": "1"}, 2),
+    ],
+)
+def test_a_pipe_is_drawn_on_if_the_environment_says_so(
+    variables: dict[str, str], lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ({"COLUMNS": "40", "TERM": "xterm"} | variables).items():
+        monkeypatch.setenv(name, value)
+
+    shown = piped([Styled("The job is healthy.", "bold"), Line("word " * 20)])
+
+    assert ("\x1b[1m" in shown, len(shown.splitlines())) == (lines > 2, lines)

@@ -65,16 +65,19 @@ def test_validate_loads_no_state_and_no_wire(config: str) -> None:
     assert not loads & (_NEVER | _DAEMON | _WIRE | _WEIGHT | {"rich", "sqlite3"})
 
 
-def test_status_loads_no_wire_and_draws_nothing_as_json(config: str) -> None:
-    loads = loaded(f"sys.exit = lambda code: None; {verb('status', '--json', '--config', config)}")
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["for people", "as JSON"])
+def test_status_loads_no_wire_and_draws_nothing_in_a_pipe(config: str, options: list[str]) -> None:
+    loads = loaded(f"sys.exit = lambda code: None; {verb('status', *options, '--config', config)}")
 
     assert "sqlite3" in loads
     assert not {name for name in loads if name.startswith("syncd.tick.")} & _COPYING
     assert not loads & (_NEVER | _DAEMON | _WIRE | _WEIGHT | {"rich"})
 
 
-def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_as_json() -> None:
-    needed = "import syncd.cli.running.verbs, syncd.config.files, syncd.job.refused, syncd.job.verbs"
+def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_in_a_pipe() -> None:
+    modules = ("cli.running.verbs", "config.files", "job.refused", "job.verbs")
+    shown = "from syncd.cli import screen; screen.show(screen.reports_table([]))"
+    needed = f"import {', '.join(f'syncd.{name}' for name in modules)}; {shown}"
 
     assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
 

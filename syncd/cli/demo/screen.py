@@ -13,6 +13,7 @@ from syncd.cli.demo.play.proof import Proved, problems, told
 from syncd.cli.demo.play.steps import Built, Compared, Delivered, Raced, Step, Ticked, Tried
 from syncd.cli.demo.world import World
 from syncd.cli.screen import reports_table
+from syncd.cli.terminal.drawing import drawn_together
 from syncd.model.escaping import safe_line
 from syncd.model.units import rounded_size
 
@@ -167,7 +168,7 @@ class DemoScreen:
             self._console.print(f"{consumer.account_id}  {consumer.name}  {_ROLES[consumer.name]}")
 
     def _ticked(self, step: Ticked) -> None:
-        self._console.print(reports_table(step.reports))
+        self._console.print(drawn_together(reports_table(step.reports)))
         late = max(step.reports, key=lambda report: report.worst_lateness_seconds)
         if late.worst_lateness_seconds:
             hours = late.worst_lateness_seconds / 3600

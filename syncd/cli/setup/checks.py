@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from syncd.check.result import Check, JobChecks, Status
-from syncd.cli.screen import plain_console
+from syncd.cli.terminal.drawing import plain_console
 from syncd.model.escaping import safe_line
 
 _MARKS = {

@@ -4,11 +4,7 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from syncd.cli.screen import Line, Remedy, plain_console
+from syncd.cli.screen import Line, Part, Remedy, Styled, Table
 from syncd.job.health.freshness import span
 from syncd.job.health.progress import Progress, progress_words
 from syncd.job.health.word import WORST_FIRST, Health, headline
@@ -27,7 +23,7 @@ def worst_first(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(jobs, key=lambda job: (WORST_FIRST[Health(job["health"])], job["job"]))
 
 
-def status_table(document: dict[str, Any], *, shows_all: bool = True, shows_healthy: bool = True) -> RenderableType:
+def status_table(document: dict[str, Any], *, shows_all: bool = True, shows_healthy: bool = True) -> list[Part]:
     """Return a headline, a table of jobs, what runs now, and what is wrong with the worst.
 
     Unless `shows_all`, many jobs that are well become one line.
@@ -36,33 +32,27 @@ def status_table(document: dict[str, Any], *, shows_all: bool = True, shows_heal
     shown = jobs if shows_all or len(jobs) <= _SCREEN_JOBS else _without_most_healthy(jobs)
     if not shows_healthy:
         jobs = shown = [job for job in jobs if not job["healthy"]]
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("Job", overflow="fold", max_width=_LONGEST_NAME)
-    for title in ("Health", "Complete until"):
-        table.add_column(title, no_wrap=True)
-    for title in ("Lag", "Ticked", "In time", "Missing"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for job in shown:
-        table.add_row(*_row(job))
     words = [Health(job["health"]) for job in document["jobs"]]
-    lines: list[RenderableType] = [Text(f"{headline(words)}.", style="bold"), *([table] if shown else [])]
+    lines: list[Part] = [Styled(f"{headline(words)}.", "bold"), *([_table(shown)] if shown else [])]
     if left_out := len(jobs) - len(shown):
         lines.append(Line(f"{left_out:,} more jobs are healthy: `syncd status '*'` shows them."))
     if (fleet := document.get("fleet")) is not None:
         slot = f"Slot {fleet['slot']} of {fleet['members']}, {fleet['owner']}."
         lines.append(Line(slot if fleet["is_held"] else "No slot: this daemon stands by, or does not run."))
-    return Group(*lines, *_running(shown), *_proved(shown), *_troubles(shown))
+    return [*lines, *_running(shown), *_proved(shown), *_troubles(shown)]
 
 
-def watch(read: Callable[[], RenderableType]) -> None:
+def watch(read: Callable[[], list[Part]]) -> None:
     """Show what `read` returns until Ctrl-C, again every two seconds."""
     from rich.live import Live  # for terminals alone
 
+    from syncd.cli.terminal.drawing import drawn_together, plain_console
+
     pause = Event()
-    with Live(read(), console=plain_console(), screen=True, auto_refresh=False) as live:
+    with Live(drawn_together(read()), console=plain_console(), screen=True, auto_refresh=False) as live:
         while True:
             pause.wait(WATCH_SECONDS)
-            live.update(read(), refresh=True)
+            live.update(drawn_together(read()), refresh=True)
 
 
 def _without_most_healthy(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,11 +60,16 @@ def _without_most_healthy(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return jobs[: len(jobs) - well + min(well, MOST_HEALTHY)]
 
 
-def _row(job: dict[str, Any]) -> tuple[str | Text, ...]:
+def _table(jobs: Sequence[dict[str, Any]]) -> Table:
+    numbers = ("Lag", "Ticked", "In time", "Missing")
+    return Table(("Job", "Health", "Complete until"), numbers, [_row(job) for job in jobs], longest=_LONGEST_NAME)
+
+
+def _row(job: dict[str, Any]) -> tuple[str | Styled, ...]:
     word, last, until = Health(job["health"]), job["last_tick"], job["complete_until"]
     return (
         job["job"],
-        Text(word, style=_STYLES.get(word, "red")),
+        Styled(word, _STYLES.get(word, "red")),
         until[:16].replace("T", " ") if until else "-",
         "-" if job["lag_seconds"] is None else span(job["lag_seconds"]),
         f"{_largest_unit(last['age_seconds'])} ago" if last else "-" if job["state_error"] else "never",
@@ -111,9 +106,9 @@ def _proved(jobs: Sequence[dict[str, Any]]) -> list[Line]:
     return [Line(f"{job['job']}: proved until {job['proved_until'] or 'never'}") for job in verified]
 
 
-def _troubles(jobs: Sequence[dict[str, Any]]) -> list[Line]:
+def _troubles(jobs: Sequence[dict[str, Any]]) -> list[Line | Remedy]:
     """Return what is wrong, each sentence with what to do below it."""
-    lines = []
+    lines: list[Line | Remedy] = []
     troubled = [job for job in jobs if job["why"]]
     for job in troubled[:_MOST_EXPLAINED]:
         # Keys and servers' words inside these sentences are escaped already.
