@@ -49,13 +49,13 @@ class JobTable(Table):
         20.0,
         description="how many logs a second are read back to verify them, if no hash was kept while they were copied",
     )
-    listing: Listing = Listing()
+    listing: Listing = Listing.model_construct()
     consumer: Consumer
     source: Source
     destination: Destination
-    endpoints: Endpoints = Endpoints()
-    engine: JobEngine = JobEngine()
-    webhooks: Webhooks = Webhooks()
+    endpoints: Endpoints = Endpoints.model_construct()
+    engine: JobEngine = JobEngine.model_construct()
+    webhooks: Webhooks = Webhooks.model_construct()
 
 
 @cache
@@ -83,13 +83,13 @@ class SettingsTable(Table):
     drain: fields.DurationOrZero = Field(
         timedelta(seconds=15), description="how long objects in flight may take to finish after SIGTERM"
     )
-    log: Log = Log()
-    http: Http = Http()
-    engine: Engine = Engine()
-    work: Work = Work()
-    hints: Hints = Hints()
+    log: Log = Log.model_construct()
+    http: Http = Http.model_construct()
+    engine: Engine = Engine.model_construct()
+    work: Work = Work.model_construct()
+    hints: Hints = Hints.model_construct()
     fleet: Fleet | None = None
-    prices: Prices = Prices()
+    prices: Prices = Prices.model_construct()
     defaults: Annotated[Any, Later(job_defaults), Words("any keys of a job")] = Field(
         None, description="keys that hold for every job; a job's own keys win"
     )

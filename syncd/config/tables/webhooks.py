@@ -74,10 +74,10 @@ class PagerDuty(Table):
 class Webhooks(Table):
     """`[webhooks]` of a job."""
 
-    healthchecks: Healthchecks = Healthchecks()
-    slack: Webhook = Webhook()
-    pagerduty: PagerDuty = PagerDuty()
-    json_: Webhook = Field(Webhook(), alias="json")
+    healthchecks: Healthchecks = Healthchecks.model_construct()
+    slack: Webhook = Webhook.model_construct()
+    pagerduty: PagerDuty = PagerDuty.model_construct()
+    json_: Webhook = Field(Webhook.model_construct(), alias="json")
 
 
 _BOTH = "and the key without _file exclude each other; remove one of them"
