@@ -18,29 +18,28 @@ _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe
 # Arrows, check marks and crosses begin our own lines, so they are escaped in foreign text.
 _MARKS = "\u2190-\u21ff\u2705\u2713-\u2718\u274c\u274e\u2794-\u27be\u27f0-\u27ff\u2900-\u297f\u2b00-\u2b11\u2b30-\u2b4f"
 
-_HIDDEN = re.compile(f"[{_INVISIBLE}]")
-_OURS = re.compile(f"[{_MARKS}]")
-_MORE_SPACES = re.compile(r"(?<= ) +")
-_NOT_OF_A_KEY = re.compile(f"[{_MARKS}\\\\' {CUT}]")
-_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9@%+:,./_][A-Za-z0-9@%+=:,./_-]*")
-_ESCAPE = re.compile(
-    r"\\(?:(?P<self>\\)|x(?P<x>[0-9A-Fa-f]{2})|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|(?P<other>))"
-)
+# Compiled at their first use, and kept by `re`.
+_HIDDEN = f"[{_INVISIBLE}]"
+_OURS = f"[{_MARKS}]"
+_MORE_SPACES = r"(?<= ) +"
+_NOT_OF_A_KEY = f"[{_MARKS}\\\\' {CUT}]"
+_NEEDS_NO_QUOTES = r"[A-Za-z0-9@%+:,./_][A-Za-z0-9@%+=:,./_-]*"
+_ESCAPE = r"\\(?:(?P<self>\\)|x(?P<x>[0-9A-Fa-f]{2})|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|(?P<other>))"
 _LAST_CODE_POINT = 0x10FFFF
 
 
 def visible(text: str) -> str:
     """Return the text with invisible characters escaped, including line ends."""
-    if text.isprintable() and _HIDDEN.search(text) is None:
+    if text.isprintable() and (text.isascii() or re.search(_HIDDEN, text) is None):
         return text
-    return "".join(char if char.isprintable() and not _HIDDEN.match(char) else _escaped(char) for char in text)
+    return "".join(char if char.isprintable() and not re.match(_HIDDEN, char) else _escaped(char) for char in text)
 
 
 def safe_line(text: str, most: int = LONGEST_LINE) -> str:
     """Return the text for use in one line: visible, our own marks escaped, cut to `most` characters."""
-    one = _OURS.sub(_escape_each, visible(cut(text, most)))
+    one = re.sub(_OURS, _escape_each, visible(cut(text, most)))
     # A row of spaces would push the rest to the beginning of a terminal's next line.
-    return cut(_MORE_SPACES.sub(_escape_each, one), most)
+    return cut(re.sub(_MORE_SPACES, _escape_each, one), most)
 
 
 def safe_indented(line: str) -> str:
@@ -54,7 +53,7 @@ def safe_key(key: str) -> str:
     head, middle, tail = _parts(key, LONGEST_KEY)
     word = _key_escaped(head) + middle + _key_escaped(tail)
     word = f"\\x2d{word[1:]}" if word.startswith("-") else word
-    return word if _NEEDS_NO_QUOTES.fullmatch(word) else f"'{word}'"
+    return word if re.fullmatch(_NEEDS_NO_QUOTES, word) else f"'{word}'"
 
 
 def key_of(word: str) -> str:
@@ -65,7 +64,7 @@ def key_of(word: str) -> str:
     """
     if CUT in word:
         raise ValueError(f"this key was cut ({CUT}); `syncd ledger quarantine list --json` has all of it")
-    return _ESCAPE.sub(_unescaped, word)
+    return re.sub(_ESCAPE, _unescaped, word)
 
 
 def cut(text: str, most: int) -> str:
@@ -82,7 +81,7 @@ def _parts(text: str, most: int) -> tuple[str, str, str]:
 
 def _key_escaped(part: str) -> str:
     # The backslash first, since those of the escapes must stay.
-    return visible(_NOT_OF_A_KEY.sub(lambda found: "\\\\" if found[0] == "\\" else _escaped(found[0]), part))
+    return visible(re.sub(_NOT_OF_A_KEY, lambda found: "\\\\" if found[0] == "\\" else _escaped(found[0]), part))
 
 
 def _escape_each(found: re.Match[str]) -> str:
