@@ -59,7 +59,7 @@ def load(
     files, missing = _job_files(path, _known(settings, attrgetter("jobs")) or ())
     problems += missing
     known = before.readings if before is not None else None
-    read = Readings(defaults)
+    read = Readings(defaults, {})
     readings = [read.read(file, environ, top, known if isinstance(known, Readings) else None) for file in files]
     usable, refused = _sorted_out(readings, top, settings)
     if problems or not isinstance(settings, Settings) or (refused and (strict or not usable)):

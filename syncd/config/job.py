@@ -163,8 +163,7 @@ def json_schema(*, is_job: bool) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(), **about}
 
 
-@dataclass(frozen=True)
-class RefusedJob:
+class RefusedJob(NamedTuple):
     """A job file that cannot be used, beside others that can."""
 
     file: Path

@@ -240,7 +240,7 @@ def _with_kept(before: Configuration, after: Configuration) -> Configuration:
         names.add(job.name)
         places.add(destination_place(job))
         kept.append((refusal.file, job))
-        refused.append(replace(refusal, name=job.name, is_kept=True))
+        refused.append(refusal._replace(name=job.name, is_kept=True))
     return replace(
         after,
         jobs=(*after.jobs, *(job for _, job in kept)),

@@ -256,6 +256,8 @@ def _bounded(value: Any) -> Any:
     match value:
         case str():
             return shortened(value)
+        case FailedObject() | JobError():
+            return _bounded(value._asdict())
         case dict():
             return {name: _bounded(item) for name, item in islice(value.items(), MOST_COUNTED)}
         case list() | tuple():

@@ -12,8 +12,7 @@ from syncd.model.reasons import filled_in
 from syncd.model.sealed import SealedDay
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobError:
+class JobError(NamedTuple):
     """The failure that ended a job's tick."""
 
     reason: str
@@ -26,8 +25,7 @@ def job_error(error: JobFailed, job: str) -> JobError:
     return JobError(reason=error.reason, detail=error.detail, remedy=filled_in(error.remedy, job=job))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedObject:
+class FailedObject(NamedTuple):
     """An object that was not copied, as it is reported."""
 
     key: str

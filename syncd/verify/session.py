@@ -1,7 +1,7 @@
 """The proof of several jobs, one after the other: the keys they share, the files that are asked for, and signals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -114,7 +114,7 @@ class _Session:
             self.keys.add_all(prover.keys.all())
         if writer is not None and proof.error is not None:
             writer.discard()
-            proof.error = replace(proof.error, detail=f"{proof.error.detail}; no bundle is written")
+            proof.error = proof.error._replace(detail=f"{proof.error.detail}; no bundle is written")
         elif writer is not None:
             about = {
                 "job": job.name,

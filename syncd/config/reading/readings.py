@@ -5,7 +5,6 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +22,7 @@ _ALTERNATIVES = (("every", "cron"), ("heartbeat_url", "heartbeat_url_file"), ("u
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """One file as it was read. `raw` has no secrets and expanded paths, or is None if the file cannot be read."""
 
     path: Path
@@ -54,12 +52,11 @@ class Reading(NamedTuple):
         return name if is_job_name(name) else None
 
 
-@dataclass(frozen=True)
-class Readings:
+class Readings(NamedTuple):
     """Job files that were read without a problem, each with what tells it from an edited one."""
 
     defaults: Mapping[str, Any]
-    kept: dict[Path, tuple[tuple[int, ...], Reading]] = field(default_factory=dict)
+    kept: dict[Path, tuple[tuple[int, ...], Reading]]
 
     def read(self, path: Path, environ: Mapping[str, str], top: File, before: "Readings | None") -> Reading:
         """Read a job file, unless it is as it was before."""
@@ -93,7 +90,7 @@ def read_file(path: Path, environ: Mapping[str, str]) -> File:
     raw = without_secrets(document, findings)
     raw = with_paths_expanded(raw, path.absolute().parent, environ, findings)
     file = File(path, raw, ())
-    return replace(file, problems=file.places(findings), lost=frozenset(key for key, _ in findings))
+    return file._replace(problems=file.places(findings), lost=frozenset(key for key, _ in findings))
 
 
 def _shown_key(key: str) -> str:

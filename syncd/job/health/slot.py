@@ -2,9 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from syncd.config.job import Fleet, Job
@@ -13,8 +12,7 @@ _NAME = "fleet.json"
 _LARGEST_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(NamedTuple):
     """A slot, and the process that has it."""
 
     slot: int | None
@@ -61,5 +59,5 @@ def write_slot(state_dir: Path, slot: Slot) -> None:
     new = state_dir / f".{_NAME}.{os.getpid()}"
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(slot), file)
+        json.dump(slot._asdict(), file)
     new.replace(state_dir / _NAME)
