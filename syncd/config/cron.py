@@ -1,12 +1,10 @@
 """Cron lines in UTC, as Debian's cron reads them: cronsim parses them and finds the due times."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice, pairwise, takewhile
 from typing import NamedTuple
-
-from cronsim import CronSim, CronSimError
 
 from syncd.config.words import shown
 
@@ -48,7 +46,7 @@ def check_cron(line: str) -> str:
 
 def next_due(line: str, *, after: datetime) -> datetime | None:
     """Return the first due time after an instant, or None if there is none in 50 years."""
-    return next(CronSim(line, after), None)
+    return next(_due(line, after), None)
 
 
 @lru_cache(maxsize=1024)
@@ -56,7 +54,7 @@ def gaps(line: str) -> Gaps:
     """Return the shortest and the longest span between two due times of a line that was checked."""
     minute, hour, *day = line.split()
     first = _FIRST_DAY - timedelta(seconds=1)
-    times = list(takewhile(lambda due: due.day == 1, CronSim(f"{minute} {hour} * * *", first)))
+    times = list(takewhile(lambda due: due.day == 1, _due(f"{minute} {hour} * * *", first)))
     inside = [after - before for before, after in pairwise(times)]
     overnight = [days - (times[-1] - times[0]) for days in _day_gaps(" ".join(day))]
     spans = [*inside, *overnight]
@@ -68,14 +66,22 @@ def _day_gaps(day_fields: str) -> Iterable[timedelta]:
     """Return the spans between due days, of nine years or of the first two due days if they are further apart."""
     if day_fields == "* * *":
         return {timedelta(days=1)}
-    days = CronSim(f"0 0 {day_fields}", _FIRST_DAY - timedelta(seconds=1))
+    days = _due(f"0 0 {day_fields}", _FIRST_DAY - timedelta(seconds=1))
     due = chain(islice(days, 2), takewhile(lambda day: day < _LAST_DAY, days))
     return {after - before for before, after in pairwise(due)} or {timedelta(days=50 * 366)}
 
 
+def _due(line: str, after: datetime) -> Iterator[datetime]:
+    from cronsim import CronSim  # noqa: PLC0415  # for the jobs that have a cron line
+
+    return CronSim(line, after)
+
+
 def _is_read(fields: list[str]) -> bool:
+    from cronsim import CronSimError  # noqa: PLC0415
+
     try:
-        CronSim(" ".join(fields), _FIRST_DAY)
+        _due(" ".join(fields), _FIRST_DAY)
     except (CronSimError, ValueError):  # ValueError: a number of more digits than Python reads
         return False
     return True

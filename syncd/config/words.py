@@ -1,6 +1,5 @@
 """Values in messages, of which secrets are never shown."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -67,8 +66,10 @@ def shown(value: object) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question with the known word that is closest. Returns an empty text if none is close."""
+    from difflib import get_close_matches  # noqa: PLC0415  # for a mistake
+
     by_lower = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
 
 

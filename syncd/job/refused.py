@@ -1,7 +1,6 @@
 """The jobs that a verb is for, and those whose files cannot be used, in the reports and documents of the others. Pure."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -42,6 +41,8 @@ def _known(names: Iterable[str], asked: str) -> str:
     known = sorted(names)
     if len(known) <= _NAMES_TOLD:
         return f"the jobs are {', '.join(known) or 'none'}"
+    from difflib import get_close_matches  # noqa: PLC0415  # for a mistake
+
     near = get_close_matches(asked, known, _NAMES_TOLD, 0.6) or known[:_NAMES_TOLD]
     return f"of {len(known):,} jobs, similar are {', '.join(near)}"
 

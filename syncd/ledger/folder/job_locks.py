@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -89,7 +88,7 @@ def _is_locked(descriptor: int, path: Path, what: str) -> bool:
 
 def _sign(descriptor: int, path: Path, what: str) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    holder = {"pid": os.getpid(), "host": os.uname().nodename, "since": since}
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
@@ -123,7 +122,7 @@ def _noted(path: Path) -> dict[str, Any] | None:
 def _is_alive(holder: Mapping[str, Any]) -> bool:
     """Return False if the holder was a process of this machine that has ended."""
     pid = holder.get("pid")
-    if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
+    if holder.get("host") != os.uname().nodename or not isinstance(pid, int) or pid <= 0:
         return True
     try:
         os.kill(pid, 0)
