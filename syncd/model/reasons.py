@@ -283,7 +283,7 @@ def remedy_of(reason: str, *, job: str = "", key: str = "", detail: str = "") ->
 
     `detail` tells of which action permission was lacking, if that is not the call's own.
     """
-    action = _BESIDE.search(detail) if reason == Reason.ACCESS_DENIED else None
+    action = re.search(_BESIDE, detail) if reason == Reason.ACCESS_DENIED else None
     beside = remedy_of_action(action[1]) if action is not None else ""
     return filled_in(beside or REMEDIES.get(reason, REMEDIES[Reason.UNEXPECTED]), job=job, key=key)
 
@@ -291,10 +291,10 @@ def remedy_of(reason: str, *, job: str = "", key: str = "", detail: str = "") ->
 def filled_in(remedy: str, *, job: str = "", key: str = "") -> str:
     """Replace JOB and KEY in the commands of a remedy with names, as far as they are given."""
     names = {"JOB": job, "KEY": safe_key(key) if key else ""}
-    return _PLACEHOLDER.sub(lambda found: names[found[0]] or found[0], remedy)
+    return re.sub(_PLACEHOLDER, lambda found: names[found[0]] or found[0], remedy)
 
 
 # A detail keeps the words of a denial only if the action is not the call's own (`aws.answers.said`).
-_BESIDE = re.compile(r"not authorized to perform: (\S+)")
+_BESIDE = r"not authorized to perform: (\S+)"
 
-_PLACEHOLDER = re.compile(r"(?<= )(?:JOB|KEY)(?=[ `])")
+_PLACEHOLDER = r"(?<= )(?:JOB|KEY)(?=[ `])"

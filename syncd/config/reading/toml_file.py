@@ -20,13 +20,13 @@ _PATH_KEYS = (("state_dir",), *_OF_A_JOB, *(("defaults", *keys) for keys in _OF_
 _VARIABLES = (
     "CREDENTIALS_DIRECTORY, STATE_DIRECTORY, CONFIGURATION_DIRECTORY, RUNTIME_DIRECTORY, HOME, XDG_* and SYNCD_*"
 )
-_ALLOWED = re.compile(r"(?:CREDENTIALS|STATE|CONFIGURATION|RUNTIME)_DIRECTORY|HOME|(?:XDG|SYNCD)_[A-Z0-9_]+")
+_ALLOWED = r"(?:CREDENTIALS|STATE|CONFIGURATION|RUNTIME)_DIRECTORY|HOME|(?:XDG|SYNCD)_[A-Z0-9_]+"
 
 LARGEST_BYTES = 1024 * 1024
 MOST_DOTS = 8
 """In one line, outside of texts and comments. tomllib takes the square of a key's parts, and ours have four at most."""
 
-_NAME = re.compile(r"""name[ \t]*=[ \t]*(["'])([A-Za-z0-9][A-Za-z0-9._-]{0,63})\1[ \t]*(?:#.*)?""")
+_NAME = r"""name[ \t]*=[ \t]*(["'])([A-Za-z0-9][A-Za-z0-9._-]{0,63})\1[ \t]*(?:#.*)?"""
 # In step with TOML up to the first mistake, which is as far as tomllib reads.
 _TOKEN = re.compile(
     r"""
@@ -125,7 +125,7 @@ def _name(text: str) -> str | None:
     for line in text.split("\n", 200)[:200]:
         if line.startswith("["):
             return None
-        if found := _NAME.fullmatch(line.strip()):
+        if found := re.fullmatch(_NAME, line.strip()):
             return found[2]
     return None
 
@@ -168,7 +168,7 @@ def _with_path_expanded(
 def _variable_problem(names: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """Return what is wrong with the first variable that cannot be used, or None."""
     for name in names:
-        if not _ALLOWED.fullmatch(name):
+        if not re.fullmatch(_ALLOWED, name):
             # Any other may hold a secret, and a path is printed, logged and stored.
             return f"{shown(f'${{{name}}}')}, which is not expanded; a path may name {_VARIABLES}"
         if name not in environ:

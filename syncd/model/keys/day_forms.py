@@ -19,7 +19,7 @@ _LATEST_INSTANT = 253_402_300_799.0  # the last second of the year 9999
 _MOST_DAYS = 40
 _DAY = timedelta(days=1)
 
-_FORM = re.compile(
+_FORM = (
     r"(?<![^/])(?:"
     r"(?P<y1>[0-9]{4})/(?P<m1>[0-9]{1,2})/(?P<d1>[0-9]{1,2})/"
     r"|(?P<hive>(?:[A-Za-z_]+=)?)(?P<y2>[0-9]{4})/(?P<mn>[A-Za-z_]+=)(?P<m2>[0-9]{1,2})/(?P<dn>[A-Za-z_]+=)(?P<d2>[0-9]{1,2})/"
@@ -70,7 +70,7 @@ def told_day(rest: str) -> Told | None:
     """Return the day in a key without its shard's prefix: that of the last folder, else of the name."""
     name_at = rest.rfind("/") + 1
     last: Told | None = None
-    for found in _FORM.finditer(rest):
+    for found in re.finditer(_FORM, rest):
         if last is not None and found.end() > name_at:
             break
         last = _read(rest, found) or last

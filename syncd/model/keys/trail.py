@@ -14,16 +14,17 @@ from typing import NamedTuple
 
 from syncd.model.objects import Shard
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
+# Compiled at their first use, and kept by `re`.
+_ACCOUNT = r"[0-9]{12}"
 _DIGITS = frozenset("0123456789")
 # A year, a month or a day where other folders were expected.
-_DATE = re.compile(r"(?:19|20)[0-9]{2}(?:[-_.].*|[0-9]{2}|[0-9]{4}|[0-9]{6})?", re.DOTALL)
-_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_DATE = r"(?s)(?:19|20)[0-9]{2}(?:[-_.].*|[0-9]{2}|[0-9]{4}|[0-9]{6})?"
+_YEAR = r"(?:19|20)[0-9]{2}"
 # The first folder of dates as Hive writes them, such as `year=2026` or `dt=2026-11-24`.
-_HIVE_DATE = re.compile(r"([A-Za-z_]+=)[0-9]{4}(?:[^0-9].*|[0-9]{4})?", re.DOTALL)
+_HIVE_DATE = r"(?s)([A-Za-z_]+=)[0-9]{4}(?:[^0-9].*|[0-9]{4})?"
 MOST_BESIDE = 100
 """The most folders beside the dates of a shard that become shards of their own."""
-_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+_ORGANIZATION = r"o-[a-z0-9]{10,32}"
 EVERY = "*"
 STANDARD_KINDS = frozenset(
     {"CloudTrail", "CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity", "CloudTrail-Aggregated"}
@@ -176,15 +177,15 @@ def _dates(node: Node, names: Sequence[str], scope: Scope) -> tuple[list[Shard],
     if EVERY not in scope.regions or (node.level == "kind" and EVERY not in scope.kinds):
         return [], list(names)
     shards, others = _hive_dates(node, names)
-    if any(_DATE.fullmatch(name) for name in others):
+    if any(re.fullmatch(_DATE, name) for name in others):
         # The folder itself is then a shard of everything in it that begins with a digit.
         shards.append(_own_shard(node))
-    return shards, [name for name in others if not _DATE.fullmatch(name)]
+    return shards, [name for name in others if not re.fullmatch(_DATE, name)]
 
 
 def _hive_dates(node: Node, names: Sequence[str]) -> tuple[list[Shard], list[str]]:
     """Return one shard for all dates of a name such as `…/year=`, and the other names."""
-    begins = {name: found[1] for name in names if (found := _HIVE_DATE.fullmatch(name))}
+    begins = {name: found[1] for name in names if (found := re.fullmatch(_HIVE_DATE, name))}
     own = _own_shard(node)
     shards = [own._replace(prefix=node.prefix + begin) for begin in dict.fromkeys(begins.values())]
     return shards, [name for name in names if name not in begins]
@@ -196,7 +197,7 @@ def is_among_dates(node: Node, key: str) -> bool:
     CloudTrail's own kinds are not listed whole at first, and none of their folders begins like a year without being one.
     """
     rest = key[len(node.prefix) : len(node.prefix) + 5]
-    if _YEAR.fullmatch(rest[:4]):
+    if re.fullmatch(_YEAR, rest[:4]):
         return rest[4:] == "/" or node.kind not in STANDARD_KINDS
     return rest[:1] in _DIGITS and rest > "21"
 
@@ -208,14 +209,14 @@ def date_node(shard: Shard, depth: int) -> Node:
 
 def _below_account(node: Node, names: Sequence[str], scope: Scope) -> Below:
     found = [
-        Node(f"{node.prefix}{name}/", "kind", node.organization, name) for name in names if _ACCOUNT.fullmatch(name)
+        Node(f"{node.prefix}{name}/", "kind", node.organization, name) for name in names if re.fullmatch(_ACCOUNT, name)
     ]
     narrowed, shards = _narrow(found, scope)
-    odd = [name for name in names if not _ACCOUNT.fullmatch(name) and not _is_organization(node, name)]
+    odd = [name for name in names if not re.fullmatch(_ACCOUNT, name) and not _is_organization(node, name)]
     nested: list[Node] = []
     if not node.organization and not scope.organizations:
         # A bucket may contain single-account and organization layouts side by side.
-        nested = [Node(f"{node.prefix}{name}/", "account", name) for name in names if _ORGANIZATION.fullmatch(name)]
+        nested = [Node(f"{node.prefix}{name}/", "account", name) for name in names if re.fullmatch(_ORGANIZATION, name)]
     if EVERY in scope.kinds and EVERY in scope.regions:
         shards += [Shard(f"{node.prefix}{name}/", organization=node.organization) for name in odd]
         odd = []
@@ -223,7 +224,7 @@ def _below_account(node: Node, names: Sequence[str], scope: Scope) -> Below:
 
 
 def _is_organization(node: Node, name: str) -> bool:
-    return not node.organization and _ORGANIZATION.fullmatch(name) is not None
+    return not node.organization and re.fullmatch(_ORGANIZATION, name) is not None
 
 
 def _narrow(nodes: Sequence[Node], scope: Scope) -> tuple[list[Node], list[Shard]]:
