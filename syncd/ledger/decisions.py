@@ -9,9 +9,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from syncd.ledger.folder.locks import create_private_directory, open_private
@@ -24,12 +23,11 @@ ReplicaKey = tuple[str, ...]
 """The five parts of a Replica, in the order of the state file's table."""
 
 
-@dataclass(slots=True)
-class Kept:
+class Kept(NamedTuple):
     """The decisions about one replica."""
 
-    start: float | None = None
-    accepted: dict[str, tuple[str, str, float]] = field(default_factory=dict)
+    start: float | None
+    accepted: Mapping[str, tuple[str, str, float]]
     """ETag, storage class and time of acceptance, by key."""
 
 
@@ -75,16 +73,17 @@ class Decisions:
 
     def of(self, replica: ReplicaKey, *, latest: float) -> Kept:
         """Return the decisions about a replica. Later lines win, and a start after `latest` is ignored."""
-        kept = Kept()
+        start: float | None = None
+        accepted: dict[str, tuple[str, str, float]] = {}
         with translated(self._path):
             for entry in self._entries():
                 if entry["replica"] != list(replica):
                     continue
                 if entry["decision"] == ACCEPTED:
-                    kept.accepted[entry["key"]] = entry["etag"], entry["storage_class"], entry["at"]
+                    accepted[entry["key"]] = entry["etag"], entry["storage_class"], entry["at"]
                 elif entry["instant"] <= latest:
-                    kept.start = entry["instant"]
-        return kept
+                    start = entry["instant"]
+        return Kept(start, accepted)
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         line = json.dumps({**entry, "crc32": _checksum(entry)}).encode() + b"\n"

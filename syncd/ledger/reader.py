@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,7 +131,7 @@ class Reader:
     def _shard_rows(self, shard_id: int, shard: Shard) -> Iterator[dict[str, object]]:
         for row in self._db.execute("SELECT * FROM days WHERE shard = ?", (shard_id,)):
             if is_whole(row):
-                yield {"type": "day", "day": row[1]} | asdict(sealed_day(row))
+                yield {"type": "day", "day": row[1]} | sealed_day(row)._asdict()
         query = "SELECT tail, etag, size_bytes, checksum FROM objects WHERE shard = ?"
         for tail, etag, size, check in self._db.execute(query, (shard_id,)):
             if check == object_checksum(shard_id, tail, etag, size):

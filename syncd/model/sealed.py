@@ -1,7 +1,6 @@
 """Sealed days: the count, size and digest of a day's objects. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import blake2b, shake_256
 from typing import NamedTuple
 
@@ -14,11 +13,10 @@ NO_WITNESS = 1
 """The witness of a day without objects."""
 
 
-@dataclass(frozen=True, slots=True)
-class SealedDay:
+class SealedDay(NamedTuple):
     """The memory of one UTC day of a shard, in place of its keys."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the method of a tuple
     size_bytes: int
     """The total size of its objects, modulo 2**63."""
     digest: int
