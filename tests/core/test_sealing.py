@@ -1,7 +1,6 @@
 """Sealed days: how a listing is cut at them, what counts as the same, and from which day on keys are remembered."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,7 +162,7 @@ def test_a_day_is_the_same_by_count_and_by_a_hash_of_keys_and_etags(now: DayTota
 
 
 def test_a_day_of_which_an_etag_was_not_known_is_planned_key_by_key() -> None:
-    assert not is_same(replace(DAY_OF_TWO, exact=False), totals(A1, A2))
+    assert not is_same(DAY_OF_TWO._replace(exact=False), totals(A1, A2))
 
 
 def replicas(*items: LogObject, **changes: Any) -> dict[str, LogObject]:
