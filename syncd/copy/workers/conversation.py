@@ -2,17 +2,19 @@
 
 from itertools import count
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncd.copy.workers.process import WorkerProcess
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Transfer
+
+if TYPE_CHECKING:
+    from syncd.copy.workers.process import WorkerProcess
 
 
 class Conversation:
     """State of one call of `copy_all`: what is with which worker."""
 
-    def __init__(self, processes: list[WorkerProcess], channel: int) -> None:
+    def __init__(self, processes: "list[WorkerProcess]", channel: int) -> None:
         """Begin with these workers, on this channel."""
         self.channel = channel
         self.inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()

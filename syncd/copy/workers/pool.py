@@ -12,7 +12,7 @@ from itertools import count
 from queue import Empty
 from threading import Event, Lock
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncd.aws.endpoint import Principal
 from syncd.aws.s3 import Side
@@ -21,10 +21,12 @@ from syncd.aws.wire.signing import Credentials
 from syncd.copy.workers import messages
 from syncd.copy.workers.conversation import Conversation
 from syncd.copy.workers.messages import Limits, Opening, Order, Parcel, outcome_of, parcel_of
-from syncd.copy.workers.process import WorkerProcess
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import Mode, Outcome, Transfer
 from syncd.model.reasons import Reason
+
+if TYPE_CHECKING:
+    from syncd.copy.workers.process import WorkerProcess
 
 # At most this many objects of a job are with the workers. With those that wait to be recorded they stay below 256.
 OBJECTS_OUT = 192
@@ -77,8 +79,10 @@ class WorkerPool:
                 if streams:
                     process.send(messages.PREPARE, 0)
 
-    def processes(self) -> list[WorkerProcess]:
+    def processes(self) -> "list[WorkerProcess]":
         """Return all workers, and replace those that have ended. Raises JobFailed if one cannot be started."""
+        from syncd.copy.workers.process import WorkerProcess  # noqa: PLC0415  # not for a run that copies nothing
+
         cores = sorted(os.sched_getaffinity(0))
         with self._guard:
             self._processes = [process for process in self._processes if process.is_alive]
@@ -226,7 +230,9 @@ class PooledCopier:
         except Empty:
             return
 
-    def _handle(self, talk: Conversation, process: WorkerProcess, word: str, _: int, *facts: Any) -> Iterator[Outcome]:
+    def _handle(
+        self, talk: Conversation, process: "WorkerProcess", word: str, _: int, *facts: Any
+    ) -> Iterator[Outcome]:
         match word:
             case messages.OUTCOMES:
                 results, requests = facts
@@ -241,7 +247,7 @@ class PooledCopier:
                 self._closed(talk, process, *facts)
 
     def _closed(
-        self, talk: Conversation, process: WorkerProcess, facts: tuple[str, str, str] | None, broken: str
+        self, talk: Conversation, process: "WorkerProcess", facts: tuple[str, str, str] | None, broken: str
     ) -> None:
         process.forget(talk.channel)
         talk.load.pop(process, None)
