@@ -1,7 +1,6 @@
 """Copy, the value behind every step: one transfer under its job's terms. And the failures of a copy."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from syncd.aws import answers
@@ -42,8 +41,7 @@ class Bounds(NamedTuple):
     checksum: str = CRC64NVME
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """The terms of every copy of a job."""
 
     source_bucket: str

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
@@ -134,8 +134,7 @@ def confirm(copy: Copy, answer: Answer, document: str, request: Request) -> str:
     return found[1].decode("utf-8", "replace").strip() if found else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(NamedTuple):
     """A multipart upload under way, signed by the consumer (`Side.DESTINATION`) or for a server-side copy."""
 
     copy: Copy

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from threading import Event, Lock
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from syncd.config import partitions
 from syncd.config.job import Configuration, Job
@@ -59,8 +59,7 @@ class OnePlan(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """The result of a run."""
 
     reports: Sequence[TickReport]

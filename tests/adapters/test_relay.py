@@ -124,7 +124,7 @@ def test_a_larger_object_is_moved_as_one_if_its_checksum_is_told_and_else_in_par
         faulty.faults.add("HeadObject", WithoutHeaders())
     transfer = ends.put("logs/a", LARGE, checksum_algorithm=checksum.removeprefix("x-amz-checksum-"))
 
-    outcomes = copy(ends, transfer, agreed=replace(terms(part_size=5 * MIB), checksum=checksum))
+    outcomes = copy(ends, transfer, agreed=terms(part_size=5 * MIB)._replace(checksum=checksum))
 
     assert words(outcomes) == {"logs/a": "Copied"}
     assert ends.replica("logs/a") == LARGE
@@ -148,7 +148,7 @@ def test_the_hash_of_the_content_is_taken_on_the_way(faulty: FaultyS3, ends: End
     # Nothing comes of the passage of the first part, so that its bytes are taken once more.
     faulty.faults.add("UploadPart", Status(503, "SlowDown"), times=1)
 
-    outcomes = copy(ends, *transfers, agreed=replace(terms(part_size=5 * MIB), hashes_content=True))
+    outcomes = copy(ends, *transfers, agreed=terms(part_size=5 * MIB)._replace(hashes_content=True))
 
     assert words(outcomes) == {"logs/one": "Copied", "logs/parts": "Copied"}
     assert [getattr(outcome, "content", "") for outcome in outcomes] == [hashlib.sha256(content).hexdigest()] * 2
@@ -251,7 +251,7 @@ def test_what_stands_still_is_given_up_and_says_so(
     faulty.faults.add(operation, passing(clock, 61))
     faulty.faults.add(operation, Stall())
 
-    (outcome,) = copy(ends, transfer, agreed=replace(terms(), passage_bytes=SIZE))
+    (outcome,) = copy(ends, transfer, agreed=terms()._replace(passage_bytes=SIZE))
 
     assert words([outcome]) == {"logs/a": "timeout"}
     assert operation in detail(outcome)
@@ -292,7 +292,7 @@ def passed(ends: Ends, source: Endpoint, relay: Relay, size: int = SIZE) -> Answ
 def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay, size: int = SIZE) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     transfer = transfer_of(listed("logs/a", etag="", size=size))
-    step: Any = next(stream(Copy(transfer, replace(terms(part_size=size), passage_bytes=SIZE))))
+    step: Any = next(stream(Copy(transfer, terms(part_size=size)._replace(passage_bytes=SIZE))))
     relay.begin(step, source, ends.destination, answers.put)
 
     def is_answered() -> bool:
@@ -469,7 +469,7 @@ def test_signatures_cover_the_body_if_a_server_asks_for_that(faulty: FaultyS3, e
     address = ends.destination.address._replace(signs_payload=True)
     ends.destination = replace(ends.destination, address=address)
 
-    outcomes = copy(ends, ends.put("logs/a", BODY), agreed=replace(terms(), checksum=SHA256))
+    outcomes = copy(ends, ends.put("logs/a", BODY), agreed=terms()._replace(checksum=SHA256))
 
     assert (words(outcomes), asked(faulty)) == ({"logs/a": "Copied"}, ["GetObject", "PutObject"])
     assert len(only(faulty, "PutObject").headers["x-amz-content-sha256"]) == 64

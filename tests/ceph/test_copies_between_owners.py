@@ -11,7 +11,6 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -72,8 +71,7 @@ class Owners(NamedTuple):
         self.owner.put_bucket_policy(Bucket=self.source.bucket, Policy=policy)
 
     def copier(self, way: Way) -> CopyEngine:
-        agreed = replace(
-            terms(),
+        agreed = terms()._replace(
             source_bucket=self.source.bucket,
             destination_bucket=self.destination.bucket,
             largest_copy=5 * MIB,

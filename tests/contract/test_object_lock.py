@@ -4,7 +4,6 @@ S3 takes nothing there that its sender has not summed. Tables are to be read as 
 """
 
 from collections import Counter
-from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -40,8 +39,7 @@ class Locked(NamedTuple):
     def copy(self, mode: str, body: bytes) -> dict[str, str]:
         """By key, what came of it; what is larger than 5 MiB goes in parts."""
         self.client.put_object(Bucket=self.source.bucket, Key="k", Body=body)
-        agreed = replace(
-            terms(multipart_above=5 * MIB, part_size=5 * MIB),
+        agreed = terms(multipart_above=5 * MIB, part_size=5 * MIB)._replace(
             source_bucket=self.source.bucket,
             destination_bucket=self.destination.bucket,
             largest_copy=5 * MIB,

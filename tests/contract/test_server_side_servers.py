@@ -53,14 +53,13 @@ class Server(NamedTuple):
 
     def copier(self, way: Way, *, in_parts: bool = False, destination: Endpoint | None = None) -> CopyEngine:
         there = destination or self.end
-        agreed = replace(
-            terms(),
+        agreed = terms()._replace(
             source_bucket=self.place.bucket,
             destination_bucket=there.bucket,
             copy_principal=there.principal.name,
         )
         if in_parts:
-            agreed = replace(agreed, largest_copy=5 * MIB, copy_part_size=5 * MIB)
+            agreed = agreed._replace(largest_copy=5 * MIB, copy_part_size=5 * MIB)
         begin = server_side if way.mode is Mode.SERVER_SIDE else stream
         return CopyEngine(
             {Side.SOURCE: self.end, Side.DESTINATION: there, Side.COPY: there},

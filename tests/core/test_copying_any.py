@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from builders_copy import (
     CONCURRENT,
@@ -110,7 +109,7 @@ def test_whatever_is_answered_a_copy_ends_and_claims_only_what_was_said(
     data: st.DataObject, begin: Callable[[Copy], Steps], transfer: Transfer, *, large: bool
 ) -> None:
     bound = 8 if large else 64
-    agreed = replace(terms(multipart_above=bound, part_size=PART), largest_copy=bound, copy_part_size=PART)
+    agreed = terms(multipart_above=bound, part_size=PART)._replace(largest_copy=bound, copy_part_size=PART)
 
     *asked, outcome = walked(
         begin(Copy(transfer, agreed)),

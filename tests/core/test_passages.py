@@ -3,7 +3,6 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from awscrt.checksums import crc64nvme
@@ -20,8 +19,8 @@ BODY = b"0123456789"
 ITEM = listed("logs/a", BODY)
 TRANSFER = transfer_of(ITEM, prefix="replica/")
 LANDING = (("x-amz-storage-class", "STANDARD_IA"), ("x-amz-acl", "bucket-owner-full-control"))
-AGREED = replace(terms(part_size=16, landing=LANDING), passage_bytes=1)
-LARGE = replace(AGREED, part_size=4)
+AGREED = terms(part_size=16, landing=LANDING)._replace(passage_bytes=1)
+LARGE = AGREED._replace(part_size=4)
 BEGUN = ok(b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
 COMPLETED = ok(b"<CompleteMultipartUploadResult><ETag>&quot;x-3&quot;</ETag></CompleteMultipartUploadResult>")
 NOT_PASSED = refused(0, "unexpected_answer", "whatever it was")
@@ -136,7 +135,7 @@ def test_whatever_checksum_of_the_whole_is_told_is_handed_on_or_one_is_made(
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_sha256_is_written_wherever_it_is_asked_for(*, is_told: bool) -> None:
-    write = moved(passage_of(replace(AGREED, checksum=SHA256)), TOLD if is_told else told())
+    write = moved(passage_of(AGREED._replace(checksum=SHA256)), TOLD if is_told else told())
 
     assert dict(write.headers)["x-amz-checksum-sha256"] == sha256_of(BODY)
     assert "x-amz-checksum-crc64nvme" not in dict(write.headers)
@@ -144,7 +143,7 @@ def test_sha256_is_written_wherever_it_is_asked_for(*, is_told: bool) -> None:
 
 @pytest.mark.parametrize("checksum", [AGREED.checksum, SHA256])
 def test_bytes_that_do_not_match_what_is_told_are_wrong(checksum: str) -> None:
-    passage = passage_of(replace(AGREED, checksum=checksum))
+    passage = passage_of(AGREED._replace(checksum=checksum))
 
     moved(passage, TOLD, b"0123_56789")
 
@@ -265,7 +264,7 @@ def parts(*bodies: bytes) -> list[Reply]:
 
 @pytest.mark.parametrize(
     ("looked", "agreed"),
-    [(told(), LARGE), (TOLD, replace(LARGE, checksum=SHA256)), (TOLD, replace(LARGE, multipart_above=8))],
+    [(told(), LARGE), (TOLD, LARGE._replace(checksum=SHA256)), (TOLD, LARGE._replace(multipart_above=8))],
 )
 def test_a_large_object_is_otherwise_a_passage_a_part(looked: Answer, agreed: Terms) -> None:
     replies: Sequence[Reply] = [looked, MISSING, BEGUN, *parts(*PARTS), COMPLETED]

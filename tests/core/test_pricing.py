@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -27,7 +26,7 @@ from syncd.job.planning import PlannedCopies, planned_way
 from syncd.model.objects import AlreadyThere, Copied, LogObject, Mode, Outcome, Transfer
 
 # Parts of 4 bytes above 8, at the server of 3 above 6.
-AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=6, copy_part_size=3)
+AGREED = terms(multipart_above=8, part_size=4)._replace(largest_copy=6, copy_part_size=3)
 SIZES = [0, 1, 4, 6, 7, 8, 9, 12, 13, 40]
 BY_CONSUMER, BY_ROLE = Way(Mode.SERVER_SIDE, "consumer"), Way(Mode.SERVER_SIDE, "role")
 BEGINS: dict[Mode, Callable[[Copy], Steps]] = {Mode.STREAM: stream, Mode.SERVER_SIDE: server_side}

@@ -1,7 +1,6 @@
 """CopyObject walked through every answer, and what it carries."""
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 from builders_copy import head_of, ok, refused, sha256_of, terms
@@ -207,7 +206,7 @@ def test_tags_that_may_not_be_written_anew_either_are_left_behind() -> None:
     assert "x-amz-tagging" not in dict(requests[3].headers)
 
 
-IN_PARTS = replace(terms(), largest_copy=8, copy_part_size=4)
+IN_PARTS = terms()._replace(largest_copy=8, copy_part_size=4)
 LARGE = b"0123456789"
 SPANS = [LARGE[0:4], LARGE[4:8], LARGE[8:10]]
 LOOKED = ok(content_length="10", content_type="application/json", x_amz_meta_signature="00ff")

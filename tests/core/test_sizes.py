@@ -1,7 +1,5 @@
 """How large an object may be, and its parts; all of it told before the first byte."""
 
-from dataclasses import replace
-
 import pytest
 from builders_copy import listed, terms, transfer_of
 from hypothesis import given
@@ -61,7 +59,7 @@ def test_an_object_beyond_max_object_is_refused_and_one_of_that_size_is_not() ->
 
 def test_an_object_that_is_refused_sends_no_request() -> None:
     transfer = transfer_of(listed("logs/large", size=2 * GIB))
-    steps = stream(Copy(transfer, replace(terms(), max_object=GIB)))
+    steps = stream(Copy(transfer, terms()._replace(max_object=GIB)))
 
     with pytest.raises(StopIteration) as ended:
         next(steps)

@@ -22,8 +22,8 @@ from syncd.copy.terms import Copy
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.objects import Conflict, Failed, Outcome, Transfer
 
-AGREED = replace(terms(multipart_above=8, part_size=4), largest_copy=8, copy_part_size=4, copy_principal=WRITER)
-PASSED = replace(AGREED, passage_bytes=1)
+AGREED = terms(multipart_above=8, part_size=4)._replace(largest_copy=8, copy_part_size=4, copy_principal=WRITER)
+PASSED = AGREED._replace(passage_bytes=1)
 STALL_SECONDS = 10.0
 
 
@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, server: FaultyS3, way: str) -> None:
         self.server, self.way, self.cases = server, WAYS[way], cases_of(way)
         agreed = PASSED if way.startswith("passed") else AGREED
-        self.agreed = agreed if self.way.body is LARGE else replace(agreed, part_size=8)
+        self.agreed = agreed if self.way.body is LARGE else agreed._replace(part_size=8)
         self.ends = Ends(server)
         server.storage.min_part_bytes = 1
         server.storage.buckets[SOURCE].shared_with = frozenset({B})

@@ -1,7 +1,6 @@
 """What lands is the user's choice and the source's, in each way of copying, as the server has stored it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from threading import Event
 from types import MappingProxyType
 
@@ -40,8 +39,7 @@ def landed(
     server.storage.min_part_bytes = 1
     server.storage.buckets[SOURCE].shared_with = frozenset({B})
     destination = Destination(bucket=DESTINATION, region="us-east-1", **chosen)  # type: ignore[arg-type]
-    agreed = replace(
-        terms(multipart_above=8, part_size=4, landing=landing_headers(destination)),
+    agreed = terms(multipart_above=8, part_size=4, landing=landing_headers(destination))._replace(
         largest_copy=8,
         copy_part_size=4,
         copies_tags=not destination.tags,

@@ -6,7 +6,6 @@ thousand objects a second costs more than sending them.
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from syncd.aws.s3 import Address, Side
@@ -57,8 +56,7 @@ class EndpointSpec(NamedTuple):
     """Headers of every request to it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(NamedTuple):
     """Everything that a worker needs to know about a job."""
 
     job: str
@@ -72,8 +70,7 @@ class Order:
 
     def divided(self, workers: int) -> "Order":
         """Return the order for each of so many workers, which share the job's limits."""
-        return replace(
-            self,
+        return self._replace(
             in_flight=self.in_flight // workers,
             memory_bytes=self.memory_bytes // workers,
             requests_per_second=None if self.requests_per_second is None else self.requests_per_second / workers,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Event
 
 from syncd.aws.s3 import Side
@@ -94,10 +93,8 @@ class Repairer:
     def _replaced(self, place: Place, right: Mapping[str, Wanted]) -> Iterator[Outcome]:
         job, installation = self._job, self._installation
         source, destination = ends_of(job, installation, self._proof.requests)
-        terms = replace(
-            terms_of(job, source, destination),
-            landing=landing_headers(job.destination),
-            copies_tags=job.destination.copy_tags,
+        terms = terms_of(job, source, destination)._replace(
+            landing=landing_headers(job.destination), copies_tags=job.destination.copy_tags
         )
         done: dict[str, Repaired] = {}
 
