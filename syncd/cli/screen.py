@@ -27,6 +27,17 @@ class Styled(NamedTuple):
     style: str = ""
 
 
+class Spans(NamedTuple):
+    """A line of several styles, which is never folded."""
+
+    spans: Sequence[Styled]
+
+    @property
+    def text(self) -> str:
+        """The text of the line."""
+        return "".join(span.text for span in self.spans)
+
+
 class Line(NamedTuple):
     """A line of text. On a narrow terminal its continuation lines are indented, so none looks like a new line."""
 
@@ -54,7 +65,7 @@ class Table(NamedTuple):
     """The width to which the first column is folded."""
 
 
-Part: TypeAlias = str | Styled | Line | Remedy | Table
+Part: TypeAlias = str | Styled | Spans | Line | Remedy | Table
 """What is printed. A `str` is a line that is never folded."""
 
 

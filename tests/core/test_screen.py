@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from syncd.cli import screen
-from syncd.cli.screen import Line, Part, Remedy, Styled, Table
+from syncd.cli.screen import Line, Part, Remedy, Spans, Styled, Table
 from syncd.cli.terminal.bars import Bars
 from syncd.cli.terminal.drawing import drawn_together
 from syncd.cli.terminal.status import MOST_HEALTHY, status_table
@@ -178,7 +178,14 @@ def test_a_pipe_gets_what_an_endless_line_would_show(
 ) -> None:
     cells = [(name, Styled(word, "red"), number) for name, word, number in rows]
     table = Table(("Job", "Health"), ("Missing",), cells, longest)
-    parts: list[Part] = [Styled(words, "bold"), table, Line(words), Remedy(words), words]
+    parts: list[Part] = [
+        Styled(words, "bold"),
+        table,
+        Line(words),
+        Remedy(words),
+        words,
+        Spans([Styled(words), Styled(words, "red")]),
+    ]
 
     assert piped(parts) == drawn(parts, 10_000)
 

@@ -79,7 +79,13 @@ def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_in_a_pipe() -> Non
     shown = "from syncd.cli import screen; screen.show(screen.reports_table([]))"
     needed = f"import {', '.join(f'syncd.{name}' for name in modules)}; {shown}"
 
-    assert not loaded(needed) & (_NEVER | _DAEMON | {"rich"})
+    assert not loaded(needed) & (_NEVER | _DAEMON | {"multiprocessing.connection", "rich"})
+
+
+def test_findings_in_a_pipe_are_printed_without_what_draws() -> None:
+    found = "from syncd.check.result import JobChecks; from syncd.cli.setup.checks import show_checks"
+
+    assert "rich" not in loaded(f"{found}; show_checks([JobChecks('account-b', [])])")
 
 
 @pytest.mark.parametrize(

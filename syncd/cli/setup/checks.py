@@ -1,11 +1,9 @@
 """The findings of `syncd check`, as a person sees them."""
 
-from collections.abc import Sequence
-
-from rich.text import Text
+from collections.abc import Iterator, Sequence
 
 from syncd.check.result import Check, JobChecks, Status
-from syncd.cli.terminal.drawing import plain_console
+from syncd.cli.screen import Part, Spans, Styled, show
 from syncd.model.escaping import safe_line
 
 _MARKS = {
@@ -21,26 +19,29 @@ LONGEST_REMEDY = 20_000
 
 def show_checks(found: Sequence[JobChecks]) -> None:
     """Print one line per step, and below it the remedy. Lines are not folded, so that they can be copied."""
-    console = plain_console()
-    for job in found:
-        console.print(Text(job.job, style="bold"))
-        for check in job.checks:
-            console.print(_line(check), soft_wrap=True)
-            if check.remedy:
-                console.print(Text(f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"), soft_wrap=True)
-        console.print(_verdict(job), soft_wrap=True)
+    show(part for job in found for part in _parts(job))
 
 
-def _line(check: Check) -> Text:
+def _parts(job: JobChecks) -> Iterator[Part]:
+    yield Styled(job.job, "bold")
+    for check in job.checks:
+        yield _line(check)
+        if check.remedy:
+            yield f"    → {safe_line(check.remedy, LONGEST_REMEDY)}"
+    yield Spans([_verdict(job)])
+
+
+def _line(check: Check) -> Spans:
     mark, style = _MARKS[check.status]
-    return Text.assemble("  ", (mark, style), " ", (f"{check.name:<{_WIDTH}}", style), safe_line(check.detail))
+    name = f"{check.name:<{_WIDTH}}"
+    return Spans([Styled("  "), Styled(mark, style), Styled(" "), Styled(name, style), Styled(safe_line(check.detail))])
 
 
-def _verdict(job: JobChecks) -> Text:
+def _verdict(job: JobChecks) -> Styled:
     failed = [check.name for check in job.checks if check.status is Status.FAILED]
     if failed:
-        return Text(f"  {len(failed)} failed: {', '.join(failed)}", style="red")
+        return Styled(f"  {len(failed)} failed: {', '.join(failed)}", "red")
     warned = [check.name for check in job.checks if check.status is Status.WARNING]
     if warned:
-        return Text(f"  ready; worth a look: {', '.join(warned)}", style="yellow")
-    return Text("  ready", style="green")
+        return Styled(f"  ready; worth a look: {', '.join(warned)}", "yellow")
+    return Styled("  ready", "green")

@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from syncd.cli.screen import Line, Part, Remedy, Styled, Table
+from syncd.cli.screen import Line, Part, Remedy, Spans, Styled, Table
 
 _UNBOUNDED = 10_000
 _INDENT = 4
@@ -40,6 +40,8 @@ def _drawn(part: Part) -> RenderableType:
             return _table(part)
         case Styled():
             return Text(*part)
+        case Spans():
+            return Text.assemble(*part.spans, no_wrap=True, overflow="ignore")
         case Line():
             return _Line(part.text)
         case Remedy():
