@@ -112,7 +112,7 @@ def quarantine_list(
     as_json: JsonOption = False,
 ) -> None:
     """List failed and conflicting objects: the reason, the attempts, and the next attempt."""
-    from syncd.cli import screen
+    from syncd.cli.screen import output, tables
     from syncd.job import held_list, refused
 
     configuration = load(config, strict=strict)
@@ -126,9 +126,9 @@ def quarantine_list(
     with _state_used("", as_json=False):
         first = next(entries, None)
         if first is None:
-            screen.show(["the quarantine is empty"])
+            output.show(["the quarantine is empty"])
         else:
-            screen.show_held(chain([first], entries))
+            output.show(tables.held_table(chain([first], entries)))
     sys.exit(exit_codes.with_refused(DONE, left_out))
 
 

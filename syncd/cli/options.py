@@ -98,13 +98,13 @@ def load(
 
 
 def print_document(document: dict[str, Any], draw: Callable[[Any], Any], *, as_json: bool) -> None:
-    """Print the JSON, or for people what `draw` returns. It is passed `cli.screen`, which JSON needs not."""
+    """Print the JSON, or for people what `draw` returns. It is passed `cli.screen.tables`, which JSON needs not."""
     if as_json:
         sys.stdout.write(json.dumps(document) + "\n")
     else:
-        from syncd.cli import screen
+        from syncd.cli.screen import output, tables
 
-        screen.show(draw(screen))
+        output.show(draw(tables))
 
 
 def window_of(first: str | None, last: str | None) -> Window:

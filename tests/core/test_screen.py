@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.progress import Progress
 
-from syncd.cli import screen
-from syncd.cli.screen import Line, Part, Remedy, Spans, Styled, Table
+from syncd.cli.screen import output, tables
+from syncd.cli.screen.drawing import drawn_together
+from syncd.cli.screen.parts import Line, Part, Remedy, Spans, Styled, Table
 from syncd.cli.terminal.bars import Bars
-from syncd.cli.terminal.drawing import drawn_together
 from syncd.cli.terminal.status import MOST_HEALTHY, status_table
 from syncd.model.reports import SpreadProgress
 
@@ -47,7 +47,7 @@ def read(parts: Sequence[Part]) -> str:
 
 def piped(parts: Sequence[Part]) -> str:
     with redirect_stdout(io.StringIO()) as out:
-        screen.show(parts)
+        output.show(parts)
     return out.getvalue()
 
 
@@ -81,7 +81,7 @@ def test_spans_are_written_as_the_page_writes_them() -> None:
 def test_the_quarantine_says_how_often_an_object_was_tried_and_when_it_is_again(
     attempts: int, next_at: str | None, expected: str
 ) -> None:
-    shown = piped(screen.held_lines("account-b", held(attempts, next_at))).splitlines()
+    shown = piped(tables.held_lines("account-b", held(attempts, next_at))).splitlines()
 
     assert shown[:3] == ["account-b: k", f"  {expected}", "  d"]
     assert shown[3].startswith("  → ")

@@ -18,7 +18,8 @@ import structlog  # noqa: F401  # which the program loads late
 from boto3.session import Session  # noqa: F401
 
 import syncd.cli.running.verbs
-import syncd.cli.screen
+import syncd.cli.screen.output
+import syncd.cli.screen.tables
 import syncd.cli.terminal.verbs
 import syncd.config.files
 import syncd.job.verbs  # noqa: F401

@@ -26,9 +26,9 @@ from stage import Stage
 from syncd.aws.policies import terraform
 from syncd.check.result import Check, JobChecks
 from syncd.check.result import Status as CheckStatus
-from syncd.cli import screen
+from syncd.cli.screen import tables
+from syncd.cli.screen.drawing import drawn_together
 from syncd.cli.setup import checks, granting
-from syncd.cli.terminal.drawing import drawn_together
 from syncd.config.job import Log
 from syncd.daemon import logs
 from syncd.daemon.web.gauges import Gauges
@@ -136,12 +136,12 @@ def failing(text: str) -> Iterator[RenderableType]:
         report(failed=[FailedObject(key=text, reason="timeout", detail=text)], failed_count=1),
         report(conflicts=[(text, text)], conflict_count=1),
     ]
-    yield drawn_together(screen.reports_table(reports))
+    yield drawn_together(tables.reports_table(reports))
     item = {"key": text, "reason": "timeout", "attempts": 1, "first_at": "F", "next_at": None, "detail": text}
-    yield drawn_together(screen.held_lines("account-b", item))
+    yield drawn_together(tables.held_lines("account-b", item))
     failed = {"reason": "timeout", "detail": text}
     yield drawn_together(
-        screen.rebuild_table({"jobs": [{"job": "b", "shards": 0, "replicas": 0, "would": None, "error": failed}]})
+        tables.rebuild_table({"jobs": [{"job": "b", "shards": 0, "replicas": 0, "would": None, "error": failed}]})
     )
 
 

@@ -76,7 +76,7 @@ def test_status_loads_no_wire_and_draws_nothing_in_a_pipe(config: str, options: 
 
 def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_in_a_pipe() -> None:
     modules = ("cli.running.verbs", "config.files", "job.refused", "job.verbs")
-    shown = "from syncd.cli import screen; screen.show(screen.reports_table([]))"
+    shown = "from syncd.cli.screen import output, tables; output.show(tables.reports_table([]))"
     needed = f"import {', '.join(f'syncd.{name}' for name in modules)}; {shown}"
 
     assert not loaded(needed) & (_NEVER | _DAEMON | {"multiprocessing.connection", "rich"})

@@ -12,8 +12,8 @@ from syncd.cli.demo.kept.keeping import EVERY, Kept
 from syncd.cli.demo.play.proof import Proved, problems, told
 from syncd.cli.demo.play.steps import Built, Compared, Delivered, Raced, Step, Ticked, Tried
 from syncd.cli.demo.world import World
-from syncd.cli.screen import reports_table
-from syncd.cli.terminal.drawing import drawn_together
+from syncd.cli.screen.drawing import drawn_together
+from syncd.cli.screen.tables import reports_table
 from syncd.model.escaping import safe_line
 from syncd.model.units import rounded_size
 

@@ -145,7 +145,7 @@ def show_pruned(document: dict[str, Any]) -> None:
     """Print what a person sees of a prune."""
     from rich.text import Text
 
-    from syncd.cli.terminal.drawing import plain_console
+    from syncd.cli.screen.drawing import plain_console
 
     console = plain_console()
     if (error := document["error"]) is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from syncd.cli.terminal.drawing import plain_console
+from syncd.cli.screen.drawing import plain_console
 from syncd.config.job import Configuration, Job
 from syncd.daemon import logs
 from syncd.model.escaping import safe_key, safe_line

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from syncd.check.result import Check, JobChecks, Status
-from syncd.cli.screen import Part, Spans, Styled, show
+from syncd.cli.screen.output import show
+from syncd.cli.screen.parts import Part, Spans, Styled
 from syncd.model.escaping import safe_line
 
 _MARKS = {

@@ -8,7 +8,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.text import Text
 
-from syncd.cli.terminal.drawing import plain_console
+from syncd.cli.screen.drawing import plain_console
 from syncd.daemon import logs
 from syncd.job.health.freshness import span
 from syncd.job.health.progress import Progress, rate

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any
 
-from syncd.cli.screen import Line, Part, Remedy, Styled, Table
+from syncd.cli.screen.parts import Line, Part, Remedy, Styled, Table
 from syncd.job.health.freshness import span
 from syncd.job.health.progress import Progress, progress_words
 from syncd.job.health.word import WORST_FIRST, Health, headline
@@ -46,7 +46,7 @@ def watch(read: Callable[[], list[Part]]) -> None:
     """Show what `read` returns until Ctrl-C, again every two seconds."""
     from rich.live import Live  # for terminals alone
 
-    from syncd.cli.terminal.drawing import drawn_together, plain_console
+    from syncd.cli.screen.drawing import drawn_together, plain_console
 
     pause = Event()
     with Live(drawn_together(read()), console=plain_console(), screen=True, auto_refresh=False) as live:

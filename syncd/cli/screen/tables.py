@@ -1,10 +1,9 @@
-"""Tables and lines for people. Terminals get them folded and in colours (`cli/terminal/drawing.py`), pipes as they are."""
+"""Tables of documents, and the lines below them."""
 
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from syncd.cli.screen.parts import Line, Part, Remedy, Styled, Table
 from syncd.job.report import utc
 from syncd.model.escaping import safe_key, safe_line
 from syncd.model.reasons import Reason, remedy_of
@@ -16,114 +15,6 @@ if TYPE_CHECKING:
 
 _GOOD, _BAD = "green", "red"
 _OBJECTS_TOLD = 5
-_OF_TERMINALS = frozenset({"FORCE_COLOR", "TTY_COMPATIBLE"})
-"""Variables that make a pipe a terminal, or a terminal none."""
-
-
-class Styled(NamedTuple):
-    """Text in a style."""
-
-    text: str
-    style: str = ""
-
-
-class Spans(NamedTuple):
-    """A line of several styles, which is never folded."""
-
-    spans: Sequence[Styled]
-
-    @property
-    def text(self) -> str:
-        """The text of the line."""
-        return "".join(span.text for span in self.spans)
-
-
-class Line(NamedTuple):
-    """A line of text. On a narrow terminal its continuation lines are indented, so none looks like a new line."""
-
-    text: str
-
-
-class Remedy(NamedTuple):
-    """A remedy. A command that folding breaks is repeated whole, so that it can be copied."""
-
-    remedy: str
-
-    @property
-    def text(self) -> str:
-        """The text of the line."""
-        return f"→ {self.remedy}"
-
-
-class Table(NamedTuple):
-    """Rows below titles. The columns of numbers follow those of words."""
-
-    words: Sequence[str]
-    numbers: Sequence[str]
-    rows: Sequence[Sequence[str | Styled]]
-    longest: int | None = None
-    """The width to which the first column is folded."""
-
-
-Part: TypeAlias = str | Styled | Spans | Line | Remedy | Table
-"""What is printed. A `str` is a line that is never folded."""
-
-
-def show(parts: Iterable[Part]) -> None:
-    """Print to stdout, each part as it arrives. In a pipe, no line is folded."""
-    if sys.stdout.isatty() or not _OF_TERMINALS.isdisjoint(os.environ):
-        _draw(parts)
-        return
-    for part in parts:
-        text = _plain(part)
-        if text is None:
-            _draw([part])
-        else:
-            sys.stdout.write(text)
-
-
-def _draw(parts: Iterable[Part]) -> None:
-    from syncd.cli.terminal import drawing  # which takes a tenth of a start
-
-    drawing.draw(parts)
-
-
-def _plain(part: Part) -> str | None:
-    """Return a part as pipes get it, or None for what is drawn: control characters, and columns that are not ASCII."""
-    if isinstance(part, Table):
-        return _plain_table(part)
-    text = part if isinstance(part, str) else part.text
-    return f"{text}\n" if text.isprintable() else None
-
-
-def _plain_table(table: Table) -> str | None:
-    rows = [[*table.words, *table.numbers], *([_text(cell) for cell in row] for row in table.rows)]
-    if not all(cell.isascii() and cell.isprintable() for row in rows for cell in row):
-        return None
-    if table.longest is not None:
-        if any(" " in row[0] and len(row[0]) > table.longest for row in rows):
-            return None  # it is folded between words
-        rows = [line for row in rows for line in _folded(row, table.longest)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = ["<"] * len(table.words) + [">"] * len(table.numbers)
-    form = " ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True)) + "\n"
-    return "".join(form.format(*row) for row in rows)
-
-
-def _folded(row: list[str], longest: int) -> Iterator[list[str]]:
-    first, *others = row
-    yield [first[:longest], *others]
-    for start in range(longest, len(first), longest):
-        yield [first[start : start + longest], *[""] * len(others)]
-
-
-def _text(cell: str | Styled) -> str:
-    return cell if isinstance(cell, str) else cell.text
-
-
-def show_held(entries: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Print quarantined objects as they arrive. Keys are not folded, so that they can be copied."""
-    show(line for job, item in entries for line in held_lines(job, item))
 
 
 def reports_table(reports: Sequence[TickReport]) -> list[Part]:
@@ -238,6 +129,12 @@ def rebuild_table(document: dict[str, Any]) -> list[Part]:
         if job["error"]:
             remarks.append(Line(f"{job['job']}: {job['error']['reason']}: {safe_line(job['error']['detail'])}"))
     return [Table(("Job",), ("Shards", "Replicas"), rows), *remarks]
+
+
+def held_table(entries: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Part]:
+    """Yield the lines about quarantined objects. Keys are not folded, so that they can be copied."""
+    for job, item in entries:
+        yield from held_lines(job, item)
 
 
 def held_lines(job: str, item: dict[str, Any]) -> Sequence[Part]:

@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from syncd.cli.screen import Line, Part, Remedy, Spans, Styled, Table
+from syncd.cli.screen.parts import Line, Part, Remedy, Spans, Styled, Table
 
 _UNBOUNDED = 10_000
 _INDENT = 4

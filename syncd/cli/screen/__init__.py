@@ -1,0 +1,1 @@
+"""What people read of documents: tables and lines, and how they are printed."""
