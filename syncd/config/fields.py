@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -33,28 +34,20 @@ class StartPoint(StrEnum):
 StartValue = StartPoint | timedelta | date
 
 
+@dataclass(frozen=True, eq=False)
 class Words:
     """The words for a type, in messages, in the reference and in JSON Schema."""
 
-    def __init__(
-        self,
-        phrase: str,
-        show: Callable[[Any], str] = shown,
-        remedy: str = "",
-        *,
-        is_shown: bool = True,
-        schema: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.type = phrase
-        """A phrase that can follow "is no"."""
-        self.show = show
-        """Returns a default as TOML writes it."""
-        self.remedy = remedy
-        """The end of a message about a value of another type."""
-        self.is_shown = is_shown
-        """Messages may repeat a wrong value."""
-        self.schema = schema or {}
-        """JSON Schema: beside what pydantic derives, or in its place if it has a type."""
+    type: str
+    """A phrase that can follow "is no"."""
+    show: Callable[[Any], str] = shown
+    """Returns a default as TOML writes it."""
+    remedy: str = ""
+    """The end of a message about a value of another type."""
+    is_shown: bool = True
+    """Messages may repeat a wrong value."""
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """JSON Schema: beside what pydantic derives, or in its place if it has a type."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Return the JSON Schema of the type. Called by pydantic."""
