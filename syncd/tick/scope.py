@@ -1,13 +1,12 @@
 """A job's configuration as the values that its tick works with."""
 
-import calendar
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from syncd.config.job import Job, StartPoint
 from syncd.model.keys.layout import CloudTrailLayout, FlatLayout, Layout
 from syncd.model.keys.patterns import PatternLayout
-from syncd.model.keys.stamps import DAY_SECONDS
+from syncd.model.keys.stamps import DAY_SECONDS, date_start
 from syncd.model.keys.trail import Scope, exact_prefixes
 from syncd.model.objects import Replica, Shard
 from syncd.tick.task import Pace
@@ -112,5 +111,5 @@ def start_of(job: Job) -> Callable[[float], float]:
         span = start.total_seconds()
         return lambda now: max(1.0, now - span)
     assert isinstance(start, date)
-    instant = float(calendar.timegm(start.timetuple()))
+    instant = date_start(start)
     return lambda _: instant

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,16 +32,22 @@ def require_usable(state_dir: Path) -> None:
 
 def is_lockable(folder: Path) -> bool:
     """Return False if the file system of the folder grants no locks on ranges of bytes, as SQLite takes them."""
-    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+    # Without descriptors, neither the module nor the file is to be had.
+    with suppress(OSError, ImportError):
+        from tempfile import TemporaryFile  # noqa: PLC0415
+
+        with TemporaryFile(dir=folder) as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return False
     return True
 
 
 def _try(folder: Path) -> None:
-    with tempfile.TemporaryFile(dir=folder, prefix=".syncd-check-", buffering=0) as file:
+    from tempfile import TemporaryFile  # noqa: PLC0415  # few verbs try the folder
+
+    with TemporaryFile(dir=folder, prefix=".syncd-check-", buffering=0) as file:
         file.write(bytes(_WRITTEN_BYTES))
         os.fsync(file)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,11 +1,11 @@
 """Days and stamps: UTC days of instants and folders, and the stamps in CloudTrail's file names."""
 
-import calendar
 import re
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
 DAY_SECONDS = 86400
+_EPOCH = date(1970, 1, 1).toordinal()
 
 # The last match counts, since a trail's own name and prefix may look like a stamp or a day.
 _STAMP = re.compile(r"(?s:.*)_([0-9]{8})T([0-9]{2})([0-9]{2})([0-9]{2})?Z[^/]*$")
@@ -18,19 +18,24 @@ def utc_day(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).date().isoformat()
 
 
+def date_start(day: date) -> float:
+    """Return the first second of a date in UTC, in seconds since the epoch."""
+    return float((day.toordinal() - _EPOCH) * DAY_SECONDS)
+
+
 def day_start(day: str) -> float:
     """Return the first second of a UTC day, in seconds since the epoch.
 
     Raises:
         ValueError: `day` is not a day of the calendar.
     """
-    return float(calendar.timegm(date.fromisoformat(day).timetuple()))
+    return date_start(date.fromisoformat(day))
 
 
 @lru_cache(maxsize=4096)
 def _compact_day_start(day: str) -> float | None:
     try:
-        return float(calendar.timegm(date(int(day[:4]), int(day[4:6]), int(day[6:])).timetuple()))
+        return date_start(date(int(day[:4]), int(day[4:6]), int(day[6:])))
     except ValueError:
         return None
 
