@@ -132,6 +132,16 @@ def test_all_of_them_are_shown_when_they_are_asked_for() -> None:
     assert sum(line.startswith("account-") for line in found) == 300
 
 
+def test_a_key_is_not_broken_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "40", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+
+    shown = piped(tables.held_lines("account-b", held(1, None) | {"key": LONG_KEY})).splitlines()
+
+    assert shown[0] == f"account-b: {LONG_KEY}"
+    assert len(shown) > 4
+
+
 LONG_KEY = "AWSLogs/222222222222/CloudTrail/eu-west-1/2026/11/24/" + "x" * 60
 
 

@@ -26,7 +26,8 @@ def draw(parts: Iterable[Part]) -> None:
     if not console.is_terminal:
         console.width = _UNBOUNDED
     for part in parts:
-        console.print(_drawn(part), crop=False)
+        # Of a Text alone, rich forgets that it is not to be folded.
+        console.print(_drawn(part), crop=False, soft_wrap=isinstance(part, str | Spans))
 
 
 def drawn_together(parts: Iterable[Part]) -> RenderableType:
