@@ -1,1 +1,1 @@
-"""What people read of documents: tables and lines, and how they are printed."""
+"""Documents as people read them: tables and lines, and how they are printed."""

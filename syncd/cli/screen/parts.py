@@ -50,4 +50,4 @@ class Table(NamedTuple):
 
 
 Part: TypeAlias = str | Styled | Spans | Line | Remedy | Table
-"""What is printed. A `str` is a line that is never folded."""
+"""Anything that is printed. A `str` is a line that is never folded."""
