@@ -16,7 +16,7 @@ from syncd.cli.privileges import raise_descriptor_limit
 from syncd.cli.terminal import completion
 from syncd.cli.terminal.help import Verbs
 from syncd.daemon import logs
-from syncd.job.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
+from syncd.job.exit_codes import DONE, FAILED, USAGE, of_signal
 from syncd.model.errors import ConfigError, JobFailed, LedgerError, SyncdError
 from syncd.model.escaping import safe_line, visible
 from syncd.model.shortage import resource_limit, shortage
@@ -115,7 +115,9 @@ def _run() -> int:
         _tell_usage(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        from signal import SIGINT
+
+        return of_signal(SIGINT)
     except click.Abort:
         sys.stderr.write("Aborted.\n")
         return FAILED

@@ -15,8 +15,6 @@ UNHEALTHY = 4
 STATE_UNWRITABLE = 5
 ALREADY_RUNNING = 11
 _SIGNALLED = 128
-INTERRUPTED = _SIGNALLED + 2
-"""After SIGINT, which is Ctrl-C."""
 
 
 def of_signal(number: int) -> int:

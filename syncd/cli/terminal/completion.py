@@ -1,4 +1,4 @@
-"""What a shell asks for when Tab is pressed, and the script that has it ask."""
+"""Completion in a shell: the script that asks for it, and what is offered."""
 
 import click
 
