@@ -129,7 +129,7 @@ def _tell_usage(error: click.ClickException) -> None:
     told = io.StringIO()
     error.show(told)
     stream = sys.stdout if isinstance(error, click.exceptions.NoArgsIsHelpError) else sys.stderr
-    stream.write("\n".join(map(visible, told.getvalue().split("\n"))))
+    stream.write("\n".join(map(visible, told.getvalue().expandtabs().split("\n"))))
 
 
 def _tell_refusal(reason: str, detail: str, remedy: str) -> None:

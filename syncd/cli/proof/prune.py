@@ -34,7 +34,7 @@ _LISTED = 1000
 @click.option(
     "--older-than",
     metavar="DAYS",
-    type=click.IntRange(min=1),
+    type=int,
     required=True,
     help="Leave alone what is younger than so many days.",
 )
