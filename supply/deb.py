@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from locks import PROJECT
-from typer.completion import get_completion_script
+
+from syncd.cli.terminal.completion import script
 
 PYTHON = "/usr/bin/python3"
 HOME = "opt/syncd"
@@ -145,9 +146,7 @@ def _program(root: Path) -> None:
         "zsh": "usr/share/zsh/vendor-completions/_syncd",
         "fish": "usr/share/fish/vendor_completions.d/syncd.fish",
     }.items():
-        script = get_completion_script(prog_name="syncd", complete_var="_SYNCD_COMPLETE", shell=shell)
-        # zsh reads the file at the first Tab and expects it to answer that one too.
-        _write(root / path, script + ('\n\n_syncd_completion "$@"\n' if shell == "zsh" else "\n"))
+        _write(root / path, script(shell))
 
 
 def _documents(root: Path) -> None:

@@ -9,7 +9,7 @@ from reference import spelled, usage, verbs
 from reference_words import ENVIRONMENT, EXIT_CODES
 
 from syncd import __version__
-from syncd.cli.app import app
+from syncd.cli.app import program
 
 _FILES = {
     "/etc/syncd/syncd.toml": "The configuration, if neither `--config` nor `SYNCD_CONFIG` names another.",
@@ -31,7 +31,7 @@ def _head() -> Iterator[str]:
         ".SH SYNOPSIS",
         r"\fBsyncd\fR \fICOMMAND\fR [\fIARGUMENTS\fR]",
         ".SH DESCRIPTION",
-        _text(" ".join((app.info.help or "").split())),
+        _text(" ".join((program.help or "").split())),
     )
 
 

@@ -6,10 +6,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 from reference_words import DOCUMENTS, ENVIRONMENT, EXIT_CODES
 
-from syncd.cli.app import app
+from syncd.cli.app import program
 from syncd.config.job import schema_rows
 from syncd.config.tables.table import Row
 from syncd.model import events
@@ -29,7 +29,7 @@ def reference() -> str:
 
 def verbs() -> dict[str, Any]:
     """The commands by name; those of a group by both names, such as `ledger rebuild`."""
-    return dict(_leaves("", typer.main.get_command(app)))
+    return dict(_leaves("", program))
 
 
 def event_names() -> Sequence[str]:
@@ -48,7 +48,7 @@ def flags(command: Any) -> Sequence[str]:
 
 
 def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    context = typer.Context(command)
+    context = click.Context(command)
     for name in command.list_commands(context):
         inner = command.get_command(context, name)
         whole = f"{path} {name}".strip()
@@ -111,8 +111,8 @@ def spelled(option: Any) -> str:
 
 
 def _placeholder(option: Any) -> str:
-    kind = option.type_descriptor.annotation
-    return "PATH" if kind is Path else getattr(kind, "__name__", "VALUE").upper().replace("STR", "TEXT")
+    """Return the option's name, which stands for one of some words that its help lists."""
+    return str(option.opts[0]).removeprefix("--").upper()
 
 
 def _exit_codes() -> Iterator[str]:

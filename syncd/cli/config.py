@@ -4,43 +4,38 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from syncd.cli.options import ConfigOption, JsonOption, StrictOption
-from syncd.cli.terminal.help import Verbs
+from syncd.cli.options import config_option, json_option, strict_option
+from syncd.cli.terminal.help import Verbs, examples
 from syncd.job.exit_codes import DONE, USAGE
 from syncd.model.errors import ConfigError, Problem
 from syncd.model.escaping import safe_line
 
-app = typer.Typer(
-    name="config",
-    cls=Verbs,
-    no_args_is_help=True,
-    help="The configuration itself: its schema for editors, and whether it is right.",
-)
+
+@click.group("config", cls=Verbs)
+def show_config() -> None:
+    """The configuration itself: its schema for editors, and whether it is right."""
 
 
-@app.command("schema")
-def show_schema(
-    *,
-    job: Annotated[
-        bool, typer.Option("--job", help="The schema of a job file, instead of that of syncd.toml.")
-    ] = False,
-    _config: Annotated[
-        Path | None, typer.Option("--config", help="Taken as every verb takes it, and not read.")
-    ] = None,
-    _as_json: Annotated[bool, typer.Option("--json", help="The schema is JSON without this too.")] = False,
-) -> None:
+@show_config.command("schema", epilog=examples("syncd config schema --job > job.schema.json"))
+@click.option("--job", is_flag=True, help="The schema of a job file, instead of that of syncd.toml.")
+@click.option("--config", metavar="PATH", expose_value=False, help="Taken as every verb takes it, and not read.")
+@click.option("--json", is_flag=True, expose_value=False, help="The schema is JSON without this too.")
+def show_schema(*, job: bool) -> None:
     """Print the JSON Schema (2020-12) of syncd.toml, or of a job file, for editors."""
     from syncd.config.job import json_schema
 
     sys.stdout.write(json.dumps(json_schema(is_job=job), indent=2) + "\n")
 
 
-@app.command("validate")
-def validate(*, config: ConfigOption = None, strict: StrictOption = False, as_json: JsonOption = False) -> None:
+@show_config.command("validate", epilog=examples("syncd config validate --config ./syncd.toml"))
+@config_option
+@strict_option
+@json_option
+def validate(*, config: Path | None, strict: bool, as_json: bool) -> None:
     """Check syncd.toml and every job file, offline. Names every problem, and ends with 2 if there is one."""
     from syncd.config import files
 

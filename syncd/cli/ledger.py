@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+import click
 
 from syncd.cli import streams
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
-from syncd.cli.terminal.help import Verbs
+from syncd.cli.options import config_option, jobs_argument, json_option, load, print_document, strict_option
+from syncd.cli.terminal.help import Verbs, examples
 from syncd.daemon import logs
 from syncd.job import exit_codes
 from syncd.job.exit_codes import DONE, FAILED
@@ -24,39 +25,21 @@ if TYPE_CHECKING:
     from syncd.job.ledger_verbs import Chosen
     from syncd.ledger.ledger import LedgerFile
 
-app = typer.Typer(
-    name="ledger", cls=Verbs, no_args_is_help=True, help="Rebuild or export the state, and manage quarantined objects."
-)
-quarantine_app = typer.Typer(
-    cls=Verbs, no_args_is_help=True, help="List, retry or accept objects that are known but not at the destination."
-)
-app.add_typer(quarantine_app, name="quarantine")
-JobOption = Annotated[list[str] | None, typer.Option("--job", metavar="JOB", help="Only this job; repeatable.")]
-KeyArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="KEY",
-        help="The object's key in the source as it is shown, or a pattern with *, ? and [...], in quotes: an escape such as"
-        " \\u202e stands for an invisible character, and two backslashes for one.",
-    ),
-]
-ReasonOption = Annotated[
-    str | None, typer.Option("--reason", metavar="REASON", help="Only objects with this reason, such as archived.")
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Every object in quarantine.")]
+
+@click.group("ledger", cls=Verbs)
+def ledger() -> None:
+    """Rebuild or export the state, and manage quarantined objects."""
 
 
-@app.command("rebuild")
-def ledger_rebuild(
-    jobs: JobsArgument = None,
-    *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be forgotten, kept and listed. Changes and asks nothing.")
-    ] = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@ledger.command(
+    "rebuild", epilog=examples("syncd ledger rebuild account-b --dry-run", "syncd ledger rebuild account-b")
+)
+@jobs_argument
+@click.option("--dry-run", is_flag=True, help="Say what would be forgotten, kept and listed. Changes and asks nothing.")
+@config_option
+@strict_option
+@json_option
+def ledger_rebuild(jobs: Sequence[str], *, dry_run: bool, config: Path | None, strict: bool, as_json: bool) -> None:
     """Discard what is remembered of copied objects, and rebuild it from the destination's listing.
 
     The start, the quarantine and what was accepted stay.
@@ -76,14 +59,12 @@ def ledger_rebuild(
     sys.exit(exit_codes.of_rebuild(document))
 
 
-@app.command("export")
-def ledger_export(
-    jobs: JobsArgument = None,
-    *,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@ledger.command("export", epilog=examples("syncd ledger export account-b | head"))
+@jobs_argument
+@config_option
+@strict_option
+@json_option
+def ledger_export(jobs: Sequence[str], *, config: Path | None, strict: bool, as_json: bool) -> None:
     """Print every row as JSON, one per line. With --json, print one document."""
     from syncd.job import ledger_verbs, refused
 
@@ -103,14 +84,31 @@ def ledger_export(
     sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
-@quarantine_app.command("list")
-def quarantine_list(
-    jobs: JobsArgument = None,
-    *,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@ledger.group("quarantine", cls=Verbs)
+def quarantine() -> None:
+    """List, retry or accept objects that are known but not at the destination."""
+
+
+job_option = click.option("--job", metavar="JOB", multiple=True, help="Only this job; repeatable.")
+key_argument = click.argument(
+    "key",
+    metavar="[KEY]",
+    required=False,
+    help="The object's key in the source as it is shown, or a pattern with *, ? and [...], in quotes: an escape such as"
+    " \\u202e stands for an invisible character, and two backslashes for one.",
+)
+reason_option = click.option("--reason", metavar="REASON", help="Only objects with this reason, such as archived.")
+all_option = click.option("--all", "everything", is_flag=True, help="Every object in quarantine.")
+
+
+@quarantine.command(
+    "list", epilog=examples("syncd ledger quarantine list", "syncd ledger quarantine list account-b --json")
+)
+@jobs_argument
+@config_option
+@strict_option
+@json_option
+def quarantine_list(jobs: Sequence[str], *, config: Path | None, strict: bool, as_json: bool) -> None:
     """List failed and conflicting objects: the reason, the attempts, and the next attempt."""
     from syncd.cli.screen import output, tables
     from syncd.job import held_list, refused
@@ -132,16 +130,29 @@ def quarantine_list(
     sys.exit(exit_codes.with_refused(DONE, left_out))
 
 
-@quarantine_app.command("retry")
+@quarantine.command(
+    "retry",
+    epilog=examples(
+        "syncd ledger quarantine retry --reason archived --job account-b",
+        "syncd ledger quarantine retry 'AWSLogs/*/2026/11/24/*'",
+    ),
+)
+@key_argument
+@reason_option
+@all_option
+@job_option
+@config_option
+@strict_option
+@json_option
 def quarantine_retry(
-    key: KeyArgument = None,
+    key: str | None,
     *,
-    reason: ReasonOption = None,
-    everything: AllOption = False,
-    job: JobOption = None,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    reason: str | None,
+    everything: bool,
+    job: Sequence[str],
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Let the next tick try objects again."""
     from syncd.job import ledger_verbs
@@ -152,16 +163,29 @@ def quarantine_retry(
     _deal_with(chosen, ledger_verbs.retry, configuration, job, done, as_json=as_json)
 
 
-@quarantine_app.command("accept")
+@quarantine.command(
+    "accept",
+    epilog=examples(
+        "syncd ledger quarantine accept AWSLogs/.../x.json.gz --job account-b",
+        "syncd ledger quarantine accept --reason object_gone --job account-b",
+    ),
+)
+@key_argument
+@reason_option
+@all_option
+@job_option
+@config_option
+@strict_option
+@json_option
 def quarantine_accept(
-    key: KeyArgument = None,
+    key: str | None,
     *,
-    reason: ReasonOption = None,
-    everything: AllOption = False,
-    job: JobOption = None,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    reason: str | None,
+    everything: bool,
+    job: Sequence[str],
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Accept conflicting replicas as they are, or objects that the source has deleted."""
     from syncd.job import ledger_verbs
@@ -177,18 +201,18 @@ def _chosen(word: str | None, reason: str | None, *, everything: bool) -> "Chose
     from syncd.model.reasons import Reason
 
     if word is None and reason is None and not everything:
-        raise typer.BadParameter("name a key or a pattern, or give --reason or --all", param_hint="KEY")
+        raise click.BadParameter("name a key or a pattern, or give --reason or --all", param_hint="KEY")
     if everything and (word is not None or reason is not None):
-        raise typer.BadParameter("goes with neither a key nor --reason", param_hint="--all")
+        raise click.BadParameter("goes with neither a key nor --reason", param_hint="--all")
     # AWS's own codes are reasons too, and look another way.
     if reason is not None and reason.islower() and reason not in set(Reason):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{safe_line(reason)} is no reason; `quarantine list` shows them", param_hint="--reason"
         )
     try:
         return Chosen(None if word is None else key_of(word), reason)
     except ValueError as error:
-        raise typer.BadParameter(f"{safe_line(word or '')}: {error}", param_hint="KEY") from None
+        raise click.BadParameter(f"{safe_line(word or '')}: {error}", param_hint="KEY") from None
 
 
 def _ledger_file(configuration: "Configuration") -> "LedgerFile":
@@ -216,7 +240,7 @@ def _deal_with(
     chosen: "Chosen",
     do: "Callable[[Sequence[Job], LedgerFile, Chosen], dict[str, Any]]",
     configuration: "Configuration",
-    names: list[str] | None,
+    names: Sequence[str],
     done: str,
     *,
     as_json: bool,

@@ -5,70 +5,63 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from syncd.cli.privileges import drop_to_owner
 from syncd.daemon import logs
 from syncd.model import events
 from syncd.model.errors import ConfigError
-from syncd.model.objects import Window
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
+    from syncd.model.objects import Window
 
 
-def earlier_config(context: typer.Context, value: Any) -> Any:
+PATH = click.Path(path_type=Path, readable=False)
+"""A path. What cannot be read is told by who reads it."""
+
+
+def earlier_config(context: click.Context, _: click.Parameter, value: Path | None) -> Path | None:
     """Return `--config` as it stands after the verb, else before it."""
     return value if value is not None else context.find_root().params.get("config")
 
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="PATH",
-        help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml.",
-        callback=earlier_config,
-    ),
-]
-StrictOption = Annotated[
-    bool,
-    typer.Option("--strict", help="Refuse all jobs if one job's file is invalid, instead of running the others."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout. Logs go to stderr.")]
-
-
-def job_names(context: typer.Context, incomplete: str) -> list[str]:
+def job_names(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Complete a job's name for the shell. Returns nothing if the configuration is invalid."""
     from syncd.config import files
 
     try:
-        configuration = files.load(files.find(earlier_config(context, context.params.get("config")), os.environ))
+        configuration = files.load(files.find(context.params.get("config"), os.environ))
     except ConfigError:
         return []
     return [job.name for job in configuration.jobs if job.name.startswith(incomplete)]
 
 
-JobsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="JOB", help="The jobs; all if none is named.", autocompletion=job_names),
-]
-
-
-FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
-ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive; the default is now.")
-]
-AccountOption = Annotated[
-    list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
-]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")]
-MonthOption = Annotated[
-    bool, typer.Option("--month", help="Also what a month costs, and what `aws s3 sync` would for the same bucket.")
-]
+jobs_argument = click.argument(
+    "jobs", metavar="[JOB]...", nargs=-1, shell_complete=job_names, help="The jobs; all if none is named."
+)
+config_option = click.option(
+    "--config",
+    metavar="PATH",
+    type=PATH,
+    callback=earlier_config,
+    help="The configuration file. The default is $SYNCD_CONFIG, then /etc/syncd/syncd.toml.",
+)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Refuse all jobs if one job's file is invalid, instead of running the others."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout. Logs go to stderr."
+)
+from_option = partial(click.option, "--from", "first", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")
+to_option = click.option("--to", "last", metavar="DAY", help="The last UTC day, inclusive; the default is now.")
+account_option = click.option("--account", metavar="ID", multiple=True, help="Only this account; repeatable.")
+region_option = click.option("--region", metavar="R", multiple=True, help="Only this region; repeatable.")
+keys_option = click.option("--keys", metavar="FILE", type=PATH, help="Use these public keys, and ask AWS for none.")
 
 
 def load(
@@ -107,16 +100,17 @@ def print_document(document: dict[str, Any], draw: Callable[[Any], Any], *, as_j
         output.show(draw(tables))
 
 
-def window_of(first: str | None, last: str | None) -> Window:
-    """Return the days of a catch-up. Raises typer.BadParameter if they are none."""
+def window_of(first: str | None, last: str | None) -> "Window":
+    """Return the days of a catch-up. Raises click.BadParameter if they are none."""
     from syncd.job.verbs import is_day
+    from syncd.model.objects import Window
 
     for name, day in (("--from", first), ("--to", last)):
         if day is not None and not is_day(day):
-            raise typer.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
+            raise click.BadParameter(f"{day!r} is not a day: write YYYY-MM-DD, such as 2026-11-01", param_hint=name)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     if first and first > today:
-        raise typer.BadParameter(f"{first} is in the future; name a day up to today, {today} UTC", param_hint="--from")
+        raise click.BadParameter(f"{first} is in the future; name a day up to today, {today} UTC", param_hint="--from")
     if first and last and last < first:
-        raise typer.BadParameter(f"{last} is before --from {first}", param_hint="--to")
+        raise click.BadParameter(f"{last} is before --from {first}", param_hint="--to")
     return Window(first, last)

@@ -239,15 +239,15 @@ def test_a_trouble_shows_in_the_job_that_has_it_with_its_reason(kept: Kept) -> N
     [
         (("break", "role"), "no demo of yours keeps running: run `syncd demo --keep`"),
         (("mend",), "needs one of role, late, conflict, clock"),
-        (("break", "roll"), "'roll' is none of role, late, conflict, clock"),
-        (("brake", "role"), "'brake' is none of break, mend"),
+        (("break", "roll"), "'roll' is not one of 'role', 'late', 'conflict', 'clock'"),
+        (("brake", "role"), "'brake' is not one of 'break', 'mend'"),
     ],
 )
 def test_a_trouble_that_cannot_be_given_is_refused(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
     refused = ran(tmp_path, "demo", *arguments)
 
     assert refused.returncode != 0
-    assert told in " ".join(refused.stderr.replace("│", " ").split())
+    assert told in refused.stderr
 
 
 def test_a_demo_leaves_no_file_and_no_server_behind(kept: Kept) -> None:

@@ -15,10 +15,10 @@ ELSEWHERE = "444455556666"
 
 
 def caught_up(stage: Stage, *options: str) -> Ran:
-    """A catch-up over the last days; wide, so that no sentence is broken over two lines."""
+    """A catch-up over the last days."""
     day = days_before(datetime.now(UTC), 2)[0]
     given = options if "--from" in options else ("--from", f"{day}", *options)
-    return stage.syncd("catch-up", *given, COLUMNS="400")
+    return stage.syncd("catch-up", *given)
 
 
 REFUSED: Mapping[str, tuple[dict[str, Any], tuple[str, ...], str]] = {

@@ -3,7 +3,6 @@
 import manpage
 import pytest
 import reference
-from rich.markup import render
 
 PAGE = manpage.page()
 VERBS = reference.verbs()
@@ -20,14 +19,6 @@ def test_a_verb_and_its_flags_are_in_the_page(verb: str) -> None:
     section = PAGE.partition(f".SS syncd {roff(verb)} ")[2].partition("\n.SS ")[0]
 
     assert [flag for flag in reference.flags(VERBS[verb]) if rf"\fB{roff(flag)}" not in section] == []
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_no_help_has_brackets_that_a_terminal_takes_for_a_colour(verb: str) -> None:
-    command = VERBS[verb]
-    texts = [command.help or "", *(getattr(param, "help", None) or "" for param in command.params)]
-
-    assert [text for text in texts if render(text).plain != text] == []
 
 
 def test_a_line_begins_with_a_dot_only_if_it_is_a_macro() -> None:

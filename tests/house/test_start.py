@@ -41,8 +41,16 @@ def test_a_version_loads_no_configuration_no_state_and_no_wire() -> None:
     assert not loaded(verb("--version")) & (_NEVER | _DAEMON | _WIRE | {"rich", "sqlite3"})
 
 
-def test_a_help_loads_no_configuration_and_no_wire() -> None:
-    assert not loaded(verb("--help")) & (_NEVER | _DAEMON | _WIRE | {"pydantic", "sqlite3"})
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("verify", "-h"), ("ledger", "quarantine", "retry", "--help"), ("tick", "--form")]
+)
+def test_help_and_a_wrong_option_load_no_configuration_no_wire_and_nothing_that_draws(
+    arguments: tuple[str, ...],
+) -> None:
+    loads = loaded(f"sys.exit = lambda code: None; {verb(*arguments)}")
+
+    assert "syncd.cli.options" in loads
+    assert not loads & (_NEVER | _DAEMON | _WIRE | _WEIGHT | {"pydantic", "rich", "sqlite3"})
 
 
 def test_a_verb_loads_no_other_verb(config: str) -> None:
@@ -55,6 +63,7 @@ def test_a_verb_loads_no_other_verb(config: str) -> None:
         "syncd.cli.privileges",
         "syncd.cli.streams",
         "syncd.cli.terminal",
+        "syncd.cli.terminal.completion",
         "syncd.cli.terminal.help",
     }
 
@@ -112,4 +121,4 @@ def test_a_copy_worker_loads_no_more_than_copies_need() -> None:
 
     assert "syncd.aws.transport" in modules
     assert not modules & {"awscrt", "http.client", "urllib.request"}
-    assert not modules & (_NEVER | _DAEMON | {"botocore", "pydantic", "rich", "sqlite3", "typer", "urllib3"})
+    assert not modules & (_NEVER | _DAEMON | {"botocore", "click", "pydantic", "rich", "sqlite3", "urllib3"})

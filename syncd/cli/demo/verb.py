@@ -5,75 +5,53 @@ import os
 import sys
 import textwrap
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from syncd.cli.options import JsonOption, earlier_config
+from syncd.cli.options import PATH, earlier_config, json_option
+from syncd.cli.terminal.help import examples
 
-app = typer.Typer()
-
-_ACTIONS = ("break", "mend")
 _TROUBLES = ("role", "late", "conflict", "clock")
 
 
-def _one_of(words: tuple[str, ...], value: str | None) -> str | None:
-    if value is not None and value not in words:
-        raise typer.BadParameter(f"{value!r} is none of {', '.join(words)}")
-    return value
-
-
-ActionArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="ACTION",
-        help="`break` or `mend`, for a demo that --keep has left running.",
-        callback=lambda value: _one_of(_ACTIONS, value),
-        autocompletion=lambda: _ACTIONS,
-        show_default=False,
-    ),
-]
-TroubleArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="TROUBLE",
-        help="What to break or mend: role, late, conflict or clock.",
-        callback=lambda value: _one_of(_TROUBLES, value),
-        autocompletion=lambda: _TROUBLES,
-        show_default=False,
-    ),
-]
-
-
-@app.command("demo")
-def show_demo(
-    action: ActionArgument = None,
-    trouble: TroubleArgument = None,
-    *,
-    keep: Annotated[
-        bool,
-        typer.Option("--keep", help="Leave it running until Ctrl-C, with a daemon and its status page, to try things."),
-    ] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="PATH",
-            help="Not read, since the demo writes its own; for `break` and `mend`, which of several kept demos.",
-            callback=earlier_config,
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command("demo", epilog=examples("syncd demo", "syncd demo --keep", "syncd demo break role"))
+@click.argument(
+    "action",
+    metavar="[ACTION]",
+    type=click.Choice(("break", "mend")),
+    required=False,
+    help="`break` or `mend`, for a demo that --keep has left running.",
+)
+@click.argument(
+    "trouble",
+    metavar="[TROUBLE]",
+    type=click.Choice(_TROUBLES),
+    required=False,
+    help="What to break or mend: role, late, conflict or clock.",
+)
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Leave it running until Ctrl-C, with a daemon and its status page, to try things.",
+)
+@click.option(
+    "--config",
+    metavar="PATH",
+    type=PATH,
+    callback=earlier_config,
+    help="Not read, since the demo writes its own; for `break` and `mend`, which of several kept demos.",
+)
+@json_option
+def show_demo(action: str | None, trouble: str | None, *, keep: bool, config: Path | None, as_json: bool) -> None:
     """Run everything against an embedded AWS, or break and mend one that was kept. Needs no configuration."""
     from syncd.cli.demo import demo
 
     if action is None:
         sys.exit(demo.run(keep=keep, as_json=as_json))
     if trouble is None:
-        raise typer.BadParameter(f"`{action}` needs one of {', '.join(_TROUBLES)}", param_hint="TROUBLE")
+        raise click.BadParameter(f"`{action}` needs one of {', '.join(_TROUBLES)}", param_hint="TROUBLE")
     if keep:
-        raise typer.BadParameter(f"does not go with `{action}`", param_hint="--keep")
+        raise click.BadParameter(f"does not go with `{action}`", param_hint="--keep")
     _do(action, trouble, config, as_json=as_json)
 
 
@@ -92,8 +70,8 @@ def _do(action: str, trouble: str, config: Path | None, *, as_json: bool) -> Non
         document = {"trouble": trouble, "job": told.job, "told": told.words, "page": page, "mend": then or None}
         sys.stdout.write(json.dumps(document) + "\n")
         return
-    typer.echo(textwrap.fill(told.words, 80))
+    sys.stdout.write(f"{textwrap.fill(told.words, 80)}\n")
     shows = "it shows on" if then else "all is well again on"
-    typer.echo(f"At the next tick, within {keeping.EVERY}, {shows} {page} and in\n  {status}")
+    sys.stdout.write(f"At the next tick, within {keeping.EVERY}, {shows} {page} and in\n  {status}\n")
     if then:
-        typer.echo(f"To mend it:\n  {then}")
+        sys.stdout.write(f"To mend it:\n  {then}\n")

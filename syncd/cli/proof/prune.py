@@ -6,11 +6,12 @@ import time
 from datetime import timedelta
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from syncd.cli.options import ConfigOption, JsonOption, StrictOption, job_names, load
+from syncd.cli.options import config_option, job_names, json_option, keys_option, load, strict_option
+from syncd.cli.terminal.help import examples
 from syncd.daemon import logs
 from syncd.job.exit_codes import ALREADY_RUNNING, DONE, FAILED, PARTIAL
 from syncd.model.errors import Interrupted
@@ -19,30 +20,38 @@ from syncd.model.escaping import safe_key, safe_line
 if TYPE_CHECKING:
     from syncd.config.job import Configuration, Job
 
-app = typer.Typer()
 _SHOWN = 20
 _LISTED = 1000
 
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job.", autocompletion=job_names)]
-OlderThanOption = Annotated[
-    int, typer.Option("--older-than", metavar="DAYS", min=1, help="Leave alone what is younger than so many days.")
-]
-DeleteOption = Annotated[bool, typer.Option("--delete", help="Delete; without it, only say what would be deleted.")]
-KeysOption = Annotated[
-    Path | None, typer.Option("--keys", metavar="FILE", help="Use these public keys, and ask AWS for none.")
-]
 
-
-@app.command("prune-source")
+@click.command(
+    "prune-source",
+    epilog=examples(
+        "syncd prune-source account-b --older-than 400", "syncd prune-source account-b --older-than 400 --delete"
+    ),
+)
+@click.argument("job", metavar="JOB", shell_complete=job_names, help="The job.")
+@click.option(
+    "--older-than",
+    metavar="DAYS",
+    type=int,
+    required=True,
+    help="Leave alone what is younger than so many days.",
+)
+@click.option("--delete", is_flag=True, help="Delete; without it, only say what would be deleted.")
+@keys_option
+@config_option
+@strict_option
+@json_option
 def prune_source(
-    job: JobArgument,
+    job: str,
     *,
-    older_than: OlderThanOption,
-    delete: DeleteOption = False,
-    keys: KeysOption = None,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    older_than: int,
+    delete: bool,
+    keys: Path | None,
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Delete at the source what is proved to be replicated. Without --delete it is a dry run."""
     from syncd.job import refused
@@ -52,7 +61,7 @@ def prune_source(
     least = ceil(chosen.listing.recent / timedelta(days=1))
     if older_than < least:
         why = f"ticks of {chosen.name} expect to see the last {least} days (listing.recent): give {least} or more"
-        raise typer.BadParameter(why, param_hint="--older-than")
+        raise click.BadParameter(why, param_hint="--older-than")
     pruned, signal_code = _prune(configuration, chosen, older_than, keys, deletes=delete)
     document = pruned_document(pruned)
     if as_json:

@@ -3,98 +3,96 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+import click
 
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load
+from syncd.cli.options import (
+    PATH,
+    account_option,
+    config_option,
+    from_option,
+    jobs_argument,
+    json_option,
+    keys_option,
+    load,
+    region_option,
+    strict_option,
+    to_option,
+)
+from syncd.cli.terminal.help import examples
 from syncd.daemon import logs
-from syncd.model.keys.stamps import DAY_SECONDS
-from syncd.model.keys.trail import EVERY
-from syncd.model.objects import Window
 
 if TYPE_CHECKING:
     from syncd.cli.proof.progress import ProgressLine
     from syncd.config.job import Configuration, Job
+    from syncd.model.objects import Window
 
 
-app = typer.Typer()
-
-
-class Against(StrEnum):
-    """The side that a replica may be compared with."""
-
-    SOURCE = "source"
-
-
-FromOption = Annotated[str | None, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last UTC day, inclusive.")]
-AccountOption = Annotated[
-    list[str] | None, typer.Option("--account", metavar="ID", help="Only this account; repeatable.")
-]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="R", help="Only this region; repeatable.")]
-KeysOption = Annotated[
-    Path | None, typer.Option("--keys", metavar="FILE", help="Use these public keys, and ask AWS for none.")
-]
-ExportKeysOption = Annotated[
-    Path | None, typer.Option("--export-keys", metavar="FILE", help="Write the public keys that are known.")
-]
-ReportOption = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", help="Write JSON, HTML and SHA256SUMS for an auditor.")
-]
-BundleOption = Annotated[
-    Path | None, typer.Option("--bundle", metavar="FILE", help="Pack digests, keys and hashes, for --offline.")
-]
-TimestampOption = Annotated[
-    str | None,
-    typer.Option("--timestamp", metavar="URL", help="Have the report stamped by this RFC 3161 authority."),
-]
-OfflineOption = Annotated[
-    Path | None, typer.Option("--offline", metavar="FILE", help="Repeat the verdict of a bundle; no job is read.")
-]
-HealOption = Annotated[bool, typer.Option(help="Fetch from the source what a digest names and the replica lacks.")]
-RepairOption = Annotated[
-    bool,
-    typer.Option(
-        "--repair", help="Replace an altered replica by what its digest vouches for: a newer version, or beside it."
+@click.command(
+    "verify",
+    epilog=examples(
+        "syncd verify account-b --from 2026-03-01 --to 2026-03-31", "syncd verify account-b --report ./march"
     ),
-]
-AgainstOption = Annotated[
-    Against | None,
-    typer.Option("--against", help="Compare with the source and the ledger instead of digests, whatever the layout."),
-]
-ReadDataOption = Annotated[
-    bool,
-    typer.Option(
-        "--read-data", help="Read every log, and take no hash kept while it was copied. With --against: both sides."
-    ),
-]
-
-
-@app.command()
+)
+@jobs_argument
+@from_option()
+@to_option
+@account_option
+@region_option
+@keys_option
+@click.option("--export-keys", metavar="FILE", type=PATH, help="Write the public keys that are known.")
+@click.option("--report", metavar="DIR", type=PATH, help="Write JSON, HTML and SHA256SUMS for an auditor.")
+@click.option("--timestamp", metavar="URL", help="Have the report stamped by this RFC 3161 authority.")
+@click.option("--bundle", metavar="FILE", type=PATH, help="Pack digests, keys and hashes, for --offline.")
+@click.option("--offline", metavar="FILE", type=PATH, help="Repeat the verdict of a bundle; no job is read.")
+@click.option(
+    "--heal/--no-heal",
+    default=True,
+    show_default=True,
+    help="Fetch from the source what a digest names and the replica lacks.",
+)
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Replace an altered replica by what its digest vouches for: a newer version, or beside it.",
+)
+@click.option(
+    "--against",
+    type=click.Choice(("source",)),
+    help="Compare with the source and the ledger instead of digests, whatever the layout.",
+)
+@click.option(
+    "--read-data",
+    is_flag=True,
+    help="Read every log, and take no hash kept while it was copied. With --against: both sides.",
+)
+@config_option
+@strict_option
+@json_option
 def verify(
-    jobs: JobsArgument = None,
+    jobs: Sequence[str],
     *,
-    first: FromOption = None,
-    last: ToOption = None,
-    account: AccountOption = None,
-    region: RegionOption = None,
-    keys: KeysOption = None,
-    export_keys: ExportKeysOption = None,
-    report: ReportOption = None,
-    timestamp: TimestampOption = None,
-    bundle: BundleOption = None,
-    offline: OfflineOption = None,
-    heal: HealOption = True,
-    repair: RepairOption = False,
-    against: AgainstOption = None,
-    read_data: ReadDataOption = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    first: str | None,
+    last: str | None,
+    account: Sequence[str],
+    region: Sequence[str],
+    keys: Path | None,
+    export_keys: Path | None,
+    report: Path | None,
+    timestamp: str | None,
+    bundle: Path | None,
+    offline: Path | None,
+    heal: bool,
+    repair: bool,
+    against: str | None,
+    read_data: bool,
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Prove from CloudTrail's signed digests that the replica is complete and unaltered."""
     from syncd.cli.proof.progress import ProgressLine
@@ -105,7 +103,7 @@ def verify(
     if timestamp is not None:
         _require_stamped_report(timestamp, report)
     if repair and (offline is not None or against is not None or not heal):
-        raise typer.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
+        raise click.BadParameter("goes with neither --offline, --against nor --no-heal", param_hint="--repair")
     if offline is not None:
         _verify_offline(files, offline, jobs, against, as_json=as_json)
     asked = _asked(first, last, account, region, reads_all=read_data, heals=heal, repairs=repair)
@@ -113,6 +111,8 @@ def verify(
     chosen = refused.chosen(configuration, jobs)
     shown = ProgressLine(is_shown=not as_json and sys.stderr.isatty())
     if against is not None:
+        from syncd.model.objects import Window
+
         _require_no_digest_options(files, account, region)
         _verify_against(configuration, chosen, Window(first, last), shown, report, read_data=read_data, as_json=as_json)
     _verify(configuration, chosen, asked, files, shown, as_json=as_json)
@@ -124,7 +124,7 @@ def _verify(
     from syncd.verify.session import prove
 
     if files.bundle is not None and len(jobs) != 1:
-        raise typer.BadParameter("it holds one job: name it", param_hint="--bundle")
+        raise click.BadParameter("it holds one job: name it", param_hint="--bundle")
     done = prove(configuration, jobs, asked, files, now=time.time, tell=logs.event_logger(), progress=shown)
     shown.end()
     _end(done, as_json=as_json)
@@ -133,7 +133,7 @@ def _verify(
 def _verify_against(
     configuration: "Configuration",
     jobs: "list[Job]",
-    window: Window,
+    window: "Window",
     shown: "ProgressLine",
     report: Path | None,
     *,
@@ -159,21 +159,19 @@ def _require_stamped_report(url: str, report: Path | None) -> None:
     from syncd.verify.evidence.timestamp import require_url
 
     if report is None:
-        raise typer.BadParameter("it stamps a report: give --report", param_hint="--timestamp")
+        raise click.BadParameter("it stamps a report: give --report", param_hint="--timestamp")
     require_url(url)
 
 
-def _verify_offline(
-    files: Any, bundle: Path, jobs: list[str] | None, against: Against | None, *, as_json: bool
-) -> NoReturn:
+def _verify_offline(files: Any, bundle: Path, jobs: Sequence[str], against: str | None, *, as_json: bool) -> NoReturn:
     from syncd.verify.session import prove_offline
 
     if jobs or files.bundle is not None or against is not None:
-        raise typer.BadParameter("it reads a bundle, and no job", param_hint="--offline")
+        raise click.BadParameter("it reads a bundle, and no job", param_hint="--offline")
     _end(prove_offline(files, bundle), as_json=as_json)
 
 
-def _require_no_digest_options(files: Any, account: list[str] | None, region: list[str] | None) -> None:
+def _require_no_digest_options(files: Any, account: Sequence[str], region: Sequence[str]) -> None:
     given = {
         "--account": account,
         "--region": region,
@@ -184,7 +182,7 @@ def _require_no_digest_options(files: Any, account: list[str] | None, region: li
     }
     for option, value in given.items():
         if value:
-            raise typer.BadParameter("is of digests, and does not go with --against", param_hint=option)
+            raise click.BadParameter("is of digests, and does not go with --against", param_hint=option)
 
 
 def _end(done: Any, *, as_json: bool) -> NoReturn:
@@ -204,14 +202,15 @@ def _end(done: Any, *, as_json: bool) -> NoReturn:
 def _asked(
     first: str | None,
     last: str | None,
-    account: list[str] | None,
-    region: list[str] | None,
+    account: Sequence[str],
+    region: Sequence[str],
     *,
     reads_all: bool,
     heals: bool,
     repairs: bool,
 ) -> Any:
     from syncd.config import names as aws_names
+    from syncd.model.keys.stamps import DAY_SECONDS
     from syncd.verify.proof import Asked
 
     now = time.time()
@@ -225,7 +224,7 @@ def _asked(
         repairs=repairs,
     )
     if asked.last <= asked.first:
-        raise typer.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
+        raise click.BadParameter("the span ends before it begins, or has not begun yet", param_hint="--to")
     return asked
 
 
@@ -233,14 +232,16 @@ def _day_start(text: str, option: str) -> float:
     from syncd.job import verbs
 
     if not verbs.is_day(text):
-        raise typer.BadParameter(f"{text!r} is not a day such as 2026-11-24", param_hint=option)
+        raise click.BadParameter(f"{text!r} is not a day such as 2026-11-24", param_hint=option)
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
-def _checked(names: list[str] | None, check: Any, option: str) -> tuple[str, ...]:
-    for name in names or ():
+def _checked(names: Sequence[str], check: Any, option: str) -> tuple[str, ...]:
+    from syncd.model.keys.trail import EVERY
+
+    for name in names:
         try:
             check(name)
         except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint=option) from None
+            raise click.BadParameter(str(error), param_hint=option) from None
     return tuple(names or (EVERY,))

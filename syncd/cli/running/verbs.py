@@ -3,42 +3,43 @@
 import json
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+import click
 
 from syncd.cli.options import (
-    AccountOption,
-    ConfigOption,
-    FromOption,
-    JobsArgument,
-    JsonOption,
-    MonthOption,
-    RegionOption,
-    StrictOption,
-    ToOption,
+    account_option,
+    config_option,
+    from_option,
+    jobs_argument,
+    json_option,
     load,
     print_document,
+    region_option,
+    strict_option,
+    to_option,
     window_of,
 )
 from syncd.cli.privileges import look_for_garbage
-from syncd.cli.running.work import SpreadOption, one_plan, one_run, require_queues
+from syncd.cli.running.work import one_plan, one_run, require_queues, spread_option
+from syncd.cli.terminal.help import examples
 from syncd.cli.terminal.log import bars_on_a_terminal, besides_the_table
 from syncd.daemon import logs
 from syncd.job import exit_codes
-from syncd.model.keys.trail import EVERY
 
 if TYPE_CHECKING:
     from syncd.config.job import Configuration
     from syncd.copy.workers.pool import WorkerPool
     from syncd.job.wiring import RunRequest
 
-app = typer.Typer()
 
-
-@app.command()
-def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: JsonOption = False) -> None:
+@click.command("run", epilog=examples("syncd run", "syncd run --config /etc/syncd/syncd.toml"))
+@config_option
+@strict_option
+@json_option
+def run(*, config: Path | None, strict: bool, as_json: bool) -> None:
     """Run the daemon: every job on its own schedule, until SIGTERM."""
     from syncd.daemon import service
 
@@ -50,14 +51,12 @@ def run(*, config: ConfigOption = None, strict: StrictOption = False, as_json: J
     sys.exit(code)
 
 
-@app.command()
-def tick(
-    jobs: JobsArgument = None,
-    *,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@click.command("tick", epilog=examples("syncd tick", "syncd tick account-b", "syncd tick 'customer-*' --json"))
+@jobs_argument
+@config_option
+@strict_option
+@json_option
+def tick(jobs: Sequence[str], *, config: Path | None, strict: bool, as_json: bool) -> None:
     """Run one tick of each job now."""
     from syncd.job.wiring import RunRequest
 
@@ -65,18 +64,33 @@ def tick(
     _do(configuration, jobs, RunRequest(), as_json=as_json)
 
 
-@app.command("catch-up")
+@click.command(
+    "catch-up",
+    epilog=examples(
+        "syncd catch-up account-b --from 2026-01-01",
+        "syncd catch-up account-b --from 2026-03-01 --to 2026-03-31 --region eu-west-1",
+    ),
+)
+@jobs_argument
+@from_option(required=True)
+@to_option
+@account_option
+@region_option
+@spread_option
+@config_option
+@strict_option
+@json_option
 def catch_up(
-    jobs: JobsArgument = None,
+    jobs: Sequence[str],
     *,
-    first: Annotated[str, typer.Option("--from", metavar="DAY", help="The first UTC day, YYYY-MM-DD.")],
-    last: ToOption = None,
-    account: AccountOption = None,
-    region: RegionOption = None,
-    spread: SpreadOption = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    first: str,
+    last: str | None,
+    account: Sequence[str],
+    region: Sequence[str],
+    spread: bool,
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Copy everything missing from a date range. Safe to interrupt and rerun."""
     from syncd.config import names as aws_names
@@ -96,23 +110,33 @@ def catch_up(
     )
     problem = verbs.narrowing_problem(refused.chosen(configuration, jobs), request)
     if problem is not None:
-        raise typer.BadParameter(problem[1], param_hint=problem[0])
+        raise click.BadParameter(problem[1], param_hint=problem[0])
     if spread:
         require_queues(configuration, "--spread")
     _do(configuration, jobs, request, as_json=as_json, is_spread=spread, pool=pool)
 
 
-@app.command()
+@click.command("plan", epilog=examples("syncd plan", "syncd plan --month", "syncd plan account-b --from 2026-01-01"))
+@jobs_argument
+@from_option()
+@to_option
+@spread_option
+@click.option(
+    "--month", is_flag=True, help="Also what a month costs, and what `aws s3 sync` would for the same bucket."
+)
+@config_option
+@strict_option
+@json_option
 def plan(
-    jobs: JobsArgument = None,
+    jobs: Sequence[str],
     *,
-    first: FromOption = None,
-    last: ToOption = None,
-    spread: SpreadOption = False,
-    month: MonthOption = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    first: str | None,
+    last: str | None,
+    spread: bool,
+    month: bool,
+    config: Path | None,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Show what a tick, or with --from a catch-up, would do. Changes nothing."""
     from syncd.job import planning, refused, verbs
@@ -120,9 +144,9 @@ def plan(
 
     for option in ("--to",) if last else ("--spread",) if spread else ():
         if not first:
-            raise typer.BadParameter("needs --from", param_hint=option)
+            raise click.BadParameter("needs --from", param_hint=option)
     if month and first:
-        raise typer.BadParameter("is about ticks; leave --from out", param_hint="--month")
+        raise click.BadParameter("is about ticks; leave --from out", param_hint="--month")
     configuration = load(config, strict=strict)
     request = RunRequest(kind=CATCH_UP, window=window_of(first, last)) if first else RunRequest()
     plans = verbs.plan(
@@ -142,7 +166,7 @@ def plan(
 
 def _do(
     configuration: "Configuration",
-    jobs: list[str] | None,
+    jobs: Sequence[str],
     request: "RunRequest",
     *,
     as_json: bool,
@@ -177,8 +201,10 @@ def _do(
     sys.exit(done.exit_code)
 
 
-def _names(given: list[str] | None, check: Callable[[str], str], option: str) -> tuple[str, ...]:
+def _names(given: Sequence[str], check: Callable[[str], str], option: str) -> tuple[str, ...]:
+    from syncd.model.keys.trail import EVERY
+
     try:
-        return tuple(check(name) for name in given or ()) or (EVERY,)
+        return tuple(check(name) for name in given) or (EVERY,)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
+        raise click.BadParameter(str(error), param_hint=option) from error

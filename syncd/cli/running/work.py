@@ -5,12 +5,14 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from syncd.cli.options import ConfigOption, JsonOption, StrictOption, load
+from syncd.cli.options import config_option, json_option, load, strict_option
 from syncd.cli.privileges import look_for_garbage
+from syncd.cli.terminal.help import examples
 from syncd.daemon import logs
 from syncd.model.errors import ConfigError, Problem
 
@@ -20,11 +22,9 @@ if TYPE_CHECKING:
     from syncd.job.verbs import OnePlan, OneRun
     from syncd.spread.metrics import SpreadMetrics
 
-app = typer.Typer()
-
-SpreadOption = Annotated[
-    bool, typer.Option("--spread", help="Let `syncd work` on any number of machines do the days that are sealed.")
-]
+spread_option = click.option(
+    "--spread", is_flag=True, help="Let `syncd work` on any number of machines do the days that are sealed."
+)
 
 
 def require_queues(configuration: "Configuration", what: str) -> "Work":
@@ -95,16 +95,12 @@ def one_plan(*, is_spread: bool, with_month: bool) -> "OnePlan":
     return plan_spread
 
 
-@app.command("work")
-def do_work(
-    *,
-    until_empty: Annotated[
-        bool, typer.Option("--until-empty", help="End when no task is left, instead of waiting for more.")
-    ] = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@click.command("work", epilog=examples("syncd work", "syncd work --until-empty"))
+@click.option("--until-empty", is_flag=True, help="End when no task is left, instead of waiting for more.")
+@config_option
+@strict_option
+@json_option
+def do_work(*, until_empty: bool, config: Path | None, strict: bool, as_json: bool) -> None:
     """Do the tasks of spread catch-ups until SIGTERM. Keeps no state."""
     import json
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-import typer
+import click
 
 from syncd.cli.setup.first_config import Step
 
@@ -29,7 +29,7 @@ def _run_until_done(step: Step, say: Callable[[str], None]) -> bool:
     """Run a step, again if it fails and that is wanted. Returns False to end."""
     question = "Run it? [Y/n, q ends]"
     while True:
-        text = str(typer.prompt(question, default="y", show_default=False, err=True, prompt_suffix=" ")).strip().lower()
+        text = str(click.prompt(question, default="y", show_default=False, err=True, prompt_suffix=" ")).strip().lower()
         if text in _ENDS:
             return False
         if text in _GOES_ON:

@@ -6,11 +6,12 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import typer
+import click
 
-from syncd.cli.options import JsonOption, earlier_config
+from syncd.cli.options import PATH, earlier_config, json_option
+from syncd.cli.terminal.help import examples
 from syncd.job.exit_codes import FAILED, USAGE
 from syncd.model.escaping import safe_indented
 
@@ -18,120 +19,100 @@ if TYPE_CHECKING:
     from syncd.cli.setup.first_config import Step, Written
     from syncd.cli.setup.init_answers import Answers
 
-app = typer.Typer()
-
 T = TypeVar("T")
 
-ConfigToWriteOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="PATH",
-        callback=earlier_config,
-        help="The configuration file to write, or to add a job to (in jobs.d beside it). The default is $SYNCD_CONFIG,"
-        " then /etc/syncd/syncd.toml.",
-    ),
-]
-DirectoryOption = Annotated[
-    Path | None, typer.Option("--directory", metavar="DIR", help="The folder for syncd.toml, instead of --config.")
-]
-NameOption = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="The job's name. The default is account-ID.")
-]
-ProfileOption = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="The consumer's AWS profile.")]
-CredentialsFileOption = Annotated[
-    Path | None, typer.Option("--credentials-file", metavar="PATH", help="The consumer's AWS credentials file.")
-]
-ConsumerAccountOption = Annotated[
-    str | None,
-    typer.Option("--consumer-account", metavar="ID", help="The consumer's account. The default is what AWS says."),
-]
-BucketOption = Annotated[
-    str | None, typer.Option("--bucket", metavar="BUCKET", help="The bucket that CloudTrail delivers to.")
-]
-SourceAccountOption = Annotated[
-    str | None,
-    typer.Option("--source-account", metavar="ID", help="The account that owns the bucket. The default is the role's."),
-]
-RegionOption = Annotated[
-    str | None, typer.Option("--region", metavar="REGION", help="The bucket's region. The default is what S3 says.")
-]
-PrefixOption = Annotated[
-    str | None, typer.Option("--prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/.")
-]
-OrganizationIdOption = Annotated[
-    str | None,
-    typer.Option("--organization-id", metavar="ID", help="The organization's ID, for an organization trail."),
-]
-AccountOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--account",
-        metavar="ID",
-        help="Copy this account's logs; repeatable, * for all. The default is the consumer's own.",
-    ),
-]
-RoleOption = Annotated[
-    str | None,
-    typer.Option("--role", metavar="ARN", help="The role to assume. Without it, the consumer reads the bucket itself."),
-]
-ExternalIdOption = Annotated[
-    str | None,
-    typer.Option("--external-id", metavar="ID", help="The external ID, if the source belongs to another company."),
-]
-DestinationOption = Annotated[
-    str | None, typer.Option("--destination", metavar="BUCKET", help="The consumer's own bucket.")
-]
-DestinationRegionOption = Annotated[
-    str | None, typer.Option("--destination-region", metavar="REGION", help="Its region. The default is what S3 says.")
-]
-DestinationPrefixOption = Annotated[
-    str | None, typer.Option("--destination-prefix", metavar="PREFIX", help="A prefix put in front of each key.")
-]
-EndpointOption = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint",
-        metavar="URL",
-        help="An S3-compatible server instead of AWS. With --role, it is the STS server too.",
-    ),
-]
-AllowHttpOption = Annotated[
-    bool, typer.Option("--allow-http", help="Allow --endpoint to be http:// beyond this machine.")
-]
-StateDirOption = Annotated[Path | None, typer.Option("--state-dir", metavar="DIR", help="The folder for the state.")]
+config_to_write_option = click.option(
+    "--config",
+    metavar="PATH",
+    type=PATH,
+    callback=earlier_config,
+    help="The configuration file to write, or to add a job to (in jobs.d beside it). The default is $SYNCD_CONFIG,"
+    " then /etc/syncd/syncd.toml.",
+)
+profile_option = click.option("--profile", metavar="NAME", help="The consumer's AWS profile.")
+credentials_file_option = click.option(
+    "--credentials-file", metavar="PATH", type=PATH, help="The consumer's AWS credentials file."
+)
+consumer_account_option = click.option(
+    "--consumer-account", metavar="ID", help="The consumer's account. The default is what AWS says."
+)
+bucket_option = click.option("--bucket", metavar="BUCKET", help="The bucket that CloudTrail delivers to.")
+organization_id_option = click.option(
+    "--organization-id", metavar="ID", help="The organization's ID, for an organization trail."
+)
+destination_option = click.option("--destination", metavar="BUCKET", help="The consumer's own bucket.")
+destination_region_option = click.option(
+    "--destination-region", metavar="REGION", help="Its region. The default is what S3 says."
+)
+destination_prefix_option = click.option(
+    "--destination-prefix", metavar="PREFIX", help="A prefix put in front of each key."
+)
 
 
-@app.command("init")
+@click.command(
+    "init",
+    epilog=examples(
+        "syncd init",
+        "syncd init --config ./syncd.toml --profile b --bucket example-trail \\\n      --destination example-b-logs",
+    ),
+)
+@config_to_write_option
+@click.option("--directory", metavar="DIR", type=PATH, help="The folder for syncd.toml, instead of --config.")
+@click.option("--name", metavar="NAME", help="The job's name. The default is account-ID.")
+@profile_option
+@credentials_file_option
+@consumer_account_option
+@bucket_option
+@click.option("--source-account", metavar="ID", help="The account that owns the bucket. The default is the role's.")
+@click.option("--region", metavar="REGION", help="The bucket's region. The default is what S3 says.")
+@click.option("--prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/.")
+@organization_id_option
+@click.option(
+    "--account",
+    metavar="ID",
+    multiple=True,
+    help="Copy this account's logs; repeatable, * for all. The default is the consumer's own.",
+)
+@click.option("--role", metavar="ARN", help="The role to assume. Without it, the consumer reads the bucket itself.")
+@click.option("--external-id", metavar="ID", help="The external ID, if the source belongs to another company.")
+@destination_option
+@destination_region_option
+@destination_prefix_option
+@click.option(
+    "--endpoint", metavar="URL", help="An S3-compatible server instead of AWS. With --role, it is the STS server too."
+)
+@click.option("--allow-http", is_flag=True, help="Allow --endpoint to be http:// beyond this machine.")
+@click.option("--state-dir", metavar="DIR", type=PATH, help="The folder for the state.")
+@json_option
 def show_init(
     *,
-    config: ConfigToWriteOption = None,
-    directory: DirectoryOption = None,
-    name: NameOption = None,
-    profile: ProfileOption = None,
-    credentials_file: CredentialsFileOption = None,
-    consumer_account: ConsumerAccountOption = None,
-    bucket: BucketOption = None,
-    source_account: SourceAccountOption = None,
-    region: RegionOption = None,
-    prefix: PrefixOption = None,
-    organization_id: OrganizationIdOption = None,
-    account: AccountOption = None,
-    role: RoleOption = None,
-    external_id: ExternalIdOption = None,
-    destination: DestinationOption = None,
-    destination_region: DestinationRegionOption = None,
-    destination_prefix: DestinationPrefixOption = None,
-    endpoint: EndpointOption = None,
-    allow_http: AllowHttpOption = False,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = False,
+    config: Path | None,
+    directory: Path | None,
+    name: str | None,
+    profile: str | None,
+    credentials_file: Path | None,
+    consumer_account: str | None,
+    bucket: str | None,
+    source_account: str | None,
+    region: str | None,
+    prefix: str | None,
+    organization_id: str | None,
+    account: Sequence[str],
+    role: str | None,
+    external_id: str | None,
+    destination: str | None,
+    destination_region: str | None,
+    destination_prefix: str | None,
+    endpoint: str | None,
+    allow_http: bool,
+    state_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Write a first configuration. On a terminal, asks for each answer and tries it. Overwrites nothing."""
     from syncd.cli.setup.init_answers import Answers
 
     if config is not None and directory is not None:
-        raise typer.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
+        raise click.BadParameter("--config already names the file; leave one of the two out", param_hint="--directory")
     answers = Answers(
         name=name,
         profile=profile,
@@ -149,7 +130,7 @@ def show_init(
         endpoint=endpoint,
         allow_http=allow_http,
         credentials_file=None if credentials_file is None else str(credentials_file.absolute()),
-        accounts=tuple(account or ()),
+        accounts=tuple(account),
     )
     _begin(answers, config if directory is None else directory / "syncd.toml", state_dir, as_json=as_json)
 

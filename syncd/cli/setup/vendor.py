@@ -4,69 +4,35 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import typer
+import click
 
-from syncd.cli.options import JsonOption
+from syncd.cli.options import PATH, json_option
 from syncd.cli.setup.starting import (
-    BucketOption,
-    ConfigToWriteOption,
-    ConsumerAccountOption,
-    CredentialsFileOption,
-    DestinationOption,
-    DestinationPrefixOption,
-    DestinationRegionOption,
-    OrganizationIdOption,
-    ProfileOption,
+    bucket_option,
+    config_to_write_option,
+    consumer_account_option,
+    credentials_file_option,
+    destination_option,
+    destination_prefix_option,
+    destination_region_option,
     or_exit,
+    organization_id_option,
+    profile_option,
     require_writable,
     say,
     talk,
 )
-from syncd.cli.setup.verbs import PrincipalOption
+from syncd.cli.setup.verbs import principal_option
+from syncd.cli.terminal.help import examples
 
 if TYPE_CHECKING:
     from syncd.cli.setup.init_answers import Answers
     from syncd.cli.setup.onboarding import Onboarded
 
-app = typer.Typer()
-
 # Where a flag of `init` has another name here.
 _FLAGS = {"--source-account": "--account", "--prefix": "--trail-prefix", "--role": "--role-name", "--name": "CUSTOMER"}
-
-CustomerArgument = Annotated[
-    str, typer.Argument(metavar="CUSTOMER", help="The customer, which becomes the job's name.", show_default=False)
-]
-CustomerAccountOption = Annotated[
-    str | None,
-    typer.Option("--account", metavar="ID", help="The customer's account, which owns the bucket."),
-]
-CustomerRegionOption = Annotated[str | None, typer.Option("--region", metavar="REGION", help="The bucket's region.")]
-TrailPrefixOption = Annotated[
-    str | None,
-    typer.Option("--trail-prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/."),
-]
-RoleNameOption = Annotated[
-    str | None,
-    typer.Option("--role-name", metavar="NAME", help="The role to create. The default is syncd-CUSTOMER."),
-]
-TemplateOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        metavar="FILE",
-        help="The CloudFormation file. The default is onboarding/CUSTOMER.template.json beside syncd.toml.",
-    ),
-]
-TemplateUrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--template-url",
-        metavar="URL",
-        help="Where the customer finds the file in S3, for a link that launches the stack.",
-    ),
-]
 
 
 class Launched(NamedTuple):
@@ -78,27 +44,59 @@ class Launched(NamedTuple):
     template_url: str | None
 
 
-@app.command("onboard")
+@click.command(
+    "onboard",
+    epilog=examples(
+        "syncd onboard acme",
+        "syncd onboard acme --account 111111111111 --bucket acme-trail \\\n"
+        "      --region eu-west-1 --destination example-z-logs",
+    ),
+)
+@click.argument("customer", metavar="CUSTOMER", help="The customer, which becomes the job's name.")
+@click.option("--account", metavar="ID", help="The customer's account, which owns the bucket.")
+@bucket_option
+@click.option("--region", metavar="REGION", help="The bucket's region.")
+@click.option("--trail-prefix", metavar="PREFIX", help="The trail's S3KeyPrefix, before AWSLogs/.")
+@organization_id_option
+@click.option("--role-name", metavar="NAME", help="The role to create. The default is syncd-CUSTOMER.")
+@profile_option
+@credentials_file_option
+@consumer_account_option
+@destination_option
+@destination_region_option
+@destination_prefix_option
+@principal_option
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    help="The CloudFormation file. The default is onboarding/CUSTOMER.template.json beside syncd.toml.",
+)
+@click.option(
+    "--template-url", metavar="URL", help="Where the customer finds the file in S3, for a link that launches the stack."
+)
+@config_to_write_option
+@json_option
 def show_onboard(
-    customer: CustomerArgument,
+    customer: str,
     *,
-    account: CustomerAccountOption = None,
-    bucket: BucketOption = None,
-    region: CustomerRegionOption = None,
-    trail_prefix: TrailPrefixOption = None,
-    organization_id: OrganizationIdOption = None,
-    role_name: RoleNameOption = None,
-    profile: ProfileOption = None,
-    credentials_file: CredentialsFileOption = None,
-    consumer_account: ConsumerAccountOption = None,
-    destination: DestinationOption = None,
-    destination_region: DestinationRegionOption = None,
-    destination_prefix: DestinationPrefixOption = None,
-    principal: PrincipalOption = None,
-    output: TemplateOption = None,
-    template_url: TemplateUrlOption = None,
-    config: ConfigToWriteOption = None,
-    as_json: JsonOption = False,
+    account: str | None,
+    bucket: str | None,
+    region: str | None,
+    trail_prefix: str | None,
+    organization_id: str | None,
+    role_name: str | None,
+    profile: str | None,
+    credentials_file: Path | None,
+    consumer_account: str | None,
+    destination: str | None,
+    destination_region: str | None,
+    destination_prefix: str | None,
+    principal: str | None,
+    output: Path | None,
+    template_url: str | None,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the job of a vendor's new customer, and a CloudFormation file for the customer to launch.
 

@@ -6,7 +6,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any, NamedTuple, TypeVar
 
-import typer
+import click
 
 from syncd.cli.setup.first_config import FLAGS, Refused, job_table
 from syncd.cli.setup.init_answers import Answers, derived
@@ -112,7 +112,7 @@ class Wizard:
         """Ask everything, then return what `write` returns. Asks again if it refuses.
 
         Raises:
-            typer.Abort: the person left.
+            click.Abort: the person left.
         """
         self._say(_WELCOME)
         number = 0
@@ -226,7 +226,7 @@ class Wizard:
         text = _typed("Write it? [Y/n, < goes back]", "y").lower()
         if text in ("n", "no"):
             self._say("nothing was written")
-            raise typer.Abort
+            raise click.Abort
         return text not in BACK
 
 
@@ -236,7 +236,7 @@ def _folded(text: str, **more: Any) -> str:
 
 
 def _typed(prompt: str, default: str) -> str:
-    return str(typer.prompt(prompt, default=default, show_default=False, err=True, prompt_suffix=" ")).strip()
+    return str(click.prompt(prompt, default=default, show_default=False, err=True, prompt_suffix=" ")).strip()
 
 
 def _problem(answer: str, answers: Answers) -> str | None:

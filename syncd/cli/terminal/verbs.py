@@ -2,36 +2,30 @@
 
 import sys
 import time
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from syncd.cli.options import ConfigOption, JobsArgument, JsonOption, StrictOption, load, print_document
-from syncd.cli.terminal.help import COMPLETING
+from syncd.cli.options import config_option, jobs_argument, json_option, load, print_document, strict_option
+from syncd.cli.terminal import completion
+from syncd.cli.terminal.help import examples
 from syncd.job import exit_codes
 
-app = typer.Typer()
 
-
-class Shell(StrEnum):
-    """The shells that `completion` knows."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-
-
-@app.command("status")
+@click.command(
+    "status",
+    epilog=examples("syncd status", "syncd status --unhealthy --watch", "syncd status 'customer-0*' --json"),
+)
+@jobs_argument
+@click.option("--unhealthy", is_flag=True, help="Only jobs that need attention.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@config_option
+@strict_option
+@json_option
 def show_status(
-    jobs: JobsArgument = None,
-    *,
-    unhealthy: Annotated[bool, typer.Option("--unhealthy", help="Only jobs that need attention.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
-    config: ConfigOption = None,
-    strict: StrictOption = False,
-    as_json: JsonOption = False,
+    jobs: Sequence[str], *, unhealthy: bool, watch: bool, config: Path | None, strict: bool, as_json: bool
 ) -> None:
     """Show each job's health, the worst first, and what to do. Exits with 4 if one needs attention."""
     from syncd.job import refused
@@ -39,7 +33,7 @@ def show_status(
     from syncd.job.health.refused import refused_status
 
     if watch and (as_json or not sys.stdout.isatty()):
-        raise typer.BadParameter("needs a terminal, and no --json", param_hint="--watch")
+        raise click.BadParameter("needs a terminal, and no --json", param_hint="--watch")
     configuration = load(config, strict=strict)
     chosen, left_out = refused.chosen(configuration, jobs), refused.refused(configuration, jobs)
 
@@ -68,16 +62,13 @@ def show_status(
     sys.exit(exit_codes.of_health(job["healthy"] for job in document["jobs"]))
 
 
-@app.command("completion")
-def show_completion(
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")],
-    *,
-    _config: Annotated[
-        Path | None, typer.Option("--config", metavar="PATH", help="Accepted as for every verb, but not read.")
-    ] = None,
-    _as_json: Annotated[bool, typer.Option("--json", help="Accepted as for every verb: it prints the script.")] = False,
-) -> None:
+@click.command(
+    "completion",
+    epilog=examples("source <(syncd completion bash)", "syncd completion fish > ~/.config/fish/completions/syncd.fish"),
+)
+@click.argument("shell", metavar="SHELL", type=click.Choice(completion.SHELLS), help="The shell: bash, zsh or fish.")
+@click.option("--config", metavar="PATH", expose_value=False, help="Accepted as for every verb, but not read.")
+@click.option("--json", is_flag=True, expose_value=False, help="Accepted as for every verb: it prints the script.")
+def show_completion(shell: str) -> None:
     """Print the script that completes verbs, options and jobs in a shell."""
-    from typer._completion_shared import get_completion_script
-
-    sys.stdout.write(get_completion_script(prog_name="syncd", complete_var=COMPLETING, shell=shell) + "\n")
+    sys.stdout.write(completion.script(shell))
