@@ -11,7 +11,7 @@ from time import monotonic
 
 from syncd.aws.s3 import Address, Answer, Request
 from syncd.aws.wire.connection import Failure
-from syncd.aws.wire.exchange import Exchange, signed
+from syncd.aws.wire.exchange import ATTEMPTS, Exchange, signed
 from syncd.aws.wire.loop import Loop, safely
 from syncd.aws.wire.pool import Pool
 from syncd.aws.wire.servers import Server, server_of
@@ -28,8 +28,9 @@ SLOWEST_BYTES_PER_SECOND = 256 * 1024
 class Transport:
     """Sender of requests, safe to use from any thread. Answers come on a thread of its own."""
 
-    def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-        """Raises JobFailed if there are no descriptors for it."""
+    def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS, attempts: int = ATTEMPTS) -> None:
+        """A request is sent so many times at the most. Raises JobFailed if there are no descriptors for it."""
+        self._attempts = attempts
         self._deadline_seconds = deadline_seconds
         self._signer = Signer()
         # Only its thread uses these.
@@ -122,7 +123,7 @@ class Transport:
         if failure is not None and failure.is_stale:
             self._begin(exchange, on_new=True)
             return
-        if exchange.may_pass(answer):
+        if exchange.may_pass(answer, attempts=self._attempts):
             pause = exchange.pause_seconds
             if monotonic() + pause < exchange.deadline:
                 self._loop.call_later(pause, partial(self._begin, exchange))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -35,12 +36,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def _once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each request has one attempt."""
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 1)
-
-
-@pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
@@ -48,12 +43,14 @@ def authority(tmp_path: Path) -> Authority:
 # Kept connections
 
 
-@pytest.mark.usefixtures("_once")
 @pytest.mark.parametrize("body", [b"body", bytes(4 * MIB)], ids=["small", "large"])
 def test_a_kept_connection_that_ends_as_it_is_used_costs_no_attempt(body: bytes) -> None:
+    heads = Counter[int]()
+
     def serve(connection: socket.socket, number: int) -> None:
         for answered in itertools.count():
             length = int(head_of(connection).lower().partition(b"content-length: ")[2].split()[0])
+            heads[number] += 1
             if number < 2 and answered:
                 return
             assert len(connection.recv(length, socket.MSG_WAITALL)) == length
@@ -61,7 +58,7 @@ def test_a_kept_connection_that_ends_as_it_is_used_costs_no_attempt(body: bytes)
                 together.wait()
             connection.sendall(OK)
 
-    transport, together = Transport(), threading.Barrier(2, timeout=SECONDS)
+    transport, together = Transport(attempts=1), threading.Barrier(2, timeout=SECONDS)
     with serving(serve) as server:
         first = [sent(transport, server.url, put(b"")) for _ in range(2)]
         assert [each.result(SECONDS).code for each in first] == ["", ""]
@@ -69,9 +66,9 @@ def test_a_kept_connection_that_ends_as_it_is_used_costs_no_attempt(body: bytes)
         # Two are kept. The second one is not tried.
         assert asked(transport, server.url, put(body)).body == b"body"
         assert len(server.connections) == 3
+        assert sorted(heads.values()) == [1, 1, 2]
 
 
-@pytest.mark.usefixtures("_once")
 @pytest.mark.parametrize("begins", [b"H", b"HTTP/1.1 200 OK\r\n", OK[:-1]])
 def test_a_kept_connection_that_ends_within_an_answer_costs_an_attempt(begins: bytes) -> None:
     def serve(connection: socket.socket, _: int) -> None:
@@ -80,24 +77,22 @@ def test_a_kept_connection_that_ends_within_an_answer_costs_an_attempt(begins: b
         head_of(connection)
         connection.sendall(begins)
 
-    transport = Transport()
+    transport = Transport(attempts=1)
     with serving(serve) as server:
         assert asked(transport, server.url).body == b"body"
         assert asked(transport, server.url).code == "connection_failed"
         assert len(server.connections) == 1
 
 
-@pytest.mark.usefixtures("_once")
 def test_a_new_connection_that_ends_costs_an_attempt() -> None:
     def serve(connection: socket.socket, _: int) -> None:
         head_of(connection)
 
     with serving(serve) as server:
-        assert asked(Transport(), server.url).code == "connection_failed"
+        assert asked(Transport(attempts=1), server.url).code == "connection_failed"
         assert len(server.connections) == 1
 
 
-@pytest.mark.usefixtures("_once")
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "not known yet"])
 def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
     is_known: bool,  # noqa: FBT001
@@ -114,7 +109,7 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
         connection.recv(1)
         sent_all.set()
 
-    transport = Transport()
+    transport = Transport(attempts=1)
     with serving(serve) as server:
         second: Future[Answer] = Future()
         address = address_of(server.url, "bucket")
@@ -137,13 +132,12 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
         assert len(server.connections) == 2
 
 
-@pytest.mark.usefixtures("_once")
 def test_a_server_that_closes_each_connection_is_asked_on_others() -> None:
     def serve(connection: socket.socket, _: int) -> None:
         head_of(connection)
         connection.sendall(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
 
-    transport = Transport()
+    transport = Transport(attempts=1)
     with serving(serve) as server:
         assert [asked(transport, server.url).body for _ in range(3)] == [b"body"] * 3
         assert len(server.connections) == 3
@@ -152,7 +146,6 @@ def test_a_server_that_closes_each_connection_is_asked_on_others() -> None:
 # Bodies that are sent
 
 
-@pytest.mark.usefixtures("_once")
 @pytest.mark.parametrize("is_secure", [True, False], ids=["TLS", "plain"])
 def test_an_answer_before_the_whole_body_is_handed_over(authority: Authority, is_secure: bool) -> None:  # noqa: FBT001
     """The server closes while it is sent more, so that the kernel resets the connection."""
@@ -161,7 +154,7 @@ def test_an_answer_before_the_whole_body_is_handed_over(authority: Authority, is
         head_of(connection)
         connection.sendall(answer(FORBIDDEN, "403 Forbidden", "Connection: close"))
 
-    transport = Transport()
+    transport = Transport(attempts=1)
     with serving(serve, certificate=authority.certificate() if is_secure else None) as server:
         waiting = [sent(transport, server.url, put(bytes(8 * MIB)), authorities=str(authority.path)) for _ in range(10)]
 
@@ -225,26 +218,24 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     return places
 
 
-@pytest.mark.usefixtures("_once")
 def test_a_server_is_reached_at_whichever_of_its_addresses_answers(found: list[tuple[object, ...]]) -> None:
     with serving(answering()) as server, black_hole() as hole, socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         refusing = nobody.getsockname()[1]
         for before in ([], [place(refusing)], [place(hole)], [place(hole), place(refusing), place(1, "::1")]):
             found[:] = [*before, place(server.port)]
-            assert asked(Transport(), "http://two.addresses").body == b"body"
+            assert asked(Transport(attempts=1), "http://two.addresses").body == b"body"
 
         found[:] = [place(refusing), place(hole), place(refusing)]
-        answered = asked(Transport(), "http://two.addresses")
+        answered = asked(Transport(attempts=1), "http://two.addresses")
     assert answered.code == "connection_failed"
     assert answered.message == f"no connection to two.addresses:80: {os.strerror(errno.ECONNREFUSED)}"
 
 
-@pytest.mark.usefixtures("_once")
 def test_a_name_without_an_address_is_a_failed_connection(found: list[tuple[object, ...]]) -> None:
     found.clear()
 
-    answered = asked(Transport(), "http://no.address")
+    answered = asked(Transport(attempts=1), "http://no.address")
 
     assert (answered.code, answered.message) == (
         "connection_failed",
@@ -286,6 +277,38 @@ def test_an_address_of_ipv6_is_an_address(authority: Authority, is_secure: bool)
 
 
 # What is given up
+
+
+def test_a_request_that_was_given_up_in_its_pause_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange._chance, "uniform", lambda *_: 0.2)
+    transport, later, heads = Transport(), threading.Event(), []
+
+    def serve(connection: socket.socket, _: int) -> None:
+        while True:
+            heads.append(head_of(connection))
+            connection.sendall(answer(b"", "503 Slow Down"))
+
+    def is_paused() -> bool:
+        return bool(heads) and all(each.connection is None for each in transport._under_way)
+
+    with serving(serve) as server:
+        given_up = sent(transport, server.url)
+        wait_until(is_paused, what="the pause")
+        transport.abandon()
+        assert given_up.result(SECONDS).code == "timeout"
+        before = len(heads)
+        transport._loop.call(lambda: transport._loop.call_later(0.5, later.set))
+        assert later.wait(SECONDS)
+
+        assert len(heads) == before
+
+
+def test_an_answer_that_may_pass_is_handed_over_if_no_time_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange._chance, "uniform", lambda *_: 1000.0)
+    with serving(answering(answer(b"", "503 Slow Down"))) as server:
+        answered = asked(Transport(deadline_seconds=30.0), server.url)
+
+    assert answered.status == 503
 
 
 def test_whatever_is_under_way_can_be_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,6 @@ def test_all_is_given_up_though_a_hearer_raises(shown: list[BaseException | None
 def test_a_name_is_told_to_all_though_a_hearer_raises(
     shown: list[BaseException | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 1)
     go_on = threading.Event()
 
     def looked_up(*_: object, **__: object) -> list[object]:
@@ -101,7 +100,7 @@ def test_a_name_is_told_to_all_though_a_hearer_raises(
 
     monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     heard: list[str] = []
-    transport = Transport()
+    transport = Transport(attempts=1)
     for _ in range(5):
         send(transport, "http://not.there", Hearer(heard))
     go_on.set()

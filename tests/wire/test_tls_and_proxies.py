@@ -111,11 +111,10 @@ WITHOUT_TLS = {
 
 @pytest.mark.parametrize("what", WITHOUT_TLS)
 def test_a_server_without_tls_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 2)
     monkeypatch.setattr(opening, "_OPEN_SECONDS", 0.3)
     serve, why = WITHOUT_TLS[what]
     with serving(serve) as server:
-        answered = asked(Transport(), server.url.replace("http:", "https:"))
+        answered = asked(Transport(attempts=2), server.url.replace("http:", "https:"))
 
         assert answered.code == "connection_failed"
         assert answered.message.startswith(why.replace("PORT", str(server.port)))
@@ -144,11 +143,10 @@ def test_a_proxy_is_told_the_server_and_sees_nothing_else(
 
 
 def test_a_proxy_is_told_an_address_of_ipv6_in_brackets(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 1)
     with serving(answering(), host="::1", certificate=authority.certificate(host="::1")) as server:
         with ConnectProxy(refusal="403 Forbidden") as proxy:
             through(proxy.url, server, monkeypatch)
-            asked(Transport(), server.url)
+            asked(Transport(attempts=1), server.url)
 
         assert proxy.targets == [f"CONNECT [::1]:{server.port}"]
 
@@ -182,10 +180,9 @@ def test_a_proxy_that_refuses_is_a_failed_connection(monkeypatch: pytest.MonkeyP
         head_of(connection)
         connection.sendall(answer)
 
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 2)
     with serving(serve) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        answered = asked(Transport(), "https://bucket.example.com")
+        answered = asked(Transport(attempts=2), "https://bucket.example.com")
 
         assert answered.code == "connection_failed"
         assert answered.message == f"the proxy 127.0.0.1:{proxy.port} {why}"
@@ -204,11 +201,10 @@ def test_a_proxy_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, begins:
             connection.sendall(bytes([byte]))
             threading.Event().wait(0.01)
 
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 1)
     monkeypatch.setattr(opening, "_OPEN_SECONDS", 0.3)
     with serving(serve) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        answered = asked(Transport(), "https://bucket.example.com")
+        answered = asked(Transport(attempts=1), "https://bucket.example.com")
 
         assert answered.code == "connection_failed"
         assert answered.message == f"no connection to the proxy 127.0.0.1:{proxy.port} within 0 s"
@@ -293,6 +289,8 @@ EXCEPT = {
     "localhost,127.0.0.1": True,
     "10.0.0.0/8, 127.0.0.0/8": True,
     "*": True,
+    "127.0.0.1:PORT": True,
+    "127.0.0.1:1": False,
     "127.0.0.2": False,
     "10.0.0.0/8,example.com,,x/y": False,
     "": False,
@@ -304,14 +302,13 @@ EXCEPT = {
 def test_a_server_without_a_proxy_is_asked_directly(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, scheme: str, names: str
 ) -> None:
-    monkeypatch.setattr(exchange, "_ATTEMPTS", 1)
     with (
         serving(answering(), certificate=authority.certificate() if scheme == "https" else None) as server,
         serving(answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")) as proxy,
     ):
         through(proxy.url, server, monkeypatch, scheme)
-        monkeypatch.setenv("NO_PROXY", names)
-        answered = asked(Transport(), server.url, authorities=str(authority.path))
+        monkeypatch.setenv("NO_PROXY", names.replace("PORT", str(server.port)))
+        answered = asked(Transport(attempts=1), server.url, authorities=str(authority.path))
 
         assert (answered.body == b"body", len(proxy.connections) == 0) == (EXCEPT[names], EXCEPT[names])
 

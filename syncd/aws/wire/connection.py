@@ -15,6 +15,7 @@ from syncd.model.reasons import Reason
 
 # A request is sent again if nothing moves on its connection for so long.
 _STALLED_SECONDS = 30.0
+# More than a record of TLS has (16 KiB), so that all of it is read at once.
 _PIECE_BYTES = 64 * 1024
 # So much is read of one answer before others are looked after.
 _TURN_BYTES = 256 * 1024
@@ -48,7 +49,7 @@ class Connection:
         self._kept = kept
         self._socket: socket.socket | None = None
         self._opening: Opening | None = None
-        self._is_closed = self._is_used = self._goes_on = False
+        self._is_closed = self._is_used = False
         self._events = 0
         self._pieces: list[memoryview] = []
         self._response: Response | None = None
@@ -158,7 +159,7 @@ class Connection:
                     return
                 left_bytes -= len(came)
                 if left_bytes <= 0:
-                    self._rest()
+                    # Others have their turn. Of TLS nothing is left but whole records, which epoll tells again.
                     return
         except (BlockingIOError, ssl.SSLWantReadError):
             return
@@ -173,17 +174,6 @@ class Connection:
             # Not where it is handled: what the hearer raises would keep it, and with it what came.
             self._receive_failed(failed.with_traceback(None))
 
-    def _rest(self) -> None:
-        """Let others have their turn, and then go on: TLS may hold what epoll knows nothing of."""
-        if not self._goes_on:
-            self._goes_on = True
-            self._loop.call(self._go_on)
-
-    def _go_on(self) -> None:
-        self._goes_on = False
-        if self._ended is not None and self._socket is not None:
-            self._ready(READ)
-
     def _receive_failed(self, error: OSError | ValueError) -> None:
         if isinstance(error, TooLargeError):
             self.fail(Reason.UNEXPECTED, str(error))
@@ -194,12 +184,11 @@ class Connection:
 
     def _finish(self, response: Response) -> None:
         """Tell the end of the request, and be there for the next one."""
-        connection, ended = self._connection, self._ended
+        ended = self._ended
         assert ended is not None, "there is a request"
-        is_more = isinstance(connection, ssl.SSLSocket) and connection.pending()
         self._ended = self._response = None
         self._is_used = True
-        if response.keeps_alive and not self._pieces and not is_more:
+        if response.keeps_alive and not self._pieces:
             self._kept(self)
         else:
             self.close()

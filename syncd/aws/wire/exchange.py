@@ -19,7 +19,7 @@ ANSWER_BYTES = 64 * 1024
 """The largest other answer but an object's body. S3's own have a few kilobytes."""
 # A request is sent so many times at the most, a second time after up to half a second, and so on in doubles: "full
 # jitter" ("Retry behavior", AWS SDKs and Tools Reference Guide).
-_ATTEMPTS = 6
+ATTEMPTS = 6
 _BACKOFF_SECONDS = 0.5
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _PASSING_CODES = frozenset(
@@ -129,10 +129,10 @@ class Exchange:
             return Answer(0, {}, b"", Reason.UNEXPECTED, f"{asked} was asked for, and the Content-Range is another")
         return Answer(status, headers, body, code, message)
 
-    def may_pass(self, answer: Answer) -> bool:
-        """Return whether another attempt may have a better answer, and there is one left."""
+    def may_pass(self, answer: Answer, *, attempts: int = ATTEMPTS) -> bool:
+        """Return whether another attempt may have a better answer, and there is one left of so many."""
         passes = answer.status in _PASSING_STATUSES or answer.code in _PASSING_CODES
-        return passes and self._attempts < _ATTEMPTS
+        return passes and self._attempts < attempts
 
     @property
     def pause_seconds(self) -> float:
@@ -175,7 +175,9 @@ def signed(
         raise ValueError("a target with a space, a line break, or characters beyond ASCII")
     covered = (payload or sha256(request.body).hexdigest()) if address.signs_payload else UNSIGNED
     headers = [("host", address.host), *more_headers]
-    return path, signer.sign(request.method, path, request.query, headers, credentials, address.region, covered)
+    return path, signer.sign(
+        request.method, path, request.query, headers, credentials, address.region, covered, address.service
+    )
 
 
 def is_range(headers: Mapping[str, str], asked: str) -> bool:
