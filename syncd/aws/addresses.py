@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from botocore import UNSIGNED
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.config import Config
-from botocore.session import Session
-
+from syncd.aws.identity.plain.session import Session
 from syncd.aws.s3 import Address
 from syncd.aws.wire.certificates import authorities_of
 from syncd.config.names import access_point
@@ -82,6 +77,9 @@ def _plain_suffix(bucket: str, region: str, session: Session) -> str | None:
 
 def _as_botocore_has_it(bucket: str, region: str, session: Session) -> Address:
     """Return an address of botocore's choice. Its client takes half as long as an idle tick."""
+    from botocore import UNSIGNED  # noqa: PLC0415  # an idle tick goes without
+    from botocore.config import Config  # noqa: PLC0415
+
     client = session.create_client(
         "s3",
         region_name=region,
@@ -102,9 +100,12 @@ def _url_of_a_request(client: Any, bucket: str) -> str:
 
     A presigned URL will not do: for many buckets of other regions its host is that of us-east-1.
     """
+    from botocore.awsrequest import AWSResponse  # noqa: PLC0415  # as above
+    from botocore.compat import HTTPHeaders  # noqa: PLC0415
+
     found: list[str] = []
 
-    def answer(params: Mapping[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    def answer(params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
         found.append(params["url"])
         return AWSResponse(found[0], 200, HTTPHeaders(), None), {}
 

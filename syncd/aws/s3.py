@@ -42,6 +42,8 @@ class Address(NamedTuple):
     """The file of certificates that the server's must come from. Empty for the system's."""
     signs_payload: bool = False
     """Signatures cover the body too, for servers that refuse UNSIGNED-PAYLOAD."""
+    service: str = "s3"
+    """The service that requests are signed for."""
 
 
 class Request(NamedTuple):

@@ -19,7 +19,7 @@ from syncd.ledger.folder.job_locks import Locks
 from syncd.ledger.ledger import LedgerFile
 
 if TYPE_CHECKING:
-    from botocore.session import Session
+    from syncd.aws.identity.plain.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,16 @@ NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 KNOWN_ROLE = f"arn:aws:iam::{ACCOUNT_A}:role/reader"
 
 
+WAYS = ("the wire", "botocore")
+"""Ways to ask STS with access keys that are written down."""
+
+
+def ask_sts_by(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have STS asked in one of the ways. A setting that might move STS leaves it to botocore."""
+    if way == "botocore":
+        monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "regional")
+
+
 class Clock:
     """The time of a server and of what calls it."""
 

@@ -11,8 +11,7 @@ from botocore.regions import EndpointResolver
 
 from syncd.aws import addresses
 from syncd.aws.addresses import bucket_address
-from syncd.aws.identity.boto import own_session
-from syncd.aws.identity.endpoints import Endpoints
+from syncd.aws.identity.boto import Endpoints, own_session
 from syncd.aws.s3 import Address
 
 BUCKET = "example-trail"

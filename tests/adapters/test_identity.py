@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from faulty import Status
-from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
+from sts_stage import KNOWN_ROLE, WAYS, Stage, ask_sts_by, refusal, sts_stage
 
 from syncd.aws.policies.session import session_policy
 from syncd.aws.wire.signing import Credentials
@@ -15,8 +15,9 @@ from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C, ACCOUNT_Z, EXTERNAL_ID
 from syncd.model.errors import JobFailed
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+@pytest.fixture(params=WAYS)
+def stage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    ask_sts_by(request.param, monkeypatch)
     with sts_stage(tmp_path) as made:
         yield made
 

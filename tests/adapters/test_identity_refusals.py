@@ -6,6 +6,7 @@ repost.aws/knowledge-center/iam-role-chaining-limit, of a region that is not act
 that assume roles, of a scope for another region and of packed policies in issues of SDKs and deployment tools.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import pytest
 from faulty import CorruptBody, DropConnection, ErrorIn200, Principal, Status
 from faulty.faults import Action
-from sts_stage import KNOWN_ROLE, Stage, refusal, sts_stage
+from sts_stage import KNOWN_ROLE, WAYS, Stage, ask_sts_by, refusal, sts_stage
 
 from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C
 from syncd.model.errors import JobFailed
@@ -26,8 +27,9 @@ USER = f"arn:aws:iam::{ACCOUNT_B}:user/syncd"
 TRUST = "trust policy"
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+@pytest.fixture(params=WAYS)
+def stage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    ask_sts_by(request.param, monkeypatch)
     with sts_stage(tmp_path) as made:
         yield made
 
@@ -254,7 +256,10 @@ def test_an_external_id_that_sts_quotes_is_not_shown(stage: Stage) -> None:
 # What botocore does not even send
 
 
-def test_a_parameter_that_botocore_does_not_take_is_named_and_nothing_is_sent(stage: Stage) -> None:
+def test_a_parameter_that_botocore_does_not_take_is_named_and_nothing_is_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_sts_by("botocore", monkeypatch)
     error = refusal(lambda: stage.role(duration_seconds=5))
 
     assert error.reason == "invalid_parameter"
@@ -301,6 +306,35 @@ def test_a_page_of_a_proxy_is_no_denial(stage: Stage, status: int) -> None:
 
     assert_not_sts(error)
     assert f"no reason given (HTTP {status})" in error.detail
+
+
+NO_IDENTITY = {
+    "without an account": (
+        200,
+        (
+            b"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::1:user/x</Arn>"
+            b"</GetCallerIdentityResult></GetCallerIdentityResponse>"
+        ),
+    ),
+    "without an end": (403, b"<a>" * 4_000 + b"</a>" * 4_000),
+}
+
+
+@pytest.mark.parametrize("what", NO_IDENTITY)
+def test_an_identity_that_is_none_is_told_as_such(stage: Stage, what: str) -> None:
+    with page(*NO_IDENTITY[what]) as url:
+        error = refusal(lambda: stage.consumer(stage.job(endpoints__sts=url)))
+
+    assert_not_sts(error)
+
+
+def test_the_password_of_a_proxy_is_not_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://somebody:pass@word@127.0.0.1:1")
+
+    error = refusal(lambda: stage.consumer(stage.job(endpoints__sts="https://127.0.0.1:1")))
+
+    assert error.reason == "connection_failed"
+    assert not {"somebody", "pass", "word"} & set(re.findall(r"\w+", error.detail))
 
 
 def test_an_sts_that_is_not_there_is_a_failed_connection(stage: Stage) -> None:

@@ -83,12 +83,12 @@ def test_status_loads_no_wire_and_draws_nothing_in_a_pipe(config: str, options: 
     assert not loads & (_NEVER | _DAEMON | _WIRE | _WEIGHT | {"rich"})
 
 
-def test_a_tick_loads_nothing_of_the_daemon_and_draws_nothing_in_a_pipe() -> None:
-    modules = ("cli.running.verbs", "config.files", "job.refused", "job.verbs")
+def test_a_tick_loads_nothing_of_the_daemon_or_botocore_and_draws_nothing_in_a_pipe() -> None:
+    modules = ("cli.running.verbs", "config.files", "job.refused", "job.verbs", "job.installation")
     shown = "from syncd.cli.screen import output, tables; output.show(tables.reports_table([]))"
     needed = f"import {', '.join(f'syncd.{name}' for name in modules)}; {shown}"
 
-    assert not loaded(needed) & (_NEVER | _DAEMON | {"multiprocessing.connection", "rich"})
+    assert not loaded(needed) & (_NEVER | _DAEMON | _WIRE | {"multiprocessing.connection", "rich"})
 
 
 def test_findings_in_a_pipe_are_printed_without_what_draws() -> None:
@@ -101,7 +101,7 @@ def test_findings_in_a_pipe_are_printed_without_what_draws() -> None:
     "verb_of", ["check.check", "daemon.service", "job.verbs", "spread.work", "verify.session", "cli.proof.prune"]
 )
 def test_no_verb_loads_the_runtime_on_its_way(verb_of: str) -> None:
-    loads = loaded(f"import syncd.cli.app, syncd.{verb_of}, syncd.job.installation")
+    loads = loaded(f"import syncd.cli.app, syncd.{verb_of}, syncd.job.installation, syncd.aws.identity.boto")
 
     assert "botocore.session" in loads
     assert not loads & {"_awscrt", "awscrt", "awscrt.crypto"}

@@ -1,63 +1,57 @@
-"""botocore sessions of a consumer: which files they read, and which STS they ask."""
+"""botocore sessions of a consumer."""
 
-import os
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.config import Config
+from botocore.regions import EndpointResolver
 from botocore.session import Session
 
 from syncd.aws.identity import sts as sts_wire
-from syncd.aws.identity.endpoints import Endpoints
-from syncd.aws.identity.lookups import tame
+from syncd.aws.identity.places import Place
+from syncd.aws.identity.providers import tame
 from syncd.aws.wire import certificates
-from syncd.config.job import Consumer, Job
+from syncd.config.job import Consumer
+from syncd.config.partitions import partitions
 from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
 
-class Place(NamedTuple):
-    """The STS that credentials are got from."""
+class Endpoints:
+    """A resolver of endpoints for botocore. A region's own STS is known without its list of all services.
 
-    region: str | None
-    endpoint: str | None
+    That list is a megabyte of JSON, which is read when anything else is asked for.
+    """
 
+    uses_builtin_data = True
 
-class Kept(NamedTuple):
-    """A session, and its files as they were."""
+    def __init__(self, load: Callable[[], Any]) -> None:
+        """`load` returns the list."""
+        self._load = load
 
-    session: Session
-    files: tuple[object, ...]
+    def construct_endpoint(self, service_name: str, region_name: str | None = None, **more: Any) -> Any:
+        """Return the facts about a service in a region, as botocore has them."""
+        if service_name == "sts" and region_name is not None and not any(more.values()):
+            for partition in partitions():
+                if partition.has(region_name):
+                    return {
+                        "dnsSuffix": partition.dns_suffix,
+                        "endpointName": region_name,
+                        "hostname": f"sts.{region_name}.{partition.dns_suffix}",
+                        "partition": partition.name,
+                        "protocols": ["https"],
+                        "signatureVersions": ["v4"],
+                    }
+        return self._whole.construct_endpoint(service_name, region_name, **more)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
 
-def place_of(job: Job) -> Place:
-    """Return the STS of a job."""
-    return Place(job.sts_region, job.endpoints.sts)
-
-
-def key_of(consumer: Consumer, place: Place) -> tuple[object, ...]:
-    """Return what two consumers with the same session have in common."""
-    return consumer.profile, consumer.credentials_file, place
-
-
-def files_of(consumer: Consumer) -> tuple[object, ...]:
-    """Return what changes with the content of the files that a session reads."""
-    environ = os.environ.get
-    paths = (
-        consumer.credentials_file or environ("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
-        environ("AWS_CONFIG_FILE") or "~/.aws/config",
-    )
-    return tuple(_stamp(Path(path)) for path in paths)
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.expanduser().stat()
-    except (OSError, RuntimeError, ValueError):
-        return ()
-    # A copy may keep the old time of modification. Nobody sets that of the last change.
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+    @cached_property
+    def _whole(self) -> EndpointResolver:
+        return EndpointResolver(self._load(), uses_builtin_data=True)
 
 
 class _Session(Session):
@@ -84,7 +78,7 @@ class _Session(Session):
         return client
 
 
-def authorities_of(core: Session) -> str:
+def authorities_of(core: certificates.Session) -> str:
     """Return the file of authorities that a session trusts, or empty for the default.
 
     Raises:

@@ -10,16 +10,11 @@ import stat
 import subprocess
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from threading import Lock, Thread, local
 from typing import Any, TypeVar
 
-import botocore.session
-from botocore import exceptions
-from botocore.credentials import AssumeRoleProvider, LoginProvider, ProcessProvider
-
-from syncd.aws.identity.logins import equipped
+from syncd.aws.identity.refusals import raised_by_botocore
 from syncd.config.words import as_written
 
 T = TypeVar("T")
@@ -46,7 +41,6 @@ _FILE_REMEDY = (
     "let the user that runs syncd read this token file, or correct what names it: on EKS the service account's annotation or"
     " its Pod Identity association, and the projected volume of the pod"
 )
-_SSO_ERRORS = (exceptions.SSOError, exceptions.TokenRetrievalError)
 _SSO_REMEDY = (
     "have somebody log in as the user that runs syncd (`aws sso login --profile NAME`), which lasts for hours only: a daemon needs"
     " credentials that nobody has to renew, such as the role of its machine or container, or a credential_process"
@@ -66,7 +60,7 @@ class LookupFailed(Exception):
         self.remedy = remedy
 
 
-class _CodeAskedError(Exception):
+class CodeAskedError(Exception):
     """A prompt for an MFA code."""
 
 
@@ -151,37 +145,7 @@ def require_files(*, with_tokens: bool) -> None:
                 raise LookupFailed(f"{name} {as_written(Path(path))} is no regular file")
 
 
-def tame(core: botocore.session.Session) -> None:
-    """Have helpers of a session obey the deadline, nobody asked for an MFA code, and logins find what they need."""
-    for provider in core.get_component("credential_provider").providers:
-        if isinstance(provider, ProcessProvider):
-            _tamed(provider)
-        elif isinstance(provider, AssumeRoleProvider):
-            _refuse_codes(provider)
-        elif isinstance(provider, LoginProvider):
-            equipped(provider)
-
-
-def _refuse_codes(provider: Any) -> None:
-    provider._prompter = partial(_ask_nobody, provider._profile_name)  # noqa: SLF001  # botocore has no names for these
-    # Profiles that are the source of others have providers of their own.
-    builder = provider._profile_provider_builder  # noqa: SLF001
-    create = builder._create_process_provider  # noqa: SLF001
-    builder._create_process_provider = lambda name: _tamed(create(name))  # noqa: SLF001
-    create_login = builder._create_login_provider  # noqa: SLF001
-    builder._create_login_provider = lambda name: equipped(create_login(name))  # noqa: SLF001
-
-
-def _tamed(provider: Any) -> Any:
-    provider._popen = partial(_Helper, profile=provider._profile_name)  # noqa: SLF001  # as above
-    return provider
-
-
-def _ask_nobody(profile: str, prompt: str) -> str:
-    raise _CodeAskedError(f"profile {profile} asks for an MFA code ({prompt.strip().rstrip(':')})")
-
-
-class _Helper(subprocess.Popen[bytes]):
+class Helper(subprocess.Popen[bytes]):
     """A credential helper: without a terminal, and with a bound on what it prints."""
 
     def __init__(self, command: Sequence[str], *, profile: str, **more: Any) -> None:
@@ -250,20 +214,20 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 def _failed(error: BaseException, lookup: _Lookup) -> LookupFailed:
     helper = lookup.helper
-    is_botocores = isinstance(error, exceptions.BotoCoreError | exceptions.ClientError)
+    is_botocores = raised_by_botocore(error, "BotoCoreError", "ClientError")
     what = str(error) if is_botocores else f"{type(error).__name__}: {error}"
-    if isinstance(error, _CodeAskedError):
+    if isinstance(error, CodeAskedError):
         return LookupFailed(str(error), _MFA_REMEDY)
     if isinstance(error, LookupFailed):
         return LookupFailed(error.detail, error.remedy)
-    if helper and not isinstance(error, exceptions.ClientError | exceptions.HTTPClientError):
+    if helper and not raised_by_botocore(error, "ClientError", "HTTPClientError"):
         return LookupFailed(f"{helper}: {what.strip().rstrip(':')}{lookup.helper_ending}", _HELPER_REMEDY)
     empty = _empty_token_file()
     if is_botocores and (empty or "WebIdentityToken" in what):
         return LookupFailed(
             f"{empty or 'the token file of the profile'}: there is no token in it: {what}", _FILE_REMEDY
         )
-    if isinstance(error, _SSO_ERRORS):
+    if raised_by_botocore(error, "SSOError", "TokenRetrievalError"):
         return LookupFailed(what, _SSO_REMEDY)
     token_file = _token_file(error)
     if token_file:

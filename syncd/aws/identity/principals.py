@@ -5,11 +5,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-from botocore.exceptions import ClientError
-from botocore.session import Session
-
 from syncd.aws.identity import refusals
 from syncd.aws.identity.lookups import LookupFailed, Lookups, require_files
+from syncd.aws.identity.plain.session import Session
 from syncd.aws.wire.signing import Credentials
 from syncd.config.job import Consumer
 from syncd.config.words import as_written
@@ -158,6 +156,6 @@ def _no_credentials(consumer: Consumer, failed: LookupFailed) -> JobFailed:
     # What others print may have any number of lines.
     what = " ".join(what.split())
     detail = f"looking for the credentials of {described(consumer)}: {what}"
-    if isinstance(cause, ClientError) and refusals.reason_of(cause) is Reason.CLOCK_SKEWED:
+    if cause is not None and refusals.reason_of(cause) is Reason.CLOCK_SKEWED:
         return JobFailed(Reason.CLOCK_SKEWED, detail, refusals.remedy_for(cause))
     return JobFailed(Reason.NO_CREDENTIALS, detail, failed.remedy)

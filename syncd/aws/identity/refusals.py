@@ -4,12 +4,11 @@ Which reason a code or message stands for is decided in `answers`. The sentences
 """
 
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-
-from botocore import exceptions
-from botocore.parsers import ResponseParserError
+from typing import TYPE_CHECKING, Any
 
 from syncd.aws import answers
 from syncd.model import reasons
@@ -19,12 +18,19 @@ from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit, shortage
 from syncd.model.units import format_duration
 
+if TYPE_CHECKING:
+    from botocore import exceptions
+
 # "Signature expired: 20210502T144040Z is now earlier than 20210502T173143Z (20210502T174643Z - 15 min.)", and "Signature
 # not yet current: … is still later than … (… + 15 min.)": when it was signed, the bound, and STS's own time.
 _STAMPS = re.compile(r": (?P<signed>\d{8}T\d{6}Z) is .*\((?P<theirs>\d{8}T\d{6}Z) ")
 
 _TUNNEL = re.compile(r"Tunnel connection failed: \d{3} [ -&(-~]*")
 
+# A proxy's URL has its password.
+_USER = re.compile(r"://\S*@")
+
+_RESTART = "restart syncd: its packages have changed since it was started"
 _NOT_STS = "check endpoints.sts, and that no proxy answers for it"
 _CHAINED = 'set source.role.duration = "1h": a role that another role assumes lasts no longer'
 _REMEDIES: Mapping[Reason, str] = {
@@ -60,28 +66,54 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
     """
     try:
         yield
-    except exceptions.ClientError as error:
-        code, message = answered(error)
-        reason = reason_of(error)
-        name = call.partition(" ")[0]
-        beside = remedy_of_action(answers.denied_action(name, message))
-        remedy = (beside or denied) if reason is Reason.ACCESS_DENIED else remedy_for(error)
-        raise JobFailed(reason, f"{call}: {without(answers.said(name, code, message), hidden)}", remedy) from error
-    except (exceptions.BotoCoreError, OSError, RuntimeError) as error:
-        if shortage(error):
+    except JobFailed:
+        raise
+    except Exception as error:
+        is_botocores = raised_by_botocore(error, "BotoCoreError")
+        if raised_by_botocore(error, "ClientError"):
+            raise _refused(call, error, denied, hidden) from error
+        if shortage(error) and (is_botocores or isinstance(error, OSError | RuntimeError)):
             raise resource_limit(call, error) from error
-        if not isinstance(error, exceptions.BotoCoreError):
-            raise
-        # For parameters botocore writes a line each.
-        what = "; ".join(str(error).replace("failed:\n", "failed: ").splitlines())
-        # Of a proxy it names the URL, and not what the proxy answered.
-        refusal = _TUNNEL.search(str(error.kwargs.get("error", "")))
-        what += f" ({refusal[0]})" if refusal else ""
-        reason, remedy = _not_sent(error)
-        raise JobFailed(reason, f"{call}: {without(what, hidden)}", remedy) from error
-    except (ResponseParserError, KeyError, ValueError):
-        # botocore quotes the answer in what it raises, and the answer may hold credentials: drop all of it.
-        raise JobFailed(Reason.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
+        if is_botocores:
+            raise _unanswered(call, error, hidden) from error
+        if isinstance(error, ImportError):
+            # An upgrade, say, under a daemon that had not needed it yet.
+            raise JobFailed(Reason.UNEXPECTED, f"{call}: botocore cannot be loaded: {error}", _RESTART) from error
+        if raised_by_botocore(error, "ResponseParserError") or isinstance(
+            error, KeyError | ValueError | RecursionError
+        ):
+            # botocore quotes the answer in what it raises, and the answer may hold credentials: drop all of it.
+            raise JobFailed(Reason.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
+        raise
+
+
+def raised_by_botocore(error: BaseException | None, *names: str) -> bool:
+    """Return whether an error is of one of these classes of botocore's.
+
+    Loads nothing: if botocore is not loaded, it raised nothing.
+    """
+    modules = (sys.modules.get(f"botocore.{module}") for module in ("exceptions", "parsers"))
+    known = [vars(module) for module in modules if module is not None]
+    return isinstance(error, tuple(module[name] for module in known for name in names if name in module))
+
+
+def _refused(call: str, error: Exception, denied: str, hidden: Collection[str | None]) -> JobFailed:
+    code, message = answered(error)
+    reason = reason_of(error)
+    name = call.partition(" ")[0]
+    beside = remedy_of_action(answers.denied_action(name, message))
+    remedy = (beside or denied) if reason is Reason.ACCESS_DENIED else remedy_for(error)
+    return JobFailed(reason, f"{call}: {without(answers.said(name, code, message), hidden)}", remedy)
+
+
+def _unanswered(call: str, error: Any, hidden: Collection[str | None]) -> JobFailed:
+    # For parameters botocore writes a line each.
+    what = "; ".join(str(error).replace("failed:\n", "failed: ").splitlines())
+    # Of a proxy it names the URL, and not what the proxy answered.
+    refusal = _TUNNEL.search(str(error.kwargs.get("error", "")))
+    what += f" ({refusal[0]})" if refusal else ""
+    reason, remedy = _not_sent(error)
+    return JobFailed(reason, f"{call}: {_USER.sub('://', without(what, hidden))}", remedy)
 
 
 def without(text: str, hidden: Collection[str | None]) -> str:
@@ -94,12 +126,12 @@ def without(text: str, hidden: Collection[str | None]) -> str:
     return text
 
 
-def reason_of(error: exceptions.ClientError) -> Reason:
+def reason_of(error: BaseException) -> Reason:
     """Return the reason of a refusal."""
     return answers.sts_reason_of(status_of(error), *answered(error))
 
 
-def remedy_for(error: exceptions.ClientError) -> str:
+def remedy_for(error: BaseException) -> str:
     """Return the remedy for a refusal. For ACCESS_DENIED only the caller knows a better one."""
     reason, (code, message) = reason_of(error), answered(error)
     if reason is Reason.CLOCK_SKEWED:
@@ -113,15 +145,18 @@ def remedy_for(error: exceptions.ClientError) -> str:
 
 def answered(error: BaseException | None) -> tuple[str, str]:
     """Return AWS's code and message behind a failure. Empty if AWS was not reached."""
-    if not isinstance(error, exceptions.ClientError):
+    if not raised_by_botocore(error, "ClientError"):
         return "", ""
-    answer = error.response.get("Error") or {"Message": "no reason given"}
+    refused: Any = error
+    answer = refused.response.get("Error") or {"Message": "no reason given"}
     return str(answer.get("Code") or status_of(error)), str(answer.get("Message") or "")
 
 
-def status_of(error: exceptions.ClientError) -> int:
-    """Return the HTTP status of the answer, or 0 if it is not known."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def status_of(error: BaseException | None) -> int:
+    """Return the HTTP status of a refusal, or 0 if it is not known or none was answered."""
+    refused: Any = error
+    response = refused.response if raised_by_botocore(error, "ClientError") else {}
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _by_how_much(message: str) -> str:
@@ -137,8 +172,10 @@ def _distance(one: datetime, other: datetime) -> timedelta:
     return max(one, other) - min(one, other)
 
 
-def _not_sent(error: exceptions.BotoCoreError) -> tuple[Reason, str]:
+def _not_sent(error: "exceptions.BotoCoreError") -> tuple[Reason, str]:
     """Return the reason and remedy of a call that got no answer. An empty remedy is that of the reason."""
+    from botocore import exceptions  # noqa: PLC0415
+
     match error:
         case exceptions.ParamValidationError():
             return Reason.INVALID_PARAMETER, ""

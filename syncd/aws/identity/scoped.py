@@ -7,14 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
-from xml.etree.ElementTree import Element, ParseError, fromstring
-
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError
 
 from syncd.aws.identity import refusals
+from syncd.aws.identity.plain.calls import VERSION, document_of, refusal
 from syncd.aws.identity.role import credentials_in
 from syncd.aws.wire.signing import Credentials
 from syncd.model import events
@@ -22,7 +17,6 @@ from syncd.model.errors import JobFailed
 from syncd.model.reasons import Reason
 
 CALL = "GetScopedCredentials"
-_VERSION = "2011-06-15"
 _KEPT = 256
 _EARLY_SECONDS = 60.0
 """Credentials that end so soon are not used for another tick."""
@@ -44,19 +38,17 @@ def scoped(
         hidden=(credentials.session_token,),
     ):
         answer = send(_signed(credentials, policy, url=url, region=region))
-        found = _document(answer.content).find(".//{*}Credentials")
+        document = document_of(answer.content)
+        found = document.find(".//{*}Credentials")
         if answer.status_code != 200 or found is None:
-            raise _refusal(answer)
+            raise refusal(CALL, answer.status_code, document)
         fields: dict[str, Any] = {item.tag.rpartition("}")[2]: item.text or "" for item in found}
         return credentials_in({**fields, "Expiration": datetime.fromisoformat(fields["Expiration"])})
 
 
 def _is_not_known(error: JobFailed) -> bool:
     """Return whether STS refused the call because it does not know it."""
-    cause = error.__cause__
-    if not isinstance(cause, ClientError):
-        return False
-    return error.reason == Reason.UNSUPPORTED or refusals.status_of(cause) in _NOT_KNOWN
+    return error.reason == Reason.UNSUPPORTED or refusals.status_of(error.__cause__) in _NOT_KNOWN
 
 
 class Narrowing:
@@ -112,7 +104,11 @@ class Narrowing:
 
 
 def _signed(credentials: Credentials, policy: str, *, url: str, region: str) -> Any:
-    body = urlencode({"Action": CALL, "Version": _VERSION, "Policy": policy, "ScopedSessionDescription": "syncd"})
+    from botocore.auth import SigV4Auth  # noqa: PLC0415  # an idle tick goes without
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.credentials import ReadOnlyCredentials  # noqa: PLC0415
+
+    body = urlencode({"Action": CALL, "Version": VERSION, "Policy": policy, "ScopedSessionDescription": "syncd"})
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
     request = AWSRequest("POST", f"{url.rstrip('/')}/", headers=headers, data=body)
     keys = ReadOnlyCredentials(
@@ -120,17 +116,3 @@ def _signed(credentials: Credentials, policy: str, *, url: str, region: str) -> 
     )
     SigV4Auth(keys, "sts", region).add_auth(request)
     return request.prepare()
-
-
-def _document(body: bytes) -> Element:
-    try:
-        return fromstring(body)  # noqa: S314  # expat itself bounds entity expansion
-    except ParseError:
-        return Element("none")
-
-
-def _refusal(answer: Any) -> ClientError:
-    document = _document(answer.content)
-    code = document.findtext(".//{*}Code") or str(answer.status_code)
-    error = {"Code": code, "Message": document.findtext(".//{*}Message") or ""}
-    return ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": answer.status_code}}, CALL)  # type: ignore[typeddict-item]

@@ -1,16 +1,14 @@
-"""botocore sessions and STS clients of a process, and the principals made of them."""
+"""Sessions and STS clients of a process, and the principals made of them."""
 
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
-from botocore.exceptions import ClientError
-from botocore.session import Session
-
 from syncd.aws.identity import refusals, scoped
-from syncd.aws.identity import sts as sts_wire
-from syncd.aws.identity.boto import Kept, Place, authorities_of, files_of, key_of, place_of, session_of
 from syncd.aws.identity.lookups import Lookups
+from syncd.aws.identity.places import Place, files_of, key_of, place_of
+from syncd.aws.identity.plain.calls import Wire
+from syncd.aws.identity.plain.session import Session, plain_session
 from syncd.aws.identity.principals import ConsumerPrincipal, described
 from syncd.aws.identity.role import RolePrincipal
 from syncd.aws.policies.session import consumer_policy
@@ -30,6 +28,13 @@ _IDENTITY_REMEDY = (
 )
 
 
+class _Kept(NamedTuple):
+    """A session, and its files as they were."""
+
+    session: Session
+    files: tuple[object, ...]
+
+
 class Caller(NamedTuple):
     """The answer of GetCallerIdentity for the consumer's credentials."""
 
@@ -38,14 +43,15 @@ class Caller(NamedTuple):
 
 
 class Identities:
-    """Sessions and STS clients, shared by all jobs of a process. Each costs 12 MB and 140 ms."""
+    """Sessions and STS clients, shared by all jobs of a process. Each of botocore's costs 12 MB and 140 ms."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
         self._lookups = Lookups()
+        self._wire = Wire()
         self._narrowing = scoped.Narrowing(now=now)
         self._too_large: set[tuple[str, str]] = set()
-        self._sessions: dict[tuple[object, ...], Kept] = {}
+        self._sessions: dict[tuple[object, ...], _Kept] = {}
         self._renewed_at: dict[tuple[object, ...], float] = {}
         self._clients: dict[tuple[Place, Credentials], Any] = {}
         self._callers: dict[Credentials, Caller | None] = {}
@@ -55,8 +61,16 @@ class Identities:
         key, files = key_of(consumer, place), files_of(consumer)
         kept = self._sessions.get(key)
         if kept is None or kept.files != files:
-            kept = self._sessions[key] = Kept(session_of(consumer, place), files)
+            kept = self._sessions[key] = _Kept(self._new_session(consumer, place), files)
         return kept.session
+
+    def _new_session(self, consumer: Consumer, place: Place) -> Session:
+        def whole() -> Session:
+            from syncd.aws.identity.boto import session_of  # noqa: PLC0415  # an idle tick goes without
+
+            return session_of(consumer, place)
+
+        return plain_session(consumer, place, whole=whole, wire=self._wire) or whole()
 
     def session_of(self, job: Job) -> Session:
         """Return the session that the job's credentials were last looked up with."""
@@ -116,6 +130,9 @@ class Identities:
         return principal
 
     def _scoped(self, job: Job, credentials: Credentials, policy: str, count: Callable[[str], None]) -> Credentials:
+        from syncd.aws.identity import sts as sts_wire  # noqa: PLC0415  # an idle tick goes without
+        from syncd.aws.identity.boto import authorities_of  # noqa: PLC0415
+
         count(scoped.CALL)
         meta = self.sts(job, credentials).meta
         authorities = authorities_of(self.session_of(job))
@@ -203,20 +220,16 @@ class Identities:
             call, hidden = f"GetCallerIdentity by {described(job.consumer)}", (credentials.session_token,)
             with refusals.as_job_failure(call, denied=_IDENTITY_REMEDY, hidden=hidden):
                 answer = self.sts(job, credentials).get_caller_identity()
+                arn, account = (refusals.without(answer[name], hidden) for name in ("Arn", "Account"))
         except JobFailed as error:
             # S3-compatible servers may assume roles and not know this call.
-            cause = error.__cause__
-            is_missing = (
-                isinstance(cause, ClientError) and refusals.status_of(cause) in _ANSWERS_IN_PLACE_OF_AN_IDENTITY
-            )
+            is_missing = refusals.status_of(error.__cause__) in _ANSWERS_IN_PLACE_OF_AN_IDENTITY
             if endpoints.sts is None or not is_missing:
                 raise
             self._callers[credentials] = None
             return None
-        self._callers[credentials] = Caller(
-            refusals.without(answer["Arn"], hidden), refusals.without(answer["Account"], hidden)
-        )
-        return self._callers[credentials]
+        found = self._callers[credentials] = Caller(arn, account)
+        return found
 
 
 def _check_caller(caller: Caller, job: Job) -> None:

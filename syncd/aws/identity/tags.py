@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode
 from contextlib import suppress
 from pathlib import Path
 
-from botocore.session import Session
+from syncd.aws.identity.plain.session import Session
 
 # "Pass session tags in AWS STS", IAM user guide: the claim of an OIDC token.
 _CLAIM = "https://aws.amazon.com/tags"

@@ -5,15 +5,21 @@ Each request may name a file of them. Without one, those of OpenSSL hold: SSL_CE
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from botocore.session import Session
+
+class Session(Protocol):
+    """Session that knows a user's settings."""
+
+    def get_config_variable(self, logical_name: str) -> Any:
+        """Return a setting."""
+        ...
+
 
 _BEGINS = b"-----BEGIN "
 
 
-def authorities_of(session: "Session") -> str:
+def authorities_of(session: Session) -> str:
     """Return the file of authorities that a session trusts, or empty for the default.
 
     That is AWS_CA_BUNDLE or the profile's `ca_bundle`, then what botocore and OpenSSL fall back on.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
 
 from syncd.aws.identity.lookups import LookupFailed, Lookups
+from syncd.aws.identity.plain.session import Session
 from syncd.aws.identity.sessions import Identities
 from syncd.config.job import Consumer
 

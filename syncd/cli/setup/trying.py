@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from botocore.session import Session
 
 from syncd.aws.identity.lookups import LookupFailed, Lookups
+from syncd.aws.identity.plain import session as identity
 from syncd.aws.identity.sessions import Identities
 from syncd.cli.setup.init_answers import Answers
 from syncd.config.job import Consumer
@@ -72,7 +73,7 @@ class Trials:
         except (BotoCoreError, OSError):
             return []
 
-    def _session(self, answers: Answers) -> Session:
+    def _session(self, answers: Answers) -> identity.Session:
         file = None if answers.credentials_file is None else Path(answers.credentials_file)
         # The account is still unknown, and a session does not need it.
         consumer = Consumer.model_construct(account_id="", profile=answers.profile, credentials_file=file)
