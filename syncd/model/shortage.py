@@ -14,6 +14,7 @@ _SAID = (
     "can't start new thread",
     "[Errno 24] ",
     "[Errno 23] ",
+    "Too many open files",
 )
 
 

@@ -6,7 +6,9 @@ repost.aws/knowledge-center/iam-role-chaining-limit, of a region that is not act
 that assume roles, of a scope for another region and of packed policies in issues of SDKs and deployment tools.
 """
 
+import io
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from faulty import CorruptBody, DropConnection, ErrorIn200, Principal, Status
 from faulty.faults import Action
 from sts_stage import KNOWN_ROLE, WAYS, Stage, ask_sts_by, refusal, sts_stage
 
+from syncd.aws.identity import refusals
 from syncd.cli.demo.world import ACCOUNT_B, ACCOUNT_C
 from syncd.model.errors import JobFailed
 
@@ -328,13 +331,54 @@ def test_an_identity_that_is_none_is_told_as_such(stage: Stage, what: str) -> No
     assert_not_sts(error)
 
 
-def test_the_password_of_a_proxy_is_not_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "socks5://somebody:pass@word@127.0.0.1:1")
+@pytest.mark.parametrize("password", ["pass@word", "sec/ret", "sec?ret#hidden", "o%2Fther", "ta\tbbed"])
+@pytest.mark.parametrize("scheme", ["socks5", "http"])
+def test_the_password_of_a_proxy_is_not_told(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, scheme: str, password: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://somebody:{password}@127.0.0.1:1")
 
     error = refusal(lambda: stage.consumer(stage.job(endpoints__sts="https://127.0.0.1:1")))
 
-    assert error.reason == "connection_failed"
-    assert not {"somebody", "pass", "word"} & set(re.findall(r"\w+", error.detail))
+    assert not set(re.findall(r"\w+", password)) & set(re.findall(r"\w+", error.detail))
+    assert scheme != "socks5" or password != "pass@word" or "socks5://" in error.detail
+
+
+def test_the_password_of_a_proxy_is_not_told_by_a_lookup(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile chained]\nrole_arn = arn:aws:iam::{ACCOUNT_B}:role/syncd\nsource_profile = default\nregion = us-east-1\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://somebody:sec/ret@127.0.0.1:1")
+
+    error = refusal(lambda: stage.consumer(stage.job(consumer__profile="chained")))
+
+    assert error.reason == "no_credentials"
+    assert not {"sec", "ret"} & set(re.findall(r"\w+", error.detail))
+
+
+LACKING = {
+    "descriptors for a library": ImportError("libbz2.so.1.0: cannot open shared object file: Too many open files"),
+    "descriptors": OSError(24, "Too many open files"),
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_a_lack_is_told_as_one(what: str) -> None:
+    with pytest.raises(JobFailed) as caught, refusals.as_job_failure("AssumeRole by x", denied=""):
+        raise LACKING[what]
+
+    assert (caught.value.reason, "AssumeRole by x" in caught.value.detail) == ("resource_limit", True)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLCertVerificationError(1, "odd"), io.UnsupportedOperation("odd")], ids=repr)
+def test_an_error_of_the_system_is_not_told_as_an_answer(error: OSError) -> None:
+    with pytest.raises(OSError, match="odd"), refusals.as_job_failure("AssumeRole by x", denied=""):
+        raise error
 
 
 def test_an_sts_that_is_not_there_is_a_failed_connection(stage: Stage) -> None:

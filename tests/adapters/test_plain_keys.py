@@ -19,10 +19,16 @@ from syncd.aws.identity.boto import session_of
 from syncd.aws.identity.places import Place
 from syncd.aws.identity.plain import calls
 from syncd.aws.identity.plain.session import PlainSession, plain_session
+from syncd.aws.identity.role import NO_POLICY
+from syncd.aws.identity.sessions import Identities
 from syncd.aws.s3 import Address, Request, Side
+from syncd.aws.transport import Transport
 from syncd.aws.wire import certificates
 from syncd.aws.wire.signing import Credentials
+from syncd.cli.demo.world import ACCOUNT_B
 from syncd.config.job import Consumer
+from syncd.model.errors import JobFailed
+from syncd.model.reasons import Reason
 
 REGION = "eu-west-1"
 KEYS = {"aws_access_key_id": "AKIAFILE", "aws_secret_access_key": "filed"}
@@ -135,7 +141,7 @@ def consumer(profile: str | None = None, file: Path | None = None) -> Consumer:
 
 
 def plain(who: Consumer, place: Place = Place(REGION, None)) -> PlainSession | None:  # noqa: B008  # a tuple
-    return plain_session(who, place, whole=lambda: pytest.fail("botocore was asked"), wire=calls.Wire())
+    return plain_session(who, place, whole=lambda *_: pytest.fail("botocore was asked"), wire=calls.Wire())
 
 
 def found_as_botocore_finds_it(who: Consumer, place: Place) -> str:
@@ -400,6 +406,40 @@ def test_a_server_that_was_silent_is_left_to_botocore_for_a_while(
 
         # The wire once, and botocore for each.
         assert len(server.asked) == 3
+
+
+def test_what_was_read_holds_though_the_file_is_being_written_when_botocore_asks(stage: Stage) -> None:
+    user = stage.server.add_user(ACCOUNT_B)
+    stage.write("b", user)
+    job = stage.job(consumer__profile="b")
+    consumer = stage.consumer(job)
+    stage.server.faults.add("AssumeRole", Status(500, "InternalFailure", ""), times=1)
+    stage.credentials.write_text("")
+
+    assert job.source.role is not None
+    role = stage.identities.role(job, job.source.role, consumer, policies=[NO_POLICY], count=stage.count)
+    assert role.current().session_token
+
+    session = stage.identities.session_of(job)
+    assert session.create_client("s3", region_name=REGION).meta.endpoint_url
+    assert session.get_credentials().access_key == user.access_key_id
+    assert session.get_config_variable("profile") == "b"
+
+
+def test_what_is_wrong_elsewhere_in_a_file_is_no_failure(tmp_path: Path) -> None:
+    with home(tmp_path, "[profile other]\ns3 =\n  no value here\n", written(BOTH)):
+        found = Identities(now=lambda: 0.0).session(consumer("b"), Place(REGION, None))
+
+        assert found.create_client("s3", region_name=REGION).meta.endpoint_url
+
+
+def test_a_wire_that_cannot_begin_leaves_the_call_to_botocore(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spent(**_: object) -> Transport:
+        raise JobFailed(Reason.RESOURCE_LIMIT, "the wire cannot begin: Too many open files")
+
+    monkeypatch.setattr(calls, "Transport", spent)
+
+    assert stage.role().current().session_token
 
 
 def test_authorities_that_never_end_hold_up_nobody_else(stage: Stage, tmp_path: Path) -> None:

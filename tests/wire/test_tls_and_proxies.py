@@ -121,6 +121,22 @@ def test_a_server_without_tls_is_a_failed_connection(monkeypatch: pytest.MonkeyP
         assert len(server.connections) == 2
 
 
+def test_authorities_that_are_replaced_count_for_the_next_connection(authority: Authority, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other, trusted = Authority(folder), tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.path.read_bytes())
+    transport = Transport(attempts=1)
+    with serving(
+        answering(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")), certificate=authority.certificate()
+    ) as server:
+        assert asked(transport, server.url, authorities=str(trusted)).body == b"body"
+        trusted.write_bytes(other.path.read_bytes())
+        assert asked(transport, server.url, authorities=str(trusted)).code == "certificate_untrusted"
+        trusted.write_bytes(authority.path.read_bytes() + other.path.read_bytes())
+        assert asked(transport, server.url, authorities=str(trusted)).body == b"body"
+
+
 # Proxies that CONNECT
 
 

@@ -1,6 +1,6 @@
 """botocore sessions of a consumer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from botocore.session import Session
 
 from syncd.aws.identity import sts as sts_wire
 from syncd.aws.identity.places import Place
+from syncd.aws.identity.plain.written import Keys
 from syncd.aws.identity.providers import tame
 from syncd.aws.wire import certificates
 from syncd.config.job import Consumer
@@ -119,6 +120,15 @@ def session_of(consumer: Consumer, place: Place) -> Session:
     core: Session = _Session("default" if consumer.profile is None and path else consumer.profile, place)
     if path is not None:
         core.set_config_variable("credentials_file", str(path))
+    return _tamed(core)
+
+
+def session_knowing(consumer: Consumer, place: Place, keys: Keys, profile: Mapping[str, str]) -> Session:
+    """Return a new session of keys and a profile that were read already. It reads no file: it may be another by now."""
+    core = _Session(consumer.profile, place)
+    # What it would read from files. botocore has no name for it.
+    vars(core)["_config"] = {"profiles": {consumer.profile or "default": dict(profile)}}
+    core.set_credentials(keys.access_key, keys.secret_key, keys.token)
     return _tamed(core)
 
 

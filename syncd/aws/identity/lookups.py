@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock, Thread, local
 from typing import Any, TypeVar
 
-from syncd.aws.identity.refusals import raised_by_botocore
+from syncd.aws.identity.refusals import passwords_of_proxies, raised_by_botocore, without
 from syncd.config.words import as_written
 
 T = TypeVar("T")
@@ -216,6 +216,7 @@ def _failed(error: BaseException, lookup: _Lookup) -> LookupFailed:
     helper = lookup.helper
     is_botocores = raised_by_botocore(error, "BotoCoreError", "ClientError")
     what = str(error) if is_botocores else f"{type(error).__name__}: {error}"
+    what = without(what, tuple(passwords_of_proxies()))
     if isinstance(error, CodeAskedError):
         return LookupFailed(str(error), _MFA_REMEDY)
     if isinstance(error, LookupFailed):

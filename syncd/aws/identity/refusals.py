@@ -3,12 +3,14 @@
 Which reason a code or message stands for is decided in `answers`. The sentences are made here.
 """
 
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from syncd.aws import answers
 from syncd.model import reasons
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 _STAMPS = re.compile(r": (?P<signed>\d{8}T\d{6}Z) is .*\((?P<theirs>\d{8}T\d{6}Z) ")
 
 _TUNNEL = re.compile(r"Tunnel connection failed: \d{3} [ -&(-~]*")
-
-# A proxy's URL has its password.
-_USER = re.compile(r"://\S*@")
 
 _RESTART = "restart syncd: its packages have changed since it was started"
 _NOT_STS = "check endpoints.sts, and that no proxy answers for it"
@@ -72,16 +71,15 @@ def as_job_failure(call: str, *, denied: str, hidden: Collection[str | None] = (
         is_botocores = raised_by_botocore(error, "BotoCoreError")
         if raised_by_botocore(error, "ClientError"):
             raise _refused(call, error, denied, hidden) from error
-        if shortage(error) and (is_botocores or isinstance(error, OSError | RuntimeError)):
+        if shortage(error) and (is_botocores or isinstance(error, OSError | RuntimeError | ImportError)):
             raise resource_limit(call, error) from error
         if is_botocores:
             raise _unanswered(call, error, hidden) from error
         if isinstance(error, ImportError):
             # An upgrade, say, under a daemon that had not needed it yet.
             raise JobFailed(Reason.UNEXPECTED, f"{call}: botocore cannot be loaded: {error}", _RESTART) from error
-        if raised_by_botocore(error, "ResponseParserError") or isinstance(
-            error, KeyError | ValueError | RecursionError
-        ):
+        is_odd = isinstance(error, KeyError | ValueError | RecursionError) and not isinstance(error, OSError)
+        if is_odd or raised_by_botocore(error, "ResponseParserError"):
             # botocore quotes the answer in what it raises, and the answer may hold credentials: drop all of it.
             raise JobFailed(Reason.UNEXPECTED, f"{call}: the answer is not one of STS", _NOT_STS) from None
         raise
@@ -113,7 +111,16 @@ def _unanswered(call: str, error: Any, hidden: Collection[str | None]) -> JobFai
     refusal = _TUNNEL.search(str(error.kwargs.get("error", "")))
     what += f" ({refusal[0]})" if refusal else ""
     reason, remedy = _not_sent(error)
-    return JobFailed(reason, f"{call}: {_USER.sub('://', without(what, hidden))}", remedy)
+    return JobFailed(reason, f"{call}: {without(what, (*hidden, *passwords_of_proxies()))}", remedy)
+
+
+def passwords_of_proxies() -> Iterator[str]:
+    """Yield the passwords in the proxies' URLs, whole and in the parts that a parser may cut them into."""
+    for name, url in os.environ.items():
+        if name.lower().endswith("_proxy"):
+            user, _, password = url.rpartition("@")[0].rpartition("://")[2].partition(":")
+            del user
+            yield from (password, unquote(password), *re.split(r"[^\w.~-]", password))
 
 
 def without(text: str, hidden: Collection[str | None]) -> str:

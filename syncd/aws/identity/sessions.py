@@ -1,6 +1,6 @@
 """Sessions and STS clients of a process, and the principals made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from syncd.aws.identity.lookups import Lookups
 from syncd.aws.identity.places import Place, files_of, key_of, place_of
 from syncd.aws.identity.plain.calls import Wire
 from syncd.aws.identity.plain.session import Session, plain_session
+from syncd.aws.identity.plain.written import Keys
 from syncd.aws.identity.principals import ConsumerPrincipal, described
 from syncd.aws.identity.role import RolePrincipal
 from syncd.aws.policies.session import consumer_policy
@@ -65,12 +66,16 @@ class Identities:
         return kept.session
 
     def _new_session(self, consumer: Consumer, place: Place) -> Session:
-        def whole() -> Session:
-            from syncd.aws.identity.boto import session_of  # noqa: PLC0415  # an idle tick goes without
+        def knowing(keys: Keys, profile: Mapping[str, str]) -> Session:
+            from syncd.aws.identity.boto import session_knowing  # noqa: PLC0415  # an idle tick goes without
 
-            return session_of(consumer, place)
+            return session_knowing(consumer, place, keys, profile)
 
-        return plain_session(consumer, place, whole=whole, wire=self._wire) or whole()
+        if (found := plain_session(consumer, place, whole=knowing, wire=self._wire)) is not None:
+            return found
+        from syncd.aws.identity.boto import session_of  # noqa: PLC0415  # as above
+
+        return session_of(consumer, place)
 
     def session_of(self, job: Job) -> Session:
         """Return the session that the job's credentials were last looked up with."""

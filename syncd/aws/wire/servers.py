@@ -61,20 +61,27 @@ def server_of(address: Address) -> Server:
     return Server(address.scheme, host, port, address.authorities, _proxy(address.scheme, host, port))
 
 
-@lru_cache(16)
 def context_of(authorities: str) -> ssl.SSLContext:
-    """Return how TLS is spoken with servers that these authorities certify.
+    """Return how TLS is spoken with servers that these authorities certify, as the file has them now.
 
     Raises:
         OSError: the file cannot be read, or there is no descriptor to read it.
         ValueError: it has no certificates.
     """
+    now = os.stat(authorities) if authorities else None  # noqa: PTH116  # as open() would find it
+    return _context(authorities, (now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_size) if now else ())
+
+
+@lru_cache(16)
+def _context(authorities: str, _version: tuple[int, ...]) -> ssl.SSLContext:
     certificates.check(authorities)
     # OpenSSL passes over what it cannot read of the system's, and the context is kept.
     certificates.look_for_descriptor()
     context = ssl.create_default_context(cafile=authorities or None)
     # OpenSSL by itself is not as strict, and private authorities are often not what RFC 5280 says.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # Python may have it set: a body without a length would seem whole wherever somebody ends the connection.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context
 
 

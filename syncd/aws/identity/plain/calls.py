@@ -13,6 +13,7 @@ from syncd.aws.s3 import Address, Answer, Request, Side
 from syncd.aws.transport import Transport
 from syncd.aws.wire import certificates
 from syncd.aws.wire.signing import Credentials
+from syncd.model.errors import JobFailed
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -52,10 +53,11 @@ class Wire:
         try:
             # On this thread: a file may never end, and the wire's thread has others to serve.
             certificates.check(address.authorities if address.scheme == "https" else "")
-        except (OSError, ValueError):
+            transport = self._transport
+        except (OSError, ValueError, JobFailed):
             return None
         answered: SimpleQueue[Answer] = SimpleQueue()
-        self._transport.send(request, address, credentials, answered.put)
+        transport.send(request, address, credentials, answered.put)
         try:
             answer = answered.get(timeout=WIRE_SECONDS + _GRACE_SECONDS)
         except Empty:

@@ -46,7 +46,7 @@ class PlainSession:
     def __init__(
         self, keys: Keys, profile: Mapping[str, str], sts: Address, *, whole: Callable[[], Any], wire: Wire
     ) -> None:
-        """`whole` makes botocore's session of the same consumer. It may raise whatever its files give rise to."""
+        """`whole` makes botocore's session of the same keys and profile."""
         self._keys = keys
         self._profile = profile
         self._sts = sts._replace(authorities=certificates.authorities_of(self))
@@ -87,15 +87,17 @@ class PlainSession:
         return self._made
 
 
-def plain_session(consumer: Consumer, place: Place, *, whole: Callable[[], Any], wire: Wire) -> PlainSession | None:
+def plain_session(
+    consumer: Consumer, place: Place, *, whole: Callable[[Keys, Mapping[str, str]], Any], wire: Wire
+) -> PlainSession | None:
     """Return the session of a consumer. None if it is for botocore to find the credentials or STS.
 
-    `whole` makes botocore's session, and `wire` what STS is asked by.
+    `whole` makes botocore's session of these keys and this profile. `wire` is what STS is asked by.
     """
     sts, found = _address_of(place), written_down(consumer)
     if sts is None or found is None:
         return None
-    return PlainSession(*found, sts, whole=whole, wire=wire)
+    return PlainSession(*found, sts, whole=lambda: whole(*found), wire=wire)
 
 
 def _address_of(place: Place) -> Address | None:
