@@ -86,14 +86,15 @@ class Sts:
         self._address = address
         self._credentials = credentials
         self._wire = wire
-        self._whole = whole
+        self._make_client = whole
+        self._made: Any = None
 
     def assume_role(self, **parameters: Any) -> Mapping[str, Any]:
         """Return the answer of AssumeRole. Raises whatever botocore's client raises."""
         found = self._fields("AssumeRole", "AssumeRoleResult/Credentials", parameters)
         ends = _time(found.get("Expiration", ""))
         if ends is None or not all(map(found.get, ("AccessKeyId", "SecretAccessKey", "SessionToken"))):
-            whole: Mapping[str, Any] = self._whole().assume_role(**parameters)
+            whole: Mapping[str, Any] = self._client().assume_role(**parameters)
             return whole
         return {"Credentials": {**found, "Expiration": ends}}
 
@@ -101,9 +102,14 @@ class Sts:
         """Return the answer of GetCallerIdentity. Raises whatever botocore's client raises."""
         found = self._fields("GetCallerIdentity", "GetCallerIdentityResult", {})
         if not (found.get("Arn") and found.get("Account")):
-            whole: Mapping[str, Any] = self._whole().get_caller_identity()
+            whole: Mapping[str, Any] = self._client().get_caller_identity()
             return whole
         return found
+
+    def _client(self) -> Any:
+        if self._made is None:
+            self._made = self._make_client()
+        return self._made
 
     def _fields(self, call: str, place: str, parameters: Mapping[str, Any]) -> dict[str, str]:
         """Return what an answer has in a place, or nothing if botocore should ask again. Raises ClientError if refused."""
