@@ -4,7 +4,7 @@ from mutant import Mutant
 
 JUDGED = (
     ("overwritten", Mutant("copy/write", '("if-none-match", "*")', '("x-amz-meta-none", "*")')),
-    ("invented", Mutant("copy/write", "headers, source.body, b64", 'headers, source.body + b"!", b64')),
+    ("invented", Mutant("copy/write", "IF_NEW), body)", 'IF_NEW), body + b"!")')),
     (
         "future",
         Mutant("tick/listing/horizon", "return complete_from, max(0.0, until)", "return complete_from, until + 9000"),
@@ -39,7 +39,7 @@ JUDGED = (
         "forged",
         Mutant(
             "tick/listing/plan",
-            "return bool(remembered.replica_etag) and remembered.replica_etag != replica.etag",
+            "return bool(known and replica.etag) and not is_same_etag(known, replica.etag)",
             "return False",
         ),
     ),
@@ -50,11 +50,19 @@ JUDGED = (
     ),
     (
         "unrest",
-        Mutant("tick/listing/plan", "made.skipped[SkipReason.ALREADY_COPIED] += 1\n            continue", "pass"),
+        Mutant(
+            "tick/listing/plan",
+            "        made.skipped[SkipReason.ALREADY_COPIED] += 1",
+            "        made.transfers.append(transfer)",
+        ),
     ),
     (
         "raised",
-        Mutant("tick/listing/plan", "    made = _Made()", "    made = _Made()\n    assert len(page.objects) < 9"),
+        Mutant(
+            "tick/listing/plan",
+            "    made, there = _Made(), 0",
+            "    made, there = _Made(), 0\n    assert len(page.objects) < 9",
+        ),
     ),
 )
 """Kinds of finding, each with a fault that brings it about."""

@@ -23,7 +23,11 @@ MUTANTS = (
         "return max(recent, now - pace.deep_effective + DAY_SECONDS)",
         "return recent - DAY_SECONDS",
     ),
-    Mutant("tick/listing/tiers", "return self.tier in (Tier.FIRST, Tier.WINDOW)", "return self.tier is Tier.WINDOW"),
+    Mutant(
+        "tick/listing/tiers",
+        "return self.tier in (Tier.FIRST, Tier.WINDOW, Tier.RECALL)",
+        "return self.tier is Tier.WINDOW",
+    ),
     Mutant("tick/task", "max(lateness, _DIGESTS_LATENESS_SECONDS) if kind == DIGESTS else lateness", "lateness"),
     Mutant(
         "tick/listing/tiers",
@@ -99,8 +103,8 @@ MUTANTS = (
     Mutant("tick/closing", "end < state.complete_from or first >=", "end <= state.complete_from or first >="),
     Mutant("tick/closing", "or first >= state.complete_from:", "or first > state.complete_from:"),
     Mutant("tick/closing", "all(visit.state.listed_at or visit.finished()", "all(visit.finished()"),
-    Mutant("tick/closing", "if task.window is None and is_whole:", "if is_whole:"),
-    Mutant("tick/closing", "if task.window is None and is_whole:", "if task.window is None:"),
+    Mutant("tick/closing", "if task.window is None and is_whole and", "if is_whole and"),
+    Mutant("tick/closing", "if task.window is None and is_whole and", "if task.window is None and"),
     Mutant("tick/closing", "if state.shard == task.shard]", "if True]"),
     Mutant("tick/closing", "if pair[0] >= state.complete_from]", "if pair[0] > state.complete_from]"),
     Mutant(
@@ -160,10 +164,14 @@ MUTANTS = (
     Mutant("tick/handover", "        self._recorder.begin_anew()\n", ""),
     Mutant("tick/retries", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at <= self._began_at"),
     Mutant("tick/retries", "held.next_at <= self._began_at or held.next_at > latest", "held.next_at > self._began_at"),
-    Mutant("tick/tick", "if task.window is not None or listed_before or self._stop.is_set():", "if True:"),
+    Mutant(
+        "tick/tick",
+        "if task.window is not None or self._survey.is_hinted or listed_before or self._stop.is_set():",
+        "if True:",
+    ),
     # plan: what is there, and what has to be looked at
     Mutant("tick/listing/plan", "if remembered.size_bytes != replica.size_bytes:", "if False:"),
-    Mutant("tick/listing/plan", "bool(remembered.replica_etag) and remembered.replica_etag != replica.etag", "False"),
+    Mutant("tick/listing/plan", "bool(known and replica.etag) and not is_same_etag(known, replica.etag)", "False"),
     Mutant("tick/listing/plan", "if item.size_bytes != replica.size_bytes:", "if False:"),
     Mutant("tick/listing/plan", "return ran_here and is_untouched and", "return is_untouched and"),
     Mutant("tick/listing/plan", "is_untouched = item.last_modified < replica.last_modified", "is_untouched = True"),
@@ -189,8 +197,8 @@ MUTANTS = (
     Mutant("tick/listing/discovery", "if look[0] <= now and is_of(", "if is_of("),
     Mutant(
         "tick/listing/discovery",
-        "node.prefix in stale or node.prefix not in reached]",
-        "node.prefix in stale or node.prefix not in looks]",
+        "node.prefix in stale or node.prefix in also or node.prefix not in reached]",
+        "node.prefix in stale or node.prefix in also or node.prefix not in looks]",
     ),
     Mutant("tick/listing/discovery", "            found.uncovered += below.uncovered", "            pass"),
     Mutant("model/keys/layout", "return min(found, day_end_instant(day)) if day else found", "return found"),
@@ -228,8 +236,8 @@ MUTANTS = (
     ),
     Mutant(
         "tick/recorder",
-        "if is_new and reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED)",
-        "if reason in (Reason.ACCESS_DENIED, Reason.KMS_DENIED)",
+        "if is_new and reason in (Reason.ACCESS_DENIED, *reasons.OF_A_KEY)",
+        "if reason in (Reason.ACCESS_DENIED, *reasons.OF_A_KEY)",
     ),
     Mutant(
         "tick/recorder",
@@ -242,7 +250,7 @@ MUTANTS = (
     ),
     Mutant(
         "tick/recorder",
-        "(Reason.ACCESS_DENIED, Reason.KMS_DENIED) and not self.counts.copied:",
+        "(Reason.ACCESS_DENIED, *reasons.OF_A_KEY) and not self.counts.copied:",
         "() and not self.counts.copied:",
     ),
 )
