@@ -77,6 +77,18 @@ def test_completion_is_printed_for_the_shell_that_is_named(stage: Stage, shell: 
     assert f"{shell}_complete" in ran.stdout
 
 
+@pytest.mark.parametrize("asked", ["complete_fish", "bash_complete", "x"])
+def test_a_script_of_another_version_is_to_be_loaded_again(stage: Stage, asked: str) -> None:
+    ran = stage.syncd(with_config=False, _SYNCD_COMPLETE=asked)
+
+    assert (ran.code, ran.stdout) == (1, "")
+    assert "load `syncd completion bash|zsh|fish` again" in ran.stderr
+
+
+def test_a_script_for_bash_asks_for_nothing_that_old_ones_lack(stage: Stage) -> None:
+    assert "nosort" not in stage.syncd("completion", "bash", with_config=False).stdout
+
+
 def test_help_lists_every_verb(stage: Stage) -> None:
     ran = stage.syncd("--help", with_config=False)
 

@@ -17,7 +17,7 @@ from lines import MUTANTS
 from mutant import SECONDS, Mutant, copied, run
 
 _NAMES = (
-    *("claims", "slices", "sealing", "closing", "survey", "audit", "sides", "plan"),
+    *("horizon_claims", "slices", "sealing", "closing", "survey", "audit", "sides", "plan"),
     *("recorder", "discovery", "layout", "cloudtrail", "check_source", "tiers"),
 )
 TABLES = tuple(f"tests/core/test_{name}.py" for name in _NAMES)

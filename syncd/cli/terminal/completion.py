@@ -1,5 +1,7 @@
 """Completion in a shell: the script that asks for it, and what is offered."""
 
+import sys
+
 import click
 
 VARIABLE = "_SYNCD_COMPLETE"
@@ -14,11 +16,23 @@ def script(shell: str) -> str:
     asked = get_completion_class(shell)
     assert asked is not None
     # For bash, `source()` of its own class would start bash, to look at its version.
-    return ShellComplete.source(asked(click.Command("syncd"), {}, "syncd", VARIABLE))
+    text = ShellComplete.source(asked(click.Command("syncd"), {}, "syncd", VARIABLE))
+    # bash before 4.4 knows no nosort, and would register nothing.
+    return text.replace("complete -o nosort -F", "complete -o default -F")
 
 
 def complete(program: click.Group, instruction: str) -> int:
     """Print what the shell is to offer. Returns the exit code."""
     from click.shell_completion import shell_complete
 
-    return shell_complete(program, {}, "syncd", VARIABLE, instruction)
+    try:
+        code = shell_complete(program, {}, "syncd", VARIABLE, instruction)
+    except KeyError as error:
+        # What the shell's function sets beside the instruction.
+        code, instruction = 1, f"{instruction} without {error}"
+    if code:
+        shells = "|".join(SHELLS)
+        sys.stderr.write(
+            f"syncd: {VARIABLE}={instruction} is of another version: load `syncd completion {shells}` again\n"
+        )
+    return code
