@@ -4,7 +4,6 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from certificates import Authority
@@ -22,11 +21,6 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "_BACKOFF_SECONDS", 0.001)
     monkeypatch.setattr(loop, "_SECOND", 0.05)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 # Which connections are kept

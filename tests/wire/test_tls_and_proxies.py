@@ -3,10 +3,13 @@
 import base64
 import contextlib
 import itertools
+import os
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from certificates import Authority
@@ -14,17 +17,12 @@ from proxy import ConnectProxy
 from raw_server import OK, SECONDS, RawServer, answering, asked, get, head_of, sent, serving
 
 from syncd.aws.transport import Transport
-from syncd.aws.wire import exchange, opening
+from syncd.aws.wire import exchange, opening, servers
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "_BACKOFF_SECONDS", 0.001)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
 
 
 # TLS
@@ -119,6 +117,33 @@ def test_a_server_without_tls_is_a_failed_connection(monkeypatch: pytest.MonkeyP
         assert answered.code == "connection_failed"
         assert answered.message.startswith(why.replace("PORT", str(server.port)))
         assert len(server.connections) == 2
+
+
+def test_authorities_that_are_edited_twice_at_once_are_those_of_the_last_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems stamp by the second. Two edits within one leave the same times, and here the same size and inode."""
+    stat, trusted = os.stat, tmp_path / "trusted.pem"
+
+    def by_the_second(path: Any, **more: Any) -> Any:
+        found = stat(path, **more)
+        if path != str(trusted):
+            return found
+        mtime_ns, ctime_ns = (ns // 10**9 * 10**9 for ns in (found.st_mtime_ns, found.st_ctime_ns))
+        return SimpleNamespace(st_mtime_ns=mtime_ns, st_ctime_ns=ctime_ns, st_ino=found.st_ino, st_size=found.st_size)
+
+    monkeypatch.setattr(os, "stat", by_the_second)
+    texts = [Authority(tmp_path, name).path.read_text() for name in ("one", "two")]
+    padded = [text + "#" * (max(map(len, texts)) - len(text)) for text in texts]
+    subjects = []
+    trusted.write_text(padded[0])
+    for text in padded * 5:
+        with trusted.open("r+") as file:
+            file.write(text)
+        subjects.append(str(servers.context_of(str(trusted)).get_ca_certs()[0]["subject"]))
+
+    assert len(set(subjects)) == 2
+    assert subjects == subjects[:2] * 5
 
 
 def test_authorities_that_are_replaced_count_for_the_next_connection(authority: Authority, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from syncd.aws.s3 import Address
 from syncd.aws.wire import certificates
+from syncd.config.reading.versions import version_of
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -68,12 +69,18 @@ def context_of(authorities: str) -> ssl.SSLContext:
         OSError: the file cannot be read, or there is no descriptor to read it.
         ValueError: it has no certificates.
     """
-    now = os.stat(authorities) if authorities else None  # noqa: PTH116  # as open() would find it
-    return _context(authorities, (now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_size) if now else ())
+    version = version_of(authorities) if authorities else ()
+    if authorities and not version:
+        return _new_context(authorities)
+    return _kept_context(authorities, version)
 
 
 @lru_cache(16)
-def _context(authorities: str, _version: tuple[int, ...]) -> ssl.SSLContext:
+def _kept_context(authorities: str, _version: tuple[int, ...]) -> ssl.SSLContext:
+    return _new_context(authorities)
+
+
+def _new_context(authorities: str) -> ssl.SSLContext:
     certificates.check(authorities)
     # OpenSSL passes over what it cannot read of the system's, and the context is kept.
     certificates.look_for_descriptor()

@@ -1,9 +1,7 @@
 """The configuration's files as they were read. Job files that stay as they are, are read once."""
 
 import json
-import os
 import re
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +10,11 @@ from syncd.config.job import JOB, completed
 from syncd.config.names import is_job_name
 from syncd.config.problems import examine
 from syncd.config.reading.toml_file import UnusableError, name_of, read_toml, with_paths_expanded
+from syncd.config.reading.versions import version_of
 from syncd.config.tables.table import Table
 from syncd.config.words import Finding, without_secrets
 from syncd.model.errors import Problem
 
-_STILL_NS = 1_000_000_000
 # Of each pair, the key of a job replaces the other one of [defaults].
 _ALTERNATIVES = (("every", "cron"), ("heartbeat_url", "heartbeat_url_file"), ("url", "url_file"))
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{0,120}")
@@ -70,14 +68,10 @@ class Readings(NamedTuple):
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    """Return what changes with each edit of a file. Empty if it changed so lately that another edit might not show."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - thousands of paths
+        return version_of(path)
     except OSError:
         return ()
-    if time.time_ns() - status.st_ctime_ns < _STILL_NS:
-        return ()
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
 
 
 def read_file(path: Path, environ: Mapping[str, str]) -> File:
