@@ -24,9 +24,9 @@ from syncd.config.job import Job
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Steps, Terms
 from syncd.copy.workers.engine import CopyEngine
+from syncd.copy.workers.large.relay import Relay
 from syncd.copy.workers.messages import EndpointSpec, Order
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
-from syncd.copy.workers.relay import Relay
 from syncd.model.objects import Conflict, Failed, LogObject, Mode, Outcome, Shard, Transfer
 
 READER, WRITER = "arn:aws:iam::111111111111:role/reader", "arn:aws:iam::222222222222:user/syncd"

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from syncd.aws import answers
 from syncd.aws.s3 import Address, Answer, Request
@@ -31,8 +30,7 @@ class Principal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One bucket, and the principal that acts on it."""
 
     bucket: str

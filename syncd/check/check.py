@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 from syncd.aws.endpoint import Endpoint, Principal
@@ -114,7 +113,7 @@ def _bucket_checks(
     checks = [*at_source.checks, keys, *own, modes]
     if actors.wide is None or at_source.checks[0].status is Status.FAILED:
         return [*checks, not_tried(reach.BUCKETS, "see above"), not_tried(reach.SURPLUS, "see above")]
-    wide = replace(source, principal=actors.wide)
+    wide = source._replace(principal=actors.wide)
     # A server that accepts a body that does not match its digest would keep a probe at the source too.
     is_safe = _is_aws(source) or (keeps_nothing and _server(source) == _server(destination))
     return checks + reach.reach_checks(job, wide, remedies, refuses_wrong_digests=is_safe)

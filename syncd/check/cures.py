@@ -4,7 +4,6 @@ Nothing is kept by any of them: a write that is tried here has a wrong digest (`
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from syncd.aws import answers
 from syncd.aws.endpoint import Endpoint
@@ -77,7 +76,7 @@ def _other_ends(job: Job, end: Endpoint, side: Side) -> Iterator[tuple[str, Endp
         yield f"{OWNER}: without the check of the owner the same request is allowed", of_any_owner(end)
     if side is Side.SOURCE and not end.headers:
         remedy = 'set source.request_payer = "requester" in the job: the bucket is Requester Pays, and the caller pays'
-        yield remedy, replace(end, headers=(("x-amz-request-payer", "requester"),))
+        yield remedy, end._replace(headers=(("x-amz-request-payer", "requester"),))
 
 
 def _other_landings(job: Job) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
@@ -94,4 +93,4 @@ def _other_landings(job: Job) -> Iterator[tuple[str, tuple[tuple[str, str], ...]
 
 
 def _signed(end: Endpoint) -> Endpoint:
-    return replace(end, address=end.address._replace(signs_payload=True))
+    return end._replace(address=end.address._replace(signs_payload=True))

@@ -5,7 +5,7 @@ import re
 import secrets
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from syncd.aws import answers
@@ -81,7 +81,7 @@ def region_told(answer: Answer) -> str | None:
 
 def of_any_owner(end: Endpoint) -> Endpoint:
     """Return the endpoint of the same bucket, whichever account owns it."""
-    return replace(end, owner="")
+    return end._replace(owner="")
 
 
 def bucket_request(operation: str, method: str, side: Side, query: str) -> Request:

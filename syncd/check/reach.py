@@ -1,7 +1,6 @@
 """The reach steps of `check`: copy modes, visible buckets, and surplus permissions."""
 
 import re
-from dataclasses import replace
 
 from syncd.aws import s3
 from syncd.aws.endpoint import Endpoint
@@ -46,7 +45,7 @@ def copy_modes_check(
     answers = {}
     for name, principal in signers.items():
         key = probe_key(replica_prefixes(job)[0])
-        end = replace(destination, principal=principal)
+        end = destination._replace(principal=principal)
         answers[name] = answer = ask(end, copy_probe(source, newest, key))
         if answer.is_ok:
             return Check(
@@ -73,7 +72,7 @@ def reach_checks(job: Job, source: Endpoint, remedies: Remedies, *, refuses_wron
     `source` is signed for by a session without a session policy. `refuses_wrong_digests` is true if the server is known
     to reject a body that does not match its digest.
     """
-    seen = ask(replace(source, bucket="", owner="", address=_service_address(source)), _LIST_BUCKETS)
+    seen = ask(source._replace(bucket="", owner="", address=_service_address(source)), _LIST_BUCKETS)
     buckets = Check(BUCKETS, Status.INFORMATION, _buckets_sentence(source, seen))
     found = ["list the names of all buckets (ListAllMyBuckets)"] if seen.is_ok else []
     prefixes = source_prefixes(job)

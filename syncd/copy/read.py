@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
@@ -15,15 +15,14 @@ from syncd.model.reasons import Reason
 _KEPT_HEADERS = ("content-type", "cache-control", "content-disposition", "content-language", "expires")
 
 
-@dataclass(slots=True)
-class Content:
+class Content(NamedTuple):
     """The hashes of a source that was read: enough to recognise its replica."""
 
     sha256: bytes | None
     """The hash of the whole. None if only its parts were hashed: each byte is hashed once."""
     size_bytes: int
     part_digests: list[bytes]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
     """The headers of the read. Their checksums are those of the bytes."""
     crc: str = ""
     """The CRC64NVME of the whole (base64). Empty if it was not computed."""

@@ -98,7 +98,7 @@ def _copy_parts(upload: Upload) -> Steps:
         done.append(_copied_part(copy, answer, request))
     is_hashed = all(checksum for _, checksum in done)
     digests = [b64decode(checksum) for _, checksum in done] if is_hashed else []
-    return (yield from upload.complete(done, Content(None, size, digests)))
+    return (yield from upload.complete(done, Content(None, size, digests, {})))
 
 
 def _copied_part(copy: Copy, answer: Answer, request: Request) -> tuple[str, str]:

@@ -118,7 +118,7 @@ def _upload_parts(upload: Upload, checksum: Checksum) -> Steps:
         done.append((etag, made))
     check_whole(copy, sums[0])
     digests = [b64decode(made) for _, made in done] if upload.checksum == SHA256 else []
-    return (yield from upload.complete(done, Content(None, size, digests, crc=sums[1].value), sums[2].sha256))
+    return (yield from upload.complete(done, Content(None, size, digests, {}, sums[1].value), sums[2].sha256))
 
 
 def _upload_part(

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -43,10 +42,10 @@ from syncd.aws.s3 import Address, Answer
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
-from syncd.copy.workers import line
-from syncd.copy.workers.line import Lines
+from syncd.copy.workers.large import line
+from syncd.copy.workers.large.line import Lines
+from syncd.copy.workers.large.relay import Relay
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
-from syncd.copy.workers.relay import Relay
 from syncd.model.errors import Interrupted
 from syncd.model.objects import Outcome, Transfer
 
@@ -76,7 +75,7 @@ def test_a_large_object_is_moved_by_one_read_and_one_write_that_carry_everything
     item = ends.put(
         "logs/a b", BODY, checksum_algorithm="crc64nvme", metadata={"signature": "00 ff"}, content_encoding="gzip"
     )
-    ends.source = replace(ends.source, headers=(("x-amz-request-payer", "requester"),))
+    ends.source = ends.source._replace(headers=(("x-amz-request-payer", "requester"),))
     landing = (
         ("x-amz-storage-class", "STANDARD_IA"),
         ("x-amz-server-side-encryption", "aws:kms"),
@@ -229,7 +228,7 @@ def test_a_denial_is_told_as_ever(faulty: FaultyS3, ends: Ends) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     """The time of all deadlines."""
     clock = HandClock()
-    for module in ("copy.workers.relay", "aws.transport", "aws.wire.exchange"):
+    for module in ("copy.workers.large.relay", "aws.transport", "aws.wire.exchange"):
         monkeypatch.setattr(f"syncd.{module}.monotonic", clock.now)
     return clock
 
@@ -305,7 +304,7 @@ def answer_to_a_passage(ends: Ends, source: Endpoint, relay: Relay, size: int = 
 
 def attacked(ends: Ends, attack: Callable[[Asked], Any], *, deadline_seconds: float = 20.0, size: int = SIZE) -> Answer:
     with hostile(attack) as server:
-        source = replace(ends.source, address=address_of(server.url, SOURCE))
+        source = ends.source._replace(address=address_of(server.url, SOURCE))
         return passed(ends, source, relay_of(deadline_seconds), size)
 
 
@@ -387,7 +386,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def trusting(ends: Ends, authority: Authority) -> Ends:
     def changed(end: Endpoint) -> Endpoint:
-        return replace(end, address=end.address._replace(authorities=str(authority.path)))
+        return end._replace(address=end.address._replace(authorities=str(authority.path)))
 
     ends.source, ends.destination = changed(ends.source), changed(ends.destination)
     return ends
@@ -467,7 +466,7 @@ def port_of(url: str) -> int:
 
 def test_signatures_cover_the_body_if_a_server_asks_for_that(faulty: FaultyS3, ends: Ends) -> None:
     address = ends.destination.address._replace(signs_payload=True)
-    ends.destination = replace(ends.destination, address=address)
+    ends.destination = ends.destination._replace(address=address)
 
     outcomes = copy(ends, ends.put("logs/a", BODY), agreed=terms()._replace(checksum=SHA256))
 
@@ -478,7 +477,7 @@ def test_signatures_cover_the_body_if_a_server_asks_for_that(faulty: FaultyS3, e
 def test_an_address_of_ipv6_is_reached(ends: Ends) -> None:
     served = answer(BODY[:SIZE], "200 OK", f"x-amz-checksum-sha256: {sha256_of(BODY[:SIZE])}")
     with hostile(lambda _: [served], host="::1") as server:
-        source = replace(ends.source, address=address_of(server.url, SOURCE))
+        source = ends.source._replace(address=address_of(server.url, SOURCE))
 
         got = answer_to_a_passage(ends, source, ends.relay)
 
@@ -496,7 +495,7 @@ def test_a_kill_in_the_middle_of_a_body_leaves_nothing(faulty: FaultyS3, ends: E
         rest.wait()
 
     with hostile(slow) as server:
-        ends.source = replace(ends.source, address=address_of(server.url, SOURCE))
+        ends.source = ends.source._replace(address=address_of(server.url, SOURCE))
         pool = WorkerPool(workers=1, confine=False, in_flight=4)
         copier = ends.pooled(pool)
         transfer = transfer_of(listed("logs/a", BODY))

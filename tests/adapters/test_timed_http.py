@@ -8,7 +8,7 @@ import pytest
 from builders_copy import address_of
 from hostile.server import Asked, HostileServer, answer, endless_proxy, hostile
 
-from syncd.copy.workers.line import connection_to
+from syncd.copy.workers.large.line import connection_to
 from syncd.model.errors import ConfigError
 from syncd.verify.evidence.timestamp import SUFFIX, stamp
 

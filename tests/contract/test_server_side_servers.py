@@ -11,7 +11,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -271,7 +270,7 @@ def test_a_denial_tells_which_end_refused(
     server.place.put("logs/a", b"body")
     transfers = server.transfers()
 
-    (outcome,) = server._replace(end=replace(server.end, principal=half)).outcomes(transfers)
+    (outcome,) = server._replace(end=server.end._replace(principal=half)).outcomes(transfers)
 
     assert isinstance(outcome, Failed)
     assert outcome.reason == Reason.ACCESS_DENIED

@@ -6,7 +6,6 @@ Then all is healed, and what failed is copied once more.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Event
 from typing import NamedTuple
 
@@ -55,7 +54,7 @@ class Stage:
 
     def copy(self, keys: Sequence[str], deadline_seconds: float = 60.0) -> dict[str, Outcome]:
         transport = Transport(deadline_seconds=deadline_seconds)
-        source, destination = (replace(end, transport=transport) for end in (self.ends.source, self.ends.destination))
+        source, destination = (end._replace(transport=transport) for end in (self.ends.source, self.ends.destination))
         engine = CopyEngine(
             {Side.SOURCE: source, Side.DESTINATION: destination, Side.COPY: destination},
             begin=lambda transfer: self.way.begin(Copy(transfer, self.agreed)),

@@ -120,5 +120,12 @@ def test_a_copy_worker_loads_no_more_than_copies_need() -> None:
     modules = loaded("import syncd.copy.workers.worker")
 
     assert "syncd.aws.transport" in modules
-    assert not modules & {"awscrt", "http.client", "urllib.request"}
+    assert not modules & {"awscrt", "dataclasses", "http.client", "inspect", "multiprocessing", "urllib.request"}
     assert not modules & (_NEVER | _DAEMON | {"botocore", "click", "pydantic", "rich", "sqlite3", "urllib3"})
+
+
+def test_the_checksums_of_a_copy_start_no_runtime() -> None:
+    body = "b'123456789'"
+    made = f"from syncd.copy.hashes.checksums import CRC64NVME, load, sum_of; load(); sum_of(CRC64NVME, {body})"
+
+    assert not loaded(made) & {"_awscrt", "awscrt"}

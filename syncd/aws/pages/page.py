@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from html import unescape
 from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
@@ -117,7 +116,7 @@ def _row_object(
     key: str, last_modified: str, etag: str, size: str, storage_class: str | None, *, decode: _Decode
 ) -> LogObject:
     return LogObject(
-        decode(unescape(key) if "&" in key else key),
+        decode(_unescaped(key)),
         _etag(etag),
         _size(size),
         _moment(last_modified),
@@ -125,9 +124,18 @@ def _row_object(
     )
 
 
+def _unescaped(text: str) -> str:
+    if "&" not in text:
+        return text
+    # Its table of entities is loaded for the first key that has some.
+    from html import unescape  # noqa: PLC0415
+
+    return unescape(text)
+
+
 def _etag(text: str) -> str:
     plain = text.replace("&quot;", "")
-    return etag_in(unescape(plain) if "&" in plain else plain)
+    return etag_in(_unescaped(plain))
 
 
 def _size(text: str) -> int:

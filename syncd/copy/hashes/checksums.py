@@ -151,10 +151,25 @@ def load() -> None:
 
 @cache
 def _of_the_runtime(name: str) -> Callable[[bytes, int], int]:
-    """Return a checksum of AWS's C runtime. To load that takes 70 ms, so it is loaded for the first one."""
-    from awscrt import checksums  # noqa: PLC0415
+    """Return a checksum of AWS's C runtime, without a start of the runtime.
 
-    return getattr(checksums, name)  # type: ignore[no-any-return]  # it has no types
+    That start gathers entropy for its TLS. It takes 40 ms, and ends the process on hosts whose processor delivers none
+    (https://github.com/feldera/feldera/pull/6795), so a worker must do without. The functions need none of it.
+    """
+    # It takes 10 ms to load these, and only large bodies need them.
+    from ctypes import PyDLL, py_object  # noqa: PLC0415
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    try:
+        found = find_spec("_awscrt")
+        function = getattr(PyDLL(found.origin if found else ""), f"aws_py_checksums_{name}")
+    except (AttributeError, OSError):
+        # A version that does not show its functions.
+        from awscrt import checksums  # noqa: PLC0415
+
+        return getattr(checksums, name)  # type: ignore[no-any-return]  # it has no types
+    function.argtypes, function.restype = [py_object, py_object], py_object
+    return lambda body, value: function(None, (body, value))
 
 
 _ALGORITHMS: Mapping[str, Callable[[], _Running]] = {

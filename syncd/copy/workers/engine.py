@@ -16,7 +16,7 @@ from syncd.aws.s3 import Answer, Request, Side
 from syncd.aws.wire.signing import Credentials
 from syncd.copy.passage import Passage
 from syncd.copy.terms import Steps
-from syncd.copy.workers.relay import Relay
+from syncd.copy.workers.large.relay import Relay
 from syncd.copy.workers.throttle import Throttle
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Outcome, Transfer

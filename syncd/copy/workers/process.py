@@ -1,6 +1,5 @@
 """A copy worker, seen from its parent: a process and the thread that reads it."""
 
-import json
 import os
 import signal
 import socket
@@ -8,14 +7,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import send_handle
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any
 
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening
+from syncd.copy.workers.pipe import Pipe
 from syncd.model.shortage import resource_limit
 
 # Keep freed memory. Bodies of megabytes come and go, and memory that the C library returned each time would be mapped,
@@ -41,7 +39,6 @@ class WorkerProcess:
                 "syncd.copy.workers.worker",
                 str(theirs.fileno()),
                 str(core),
-                json.dumps(limits),
             ]
             # A signal to all of the group must not end it before it can say that it ignores those.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, messages.OF_THE_PARENT)
@@ -51,8 +48,8 @@ class WorkerProcess:
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._connection = Connection(ours.detach())
-        self._sending = Lock()
+        self._pipe = Pipe(ours)
+        self.send(*limits)
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
         self.is_alive = True
         self.is_killed = False
@@ -73,16 +70,14 @@ class WorkerProcess:
         if not self.is_alive:
             # The worker died before this inbox was registered, so deliver the news now.
             inbox.put(self._ended(channel))
-        with self._sending, suppress(OSError):
-            self._connection.send((messages.OPEN, channel, opening))
-            for descriptor in locks:
-                send_handle(self._connection, descriptor, self.process.pid)
+        with suppress(OSError):
+            self._pipe.send((messages.OPEN, channel, opening), locks)
 
     def send(self, *message: Any) -> None:
         """Send a message, unless the worker has ended."""
         # A worker that cannot be reached has ended, and the reading thread has put CLOSED into every inbox.
-        with self._sending, suppress(OSError):
-            self._connection.send(message)
+        with suppress(OSError):
+            self._pipe.send(message)
 
     def forget(self, channel: int) -> None:
         """Drop messages on this channel from now on."""
@@ -100,14 +95,14 @@ class WorkerProcess:
     def _read(self) -> None:
         with suppress(EOFError, OSError):
             while True:
-                message = self._connection.recv()
+                message = self._pipe.receive()
                 inbox = self._inboxes.get(message[1])
                 if inbox is not None:
                     inbox.put((self, *message))
         self.is_alive = False
         for channel, inbox in list(self._inboxes.items()):
             inbox.put(self._ended(channel))
-        self._connection.close()
+        self._pipe.close()
         self._reap()
 
     def _ended(self, channel: int) -> tuple[Any, ...]:

@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Protocol
 
 from syncd.aws.transport import Transport
+from syncd.copy.workers.large.relay import Relay
 from syncd.copy.workers.messages import Limits, Order
-from syncd.copy.workers.relay import Relay
 from syncd.copy.workers.throttle import Allowance, Throttle
 
 

@@ -6,56 +6,57 @@ that it works for, so that no lock is free while a worker still copies.
 """
 
 import gc
-import json
 import os
 import signal
 import sys
 from collections.abc import Collection
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import recv_handle
-from threading import Lock
+from socket import socket
 from typing import Any
 
 from syncd.copy.hashes import checksums
 from syncd.copy.workers import messages
 from syncd.copy.workers.channel import Channel
+from syncd.copy.workers.large import relay
 from syncd.copy.workers.messages import Limits, Opening
+from syncd.copy.workers.pipe import Pipe
 from syncd.copy.workers.resources import Resources
 
 
 class Worker:
     """The process: reads the parent's messages until they end."""
 
-    def __init__(self, connection: Connection, limits: Limits, *, cores: Collection[int]) -> None:
-        """`cores` are those on which large bodies may be hashed."""
-        self._connection = connection
-        self._sending = Lock()
+    def __init__(self, pipe: Pipe, *, cores: Collection[int]) -> None:
+        """`cores` are those on which large bodies may be hashed. The first message is this worker's limits."""
+        self._pipe = pipe
         self._channels: dict[int, Channel] = {}
-        self._resources = Resources(limits, self._channels, cores=cores)
+        self._resources = Resources(Limits(*self._received()), self._channels, cores=cores)
 
     def serve(self) -> None:
         """Obey messages until the parent ends."""
         while True:
-            try:
-                message = self._connection.recv()
-            except (EOFError, OSError):
-                os._exit(0)
-            self._obey(*message)
+            self._obey(*self._received())
+
+    def _received(self) -> Any:
+        try:
+            return self._pipe.receive()
+        except (EOFError, OSError):
+            os._exit(0)
 
     def _send(self, message: tuple[Any, ...]) -> None:
         # If the parent cannot be reached, it has ended, and so will this process.
-        with self._sending, suppress(OSError):
-            self._connection.send(message)
+        with suppress(OSError):
+            self._pipe.send(message)
 
     def _obey(self, word: str, number: int, *facts: Any) -> None:
         if word == messages.OPEN:
             self._open(number, *facts)
             return
         if word == messages.PREPARE:
-            # Without it, the copy that needs it says so.
+            # Without them, the copy that needs them says so.
             with suppress(Exception):
                 checksums.load()
+                relay.load()
             return
         channel = self._channels.get(number)
         if channel is None:
@@ -71,7 +72,7 @@ class Worker:
                 channel.replace(*facts)
 
     def _open(self, number: int, opening: Opening) -> None:
-        locks = [recv_handle(self._connection) for _ in range(opening.locks)]
+        locks = self._pipe.receive_descriptors(opening.locks)
         self._channels[number] = Channel(
             number,
             opening,
@@ -83,7 +84,7 @@ class Worker:
 
 
 def main() -> None:
-    """Run `python -m syncd.copy.workers.worker DESCRIPTOR CORE LIMITS`. Core -1 leaves the process unconfined."""
+    """Run `python -m syncd.copy.workers.worker DESCRIPTOR CORE`. Core -1 leaves the process unconfined."""
     descriptor, core = int(sys.argv[1]), int(sys.argv[2])
     for number in messages.OF_THE_PARENT:
         # The parent handles these, and ends the worker when it is done with it. Until here they were blocked.
@@ -96,7 +97,7 @@ def main() -> None:
     # Copies make no cycles, and a search for some among a thousand requests in flight takes a tenth of a copy's time.
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-    Worker(Connection(descriptor), Limits(*json.loads(sys.argv[3])), cores=cores).serve()
+    Worker(Pipe(socket(fileno=descriptor)), cores=cores).serve()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from syncd.model.reasons import Reason
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from syncd.copy.workers.line import Line, Lines
+    from syncd.copy.workers.large.line import Line, Lines
 
 # Bodies at once, as far as the engine's bounds on copies and memory let them begin.
 _MOST_THREADS = 32
@@ -110,7 +110,7 @@ class Relay:
         """Make a passage. Calls `on_answer` exactly once, on another thread."""
         try:
             # Its HTTP client is loaded for the first large body.
-            from syncd.copy.workers.line import Lines  # noqa: PLC0415
+            from syncd.copy.workers.large.line import Lines  # noqa: PLC0415
         except Exception as error:  # noqa: BLE001  # no descriptor, say: the copy goes another way
             on_answer(Answer(0, {}, b"", Reason.UNEXPECTED, repr(error)))
             return
@@ -237,6 +237,11 @@ class Relay:
             if self._kept_bytes + room <= _KEPT_BYTES:
                 self._kept_bytes += room
                 kept.append(buffer)
+
+
+def load() -> None:
+    """Load the HTTP client of large bodies."""
+    from syncd.copy.workers.large import line  # noqa: F401, PLC0415
 
 
 def _head_of(response: "HTTPResponse", request: Request) -> Answer:

@@ -1,0 +1,1 @@
+"""Large bodies: moved from one connection to another, past the engine."""
