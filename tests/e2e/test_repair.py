@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from chains import known_keys
 from faulty import StoredObject
 from faulty.faults import Call, Status, on
 from stage import Stage
+from waiting import wait_until
 
 from syncd.cli.demo.samples import TrailSpec, trail
 from syncd.verify.keystore import keys_text
@@ -155,8 +156,12 @@ def test_if_no_version_would_stay_it_is_written_beside_and_everything_knows_it(
     assert it.stage.syncd("verify", "--against", "source", "--json").document["jobs"][0]["extra_count"] == 1
 
 
-@pytest.mark.parametrize("versioning", ["Enabled", ""])
-def test_of_a_sealed_day_the_row_counts_the_replica_once(altered: Callable[..., Altered], versioning: str) -> None:
+@pytest.mark.parametrize(
+    ("versioning", "audits"), [("Enabled", []), ("", ["1s", "1s"]), ("", ["1h", "1s", "1s"])], ids=str
+)
+def test_of_a_sealed_day_the_row_counts_the_replica_once(
+    altered: Callable[..., Altered], versioning: str, audits: list[str]
+) -> None:
     it = altered(versioning, days_ago=70)
     before = it.stage.syncd("ledger", "export").stdout
     assert '"day": "' in before
@@ -177,11 +182,19 @@ def test_of_a_sealed_day_the_row_counts_the_replica_once(altered: Callable[..., 
     if versioning:
         assert sealed(after) == sealed(before)
         return
-    # Accepted, it is still the one object that the day's row counts.
+    # Accepted, it is still the one object that the day's row counts: whether the day is audited next, or sealed again.
     assert it.stage.syncd("ledger", "quarantine", "accept", it.key).code == 0
-    ticks = [it.stage.syncd("tick", "--json") for _ in range(3)]
+    ticks = []
+    for audit in audits:
+        it.stage.job(changes={"start": "beginning", "listing.audit_sealed": audit, "listing.deep_every": "1m"})
+        ended = datetime.now(UTC)
+        wait_until(lambda ended=ended: datetime.now(UTC) > ended + timedelta(seconds=1), what="the next audit")
+        ticks.append(it.stage.syncd("tick", "--json"))
     assert [line for tick in ticks for line in tick.logged if line["event"] == "replica.lost"] == []
+    assert [tick.job["failed_count"] for tick in ticks] == [0] * len(ticks)
     assert it.held() == []
+    compared = it.stage.syncd("verify", "--against", "source", "--json").document["jobs"][0]
+    assert compared["problems"] == {"log_altered": 1}
 
 
 def test_nothing_is_written_that_the_digest_does_not_vouch_for(altered: Callable[..., Altered]) -> None:

@@ -5,6 +5,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from io import BufferedReader
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -132,7 +133,9 @@ def endless_proxy(server: HostileServer) -> Iterator[bytes]:
     yield from server.drip(itertools.repeat(b"X-Padding: x\r\n"), 0.05)
 
 
-def row(key: str, *, size: str = "2", modified: str = "2026-11-24T08:00:00.000Z", etag: str = "00ff") -> str:
+def row(key: str, *, size: str = "2", modified: str = "", etag: str = "00ff") -> str:
+    """An object of a listing, by default written just now."""
+    modified = modified or f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}"
     return (
         f"<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>&quot;{etag}&quot;</ETag>"
         f"<Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"

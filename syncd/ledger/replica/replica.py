@@ -11,7 +11,7 @@ from syncd.ledger.repair import MENDED, count_damaged, mend
 from syncd.ledger.replica.access import ReplicaRows, replica_key
 from syncd.ledger.replica.commit import Commit, committing, written_before
 from syncd.ledger.replica.results import TaskWriter
-from syncd.ledger.replica.sealing import delete_day, fold_away, held_of_day, oldest_day, only_held
+from syncd.ledger.replica.sealing import apart_of_day, delete_day, fold_away, is_all_apart, oldest_day
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
 from syncd.ledger.rows import is_whole, report_to_json, shortened
@@ -235,25 +235,25 @@ class ReplicaLedger(TaskWriter):
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
         """Fold the days before `before_day` (YYYY-MM-DD) into one row each, oldest first, up to `limit` objects.
 
-        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay, and
-        quarantined ones, which will be recorded again. Returns how many objects were folded.
+        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay,
+        quarantined ones, which will be recorded again, and accepted ones. Returns how many objects were folded.
         """
         rows, folded, done_until = self._rows, 0, ""
         while folded < limit:
             with rows.guarded():
                 shard_id = rows.shard_id(shard)
                 day = None if shard_id is None else oldest_day(rows.db, shard_id, done_until, before_day)
-                held = held_of_day(rows.db, rows.id(), shard, day) if day else set()
+                apart = apart_of_day(rows.db, rows.id(), shard, day) if day else set()
             if day is None:
                 break
             done_until = day
-            if held and only_held(rows.db, shard, shard_id, day, held):
+            if apart and is_all_apart(rows.db, shard, shard_id, day, apart):
                 continue
             with self._committing() as commit:
                 replica_id = commit.replica_id()
                 shard_id = commit.shard_id(replica_id, shard)
-                held = held_of_day(rows.db, replica_id, shard, day)
-                count, damaged = fold_away(rows.db, shard, shard_id, day, held)
+                apart = apart_of_day(rows.db, replica_id, shard, day)
+                count, damaged = fold_away(rows.db, shard, shard_id, day, apart)
             folded += count
             rows.damaged += damaged
         return folded
