@@ -64,6 +64,11 @@ def drop_to_owner(state_dir: Path) -> str | None:
     _keep_reading(libc)
     if not os.access(sys.executable, os.X_OK, effective_ids=True):
         raise LedgerExposed(f"{state_dir}: it belongs to user {name}, who cannot run {sys.executable}")
+    # More of it is loaded later.
+    if not os.access(__file__, os.R_OK, effective_ids=True):
+        raise LedgerExposed(
+            f"{state_dir}: it belongs to user {name}, who cannot read syncd in {Path(__file__).parents[1]}"
+        )
     return name
 
 

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -11,6 +13,8 @@ import pytest
 from builders import ACCOUNTS, REGIONS, Trail
 from faulty import FaultyS3
 from stage import Stage
+
+import syncd
 
 IS_ROOT = os.geteuid() == 0
 OWNER = 12345 if IS_ROOT else os.geteuid()
@@ -79,6 +83,25 @@ def test_a_state_that_all_can_write_to_is_refused_with_what_to_do(shared: Stage)
     assert "others can write to it" in ran.job["error"]["detail"]
     assert "chmod go-w" in ran.job["error"]["remedy"]
     assert list(shared.state.iterdir()) == []
+
+
+def test_a_program_that_the_owner_of_the_state_cannot_read_is_told_at_once(shared: Stage, tmp_path: Path) -> None:
+    """As with `pip install --user` as root, in a container: its root may read what others may not only as root."""
+    hidden = tmp_path / "hidden"
+    shutil.copytree(Path(syncd.__file__).parent, hidden / "syncd", ignore=shutil.ignore_patterns("__pycache__"))
+    hidden.chmod(0o700)
+    shared.job()
+    alone = ["setpriv", "--bounding-set=-dac_read_search"] if IS_ROOT else []
+    program = [*alone, sys.executable, "-P", "-m", "syncd", "tick", "--config", str(shared.config), "--json"]
+
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(hidden)}
+    ran = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+
+    # Python itself may lie in root's home.
+    said = [f"user {OWNER}, who cannot read syncd in {hidden}", f"user {OWNER}, who cannot run {sys.executable}"]
+    is_told = any(words in ran.stdout + ran.stderr for words in said)
+    assert (ran.returncode != 0, is_told) == (IS_ROOT, IS_ROOT), ran
+    assert "Traceback" not in ran.stderr
 
 
 def test_the_daemon_ends_as_it_does_where_the_state_cannot_be_written(shared: Stage) -> None:
