@@ -83,7 +83,7 @@ def test_descriptors_for_which_there_is_no_room_are_an_error(ends: tuple[Pipe, P
         with suppress(OSError):
             while True:
                 taken.append(os.dup(0))
-        with pytest.raises(OSError, match="3 descriptors were sent, 0 came"):
+        with pytest.raises(OSError, match="Too many open files"):
             far.receive_descriptors(3)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

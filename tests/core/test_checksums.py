@@ -1,12 +1,15 @@
 """Checksums by AWS's C runtime, against its own module and against published values."""
 
+import sys
 from base64 import b64decode
+from types import SimpleNamespace
 
 import pytest
 from awscrt import checksums as runtime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.copy.hashes import checksums
 from syncd.copy.hashes.checksums import CRC64NVME, Sum, sum_of
 
 CRC32C = "x-amz-checksum-crc32c"
@@ -36,12 +39,19 @@ def test_what_is_no_buffer_is_refused() -> None:
         sum_of(CRC64NVME, 5)  # type: ignore[arg-type]
 
 
-def test_a_runtime_that_does_not_show_its_functions_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from syncd.copy.hashes import checksums  # noqa: PLC0415
-
+@pytest.mark.parametrize("lacking", ["functions", "library", "ctypes"])
+def test_without_what_it_takes_to_call_them_the_runtime_is_loaded(
+    lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that does not show its functions; an installation without the library; a Python without ctypes."""
+    found = {"functions": SimpleNamespace(origin=None), "library": None}
     checksums._of_the_runtime.cache_clear()
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    try:
-        assert checksums._of_the_runtime("crc64nvme") is runtime.crc64nvme
-    finally:
-        checksums._of_the_runtime.cache_clear()
+    with monkeypatch.context() as patched:
+        if lacking == "ctypes":
+            patched.setitem(sys.modules, "ctypes", None)
+        else:
+            patched.setattr("importlib.util.find_spec", lambda _: found[lacking])
+        made = checksums._of_the_runtime("crc64nvme")
+    checksums._of_the_runtime.cache_clear()
+
+    assert made is runtime.crc64nvme

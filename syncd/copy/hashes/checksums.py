@@ -156,14 +156,14 @@ def _of_the_runtime(name: str) -> Callable[[bytes, int], int]:
     That start gathers entropy for its TLS. It takes 40 ms, and ends the process on hosts whose processor delivers none
     (https://github.com/feldera/feldera/pull/6795), so a worker must do without. The functions need none of it.
     """
-    # It takes 10 ms to load these, and only large bodies need them.
-    from ctypes import PyDLL, py_object  # noqa: PLC0415
-    from importlib.util import find_spec  # noqa: PLC0415
-
     try:
+        # It takes 10 ms to load these, and only large bodies need them. A Python may have been built without ctypes.
+        from ctypes import PyDLL, py_object  # noqa: PLC0415
+        from importlib.util import find_spec  # noqa: PLC0415
+
         found = find_spec("_awscrt")
         function = getattr(PyDLL(found.origin if found else ""), f"aws_py_checksums_{name}")
-    except (AttributeError, OSError):
+    except (AttributeError, ImportError):
         # A version that does not show its functions.
         from awscrt import checksums  # noqa: PLC0415
 

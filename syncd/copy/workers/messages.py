@@ -24,6 +24,8 @@ transfers follow, (STOP, channel): begin no more copies."""
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"
 """From the worker: (OUTCOMES, channel, results, requests), (RENEW, channel, side, rejected), (CLOSED, channel, error)."""
 
+OTHER_VERSION = 76
+"""The exit code of a worker of another version than its parent: its messages may mean something else."""
 OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that the parent alone acts on."""
 

@@ -1,8 +1,11 @@
 """The socket between a parent and its copy worker."""
 
+import errno
+import os
 import pickle
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from struct import Struct
 from threading import Lock
 from typing import Any
@@ -38,13 +41,18 @@ class Pipe:
         if not number:
             return []
         descriptors = socket.recv_fds(self._end, 1, number)[1]
-        if len(descriptors) != number:
-            raise OSError(f"{number} descriptors were sent, {len(descriptors)} came")
-        return descriptors
+        if len(descriptors) == number:
+            return descriptors
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def close(self) -> None:
-        """Close this end."""
-        self._end.close()
+        """Close this end. Whoever sends or receives is woken first: its descriptor may be another file's a moment later."""
+        with suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+        with self._sending:
+            self._end.close()
 
     def _exactly(self, size_bytes: int) -> bytearray:
         body = bytearray(size_bytes)

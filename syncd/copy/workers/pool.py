@@ -155,6 +155,7 @@ class PooledCopier:
             for process in talk.load:
                 process.send(messages.STOP, talk.channel)
                 process.send(messages.END, talk.channel)
+                process.forget(talk.channel)
         if talk.error is not None:
             raise talk.error
 
@@ -173,6 +174,9 @@ class PooledCopier:
         self._sent = {side: principal.current() for side, principal in self._principals.items()}
         part = self._order.divided(len(talk.load))
         for process in talk.load:
+            if self._order.mode is Mode.STREAM:
+                # While there are descriptors for it.
+                process.send(messages.PREPARE, 0)
             process.open(talk.channel, talk.inbox, Opening(part, self._sent, len(self._locks)), self._locks)
         return talk
 

@@ -11,9 +11,11 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from syncd import __version__
 from syncd.copy.workers import messages
 from syncd.copy.workers.messages import Limits, Opening
 from syncd.copy.workers.pipe import Pipe
+from syncd.model.reasons import Reason
 from syncd.model.shortage import resource_limit
 
 # Keep freed memory. Bodies of megabytes come and go, and memory that the C library returned each time would be mapped,
@@ -24,6 +26,12 @@ _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": str(256 * 1024**2),
     "MALLOC_TOP_PAD_": str(16 * 1024**2),
 }
+_LEAVING_SECONDS = 1.0
+_OTHER_VERSION = (
+    Reason.WORKER_DIED,
+    "another version of syncd was installed while this process ran",
+    "restart it, such as by `systemctl restart syncd`",
+)
 
 
 class WorkerProcess:
@@ -39,6 +47,7 @@ class WorkerProcess:
                 "syncd.copy.workers.worker",
                 str(theirs.fileno()),
                 str(core),
+                __version__,
             ]
             # A signal to all of the group must not end it before it can say that it ignores those.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, messages.OF_THE_PARENT)
@@ -50,6 +59,7 @@ class WorkerProcess:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._pipe = Pipe(ours)
         self.send(*limits)
+        self._end: tuple[tuple[str, str, str] | None, str] = (None, "")
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
         self.is_alive = True
         self.is_killed = False
@@ -70,8 +80,11 @@ class WorkerProcess:
         if not self.is_alive:
             # The worker died before this inbox was registered, so deliver the news now.
             inbox.put(self._ended(channel))
-        with suppress(OSError):
+        try:
             self._pipe.send((messages.OPEN, channel, opening), locks)
+        except OSError:
+            # Half of it may be sent.
+            self.process.kill()
 
     def send(self, *message: Any) -> None:
         """Send a message, unless the worker has ended."""
@@ -93,17 +106,26 @@ class WorkerProcess:
         self.process.wait()
 
     def _read(self) -> None:
-        with suppress(EOFError, OSError):
+        try:
             while True:
                 message = self._pipe.receive()
                 inbox = self._inboxes.get(message[1])
                 if inbox is not None:
                     inbox.put((self, *message))
+        except (EOFError, OSError):
+            broken = "a copy worker ended unexpectedly"
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this worker any more
+            broken = f"a copy worker sent what cannot be read: {error!r}"
+        self._pipe.close()
+        with suppress(subprocess.TimeoutExpired):
+            # One that ends by itself may have a reason.
+            self.process.wait(_LEAVING_SECONDS)
+        self._reap()
+        is_other = self.process.returncode == messages.OTHER_VERSION
+        self._end = (_OTHER_VERSION, "") if is_other else (None, broken)
         self.is_alive = False
         for channel, inbox in list(self._inboxes.items()):
             inbox.put(self._ended(channel))
-        self._pipe.close()
-        self._reap()
 
     def _ended(self, channel: int) -> tuple[Any, ...]:
-        return (self, messages.CLOSED, channel, None, "a copy worker ended unexpectedly")
+        return (self, messages.CLOSED, channel, *self._end)

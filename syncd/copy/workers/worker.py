@@ -14,6 +14,7 @@ from contextlib import suppress
 from socket import socket
 from typing import Any
 
+from syncd import __version__
 from syncd.copy.hashes import checksums
 from syncd.copy.workers import messages
 from syncd.copy.workers.channel import Channel
@@ -21,6 +22,7 @@ from syncd.copy.workers.large import relay
 from syncd.copy.workers.messages import Limits, Opening
 from syncd.copy.workers.pipe import Pipe
 from syncd.copy.workers.resources import Resources
+from syncd.model.shortage import resource_limit
 
 
 class Worker:
@@ -72,7 +74,12 @@ class Worker:
                 channel.replace(*facts)
 
     def _open(self, number: int, opening: Opening) -> None:
-        locks = self._pipe.receive_descriptors(opening.locks)
+        try:
+            locks = self._pipe.receive_descriptors(opening.locks)
+        except OSError as error:
+            failed = resource_limit("a copy worker cannot take part", error)
+            self._send((messages.CLOSED, number, (failed.reason, failed.detail, failed.remedy), ""))
+            return
         self._channels[number] = Channel(
             number,
             opening,
@@ -84,8 +91,10 @@ class Worker:
 
 
 def main() -> None:
-    """Run `python -m syncd.copy.workers.worker DESCRIPTOR CORE`. Core -1 leaves the process unconfined."""
+    """Run `python -m syncd.copy.workers.worker DESCRIPTOR CORE VERSION`. Core -1 leaves the process unconfined."""
     descriptor, core = int(sys.argv[1]), int(sys.argv[2])
+    if sys.argv[3] != __version__:
+        sys.exit(messages.OTHER_VERSION)
     for number in messages.OF_THE_PARENT:
         # The parent handles these, and ends the worker when it is done with it. Until here they were blocked.
         signal.signal(number, signal.SIG_IGN)
