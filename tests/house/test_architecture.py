@@ -124,6 +124,7 @@ def test_everything_is_caught_only_where_it_would_vanish_otherwise() -> None:
         "syncd/copy/workers/engine.py",
         "syncd/copy/workers/channel.py",
         "syncd/copy/workers/large/relay.py",
+        "syncd/copy/workers/process.py",
         "syncd/daemon/ticker.py",
         "syncd/daemon/web/server.py",
         "syncd/job/run.py",
