@@ -167,6 +167,15 @@ def test_what_is_not_the_jobs_is_counted_apart() -> None:
     assert (beyond.open_days, before.open_days) == ({(LOGS, DAY)}, {(LOGS, DAY)})
 
 
+@pytest.mark.parametrize(("horizon", "verdict"), [(NOW, "proved"), (0.0, "some")])
+def test_what_is_not_copied_yet_leaves_a_proof_only_before_a_horizon(horizon: float, verdict: str) -> None:
+    """A job that has never completed a tick may never copy it."""
+    found, _ = judged(Trio(KEY, item(etag=MD5), item(etag=MD5), ROW))
+    found.not_copied_yet, found.complete_until = 1, horizon
+
+    assert found.verdict == verdict
+
+
 def test_an_answer_proves_or_names_what_is_wrong() -> None:
     found = Compared(job="a", asked=Asked(now=NOW), complete_until=NOW)
     told: list[str] = []

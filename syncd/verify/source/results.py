@@ -69,7 +69,9 @@ class Compared:
         proved = [day for day in self.days.values() if day.is_proved]
         if self.error is not None or not proved:
             return "unproved"
-        is_all = len(proved) == len(self.days) and not self.extra_count and not self.uncovered
+        # Beyond a horizon that there is none of, an object that is not copied yet may never be.
+        is_open = self.not_copied_yet and not self.complete_until
+        is_all = len(proved) == len(self.days) and not self.extra_count and not self.uncovered and not is_open
         return "proved" if is_all else "some"
 
     @property
