@@ -152,6 +152,11 @@ def test_the_answer_to_a_head_may_have_any_length() -> None:
     assert (taken.is_over, taken.headers["content-length"], taken.body) == (True, "5000000000000", b"")
 
 
+@pytest.mark.parametrize("length", ["abc", "", "4, 4", "-4", "+4", "\xb2", "9" * 21, "9" * 5000])
+def test_the_answer_to_a_head_has_a_length_that_can_be_read(length: str) -> None:
+    assert Taken([whole("200 OK", f"Content-Length: {length}")], "HEAD").refused == "MalformedResponseError"
+
+
 LONG = "x" * HEAD_BYTES
 MALFORMED = {
     "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",

@@ -19,6 +19,7 @@ _HEADERS = re.compile(rf"(?:{_LINE}(?:\r\n{_LINE})*)?")
 _HEADER = re.compile(r"([^:\r\n]+):[ \t]*([^\r\n]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
 _MOST_CHUNK_LINE = 1024
+_MOST_DIGITS = 20
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -137,7 +138,12 @@ class Response:
 
     def _begin_body(self, rest: bytes) -> bool:
         coding, length = self.headers.get("transfer-encoding", ""), self.headers.get("content-length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise MalformedResponseError("its length is no number")
         if not self._may_have_body or self.status in _WITHOUT_BODY:
+            # The answer to a HEAD tells the length of what does not come, to whoever reads it.
+            if length is not None and len(length) > _MOST_DIGITS:
+                raise MalformedResponseError("its length is no number")
             self._left = 0
         elif coding:
             if coding.lower() != "chunked":
@@ -146,10 +152,8 @@ class Response:
             self.keeps_alive = self.keeps_alive and length is None
             return bool(rest) and self._take(self, rest)
         elif length is not None:
-            if not (length.isascii() and length.isdigit()):
-                raise MalformedResponseError("its length is no number")
-            self._left = int(length.lstrip("0")[:20] or "0")
-            if self._left > self._most_bytes and self._is_success:
+            self._left = int(length.lstrip("0")[:_MOST_DIGITS] or "0")
+            if self._left > self._most_bytes and self.is_success:
                 raise TooLargeError(f"an answer of {self._left} bytes, where {self._most_bytes} are the most")
         else:
             self.keeps_alive = False
@@ -223,7 +227,8 @@ class Response:
         return False
 
     @property
-    def _is_success(self) -> bool:
+    def is_success(self) -> bool:
+        """True if its status says so."""
         return 200 <= self.status < 300
 
     def _keep(self, piece: bytes) -> None:
@@ -235,7 +240,7 @@ class Response:
                 self._body = bytearray(self._body)
             self._body += piece
         if len(self._body) > self._most_bytes:
-            if self._is_success:
+            if self.is_success:
                 raise TooLargeError(f"an answer of more than {self._most_bytes} bytes")
             self._body, self._is_cut, self.keeps_alive = self._body[: self._most_bytes], True, False
 
