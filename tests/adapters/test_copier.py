@@ -14,7 +14,8 @@ from waiting import wait_until
 from syncd.aws.s3 import Request as Asked
 from syncd.aws.s3 import Side
 from syncd.aws.wire.signing import Credentials
-from syncd.copy.terms import Steps
+from syncd.copy.stream import stream
+from syncd.copy.terms import Copy, Steps
 from syncd.copy.workers.engine import CopyEngine
 from syncd.model.errors import JobFailed
 from syncd.model.objects import Copied, Failed, Outcome, Transfer
@@ -216,21 +217,40 @@ def test_what_is_in_flight_at_a_stop_is_finished(faulty: FaultyS3, ends: Ends, t
     assert len(faulty.keys(DESTINATION)) == 4
 
 
-def test_a_copy_that_breaks_in_our_own_hands_is_raised_and_never_swallowed(ends: Ends) -> None:
+@pytest.mark.parametrize("requests", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "reason"), [(ZeroDivisionError(), "unexpected_answer"), (MemoryError(), "resource_limit")], ids=repr
+)
+def test_a_copy_that_breaks_in_our_own_hands_fails_alone(
+    ends: Ends, requests: int, error: Exception, reason: str
+) -> None:
+    transfers = put_many(ends, 3)
+
     def begin(transfer: Transfer) -> Steps:
-        yield Asked("GetObject", Side.SOURCE, "GET", transfer.object.key, "", ())
-        raise ZeroDivisionError
+        if transfer is not transfers[1]:
+            return (yield from stream(Copy(transfer, terms())))
+        for _ in range(requests):
+            yield Asked("GetObject", Side.SOURCE, "GET", transfer.object.key, "", ())
+        raise error
 
-    with pytest.raises(ZeroDivisionError):
-        copy(ends.engine(begin=begin), put_many(ends, 3))
+    outcomes = {outcome.transfer: outcome for outcome in copy(ends.engine(begin=begin), transfers)}
+
+    broken = outcomes.pop(transfers[1])
+    assert isinstance(broken, Failed)
+    assert (broken.reason, transfers[1].object.key in broken.detail, repr(error) in broken.detail) == (
+        reason,
+        True,
+        True,
+    )
+    assert {type(outcome) for outcome in outcomes.values()} == {Copied}
 
 
-def test_a_copy_that_breaks_before_its_first_request_is_raised(ends: Ends) -> None:
+def test_an_end_of_the_whole_process_is_no_failure_of_an_object(ends: Ends) -> None:
     def begin(_: Transfer) -> Steps:
-        raise ZeroDivisionError
+        raise KeyboardInterrupt
         yield
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(KeyboardInterrupt):
         copy(ends.engine(begin=begin), put_many(ends, 1))
 
 

@@ -19,8 +19,9 @@ from syncd.copy.terms import Steps
 from syncd.copy.workers.large.relay import Relay
 from syncd.copy.workers.throttle import Throttle
 from syncd.model.errors import JobFailed
-from syncd.model.objects import Outcome, Transfer
+from syncd.model.objects import Failed, Outcome, Transfer
 from syncd.model.reasons import Reason
+from syncd.model.shortage import shortage
 
 # From this size on, hashing a body takes longer than handing it to another thread.
 ASIDE_BYTES = 1024**2
@@ -35,9 +36,10 @@ _REST_SECONDS = 0.002
 class _InFlight:
     """One copy in flight."""
 
-    __slots__ = ("renewals", "reserved_bytes", "steps")
+    __slots__ = ("renewals", "reserved_bytes", "steps", "transfer")
 
-    def __init__(self, steps: Steps, reserved_bytes: int) -> None:
+    def __init__(self, transfer: Transfer, steps: Steps, reserved_bytes: int) -> None:
+        self.transfer = transfer
         self.steps = steps
         self.reserved_bytes = reserved_bytes
         self.renewals = 0
@@ -172,7 +174,7 @@ class CopyEngine:
         if not self._fits(intake, transfer) or not self._throttle.admits(transfer.object.size_bytes):
             return False
         intake.held = None
-        task = _InFlight(self._begin(transfer), self._bytes_for(transfer))
+        task = _InFlight(transfer, self._begin(transfer), self._bytes_for(transfer))
         intake.active += 1
         intake.reserved_bytes += task.reserved_bytes
         self._step(task, None)
@@ -226,15 +228,25 @@ class CopyEngine:
 
     def _step(self, task: _InFlight, answer: Answer | None) -> None:
         try:
-            asked = task.steps.send(answer)  # type: ignore[arg-type]  # None begins a generator
+            asked = self._asked(task, answer)
             if isinstance(asked, Passage):
                 self._pass(task, asked)
-            else:
+            elif asked is not None:
                 self._send(task, asked)
-        except StopIteration as done:
-            self._events.put((task, done.value))
         except BaseException as broken:  # noqa: BLE001  # raised again by the thread that owns the engine
             self._events.put(broken)
+
+    def _asked(self, task: _InFlight, answer: Answer | None) -> Request | Passage | None:
+        """Return what a copy asks for next, or None if it has ended."""
+        try:
+            return task.steps.send(answer)  # type: ignore[arg-type]  # None begins a generator
+        except StopIteration as done:
+            self._events.put((task, done.value))
+        except Exception as error:  # noqa: BLE001  # one object, whoever brought it about, must not end all others' copies
+            reason = Reason.RESOURCE_LIMIT if shortage(error) else Reason.UNEXPECTED
+            detail = f"{task.transfer.object.key}: a defect of syncd, or more than it can take: {error!r}"
+            self._events.put((task, Failed(task.transfer, reason, detail)))
+        return None
 
     def _pass(self, task: _InFlight, passage: Passage) -> None:
         if self._relay is None:
