@@ -34,7 +34,17 @@ from syncd.copy.read import (
     tags,
 )
 from syncd.copy.terms import Copy, CopyFailed, Steps
-from syncd.copy.write import Headers, Upload, begin_upload, check, is_refused_for_its_tags, put_replica, write
+from syncd.copy.write import (
+    Headers,
+    Upload,
+    begin_upload,
+    check,
+    is_refused_for_its_tags,
+    is_stored,
+    put_replica,
+    stored_unseen,
+    write,
+)
 from syncd.model.objects import Copied
 from syncd.model.reasons import Reason
 
@@ -72,8 +82,10 @@ def _stream_small(copy: Copy) -> Steps:
     if is_refused_for_its_tags(answer, source_tags):
         request = put_replica(copy, description, [], (SHA256, digest), source.body)
         answer = yield from write(request)
-    if answer.is_ok:
+    if answer.is_ok and is_stored(answer, request):
         return copy.done(etag_of(answer), content)
+    if answer.is_ok:
+        return (yield from stored_unseen(copy, content_of(source), answer, request, content))
     if answer.status == 412:
         return (yield from compare_existing(copy, content_of(source)))
     raise copy.failure(answer, request)
@@ -143,6 +155,10 @@ def _upload_part(
     answer = yield request
     if not answer.is_ok:
         raise copy.failure(answer, request)
+    if not is_stored(answer, request):
+        raise CopyFailed(
+            Reason.UNEXPECTED, f"{copy.named(request)}: {answer.status}, which does not show that it is stored"
+        )
     return etag_of(answer), made, sums
 
 
@@ -167,14 +183,14 @@ def _pass(copy: Copy, passage: Passage) -> Generator[Passage, Answer, Answer | N
     is_other_way_left = copy.is_large and passage.under_way.operation == "PutObject"
     if answer.code == Reason.TIMEOUT and not is_other_way_left:
         raise copy.failure(answer, passage.under_way)
-    return answer if answer.is_ok else None
+    return answer if answer.is_ok and is_stored(answer, passage.under_way) else None
 
 
 def _whole(copy: Copy, source_tags: Headers, content: ContentHash) -> Passage:
     def written(head: Answer, checksum: tuple[str, str]) -> Request:
         check_etag(copy, head, asked)
         description = described(head.headers)
-        _check_plain([*description, *source_tags])
+        _check_plain([*description, *source_tags, checksum])
         if not source_tags and copy.terms.copies_tags and head.headers.get("x-amz-tagging-count", "0") != "0":
             raise NotPassed("it has tags, which are asked for by a request of their own")
         return put_replica(copy, description, source_tags, checksum)

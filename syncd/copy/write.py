@@ -10,10 +10,11 @@ from typing import NamedTuple
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
 from syncd.copy.compare import compare, compare_existing
-from syncd.copy.hashes.checksums import SHA256, algorithm_of
+from syncd.copy.hashes.checksums import SHA256, algorithm_of, sum_of, whole_checksums
 from syncd.copy.read import Content
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.bounds import refusal
+from syncd.model.objects import AlreadyThere
 from syncd.model.reasons import Reason
 
 Headers = Sequence[tuple[str, str]]
@@ -117,6 +118,32 @@ def is_refused_for_its_tags(answer: Answer, source_tags: Headers) -> bool:
     even without its tags.
     """
     return bool(source_tags) and (answer.status == 403 or answer.code == "InvalidTag")
+
+
+def is_stored(answer: Answer, request: Request) -> bool:
+    """Return whether the answer to a PutObject or UploadPart shows that these bytes are stored.
+
+    S3's has the ETag, and tells the checksum that was sent. Others may leave one of them out. Whoever answers for another,
+    such as a proxy with a page of its own, has neither.
+    """
+    told = whole_checksums(answer.headers)
+    sent = dict(request.headers)
+    for name, value in told.items():
+        if value != (sent.get(name) or (sum_of(name, request.body) if request.body else value)):
+            return False
+    return answer.status == 200 and bool(told or answer.headers.get("etag"))
+
+
+def stored_unseen(copy: Copy, content: Content, answer: Answer, request: Request, unpacked: str = "") -> Steps:
+    """Look for the replica that a success tells of without showing it. `unpacked` is the hash of its content, if known.
+
+    Raises:
+        CopyFailed: it is not there.
+    """
+    outcome = yield from compare(copy, content)
+    if outcome is None:
+        raise CopyFailed(Reason.UNEXPECTED, f"{copy.named(request)}: {answer.status}, but the object is not there")
+    return copy.done(outcome.replica_etag, unpacked) if isinstance(outcome, AlreadyThere) else outcome
 
 
 def confirm(copy: Copy, answer: Answer, document: str, request: Request) -> str:

@@ -34,7 +34,7 @@ def test_messages_larger_than_the_socket_holds_arrive_whole_and_in_order(ends: t
 def test_messages_of_several_threads_do_not_mix(ends: tuple[Pipe, Pipe]) -> None:
     near, far = ends
     threads = [
-        Thread(target=lambda mine=mine: [near.send((mine, "y" * 70_000)) for _ in range(20)]) for mine in range(4)
+        Thread(target=lambda mine=mine: [near.send((mine, "y" * 700_000)) for _ in range(20)]) for mine in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -42,7 +42,7 @@ def test_messages_of_several_threads_do_not_mix(ends: tuple[Pipe, Pipe]) -> None
     came = [far.receive() for _ in range(80)]
 
     assert sorted(mine for mine, _ in came) == sorted([*range(4)] * 20)
-    assert {len(text) for _, text in came} == {70_000}
+    assert {len(text) for _, text in came} == {700_000}
 
 
 def test_descriptors_follow_their_message_and_stay_between_others(ends: tuple[Pipe, Pipe], tmp_path: Path) -> None:

@@ -128,14 +128,22 @@ def test_what_has_ended_is_told_while_another_object_is_still_under_way(pool: Wo
     assert [outcome.transfer for outcome in rest] == [slow]
 
 
+def has_loaded(process: WorkerProcess) -> bool:
+    return "_awscrt" in Path(f"/proc/{process.process.pid}/maps").read_text()
+
+
 def test_workers_that_will_stream_load_what_makes_checksums_before_they_are_asked(pool: WorkerPool) -> None:
     pool.begin(streams=True)
 
-    def has_loaded(process: WorkerProcess) -> bool:
-        return "_awscrt" in Path(f"/proc/{process.process.pid}/maps").read_text()
-
     workers = pool.processes()
     wait_until(lambda: all(map(has_loaded, workers)), what="the checksums")
+
+
+def test_workers_of_a_streaming_job_load_it_while_there_are_descriptors(pool: WorkerPool, faulty: FaultyS3) -> None:
+    ends = Ends(faulty)
+    list(ends.pooled(pool).copy_all(handed_over([ends.put("logs/a", b"body")]), Event()))
+
+    wait_until(lambda: all(map(has_loaded, pool.processes())), what="the checksums")
 
 
 def test_a_worker_that_was_begun_for_nothing_ends_with_its_parent(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,6 +24,7 @@ from builders_copy import (
     address_of,
     detail,
     listed,
+    reason,
     relay_of,
     sha256_of,
     terms,
@@ -31,18 +33,31 @@ from builders_copy import (
 from certificates import Authority
 from clocks import HandClock
 from fakes import words
-from faulty import Call, CorruptBody, FaultyS3, Request, ShortBody, Slow, Stall, Status, WithoutHeaders, WrongChecksum
+from faulty import (
+    Call,
+    CorruptBody,
+    FaultyS3,
+    Request,
+    ShortBody,
+    Slow,
+    Stall,
+    Status,
+    WithoutHeaders,
+    WrongChecksum,
+    on,
+)
 from faulty.faults import Action
 from hostile.server import Asked, answer, endless, hostile
 from proxy import ConnectProxy
 from waiting import wait_until
+from wire.raw_server import head_of, serving
 
 from syncd.aws.endpoint import Endpoint
 from syncd.aws.s3 import Address, Answer
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Terms
-from syncd.copy.workers.large import line
+from syncd.copy.workers.large import line, relay
 from syncd.copy.workers.large.line import Lines
 from syncd.copy.workers.large.relay import Relay
 from syncd.copy.workers.pool import PooledCopier, WorkerPool
@@ -51,6 +66,7 @@ from syncd.model.objects import Outcome, Transfer
 
 BODY = bytes(range(256)) * (2 * MIB // 256) + b"and some more"
 LARGE = BODY * 3
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -309,6 +325,74 @@ def attacked(ends: Ends, attack: Callable[[Asked], Any], *, deadline_seconds: fl
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % SIZE
+
+
+def test_bodies_that_stand_still_on_all_threads_hold_up_no_other(
+    faulty: FaultyS3, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other's may be another job's: it goes request by request, which takes no thread."""
+    monkeypatch.setattr(relay, "_MOST_THREADS", 2)
+    monkeypatch.setattr(relay, "_PATIENCE_SECONDS", 0.2)
+    go_on = Event()
+    silent = [ends.put(f"logs/silent{number}", BODY) for number in range(2)]
+    stalled = (
+        faulty.faults.add(on("GetObject", key="logs/silent0"), Stall(go_on)),
+        faulty.faults.add(on("GetObject", key="logs/silent1"), Stall(go_on)),
+    )
+    outcomes = ends.engine().copy_all(iter([*silent, ends.put("logs/other", BODY)]), Event())
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(next, outcomes).result(SECONDS)
+        go_on.set()
+        rest = thread.submit(list, outcomes).result(SECONDS)
+
+    assert [each.hits for each in stalled] == [1, 1]
+    assert words([first]) == {"logs/other": "Copied"}
+    assert words(rest) == {"logs/silent0": "Copied", "logs/silent1": "Copied"}
+    # The one that was left is not moved a second time when a thread is free.
+    assert faulty.count("PutObject") == 3
+
+
+NO_EVIDENCE = {
+    "a proxy's own page": answer(b"<html>"),
+    "another success": answer(b"", "202 Accepted", 'ETag: "e"'),
+    "a checksum of other bytes": answer(b"", "200 OK", 'ETag: "e"', f"{CRC64NVME}: AAAAAAAAAAA="),
+}
+
+
+@pytest.mark.parametrize("said", NO_EVIDENCE)
+def test_a_destination_that_says_yes_and_stores_nothing_has_no_copy(ends: Ends, said: str) -> None:
+    def attack(request: Asked) -> Iterator[bytes]:
+        yield NO_EVIDENCE[said] if request.method == "PUT" else answer(b"", "404 Not Found")
+
+    with hostile(attack) as server:
+        ends.destination = ends.destination._replace(address=address_of(server.url, DESTINATION))
+        (outcome,) = copy(ends, ends.put("logs/a", BODY, checksum_algorithm="crc64nvme"))
+
+    assert [request.method for request in server.asked] == ["PUT", "PUT", "HEAD"]
+    assert (reason(outcome), "the object is not there" in detail(outcome)) == ("unexpected_answer", True)
+
+
+def test_an_answer_before_all_of_the_body_is_no_success(ends: Ends) -> None:
+    def serve(connection: socket.socket, _: int) -> None:
+        head_of(connection)
+        connection.sendall(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 0\r\n\r\n')
+        while connection.recv(MIB):
+            pass
+
+    with serving(serve) as server:
+        ends.destination = ends.destination._replace(address=address_of(server.url, DESTINATION))
+        item = ends.put("logs/a", LARGE, checksum_algorithm="crc64nvme")
+        step: Any = next(stream(Copy(item, terms(part_size=len(LARGE)))))
+        answers: SimpleQueue[Answer] = SimpleQueue()
+        relay_of().begin(step, ends.source, ends.destination, answers.put)
+
+        assert "before all of the body" in answers.get(timeout=SECONDS).message
+
+
+def test_a_header_that_goes_on_in_the_next_line_makes_no_passage(ends: Ends) -> None:
+    got = attacked(ends, lambda _: [HEAD + b"x-amz-meta-a: b\r\n c\r\n\r\n", bytes(SIZE)])
+
+    assert "in the next line" in got.message
 
 
 def test_half_a_body_makes_no_passage(faulty: FaultyS3, ends: Ends) -> None:

@@ -29,11 +29,14 @@ from syncd.aws.s3 import Answer
 from syncd.copy.server_side import server_side
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, Steps
-from syncd.model.objects import AlreadyThere, Copied
+from syncd.model.objects import AlreadyThere, Conflict, Copied
 
 BODY = b"one log"
 ITEM = listed("logs/a", BODY)
 WHOLE = transfer_of(ITEM, prefix="replica/")
+
+
+STORED = ok(etag='"stored"')
 
 
 def read(body: bytes = BODY, **headers: str) -> Answer:
@@ -44,16 +47,16 @@ def read(body: bytes = BODY, **headers: str) -> Answer:
 
 
 def test_an_object_is_read_from_the_source_and_written_to_the_destination() -> None:
-    walked = walk(WHOLE, read(), ok())
+    walked = walk(WHOLE, read(), STORED)
 
     assert walked.operations == ["GetObject source", "PutObject destination"]
     assert [request.key for request in walked.requests] == ["logs/a", "replica/logs/a"]
     assert walked.requests[1].body == BODY
-    assert walked.outcome == Copied(WHOLE)
+    assert walked.outcome == Copied(WHOLE, "stored")
 
 
 def test_a_read_is_pinned_to_the_listed_etag() -> None:
-    (get, _), _ = walk(WHOLE, read(), ok())
+    (get, _), _ = walk(WHOLE, read(), STORED)
 
     assert dict(get.headers) == {
         "if-match": f'"{ITEM.etag}"',
@@ -75,14 +78,14 @@ def test_an_object_with_another_etag_than_the_listed_one_has_changed(again: Answ
 
 @pytest.mark.parametrize("etag", [f'W/"{ITEM.etag}"', ITEM.etag.upper()])
 def test_a_server_that_refuses_the_etag_that_it_lists_is_read_without_a_condition(etag: str) -> None:
-    walked = walk(WHOLE, CHANGED, read(etag=etag), ok())
+    walked = walk(WHOLE, CHANGED, read(etag=etag), STORED)
 
     assert walked.operations == ["GetObject source", "GetObject source", "PutObject destination"]
-    assert walked.outcome == Copied(WHOLE)
+    assert walked.outcome == Copied(WHOLE, "stored")
 
 
 def test_a_write_never_overwrites_and_carries_its_checksum() -> None:
-    (_, put), _ = walk(WHOLE, read(), ok())
+    (_, put), _ = walk(WHOLE, read(), STORED)
 
     assert dict(put.headers) == {
         "if-none-match": "*",
@@ -94,10 +97,10 @@ def test_a_write_never_overwrites_and_carries_its_checksum() -> None:
 def test_an_object_that_was_listed_without_an_etag_is_read_without_a_condition() -> None:
     transfer = transfer_of(listed("logs/a", BODY, etag=""))
 
-    (get, _), outcome = walk(transfer, ok(BODY, etag='"anything"'), ok())
+    (get, _), outcome = walk(transfer, ok(BODY, etag='"anything"'), STORED)
 
     assert "if-match" not in dict(get.headers)
-    assert outcome == Copied(transfer)
+    assert outcome == Copied(transfer, "stored")
 
 
 KEPT = {
@@ -126,7 +129,7 @@ LEFT = {
 
 
 def test_metadata_type_and_encoding_are_kept_and_nothing_else_of_the_source_is() -> None:
-    (_, put), _ = walk(WHOLE, Answer(200, {**LEFT, **KEPT}, BODY), ok())
+    (_, put), _ = walk(WHOLE, Answer(200, {**LEFT, **KEPT}, BODY), STORED)
 
     described = {
         name for name, _ in put.headers if not name.startswith(("if-", "x-amz-checksum", "x-amz-sdk", "x-amz-e"))
@@ -147,7 +150,7 @@ def test_metadata_type_and_encoding_are_kept_and_nothing_else_of_the_source_is()
     ],
 )
 def test_how_the_upload_was_framed_is_not_part_of_the_encoding(given_encoding: str, kept: str | None) -> None:
-    (_, put), _ = walk(WHOLE, read(content_encoding=given_encoding), ok())
+    (_, put), _ = walk(WHOLE, read(content_encoding=given_encoding), STORED)
 
     assert dict(put.headers).get("content-encoding") == kept
 
@@ -155,7 +158,7 @@ def test_how_the_upload_was_framed_is_not_part_of_the_encoding(given_encoding: s
 def test_what_lands_is_said_in_every_write() -> None:
     landing = (("x-amz-storage-class", "STANDARD_IA"), ("x-amz-acl", "bucket-owner-full-control"))
 
-    (_, put), _ = walk(WHOLE, read(), ok(), copy_terms=terms(landing=landing))
+    (_, put), _ = walk(WHOLE, read(), STORED, copy_terms=terms(landing=landing))
 
     assert set(landing) <= set(put.headers)
 
@@ -163,11 +166,11 @@ def test_what_lands_is_said_in_every_write() -> None:
 def test_an_empty_object_is_copied_with_the_checksum_of_nothing() -> None:
     transfer = transfer_of(listed("logs/a", b""))
 
-    (get, put), outcome = walk(transfer, ok(b"", etag=f'"{md5_of(b"")}"'), ok())
+    (get, put), outcome = walk(transfer, ok(b"", etag=f'"{md5_of(b"")}"'), STORED)
 
     assert "range" not in dict(get.headers)
     assert (dict(put.headers)["x-amz-checksum-sha256"], put.body) == (sha256_of(b""), b"")
-    assert outcome == Copied(transfer)
+    assert outcome == Copied(transfer, "stored")
 
 
 def test_the_etag_that_the_write_is_answered_with_is_told() -> None:
@@ -212,7 +215,7 @@ def test_a_key_that_was_listed_with_bytes_that_are_no_utf8_is_not_gone() -> None
 def test_a_key_with_the_character_that_stands_for_such_bytes_is_copied() -> None:
     transfer = transfer_of(listed("logs/a\ufffd", BODY))
 
-    assert walk(transfer, read(), ok()).outcome == Copied(transfer)
+    assert walk(transfer, read(), STORED).outcome == Copied(transfer, "stored")
 
 
 # What goes wrong with reading
@@ -274,8 +277,40 @@ def test_a_read_of_another_etag_is_a_changed_object() -> None:
     assert f"listed with ETag {ITEM.etag}, read with another" in detail(outcome)
 
 
-def test_an_answer_without_an_etag_is_taken() -> None:
-    assert walk(WHOLE, ok(BODY), ok()).outcome == Copied(WHOLE)
+def test_a_read_without_an_etag_is_taken() -> None:
+    assert walk(WHOLE, ok(BODY), STORED).outcome == Copied(WHOLE, "stored")
+
+
+def test_a_write_that_tells_the_checksum_alone_has_stored_it() -> None:
+    assert walk(WHOLE, read(), ok(x_amz_checksum_sha256=sha256_of(BODY))).outcome == Copied(WHOLE)
+
+
+# A proxy's own page; another success than S3's; a checksum of other bytes.
+UNSEEN = [ok(b"<html>"), ok(status=204, etag='"e"'), ok(etag='"e"', x_amz_checksum_sha256=sha256_of(b"another"))]
+
+
+@pytest.mark.parametrize("written", UNSEEN)
+def test_a_success_that_does_not_show_what_is_stored_is_looked_for(written: Answer) -> None:
+    there = head_of(BODY, etag='"theirs"', x_amz_checksum_sha256=sha256_of(BODY))
+    walked = walk(WHOLE, read(), written, there)
+
+    assert walked.operations == ["GetObject source", "PutObject destination", "HeadObject destination"]
+    assert walked.outcome == Copied(WHOLE, "theirs")
+
+
+@pytest.mark.parametrize("written", UNSEEN)
+def test_a_success_of_which_nothing_is_found_is_none(written: Answer) -> None:
+    outcome = walk(WHOLE, read(), written, refused(404)).outcome
+
+    assert reason(outcome) == "unexpected_answer"
+    assert f"PutObject by {WRITER}" in detail(outcome)
+    assert f"{written.status}, but the object is not there" in detail(outcome)
+
+
+def test_a_success_of_other_bytes_is_a_conflict() -> None:
+    there = head_of(BODY, x_amz_checksum_sha256=sha256_of(b"another"))
+
+    assert isinstance(walk(WHOLE, read(), UNSEEN[2], there).outcome, Conflict)
 
 
 @pytest.mark.parametrize("body", [b"", BODY[:-1], BODY + b"!"])
@@ -300,7 +335,7 @@ CHECKSUMS: Mapping[str, bytes] = {
 def test_a_body_that_matches_its_checksum_is_written(name: str) -> None:
     answer = Answer(200, {name: b64encode(CHECKSUMS[name]).decode()}, BODY)
 
-    assert walk(WHOLE, answer, ok()).outcome == Copied(WHOLE)
+    assert walk(WHOLE, answer, STORED).outcome == Copied(WHOLE, "stored")
 
 
 @pytest.mark.parametrize("name", CHECKSUMS)
@@ -325,7 +360,7 @@ def test_a_body_that_does_not_match_its_checksum_is_not_written(name: str) -> No
     ],
 )
 def test_a_checksum_that_is_not_of_the_whole_or_not_known_says_nothing(headers: Mapping[str, str]) -> None:
-    assert walk(WHOLE, Answer(200, headers, BODY), ok()).outcome == Copied(WHOLE)
+    assert walk(WHOLE, Answer(200, headers, BODY), STORED).outcome == Copied(WHOLE, "stored")
 
 
 # What goes wrong with writing
@@ -356,11 +391,11 @@ def test_a_write_that_is_refused_fails_with_its_reason_and_names_the_destination
 
 
 def test_a_write_that_met_another_is_sent_again() -> None:
-    walked = walk(WHOLE, read(), CONCURRENT, CONCURRENT, ok())
+    walked = walk(WHOLE, read(), CONCURRENT, CONCURRENT, STORED)
 
     assert walked.operations == ["GetObject source", *["PutObject destination"] * 3]
     assert walked.requests[1] == walked.requests[3]
-    assert walked.outcome == Copied(WHOLE)
+    assert walked.outcome == Copied(WHOLE, "stored")
 
 
 def test_a_write_that_lost_against_another_is_compared() -> None:
@@ -379,7 +414,7 @@ def test_tags_go_along_where_they_may_be_read_and_written() -> None:
     tagged = read(x_amz_tagging_count="1")
     document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a b</Value></Tag></TagSet></Tagging>")
 
-    walked = walk(transfer_of(ITEM), tagged, document, ok(b""))
+    walked = walk(transfer_of(ITEM), tagged, document, STORED)
 
     assert [request.operation for request in walked.requests] == ["GetObject", "GetObjectTagging", "PutObject"]
     assert dict(walked.requests[2].headers)["x-amz-tagging"] == "team=a%20b"
@@ -389,7 +424,7 @@ def test_an_object_whose_tags_may_not_be_written_is_written_without_them() -> No
     tagged = read(x_amz_tagging_count="1")
     document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>")
 
-    walked = walk(transfer_of(ITEM), tagged, document, refused(403, "AccessDenied"), ok(b""))
+    walked = walk(transfer_of(ITEM), tagged, document, refused(403, "AccessDenied"), STORED)
 
     assert isinstance(walked.outcome, Copied)
     assert "x-amz-tagging" not in dict(walked.requests[3].headers)
@@ -402,7 +437,7 @@ def test_tags_of_aws_itself_are_left_behind() -> None:
         transfer_of(ITEM),
         read(x_amz_tagging_count="4"),
         ok(f"<Tagging><TagSet>{rows}</TagSet></Tagging>".encode()),
-        ok(),
+        STORED,
     )
 
     assert dict(walked.requests[2].headers)["x-amz-tagging"] == "team=a&awsome=a"
@@ -411,7 +446,7 @@ def test_tags_of_aws_itself_are_left_behind() -> None:
 def test_an_object_that_has_tags_of_aws_alone_is_written_without_any() -> None:
     document = ok(b"<Tagging><TagSet><Tag><Key>aws:x</Key><Value>a</Value></Tag></TagSet></Tagging>")
 
-    walked = walk(transfer_of(ITEM), read(x_amz_tagging_count="1"), document, ok())
+    walked = walk(transfer_of(ITEM), read(x_amz_tagging_count="1"), document, STORED)
 
     assert "x-amz-tagging" not in dict(walked.requests[2].headers)
 
@@ -419,7 +454,7 @@ def test_an_object_that_has_tags_of_aws_alone_is_written_without_any() -> None:
 def test_an_object_whose_tags_the_server_does_not_take_is_written_without_them() -> None:
     document = ok(b"<Tagging><TagSet><Tag><Key>team</Key><Value>a</Value></Tag></TagSet></Tagging>")
 
-    walked = walk(transfer_of(ITEM), read(x_amz_tagging_count="1"), document, refused(400, "InvalidTag"), ok())
+    walked = walk(transfer_of(ITEM), read(x_amz_tagging_count="1"), document, refused(400, "InvalidTag"), STORED)
 
     assert isinstance(walked.outcome, Copied)
     assert "x-amz-tagging" not in dict(walked.requests[3].headers)
@@ -428,6 +463,6 @@ def test_an_object_whose_tags_the_server_does_not_take_is_written_without_them()
 def test_tags_that_may_not_be_read_are_left_behind() -> None:
     tagged = read(x_amz_tagging_count="1")
 
-    walked = walk(transfer_of(ITEM), tagged, refused(403, "AccessDenied"), ok(b""))
+    walked = walk(transfer_of(ITEM), tagged, refused(403, "AccessDenied"), STORED)
 
     assert isinstance(walked.outcome, Copied)

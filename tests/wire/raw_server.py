@@ -16,6 +16,7 @@ from syncd.aws.wire.signing import Credentials
 
 SECONDS = 60.0
 KEYS = Credentials("AKIA1", "secret", None, None)
+REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nbody"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 
 Serve = Callable[[socket.socket, int], None]

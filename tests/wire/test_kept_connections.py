@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 from certificates import Authority
-from raw_server import OK, SECONDS, answering, asked, get, head_of, put, serving
+from raw_server import OK, REFUSED, SECONDS, answering, asked, get, head_of, put, serving
 
 from syncd.aws.transport import Transport
 from syncd.aws.wire import connection as connections
 from syncd.aws.wire import exchange, loop, names
+from syncd.model.reasons import Reason
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
@@ -46,16 +47,33 @@ def test_a_connection_that_has_not_taken_the_whole_body_is_not_used_again() -> N
 
     def serve(connection: socket.socket, number: int) -> None:
         head_of(connection)
-        connection.sendall(OK)
+        connection.sendall(OK if number else REFUSED)
         if number == 0:
             over.wait(SECONDS)
 
     transport, over = Transport(attempts=1), threading.Event()
     with serving(serve) as server:
-        assert asked(transport, server.url, put(bytes(32 * 1024**2))).body == b"body"
+        assert asked(transport, server.url, put(bytes(32 * 1024**2))).status == 403
         assert asked(transport, server.url).body == b"body"
         assert len(server.connections) == 2
         over.set()
+
+
+def test_a_success_before_the_whole_body_is_none() -> None:
+    """A proxy answers so that does not pass anything on. A refusal may come at any time."""
+
+    def serve(connection: socket.socket, _: int) -> None:
+        head_of(connection)
+        connection.sendall(OK)
+        over.wait(SECONDS)
+
+    over = threading.Event()
+    with serving(serve) as server:
+        answer = asked(Transport(attempts=1), server.url, put(bytes(32 * 1024**2)))
+        over.set()
+
+    assert (answer.status, answer.code) == (0, Reason.CONNECTION)
+    assert "200 OK came before all of the request was sent" in answer.message
 
 
 def test_a_kept_connection_that_has_ended_leaves_all_attempts_for_others() -> None:

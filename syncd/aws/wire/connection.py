@@ -184,6 +184,9 @@ class Connection:
 
     def _finish(self, response: Response) -> None:
         """Tell the end of the request, and be there for the next one."""
+        if self._pieces and response.is_success:
+            self.fail(Reason.CONNECTION, f"{response.status_line} came before all of the request was sent")
+            return
         ended = self._ended
         assert ended is not None, "there is a request"
         self._ended = self._response = None

@@ -97,6 +97,11 @@ class Line:
         """Send a piece of its body."""
         self.socket.sendall(piece)
 
+    @property
+    def has_answer(self) -> bool:
+        """True if an answer has begun, or the end. Of TLS nobody can tell: its own messages come in between."""
+        return not isinstance(self.socket, ssl.SSLSocket) and not _is_alive(self._connection)
+
     def answer(self) -> HTTPResponse:
         """Wait for the answer, and read its header block."""
         self._answer = self._connection.getresponse()

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Bodies at once, as far as the engine's bounds on copies and memory let them begin.
 _MOST_THREADS = 32
+# A body that has waited for a thread for so long goes request by request, which takes none.
+_PATIENCE_SECONDS = 2.0
 # With 256 KiB, threads on two free cores fight for Python's lock: a fifth more of the processor. With 2 MiB, a fourteenth.
 PIECE_BYTES = 1024**2
 # Buffers that wait for the next body. What is lent is within the engine's bound on memory.
@@ -50,6 +52,7 @@ class _Move:
         self.destination = destination
         self.on_answer = on_answer
         self.why_ended = ""
+        self.waits_since = monotonic()
         self._lock = Lock()
         self._sockets: list[socket.socket] = []
         self._last = self._deadline = float("inf")
@@ -100,6 +103,8 @@ class Relay:
         self._waiting: SimpleQueue[_Move] = SimpleQueue()
         self._lock = Lock()
         self._moves: set[_Move] = set()
+        """Those that wait, and those under way."""
+        self._under_way: set[_Move] = set()
         self._threads = 0
         self._buffers: dict[int, list[memoryview]] = {}
         self._kept_bytes = 0
@@ -134,11 +139,17 @@ class Relay:
         self._waiting.put(move)
 
     def expire(self) -> None:
-        """Give up what is overdue. Callers must poll this while they wait."""
+        """Give up what is overdue, or waits for a thread. Callers must poll this while they wait."""
+        latest = monotonic() - _PATIENCE_SECONDS
         with self._lock:
-            moves = list(self._moves)
+            moves = list(self._under_way)
+            left = [move for move in self._moves - self._under_way if move.waits_since < latest]
+            self._moves.difference_update(left)
         for move in moves:
             move.expire()
+        for move in left:
+            # Other jobs' bodies may stand still on all threads.
+            move.on_answer(Answer(0, {}, b"", Reason.UNEXPECTED, "no thread"))
         if self._lines is not None:
             self._lines.expire()
 
@@ -147,9 +158,15 @@ class Relay:
             os.sched_setaffinity(0, self._cores)
         while True:
             move = self._waiting.get()
+            with self._lock:
+                is_left = move not in self._moves
+                self._under_way |= set() if is_left else {move}
+            if is_left:
+                continue
             answer = self._answer(move)
             with self._lock:
                 self._moves.discard(move)
+                self._under_way.discard(move)
             move.on_answer(answer)
 
     def _answer(self, move: _Move) -> Answer:
@@ -190,6 +207,8 @@ class Relay:
             if destination is None:
                 destination = lines.enter_context(self._line(move, move.destination))
                 self._ask(destination, move.destination, write, size)
+            if is_last and destination.has_answer:
+                raise NotPassed("an answer before all of the body was sent")
             destination.send(buffer[:held])
             held = 0
         assert destination is not None, "a passage has a body"
@@ -247,6 +266,8 @@ def load() -> None:
 def _head_of(response: "HTTPResponse", request: Request) -> Answer:
     """Return the head of an answer whose body is what was asked for."""
     headers = {name.lower(): value for name, value in response.headers.items()}
+    if not all(value.isprintable() for value in headers.values()):
+        raise NotPassed("a header that goes on in the next line")
     span = next((value for name, value in request.headers if name == "range"), "").removeprefix("bytes=")
     is_span = response.status == 206 and headers.get("content-range", "").startswith(f"bytes {span}/")
     is_whole = response.status == 200 and not span
