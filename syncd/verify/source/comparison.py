@@ -15,12 +15,13 @@ from syncd.job.health.state import read_state
 from syncd.job.installation import Installation
 from syncd.ledger.ledger import LedgerView, Reader
 from syncd.model.errors import Interrupted, JobFailed, LedgerError
-from syncd.model.objects import AlreadyThere, LogObject, Page, Range, Shard, ShardState, Transfer
+from syncd.model.objects import AlreadyThere, Failed, LogObject, Page, Range, Shard, ShardState, Transfer
 from syncd.model.reports import JobError, job_error
 from syncd.tick.listing.discovery import discover
 from syncd.tick.listing.tiers import is_listed_whole, window_range
 from syncd.tick.scope import layout_of, replica_of, scope_of, shard_of
 from syncd.tick.side_by_side import at_destination
+from syncd.verify.rules.verdict import Finding, Flaw
 from syncd.verify.source.days import SealedRun
 from syncd.verify.source.ends import ReplicaFolders, ends_of, rows_of, terms_of
 from syncd.verify.source.judge import Judge, Question
@@ -93,7 +94,11 @@ class Comparison:
         )
         for outcome in engine.copy_all(self._transfers(judge, view, state.shards, source, destination), self._stop):
             key = outcome.transfer.object.key
-            judge.answered(self._questions.pop(key), self._judged.pop(key))
+            question, judged = self._questions.pop(key), self._judged.pop(key, None)
+            if isinstance(outcome, Failed):
+                judged = Judged(None, Finding(Flaw.UNREADABLE, outcome.detail, key))
+            assert judged is not None, "it was compared"
+            judge.answered(question, judged)
             self._on_progress(1, outcome.transfer.object.size_bytes)
         if self._stop.is_set():
             raise Interrupted
