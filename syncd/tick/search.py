@@ -211,10 +211,13 @@ class Search:
         """Unseal a day and plan it key by key."""
         shard = page.range.shard
         plan = self._plan(page, rules, replicas)
-        here = {item.key for item in page.objects}
+        here = {item.key: item for item in page.objects}
         for key, replica in without_replacements(replicas or {}).items():
-            if key not in here:  # The source has expired it. Its replica is still remembered.
+            item = here.get(key)
+            if item is None:  # The source has expired it. Its replica is still remembered.
                 self._recorder.adopt(shard, replica._replace(etag=""), replica.etag)
+            elif self._accepted.get(key) == (item.etag, item.storage_class):  # The day's row counted it.
+                self._recorder.adopt(shard, item, replica.etag)
         self._recorder.unseal(shard, day, plan.transfers)
         yield from self._handover.chosen(plan, shard)
         return plan

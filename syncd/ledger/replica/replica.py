@@ -11,10 +11,10 @@ from syncd.ledger.repair import MENDED, count_damaged, mend
 from syncd.ledger.replica.access import ReplicaRows, replica_key
 from syncd.ledger.replica.commit import Commit, committing, written_before
 from syncd.ledger.replica.results import TaskWriter
-from syncd.ledger.replica.sealing import apart_of_day, delete_day, fold_away, is_all_apart, oldest_day
+from syncd.ledger.replica.sealing import delete_day, fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
-from syncd.ledger.rows import is_whole, report_to_json, shortened
+from syncd.ledger.rows import day_of, encode_key, is_whole, report_to_json, shortened
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
 from syncd.model.objects import LogObject, Outcome, Quarantined, Replica, Shard, ShardState
 from syncd.model.reasons import Reason
@@ -205,12 +205,13 @@ class ReplicaLedger(TaskWriter):
         The replica of a conflict is kept for good, under the source's ETag.
         """
         found, now = self._held_of(keys), float(self._now())
+        counted = {entry.object.key for entry in found if entry.is_conflict and self._is_counted(entry)}
         with self._committing() as commit:
             for entry in found:
                 item, replica_id = entry.object, commit.replica_id()
                 facts = {"etag": item.etag, "storage_class": item.storage_class}
                 self._decisions.keep_accepted(self._key, self._job, item.key, **facts, at=now)
-                if entry.is_conflict:
+                if entry.is_conflict and item.key not in counted:
                     commit.put_objects(replica_id, [(entry.shard, item, "")])
                 commit.put("accepted", replica_id, item.key, *facts.values(), now)
                 commit.release(replica_id, [item.key])
@@ -232,28 +233,40 @@ class ReplicaLedger(TaskWriter):
     def _held_of(self, keys: Sequence[str]) -> list[Quarantined]:
         return [entry for entry in map(self.held, keys) if entry is not None]
 
+    def _is_counted(self, entry: Quarantined) -> bool:
+        """Return whether a sealed day's row counts a conflict: its replica was altered after the day was sealed.
+
+        One that was known before has a row of its own (`seal`).
+        """
+        shard, day = entry.shard, day_of(encode_key(entry.shard, entry.object.key))
+        return day is not None and bool(self.sealed(shard, day, day)) and not self.known(shard, [entry.object.key])
+
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
         """Fold the days before `before_day` (YYYY-MM-DD) into one row each, oldest first, up to `limit` objects.
 
-        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay,
-        quarantined ones, which will be recorded again, and accepted ones. Returns how many objects were folded.
+        A day is folded whole, in one transaction, and added to its sealed row if there is one. Keys without a day stay, and
+        quarantined ones, which will be recorded again. A conflict without a row gets one, so that it is known not to be
+        counted. Returns how many objects were folded.
         """
         rows, folded, done_until = self._rows, 0, ""
         while folded < limit:
             with rows.guarded():
                 shard_id = rows.shard_id(shard)
                 day = None if shard_id is None else oldest_day(rows.db, shard_id, done_until, before_day)
-                apart = apart_of_day(rows.db, rows.id(), shard, day) if day else set()
+                held = held_of_day(rows.db, rows.id(), shard, day) if day else set()
             if day is None:
                 break
             done_until = day
-            if apart and is_all_apart(rows.db, shard, shard_id, day, apart):
+            if held and only_held(rows.db, shard, shard_id, day, held):
                 continue
+            known = self.known(shard, sorted(held)) if held else {}
+            beside = [entry.object for entry in self._held_of(sorted(held - known.keys())) if entry.is_conflict]
             with self._committing() as commit:
                 replica_id = commit.replica_id()
                 shard_id = commit.shard_id(replica_id, shard)
-                apart = apart_of_day(rows.db, replica_id, shard, day)
-                count, damaged = fold_away(rows.db, shard, shard_id, day, apart)
+                commit.put_objects(replica_id, ((shard, item, "") for item in beside))
+                held = held_of_day(rows.db, replica_id, shard, day)
+                count, damaged = fold_away(rows.db, shard, shard_id, day, held)
             folded += count
             rows.damaged += damaged
         return folded

@@ -8,7 +8,7 @@ from typing import Any
 
 from syncd.ledger.replica.commit import Commit
 from syncd.ledger.replica.objects import sealed_day
-from syncd.ledger.replica.sealing import apart_of_day, put_day
+from syncd.ledger.replica.sealing import held_of_day, put_day
 from syncd.ledger.replica.tasks import task_of
 from syncd.ledger.replica.view import LedgerView
 from syncd.ledger.rows import decode_key, first_tail, is_whole, last_tail
@@ -81,24 +81,23 @@ def _is_accepted(item: Failed, accepted: dict[str, tuple[str, str]]) -> bool:
 def _replace_day(commit: Commit, replica_id: int, shard_id: int, shard: Shard, day: str, sealed: SealedDay) -> None:
     """Replace a day by what a worker found, unless more of its objects are known here.
 
-    The source may have expired some of them. Rows of quarantined and accepted objects stay, since the worker left them out
-    too.
+    The source may have expired some of them. Rows of quarantined objects stay, since the worker left them out too.
     """
     db = commit.db
     row = db.execute("SELECT * FROM days WHERE shard = ? AND day = ?", (shard_id, day)).fetchone()
     before = sealed_day(row).count if is_whole(row) else 0
-    apart = apart_of_day(db, replica_id, shard, day)
-    tails = list(_tails_of(db, shard, shard_id, day, apart))
+    held = held_of_day(db, replica_id, shard, day)
+    tails = list(_tails_of(db, shard, shard_id, day, held))
     if before + len(tails) > sealed.count:
         return
     db.executemany("DELETE FROM objects WHERE shard = ? AND tail = ?", ((shard_id, tail) for tail in tails))
     put_day(db, shard_id, day, sealed)
 
 
-def _tails_of(db: Any, shard: Shard, shard_id: int, day: str, apart: set[str]) -> Iterator[str]:
+def _tails_of(db: Any, shard: Shard, shard_id: int, day: str, held: set[str]) -> Iterator[str]:
     query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
     for (tail,) in db.execute(query, (shard_id, first_tail(day), last_tail(day))):
-        if not apart or decode_key(shard, tail) not in apart:
+        if not held or decode_key(shard, tail) not in held:
             yield tail
 
 

@@ -32,31 +32,26 @@ def oldest_day(connection: sqlite3.Connection, shard_id: int, after_day: str, be
     return None
 
 
-def apart_of_day(connection: sqlite3.Connection, replica_id: int | None, shard: Shard, day: str) -> set[str]:
-    """Return the keys of a day's folder whose rows are not folded: quarantined ones, and those that were accepted.
-
-    A replica that was altered after its day was sealed is counted by the day's row already.
-    """
+def held_of_day(connection: sqlite3.Connection, replica_id: int | None, shard: Shard, day: str) -> set[str]:
+    """Return the quarantined keys of a day's folder."""
     folder = f"{shard.prefix}{day.replace('-', '/')}"
-    span = (replica_id, f"{folder}/", f"{folder}0")
-    query = "SELECT key FROM {} WHERE replica = ? AND key >= ? AND key < ?"
-    tables = ("quarantine", "accepted")
-    return {key for table in tables for (key,) in connection.execute(query.format(table), span)}
+    query = "SELECT key FROM quarantine WHERE replica = ? AND key >= ? AND key < ?"
+    return {key for (key,) in connection.execute(query, (replica_id, f"{folder}/", f"{folder}0"))}
 
 
-def is_all_apart(
-    connection: sqlite3.Connection, shard: Shard, shard_id: int | None, day: str, apart: Collection[str]
+def only_held(
+    connection: sqlite3.Connection, shard: Shard, shard_id: int | None, day: str, held: Collection[str]
 ) -> bool:
-    """Return True if all of a day's rows are of keys in `apart`."""
+    """Return True if all of a day's rows are those of `held` objects."""
     query = "SELECT tail FROM objects WHERE shard = ? AND tail >= ? AND tail < ?"
     rows = connection.execute(query, (shard_id, first_tail(day), last_tail(day)))
-    return all(isinstance(tail, str) and decode_key(shard, tail) in apart for (tail,) in rows)
+    return all(isinstance(tail, str) and decode_key(shard, tail) in held for (tail,) in rows)
 
 
 def fold_away(
-    connection: sqlite3.Connection, shard: Shard, shard_id: int, day: str, apart: Collection[str]
+    connection: sqlite3.Connection, shard: Shard, shard_id: int, day: str, held: Collection[str]
 ) -> tuple[int, int]:
-    """Fold a day's objects into its row, inside the caller's transaction. Rows of keys in `apart` stay.
+    """Fold a day's objects into its row, inside the caller's transaction. Rows of `held` objects stay.
 
     Returns how many objects were folded, and how many rows were damaged.
     """
@@ -75,7 +70,7 @@ def fold_away(
         for tail, etag, size, check, content in connection.execute(query, span):
             if check != object_checksum(shard_id, tail, etag, size):
                 damaged += 1
-            elif apart and decode_key(shard, tail) in apart:
+            elif held and decode_key(shard, tail) in held:
                 kept.append((shard_id, tail, etag, size, check, content))
             else:
                 source_etag, replica_etag = decode_etags(etag)
