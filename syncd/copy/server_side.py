@@ -81,7 +81,8 @@ def _copy_in_parts(copy: Copy) -> Steps:
     upload = yield from begin_upload(copy, Side.COPY, described(source.headers), source_tags)
     try:
         return (yield from _copy_parts(upload))
-    except CopyFailed:
+    except Exception:
+        # Whatever it is, its parts would be kept, and billed.
         yield upload.abort()
         raise
 

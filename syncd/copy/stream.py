@@ -115,7 +115,8 @@ def _stream_in_parts(copy: Copy, looked: Answer) -> Steps:
     upload = yield from begin_upload(copy, Side.DESTINATION, described(headers), source_tags, copy.checksum)
     try:
         return (yield from _upload_parts(upload, checksum_of(looked)))
-    except CopyFailed:
+    except Exception:
+        # Whatever it is, its parts would be kept, and billed.
         yield upload.abort()
         raise
 

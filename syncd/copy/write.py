@@ -14,7 +14,7 @@ from syncd.copy.hashes.checksums import SHA256, algorithm_of, sum_of, whole_chec
 from syncd.copy.read import Content
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.bounds import refusal
-from syncd.model.objects import AlreadyThere
+from syncd.model.objects import AlreadyThere, Conflict
 from syncd.model.reasons import Reason
 
 Headers = Sequence[tuple[str, str]]
@@ -123,27 +123,34 @@ def is_refused_for_its_tags(answer: Answer, source_tags: Headers) -> bool:
 def is_stored(answer: Answer, request: Request) -> bool:
     """Return whether the answer to a PutObject or UploadPart shows that these bytes are stored.
 
-    S3's has the ETag, and tells the checksum that was sent. Others may leave one of them out. Whoever answers for another,
-    such as a proxy with a page of its own, has neither.
+    S3's has the ETag, tells the checksum that was sent, and has no body. Others may leave one of them out. Whoever answers for
+    another, such as a proxy with a page of its own, has no checksum, and no ETag or a body.
     """
     told = whole_checksums(answer.headers)
     sent = dict(request.headers)
     for name, value in told.items():
         if value != (sent.get(name) or (sum_of(name, request.body) if request.body else value)):
             return False
-    return answer.status == 200 and bool(told or answer.headers.get("etag"))
+    has_etag = bool(s3.etag_in(answer.headers.get("etag", ""))) and not answer.body
+    return answer.status == 200 and (bool(told) or has_etag)
 
 
 def stored_unseen(copy: Copy, content: Content, answer: Answer, request: Request, unpacked: str = "") -> Steps:
     """Look for the replica that a success tells of without showing it. `unpacked` is the hash of its content, if known.
 
     Raises:
-        CopyFailed: it is not there.
+        CopyFailed: it is not there, or cannot be looked at. Whoever gave that answer may give this one too, so that no
+            conflict is made of it: the next tick's write would meet one.
     """
-    outcome = yield from compare(copy, content)
-    if outcome is None:
-        raise CopyFailed(Reason.UNEXPECTED, f"{copy.named(request)}: {answer.status}, but the object is not there")
-    return copy.done(outcome.replica_etag, unpacked) if isinstance(outcome, AlreadyThere) else outcome
+    said = f"{copy.named(request)}: {answer.status}, which does not show that it is stored"
+    try:
+        outcome = yield from compare(copy, content)
+    except CopyFailed as failed:
+        raise CopyFailed(Reason.UNEXPECTED, f"{said}; {failed}") from failed
+    if isinstance(outcome, AlreadyThere):
+        return copy.done(outcome.replica_etag, unpacked)
+    found = outcome.detail if isinstance(outcome, Conflict) else "the object is not there"
+    raise CopyFailed(Reason.UNEXPECTED, f"{said}, but {found}")
 
 
 def confirm(copy: Copy, answer: Answer, document: str, request: Request) -> str:

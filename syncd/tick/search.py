@@ -208,16 +208,14 @@ class Search:
     def _unsealed(
         self, page: Page, day: str, rules: Rules, replicas: Mapping[str, LogObject] | None
     ) -> Generator[Transfer | None, None, Plan]:
-        """Unseal a day and plan it key by key."""
+        """Unseal a day and plan it key by key. Replicas of what was accepted, or the source has expired, are remembered."""
         shard = page.range.shard
         plan = self._plan(page, rules, replicas)
         here = {item.key: item for item in page.objects}
         for key, replica in without_replacements(replicas or {}).items():
             item = here.get(key)
-            if item is None:  # The source has expired it. Its replica is still remembered.
-                self._recorder.adopt(shard, replica._replace(etag=""), replica.etag)
-            elif self._accepted.get(key) == (item.etag, item.storage_class):  # The day's row counted it.
-                self._recorder.adopt(shard, item, replica.etag)
+            if item is None or self._accepted.get(key) == (item.etag, item.storage_class):
+                self._recorder.adopt(shard, item or replica._replace(etag=""), replica.etag)
         self._recorder.unseal(shard, day, plan.transfers)
         yield from self._handover.chosen(plan, shard)
         return plan

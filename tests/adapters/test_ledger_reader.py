@@ -214,10 +214,10 @@ def test_the_export_tells_every_row(file: LedgerFile) -> None:
     with file.open_readonly() as reader:
         rows = list(reader.export("b"))
 
-    kinds = ["replica", "shard", "day", "object", "quarantined", "accepted", "uncovered"]
+    kinds = ["replica", "shard", "day", "object", "object", "quarantined", "accepted", "uncovered"]
     assert [row["type"] for row in rows] == kinds
     assert {row["job"] for row in rows} == {"b"}
-    head, state, day, kept, held, accepted, uncovered = rows
+    head, state, day, in_conflict, kept, held, accepted, uncovered = rows
     assert (head["source_bucket"], head["destination_bucket"]) == ("example-trail", "example-b-logs")
     assert (head["start"], head["discovered_at"], head["mode"]) == (1000, NOW, "stream")
     assert (state["prefix"], state["account"], state["frontier"]) == (SHARD.prefix, "111111111111", NOW)
@@ -226,6 +226,7 @@ def test_the_export_tells_every_row(file: LedgerFile) -> None:
     assert (day["replica_digest"], day["replica_exact"]) == (folded.replica_digest, True)
     assert (kept["key"], kept["etag"], kept["size_bytes"], kept["prefix"]) == (C, "multi-2", 7, SHARD.prefix)
     assert kept["replica_etag"] == MD5
+    assert (in_conflict["key"], in_conflict["etag"], in_conflict["replica_etag"]) == (B, MD5, "")
     assert (held["key"], held["reason"], held["attempts"], held["etag"]) == (B, "conflict", 1, MD5)
     assert (accepted["key"], accepted["etag"], accepted["storage_class"]) == (D, MD5, "STANDARD")
     assert (uncovered["prefix"], uncovered["first_at"]) == ("AWSLogs/waf/", NOW)

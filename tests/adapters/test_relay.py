@@ -354,6 +354,7 @@ def test_bodies_that_stand_still_on_all_threads_hold_up_no_other(
 
 NO_EVIDENCE = {
     "a proxy's own page": answer(b"<html>"),
+    "a page with an ETag": answer(b"<html>", "200 OK", 'ETag: "65f1-18"'),
     "another success": answer(b"", "202 Accepted", 'ETag: "e"'),
     "a checksum of other bytes": answer(b"", "200 OK", 'ETag: "e"', f"{CRC64NVME}: AAAAAAAAAAA="),
 }

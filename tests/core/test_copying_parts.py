@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 
 import pytest
 from builders_copy import (
@@ -21,12 +22,16 @@ from builders_copy import (
     walk,
 )
 
-from syncd.aws.s3 import Answer
+from syncd.aws.s3 import Answer, Request
+from syncd.copy.server_side import server_side
+from syncd.copy.stream import stream
+from syncd.copy.terms import Copy, Steps, Terms
 from syncd.model.objects import AlreadyThere, Conflict, Copied
 
 LARGE_BODY = b"0123456789"
 LARGE = transfer_of(listed("logs/large", LARGE_BODY))
 IN_PARTS = terms(multipart_above=8, part_size=4, landing=(("x-amz-storage-class", "STANDARD_IA"),))
+SMALLEST = IN_PARTS._replace(largest_copy=8, copy_part_size=4)
 SPANS = [LARGE_BODY[0:4], LARGE_BODY[4:8], LARGE_BODY[8:10]]
 BEGUN = ok(b"<InitiateMultipartUploadResult><UploadId>an id+/=</UploadId></InitiateMultipartUploadResult>")
 COMPLETED = ok(b"<CompleteMultipartUploadResult><ETag>&quot;x-3&quot;</ETag></CompleteMultipartUploadResult>")
@@ -81,6 +86,38 @@ def test_a_large_object_is_copied_in_parts() -> None:
     assert walked.operations == DONE_IN_PARTS
     assert [request.body for request in walked.requests if request.operation == "UploadPart"] == SPANS
     assert walked.outcome == Copied(LARGE, "x-3")
+
+
+@pytest.mark.parametrize(
+    ("way", "answers", "agreed"),
+    [
+        (stream, (MISSING, *UPLOADED[:5]), IN_PARTS),
+        (server_side, (TOLD, BEGUN, ok(b"<CopyPartResult><ETag>&quot;a&quot;</ETag></CopyPartResult>")), SMALLEST),
+    ],
+    ids=["streamed", "by the server"],
+)
+def test_a_defect_in_the_middle_leaves_no_parts(
+    way: Callable[[Copy], Steps], answers: Sequence[Answer], agreed: Terms
+) -> None:
+    """They would be kept, and billed, at each attempt."""
+    steps = way(Copy(LARGE, agreed))
+    next(steps)
+    for answer in answers:
+        steps.send(answer)
+
+    last = steps.throw(MemoryError())
+
+    assert isinstance(last, Request)
+    assert last.operation == "AbortMultipartUpload"
+    with pytest.raises(MemoryError):
+        steps.send(ok())
+
+
+def test_a_part_of_which_nothing_shows_that_it_is_stored_ends_the_upload() -> None:
+    walked = walk_in_parts(MISSING, *UPLOADED[:3], ok(b"<html>"), ok())
+
+    assert walked.operations[-2:] == ["UploadPart destination", "AbortMultipartUpload destination"]
+    assert "does not show that it is stored" in detail(walked.outcome)
 
 
 def test_each_part_is_read_by_its_range_and_the_listed_etag() -> None:

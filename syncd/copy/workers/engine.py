@@ -242,6 +242,8 @@ class CopyEngine:
             return task.steps.send(answer)  # type: ignore[arg-type]  # None begins a generator
         except StopIteration as done:
             self._events.put((task, done.value))
+        except JobFailed:
+            raise
         except Exception as error:  # noqa: BLE001  # one object, whoever brought it about, must not end all others' copies
             reason = Reason.RESOURCE_LIMIT if shortage(error) else Reason.UNEXPECTED
             detail = f"{task.transfer.object.key}: a defect of syncd, or more than it can take: {error!r}"

@@ -59,7 +59,7 @@ class WorkerProcess:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._pipe = Pipe(ours)
         self.send(*limits)
-        self._end: tuple[tuple[str, str, str] | None, str] = (None, "")
+        self._end: tuple[tuple[str, str, str] | None, str] = (None, "a copy worker ended unexpectedly")
         self._inboxes: dict[int, SimpleQueue[tuple[Any, ...]]] = {}
         self.is_alive = True
         self.is_killed = False
@@ -113,17 +113,18 @@ class WorkerProcess:
                 if inbox is not None:
                     inbox.put((self, *message))
         except (EOFError, OSError):
-            broken = "a copy worker ended unexpectedly"
+            pass
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this worker any more
-            broken = f"a copy worker sent what cannot be read: {error!r}"
+            self._end = (None, f"a copy worker sent what cannot be read: {error!r}")
+        # No other job gets this one from now on.
+        self.is_alive = False
         self._pipe.close()
         with suppress(subprocess.TimeoutExpired):
             # One that ends by itself may have a reason.
             self.process.wait(_LEAVING_SECONDS)
         self._reap()
-        is_other = self.process.returncode == messages.OTHER_VERSION
-        self._end = (_OTHER_VERSION, "") if is_other else (None, broken)
-        self.is_alive = False
+        if self.process.returncode == messages.OTHER_VERSION:
+            self._end = (_OTHER_VERSION, "")
         for channel, inbox in list(self._inboxes.items()):
             inbox.put(self._ended(channel))
 

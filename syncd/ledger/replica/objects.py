@@ -10,6 +10,7 @@ from syncd.ledger.rows import (
     day_of,
     decode_etags,
     decode_key,
+    encode_key,
     encode_keys,
     first_tail,
     first_tail_after,
@@ -156,6 +157,11 @@ class ObjectView:
             query = "SELECT * FROM days WHERE shard = ? AND day BETWEEN ? AND ?"
             rows = self._rows.whole(self._rows.db.execute(query, (self._rows.shard_id(shard), first, last)))
             return {row[1]: sealed_day(row) for row in rows}
+
+    def is_folded(self, shard: Shard, key: str) -> bool:
+        """Return whether a sealed day's row counts this object of the job: its day is sealed, and it has no row of its own."""
+        day = day_of(encode_key(shard, key))
+        return day is not None and bool(self.sealed(shard, day, day)) and not self.known(shard, [key])
 
     def accepted(self) -> dict[str, tuple[str, str]]:
         """Return ETag and storage class of the objects that an operator has accepted, by key."""

@@ -6,7 +6,7 @@ There may be very many, with long keys and details. Methods that count them or r
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from heapq import nsmallest
@@ -79,6 +79,10 @@ class QuarantineView:
         with self._reading():
             row = self._rows.held(key)
             return None if row is None else _quarantined(self._checked(row), _shard_of(row[2]), with_details=True)
+
+    def held_of(self, keys: Iterable[str]) -> list[Quarantined]:
+        """Return those of these keys that are in quarantine."""
+        return [entry for entry in map(self.held, keys) if entry is not None]
 
     def held_counts(self, is_wanted: IsWanted | None = None) -> HeldCounts:
         """Return the number of quarantined objects by reason, without loading any."""

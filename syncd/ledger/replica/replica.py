@@ -14,9 +14,9 @@ from syncd.ledger.replica.results import TaskWriter
 from syncd.ledger.replica.sealing import delete_day, fold_away, held_of_day, oldest_day, only_held
 from syncd.ledger.replica.sweep import forget_replica, next_number, sweep
 from syncd.ledger.replica.values import cursor_values, fitting
-from syncd.ledger.rows import day_of, encode_key, is_whole, report_to_json, shortened
+from syncd.ledger.rows import is_whole, report_to_json, shortened
 from syncd.model.bounds import MOST_UNCOVERED, children_to_json
-from syncd.model.objects import LogObject, Outcome, Quarantined, Replica, Shard, ShardState
+from syncd.model.objects import LogObject, Outcome, Replica, Shard, ShardState
 from syncd.model.reasons import Reason
 from syncd.model.reports import TickReport
 
@@ -204,14 +204,13 @@ class ReplicaLedger(TaskWriter):
 
         The replica of a conflict is kept for good, under the source's ETag.
         """
-        found, now = self._held_of(keys), float(self._now())
-        counted = {entry.object.key for entry in found if entry.is_conflict and self._is_counted(entry)}
+        found, now = self.held_of(keys), float(self._now())
         with self._committing() as commit:
             for entry in found:
                 item, replica_id = entry.object, commit.replica_id()
                 facts = {"etag": item.etag, "storage_class": item.storage_class}
                 self._decisions.keep_accepted(self._key, self._job, item.key, **facts, at=now)
-                if entry.is_conflict and item.key not in counted:
+                if entry.is_conflict and not self.is_folded(entry.shard, item.key):
                     commit.put_objects(replica_id, [(entry.shard, item, "")])
                 commit.put("accepted", replica_id, item.key, *facts.values(), now)
                 commit.release(replica_id, [item.key])
@@ -219,7 +218,7 @@ class ReplicaLedger(TaskWriter):
 
     def retry(self, *keys: str) -> int:
         """Have the next tick retry objects, for whatever reason they are held. Returns how many were held."""
-        found = self._held_of(keys)
+        found = self.held_of(keys)
         with self._committing() as commit:
             for entry in found:
                 commit.quarantine(commit.replica_id(), entry._replace(reason=Reason.RETRY_REQUESTED, next_at=0.0))
@@ -229,17 +228,6 @@ class ReplicaLedger(TaskWriter):
         """Release objects from quarantine that a sealed day's row counts already."""
         with self._committing() as commit:
             commit.release(commit.replica_id(), keys)
-
-    def _held_of(self, keys: Sequence[str]) -> list[Quarantined]:
-        return [entry for entry in map(self.held, keys) if entry is not None]
-
-    def _is_counted(self, entry: Quarantined) -> bool:
-        """Return whether a sealed day's row counts a conflict: its replica was altered after the day was sealed.
-
-        One that was known before has a row of its own (`seal`).
-        """
-        shard, day = entry.shard, day_of(encode_key(entry.shard, entry.object.key))
-        return day is not None and bool(self.sealed(shard, day, day)) and not self.known(shard, [entry.object.key])
 
     def seal(self, shard: Shard, before_day: str, *, limit: int) -> int:
         """Fold the days before `before_day` (YYYY-MM-DD) into one row each, oldest first, up to `limit` objects.
@@ -259,12 +247,11 @@ class ReplicaLedger(TaskWriter):
             done_until = day
             if held and only_held(rows.db, shard, shard_id, day, held):
                 continue
-            known = self.known(shard, sorted(held)) if held else {}
-            beside = [entry.object for entry in self._held_of(sorted(held - known.keys())) if entry.is_conflict]
+            apart = self.held_of(held - self.known(shard, sorted(held)).keys()) if held else []
             with self._committing() as commit:
                 replica_id = commit.replica_id()
                 shard_id = commit.shard_id(replica_id, shard)
-                commit.put_objects(replica_id, ((shard, item, "") for item in beside))
+                commit.put_objects(replica_id, ((shard, entry.object, "") for entry in apart if entry.is_conflict))
                 held = held_of_day(rows.db, replica_id, shard, day)
                 count, damaged = fold_away(rows.db, shard, shard_id, day, held)
             folded += count

@@ -16,7 +16,7 @@ from syncd.model import events
 from syncd.model.errors import Interrupted, JobFailed
 from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, Outcome, Transfer
 from syncd.model.reasons import Reason
-from syncd.tick.scope import layout_of, replica_of, scope_of
+from syncd.tick.scope import replica_of, scope_of
 from syncd.verify.healing.digests import DigestVoucher, altered
 from syncd.verify.healing.healer import as_job_failure
 from syncd.verify.healing.lost import is_copied, shard_of
@@ -136,10 +136,7 @@ class Repairer:
 
     def _settle(self, ledger: ReplicaLedger, transfer: Transfer, etag: str, sha256: str) -> None:
         shard, key = transfer.shard, transfer.object.key
-        day = layout_of(self._job).day(shard, key)
-        is_sealed = bool(day and ledger.sealed(shard, day, day)) and key not in ledger.known(shard, [key])
-        if is_sealed:
-            # The day's row counts it already.
+        if ledger.is_folded(shard, key):
             ledger.release(key)
         else:
             ledger.record([Copied(transfer, etag, sha256)], [], now=self._installation.now())

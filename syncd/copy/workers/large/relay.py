@@ -282,4 +282,4 @@ def _written(response: "HTTPResponse") -> Answer:
     body = response.read(ANSWER_BYTES)
     if not 200 <= response.status < 300 or not response.isclosed() or error_of(body)[0]:
         raise NotPassed(f"{response.status} to the write")
-    return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, b"")
+    return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
