@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,21 @@ def test_a_helper_that_goes_wrong_is_one_jobs_failure_and_named(foreign: Foreign
 
     require_only_that_job_fails(ran, PROFILE, str(path))
     assert "helper" in ran.document["jobs"][1]["error"]["remedy"]
+
+
+def test_what_a_helper_leaves_behind_holds_nothing_up(foreign: Foreign, tmp_path: Path) -> None:
+    """An agent in a session of its own keeps the helper's pipes open for as long as it runs."""
+    (tmp_path / "keys.json").write_text(json.dumps({"Version": 1, **foreign.keys}))
+    foreign.helper(f"setsid sleep 1000 & echo $! > {tmp_path / 'agent'}; cat {tmp_path / 'keys.json'}")
+
+    ran = foreign.run("tick", "--json")
+
+    agent = int((tmp_path / "agent").read_text())
+    try:
+        assert (ran.code, [job["outcome"] for job in ran.document["jobs"]]) == (0, ["ok", "ok"])
+        assert Path(f"/proc/{agent}").exists()
+    finally:
+        os.kill(agent, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("verb", [("tick",), ("catch-up", "--from", "2026-11-01"), ("plan",)], ids=" ".join)

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from proxy import ConnectProxy
 from raw_server import OK, SECONDS, RawServer, answering, asked, get, head_of, sent, serving
 
 from syncd.aws.transport import Transport
-from syncd.aws.wire import exchange, opening, servers
+from syncd.aws.wire import certificates, exchange, opening, servers
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,22 @@ def test_authorities_that_cannot_be_used_fail_at_once(
         assert answered.code == "certificate_untrusted"
         assert str(path) in answered.message
         assert len(server.connections) <= 1
+
+
+@pytest.mark.parametrize("what", ["cut off", "broken"])
+def test_authorities_that_are_damaged_are_named(authority: Authority, tmp_path: Path, what: str) -> None:
+    """OpenSSL alone says "PEM lib", of no file."""
+    whole = authority.path.read_text()
+    file = tmp_path / "damaged.pem"
+    file.write_text(whole[: len(whole) // 2] if what == "cut off" else whole.replace("MII", "!!!"))
+
+    with pytest.raises(ssl.SSLError) as raised:
+        certificates.check(str(file))
+
+    said = certificates.unusable(str(file), raised.value)
+    assert (str(file) in said, "damaged or cut off" in said) == (True, True)
+    file.write_text(whole)
+    certificates.check(str(file))
 
 
 def test_a_server_is_trusted_by_the_authorities_of_each_request(authority: Authority, tmp_path: Path) -> None:

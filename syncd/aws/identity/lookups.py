@@ -23,6 +23,8 @@ LOOKUP_SECONDS = 30.0
 # What a helper prints is one JSON document: a session token has a few kilobytes.
 _PRINTED_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
+# So long nothing came: whether the helper has ended is looked at.
+_SILENT_MS = 200
 # Files with a token, and files that name providers.
 _FILES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -166,7 +168,7 @@ class Helper(subprocess.Popen[bytes]):
         assert self.stdout is not None
         assert self.stderr is not None
         try:
-            return _printed(self.stdout.fileno(), self.stderr.fileno())
+            return _printed(self.pid, self.stdout.fileno(), self.stderr.fileno())
         except BaseException:
             _kill(self)
             raise
@@ -186,15 +188,21 @@ def _ending(code: int) -> str:
     return f" (it ended with exit status {code})" if code else ""
 
 
-def _printed(*descriptors: int) -> tuple[bytes, bytes]:
-    """Return what comes from two pipes until both end. Raises ValueError if it is too much."""
+def _printed(pid: int, *descriptors: int) -> tuple[bytes, bytes]:
+    """Return what comes from two pipes until both end, or their process has. Raises ValueError if it is too much.
+
+    A process of its own session that the helper leaves behind, such as an agent, may keep them open for ever.
+    """
     printed = dict.fromkeys(descriptors, b"")
     poll = select.poll()
     for descriptor in printed:
         poll.register(descriptor, select.POLLIN)
     left = len(printed)
     while left:
-        for descriptor, _ in poll.poll():
+        ready = poll.poll(_SILENT_MS)
+        if not ready and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+            break
+        for descriptor, _ in ready:
             data = os.read(descriptor, _READ_BYTES)
             printed[descriptor] += data
             if not data:

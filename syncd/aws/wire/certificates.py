@@ -4,8 +4,12 @@ Each request may name a file of them. Without one, those of OpenSSL hold: SSL_CE
 """
 
 import os
+import ssl
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
+
+from syncd.config.reading.versions import version_of
 
 
 class Session(Protocol):
@@ -32,11 +36,23 @@ def check(authorities: str) -> None:
     """Look whether a file has certificates.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or one of them is damaged.
         ValueError: it has none.
     """
-    if authorities and _BEGINS not in Path(authorities).read_bytes():
+    if not authorities:
+        return
+    if _BEGINS not in Path(authorities).read_bytes():
         raise ValueError("no certificates")
+    version = version_of(authorities)
+    if version:
+        _load(authorities, version)
+    else:
+        _load.__wrapped__(authorities, version)
+
+
+@lru_cache(16)
+def _load(authorities: str, _version: tuple[int, ...]) -> None:
+    ssl.create_default_context(cafile=authorities)
 
 
 def look_for_descriptor() -> None:
@@ -51,4 +67,6 @@ def look_for_descriptor() -> None:
 def unusable(authorities: str, error: Exception) -> str:
     """Return a sentence about a file of authorities that cannot be used."""
     why = error.strerror if isinstance(error, OSError) and error.strerror else "it has no PEM certificates"
+    if isinstance(error, ssl.SSLError):
+        why = "a certificate in it is damaged or cut off"
     return f"the authorities in {authorities} (AWS_CA_BUNDLE, ca_bundle of the profile, or SSL_CERT_FILE): {why}"
