@@ -16,6 +16,9 @@ from syncd.copy.terms import Copy, CopyFailed
 from syncd.model.objects import AlreadyThere, Conflict, Outcome
 from syncd.model.reasons import Reason
 
+CANNOT_COMPARE = "a replica is there but cannot be compared: "
+"""Begins the detail of that failure."""
+
 
 def compare_known(copy: Copy) -> Generator[Request, Answer, Outcome | None]:
     """Compare with a replica that may be there, before anything of the source is read. Returns None if there is none.
@@ -143,7 +146,7 @@ def _not_comparable(copy: Copy, answer: Answer, request: Request) -> CopyFailed:
     reason = answers.reason_of(answer.status, answer.code, answer.message)
     if reason not in (Reason.ACCESS_DENIED, Reason.ARCHIVED):
         return failure
-    return CopyFailed(Reason.CANNOT_COMPARE, f"a replica is there but cannot be compared: {failure.detail}")
+    return CopyFailed(Reason.CANNOT_COMPARE, f"{CANNOT_COMPARE}{failure.detail}")
 
 
 def _head(copy: Copy) -> Request:

@@ -13,7 +13,7 @@ from syncd.copy.compare import compare_known
 from syncd.copy.read import Content, described, look_at, tags
 from syncd.copy.stream import stream
 from syncd.copy.terms import Copy, CopyFailed, Steps
-from syncd.copy.write import Upload, begin_upload, check, confirm, copy_replica, write
+from syncd.copy.write import Upload, begin_upload, check, copy_replica, shown_etag, stored_unseen, write
 from syncd.model.bounds import part_size_for
 from syncd.model.reasons import Reason
 
@@ -50,8 +50,11 @@ def _copy_whole(copy: Copy) -> Steps:
         # Tags need permissions of their own at both ends. Copy the object even without its tags.
         request = copy_replica(copy, copies_tags=False)
         answer = yield from write(request)
+    if answer.is_ok and (etag := shown_etag(answer, request)):
+        return copy.done(etag)
     if answer.is_ok:
-        return copy.done(confirm(copy, answer, "CopyObjectResult", request))
+        known = copy._replace(transfer=copy.transfer._replace(compare_first=True))
+        return (yield from stored_unseen(copy, compare_known(known), answer, request))
     if answer.status == 412:
         settled = yield from stream(copy._replace(transfer=copy.transfer._replace(compare_first=True)))
         return settled._replace(transfer=copy.transfer)

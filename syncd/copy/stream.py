@@ -15,7 +15,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Generator
 
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.compare import compare_existing, compare_known
+from syncd.copy.compare import compare, compare_existing, compare_known
 from syncd.copy.hashes.checksums import CRC64NVME, SHA256, Checksum, Sum, sum_of
 from syncd.copy.hashes.content import LARGEST_CONTENT_BYTES, ContentHash, content_hash
 from syncd.copy.passage import NotPassed, Passage
@@ -85,7 +85,7 @@ def _stream_small(copy: Copy) -> Steps:
     if answer.is_ok and is_stored(answer, request):
         return copy.done(etag_of(answer), content)
     if answer.is_ok:
-        return (yield from stored_unseen(copy, content_of(source), answer, request, content))
+        return (yield from stored_unseen(copy, compare(copy, content_of(source)), answer, request, content))
     if answer.status == 412:
         return (yield from compare_existing(copy, content_of(source)))
     raise copy.failure(answer, request)

@@ -3,21 +3,21 @@
 `verify --repair` alone replaces an object, on the condition of its ETag, if its version stays (`deletion.py`). All other modules build their writes here: a copy's requests, its multipart upload, and the probes of `syncd check`.
 """
 
-import re
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from syncd.aws import s3
 from syncd.aws.s3 import Answer, Request, Side
-from syncd.copy.compare import compare, compare_existing
+from syncd.copy.compare import CANNOT_COMPARE, compare, compare_existing
 from syncd.copy.hashes.checksums import SHA256, algorithm_of, sum_of, whole_checksums
 from syncd.copy.read import Content
 from syncd.copy.terms import Copy, CopyFailed, Steps
 from syncd.model.bounds import refusal
-from syncd.model.objects import AlreadyThere, Conflict
+from syncd.model.objects import AlreadyThere, Conflict, Outcome
 from syncd.model.reasons import Reason
 
 Headers = Sequence[tuple[str, str]]
+Look = Generator[Request, Answer, Outcome | None]
 
 # The condition of every write that makes an object: S3 answers 412 if the key has one.
 IF_NEW = ("if-none-match", "*")
@@ -25,11 +25,11 @@ IF_NEW = ("if-none-match", "*")
 # billed as a PUT. They change no ETag, so a replica could not follow them (CopyObject, S3 API Reference).
 _WITHOUT_ANNOTATIONS = ("x-amz-object-annotation-directive", "EXCLUDE")
 _ATTEMPTS = 3
+_DOCUMENTS = {"CopyObject": "CopyObjectResult", "CompleteMultipartUpload": "CompleteMultipartUploadResult"}
 # "The object key name is a sequence of Unicode characters whose UTF-8 encoding is up to 1,024 bytes long" (S3 User Guide).
 _LONGEST_KEY_BYTES = 1024
 # S3 moves the bytes itself, at 64 times the slowest line that a deadline allows for: 16 MiB a second.
 _FASTER_THAN_A_LINE = 64
-_ETAG = re.compile(rb"<ETag>(?:&quot;|&#34;|\")?([^<&\"]*)")
 
 
 def check(copy: Copy) -> None:
@@ -135,37 +135,37 @@ def is_stored(answer: Answer, request: Request) -> bool:
     return answer.status == 200 and (bool(told) or has_etag)
 
 
-def stored_unseen(copy: Copy, content: Content, answer: Answer, request: Request, unpacked: str = "") -> Steps:
+def stored_unseen(copy: Copy, look: Look, answer: Answer, request: Request, unpacked: str = "") -> Steps:
     """Look for the replica that a success tells of without showing it. `unpacked` is the hash of its content, if known.
+
+    `look` compares with the replica, if there is one.
 
     Raises:
         CopyFailed: it is not there, or cannot be looked at. Whoever gave that answer may give this one too, so that no
             conflict is made of it: the next tick's write would meet one.
     """
-    said = f"{copy.named(request)}: {answer.status}, which does not show that it is stored"
+    lacks = f" without a {_DOCUMENTS[request.operation]}" if request.operation in _DOCUMENTS else ""
+    said = f"{copy.named(request)}: {answer.status}{lacks}, which does not show that it is stored"
     try:
-        outcome = yield from compare(copy, content)
+        outcome = yield from look
     except CopyFailed as failed:
-        raise CopyFailed(Reason.UNEXPECTED, f"{said}; {failed}") from failed
+        raise CopyFailed(Reason.UNEXPECTED, f"{said}; {str(failed).removeprefix(CANNOT_COMPARE)}") from failed
     if isinstance(outcome, AlreadyThere):
         return copy.done(outcome.replica_etag, unpacked)
     found = outcome.detail if isinstance(outcome, Conflict) else "the object is not there"
     raise CopyFailed(Reason.UNEXPECTED, f"{said}, but {found}")
 
 
-def confirm(copy: Copy, answer: Answer, document: str, request: Request) -> str:
-    """Check that a 200 holds the document of a success, and return the replica's ETag. Empty if it has none.
+def shown_etag(answer: Answer, request: Request) -> str:
+    """Return the replica's ETag by the document of a success. Empty if that is not a whole one, or does not tell it.
 
-    The status of CopyObject, UploadPartCopy and CompleteMultipartUpload is sent before they are done: "a 200 OK response
-    can contain either a success or an error" (S3 API Reference).
-
-    Raises:
-        CopyFailed: the document is missing.
+    The status of CopyObject and CompleteMultipartUpload is sent before they are done: "a 200 OK response can contain either a
+    success or an error" (S3 API Reference).
     """
-    if f"<{document}".encode() not in answer.body:
-        raise CopyFailed(Reason.UNEXPECTED, f"{copy.named(request)}: {answer.status} without a {document}")
-    found = _ETAG.search(answer.body)
-    return found[1].decode("utf-8", "replace").strip() if found else ""
+    try:
+        return s3.etag_in(s3.text_of(answer.body, _DOCUMENTS[request.operation], "ETag").strip())
+    except s3.MalformedAnswer:
+        return ""
 
 
 class Upload(NamedTuple):
@@ -197,9 +197,10 @@ class Upload(NamedTuple):
         body = s3.complete_body(parts, algorithm_of(self.checksum))
         request = self._request("CompleteMultipartUpload", "POST", [], headers, body)
         answer = yield from write(request)
-        if answer.is_ok:
-            etag = confirm(self.copy, answer, "CompleteMultipartUploadResult", request)
+        if answer.is_ok and (etag := shown_etag(answer, request)):
             return self.copy.done(etag, unpacked)
+        if answer.is_ok:
+            return (yield from stored_unseen(self.copy, compare(self.copy, content), answer, request, unpacked))
         if answer.status == 412:
             yield self.abort()
             return (yield from compare_existing(self.copy, content))

@@ -318,7 +318,7 @@ def test_a_success_of_which_nothing_is_found_is_none(written: Answer) -> None:
     [
         (head_of(b"a page of the same proxy"), "but the replica has 24 bytes, the source 7"),
         (head_of(BODY, x_amz_checksum_sha256=sha256_of(b"another")), "but the replica has other bytes"),
-        (refused(403), "cannot be compared"),
+        (refused(403), f"; HeadObject by {WRITER} of s3://example-b-logs/replica/logs/a: 403"),
     ],
 )
 def test_a_success_that_is_contradicted_is_tried_again(looked: Answer, said: str) -> None:

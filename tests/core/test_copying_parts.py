@@ -199,7 +199,7 @@ FAILURES_IN_PARTS = {
         "checksum_mismatch",
         "GetObject",
     ),
-    "a result without its document": ([*UPLOADED, ok()], "unexpected_answer", "CompleteMultipartUpload"),
+    "a result without its document": ([*UPLOADED, ok(), MISSING], "unexpected_answer", "CompleteMultipartUpload"),
     "an upload that is not completed": (
         [*UPLOADED, refused(403, "AccessDenied", "kms:Decrypt")],
         "kms_access_denied",

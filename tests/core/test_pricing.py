@@ -51,7 +51,7 @@ def answered(request: Request, body: bytes, replica: bytes | None) -> Answer:
         case "UploadPartCopy", _:
             return ok(b"<CopyPartResult><ETag>x</ETag></CopyPartResult>")
         case "CompleteMultipartUpload" | "CopyObject" as operation, _:
-            return ok(f"<{operation}Result/>".encode())
+            return ok(f"<{operation}Result><ETag>x</ETag></{operation}Result>".encode())
         case "PutObject" | "UploadPart", _:
             return ok(etag='"x"')
     return refused(501)

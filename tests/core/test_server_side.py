@@ -103,12 +103,34 @@ def test_a_copy_that_meets_another_write_is_asked_again_as_often_as_any_write() 
     assert [request.operation for request in requests] == ["CopyObject"] * 3
 
 
-@pytest.mark.parametrize("body", [b"", b"<html/>", b"\n  "])
+# Cut off; of another call; and what shows no replica.
+NO_DOCUMENT = [
+    b"",
+    b"<html/>",
+    b"\n  ",
+    b"<CopyObjectResult><LastModi",
+    b"<CopyObjectResult/>",
+    b"<CopyPartResult><ETag>x</ETag></CopyPartResult>",
+]
+
+
+@pytest.mark.parametrize("body", NO_DOCUMENT)
 def test_a_200_without_its_document_claims_nothing(body: bytes) -> None:
-    _, outcome = walk(transfer(), ok(body))
+    requests, outcome = walk(transfer(), ok(body), refused(404))
 
     assert isinstance(outcome, Failed)
     assert (outcome.reason, "200 without a CopyObjectResult" in outcome.detail) == (Reason.UNEXPECTED, True)
+    assert operations(requests) == ["CopyObject", "HeadObject"]
+
+
+def test_a_200_without_its_document_of_a_replica_that_is_there_is_a_copy() -> None:
+    there, looked = (
+        ok(content_length=str(len(BODY)), etag=etag, x_amz_checksum_sha256=sha256_of(BODY)) for etag in ('"r"', '"e1"')
+    )
+
+    _, outcome = walk(transfer(), ok(b"<CopyObjectResult/>"), there, looked)
+
+    assert outcome == Copied(transfer(), "r")
 
 
 USER = "User: arn:aws:iam::222222222222:user/syncd is not authorized to perform: "
@@ -163,7 +185,6 @@ def test_a_source_that_changed_is_told_from_a_replica_that_is_there() -> None:
 
 def test_the_etag_that_the_copy_is_answered_with_is_told() -> None:
     assert walk(transfer(), COPIED)[1] == Copied(transfer(), "x")
-    assert walk(transfer(), ok(b"<CopyObjectResult/>"))[1] == Copied(transfer(), "")
 
 
 def test_a_known_key_is_looked_at_before_it_is_copied() -> None:
@@ -292,7 +313,7 @@ def test_an_object_that_is_found_with_another_size_has_changed() -> None:
         ([ok(b"<html/>")], Reason.UNEXPECTED),
         ([ok(b"<CopyPartResult/>")], Reason.UNEXPECTED),
         ([*PARTS, refused(400, "BadDigest")], Reason.CHECKSUM),
-        ([*PARTS, ok()], Reason.UNEXPECTED),
+        ([*PARTS, ok(), refused(404)], Reason.UNEXPECTED),
     ],
 )
 def test_an_upload_in_parts_that_fails_is_its_own_reason_and_aborted(answers: list[Answer], reason: str) -> None:
