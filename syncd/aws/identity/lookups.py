@@ -23,7 +23,7 @@ LOOKUP_SECONDS = 30.0
 # What a helper prints is one JSON document: a session token has a few kilobytes.
 _PRINTED_BYTES = 256 * 1024
 _READ_BYTES = 64 * 1024
-# So long nothing came: whether the helper has ended is looked at.
+# So long nothing comes of a helper that has ended: it has printed all.
 _SILENT_MS = 200
 # Files with a token, and files that name providers.
 _FILES = (
@@ -199,8 +199,10 @@ def _printed(pid: int, *descriptors: int) -> tuple[bytes, bytes]:
         poll.register(descriptor, select.POLLIN)
     left = len(printed)
     while left:
+        # In this order: what it printed before its end is in the pipe.
+        has_ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
         ready = poll.poll(_SILENT_MS)
-        if not ready and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+        if has_ended and not ready:
             break
         for descriptor, _ in ready:
             data = os.read(descriptor, _READ_BYTES)
