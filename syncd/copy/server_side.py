@@ -52,11 +52,11 @@ def _copy_whole(copy: Copy) -> Steps:
         answer = yield from write(request)
     if answer.is_ok and (etag := shown_etag(answer, request)):
         return copy.done(etag)
+    known = copy._replace(transfer=copy.transfer._replace(compare_first=True))
     if answer.is_ok:
-        known = copy._replace(transfer=copy.transfer._replace(compare_first=True))
         return (yield from stored_unseen(copy, compare_known(known), answer, request))
     if answer.status == 412:
-        settled = yield from stream(copy._replace(transfer=copy.transfer._replace(compare_first=True)))
+        settled = yield from stream(known)
         return settled._replace(transfer=copy.transfer)
     raise _refusal(copy, answer, request)
 

@@ -42,6 +42,7 @@ from syncd.copy.write import (
     is_refused_for_its_tags,
     is_stored,
     put_replica,
+    shows_nothing,
     stored_unseen,
     write,
 )
@@ -157,9 +158,7 @@ def _upload_part(
     if not answer.is_ok:
         raise copy.failure(answer, request)
     if not is_stored(answer, request):
-        raise CopyFailed(
-            Reason.UNEXPECTED, f"{copy.named(request)}: {answer.status}, which does not show that it is stored"
-        )
+        raise CopyFailed(Reason.UNEXPECTED, shows_nothing(copy, answer, request))
     return etag_of(answer), made, sums
 
 

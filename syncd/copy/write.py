@@ -135,6 +135,12 @@ def is_stored(answer: Answer, request: Request) -> bool:
     return answer.status == 200 and (bool(told) or has_etag)
 
 
+def shows_nothing(copy: Copy, answer: Answer, request: Request) -> str:
+    """Return a sentence about a success that does not show what is stored."""
+    lacks = f" without a {_DOCUMENTS[request.operation]}" if request.operation in _DOCUMENTS else ""
+    return f"{copy.named(request)}: {answer.status}{lacks}, which does not show that it is stored"
+
+
 def stored_unseen(copy: Copy, look: Look, answer: Answer, request: Request, unpacked: str = "") -> Steps:
     """Look for the replica that a success tells of without showing it. `unpacked` is the hash of its content, if known.
 
@@ -144,8 +150,7 @@ def stored_unseen(copy: Copy, look: Look, answer: Answer, request: Request, unpa
         CopyFailed: it is not there, or cannot be looked at. Whoever gave that answer may give this one too, so that no
             conflict is made of it: the next tick's write would meet one.
     """
-    lacks = f" without a {_DOCUMENTS[request.operation]}" if request.operation in _DOCUMENTS else ""
-    said = f"{copy.named(request)}: {answer.status}{lacks}, which does not show that it is stored"
+    said = shows_nothing(copy, answer, request)
     try:
         outcome = yield from look
     except CopyFailed as failed:

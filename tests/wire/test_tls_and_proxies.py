@@ -18,7 +18,7 @@ from proxy import ConnectProxy
 from raw_server import OK, SECONDS, RawServer, answering, asked, get, head_of, sent, serving
 
 from syncd.aws.transport import Transport
-from syncd.aws.wire import certificates, exchange, opening, servers
+from syncd.aws.wire import certificates, exchange, opening
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +157,7 @@ def test_authorities_that_are_edited_twice_at_once_are_those_of_the_last_edit(
     for text in padded * 5:
         with trusted.open("r+") as file:
             file.write(text)
-        subjects.append(str(servers.context_of(str(trusted)).get_ca_certs()[0]["subject"]))
+        subjects.append(str(certificates.context_of(str(trusted)).get_ca_certs()[0]["subject"]))
 
     assert len(set(subjects)) == 2
     assert subjects == subjects[:2] * 5

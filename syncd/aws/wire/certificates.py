@@ -33,26 +33,45 @@ def authorities_of(session: Session) -> str:
 
 
 def check(authorities: str) -> None:
-    """Look whether a file has certificates.
+    """Look whether a file of authorities can be used.
 
     Raises:
-        OSError: it cannot be read, or one of them is damaged.
-        ValueError: it has none.
+        OSError: it cannot be read, or a certificate in it is damaged.
+        ValueError: it has no certificates.
     """
-    if not authorities:
-        return
-    if _BEGINS not in Path(authorities).read_bytes():
-        raise ValueError("no certificates")
-    version = version_of(authorities)
-    if version:
-        _load(authorities, version)
-    else:
-        _load.__wrapped__(authorities, version)
+    if authorities:
+        context_of(authorities)
+
+
+def context_of(authorities: str) -> ssl.SSLContext:
+    """Return how TLS is spoken with servers that these authorities certify, as the file has them now.
+
+    Raises:
+        OSError: the file cannot be read, or there is no descriptor to read it.
+        ValueError: it has no certificates.
+    """
+    version = version_of(authorities) if authorities else ()
+    if authorities and not version:
+        return _new_context(authorities)
+    return _kept_context(authorities, version)
 
 
 @lru_cache(16)
-def _load(authorities: str, _version: tuple[int, ...]) -> None:
-    ssl.create_default_context(cafile=authorities)
+def _kept_context(authorities: str, _version: tuple[int, ...]) -> ssl.SSLContext:
+    return _new_context(authorities)
+
+
+def _new_context(authorities: str) -> ssl.SSLContext:
+    if authorities and _BEGINS not in Path(authorities).read_bytes():
+        raise ValueError("no certificates")
+    # OpenSSL passes over what it cannot read of the system's, and the context is kept.
+    look_for_descriptor()
+    context = ssl.create_default_context(cafile=authorities or None)
+    # OpenSSL by itself is not as strict, and private authorities are often not what RFC 5280 says.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # Python may have it set: a body without a length would seem whole wherever somebody ends the connection.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
 
 
 def look_for_descriptor() -> None:

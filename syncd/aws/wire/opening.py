@@ -12,7 +12,7 @@ from syncd.aws.wire import certificates
 from syncd.aws.wire.loop import READ, WRITE, Loop
 from syncd.aws.wire.names import Names, Place
 from syncd.aws.wire.response import MalformedResponseError, Response, TooLargeError
-from syncd.aws.wire.servers import Proxy, Server, context_of, named
+from syncd.aws.wire.servers import Proxy, Server, named
 from syncd.model.reasons import Reason
 from syncd.model.shortage import SPENT
 
@@ -153,7 +153,7 @@ class Opening:
         """Begin TLS."""
         plain, authorities = self._connection, self._server.authorities
         try:
-            context = context_of(authorities)
+            context = certificates.context_of(authorities)
         except (OSError, ValueError) as error:
             if reason_of(error) is Reason.RESOURCE_LIMIT:
                 self._break(error, "certificates cannot be read")

@@ -1,17 +1,13 @@
 """Servers, the proxies before them, and whom they have to be certified by: the same for every connection of ours."""
 
 import os
-import ssl
 from base64 import b64encode
 from contextlib import suppress
-from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from syncd.aws.s3 import Address
-from syncd.aws.wire import certificates
-from syncd.config.reading.versions import version_of
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -60,36 +56,6 @@ def server_of(address: Address) -> Server:
     host = parts.hostname or ""
     port = parts.port or _PORTS[address.scheme]
     return Server(address.scheme, host, port, address.authorities, _proxy(address.scheme, host, port))
-
-
-def context_of(authorities: str) -> ssl.SSLContext:
-    """Return how TLS is spoken with servers that these authorities certify, as the file has them now.
-
-    Raises:
-        OSError: the file cannot be read, or there is no descriptor to read it.
-        ValueError: it has no certificates.
-    """
-    version = version_of(authorities) if authorities else ()
-    if authorities and not version:
-        return _new_context(authorities)
-    return _kept_context(authorities, version)
-
-
-@lru_cache(16)
-def _kept_context(authorities: str, _version: tuple[int, ...]) -> ssl.SSLContext:
-    return _new_context(authorities)
-
-
-def _new_context(authorities: str) -> ssl.SSLContext:
-    certificates.check(authorities)
-    # OpenSSL passes over what it cannot read of the system's, and the context is kept.
-    certificates.look_for_descriptor()
-    context = ssl.create_default_context(cafile=authorities or None)
-    # OpenSSL by itself is not as strict, and private authorities are often not what RFC 5280 says.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    # Python may have it set: a body without a length would seem whole wherever somebody ends the connection.
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-    return context
 
 
 def _proxy(scheme: str, host: str, port: int) -> Proxy | None:

@@ -18,7 +18,7 @@ from syncd.model.objects import AlreadyThere, Conflict, Copied, Failed, LogObjec
 PREPARE, OPEN, COPY, CREDENTIALS, END, STOP = "prepare", "open", "copy", "credentials", "end", "stop"
 """Messages from the parent.
 
-(PREPARE, 0): bodies will be streamed, so load what makes their checksums,
+(PREPARE, 0): bodies will be streamed, so load what makes their checksums and moves large ones,
 (OPEN, channel, opening), (COPY, channel, parcels), (CREDENTIALS, channel, side, credentials), (END, channel): no more
 transfers follow, (STOP, channel): begin no more copies."""
 OUTCOMES, RENEW, CLOSED = "outcomes", "renew", "closed"

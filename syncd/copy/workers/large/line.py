@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from syncd.aws.s3 import Address
+from syncd.aws.wire.certificates import context_of
 from syncd.aws.wire.exchange import ANSWER_BYTES
-from syncd.aws.wire.servers import context_of, server_of
+from syncd.aws.wire.servers import server_of
 from syncd.aws.wire.timed_http import TlsConnection
 
 _CONNECT_SECONDS = 10.0

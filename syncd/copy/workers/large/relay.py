@@ -159,10 +159,10 @@ class Relay:
         while True:
             move = self._waiting.get()
             with self._lock:
-                is_left = move not in self._moves
-                self._under_way |= set() if is_left else {move}
-            if is_left:
-                continue
+                if move not in self._moves:
+                    # It was left.
+                    continue
+                self._under_way.add(move)
             answer = self._answer(move)
             with self._lock:
                 self._moves.discard(move)
